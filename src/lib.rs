@@ -1,0 +1,4 @@
+//! pinsql runs SQL files over JSON objects and keeps the results as Delta Lake tables.
+
+pub mod error;
+pub mod source;
