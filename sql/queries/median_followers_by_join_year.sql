@@ -1,0 +1,8 @@
+-- The median follower count of posts, by the year their user joined. Posts whose count is not known say nothing.
+SELECT
+  EXTRACT(YEAR FROM date_joined) AS join_year,
+  median(CAST(follower_count AS DOUBLE)) AS median_follower_count
+FROM pin_data
+JOIN user_data USING (ind)
+GROUP BY EXTRACT(YEAR FROM date_joined)
+ORDER BY join_year;

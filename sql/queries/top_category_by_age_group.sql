@@ -1,0 +1,13 @@
+-- The category most posted by each age group. Ties are kept.
+SELECT
+  age_group,
+  category,
+  count(*) AS category_count
+FROM (
+  SELECT age_group(age) AS age_group, category
+  FROM pin_data
+  JOIN user_data USING (ind)
+)
+GROUP BY age_group, category
+QUALIFY rank() OVER (PARTITION BY age_group ORDER BY count(*) DESC) = 1
+ORDER BY age_group, category;
