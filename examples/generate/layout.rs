@@ -43,7 +43,7 @@ impl TopicWriter {
     pub(crate) fn write(&mut self, message: &[u8], random: &mut Random) -> io::Result<()> {
         let chosen = random.below(self.partitions.len() as u64) as usize;
         let partition = &mut self.partitions[chosen];
-        if partition.offset % self.records_per_object == 0 {
+        if partition.offset.is_multiple_of(self.records_per_object) {
             partition.close()?;
             self.objects += 1;
         }
