@@ -13,12 +13,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deltalake::DeltaTable;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
 use deltalake::kernel::{Action, CommitInfo, IsolationLevel, Transaction};
 use deltalake::logstore::get_actions;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::config::TablePropertiesExt;
+use deltalake::{DeltaTable, DeltaTableError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -150,17 +150,30 @@ async fn attempt_once(
         .into_prepared_commit_future()
         .await
         .map_err(|error| Attempt::Refused(cannot_commit(location, error)))?;
-    let landed = prepared.await.map_err(|error| match cannot_commit(location, error) {
-        error if error.kind == ErrorKind::Internal => Attempt::Lost,
-        error if error.kind.is_retryable() => Attempt::Storage(error),
-        error => Attempt::Refused(error),
-    })?;
+    let landed = prepared.await.map_err(|error| not_landed(location, error))?;
     let version = landed.version;
     let warnings = match landed.await {
         Ok(_) => Vec::new(),
         Err(error) => vec![format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())],
     };
     Ok(Landed { version, warnings })
+}
+
+fn not_landed(location: &TableLocation, error: DeltaTableError) -> Attempt {
+    let is_lost = matches!(
+        &error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::MaxCommitAttempts(_) | TransactionError::VersionAlreadyExists(_)
+            }
+    );
+    let error = cannot_commit(location, error);
+    match error.kind {
+        _ if is_lost => Attempt::Lost,
+        // A refused credential or a store that cannot do it: the request was not carried out.
+        ErrorKind::Config | ErrorKind::Data => Attempt::Refused(error),
+        _ => Attempt::Storage(error),
+    }
 }
 
 async fn committed(change: &Change, landed: Landed) -> Committed {
@@ -244,7 +257,7 @@ fn unknown(location: &TableLocation, error: Error) -> Failure {
     Failure { error: Error::service(said).with_hint(hint).caused_by(error), is_certain: false }
 }
 
-fn cannot_commit(location: &TableLocation, error: deltalake::DeltaTableError) -> Error {
+fn cannot_commit(location: &TableLocation, error: DeltaTableError) -> Error {
     delta_error(format!("cannot write the table {}", location.name()), error)
 }
 

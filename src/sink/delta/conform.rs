@@ -108,7 +108,10 @@ impl Conform {
         for (rule, check) in &self.checks {
             let outcome = check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())).map_err(plan_error)?;
             // Unknown is a violation too, as in Spark's Delta.
-            let holds = prep_null_mask_filter(outcome.as_boolean());
+            let holds = match outcome.as_boolean() {
+                known if known.null_count() == 0 => known.clone(),
+                partly_known => prep_null_mask_filter(partly_known),
+            };
             if holds.true_count() < batch.num_rows() {
                 return Err(Error::data(format!("a row breaks the constraint {}: {}", rule.name, rule.sql))
                     .with_hint(format!("the row is {}", self.sample(batch.columns(), &holds))));

@@ -54,6 +54,16 @@ pub fn plan_error(error: DataFusionError) -> Error {
     }
 }
 
+/// An error met by a writer of the table `name`: the storage's failures name the table, others are as they were.
+pub(super) fn write_error(name: &str, error: DataFusionError) -> Error {
+    match classify(&error) {
+        Some((kind, hint)) if find::<Error>(&error).is_none() => {
+            wrap(format!("cannot write the table {name}"), kind, hint, error)
+        }
+        _ => plan_error(error),
+    }
+}
+
 fn external_error(inner: Box<dyn StdError + Send + Sync>) -> Error {
     let inner = match inner.downcast::<Error>() {
         Ok(own) => return *own,
@@ -120,12 +130,11 @@ fn wrap(
     }
 }
 
-/// The kind and the hint of the deepest cause that says something about the world outside.
+/// The kind and the hint of the cause that says most about the world outside: the operating system's word before the
+/// store's, because a store wraps it.
 fn classify(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, Option<&'static str>)> {
-    if let Some(found) = find::<io::Error>(error).and_then(classify_io) {
-        return Some(found);
-    }
-    find::<object_store::Error>(error).map(classify_store)
+    let from_system = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(classify_io);
+    from_system.or_else(|| find::<object_store::Error>(error).map(classify_store))
 }
 
 fn classify_io(error: &io::Error) -> Option<(ErrorKind, Option<&'static str>)> {
@@ -164,14 +173,16 @@ fn classify_store(error: &object_store::Error) -> (ErrorKind, Option<&'static st
 
 /// The first error of type `E` in the cause chain, the error itself included.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = current.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref::<E>())
+}
+
+/// The error and its causes, outermost first.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |current| match current.downcast_ref::<io::Error>() {
+        // An error that an I/O error carries is not its source: `source` skips it.
+        Some(io_error) => io_error.get_ref().map(|inner| inner as _),
+        None => current.source(),
+    })
 }
 
 #[cfg(test)]
@@ -188,6 +199,8 @@ mod tests {
         assert_eq!((full.kind, full.hint.is_some()), (ErrorKind::Service, true));
         let readonly = delta_error("x", DeltaTableError::from(generic(io::ErrorKind::ReadOnlyFilesystem.into())));
         assert_eq!(readonly.kind, ErrorKind::Config);
+        let carried = io::Error::other(generic(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(storage_error("x", generic(carried)).kind, ErrorKind::Config);
         let reset = storage_error("x", generic(io::ErrorKind::ConnectionReset.into()));
         assert_eq!(reset.kind, ErrorKind::Service);
     }

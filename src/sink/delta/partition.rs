@@ -28,12 +28,15 @@ impl PartitionValues {
 
     /// `country=FR/year=2020`, escaped as Hive does.
     pub(super) fn folder(&self) -> Path {
-        self.0.iter().fold(Path::default(), |folder, (name, value)| {
+        let parts = self.0.iter().map(|(name, value)| {
             let value = value.as_deref().map_or_else(|| NULL_FOLDER.to_owned(), escaped);
             let mut part = format!("{}={value}", escaped(name));
             part.truncate(FOLDER_BYTES_MAX);
-            folder.join(part)
-        })
+            part
+        });
+        // Parsed, not joined: joining would escape the escapes. What is escaped always parses; if it did not, the
+        // files would lie in the table's folder, where they are just as good.
+        Path::parse(parts.collect::<Vec<_>>().join("/")).unwrap_or_default()
     }
 }
 

@@ -37,6 +37,7 @@ use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
 use super::conform::Conform;
+use super::error::write_error;
 use super::file::{DataFile, delete_files};
 use super::partition::{self, PartitionValues};
 use super::statistics::IndexedColumns;
@@ -304,7 +305,8 @@ impl ExecutionPlan for DeltaWriteExec {
         let input = self.input.execute(partition, context.clone())?;
         let writer = TableWriter::new(self.target.clone(), partition, &context);
         let counts = Counts::new(&self.metrics, partition);
-        let output = futures::stream::once(write_all(input, self.conform.clone(), writer, counts));
+        let output = write_all(input, self.table.clone(), self.conform.clone(), writer, counts);
+        let output = futures::stream::once(output);
         Ok(Box::pin(RecordBatchStreamAdapter::new(output_schema(), output)))
     }
 
@@ -328,16 +330,17 @@ impl Counts {
 
 async fn write_all(
     mut input: SendableRecordBatchStream,
+    table: String,
     conform: Arc<Conform>,
     mut writer: TableWriter,
     counts: Counts,
 ) -> Result<RecordBatch> {
     while let Some(batch) = input.next().await {
         let batch = conform.batch(&batch?).map_err(external)?;
-        writer.write(&batch).await?;
+        writer.write(&batch).await.map_err(|error| external(write_error(&table, error)))?;
         counts.rows.add(batch.num_rows());
     }
-    let adds = writer.finish().await?;
+    let adds = writer.finish().await.map_err(|error| external(write_error(&table, error)))?;
     counts.files.add(adds.len());
     counts.bytes.add(adds.iter().map(|add| add.size as usize).sum());
     to_rows(&adds)
