@@ -24,9 +24,13 @@ pub struct ApplicationTransaction {
 #[derive(Debug, Clone)]
 pub(super) enum ChangeKind {
     /// The table must not be there.
-    Create { definition: TableDefinition },
+    Create {
+        definition: TableDefinition,
+    },
     /// The table becomes the one defined, whether it is there or not.
-    Replace { definition: TableDefinition },
+    Replace {
+        definition: TableDefinition,
+    },
     Append,
     /// The rows are replaced, the table stays as it is defined.
     Overwrite,

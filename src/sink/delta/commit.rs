@@ -139,7 +139,8 @@ async fn attempt_once(
     actions.insert(0, Action::CommitInfo(commit_info(change, base, id, user_metadata)));
     let version = base.and_then(DeltaTable::version).map_or(0, |version| version + 1);
     // Old log files are looked for when there is a new checkpoint, as Spark does: each search lists the whole log.
-    let checkpoint_due = state.is_some_and(|state| (version + 1) % state.table_config().checkpoint_interval().get() == 0);
+    let checkpoint_due =
+        state.is_some_and(|state| (version + 1) % state.table_config().checkpoint_interval().get() == 0);
     let properties = CommitProperties::default()
         .with_max_retries(0)
         .with_create_checkpoint(checkpoint_due)
@@ -154,7 +155,9 @@ async fn attempt_once(
     let version = landed.version;
     let warnings = match landed.await {
         Ok(_) => Vec::new(),
-        Err(error) => vec![format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())],
+        Err(error) => {
+            vec![format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())]
+        }
     };
     Ok(Landed { version, warnings })
 }
@@ -180,7 +183,10 @@ async fn committed(change: &Change, landed: Landed) -> Committed {
     let Landed { version, mut warnings } = landed;
     let log_file = format!("_delta_log/{version:020}.json");
     if let Err(error) = durable::sync(&change.location, vec![log_file]).await {
-        warnings.push(format!("version {version} of {} is committed, but the disk refused to sync: {error}", change.location.name()));
+        warnings.push(format!(
+            "version {version} of {} is committed, but the disk refused to sync: {error}",
+            change.location.name()
+        ));
     }
     Committed { version, files: change.adds.len(), rows: change.rows, bytes: change.bytes(), warnings }
 }
@@ -212,7 +218,8 @@ async fn since(location: &TableLocation, base: Option<&DeltaTable>) -> Result<Ve
 
 /// Why `change` may not follow a commit that came first; `None` when it may.
 pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
-    let changes_schema = winner.actions.iter().any(|action| matches!(action, Action::Metadata(_) | Action::Protocol(_)));
+    let changes_schema =
+        winner.actions.iter().any(|action| matches!(action, Action::Metadata(_) | Action::Protocol(_)));
     let changes_data = winner.actions.iter().any(|action| match action {
         Action::Add(add) => add.data_change,
         Action::Remove(remove) => remove.data_change,
@@ -274,10 +281,7 @@ fn commit_info(change: &Change, base: Option<&DeltaTable>, id: &str, user_metada
         "numOutputRows": change.rows.to_string(),
         "numOutputBytes": change.bytes().to_string(),
     });
-    let info = HashMap::from([
-        (COMMIT_ID_KEY.to_owned(), Value::from(id)),
-        ("operationMetrics".to_owned(), metrics),
-    ]);
+    let info = HashMap::from([(COMMIT_ID_KEY.to_owned(), Value::from(id)), ("operationMetrics".to_owned(), metrics)]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     CommitInfo {
         timestamp: Some(now.as_millis() as i64),

@@ -75,7 +75,8 @@ impl Conform {
             let mut cast = match column.data_type() == field.data_type() {
                 true => column.clone(),
                 false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
-                    let said = format!("a value does not fit the column {} {}", field.name(), sql_name(field.data_type()));
+                    let said =
+                        format!("a value does not fit the column {} {}", field.name(), sql_name(field.data_type()));
                     Error::data(said).caused_by(error)
                 })?,
             };
@@ -95,10 +96,13 @@ impl Conform {
     fn check_not_null(&self, columns: &[ArrayRef]) -> Result<()> {
         for (field, column) in self.schema.fields().iter().zip(columns) {
             if !field.is_nullable() && column.null_count() > 0 {
-                let present = is_not_null(column)
-                    .map_err(|error| Error::internal("cannot look for NULL").caused_by(error))?;
-                return Err(Error::data(format!("the column {} is NOT NULL, but a row has no value for it", field.name()))
-                    .with_hint(format!("the row is {}", self.sample(columns, &present))));
+                let present =
+                    is_not_null(column).map_err(|error| Error::internal("cannot look for NULL").caused_by(error))?;
+                return Err(Error::data(format!(
+                    "the column {} is NOT NULL, but a row has no value for it",
+                    field.name()
+                ))
+                .with_hint(format!("the row is {}", self.sample(columns, &present))));
             }
         }
         Ok(())
@@ -106,7 +110,8 @@ impl Conform {
 
     fn check_rules(&self, batch: &RecordBatch) -> Result<()> {
         for (rule, check) in &self.checks {
-            let outcome = check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())).map_err(plan_error)?;
+            let outcome =
+                check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())).map_err(plan_error)?;
             // Unknown is a violation too, as in Spark's Delta.
             let holds = match outcome.as_boolean() {
                 known if known.null_count() == 0 => known.clone(),

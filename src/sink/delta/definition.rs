@@ -83,17 +83,16 @@ impl TableDefinition {
         for column in &self.columns {
             let stored = storable(&column.name, &column.data_type)?;
             check_nested_names(&column.name, &stored)?;
-            let delta: DeltaType = (&stored)
-                .try_into_kernel()
-                .map_err(|error| Error::internal(format!("column {} has no Delta type", column.name)).caused_by(error))?;
+            let delta: DeltaType = (&stored).try_into_kernel().map_err(|error| {
+                Error::internal(format!("column {} has no Delta type", column.name)).caused_by(error)
+            })?;
             let mut field = StructField::new(&column.name, delta, column.nullable);
             if let Some(comment) = &column.comment {
                 field = field.with_metadata([(COMMENT_KEY, MetadataValue::String(comment.clone()))]);
             }
             fields.push(field);
         }
-        StructType::try_new(fields)
-            .map_err(|error| Error::sql("the columns do not make a table").caused_by(error))
+        StructType::try_new(fields).map_err(|error| Error::sql("the columns do not make a table").caused_by(error))
     }
 
     fn resolved_partition_columns(&self, schema: &StructType) -> Result<Vec<String>> {

@@ -160,9 +160,7 @@ fn classify_store(error: &object_store::Error) -> (ErrorKind, Option<&'static st
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             (ErrorKind::Config, Some("check the credentials, and that they may read, list and write there"))
         }
-        object_store::Error::NotFound { .. } => {
-            (ErrorKind::Config, Some("check that the bucket or the folder exists"))
-        }
+        object_store::Error::NotFound { .. } => (ErrorKind::Config, Some("check that the bucket or the folder exists")),
         object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => (
             ErrorKind::Config,
             Some("Delta tables need a store that can create an object only if it is absent (If-None-Match)"),
@@ -178,11 +176,15 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 
 /// The error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |current| match current.downcast_ref::<io::Error>() {
-        // An error that an I/O error carries is not its source: `source` skips it.
+    std::iter::successors(Some(error), |current| cause_of(*current))
+}
+
+/// An error that an I/O error carries is not its source (`source` skips it), but it is its cause.
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>() {
         Some(io_error) => io_error.get_ref().map(|inner| inner as _),
-        None => current.source(),
-    })
+        None => error.source(),
+    }
 }
 
 #[cfg(test)]

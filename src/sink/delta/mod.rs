@@ -12,12 +12,15 @@ mod change;
 mod commit;
 mod conform;
 mod definition;
+mod describe;
+mod drop;
 mod durable;
 mod error;
 mod file;
 mod location;
 mod partition;
 mod properties;
+mod rejects;
 mod shape;
 mod statistics;
 #[cfg(test)]
@@ -34,8 +37,11 @@ use deltalake::DeltaTable;
 pub use self::change::ApplicationTransaction;
 pub use self::commit::Committed;
 pub use self::definition::{Column, TableDefinition};
+pub use self::describe::{HistoryEntry, TableDetail, definition, detail, history};
+pub use self::drop::drop_table;
 pub use self::error::{delta_error, plan_error, storage_error};
 pub use self::location::TableLocation;
+pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
 pub use self::types::sql_name;
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 

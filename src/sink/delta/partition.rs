@@ -111,9 +111,8 @@ pub(super) fn empty_as_null(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 /// The columns of `batch` that files hold.
 pub(super) fn without_partition_columns(batch: &RecordBatch, columns: &[String]) -> Result<RecordBatch, ArrowError> {
-    let kept: Vec<usize> = (0..batch.num_columns())
-        .filter(|index| !columns.contains(batch.schema_ref().field(*index).name()))
-        .collect();
+    let kept: Vec<usize> =
+        (0..batch.num_columns()).filter(|index| !columns.contains(batch.schema_ref().field(*index).name())).collect();
     batch.project(&kept)
 }
 

@@ -93,7 +93,9 @@ fn without_metadata(schema: &Schema) -> Schema {
 
 /// Refuses by name what this writer would get wrong.
 fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
-    PROTOCOL.can_write_to(state).map_err(|error| delta_error(format!("cannot write the table {name}"), error.into()))?;
+    PROTOCOL
+        .can_write_to(state)
+        .map_err(|error| delta_error(format!("cannot write the table {name}"), error.into()))?;
     let mapping = state.metadata().configuration().get("delta.columnMapping.mode");
     if mapping.is_some_and(|mode| mode != "none") {
         return Err(unwritable(name, "column mapping"));

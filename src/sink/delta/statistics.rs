@@ -33,9 +33,9 @@ impl IndexedColumns {
         match self {
             Self::First(count) => top_level_index < *count,
             Self::All => true,
-            Self::Named(names) => {
-                names.iter().any(|name| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-            }
+            Self::Named(names) => names
+                .iter()
+                .any(|name| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))),
         }
     }
 }
@@ -165,12 +165,16 @@ fn chunk_bounds(column: &ColumnDescriptor, statistics: &Statistics) -> Option<(B
         _ => None,
     };
     match statistics {
-        Statistics::Int32(values) => Some((integer((*values.min_opt()?).into())?, integer((*values.max_opt()?).into())?)),
+        Statistics::Int32(values) => {
+            Some((integer((*values.min_opt()?).into())?, integer((*values.max_opt()?).into())?))
+        }
         Statistics::Int64(values) => Some((integer(*values.min_opt()?)?, integer(*values.max_opt()?)?)),
         Statistics::Float(values) => Some((Bound::Float(*values.min_opt()?), Bound::Float(*values.max_opt()?))),
         Statistics::Double(values) => Some((Bound::Double(*values.min_opt()?), Bound::Double(*values.max_opt()?))),
         Statistics::ByteArray(values) => Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?)),
-        Statistics::FixedLenByteArray(values) => Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?)),
+        Statistics::FixedLenByteArray(values) => {
+            Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?))
+        }
         // Spark keeps none for booleans, and INT96 is never written here.
         Statistics::Boolean(_) | Statistics::Int96(_) => None,
     }

@@ -176,8 +176,7 @@ pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
             DataType::List(to),
         ) => assignable(from.data_type(), to.data_type()),
         (DataType::Struct(from), DataType::Struct(to)) => {
-            from.len() == to.len()
-                && from.iter().zip(to).all(|(from, to)| assignable(from.data_type(), to.data_type()))
+            from.len() == to.len() && from.iter().zip(to).all(|(from, to)| assignable(from.data_type(), to.data_type()))
         }
         (DataType::Map(from, _), DataType::Map(to, _)) => assignable(from.data_type(), to.data_type()),
         (from, to) => from.is_numeric() && to.is_numeric(),
@@ -185,17 +184,11 @@ pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
 }
 
 fn is_binary(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
-    )
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
 }
 
 fn is_interval_or_time(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Interval(_) | DataType::Duration(_) | DataType::Time32(_) | DataType::Time64(_)
-    )
+    matches!(data_type, DataType::Interval(_) | DataType::Duration(_) | DataType::Time32(_) | DataType::Time64(_))
 }
 
 #[cfg(test)]

@@ -100,7 +100,11 @@ async fn a_write_that_read_its_table_does_not_follow_a_change() {
     let plan = fixture.plan_request(request, "SELECT CAST(7 AS BIGINT)").await.unwrap();
     fixture.append("SELECT CAST(1 AS BIGINT)").await.unwrap();
     let lost = plan.run(fixture.session.task_ctx()).await.unwrap().commit(None).await.unwrap_err();
-    assert!(lost.message.ends_with("its version 1 (WRITE) changed rows that this statement had read"), "{}", lost.message);
+    assert!(
+        lost.message.ends_with("its version 1 (WRITE) changed rows that this statement had read"),
+        "{}",
+        lost.message
+    );
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 2 | 1 |"));
 }
 

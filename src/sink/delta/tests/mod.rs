@@ -3,6 +3,7 @@
 mod commits;
 mod faulty_store;
 mod rows;
+mod side_tables;
 
 use std::sync::Arc;
 

@@ -27,15 +27,18 @@ async fn a_table_is_created_filled_and_replaced() {
     let appended = fixture.append("SELECT 3, 'c'").await.unwrap();
     assert_eq!((appended.version, appended.rows, appended.files), (1, 1, 1));
     let rows = fixture.query("SELECT ind, title FROM t ORDER BY ind").await;
-    assert_eq!(rows, table(&[
-        "+-----+-------+",
-        "| ind | title |",
-        "+-----+-------+",
-        "| 1   | a     |",
-        "| 2   |       |",
-        "| 3   | c     |",
-        "+-----+-------+",
-    ]));
+    assert_eq!(
+        rows,
+        table(&[
+            "+-----+-------+",
+            "| ind | title |",
+            "+-----+-------+",
+            "| 1   | a     |",
+            "| 2   |       |",
+            "| 3   | c     |",
+            "+-----+-------+",
+        ])
+    );
 
     let replaced = fixture.replace_as("SELECT 'x' AS other").await.unwrap();
     assert_eq!((replaced.version, replaced.rows), (2, 1));
@@ -92,7 +95,10 @@ async fn a_table_is_defined_without_rows() {
     assert_eq!(replaced.version, 1);
 
     let null = fixture.append("SELECT NULL, now()").await.unwrap_err();
-    assert_eq!((null.kind, null.message.as_str()), (ErrorKind::Data, "the column ind is NOT NULL, but a row has no value for it"));
+    assert_eq!(
+        (null.kind, null.message.as_str()),
+        (ErrorKind::Data, "the column ind is NOT NULL, but a row has no value for it")
+    );
     assert!(null.hint.unwrap().starts_with("the row is ind = NULL, at = 2"));
     let few = fixture.append("SELECT 1").await.unwrap_err();
     assert_eq!(few.message, "the query gives 1 columns, but the table default.t has 2");
@@ -105,14 +111,21 @@ async fn a_table_is_defined_without_rows() {
 async fn types_are_stored_as_every_reader_has_them() {
     let fixture = Fixture::new();
     let words: DictionaryArray<Int32Type> = vec!["x", "y", "x"].into_iter().collect();
-    fixture.register("source", batch(vec![
-        ("nanos", Arc::new(TimestampNanosecondArray::from(vec![Some(1_500), Some(-1), None])) as ArrayRef),
-        ("local", Arc::new(TimestampMicrosecondArray::from(vec![0, 1, 2]).with_timezone("Europe/Paris"))),
-        ("unsigned", Arc::new(UInt64Array::from(vec![1, 2, 3]))),
-        ("words", Arc::new(words)),
-    ]));
-    fixture.create_as("SELECT *, arrow_cast(words, 'Utf8View') AS seen, make_array(1, 2) AS list FROM source").await.unwrap();
-    let types = fixture.query("SELECT arrow_typeof(nanos), arrow_typeof(local), arrow_typeof(unsigned) FROM t LIMIT 1").await;
+    fixture.register(
+        "source",
+        batch(vec![
+            ("nanos", Arc::new(TimestampNanosecondArray::from(vec![Some(1_500), Some(-1), None])) as ArrayRef),
+            ("local", Arc::new(TimestampMicrosecondArray::from(vec![0, 1, 2]).with_timezone("Europe/Paris"))),
+            ("unsigned", Arc::new(UInt64Array::from(vec![1, 2, 3]))),
+            ("words", Arc::new(words)),
+        ]),
+    );
+    fixture
+        .create_as("SELECT *, arrow_cast(words, 'Utf8View') AS seen, make_array(1, 2) AS list FROM source")
+        .await
+        .unwrap();
+    let types =
+        fixture.query("SELECT arrow_typeof(nanos), arrow_typeof(local), arrow_typeof(unsigned) FROM t LIMIT 1").await;
     assert!(types.contains(r#"| Timestamp(µs, "UTC")  | Timestamp(µs, "UTC")  | Int64  "#), "{types}");
     let rows = fixture.query("SELECT nanos, words, seen, list FROM t").await;
     assert!(rows.contains("| 1970-01-01T00:00:00.000001Z | x     | x    | [1, 2] |"), "{rows}");
@@ -131,11 +144,14 @@ async fn types_are_stored_as_every_reader_has_them() {
 async fn every_file_has_statistics() {
     let fixture = Fixture::new();
     let before_1900 = -2_500_000_000_000_001;
-    fixture.register("source", batch(vec![
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![before_1900, 1]).with_timezone("UTC")) as ArrayRef),
-        ("text", Arc::new(StringArray::from(vec![Some("b"), None]))),
-        ("number", Arc::new(Float64Array::from(vec![1.5, f64::NAN]))),
-    ]));
+    fixture.register(
+        "source",
+        batch(vec![
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![before_1900, 1]).with_timezone("UTC")) as ArrayRef),
+            ("text", Arc::new(StringArray::from(vec![Some("b"), None]))),
+            ("number", Arc::new(Float64Array::from(vec![1.5, f64::NAN]))),
+        ]),
+    );
     let sql = "SELECT *, CAST('12345678901234567.89' AS DECIMAL(30, 2)) AS amount, DATE '2020-02-29' AS day, \
                named_struct('inner', 7) AS nested, make_array(1) AS list, text = 'b' AS flag FROM source";
     fixture.create_as(sql).await.unwrap();
@@ -159,21 +175,25 @@ async fn every_file_has_statistics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_keep_odd_values() {
     let fixture = Fixture::new();
-    let sql = "SELECT * FROM (VALUES (1, 'a b/c=%é'), (2, ''), (3, NULL), (4, 'a b/c=%é'), (5, '../x'), (6, '日本')) v(n, p)";
+    let sql =
+        "SELECT * FROM (VALUES (1, 'a b/c=%é'), (2, ''), (3, NULL), (4, 'a b/c=%é'), (5, '../x'), (6, '日本')) v(n, p)";
     let mut definition = fixture.definition_of(sql).await;
     definition.partition_columns = vec!["p".into()];
     fixture.write(WriteKind::Create(definition), sql).await.unwrap();
     let rows = fixture.query("SELECT p, count(*) AS n FROM t GROUP BY p ORDER BY p NULLS FIRST").await;
-    assert_eq!(rows, table(&[
-        "+----------+---+",
-        "| p        | n |",
-        "+----------+---+",
-        "|          | 2 |",
-        "| ../x     | 1 |",
-        "| a b/c=%é | 2 |",
-        "| 日本     | 1 |",
-        "+----------+---+",
-    ]));
+    assert_eq!(
+        rows,
+        table(&[
+            "+----------+---+",
+            "| p        | n |",
+            "+----------+---+",
+            "|          | 2 |",
+            "| ../x     | 1 |",
+            "| a b/c=%é | 2 |",
+            "| 日本     | 1 |",
+            "+----------+---+",
+        ])
+    );
     assert!(fixture.query("SELECT n FROM t WHERE p = 'a b/c=%é' AND n > 1").await.contains("| 4 |"));
     let empty = fixture.actions(0, "add").into_iter().filter(|add| add["partitionValues"]["p"].is_null()).count();
     assert_eq!(empty, 1, "an empty string and NULL are one partition");
@@ -205,7 +225,10 @@ async fn constraints_that_others_set_are_kept() {
     table.add_constraint().with_constraint("positive", "n > 0").await.unwrap();
     fixture.append("SELECT 2, 'b'").await.unwrap();
     let broken = fixture.append("SELECT * FROM (VALUES (3, 'c'), (-4, 'd')) v(n, s)").await.unwrap_err();
-    assert_eq!((broken.kind, broken.message.as_str()), (ErrorKind::Data, "a row breaks the constraint positive: n > 0"));
+    assert_eq!(
+        (broken.kind, broken.message.as_str()),
+        (ErrorKind::Data, "a row breaks the constraint positive: n > 0")
+    );
     assert_eq!(broken.hint.unwrap(), "the row is n = -4, s = d");
     let unknown = fixture.append("SELECT NULL, 'e'").await.unwrap_err();
     assert_eq!(unknown.message, "a row breaks the constraint positive: n > 0");
@@ -232,7 +255,10 @@ async fn bad_rows_stop_all_writers_and_leave_nothing() {
     fixture.create_as("SELECT CAST(1 AS TINYINT) AS n").await.unwrap();
     let files = fixture.files_on_disk();
     let overflow = fixture.append("SELECT n FROM source").await.unwrap_err();
-    assert_eq!((overflow.kind, overflow.message.as_str()), (ErrorKind::Data, "a value does not fit the column n TINYINT"));
+    assert_eq!(
+        (overflow.kind, overflow.message.as_str()),
+        (ErrorKind::Data, "a value does not fit the column n TINYINT")
+    );
     assert_eq!(fixture.files_on_disk(), files);
     assert_eq!(fixture.location.open_existing().await.unwrap().version(), Some(0));
 }
