@@ -31,7 +31,7 @@ use super::statistics::{self, IndexedColumns, NanColumns};
 const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
 /// Smaller files go up in one request.
 const UPLOAD_PART_BYTES: usize = 8 << 20;
-const UPLOAD_PARTS_IN_FLIGHT_MAX: usize = 4;
+const UPLOAD_PARTS_IN_FLIGHT_MAX: usize = 2;
 
 pub(super) fn writer_properties() -> WriterProperties {
     WriterProperties::builder()
@@ -68,11 +68,13 @@ impl DataFile {
     }
 
     /// Encodes a batch. When the session has no memory left for the open row group, the group is closed early: smaller
-    /// groups are worse than large ones, and better than a failure.
+    /// groups are worse than large ones, and better than a failure. What is on its way to the store cannot be hurried,
+    /// so it is counted only while there is room for it.
     pub(super) async fn write(&mut self, batch: &RecordBatch, memory: &MemoryReservation) -> Result<()> {
         statistics::note_nan(batch, &mut self.nan);
         self.writer.write(batch).await?;
-        if memory.try_resize(self.writer.memory_size()).is_err() {
+        let uploading = self.writer.bytes_written().min(UPLOAD_PART_BYTES * (UPLOAD_PARTS_IN_FLIGHT_MAX + 1));
+        if memory.try_resize(self.writer.memory_size() + uploading).is_err() {
             self.writer.flush().await?;
             memory.try_resize(self.writer.memory_size())?;
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::DeltaTable;
+use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::transaction::PROTOCOL;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::ObjectStore;
@@ -112,11 +113,14 @@ impl TableLocation {
         Ok(table)
     }
 
-    /// A provider that reads the snapshot in `table`, and only that one.
-    pub async fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+    /// A provider that reads the snapshot in `table`, and only that one. The session that runs it must know the store.
+    pub fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
         let state = table.snapshot().map_err(|error| self.cannot_read(error))?;
         PROTOCOL.can_read_from(state).map_err(|error| self.cannot_read(error.into()))?;
-        table.table_provider().await.map_err(plan_error)
+        // A partition column has the type that the table says, not a dictionary of it.
+        let config = DeltaScanConfig::new().with_wrap_partition_values(false);
+        let scan = DeltaScanNext::new(state.snapshot().clone(), config).map_err(plan_error)?;
+        Ok(Arc::new(scan))
     }
 
     fn cannot_read(&self, error: deltalake::DeltaTableError) -> Error {

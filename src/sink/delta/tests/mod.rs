@@ -86,7 +86,7 @@ impl Fixture {
     }
 
     pub(super) async fn query_table(&self, table: &DeltaTable, sql: &str) -> String {
-        let provider = self.location.provider(table).await.unwrap();
+        let provider = self.location.provider(table).unwrap();
         self.session.deregister_table("t").unwrap();
         self.session.register_table("t", provider).unwrap();
         let batches = self.session.sql(sql).await.unwrap().collect().await.unwrap();

@@ -7,6 +7,8 @@ use arrow::array::{
     TimestampNanosecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Int32Type};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use serde_json::json;
 
 use super::*;
@@ -261,4 +263,21 @@ async fn bad_rows_stop_all_writers_and_leave_nothing() {
     );
     assert_eq!(fixture.files_on_disk(), files);
     assert_eq!(fixture.location.open_existing().await.unwrap().version(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn little_memory_makes_small_row_groups() {
+    let fixture = Fixture::new();
+    let sql = "SELECT value AS n, sha256(CAST(value AS STRING)) AS noise FROM generate_series(1, 100000)";
+    fixture.create_as(&format!("{sql} WHERE false")).await.unwrap();
+    let run = async |pool_bytes| {
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(pool_bytes))).build_arc();
+        let context = TaskContext::default().with_runtime(runtime.unwrap());
+        fixture.plan(WriteKind::Append, sql).await.unwrap().run(Arc::new(context)).await
+    };
+    let prepared = run(2 << 20).await.unwrap();
+    assert_eq!(prepared.rows(), 100_000);
+    prepared.commit(None).await.unwrap();
+    assert_eq!(fixture.statistics(1).iter().map(|file| file["numRecords"].as_u64().unwrap()).sum::<u64>(), 100_000);
 }
