@@ -18,6 +18,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
+use uuid::Uuid;
 
 pub use self::name::{TableName, schema_name};
 pub use self::provider::{WarehouseCatalog, WarehouseTable, version_read};
@@ -77,6 +78,27 @@ impl Warehouse {
         let mut url = self.root.clone();
         url.set_path(&format!("{}{}/{}/", self.root.path(), name.schema(), name.table()));
         TableLocation::with_store(name.to_string(), &url, self.store.clone())
+    }
+
+    /// Refuses a store that overwrites an object when it was told to create it: two writers could then both believe that
+    /// they made a version. Worth its three requests once a process, before the first write. A local disk is not asked.
+    pub async fn require_conditional_put(&self) -> Result<()> {
+        if self.root.scheme() == "file" {
+            return Ok(());
+        }
+        let probe = self.path.clone().join(format!(".pinsql_probe_{}", Uuid::new_v4()));
+        let create = || self.store.put_opts(&probe, PutPayload::new(), PutOptions::from(PutMode::Create));
+        let failed = |error| storage_error(format!("cannot write to the warehouse {}", self.root), error);
+        create().await.map_err(failed)?;
+        let again = create().await;
+        self.store.delete(&probe).await.map_err(failed)?;
+        match again {
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+            Ok(_) => Err(Error::config(format!("the store of {} ignores If-None-Match", self.root)).with_hint(
+                "Delta tables need a store that can create an object only if it is absent, such as S3 itself",
+            )),
+        }
     }
 
     pub async fn schemas(&self) -> Result<Vec<String>> {

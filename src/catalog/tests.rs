@@ -133,3 +133,11 @@ async fn columns_are_read_with_the_types_they_have() {
         .await;
     assert!(rows.contains("| FRtext | 8 | 1890-01-01T00:00:00Z | x     |"), "{rows}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_asked_whether_it_can_create() {
+    let fixture = Fixture::s3();
+    fixture.warehouse.require_conditional_put().await.unwrap();
+    assert!(fixture.warehouse.store.list(None).next().await.is_none(), "the probe is gone");
+    Fixture::local().warehouse.require_conditional_put().await.unwrap();
+}

@@ -55,7 +55,7 @@ impl Change {
     }
 
     pub(super) fn is_blind_append(&self) -> bool {
-        matches!(self.kind, ChangeKind::Append) && self.read_version.is_none()
+        matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
     }
 
     /// The actions that make this change on top of a snapshot.

@@ -101,6 +101,8 @@ pub(super) async fn commit(
             Attempt::Refused(error) => return Err(Failure::certain(error)),
             Attempt::Lost => {}
             Attempt::Storage(_) if storage_failures < STORAGE_FAILURES_MAX => storage_failures += 1,
+            // A local disk has nothing under way: what is not in the log by now will not be.
+            Attempt::Storage(error) if location.url().scheme() == "file" => return Err(Failure::certain(error)),
             Attempt::Storage(error) => return Err(unknown(location, error)),
         }
         pause(attempt).await;

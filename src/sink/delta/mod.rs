@@ -21,6 +21,7 @@ mod location;
 mod partition;
 mod properties;
 mod rejects;
+mod run;
 mod shape;
 mod statistics;
 #[cfg(test)]
@@ -117,7 +118,7 @@ impl Write {
     /// Runs the query and writes the data files. When it fails, the files are deleted again.
     pub async fn run(self, context: Arc<TaskContext>) -> Result<PreparedWrite> {
         let Self { plan, target, mut change, base } = self;
-        match write::run(&plan, context).await {
+        match run::run(&plan, context).await {
             Ok(written) => {
                 change.adds = written.adds;
                 change.rows = written.rows;

@@ -1,5 +1,8 @@
 //! What becomes of commits: rivals, lost answers, failures half-way.
 
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+
 use super::faulty_store::{Fault, FaultyStore};
 use super::*;
 use crate::error::ErrorKind;
@@ -149,13 +152,28 @@ async fn a_storage_that_recovers_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storage_that_stays_away_leaves_the_files() {
-    let (store, fixture) = faulty().await;
+async fn a_network_storage_that_stays_away_leaves_the_files() {
+    let store = Arc::new(FaultyStore::over(InMemory::new()));
+    let url = Url::parse("s3://bucket/t").unwrap();
+    let location = TableLocation::with_store("default.t", &url, store.clone()).unwrap();
+    let fixture = Fixture { location, ..Fixture::new() };
+    fixture.create_as("SELECT CAST(0 AS BIGINT) AS n").await.unwrap();
     store.inject("00001.json", Fault::Unavailable, usize::MAX);
     let unknown = fixture.append("SELECT CAST(1 AS BIGINT)").await.unwrap_err();
     assert_eq!(unknown.kind, ErrorKind::Service);
     assert!(unknown.message.ends_with("it is not known whether it landed"), "{}", unknown.message);
-    assert_eq!(fixture.files_on_disk(), 2, "a late commit would need them");
+    let files = store.list(None).try_collect::<Vec<_>>().await.unwrap();
+    let data_files = files.iter().filter(|file| file.location.as_ref().ends_with(".parquet")).count();
+    assert_eq!(data_files, 2, "a late commit would need them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_disk_that_stays_away_leaves_nothing() {
+    let (store, fixture) = faulty().await;
+    store.inject("00001.json", Fault::Unavailable, usize::MAX);
+    let failed = fixture.append("SELECT CAST(1 AS BIGINT)").await.unwrap_err();
+    assert_eq!((failed.kind, failed.message.as_str()), (ErrorKind::Service, "cannot write the table default.t"));
+    assert_eq!((fixture.files_on_disk(), newest(&fixture).await), (1, Some(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,4 +241,12 @@ async fn a_step_of_an_application_lands_once() {
     assert_eq!(transaction_version(&table, "stream-1").await.unwrap(), Some(1));
     assert_eq!(transaction_version(&table, "stream-2").await.unwrap(), None);
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 2 | 1 |"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_where_the_folder_should_be_is_a_matter_of_configuration() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.folder.path().join("t"), "not a folder").unwrap();
+    let error = fixture.create_as("SELECT 1 AS n").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config, "{error:?}");
 }

@@ -27,14 +27,18 @@ pub(super) enum Fault {
 
 #[derive(Debug)]
 pub(super) struct FaultyStore {
-    inner: LocalFileSystem,
+    inner: Box<dyn ObjectStore>,
     /// Faults for writes to paths that end so, and how often.
     faults: Mutex<Vec<(&'static str, Fault, usize)>>,
 }
 
 impl FaultyStore {
     pub(super) fn new() -> Self {
-        Self { inner: LocalFileSystem::new(), faults: Mutex::default() }
+        Self::over(LocalFileSystem::new())
+    }
+
+    pub(super) fn over(inner: impl ObjectStore) -> Self {
+        Self { inner: Box::new(inner), faults: Mutex::default() }
     }
 
     pub(super) fn inject(&self, path_end: &'static str, fault: Fault, times: usize) {
