@@ -5,6 +5,7 @@ use object_store::memory::InMemory;
 use tempfile::TempDir;
 
 use super::*;
+use crate::sink::delta::tests::faulty_store::{Fault, FaultyStore};
 use crate::sink::delta::{TableDefinition, Write, WriteKind, WriteRequest};
 
 struct Fixture {
@@ -140,4 +141,11 @@ async fn a_store_is_asked_whether_it_can_create() {
     fixture.warehouse.require_conditional_put().await.unwrap();
     assert!(fixture.warehouse.store.list(None).next().await.is_none(), "the probe is gone");
     Fixture::local().warehouse.require_conditional_put().await.unwrap();
+
+    let store = Arc::new(FaultyStore::over(InMemory::new()));
+    store.inject("probe", Fault::Overwrites, usize::MAX);
+    let root = Url::parse("s3://bucket/warehouse").unwrap();
+    let fixture = Fixture::at(TempDir::new().unwrap(), &root, Some(store));
+    let refused = fixture.warehouse.require_conditional_put().await.unwrap_err();
+    assert_eq!(refused.message, "the store of s3://bucket/warehouse/ ignores If-None-Match");
 }

@@ -25,7 +25,7 @@ mod run;
 mod shape;
 mod statistics;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 mod write;
 

@@ -15,7 +15,7 @@ use object_store::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The object is written, the answer is lost.
     AnswerLost,
     /// The object is written, the answer is lost, and the client's own retry is told that it exists.
@@ -23,32 +23,34 @@ pub(super) enum Fault {
     /// Nothing is written.
     Unavailable,
     Forbidden,
+    /// The object is written, also over one that is there and was to be left alone.
+    Overwrites,
 }
 
 #[derive(Debug)]
-pub(super) struct FaultyStore {
+pub(crate) struct FaultyStore {
     inner: Box<dyn ObjectStore>,
-    /// Faults for writes to paths that end so, and how often.
+    /// Faults for writes to paths that have this in them, and how often.
     faults: Mutex<Vec<(&'static str, Fault, usize)>>,
 }
 
 impl FaultyStore {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::over(LocalFileSystem::new())
     }
 
-    pub(super) fn over(inner: impl ObjectStore) -> Self {
+    pub(crate) fn over(inner: impl ObjectStore) -> Self {
         Self { inner: Box::new(inner), faults: Mutex::default() }
     }
 
-    pub(super) fn inject(&self, path_end: &'static str, fault: Fault, times: usize) {
-        self.faults.lock().unwrap().push((path_end, fault, times));
+    pub(crate) fn inject(&self, in_path: &'static str, fault: Fault, times: usize) {
+        self.faults.lock().unwrap().push((in_path, fault, times));
     }
 
     fn next_fault(&self, location: &Path) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
         let (_, fault, times) =
-            faults.iter_mut().find(|(end, _, times)| *times > 0 && location.as_ref().ends_with(end))?;
+            faults.iter_mut().find(|(part, _, times)| *times > 0 && location.as_ref().contains(*part))?;
         *times -= 1;
         Some(*fault)
     }
@@ -67,7 +69,7 @@ fn lost() -> Error {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let put = |payload| self.inner.put_opts(location, payload, options);
+        let put = |payload| self.inner.put_opts(location, payload, options.clone());
         match self.next_fault(location) {
             None => put(payload).await,
             Some(Fault::AnswerLost) => put(payload).await.and(Err(lost())),
@@ -75,6 +77,7 @@ impl ObjectStore for FaultyStore {
                 put(payload).await?;
                 Err(Error::AlreadyExists { path: location.to_string(), source: Box::new(lost()) })
             }
+            Some(Fault::Overwrites) => self.inner.put_opts(location, payload, PutOptions::default()).await,
             Some(Fault::Unavailable) => Err(lost()),
             Some(Fault::Forbidden) => {
                 Err(Error::PermissionDenied { path: location.to_string(), source: Box::new(lost()) })

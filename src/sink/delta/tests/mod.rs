@@ -1,7 +1,7 @@
 //! Writes to real tables in temporary folders, read back through the provider that queries use.
 
 mod commits;
-mod faulty_store;
+pub(crate) mod faulty_store;
 mod rows;
 mod side_tables;
 
