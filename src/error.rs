@@ -51,10 +51,7 @@ pub struct Span {
 
 impl From<sqlparser::tokenizer::Span> for Span {
     fn from(span: sqlparser::tokenizer::Span) -> Self {
-        Self {
-            start: (span.start.line, span.start.column),
-            end: (span.end.line, span.end.column),
-        }
+        Self { start: (span.start.line, span.start.column), end: (span.end.line, span.end.column) }
     }
 }
 

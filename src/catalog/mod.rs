@@ -1,0 +1,249 @@
+//! The warehouse: which schemas and tables there are, and where.
+//!
+//! It is nothing but folders, `<warehouse>/<schema>/<table>`, on a local disk or in S3: what is there is what can be
+//! queried, and another engine finds it by its path. So there is no state to go stale: each question lists the folders,
+//! and each statement opens the tables it names at their newest version.
+//!
+//! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
+
+mod name;
+mod provider;
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use deltalake::DeltaTable;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use url::Url;
+use uuid::Uuid;
+
+pub use self::name::{TableName, schema_name};
+pub use self::provider::{WarehouseCatalog, WarehouseTable, version_read};
+
+use crate::error::{Error, Result, nearest};
+use crate::sink::delta::{TableLocation, drop_table, storage_error};
+
+/// The name of the catalog that holds the warehouse's schemas.
+pub const CATALOG_NAME: &str = "pinsql";
+
+/// The schema that is always there.
+pub const DEFAULT_SCHEMA: &str = "default";
+
+/// The object that makes a schema without tables visible in a store that has no folders.
+const SCHEMA_MARKER: &str = ".pinsql_schema";
+
+/// Tables looked at at once when a schema is listed.
+const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
+
+/// The folder of all tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Warehouse {
+    root: Url,
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+}
+
+impl fmt::Debug for Warehouse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Warehouse({})", self.root)
+    }
+}
+
+impl Warehouse {
+    /// The warehouse at `root` (`file:///…` or `s3://bucket/…`), through the stores that the runtime has. Nothing needs to
+    /// be there yet: writing makes the folders.
+    pub fn open(root: &Url, runtime: &RuntimeEnv) -> Result<Self> {
+        let store = runtime
+            .object_store_registry
+            .get_store(root)
+            .map_err(|error| Error::config(format!("no storage is configured for {root}")).caused_by(error))?;
+        let mut root = root.clone();
+        let folder = format!("{}/", root.path().trim_end_matches('/'));
+        root.set_path(&folder);
+        let path = Path::from_url_path(root.path())
+            .map_err(|error| Error::config(format!("{root} is not a location for a warehouse")).caused_by(error))?;
+        Ok(Self { root, store, path })
+    }
+
+    /// The folder, with a slash at the end.
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// Where a table is, or would be.
+    pub fn location(&self, name: &TableName) -> Result<TableLocation> {
+        let mut url = self.root.clone();
+        url.set_path(&format!("{}{}/{}/", self.root.path(), name.schema(), name.table()));
+        TableLocation::with_store(name.to_string(), &url, self.store.clone())
+    }
+
+    /// Refuses a store that overwrites an object when it was told to create it: two writers could then both believe that
+    /// they made a version. Worth its three requests once a process, before the first write. A local disk is not asked.
+    pub async fn require_conditional_put(&self) -> Result<()> {
+        if self.root.scheme() == "file" {
+            return Ok(());
+        }
+        let probe = self.path.clone().join(format!(".pinsql_probe_{}", Uuid::new_v4()));
+        let create = || self.store.put_opts(&probe, PutPayload::new(), PutOptions::from(PutMode::Create));
+        let failed = |error| storage_error(format!("cannot write to the warehouse {}", self.root), error);
+        create().await.map_err(failed)?;
+        let again = create().await;
+        self.store.delete(&probe).await.map_err(failed)?;
+        match again {
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+            Ok(_) => Err(Error::config(format!("the store of {} ignores If-None-Match", self.root)).with_hint(
+                "Delta tables need a store that can create an object only if it is absent, such as S3 itself",
+            )),
+        }
+    }
+
+    pub async fn schemas(&self) -> Result<Vec<String>> {
+        let mut schemas = self.folders(&self.path).await?;
+        if !schemas.iter().any(|schema| schema == DEFAULT_SCHEMA) {
+            schemas.push(DEFAULT_SCHEMA.to_owned());
+        }
+        schemas.sort();
+        Ok(schemas)
+    }
+
+    pub async fn schema_exists(&self, schema: &str) -> Result<bool> {
+        let schema = schema_name(schema)?;
+        Ok(self.schemas().await?.contains(&schema))
+    }
+
+    /// Refuses a schema that is not there, and names the nearest.
+    pub async fn require_schema(&self, schema: &str) -> Result<String> {
+        let schema = schema_name(schema)?;
+        let schemas = self.schemas().await?;
+        if schemas.contains(&schema) {
+            return Ok(schema);
+        }
+        let error = Error::sql(format!("there is no schema {schema}"));
+        Err(match nearest(&schema, schemas.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean {near}?")),
+            None => error.with_hint(format!("CREATE SCHEMA {schema} makes it")),
+        })
+    }
+
+    /// Makes a schema. Says whether it was made, or was there.
+    pub async fn create_schema(&self, schema: &str) -> Result<bool> {
+        let schema = schema_name(schema)?;
+        if self.schemas().await?.contains(&schema) {
+            return Ok(false);
+        }
+        let marker = self.path.clone().join(schema.as_str()).join(SCHEMA_MARKER);
+        let options = PutOptions::from(PutMode::Overwrite);
+        self.store
+            .put_opts(&marker, PutPayload::new(), options)
+            .await
+            .map_err(|error| storage_error(format!("cannot make the schema {schema} in {}", self.root), error))?;
+        Ok(true)
+    }
+
+    /// Removes a schema that has no tables.
+    pub async fn drop_schema(&self, schema: &str) -> Result<()> {
+        let schema = self.require_schema(schema).await?;
+        if schema == DEFAULT_SCHEMA {
+            return Err(Error::sql(format!("the schema {DEFAULT_SCHEMA} cannot be dropped")));
+        }
+        let tables = self.tables(&schema).await?;
+        if let Some(table) = tables.first() {
+            let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
+            return Err(Error::sql(said).with_hint("drop them first"));
+        }
+        let failed = |error| storage_error(format!("cannot drop the schema {schema}"), error);
+        let folder = self.path.clone().join(schema.as_str());
+        match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        // A local disk keeps the folder. What is in it and is no table stays.
+        if let ("file", Ok(root)) = (self.root.scheme(), self.root.to_file_path()) {
+            match tokio::fs::remove_dir(root.join(&schema)).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed(object_store::Error::Generic {
+                        store: "LocalFileSystem",
+                        source: Box::new(error),
+                    }));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of a schema, in alphabetical order.
+    pub async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+        let schema = schema_name(schema)?;
+        let folders = self.folders(&self.path.clone().join(schema.as_str())).await?;
+        let look = |table: String| {
+            let name = TableName::new(&schema, &table);
+            async move {
+                let is_table = self.location(&name?)?.exists().await?;
+                Ok::<_, Error>(is_table.then_some(table))
+            }
+        };
+        let found: Vec<Option<String>> =
+            futures::stream::iter(folders).map(look).buffered(LOOKUPS_IN_FLIGHT_MAX).try_collect().await?;
+        let mut tables: Vec<String> = found.into_iter().flatten().collect();
+        tables.sort();
+        Ok(tables)
+    }
+
+    pub async fn table_exists(&self, name: &TableName) -> Result<bool> {
+        self.location(name)?.exists().await
+    }
+
+    /// The newest snapshot of a table. Refuses one that is not there, and names the nearest.
+    pub async fn open_table(&self, name: &TableName) -> Result<DeltaTable> {
+        match self.location(name)?.open().await? {
+            Some(table) => Ok(table),
+            None => Err(self.no_table(name).await),
+        }
+    }
+
+    /// The error for a table that is not there.
+    pub async fn no_table(&self, name: &TableName) -> Error {
+        let error = Error::sql(format!("there is no table {name}"));
+        // The hint is not worth a second failure.
+        let tables = self.tables(name.schema()).await.unwrap_or_default();
+        match nearest(name.table(), tables.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),
+            None if tables.is_empty() => error.with_hint(format!("the schema {} has no tables", name.schema())),
+            None => error.with_hint(format!("the schema {} has {}", name.schema(), some_of(&tables))),
+        }
+    }
+
+    /// Removes a table and its files.
+    pub async fn drop_table(&self, name: &TableName) -> Result<()> {
+        let location = self.location(name)?;
+        if !location.exists().await? {
+            return Err(self.no_table(name).await);
+        }
+        drop_table(&location).await
+    }
+
+    /// The names right under a folder.
+    async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
+        let listed = match self.store.list_with_delimiter(Some(folder)).await {
+            Ok(listed) => listed,
+            Err(object_store::Error::NotFound { .. }) if self.root.scheme() == "file" => return Ok(Vec::new()),
+            Err(error) => return Err(storage_error(format!("cannot list the warehouse {}", self.root), error)),
+        };
+        let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
+        Ok(names.filter(|name| name::is_name(name)).map(str::to_owned).collect())
+    }
+}
+
+fn some_of(tables: &[String]) -> String {
+    const SHOWN_MAX: usize = 5;
+    let shown = tables.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if tables.len() > SHOWN_MAX { format!("{shown} and {} more", tables.len() - SHOWN_MAX) } else { shown }
+}
+
+#[cfg(test)]
+mod tests;

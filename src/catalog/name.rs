@@ -1,0 +1,108 @@
+//! The names of schemas and tables.
+//!
+//! Upper and lower case do not differ, as in Databricks: names are kept in lower case, also as folder names. What may be
+//! in a name is little on purpose: it has to be a folder on every disk and in every store.
+
+use std::fmt;
+
+use super::{CATALOG_NAME, DEFAULT_SCHEMA};
+use crate::error::{Error, Result};
+
+/// Folder names end at 255 bytes, and `_rejects` is put behind a table's.
+const NAME_CHARS_MAX: usize = 240;
+
+/// A table's full name, checked and in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableName {
+    schema: String,
+    table: String,
+}
+
+impl TableName {
+    pub fn new(schema: &str, table: &str) -> Result<Self> {
+        Ok(Self { schema: folded("schema", schema)?, table: folded("table", table)? })
+    }
+
+    /// The parts of a name as SQL has them: `t`, `schema.t` or `pinsql.schema.t`.
+    pub fn from_parts(parts: &[&str], current_schema: &str) -> Result<Self> {
+        match parts {
+            [table] => Self::new(current_schema, table),
+            [schema, table] => Self::new(schema, table),
+            [catalog, schema, table] if catalog.eq_ignore_ascii_case(CATALOG_NAME) => Self::new(schema, table),
+            [catalog, _, _] => Err(Error::sql(format!("there is no catalog {catalog}"))
+                .with_hint(format!("the only catalog is {CATALOG_NAME}; name the table schema.table"))),
+            parts => Err(Error::sql(format!("{} is not the name of a table", parts.join(".")))),
+        }
+    }
+
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The table next to this one whose name ends with `suffix`.
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        Self { schema: self.schema.clone(), table: format!("{}{suffix}", self.table) }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// A schema's name, checked and in lower case.
+pub fn schema_name(name: &str) -> Result<String> {
+    folded("schema", name)
+}
+
+/// A folder's name, if it can be the name of a schema or a table.
+pub(super) fn is_name(folder: &str) -> bool {
+    folded("", folder).is_ok_and(|name| name == folder)
+}
+
+fn folded(what: &str, name: &str) -> Result<String> {
+    if name.is_empty() || name.len() > NAME_CHARS_MAX {
+        return Err(Error::sql(format!(
+            "`{name}` is not the name of a {what}: it needs 1 to {NAME_CHARS_MAX} characters"
+        )));
+    }
+    let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if let Some(character) = name.chars().find(|character| !allowed(*character)) {
+        return Err(Error::sql(format!("`{name}` is not the name of a {what}: it contains {character:?}"))
+            .with_hint(format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data")));
+    }
+    if name.starts_with('_') {
+        return Err(Error::sql(format!("`{name}` is not the name of a {what}: it begins with _"))
+            .with_hint("readers skip folders that begin with _"));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folded_and_checked() {
+        let name = |parts: &[&str]| TableName::from_parts(parts, "Bronze").map(|name| name.to_string());
+        assert_eq!(name(&["Pin_Data"]).unwrap(), "bronze.pin_data");
+        assert_eq!(name(&["Silver", "t1"]).unwrap(), "silver.t1");
+        assert_eq!(name(&["PINSQL", "silver", "t"]).unwrap(), "silver.t");
+        for (parts, said) in [
+            (&["hive_metastore", "a", "b"][..], "there is no catalog hive_metastore"),
+            (&["a", "b", "c", "d"][..], "a.b.c.d is not the name of a table"),
+            (&["../x"][..], "it contains '.'"),
+            (&["Pins Data"][..], "it contains ' '"),
+            (&[""][..], "it needs 1 to"),
+            (&["_delta_log"][..], "it begins with _"),
+        ] {
+            let error = name(parts).unwrap_err();
+            assert!(error.message.contains(said), "{}", error.message);
+        }
+    }
+}

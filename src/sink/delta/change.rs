@@ -1,0 +1,123 @@
+//! What one statement does to a table, before it is known on which version it lands.
+//!
+//! The actions depend on the snapshot: replacing removes the files that are there then. So they are made anew for each
+//! attempt to commit.
+
+use std::collections::HashMap;
+
+use deltalake::kernel::{Action, Add, Metadata};
+use deltalake::table::state::DeltaTableState;
+use serde_json::Value;
+
+use super::commit::{already_exists, transaction_action};
+use super::definition::TableDefinition;
+use super::location::TableLocation;
+use crate::error::Result;
+
+/// Marks a commit as one step of an application: it can be asked later whether that step landed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationTransaction {
+    pub application_id: String,
+    pub version: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum ChangeKind {
+    /// The table must not be there.
+    Create {
+        definition: TableDefinition,
+    },
+    /// The table becomes the one defined, whether it is there or not.
+    Replace {
+        definition: TableDefinition,
+    },
+    Append,
+    /// The rows are replaced, the table stays as it is defined.
+    Overwrite,
+}
+
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) location: TableLocation,
+    pub(super) kind: ChangeKind,
+    /// Whether the rows come from a query (`… AS SELECT`), for the history.
+    pub(super) has_query: bool,
+    pub(super) adds: Vec<Add>,
+    pub(super) rows: u64,
+    /// The version of this very table that the query read, if it did: what others changed since then is then a conflict.
+    pub(super) read_version: Option<u64>,
+    pub(super) transaction: Option<ApplicationTransaction>,
+}
+
+impl Change {
+    pub(super) fn bytes(&self) -> u64 {
+        self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
+    }
+
+    pub(super) fn is_blind_append(&self) -> bool {
+        matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
+    }
+
+    /// The actions that make this change on top of a snapshot.
+    pub(super) fn actions(&self, on: Option<&DeltaTableState>) -> Result<Vec<Action>> {
+        let mut actions = Vec::new();
+        match &self.kind {
+            ChangeKind::Create { definition } => {
+                if on.is_some() {
+                    return Err(already_exists(self.location.name()));
+                }
+                actions.extend(first_actions(definition)?);
+            }
+            ChangeKind::Replace { definition } => match on {
+                None => actions.extend(first_actions(definition)?),
+                Some(state) => {
+                    actions.push(Action::Metadata(definition.metadata(Some(state.metadata()))?));
+                    actions.extend(removes(state));
+                }
+            },
+            ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
+            ChangeKind::Append => {}
+        }
+        actions.extend(self.adds.iter().cloned().map(Action::Add));
+        if let Some(transaction) = &self.transaction {
+            actions.push(transaction_action(&transaction.application_id, transaction.version));
+        }
+        Ok(actions)
+    }
+
+    /// The name that Spark gives the same operation.
+    pub(super) fn operation_name(&self, is_there: bool) -> &'static str {
+        match (&self.kind, self.has_query) {
+            (ChangeKind::Create { .. }, false) => "CREATE TABLE",
+            (ChangeKind::Create { .. }, true) => "CREATE TABLE AS SELECT",
+            (ChangeKind::Replace { .. }, false) if !is_there => "CREATE OR REPLACE TABLE",
+            (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
+            (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
+            (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
+        }
+    }
+
+    /// As Spark has them: every value is text, and lists are JSON in that text.
+    pub(super) fn operation_parameters(&self) -> HashMap<String, Value> {
+        let list = |columns: &[String]| serde_json::to_string(columns).unwrap_or_else(|_| "[]".to_owned());
+        let parameters = match &self.kind {
+            ChangeKind::Append => vec![("mode", "Append".to_owned())],
+            ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
+                ("isManaged", "true".to_owned()),
+                ("partitionBy", list(&definition.partition_columns)),
+                ("properties", serde_json::to_string(&definition.properties).unwrap_or_else(|_| "{}".to_owned())),
+            ],
+        };
+        parameters.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    }
+}
+
+fn first_actions(definition: &TableDefinition) -> Result<[Action; 2]> {
+    let metadata: Metadata = definition.metadata(None)?;
+    Ok([Action::Protocol(TableDefinition::protocol()?), Action::Metadata(metadata)])
+}
+
+fn removes(state: &DeltaTableState) -> impl Iterator<Item = Action> + '_ {
+    state.log_data().into_iter().map(|file| Action::Remove(file.remove_action(true)))
+}

@@ -1,0 +1,206 @@
+//! What a CREATE TABLE says, checked once and turned into the log's Metadata and Protocol.
+
+use std::collections::{BTreeMap, HashSet};
+
+use arrow::datatypes::{DataType, Schema};
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::{
+    DataType as DeltaType, Metadata, MetadataExt, MetadataValue, Protocol, StructField, StructType, new_metadata,
+};
+use serde_json::json;
+
+use super::properties;
+use super::types::{nullable, storable};
+use crate::error::{Error, Result, nearest};
+
+/// The key that Spark keeps a column's comment under.
+pub(super) const COMMENT_KEY: &str = "comment";
+
+/// Characters that a column cannot have without column mapping (protocol 2/5), because Parquet readers stumble on them.
+const FORBIDDEN: &str = " ,;{}()\n\t=";
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    pub name: String,
+    /// Any Arrow type: what the table keeps is derived from it.
+    pub data_type: DataType,
+    pub nullable: bool,
+    pub comment: Option<String>,
+}
+
+/// A table as a statement describes it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableDefinition {
+    pub columns: Vec<Column>,
+    pub partition_columns: Vec<String>,
+    pub comment: Option<String>,
+    pub properties: BTreeMap<String, String>,
+}
+
+impl TableDefinition {
+    /// The columns of a query. All are nullable, as in Spark: what a query gives today says nothing about tomorrow's.
+    pub fn of_query(schema: &Schema) -> Self {
+        let columns = schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            data_type: nullable(field.data_type()),
+            nullable: true,
+            comment: field.metadata().get(COMMENT_KEY).cloned(),
+        });
+        Self { columns: columns.collect(), ..Self::default() }
+    }
+
+    /// Reader version 1 and writer version 2, whatever the table: what would need more is refused before.
+    pub(super) fn protocol() -> Result<Protocol> {
+        let value = json!({"minReaderVersion": 1, "minWriterVersion": 2});
+        serde_json::from_value(value).map_err(|error| Error::internal("cannot build the protocol").caused_by(error))
+    }
+
+    /// The Metadata action. `replaced` is that of the table which this one replaces: the table stays the same table,
+    /// so it keeps its id, and a reader that follows it by id goes on.
+    pub(super) fn metadata(&self, replaced: Option<&Metadata>) -> Result<Metadata> {
+        let schema = self.delta_schema()?;
+        let partition_columns = self.resolved_partition_columns(&schema)?;
+        let properties = properties::checked(&self.properties)?;
+        let build = || -> std::result::Result<Metadata, Box<dyn std::error::Error + Send + Sync>> {
+            let mut metadata = new_metadata(&schema, partition_columns, properties)?;
+            if let Some(comment) = &self.comment {
+                metadata = metadata.with_description(comment.clone())?;
+            }
+            if let Some(replaced) = replaced {
+                metadata = metadata.with_table_id(replaced.id().to_owned())?;
+            }
+            Ok(metadata)
+        };
+        build().map_err(|error| Error::internal("cannot build the table's metadata").caused_by(error))
+    }
+
+    fn delta_schema(&self) -> Result<StructType> {
+        if self.columns.is_empty() {
+            return Err(Error::sql("a table needs at least one column"));
+        }
+        check_names("", self.columns.iter().map(|column| column.name.as_str()))?;
+        let mut fields = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let stored = storable(&column.name, &column.data_type)?;
+            check_nested_names(&column.name, &stored)?;
+            let delta: DeltaType = (&stored).try_into_kernel().map_err(|error| {
+                Error::internal(format!("column {} has no Delta type", column.name)).caused_by(error)
+            })?;
+            let mut field = StructField::new(&column.name, delta, column.nullable);
+            if let Some(comment) = &column.comment {
+                field = field.with_metadata([(COMMENT_KEY, MetadataValue::String(comment.clone()))]);
+            }
+            fields.push(field);
+        }
+        StructType::try_new(fields).map_err(|error| Error::sql("the columns do not make a table").caused_by(error))
+    }
+
+    fn resolved_partition_columns(&self, schema: &StructType) -> Result<Vec<String>> {
+        let mut resolved = Vec::new();
+        for wanted in &self.partition_columns {
+            let field = schema.fields().find(|field| field.name().eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+                let error = Error::sql(format!("PARTITIONED BY names {wanted}, which is not a column of the table"));
+                match nearest(wanted, schema.fields().map(|field| field.name().as_str())) {
+                    Some(near) => error.with_hint(format!("did you mean {near}?")),
+                    None => error,
+                }
+            })?;
+            if !matches!(field.data_type(), DeltaType::Primitive(_)) || *field.data_type() == DeltaType::BINARY {
+                return Err(Error::sql(format!("a table cannot be partitioned by {wanted}: it has no simple type")));
+            }
+            if resolved.contains(field.name()) {
+                return Err(Error::sql(format!("PARTITIONED BY names {wanted} twice")));
+            }
+            resolved.push(field.name().clone());
+        }
+        if resolved.len() == schema.num_fields() {
+            return Err(Error::sql("a table cannot be partitioned by all of its columns"));
+        }
+        Ok(resolved)
+    }
+}
+
+fn check_nested_names(path: &str, data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Struct(fields) => {
+            check_names(&format!("{path}."), fields.iter().map(|field| field.name().as_str()))?;
+            fields
+                .iter()
+                .try_for_each(|field| check_nested_names(&format!("{path}.{}", field.name()), field.data_type()))
+        }
+        DataType::List(item) => check_nested_names(path, item.data_type()),
+        DataType::Map(entries, _) => check_nested_names(path, entries.data_type()),
+        _ => Ok(()),
+    }
+}
+
+fn check_names<'a>(prefix: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if name.is_empty() {
+            return Err(Error::sql("a column has no name").with_hint("name it: … AS total"));
+        }
+        if let Some(character) = name.chars().find(|character| FORBIDDEN.contains(*character)) {
+            return Err(Error::sql(format!("the column name `{prefix}{name}` contains {character:?}"))
+                .with_hint("a Delta column name has no space and none of , ; { } ( ) =; rename it with AS"));
+        }
+        if !seen.insert(name.to_lowercase()) {
+            return Err(Error::sql(format!("there are two columns named {prefix}{name}"))
+                .with_hint("rename one of them with AS; upper and lower case do not differ"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition(columns: &[(&str, DataType)], partition_columns: &[&str]) -> TableDefinition {
+        TableDefinition {
+            columns: columns
+                .iter()
+                .map(|(name, data_type)| Column {
+                    name: (*name).to_owned(),
+                    data_type: data_type.clone(),
+                    nullable: false,
+                    comment: Some(format!("the {name}")),
+                })
+                .collect(),
+            partition_columns: partition_columns.iter().map(|name| (*name).to_owned()).collect(),
+            ..TableDefinition::default()
+        }
+    }
+
+    #[test]
+    fn names_and_partitions_are_checked() {
+        let int = DataType::Int32;
+        for (columns, partitions, said) in [
+            (vec![("count(*)", int.clone())], vec![], "contains '('"),
+            (vec![("a", int.clone()), ("A", int.clone())], vec![], "two columns named A"),
+            (vec![("a", int.clone())], vec!["b"], "PARTITIONED BY names b"),
+            (vec![("a", int.clone())], vec!["a"], "all of its columns"),
+            (vec![("a", int.clone()), ("b", int.clone())], vec!["a", "A"], "names A twice"),
+            (vec![], vec![], "at least one column"),
+        ] {
+            let error = definition(&columns, &partitions).metadata(None).unwrap_err();
+            assert!(error.message.contains(said), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn metadata_keeps_comments_nullability_and_the_replaced_id() {
+        let first = definition(&[("a", DataType::Int32), ("p", DataType::Utf8View)], &["P"]).metadata(None).unwrap();
+        let schema = first.parse_schema().unwrap();
+        let field = schema.field("a").unwrap();
+        assert!(!field.is_nullable());
+        assert_eq!(field.metadata().get(COMMENT_KEY), Some(&MetadataValue::String("the a".into())));
+        assert_eq!(first.partition_columns(), &vec!["p".to_owned()]);
+
+        let mut second = definition(&[("b", DataType::Int64)], &[]);
+        second.comment = Some("replaced".into());
+        let second = second.metadata(Some(&first)).unwrap();
+        assert_eq!(second.id(), first.id());
+        assert_eq!(second.description(), Some("replaced"));
+    }
+}

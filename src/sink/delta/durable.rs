@@ -1,0 +1,39 @@
+//! Forces what was written to a local disk down to the disk itself.
+//!
+//! A store in the network acknowledges what it has kept. A local file system acknowledges what it has heard: after a
+//! power cut, a commit could be there and the files that it names empty. So the files are synced before the commit, and
+//! the commit after it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use super::location::TableLocation;
+use crate::error::Result;
+
+/// Syncs files, given by path from the table's folder, and the folders that name them. Nothing to do but for local tables.
+pub(super) async fn sync(location: &TableLocation, files: Vec<String>) -> Result<()> {
+    if location.url().scheme() != "file" || files.is_empty() {
+        return Ok(());
+    }
+    let Ok(root) = location.url().to_file_path() else { return Ok(()) };
+    let synced = tokio::task::spawn_blocking(move || sync_files(files.iter().map(|file| root.join(file)))).await;
+    let failed = |error: io::Error| {
+        let store_error = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) };
+        super::error::storage_error(format!("cannot write the table {}", location.name()), store_error)
+    };
+    match synced {
+        Ok(outcome) => outcome.map_err(failed),
+        Err(panic) => Err(failed(io::Error::other(panic))),
+    }
+}
+
+fn sync_files(files: impl Iterator<Item = PathBuf>) -> io::Result<()> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        File::open(&file)?.sync_all()?;
+        folders.extend(file.parent().map(PathBuf::from));
+    }
+    folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
+}

@@ -1,0 +1,129 @@
+//! Where one Delta table lives, and how its log is reached.
+//!
+//! The log store is built over the session's own object store, so that credentials, endpoints and retries are
+//! configured once. Commits are put-if-absent through that store (`PutMode::Create`: a hard link on a local disk,
+//! `If-None-Match` in S3). There is no other way to commit: no rename, no lock table.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use deltalake::DeltaTable;
+use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use deltalake::kernel::transaction::PROTOCOL;
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use url::Url;
+
+use super::error::{delta_error, plan_error};
+use crate::error::{Error, Result};
+
+/// One table's folder. Cheap to clone; holds nothing of the table's state.
+#[derive(Clone)]
+pub struct TableLocation {
+    name: String,
+    url: Url,
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+}
+
+impl fmt::Debug for TableLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TableLocation({} at {})", self.name, self.url)
+    }
+}
+
+impl TableLocation {
+    /// The table that errors call `name`, at `url` (`file:///…` or `s3://bucket/…`).
+    pub fn new(name: impl Into<String>, url: &Url, runtime: &RuntimeEnv) -> Result<Self> {
+        let store = runtime
+            .object_store_registry
+            .get_store(url)
+            .map_err(|error| Error::config(format!("no storage is configured for {url}")).caused_by(error))?;
+        Self::with_store(name, url, store)
+    }
+
+    /// The same over a given store, whose root is the root of the bucket or the file system.
+    pub fn with_store(name: impl Into<String>, url: &Url, store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let mut url = url.clone();
+        let folder = format!("{}/", url.path().trim_end_matches('/'));
+        url.set_path(&folder);
+        let path = Path::from_url_path(url.path())
+            .map_err(|error| Error::config(format!("{url} is not a location for a table")).caused_by(error))?;
+        Ok(Self { name: name.into(), url, store, path })
+    }
+
+    /// The name that messages use: `default.pins`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder, with a slash at the end.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The store of the whole bucket or file system.
+    pub fn root_store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// The table's folder in [`Self::root_store`].
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store with the table's folder as its root.
+    pub fn table_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(self.store.clone(), self.path.clone()))
+    }
+
+    pub(super) fn log_store(&self) -> LogStoreRef {
+        default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
+    }
+
+    /// Whether a Delta log is there.
+    pub async fn exists(&self) -> Result<bool> {
+        self.log_store().is_delta_table_location().await.map_err(|error| self.cannot_read(error))
+    }
+
+    /// The newest snapshot, or `None` when there is no table.
+    pub async fn open(&self) -> Result<Option<DeltaTable>> {
+        if !self.exists().await? {
+            return Ok(None);
+        }
+        let mut table = DeltaTable::new(self.log_store());
+        table.load().await.map_err(|error| self.cannot_read(error))?;
+        Ok(Some(table))
+    }
+
+    /// The newest snapshot of a table that must be there.
+    pub async fn open_existing(&self) -> Result<DeltaTable> {
+        let missing = || Error::sql(format!("there is no table {}", self.name));
+        self.open().await?.ok_or_else(missing)
+    }
+
+    /// The snapshot of one version, for a commit that was built upon it.
+    pub(super) async fn open_version(&self, version: u64) -> Result<DeltaTable> {
+        let mut table = DeltaTable::new(self.log_store());
+        table.load_version(version).await.map_err(|error| self.cannot_read(error))?;
+        Ok(table)
+    }
+
+    /// A provider that reads the snapshot in `table`, and only that one. The session that runs it must know the store.
+    pub fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+        let state = table.snapshot().map_err(|error| self.cannot_read(error))?;
+        PROTOCOL.can_read_from(state).map_err(|error| self.cannot_read(error.into()))?;
+        // A partition column has the type that the table says, not a dictionary of it.
+        let config = DeltaScanConfig::new().with_wrap_partition_values(false);
+        let scan = DeltaScanNext::new(state.snapshot().clone(), config).map_err(plan_error)?;
+        Ok(Arc::new(scan))
+    }
+
+    fn cannot_read(&self, error: deltalake::DeltaTableError) -> Error {
+        delta_error(format!("cannot read the table {}", self.name), error)
+    }
+}

@@ -1,0 +1,225 @@
+//! Delta tables: creating, filling and replacing them.
+//!
+//! The path of every write is the same: [`Write::plan`] puts the writer node on top of a query, [`Write::run`] writes the
+//! data files, and [`PreparedWrite::commit`] makes them part of the table in one commit. Between the last two the caller
+//! has the row counts, and may still decide to [`PreparedWrite::abandon`] it: until the commit, no reader sees anything.
+//! A process that dies in between leaves files that no log names, and the table as it was.
+//!
+//! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
+//! and every protocol above reader 1, writer 2 for new tables.
+
+mod change;
+mod commit;
+mod conform;
+mod definition;
+mod describe;
+mod drop;
+mod durable;
+mod error;
+mod file;
+mod location;
+mod partition;
+mod properties;
+mod rejects;
+mod run;
+mod shape;
+mod statistics;
+#[cfg(test)]
+pub(crate) mod tests;
+mod types;
+mod write;
+
+use std::sync::Arc;
+
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use deltalake::DeltaTable;
+
+pub use self::change::ApplicationTransaction;
+pub use self::commit::Committed;
+pub use self::definition::{Column, TableDefinition};
+pub use self::describe::{HistoryEntry, TableDetail, definition, detail, history};
+pub use self::drop::drop_table;
+pub use self::error::{delta_error, plan_error, storage_error};
+pub use self::location::TableLocation;
+pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::types::sql_name;
+pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
+
+use self::change::{Change, ChangeKind};
+use self::conform::Conform;
+use self::shape::Shape;
+use self::write::WriteTarget;
+use crate::error::Result;
+
+/// What a statement does to its table.
+#[derive(Debug, Clone)]
+pub enum WriteKind {
+    /// `CREATE TABLE`: the table must not be there.
+    Create(TableDefinition),
+    /// `CREATE OR REPLACE TABLE`: one commit in which readers see the old table become the new one. The table keeps its
+    /// id and its history.
+    CreateOrReplace(TableDefinition),
+    /// `INSERT INTO`.
+    Append,
+    /// `INSERT OVERWRITE`: the rows are replaced, the definition stays.
+    Overwrite,
+}
+
+/// One write to one table.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    pub location: TableLocation,
+    pub kind: WriteKind,
+    /// The version of this table that the query itself reads, when it does (`catalog::version_read`).
+    pub read_version: Option<u64>,
+    pub transaction: Option<ApplicationTransaction>,
+}
+
+impl WriteRequest {
+    pub fn new(location: TableLocation, kind: WriteKind) -> Self {
+        Self { location, kind, read_version: None, transaction: None }
+    }
+}
+
+/// A write that is planned and has done nothing yet.
+#[derive(Debug)]
+pub struct Write {
+    plan: Arc<dyn ExecutionPlan>,
+    target: Arc<WriteTarget>,
+    change: Change,
+    base: Option<DeltaTable>,
+}
+
+impl Write {
+    /// Puts the writer on top of a query's physical plan. What can be refused without reading a row is refused here.
+    pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
+        let base = base_of(&request).await?;
+        let shape = Shape::of(&request, base.as_ref())?;
+        let name = request.location.name().to_owned();
+        let conform = Conform::try_new(
+            &name,
+            &input.schema(),
+            shape.schema.clone(),
+            shape.partition_columns.clone(),
+            shape.rules.clone(),
+            state,
+        )?;
+        let target = Arc::new(shape.target(&request.location));
+        let plan = DeltaWriteExec::new(input, &name, Arc::new(conform), target.clone()).map_err(plan_error)?;
+        Ok(Self { plan: Arc::new(plan), target, change: change_of(request, true), base })
+    }
+
+    /// The whole plan, writer included: for EXPLAIN, and for its metrics while it runs.
+    pub fn execution_plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
+    /// Runs the query and writes the data files. When it fails, the files are deleted again.
+    pub async fn run(self, context: Arc<TaskContext>) -> Result<PreparedWrite> {
+        let Self { plan, target, mut change, base } = self;
+        match run::run(&plan, context).await {
+            Ok(written) => {
+                change.adds = written.adds;
+                change.rows = written.rows;
+                Ok(PreparedWrite { change, base, target: Some(target) })
+            }
+            Err(error) => {
+                target.discard().await;
+                Err(plan_error(error))
+            }
+        }
+    }
+}
+
+/// Data files that are written and belong to no version yet.
+#[derive(Debug)]
+pub struct PreparedWrite {
+    change: Change,
+    base: Option<DeltaTable>,
+    target: Option<Arc<WriteTarget>>,
+}
+
+impl PreparedWrite {
+    /// A write without rows: `CREATE [OR REPLACE] TABLE` without `AS`.
+    pub async fn define(request: WriteRequest) -> Result<Self> {
+        let base = base_of(&request).await?;
+        Shape::of(&request, base.as_ref())?;
+        Ok(Self { change: change_of(request, false), base, target: None })
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.change.rows
+    }
+
+    pub fn files(&self) -> usize {
+        self.change.adds.len()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.change.bytes()
+    }
+
+    /// Makes the files part of the table, with `user_metadata` (the ledger, as JSON) in the commit. After an error the
+    /// table is as it was, or the error says that this is not known.
+    pub async fn commit(self, user_metadata: Option<&str>) -> Result<Committed> {
+        match commit::commit(&self.change, self.base, user_metadata).await {
+            Ok(committed) => Ok(committed),
+            Err(failure) => {
+                if let (Some(target), true) = (&self.target, failure.is_certain) {
+                    target.discard().await;
+                }
+                Err(failure.error)
+            }
+        }
+    }
+
+    /// Deletes the files instead.
+    pub async fn abandon(self) {
+        if let Some(target) = &self.target {
+            target.discard().await;
+        }
+    }
+}
+
+/// The last step of `application_id` that landed in the table, if any did.
+pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Result<Option<i64>> {
+    let failed = |error| delta_error(format!("cannot read the table at {}", table.table_url()), error);
+    let state = table.snapshot().map_err(failed)?;
+    state.transaction_version(table.log_store().as_ref(), application_id).await.map_err(failed)
+}
+
+async fn base_of(request: &WriteRequest) -> Result<Option<DeltaTable>> {
+    let location = &request.location;
+    match &request.kind {
+        WriteKind::Create(_) if location.exists().await? => Err(commit::already_exists(location.name())),
+        WriteKind::Create(_) => Ok(None),
+        // A statement that reads the table it writes is judged against what it read, not against what is there now.
+        WriteKind::CreateOrReplace(_) => match request.read_version {
+            Some(version) => location.open_version(version).await.map(Some),
+            None => location.open().await,
+        },
+        WriteKind::Append | WriteKind::Overwrite => match request.read_version {
+            Some(version) => location.open_version(version).await.map(Some),
+            None => location.open_existing().await.map(Some),
+        },
+    }
+}
+
+fn change_of(request: WriteRequest, has_query: bool) -> Change {
+    let kind = match request.kind {
+        WriteKind::Create(definition) => ChangeKind::Create { definition },
+        WriteKind::CreateOrReplace(definition) => ChangeKind::Replace { definition },
+        WriteKind::Append => ChangeKind::Append,
+        WriteKind::Overwrite => ChangeKind::Overwrite,
+    };
+    Change {
+        location: request.location,
+        kind,
+        has_query,
+        adds: Vec::new(),
+        rows: 0,
+        read_version: request.read_version,
+        transaction: request.transaction,
+    }
+}

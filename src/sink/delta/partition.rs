@@ -1,0 +1,142 @@
+//! The values of partition columns: as the log keeps them, and as folder names.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::{cast, nullif, partition};
+use arrow::datatypes::{DataType, Date32Type, Float32Type, Float64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::temporal_conversions::timestamp_us_to_datetime;
+use object_store::path::Path;
+
+/// Hive's name for the folder of rows whose partition value is NULL.
+const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// File systems stop at 255 bytes a name. The folder is only for people: readers take the values from the log.
+const FOLDER_BYTES_MAX: usize = 200;
+
+/// One partition: each column's value as the log has it, in the order of the table's partition columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct PartitionValues(Vec<(String, Option<String>)>);
+
+impl PartitionValues {
+    pub(super) fn to_map(&self) -> HashMap<String, Option<String>> {
+        self.0.iter().cloned().collect()
+    }
+
+    /// `country=FR/year=2020`, escaped as Hive does.
+    pub(super) fn folder(&self) -> Path {
+        let parts = self.0.iter().map(|(name, value)| {
+            let value = value.as_deref().map_or_else(|| NULL_FOLDER.to_owned(), escaped);
+            let mut part = format!("{}={value}", escaped(name));
+            part.truncate(FOLDER_BYTES_MAX);
+            part
+        });
+        // Parsed, not joined: joining would escape the escapes. What is escaped always parses; if it did not, the
+        // files would lie in the table's folder, where they are just as good.
+        Path::parse(parts.collect::<Vec<_>>().join("/")).unwrap_or_default()
+    }
+}
+
+/// Keeps what every file system and URL takes, and writes the rest as `%XX`. The result is ASCII.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+        escaped
+    })
+}
+
+/// The stretches of consecutive rows that share a partition, each with its values.
+pub(super) fn runs(
+    batch: &RecordBatch,
+    columns: &[String],
+) -> Result<Vec<(Range<usize>, PartitionValues)>, ArrowError> {
+    let arrays = columns
+        .iter()
+        .map(|name| batch.schema_ref().index_of(name).map(|index| batch.column(index).clone()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let texts = arrays.iter().map(log_text).collect::<Result<Vec<_>, _>>()?;
+    let runs = partition(&arrays)?.ranges().into_iter().map(|range| {
+        let values = columns.iter().zip(&texts).map(|(name, texts)| {
+            let value = texts.is_valid(range.start).then(|| texts.value(range.start).to_owned());
+            (name.clone(), value)
+        });
+        let values = PartitionValues(values.collect());
+        (range, values)
+    });
+    Ok(runs.collect())
+}
+
+/// The values as the Delta protocol serialises them ("Partition Value Serialization").
+fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let text = |value: f64, plain: String| {
+        if value.is_infinite() { format!("{}Infinity", if value < 0.0 { "-" } else { "" }) } else { plain }
+    };
+    Ok(match array.data_type() {
+        DataType::Timestamp(..) => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .map(|micros| Some(timestamp_us_to_datetime(micros?)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()))
+            .collect(),
+        DataType::Float32 => array
+            .as_primitive::<Float32Type>()
+            .iter()
+            .map(|value| value.map(|value| text(value.into(), value.to_string())))
+            .collect(),
+        DataType::Float64 => array
+            .as_primitive::<Float64Type>()
+            .iter()
+            .map(|value| value.map(|value| text(value, value.to_string())))
+            .collect(),
+        DataType::Date32 => cast(&array.as_primitive::<Date32Type>(), &DataType::Utf8)?.as_string().clone(),
+        _ => cast(array, &DataType::Utf8)?.as_string().clone(),
+    })
+}
+
+/// An empty string cannot be told from NULL in the log, so it becomes NULL, as Spark does.
+pub(super) fn empty_as_null(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.data_type() {
+        DataType::Utf8 => {
+            let empty = arrow::array::BooleanArray::from_unary(array.as_string::<i32>(), str::is_empty);
+            nullif(&array, &empty)
+        }
+        _ => Ok(array),
+    }
+}
+
+/// The columns of `batch` that files hold.
+pub(super) fn without_partition_columns(batch: &RecordBatch, columns: &[String]) -> Result<RecordBatch, ArrowError> {
+    let kept: Vec<usize> =
+        (0..batch.num_columns()).filter(|index| !columns.contains(batch.schema_ref().field(*index).name())).collect();
+    batch.project(&kept)
+}
+
+/// The schema that files have.
+pub(super) fn file_schema(table: &arrow::datatypes::Schema, columns: &[String]) -> arrow::datatypes::SchemaRef {
+    let kept = table.fields().iter().filter(|field| !columns.contains(field.name())).cloned();
+    Arc::new(arrow::datatypes::Schema::new(kept.collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_values_make_plain_folders() {
+        let values = PartitionValues(vec![
+            ("a".into(), Some("x/y z=%é".into())),
+            ("b".into(), None),
+            ("c".into(), Some("v".repeat(300))),
+        ]);
+        let folder = values.folder().to_string();
+        let parts: Vec<&str> = folder.split('/').collect();
+        assert_eq!(parts[0], "a=x%2Fy%20z%3D%25%C3%A9");
+        assert_eq!(parts[1], "b=__HIVE_DEFAULT_PARTITION__");
+        assert_eq!(parts[2].len(), FOLDER_BYTES_MAX);
+    }
+}

@@ -1,0 +1,241 @@
+//! The table of records that could not be read, `<table>_rejects`.
+//!
+//! Rejects arrive while the statement runs and are written as they come, so their memory is bounded. They are committed
+//! before the statement's own table: a crash between the two leaves rejects whose table did not change, which a second
+//! run shows twice; the other order could lose them.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::TaskContext;
+use deltalake::kernel::Add;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::commit::Committed;
+use super::definition::{Column, TableDefinition};
+use super::error::write_error;
+use super::location::TableLocation;
+use super::shape::Shape;
+use super::types::timestamp;
+use super::write::{TableWriter, WriteTarget};
+use super::{PreparedWrite, WriteKind, WriteRequest, base_of, change_of};
+use crate::error::{Error, Result};
+use crate::source::rejects::Reject;
+
+/// What the table's name ends with.
+pub const REJECTS_SUFFIX: &str = "_rejects";
+
+/// Rejects gathered into one batch.
+const BATCH_ROWS_MAX: usize = 1_024;
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// What a statement does to the rejects of earlier statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectsMode {
+    /// It adds to its table, so it adds to the rejects.
+    Append,
+    /// It replaces its table, so the rejects are those of its own run, even if there are none.
+    Replace,
+}
+
+/// The columns of a rejects table.
+pub fn rejects_definition() -> TableDefinition {
+    let column = |name: &str, data_type: DataType, comment: &str| Column {
+        name: name.to_owned(),
+        data_type,
+        nullable: true,
+        comment: Some(comment.to_owned()),
+    };
+    TableDefinition {
+        columns: vec![
+            column("rejected_at", timestamp(), "when the record was met"),
+            column("run_id", DataType::Utf8, "the run that met it"),
+            column("source", DataType::Utf8, "the object, stream or topic that it stands in"),
+            column("position", DataType::Utf8, "its place there"),
+            column("reason", DataType::Utf8, "what is wrong with it"),
+            column("raw", DataType::Binary, "the record, byte for byte"),
+        ],
+        comment: Some("records that could not be read".to_owned()),
+        ..TableDefinition::default()
+    }
+}
+
+/// Takes rejects while a statement runs.
+#[derive(Debug)]
+pub struct RejectsTable {
+    location: TableLocation,
+    target: Arc<WriteTarget>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    adds: Vec<Add>,
+    rows: u64,
+}
+
+impl RejectsTable {
+    /// Begins to take what `receiver` gives. Nothing is written before the first reject.
+    pub fn start(
+        receiver: mpsc::Receiver<Reject>,
+        location: TableLocation,
+        run_id: impl Into<String>,
+        context: &TaskContext,
+    ) -> Result<Self> {
+        let request = WriteRequest::new(location.clone(), WriteKind::Create(rejects_definition()));
+        let shape = Shape::of(&request, None)?;
+        let target = Arc::new(shape.target(&location));
+        let writer = TableWriter::new(target.clone(), 0, context);
+        let (stop, stopped) = oneshot::channel();
+        let gatherer = Gatherer::new(shape.schema.clone(), run_id.into());
+        let task = tokio::spawn(take(receiver, stopped, gatherer, writer, location.name().to_owned()));
+        Ok(Self { location, target, stop, task })
+    }
+
+    /// Takes what is still waiting and commits all of it, if there is any. Call it when the statement has run and before
+    /// its own table commits. Senders that are still open no longer matter.
+    pub async fn finish(self, mode: RejectsMode, user_metadata: Option<&str>) -> Result<Option<Committed>> {
+        // The task may be over already, by an error of its own.
+        let _ = self.stop.send(());
+        let taken = match self.task.await {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(error)) => {
+                self.target.discard().await;
+                return Err(error);
+            }
+            Err(panic) => return Err(Error::internal("the writer of the rejects stopped").caused_by(panic)),
+        };
+        let is_there = self.location.exists().await?;
+        let kind = match (is_there, mode) {
+            (false, _) if taken.rows == 0 => return Ok(None),
+            (true, RejectsMode::Append) if taken.rows == 0 => return Ok(None),
+            (true, RejectsMode::Append) => WriteKind::Append,
+            (_, RejectsMode::Replace) | (false, RejectsMode::Append) => {
+                WriteKind::CreateOrReplace(rejects_definition())
+            }
+        };
+        let request = WriteRequest::new(self.location, kind);
+        let base = base_of(&request).await?;
+        if let Some(table) = &base {
+            // Somebody's own table may have the name. It is neither added to nor replaced.
+            let theirs = WriteRequest::new(request.location.clone(), WriteKind::Append);
+            if Shape::of(&theirs, Some(table))?.schema.fields() != self.target.file_schema.fields() {
+                self.target.discard().await;
+                return Err(foreign(request.location.name()));
+            }
+        }
+        let mut change = change_of(request, true);
+        change.adds = taken.adds;
+        change.rows = taken.rows;
+        PreparedWrite { change, base, target: Some(self.target) }.commit(user_metadata).await.map(Some)
+    }
+
+    /// Stops and deletes what was written, for a statement that failed and keeps nothing.
+    pub async fn abandon(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+        self.target.discard().await;
+    }
+}
+
+fn foreign(name: &str) -> Error {
+    Error::data(format!("the table {name} has other columns than a table of rejects, so rejects cannot be kept in it"))
+        .with_hint("rename it: its name belongs to the rejects")
+}
+
+async fn take(
+    mut receiver: mpsc::Receiver<Reject>,
+    mut stopped: oneshot::Receiver<()>,
+    mut gatherer: Gatherer,
+    mut writer: TableWriter,
+    name: String,
+) -> Result<Taken> {
+    let mut rows = 0;
+    loop {
+        let reject = tokio::select! {
+            biased;
+            reject = receiver.recv() => reject,
+            // Nobody sends any more: what waits in the channel still comes.
+            _ = &mut stopped, if !receiver.is_closed() => {
+                receiver.close();
+                continue;
+            }
+        };
+        let Some(reject) = reject else { break };
+        rows += 1;
+        gatherer.push(&reject);
+        if gatherer.is_full() {
+            let batch = gatherer.batch()?;
+            writer.write(&batch).await.map_err(|error| write_error(&name, error))?;
+        }
+    }
+    let batch = gatherer.batch()?;
+    writer.write(&batch).await.map_err(|error| write_error(&name, error))?;
+    let adds = writer.finish().await.map_err(|error| write_error(&name, error))?;
+    Ok(Taken { adds, rows })
+}
+
+/// Rejects on their way into a batch.
+struct Gatherer {
+    schema: SchemaRef,
+    run_id: String,
+    rows: usize,
+    bytes: usize,
+    rejected_at: TimestampMicrosecondBuilder,
+    run_ids: StringBuilder,
+    source: StringBuilder,
+    position: StringBuilder,
+    reason: StringBuilder,
+    raw: BinaryBuilder,
+}
+
+impl Gatherer {
+    fn new(schema: SchemaRef, run_id: String) -> Self {
+        Self {
+            schema,
+            run_id,
+            rows: 0,
+            bytes: 0,
+            rejected_at: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
+            run_ids: StringBuilder::new(),
+            source: StringBuilder::new(),
+            position: StringBuilder::new(),
+            reason: StringBuilder::new(),
+            raw: BinaryBuilder::new(),
+        }
+    }
+
+    fn push(&mut self, reject: &Reject) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.rejected_at.append_value(now.as_micros() as i64);
+        self.run_ids.append_value(&self.run_id);
+        self.source.append_value(&reject.source);
+        self.position.append_value(&reject.position);
+        self.reason.append_value(&reject.reason);
+        self.raw.append_value(&reject.raw);
+        self.rows += 1;
+        self.bytes += reject.raw.len() + reject.reason.len() + reject.source.len();
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX
+    }
+
+    fn batch(&mut self) -> Result<RecordBatch> {
+        (self.rows, self.bytes) = (0, 0);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.rejected_at.finish()),
+            Arc::new(self.run_ids.finish()),
+            Arc::new(self.source.finish()),
+            Arc::new(self.position.finish()),
+            Arc::new(self.reason.finish()),
+            Arc::new(self.raw.finish()),
+        ];
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal("cannot build a batch of rejects").caused_by(error))
+    }
+}

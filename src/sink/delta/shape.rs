@@ -1,0 +1,157 @@
+//! What files of a table look like: derived from its definition when it is made, from its log when it is there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake::DeltaTable;
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use deltalake::kernel::transaction::PROTOCOL;
+use deltalake::kernel::{Metadata, MetadataValue, StructType};
+use deltalake::table::state::DeltaTableState;
+
+use super::conform::Rule;
+use super::error::delta_error;
+use super::location::TableLocation;
+use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
+use super::statistics::IndexedColumns;
+use super::write::WriteTarget;
+use super::{WriteKind, WriteRequest};
+use crate::error::{Error, Result};
+
+const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
+
+const CONSTRAINT_PREFIX: &str = "delta.constraints.";
+const INVARIANT_KEY: &str = "delta.invariants";
+const GENERATION_KEY: &str = "delta.generationExpression";
+
+pub(super) struct Shape {
+    pub(super) schema: SchemaRef,
+    pub(super) partition_columns: Vec<String>,
+    pub(super) rules: Vec<Rule>,
+    indexed: IndexedColumns,
+    target_file_bytes: u64,
+}
+
+impl Shape {
+    pub(super) fn of(request: &WriteRequest, base: Option<&DeltaTable>) -> Result<Self> {
+        let name = request.location.name();
+        match (&request.kind, base) {
+            (WriteKind::Create(definition), _) | (WriteKind::CreateOrReplace(definition), None) => {
+                Self::of_metadata(name, &definition.metadata(None)?, Vec::new())
+            }
+            (WriteKind::CreateOrReplace(definition), Some(table)) => {
+                ensure_writable(name, state_of(name, table)?)?;
+                Self::of_metadata(name, &definition.metadata(None)?, Vec::new())
+            }
+            (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
+                let state = state_of(name, table)?;
+                ensure_writable(name, state)?;
+                Self::of_metadata(name, state.metadata(), rules(name, state)?)
+            }
+            (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
+        }
+    }
+
+    fn of_metadata(name: &str, metadata: &Metadata, rules: Vec<Rule>) -> Result<Self> {
+        let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
+        let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
+        let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
+        let properties = metadata.configuration();
+        Ok(Self {
+            schema: Arc::new(without_metadata(&arrow)),
+            partition_columns: metadata.partition_columns().to_vec(),
+            rules,
+            indexed: indexed_columns(properties),
+            target_file_bytes: properties
+                .get(TARGET_FILE_SIZE)
+                .and_then(|size| file_size_bytes(size))
+                .unwrap_or(TARGET_FILE_BYTES_DEFAULT),
+        })
+    }
+
+    pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {
+        WriteTarget::new(
+            location.table_store(),
+            &self.schema,
+            self.partition_columns.clone(),
+            self.indexed.clone(),
+            self.target_file_bytes,
+        )
+    }
+}
+
+fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState> {
+    table.snapshot().map_err(|error| delta_error(format!("cannot read the table {name}"), error))
+}
+
+/// Comments and Delta's own keys belong to the log. In files they would only differ from one engine to the next.
+fn without_metadata(schema: &Schema) -> Schema {
+    let bare = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    Schema::new(bare.collect::<Vec<_>>())
+}
+
+/// Refuses by name what this writer would get wrong.
+fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
+    PROTOCOL
+        .can_write_to(state)
+        .map_err(|error| delta_error(format!("cannot write the table {name}"), error.into()))?;
+    let mapping = state.metadata().configuration().get("delta.columnMapping.mode");
+    if mapping.is_some_and(|mode| mode != "none") {
+        return Err(unwritable(name, "column mapping"));
+    }
+    let schema = parsed(name, state)?;
+    if schema.fields().any(|field| field.metadata().contains_key(GENERATION_KEY)) {
+        return Err(unwritable(name, "generated columns"));
+    }
+    Ok(())
+}
+
+fn unwritable(name: &str, feature: &str) -> Error {
+    Error::data(format!("cannot write the table {name}: it has {feature}, which pinsql reads but does not write"))
+}
+
+fn parsed(name: &str, state: &DeltaTableState) -> Result<StructType> {
+    state
+        .metadata()
+        .parse_schema()
+        .map_err(|error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error.to_string()))
+}
+
+fn rules(name: &str, state: &DeltaTableState) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = state
+        .metadata()
+        .configuration()
+        .iter()
+        .filter_map(|(key, sql)| Some(Rule { name: key.strip_prefix(CONSTRAINT_PREFIX)?.to_owned(), sql: sql.clone() }))
+        .collect();
+    for field in parsed(name, state)?.fields() {
+        if let Some(value) = field.metadata().get(INVARIANT_KEY) {
+            let sql = invariant_sql(value).ok_or_else(|| {
+                Error::data(format!("the invariant of the column {} of {name} cannot be read: {value}", field.name()))
+            })?;
+            rules.push(Rule { name: format!("invariant of {}", field.name()), sql });
+        }
+    }
+    rules.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(rules)
+}
+
+/// `{"expression":{"expression":"x > 3"}}`, as the protocol nests it.
+fn invariant_sql(value: &MetadataValue) -> Option<String> {
+    let MetadataValue::String(text) = value else { return None };
+    let parsed: serde_json::Value = serde_json::from_str(text).ok()?;
+    parsed.pointer("/expression/expression")?.as_str().map(str::to_owned)
+}
+
+fn indexed_columns(properties: &HashMap<String, String>) -> IndexedColumns {
+    if let Some(names) = properties.get("delta.dataSkippingStatsColumns") {
+        let names = names.split(',').map(|name| name.trim().replace('`', ""));
+        return IndexedColumns::Named(names.collect::<BTreeSet<_>>());
+    }
+    let count = properties.get("delta.dataSkippingNumIndexedCols").and_then(|count| count.parse::<i64>().ok());
+    match count {
+        None => IndexedColumns::DEFAULT,
+        Some(count) => usize::try_from(count).map_or(IndexedColumns::All, IndexedColumns::First),
+    }
+}
