@@ -6,6 +6,7 @@
 //! to its code.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]
 
 mod environment;
 mod oracle;

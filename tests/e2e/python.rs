@@ -38,10 +38,10 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn start(script: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(script: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let name = script.display().to_string();
         let mut command = Command::new(interpreter());
-        command.arg(script).args(arguments);
+        command.arg(script).args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
         // Spark looks up the machine's name otherwise, and gives timestamps in the machine's zone.
         command.env("SPARK_LOCAL_IP", "127.0.0.1").env("TZ", "UTC").env("PINSQL_TEST_JARS", jars());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

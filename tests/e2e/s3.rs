@@ -79,7 +79,9 @@ impl S3Server {
         program.args([format!("-master.port={master}"), format!("-master.port.grpc={master_grpc}")]);
         program.args([format!("-volume.port={volume}"), format!("-volume.port.grpc={volume_grpc}")]);
         program.args([format!("-filer.port={filer}"), format!("-filer.port.grpc={filer_grpc}")]);
-        let service = Service::start("SeaweedFS", folder, program);
+        // It listens on sockets as well, at places that are not for us to choose.
+        let sockets = [port, s3_grpc, master_grpc, volume_grpc, filer, filer_grpc].map(socket);
+        let service = Service::start("SeaweedFS", folder, &sockets, &program);
         let store = store(port);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = Self { port, store, runtime, service };
@@ -140,6 +142,10 @@ impl S3Server {
     }
 }
 
+fn socket(port: u16) -> String {
+    format!("/tmp/seaweedfs-*-{port}.sock")
+}
+
 fn variables(port: u16, identity: Identity) -> Vec<(&'static str, String)> {
     let (key, secret) = identity.credentials();
     vec![
@@ -184,7 +190,7 @@ impl FaultProxy {
         program.args(["--host", "127.0.0.1", "--resign", "--port", &port.to_string()]);
         program.args(["--upstream", &format!("http://127.0.0.1:{}", server.port)]);
         program.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret);
-        let service = Service::start("the fault proxy", service::folder("microburst"), program);
+        let service = Service::start("the fault proxy", service::folder("microburst"), &[], &program);
         service.await_ready(|| http("GET", port, "/_microburst/health", "").is_some());
         let (status, answer) = http("POST", port, "/_microburst/rules", &rules.to_string()).unwrap();
         assert_eq!(status, 200, "the proxy refuses the rules: {answer}");

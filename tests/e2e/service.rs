@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 const SUPERVISE: &str = r#"
 set -m
-folder=$1; shift
+folder=$1 leftovers=$2; shift 2
 "$@" < /dev/null > "$folder/log" 2>&1 &
 service=$!
 read -r _
 kill -9 -- "-$service" 2>/dev/null
 wait "$service" 2>/dev/null
-rm -rf "$folder"
+rm -rf "$folder" $leftovers
 "#;
 
 const READY_MAX: Duration = Duration::from_secs(60);
@@ -38,11 +38,10 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts a program in a folder of its own, which is its last argument's to name through `arguments`.
-    pub(crate) fn start(name: &'static str, folder: PathBuf, mut program: Command) -> Self {
-        program.current_dir(&folder);
+    /// Starts a program with a folder of its own. `leftovers` are patterns of what it leaves elsewhere when it is killed.
+    pub(crate) fn start(name: &'static str, folder: PathBuf, leftovers: &[String], program: &Command) -> Self {
         let mut supervisor = Command::new("bash");
-        supervisor.args(["-c", SUPERVISE, "supervise"]).arg(&folder);
+        supervisor.args(["-c", SUPERVISE, "supervise"]).arg(&folder).arg(leftovers.join(" "));
         supervisor.arg(program.get_program()).args(program.get_args());
         for (variable, value) in program.get_envs() {
             supervisor.env(variable, value.unwrap_or_default());
