@@ -1,4 +1,4 @@
-//! A real S3 server, one for the whole run, and a proxy before it that injects faults.
+//! A real S3 server, one for the whole run.
 //!
 //! Every test has a prefix of its own in the one bucket. The server checks signatures and honours conditional PUT.
 
@@ -136,6 +136,10 @@ impl S3Server {
         format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What AWS's own tools read from the environment to reach this server.
     pub(crate) fn variables(&self, identity: Identity) -> Vec<(&'static str, String)> {
         variables(self.port, identity)
@@ -146,7 +150,8 @@ fn socket(port: u16) -> String {
     format!("/tmp/seaweedfs-*-{port}.sock")
 }
 
-fn variables(port: u16, identity: Identity) -> Vec<(&'static str, String)> {
+/// The same for whatever listens on this port and leads to the server.
+pub(crate) fn variables(port: u16, identity: Identity) -> Vec<(&'static str, String)> {
     let (key, secret) = identity.credentials();
     vec![
         ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
@@ -172,39 +177,4 @@ fn identities() -> Value {
         identity("owner", Identity::Owner, &["Admin", "Read", "Write", "List", "Tagging"]),
         identity("reader", Identity::Reader, &["Read", "List"]),
     ]})
-}
-
-/// A proxy before the server that fails as it is told to.
-#[derive(Debug)]
-pub(crate) struct FaultProxy {
-    port: u16,
-    service: Service,
-}
-
-impl FaultProxy {
-    /// Starts with these rules, each as the proxy's own documentation writes them.
-    pub(crate) fn start(server: &S3Server, rules: &Value) -> Self {
-        let [port] = service::free_ports();
-        let (key, secret) = Identity::Owner.credentials();
-        let mut program = Command::new(python::program("microburst"));
-        program.args(["--host", "127.0.0.1", "--resign", "--port", &port.to_string()]);
-        program.args(["--upstream", &format!("http://127.0.0.1:{}", server.port)]);
-        program.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret);
-        let service = Service::start("the fault proxy", service::folder("microburst"), &[], &program);
-        service.await_ready(|| http("GET", port, "/_microburst/health", "").is_some());
-        let (status, answer) = http("POST", port, "/_microburst/rules", &rules.to_string()).unwrap();
-        assert_eq!(status, 200, "the proxy refuses the rules: {answer}");
-        Self { port, service }
-    }
-
-    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        variables(self.port, Identity::Owner)
-    }
-
-    /// How many faults it has injected. A test that saw none has tested nothing.
-    pub(crate) fn faults(&self) -> u64 {
-        let (_, answer) = http("GET", self.port, "/_microburst/stats", "").unwrap();
-        let stats: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        stats["requests"]["faulted"].as_u64().unwrap_or_else(|| panic!("{answer}\n{}", self.service.log()))
-    }
 }

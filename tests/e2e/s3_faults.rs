@@ -1,10 +1,11 @@
 //! What S3 can refuse, delay, cut short or leave unsaid.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::environment::{Output, TestEnvironment};
+use crate::fault_proxy::{Fault, FaultProxy, Request, Rule};
 use crate::raw;
-use crate::s3::{self, FaultProxy, Identity};
+use crate::s3::{self, Identity};
 use crate::service;
 
 const OBJECTS: u64 = 12;
@@ -113,9 +114,9 @@ fn nobody_answers() {
     lake.create(&lake.environment(variables)).failure(3, &[&["connect", "reach", "answer"]]);
 }
 
-/// Creates the table through a proxy with these rules, and sees to it that they fired.
-fn create_through(lake: &Lake, rules: &Value) -> Output {
-    let proxy = FaultProxy::start(s3::server(), rules);
+/// Creates the table through a proxy with this rule, and sees to it that it fired.
+fn create_through(lake: &Lake, rule: Rule) -> Output {
+    let proxy = FaultProxy::start(s3::server(), rule);
     let output = lake.create(&lake.environment(proxy.variables()));
     assert!(proxy.faults() > 0, "no fault was injected: this has tested nothing: {}", output.describe());
     output
@@ -124,29 +125,21 @@ fn create_through(lake: &Lake, rules: &Value) -> Output {
 #[test]
 fn throttling_is_waited_out() {
     let lake = Lake::new("throttled");
-    let slow_down = json!({"code": "SlowDown", "status": 503, "message": "Please reduce your request rate."});
-    let output = create_through(&lake, &json!([{"service": "s3", "times": 8, "error": slow_down}]));
-    output.success();
+    create_through(&lake, Rule { applies: |_| true, times: 8, fault: Fault::Throttled }).success();
     lake.assert_whole();
 }
 
 #[test]
-fn a_reset_connection_is_tried_again() {
-    let lake = Lake::new("reset");
-    let rule = json!({"service": "s3", "operation": "GetObject", "times": 4, "reset": true});
-    create_through(&lake, &json!([rule])).success();
+fn a_dropped_connection_is_made_again() {
+    let lake = Lake::new("dropped");
+    create_through(&lake, Rule { applies: Request::is_get_of_object, times: 4, fault: Fault::Dropped }).success();
     lake.assert_whole();
 }
 
 #[test]
 fn an_object_whose_transfer_breaks_off_is_read_again() {
     let lake = Lake::new("broken-off");
-    let rule = json!({
-        "service": "s3", "operation": "GetObject", "headers": {"range": ""}, "times": 4,
-        "response": {"abort_frac": 0.5},
-    });
-    let whole = json!({"service": "s3", "operation": "GetObject", "times": 4, "response": {"abort_frac": 0.5}});
-    create_through(&lake, &json!([rule, whole])).success();
+    create_through(&lake, Rule { applies: Request::is_get_of_object, times: 4, fault: Fault::BrokenOff }).success();
     lake.assert_whole();
 }
 
@@ -154,8 +147,8 @@ fn an_object_whose_transfer_breaks_off_is_read_again() {
 #[test]
 fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
     let lake = Lake::new("shortened");
-    let rule = json!({"service": "s3", "operation": "GetObject", "times": 1, "response": {"truncate_frac": 0.5}});
-    let output = create_through(&lake, &json!([rule]));
+    let rule = Rule { applies: Request::is_get_of_object, times: 1, fault: Fault::Shortened };
+    let output = create_through(&lake, rule);
     if output.status.success() {
         lake.assert_whole();
     } else {
@@ -168,19 +161,14 @@ fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
 #[test]
 fn a_commit_whose_answer_is_lost_lands_once() {
     let lake = Lake::new("unheard");
-    let rule = json!({
-        "service": "s3", "operation": "PutObject", "headers": {"if-none-match": "*"}, "times": 1,
-        "response": {"abort_bytes": 0},
-    });
-    create_through(&lake, &json!([rule])).success();
+    create_through(&lake, Rule { applies: Request::is_conditional_put, times: 1, fault: Fault::Unheard }).success();
     lake.assert_whole();
 }
 
 #[test]
 fn a_store_that_stays_throttled_is_an_error_that_can_be_tried_again() {
     let lake = Lake::new("overloaded");
-    let slow_down = json!({"code": "SlowDown", "status": 503, "message": "Please reduce your request rate."});
-    let rule = json!({"service": "s3", "operation": "PutObject", "error": slow_down});
-    create_through(&lake, &json!([rule])).failure(3, &[&["slowdown", "slow down", "reduce your request rate", "503"]]);
+    let rule = Rule { applies: |request| request.method == "PUT", times: usize::MAX, fault: Fault::Throttled };
+    create_through(&lake, rule).failure(3, &[&["slowdown", "slow down", "reduce your request rate", "503"]]);
     lake.assert_no_table();
 }

@@ -43,9 +43,6 @@ impl Service {
         let mut supervisor = Command::new("bash");
         supervisor.args(["-c", SUPERVISE, "supervise"]).arg(&folder).arg(leftovers.join(" "));
         supervisor.arg(program.get_program()).args(program.get_args());
-        for (variable, value) in program.get_envs() {
-            supervisor.env(variable, value.unwrap_or_default());
-        }
         supervisor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut supervisor = supervisor.spawn().unwrap();
         let lifeline = supervisor.stdin.take();
