@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::environment::repository;
 
+const SECONDS_MAX: &str = "300";
+
 /// A program that was installed beside the interpreter.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = interpreter().with_file_name(name);
@@ -40,8 +42,14 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn start(script: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let name = script.display().to_string();
-        let mut command = Command::new(interpreter());
-        command.arg(script).args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        // `timeout` ends a script that hangs, and the Java that Spark started with it.
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=5", SECONDS_MAX])
+            .arg(interpreter())
+            .arg(script)
+            .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)));
         // Spark looks up the machine's name otherwise, and gives timestamps in the machine's zone.
         command.env("SPARK_LOCAL_IP", "127.0.0.1").env("TZ", "UTC").env("PINSQL_TEST_JARS", jars());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
