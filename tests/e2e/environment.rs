@@ -16,6 +16,8 @@ use tempfile::TempDir;
 const RUN_MAX: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+const SHOWN_CHARS_MAX: usize = 2_000;
+
 /// What a person must never be shown: the insides of an error, or the backtrace of a panic.
 const NEVER_SHOWN: [&str; 9] = [
     "panicked at",
@@ -279,7 +281,8 @@ impl Output {
     }
 
     pub(crate) fn describe(&self) -> String {
-        let Self { command, status, elapsed, stdout, stderr, .. } = self;
+        let Self { command, status, elapsed, stderr, .. } = self;
+        let stdout: String = self.stdout.chars().take(SHOWN_CHARS_MAX).collect();
         format!("pinsql {command}\n{status} after {elapsed:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
     }
 
