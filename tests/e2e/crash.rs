@@ -18,13 +18,13 @@ const RECORDS_PER_FILE: u64 = 500;
 const RECORDS: u64 = FILES * RECORDS_PER_FILE;
 
 /// Some kills shall come too late, when the run is over: the table must be new then.
-const PAST_THE_END: f64 = 1.1;
+const PAST_THE_END: f64 = 1.3;
 
 #[test]
 fn a_killed_run_leaves_the_old_table_or_the_new_one() {
     let environment = TestEnvironment::new();
     let raw = write_records(&environment);
-    survive(&environment, raw.to_str().unwrap(), 30);
+    survive(&environment, raw.to_str().unwrap(), 60);
     let versions = readers::versions(environment.table("crash").to_str().unwrap(), &[]);
     assert_versions_readable(&versions);
 }
@@ -37,7 +37,7 @@ fn a_killed_run_leaves_the_old_table_or_the_new_one_in_s3() {
         .with_variables(server.variables(Identity::Owner))
         .with_warehouse(server.url(&format!("{prefix}/warehouse")));
     let raw = server.upload(&write_records(&environment), &format!("{prefix}/raw"));
-    survive(&environment, &raw, 10);
+    survive(&environment, &raw, 24);
     let table = format!("{}/default/crash", environment.warehouse());
     let versions = readers::versions(&table, &server.variables(Identity::Owner));
     assert_versions_readable(&versions);
@@ -57,7 +57,7 @@ fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
     let seed = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let first = replace(environment, raw, 0).output().success();
+    let full_run = (0..3).map(|_| replace(environment, raw, 0).output().success().elapsed).max().unwrap();
     let mut table: Generations = vec![(0, RECORDS)];
     assert_eq!(generations(environment), table);
 
@@ -65,7 +65,7 @@ fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
     moments.shuffle(&mut random);
     let (mut landed, mut lost) = (0, 0);
     for (generation, moment) in (1..).zip(moments) {
-        let delay = first.elapsed.mul_f64(moment / kills as f64 * PAST_THE_END);
+        let delay = full_run.mul_f64(moment / kills as f64 * PAST_THE_END);
         let (run, new) = if generation % 2 == 0 {
             (replace(environment, raw, generation), vec![(generation, RECORDS)])
         } else {
@@ -84,8 +84,8 @@ fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
             lost += 1;
         }
     }
-    println!("{landed} of {kills} landed, {lost} were lost");
-    assert!(lost > 0, "no run was killed in time: this has tested nothing");
+    println!("a full run takes {full_run:?}; {landed} of {kills} landed, {lost} were lost");
+    assert!(landed > 0 && lost > 0, "{landed} of {kills} landed: one side was not tested");
 
     // What the dead left behind is in nobody's way.
     replace(environment, raw, 1_000_000).output().success();
