@@ -1,0 +1,24 @@
+//! The whole of pinsql, run as its users run it, against real services.
+//!
+//! Every test starts the built binary and judges it by its exit code, its output, its report and the tables it leaves,
+//! which other programs read back. The S3 server, Spark and the other readers are real and are
+//! installed by `./test`; what is missing fails. What one function or one statement does is tested closer
+//! to its code.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]
+
+mod environment;
+mod fault_proxy;
+mod oracle;
+mod python;
+mod raw;
+mod s3;
+mod service;
+
+mod cleaning;
+mod crash;
+mod local_faults;
+mod readers;
+mod s3_faults;
+mod writers;

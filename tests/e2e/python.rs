@@ -1,0 +1,65 @@
+//! The Python that `./test` installed, with the services and the readers of Delta tables in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::environment::repository;
+
+const SECONDS_MAX: &str = "300";
+
+/// A program that was installed beside the interpreter.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = interpreter().with_file_name(name);
+    assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
+    path
+}
+
+pub(crate) fn interpreter() -> PathBuf {
+    installed("PINSQL_TEST_PYTHON", "python/bin/python")
+}
+
+/// The folder of Delta's jars for Spark.
+pub(crate) fn jars() -> PathBuf {
+    installed("PINSQL_TEST_JARS", "jars")
+}
+
+fn installed(variable: &str, default: &str) -> PathBuf {
+    let given = std::env::var_os(variable).map(PathBuf::from);
+    let path = given.unwrap_or_else(|| repository().join("target/test-services").join(default));
+    assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
+    path
+}
+
+/// A script that was started, whose answer is JSON on standard output.
+#[derive(Debug)]
+pub(crate) struct Script {
+    child: std::process::Child,
+    name: String,
+}
+
+impl Script {
+    pub(crate) fn start(script: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let name = script.display().to_string();
+        // `timeout` ends a script that hangs, and the Java that Spark started with it.
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=5", SECONDS_MAX])
+            .arg(interpreter())
+            .arg(script)
+            .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        // Spark looks up the machine's name otherwise, and gives timestamps in the machine's zone.
+        command.env("SPARK_LOCAL_IP", "127.0.0.1").env("TZ", "UTC").env("PINSQL_TEST_JARS", jars());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self { child, name }
+    }
+
+    pub(crate) fn answer(self) -> Value {
+        let output = self.child.wait_with_output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{} failed:\n{stdout}\n{stderr}", self.name);
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{}: {error}:\n{stdout}\n{stderr}", self.name))
+    }
+}

@@ -1,0 +1,125 @@
+//! Services that a test starts, and that never outlive it.
+//!
+//! Each runs under a small shell that waits for the end of its own standard input, which is a pipe from the tests. When
+//! the tests end, in whatever way (also by `kill -9`), the pipe closes, and the shell kills the service's process
+//! group and deletes its folder. No destructor has to run for that, so a service can be shared by all tests.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SUPERVISE: &str = r#"
+set -m
+folder=$1 leftovers=$2; shift 2
+"$@" < /dev/null > "$folder/log" 2>&1 &
+service=$!
+read -r _
+kill -9 -- "-$service" 2>/dev/null
+wait "$service" 2>/dev/null
+rm -rf "$folder" $leftovers
+"#;
+
+const READY_MAX: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const LOG_TAIL_BYTES: usize = 4_000;
+
+#[derive(Debug)]
+pub(crate) struct Service {
+    name: &'static str,
+    folder: PathBuf,
+    supervisor: Child,
+    /// Closing it ends the service.
+    lifeline: Option<ChildStdin>,
+}
+
+impl Service {
+    /// Starts a program with a folder of its own. `leftovers` are patterns of what it leaves elsewhere when it is killed.
+    pub(crate) fn start(name: &'static str, folder: PathBuf, leftovers: &[String], program: &Command) -> Self {
+        let mut supervisor = Command::new("bash");
+        supervisor.args(["-c", SUPERVISE, "supervise"]).arg(&folder).arg(leftovers.join(" "));
+        supervisor.arg(program.get_program()).args(program.get_args());
+        supervisor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut supervisor = supervisor.spawn().unwrap();
+        let lifeline = supervisor.stdin.take();
+        Self { name, folder, supervisor, lifeline }
+    }
+
+    /// Waits until the service answers.
+    pub(crate) fn await_ready(&self, is_ready: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_ready() {
+            assert!(started.elapsed() < READY_MAX, "{} is not ready after {READY_MAX:?}: {}", self.name, self.log());
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// The end of what the service wrote.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        // The supervisor has nothing to do but to kill and to delete.
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// A folder for a service, below the build's own folder for tests. The service's supervisor deletes it.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&parent).unwrap();
+    tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(parent).unwrap().keep()
+}
+
+/// Ports on which nothing listens.
+///
+/// They lie below those the kernel gives to outgoing connections, so that none is taken between the look and the use;
+/// and each is handed out once, whichever test asks.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    static NEXT: Mutex<u16> = Mutex::new(0);
+    const FIRST: u16 = 20_000;
+    const LAST: u16 = 32_000;
+    let mut next = NEXT.lock().unwrap();
+    if *next == 0 {
+        *next = rand::random_range(FIRST..LAST);
+    }
+    std::array::from_fn(|_| {
+        loop {
+            *next = if *next >= LAST { FIRST } else { *next + 1 };
+            if TcpListener::bind(("127.0.0.1", *next)).is_ok() {
+                return *next;
+            }
+        }
+    })
+}
+
+/// One request over HTTP/1.1 with its own connection: the status and the body, or nothing if nobody answers.
+pub(crate) fn http(method: &str, port: u16, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + &headers + body).as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Some((status, body.to_owned()))
+}
+
+/// Writes a service's configuration into its folder.
+pub(crate) fn configure(folder: &std::path::Path, name: &str, contents: &str) -> PathBuf {
+    let path = folder.join(name);
+    File::create(&path).unwrap().write_all(contents.as_bytes()).unwrap();
+    path
+}
