@@ -1,6 +1,10 @@
 //! What can be wrong with one record, as one sentence for a person.
 
+use std::fmt;
+
 use thiserror::Error;
+
+use super::{DEPTH_MAX, RECORD_BYTES_MAX};
 
 /// Why a record could not be read. One word wide, since every step of the parser returns it.
 #[derive(Debug, Error)]
@@ -10,68 +14,90 @@ pub struct RecordError(Box<Problem>);
 /// The failures of a record, one a variant. Byte positions count from 0 at the start of the record.
 #[derive(Debug, Error)]
 pub(super) enum Problem {
-    #[error("the JSON ends {place} (truncated?)")]
-    Truncated { place: &'static str },
+    #[error("the JSON ends in the middle of {place} (truncated?)")]
+    EndsInside { place: &'static str },
+    #[error("the JSON ends where {expected} should follow (truncated?)")]
+    EndsBefore { expected: &'static str },
     #[error("byte {at}: expected {expected}, found {found}")]
-    Unexpected { at: usize, expected: &'static str, found: String },
-    #[error("byte {at}: the control character {code:#04x} must be escaped inside a string")]
+    Unexpected { at: usize, expected: &'static str, found: Found },
+    #[error("byte {at}: the control character {code:#04x} stands in a string without an escape")]
     ControlCharacter { at: usize, code: u8 },
-    #[error("byte {at}: `\\{found}` is not an escape that JSON has")]
+    #[error("byte {at}: JSON has no escape `\\{found}`")]
     Escape { at: usize, found: char },
     #[error("byte {at}: `\\u{code:04x}` is half of a surrogate pair and stands alone")]
-    LoneSurrogate { at: usize, code: u16 },
-    #[error("byte {at}: a number may not start with 0 when more digits follow")]
+    LoneSurrogate { at: usize, code: u32 },
+    #[error("byte {at}: a number starts with 0 and goes on with more digits")]
     LeadingZero { at: usize },
     #[error("invalid UTF-8 at byte {at}")]
     Utf8 { at: usize },
-    #[error("byte {at}: nested {} deep; at most {} is read", max + 1, max)]
-    TooDeep { at: usize, max: usize },
-    #[error("the record has {bytes} bytes; at most {max} are read")]
-    TooLong { bytes: usize, max: usize },
-    #[error("the batch holds {bytes} bytes of records already; finish it before the next one")]
-    BatchFull { bytes: usize },
-    #[error("expected {expected}{}, found {found}", Whose(path))]
-    WrongType { path: String, expected: String, found: String },
-    #[error("{number} is out of range for {type_name}{}", Whose(path))]
-    OutOfRange { path: String, number: String, type_name: String },
-    #[error("a value is needed{}, which is NOT NULL: the field is missing or null", Whose(path))]
-    NotNull { path: String },
+    #[error("byte {at}: nested {} deep; at most {DEPTH_MAX} is read", DEPTH_MAX + 1)]
+    TooDeep { at: usize },
+    #[error("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are read")]
+    TooLong { bytes: u64 },
+    #[error("the batch already holds as many bytes as it can; finish it before the next record")]
+    BatchFull,
+    #[error("expected {expected}{path}, found {found}")]
+    WrongType { path: Path, expected: String, found: Found },
+    #[error("{number} is out of range for {type_name}{path}")]
+    OutOfRange { path: Path, number: String, type_name: String },
+    #[error("expected a value{path}, which is NOT NULL; the field is missing or null")]
+    NotNull { path: Path },
 }
 
-/// ` for `a.b`` when the failing field is known.
-struct Whose<'a>(&'a str);
+/// What stands in the record where something else was wanted.
+#[derive(Debug)]
+pub(super) enum Found {
+    Character(char),
+    /// A whole value: a word such as `a string` where that helps, and how the value begins.
+    Value {
+        kind: &'static str,
+        text: String,
+    },
+}
 
-impl std::fmt::Display for Whose<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character(character) if character.is_control() => {
+                write!(f, "the character {:#04x}", *character as u32)
+            }
+            Self::Character(character) => write!(f, "`{character}`"),
+            Self::Value { kind, text } => write!(f, "{kind} {text}"),
+        }
+    }
+}
+
+/// Where a value belongs, from the outermost field inwards: `a.b[3].c`.
+#[derive(Debug, Default)]
+pub(super) struct Path(String);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " for `{}`", self.0) }
     }
 }
 
 impl From<Problem> for RecordError {
+    #[cold]
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
     }
 }
 
 impl RecordError {
-    /// Whether the record is sound JSON and only a value does not fit its column.
-    pub(super) fn is_value(&self) -> bool {
-        self.path().is_some()
+    /// Whether the record is sound JSON and merely has a value that does not fit its column.
+    pub(super) fn is_misfit(&self) -> bool {
+        matches!(*self.0, Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::NotNull { .. })
     }
 
-    fn path(&self) -> Option<&String> {
-        match &*self.0 {
-            Problem::WrongType { path, .. } | Problem::OutOfRange { path, .. } | Problem::NotNull { path } => Some(path),
-            _ => None,
-        }
-    }
-
-    /// Called on the way out, from the innermost field to the outermost: `b`, then `a.b`.
+    /// Names the field around the value. Called on the way out, so from the innermost field to the outermost.
     #[cold]
     pub(super) fn inside(mut self, segment: &str) -> Self {
-        if let Problem::WrongType { path, .. } | Problem::OutOfRange { path, .. } | Problem::NotNull { path } = &mut *self.0 {
-            let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-            *path = format!("{segment}{joint}{path}");
+        if let Problem::WrongType { path, .. } | Problem::OutOfRange { path, .. } | Problem::NotNull { path } =
+            &mut *self.0
+        {
+            let joint = if path.0.is_empty() || path.0.starts_with('[') { "" } else { "." };
+            path.0 = format!("{segment}{joint}{}", path.0);
         }
         self
     }

@@ -8,10 +8,20 @@
 //! `RecordBatch`, [`Inferred`] finds a schema when none was given. Deliberately absent: Spark's relaxed grammars
 //! (comments, single quotes, unquoted names, `NaN` literals), encodings other than UTF-8, and the VARIANT type.
 
+mod base64;
+mod column;
+mod cursor;
 mod decoder;
 mod error;
 mod infer;
+mod names;
+mod number;
+mod pattern;
+mod read;
 mod splitter;
+mod strings;
+mod temporal;
+mod text_buffer;
 
 pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
@@ -23,3 +33,6 @@ pub const RECORD_BYTES_MAX: usize = 256 << 20;
 
 /// How deep arrays and objects may nest: as deep as Spark's JSON parser (Jackson) allows.
 pub const DEPTH_MAX: usize = 1000;
+
+#[cfg(test)]
+mod decoder_tests;
