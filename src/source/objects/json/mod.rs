@@ -12,6 +12,7 @@ mod base64;
 mod column;
 mod cursor;
 mod decoder;
+mod documents;
 mod error;
 mod infer;
 mod names;
@@ -26,7 +27,7 @@ mod text_buffer;
 pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
 pub use infer::{InferOptions, Inferred, infer_record};
-pub use splitter::{Record, RecordSplitter};
+pub use splitter::{Record, RecordRef, RecordSplitter};
 
 /// The longest record that is read. A longer one is cut out and reported, so that one endless line cannot take all memory.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;
@@ -36,3 +37,5 @@ pub const DEPTH_MAX: usize = 1000;
 
 #[cfg(test)]
 mod decoder_tests;
+#[cfg(test)]
+mod splitter_tests;
