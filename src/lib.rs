@@ -1,4 +1,5 @@
 //! pinsql runs SQL files over JSON objects and keeps the results as Delta Lake tables.
 
 pub mod error;
+pub mod schema;
 pub mod source;
