@@ -38,4 +38,6 @@ pub const DEPTH_MAX: usize = 1000;
 #[cfg(test)]
 mod decoder_tests;
 #[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
 mod splitter_tests;
