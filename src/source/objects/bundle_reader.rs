@@ -12,7 +12,7 @@ use datafusion::physical_plan::metrics::Count;
 
 use super::bundle::{Bundle, Piece};
 use super::columns::Assembly;
-use super::json::{Decoder, Record, RecordError, RecordSplitter};
+use super::json::{Decoder, RecordSplitter};
 use super::location::Location;
 use super::options::Mode;
 use super::piece_reader::{Chunk, PieceReader, count_lines};
@@ -20,7 +20,7 @@ use super::read_ahead::{ReadAhead, Storage};
 use crate::error::{Error, Result};
 use crate::source::rejects::{Reject, Rejects};
 
-/// A batch is handed on at this size even when it has few rows: one record can be very long.
+/// A batch is handed on when its records are this long together, however few they are: one can be very long.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// What a scan needs to know of each of its bundles.
@@ -53,6 +53,17 @@ pub(super) struct BundleReader {
     /// How many rows of the batch in hand come of which piece, without those of the current one.
     origins: Vec<(Piece, usize)>,
     origin_rows: usize,
+    /// The length of the records in the batch in hand.
+    batch_bytes: usize,
+}
+
+/// What decoding stopped for.
+enum Step {
+    BatchIsFull,
+    Bad { line: u64, reason: String, raw: Bytes },
+    ChunkIsUsed,
+    PieceIsOver,
+    NothingIsOpen,
 }
 
 #[derive(Debug)]
@@ -79,36 +90,63 @@ impl BundleReader {
             current: None,
             origins: vec![],
             origin_rows: 0,
+            batch_bytes: 0,
         }
     }
 
     /// The next batch; none after the last.
     pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if self.batch_is_full() {
-                return self.take_batch().map(Some);
-            }
-            let Some(current) = &mut self.current else {
-                if self.open_next() {
-                    continue;
-                }
-                return if self.decoder.rows() > 0 { self.take_batch().map(Some) } else { Ok(None) };
-            };
-            let record = if current.is_read { current.splitter.finish() } else { current.splitter.next() };
-            match record {
-                Some(record) => self.take_record(record).await?,
-                None if current.is_read => self.close().await?,
-                None => {
+            match self.decode() {
+                Step::BatchIsFull => return self.take_batch().map(Some),
+                Step::Bad { line, reason, raw } => self.bad_record(line, reason, raw).await?,
+                Step::ChunkIsUsed => {
                     self.take_chunk().await?;
                     // Decoding fills this thread; here the requests under way get their turn.
                     tokio::task::yield_now().await;
                 }
+                Step::PieceIsOver => self.close().await?,
+                Step::NothingIsOpen if self.open_next() => {}
+                Step::NothingIsOpen if self.decoder.rows() > 0 => return self.take_batch().map(Some),
+                Step::NothingIsOpen => return Ok(None),
             }
         }
     }
 
-    fn batch_is_full(&self) -> bool {
-        self.decoder.rows() >= self.reading.batch_rows_max || self.decoder.memory_bytes() >= BATCH_BYTES_MAX
+    /// Decodes until something else has to be done.
+    fn decode(&mut self) -> Step {
+        let Some(current) = &mut self.current else { return Step::NothingIsOpen };
+        loop {
+            if self.decoder.rows() >= self.reading.batch_rows_max || self.batch_bytes >= BATCH_BYTES_MAX {
+                return Step::BatchIsFull;
+            }
+            let failure = match current.splitter.next_ref() {
+                Some(Ok(record)) => match self.decoder.decode(record.bytes) {
+                    Ok(_) => {
+                        self.batch_bytes += record.bytes.len();
+                        continue;
+                    }
+                    Err(error) => (record.line, error, Bytes::copy_from_slice(record.bytes)),
+                },
+                Some(Err(error)) => (current.splitter.position().0, error, Bytes::new()),
+                None if !current.is_read => return Step::ChunkIsUsed,
+                // What is left when the content broke off is no whole record, whatever it looks like.
+                None if current.torn.is_some() => return Step::PieceIsOver,
+                None => match current.splitter.finish() {
+                    None => return Step::PieceIsOver,
+                    Some(Ok(record)) => match self.decoder.decode(&record.bytes) {
+                        Ok(_) => {
+                            self.batch_bytes += record.bytes.len();
+                            continue;
+                        }
+                        Err(error) => (record.line, error, record.bytes),
+                    },
+                    Some(Err(error)) => (current.splitter.position().0, error, Bytes::new()),
+                },
+            };
+            let (line, error, raw) = failure;
+            return Step::Bad { line, reason: error.to_string(), raw };
+        }
     }
 
     fn open_next(&mut self) -> bool {
@@ -137,34 +175,14 @@ impl BundleReader {
         Ok(())
     }
 
-    async fn take_record(&mut self, record: Result<Record, RecordError>) -> Result<()> {
-        let Some(current) = &self.current else { return Ok(()) };
-        match record {
-            // What was left when the content broke off is no whole record, whatever it looks like.
-            Ok(record) if current.is_read && current.torn.is_some() => self.reject_torn(record).await,
-            Ok(record) => match self.decoder.decode(&record.bytes) {
-                Ok(_) => Ok(()),
-                Err(error) => self.bad_record(record.line, error.to_string(), record.bytes).await,
-            },
-            Err(error) => {
-                let (line, _) = current.splitter.position();
-                self.bad_record(line, error.to_string(), Bytes::new()).await
-            }
-        }
-    }
-
-    async fn reject_torn(&mut self, rest: Record) -> Result<()> {
-        let reason = self.current.as_mut().and_then(|current| current.torn.take()).unwrap_or_default();
-        self.broken_content(rest.line, reason, rest.bytes).await
-    }
-
     async fn close(&mut self) -> Result<()> {
         self.note_origin();
         if let Some(current) = &mut self.current
             && let Some(reason) = current.torn.take()
         {
+            let rest = current.splitter.finish().and_then(Result::ok).map(|record| record.bytes).unwrap_or_default();
             let (line, _) = current.splitter.position();
-            self.broken_content(line, reason, Bytes::new()).await?;
+            self.broken_content(line, reason, rest).await?;
         }
         if let Some(current) = self.current.take() {
             self.ahead.skip_rest(current.bytes.index());
@@ -244,6 +262,7 @@ impl BundleReader {
         let batch = self.reading.assembly.assemble(&decoded, &self.origins)?;
         self.origins.clear();
         self.origin_rows = 0;
+        self.batch_bytes = 0;
         Ok(batch)
     }
 }

@@ -28,6 +28,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::bundle::DataObject;
+use super::columns::ColumnSource;
 use super::json_source::external;
 use super::location::Location;
 use super::options::CsvOptions;
@@ -63,9 +64,10 @@ pub(super) fn csv_source(
 }
 
 /// What a CSV file cannot hold.
-pub(super) fn check_types(schema: &Schema) -> crate::error::Result<()> {
-    let nested =
-        schema.fields().iter().find(|field| field.data_type().is_nested() || *field.data_type() == DataType::Binary);
+pub(super) fn check_types(schema: &Schema, columns: &[ColumnSource]) -> crate::error::Result<()> {
+    let of_records = schema.fields().iter().zip(columns).filter(|(_, source)| **source == ColumnSource::Record);
+    let mut fields = of_records.map(|(field, _)| field);
+    let nested = fields.find(|field| field.data_type().is_nested() || *field.data_type() == DataType::Binary);
     match nested {
         Some(field) => Err(Error::sql(format!(
             "the column `{}` is {}, which CSV does not hold",

@@ -84,8 +84,8 @@ async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Se
     let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&location.base)).try_collect().await;
     let mut objects = match listed {
         Ok(objects) => objects,
-        // A local folder that is not there is an error of its own; in S3 it is an empty list.
-        Err(object_store::Error::NotFound { .. }) => vec![],
+        // Only a folder of this machine can be missing; in S3 it is the bucket.
+        Err(object_store::Error::NotFound { .. }) if location.is_local() => vec![],
         Err(error) => return Err(storage_error(&format!("list {}", location.written), error)),
     };
     objects.retain(|object| is_visible(location, &object.location, selection));
@@ -125,7 +125,7 @@ async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered:
             "{filtered} do, but pathGlobFilter, modifiedAfter and modifiedBefore leave none of them"
         ));
     }
-    match nearest_folder(store, &location.base).await {
+    match nearest_folder(store, location).await {
         Ok((folder, names)) => {
             let folder = Location::display(&location.store_url, &folder);
             error.with_hint(match names.len() {
@@ -138,15 +138,16 @@ async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered:
 }
 
 /// The deepest folder on the way to `base` with anything in it, and the first few names there.
-async fn nearest_folder(store: &dyn ObjectStore, base: &Path) -> Result<(Path, Vec<String>), object_store::Error> {
+async fn nearest_folder(
+    store: &dyn ObjectStore,
+    location: &Location,
+) -> Result<(Path, Vec<String>), object_store::Error> {
     const NAMES_MAX: usize = 5;
-    let mut folder = base.clone();
+    let mut folder = location.base.clone();
     loop {
         let listed = match store.list_with_delimiter(Some(&folder)).await {
             Ok(listed) => listed,
-            Err(object_store::Error::NotFound { .. }) => ListResult { common_prefixes: vec![], objects: vec![] },
-            // The path may lead through a file.
-            Err(_) if !folder.as_ref().is_empty() && folder == *base => {
+            Err(object_store::Error::NotFound { .. }) if location.is_local() => {
                 ListResult { common_prefixes: vec![], objects: vec![] }
             }
             Err(error) => return Err(error),

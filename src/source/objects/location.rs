@@ -71,6 +71,10 @@ impl Location {
         Ok(Self { store_url, base, pattern, is_folder: written.ends_with('/'), written: written.to_owned() })
     }
 
+    pub(super) fn is_local(&self) -> bool {
+        self.store_url == local_store()
+    }
+
     /// How a person names this object: an absolute path on this machine, a URL elsewhere.
     pub(super) fn display(store_url: &ObjectStoreUrl, location: &Path) -> String {
         match store_url.as_str() {

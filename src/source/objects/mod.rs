@@ -101,22 +101,23 @@ pub async fn read_files(call: ReadFiles, environment: &SourceEnvironment) -> Res
     let parquet = Arc::new(parquet::format(&environment.state));
     let state = &environment.state;
     let folders = partition_keys(&objects, &location, &options);
-    let (record_schema, inferred) = match &options.schema {
-        Some(schema) => (schema.clone(), false),
-        None => (
-            match format {
-                Format::Json => sample::infer_schema(&objects, &storage, &options).await?,
-                Format::Csv => csv::infer_schema(state, &objects, &storage, &options.csv, options.multi_line).await?,
-                Format::Parquet => parquet::infer_schema(state, &parquet, &objects, &storage).await?,
-            },
-            true,
-        ),
+    let inferred = match (format, &options.schema) {
+        // A file that is no Parquet is named now, while its name is known; the footers are kept for the scan.
+        (Format::Parquet, given) => {
+            let footers = parquet::footers(state, &parquet, &objects, &storage).await?;
+            if given.is_some() { None } else { Some(parquet::merge(footers)?) }
+        }
+        (_, Some(_)) => None,
+        (Format::Json, None) => Some(sample::infer_schema(&objects, &storage, &options).await?),
+        (Format::Csv, None) => {
+            Some(csv::infer_schema(state, &objects, &storage, &options.csv, options.multi_line).await?)
+        }
     };
-    let (schema, columns) = table_columns(record_schema, inferred, folders, &options, call.with_metadata)?;
+    let (schema, columns) = table_columns(inferred, folders, &options, call.with_metadata)?;
     let reader = match format {
         Format::Json => Reader::Json(Arc::new(json_scan(&options, &columns, &location, &objects, environment))),
         Format::Csv => {
-            csv::check_types(&schema)?;
+            csv::check_types(&schema, &columns)?;
             Reader::Csv { options: options.csv, multi_line: options.multi_line }
         }
         Format::Parquet => Reader::Parquet(parquet),
@@ -244,21 +245,21 @@ fn partition_type(values: &[Option<String>]) -> DataType {
 /// The table's columns: those of the records; those of the folders, which win over a record's field of the same name; and
 /// `_metadata`. A given schema decides which there are; an inferred one takes all.
 fn table_columns(
-    records: Schema,
-    inferred: bool,
+    inferred: Option<Schema>,
     folders: Vec<(String, DataType)>,
     options: &Options,
     with_metadata: bool,
 ) -> Result<(Schema, Vec<ColumnSource>)> {
     // Files promise nothing about NULL, whatever the schema says; Spark reads every column as nullable too.
+    let records = inferred.as_ref().or(options.schema.as_ref()).map(Schema::fields);
     let mut fields: Vec<FieldRef> =
-        records.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))).collect();
+        records.into_iter().flatten().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))).collect();
     let mut columns = vec![ColumnSource::Record; fields.len()];
     for (key, data_type) in folders {
         let source = ColumnSource::Partition { key: key.clone() };
         match fields.iter().position(|field| field.name().eq_ignore_ascii_case(&key)) {
             Some(index) => columns[index] = source,
-            None if inferred => {
+            None if inferred.is_some() => {
                 fields.push(Arc::new(Field::new(key, data_type, true)));
                 columns.push(source);
             }

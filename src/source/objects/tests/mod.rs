@@ -160,10 +160,6 @@ pub(super) async fn select(
 }
 
 fn unwrap_external(error: datafusion::error::DataFusionError) -> Error {
-    match error.find_root() {
-        datafusion::error::DataFusionError::External(_) => {}
-        other => panic!("not an error of ours: {other}"),
-    }
     let mut error = error;
     loop {
         error = match error {

@@ -140,5 +140,5 @@ async fn folders_of_this_machine() {
     let error = select(&context, &format!("{root}/inn/*.json"), &[A], sql, |_| {}).await.unwrap_err();
     assert_eq!(error.hint, Some(format!("the nearest folder that exists is {root}; it has in/")));
     let error = select(&context, &format!("{root}/in/b.json/x"), &[A], sql, |_| {}).await.unwrap_err();
-    assert_eq!(error.message, format!("no file matches {root}/in/b.json/x"));
+    assert_eq!(error.message, format!("cannot read {root}/in/b.json/x: a part of the path is a file, not a folder"));
 }
