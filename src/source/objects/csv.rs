@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::Session;
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::CsvOptions as DataFusionCsvOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
@@ -19,10 +19,14 @@ use datafusion::datasource::physical_plan::{
     CsvSource, FileOpenFuture, FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource,
 };
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::functions::core::expr_fn::nullif;
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, ident, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, StreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -48,6 +52,7 @@ fn datafusion_options(options: &CsvOptions, multi_line: bool) -> DataFusionCsvOp
         escape: options.escape,
         comment: options.comment,
         newlines_in_values: Some(multi_line),
+        null_regex: options.null_value.as_deref().map(|value| format!("^({})?$", escape_regex(value))),
         schema_infer_max_rec: Some(SAMPLE_RECORDS_MAX),
         ..Default::default()
     }
@@ -61,6 +66,51 @@ pub(super) fn csv_source(
 ) -> Arc<dyn FileSource> {
     let inner = CsvSource::new(schema).with_csv_options(datafusion_options(options, multi_line));
     Arc::new(NamingSource { inner: Arc::new(inner), splittable: !compressed && !multi_line })
+}
+
+/// Inference takes a pattern; the value is meant as it stands.
+fn escape_regex(text: &str) -> String {
+    let escape = |character: char| match character.is_ascii_punctuation() {
+        true => format!("\\{character}"),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// `nullValue`, which DataFusion's reader does not take: `texts` has the columns of the records as STRING, and this is
+/// the table over it in which that value is NULL and the rest has the types of `schema`.
+pub(super) fn with_null_value(
+    texts: Arc<dyn TableProvider>,
+    schema: &Schema,
+    columns: &[ColumnSource],
+    null_value: &str,
+) -> crate::error::Result<Arc<dyn TableProvider>> {
+    let typed = schema.fields().iter().zip(columns).map(|(field, source)| match source {
+        ColumnSource::Record => {
+            let known = nullif(ident(text_name(field)), lit(ScalarValue::Utf8View(Some(null_value.to_owned()))));
+            cast(known, field.data_type().clone()).alias(field.name())
+        }
+        _ => ident(field.name()),
+    });
+    let plan = LogicalPlanBuilder::scan("files", provider_as_source(texts), None)
+        .and_then(|scan| scan.project(typed))
+        .and_then(LogicalPlanBuilder::build);
+    let plan = plan.map_err(|error| Error::internal("the option nullValue cannot be planned").caused_by(error))?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// Another name than the final column's: DataFusion's optimizer confuses the two when it pulls `_metadata` apart.
+fn text_name(field: &Field) -> String {
+    format!("{} (text)", field.name())
+}
+
+/// The same columns, those of the records as STRING.
+pub(super) fn as_texts(schema: &Schema, columns: &[ColumnSource]) -> Schema {
+    let fields = schema.fields().iter().zip(columns).map(|(field, source)| match source {
+        ColumnSource::Record => Arc::new(field.as_ref().clone().with_data_type(STRING).with_name(text_name(field))),
+        _ => field.clone(),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// What a CSV file cannot hold.

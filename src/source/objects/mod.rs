@@ -118,19 +118,24 @@ pub async fn read_files(call: ReadFiles, environment: &SourceEnvironment) -> Res
         Format::Json => Reader::Json(Arc::new(json_scan(&options, &columns, &location, &objects, environment))),
         Format::Csv => {
             csv::check_types(&schema, &columns)?;
-            Reader::Csv { options: options.csv, multi_line: options.multi_line }
+            Reader::Csv { options: options.csv.clone(), multi_line: options.multi_line }
         }
         Format::Parquet => Reader::Parquet(parquet),
     };
-    Ok(Arc::new(FilesTable {
-        schema: Arc::new(schema),
+    let null_value = options.csv.null_value.as_deref();
+    let files = Arc::new(FilesTable {
+        schema: Arc::new(if null_value.is_some() { csv::as_texts(&schema, &columns) } else { schema.clone() }),
         columns,
         store_url: location.store_url,
         base: location.base,
         objects,
         packing: environment.packing.clone(),
         reader,
-    }))
+    });
+    match null_value {
+        Some(null_value) => csv::with_null_value(files.clone(), &schema, &files.columns, null_value),
+        None => Ok(files),
+    }
 }
 
 fn open_storage(location: &Location, environment: &SourceEnvironment) -> Result<Storage> {
@@ -177,13 +182,13 @@ fn check_options(options: &Options, format: Format) -> Result<()> {
         Err(error.with_hint("leave it out, and convert in SQL where you need to"))
     };
     match format {
+        Format::Json | Format::Parquet if options.csv.null_value.is_some() => refuse("nullValue"),
         Format::Json => Ok(()),
         _ if !matches!(options.mode, Mode::Reject | Mode::FailFast) => {
             refuse("mode => 'PERMISSIVE' or 'DROPMALFORMED'")
         }
         _ if options.timestamp_format.is_some() => refuse("timestampFormat"),
         _ if options.date_format.is_some() => refuse("dateFormat"),
-        _ if options.csv.null_value.is_some() => refuse("nullValue"),
         Format::Parquet if options.multi_line => refuse("multiLine"),
         _ => Ok(()),
     }

@@ -33,7 +33,7 @@ impl Format {
     pub(super) fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "json" | "ndjson" | "jsonl" => Some(Self::Json),
-            "csv" | "tsv" => Some(Self::Csv),
+            "csv" => Some(Self::Csv),
             "parquet" => Some(Self::Parquet),
             _ => None,
         }

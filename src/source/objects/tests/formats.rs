@@ -38,6 +38,18 @@ async fn csv_with_a_header_and_without() {
 }
 
 #[tokio::test]
+async fn a_null_value_is_null_in_every_column() {
+    let bucket = Bucket::new();
+    bucket.put("day=1/a.csv", "n,s\n1,N/A+\nN/A+,x\n,N/A\n").await;
+    let outcome = bucket.rows("/", &[("header", "true"), ("nullValue", "N/A+")]).await;
+    assert_eq!(outcome.columns, "n BIGINT, s STRING, day INT");
+    assert_eq!(outcome.rows, ["1|NULL|1", "NULL|N/A|1", "NULL|x|1"]);
+    let sql = "SELECT _metadata.file_name, n FROM t WHERE s = 'x'";
+    let options = [("header", "true"), ("nullValue", "N/A+"), ("schema", "n INT, s STRING")];
+    assert_eq!(bucket.select("/", &options, sql).await.unwrap().rows, ["a.csv|NULL"]);
+}
+
+#[tokio::test]
 async fn a_bad_csv_is_named() {
     let bucket = Bucket::new();
     bucket.put("in/good.csv", "1\n").await;

@@ -87,6 +87,27 @@ impl Bucket {
         .await
     }
 
+    /// Plans, then has the one object there replaced or deleted, then reads.
+    pub(super) async fn select_after(
+        &self,
+        path: &str,
+        options: &[(&str, &str)],
+        change: Option<&str>,
+    ) -> Result<Outcome, Error> {
+        let context = self.context();
+        let (rejects, _receiver) = Rejects::channel();
+        let mut environment = SourceEnvironment::new(context.state(), rejects);
+        environment.limits = self.limits;
+        let table = read_files(call(&format!("s3://bucket{path}"), options, ""), &environment).await?;
+        let object = Path::from("in/a.json");
+        match change {
+            Some(content) => drop(self.store.put(&object, content.to_owned().into()).await.unwrap()),
+            None => self.store.delete(&object).await.unwrap(),
+        }
+        let read = context.read_table(table).unwrap().collect().await;
+        read.map(|_| Outcome::default()).map_err(unwrap_external)
+    }
+
     /// Every column, rows sorted.
     pub(super) async fn rows(&self, path: &str, options: &[(&str, &str)]) -> Outcome {
         let mut outcome = self.select(path, options, "SELECT * FROM t").await.unwrap();
@@ -130,10 +151,7 @@ pub(super) async fn select(
     });
     let mut environment = SourceEnvironment::new(context.state(), rejects);
     tune(&mut environment);
-    let options: BTreeMap<_, _> =
-        options.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value))).collect();
-    let call = ReadFiles { path: path.to_owned(), options, with_metadata: sql.contains("_metadata") };
-    let table = read_files(call, &environment).await?;
+    let table = read_files(call(path, options, sql), &environment).await?;
     drop(environment);
     context.deregister_table("t").unwrap();
     context.register_table("t", table).unwrap();
@@ -157,6 +175,12 @@ pub(super) async fn select(
     outcome.rejects = receiving.await.unwrap();
     outcome.rejects.sort_by(|left, right| (&left.source, &left.position).cmp(&(&right.source, &right.position)));
     Ok(outcome)
+}
+
+fn call(path: &str, options: &[(&str, &str)], sql: &str) -> ReadFiles {
+    let options: BTreeMap<_, _> =
+        options.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value))).collect();
+    ReadFiles { path: path.to_owned(), options, with_metadata: sql.contains("_metadata") }
 }
 
 fn unwrap_external(error: datafusion::error::DataFusionError) -> Error {
