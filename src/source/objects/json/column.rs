@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, ListArray, MapArray, PrimitiveArray, StructArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, FieldRef, Fields, Float32Type, Float64Type,
     Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
@@ -12,11 +12,9 @@ use arrow::error::ArrowError;
 
 use super::error::{Problem, RecordError};
 use super::names::Names;
-use super::text_buffer::{TextBuffer, take_with_room};
+use super::text_buffer::{TextBuffer, finish_offsets, take_with_room};
 use crate::error::{Error, Result};
-
-/// The only time zone that timestamps are kept in.
-const UTC: &str = "UTC";
+use crate::schema::{UTC, type_name};
 
 #[derive(Debug)]
 pub(super) struct Column {
@@ -78,7 +76,7 @@ impl Entries {
         let DataType::Struct(fields) = self.field.data_type() else {
             return Err(ArrowError::SchemaError("the entries of a map are no struct".to_owned()));
         };
-        let entries = vec![self.keys.finish(false, None)?, self.value.finish()?];
+        let entries = vec![self.keys.finish(None)?, self.value.finish()?];
         let entries = StructArray::try_new(fields.clone(), entries, None)?;
         let offsets = finish_offsets(&mut self.offsets);
         Ok(Arc::new(MapArray::try_new(self.field.clone(), offsets, entries, nulls, false)?))
@@ -263,8 +261,7 @@ impl Column {
                 let array = PrimitiveArray::<TimestampMicrosecondType>::try_new(take_with_room(values).into(), nulls)?;
                 Arc::new(array.with_timezone(UTC))
             }
-            Values::Text(values) => values.finish(false, nulls)?,
-            Values::Binary(values) => values.finish(true, nulls)?,
+            Values::Text(values) | Values::Binary(values) => values.finish(nulls)?,
             Values::Struct(members) => {
                 let columns = members.finish()?;
                 Arc::new(StructArray::try_new_with_length(members.fields.clone(), columns, nulls, len)?)
@@ -294,7 +291,7 @@ impl Values {
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *UTC => Self::Timestamp(Vec::new()),
             DataType::Utf8 => Self::Text(TextBuffer::with_offsets()),
             DataType::Utf8View => Self::Text(TextBuffer::with_views()),
-            DataType::Binary => Self::Binary(TextBuffer::with_offsets()),
+            DataType::Binary => Self::Binary(TextBuffer::of_bytes()),
             DataType::Struct(fields) => Self::Struct(Box::new(Members::new(fields, None)?)),
             DataType::List(element) => {
                 Self::List { field: element.clone(), offsets: vec![0], element: Box::new(Column::new(element)?) }
@@ -320,7 +317,7 @@ impl Entries {
 }
 
 fn unsupported(field: &Field) -> Error {
-    let message = format!("JSON cannot be read as {} (column `{}`)", field.data_type(), field.name());
+    let message = format!("JSON cannot be read as {} (column `{}`)", type_name(field.data_type()), field.name());
     Error::sql(message).with_hint("read the column as STRING and convert it in SQL")
 }
 
@@ -333,10 +330,4 @@ fn primitive<T: ArrowPrimitiveType>(
     nulls: Option<NullBuffer>,
 ) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(PrimitiveArray::<T>::try_new(take_with_room(values).into(), nulls)?))
-}
-
-fn finish_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let taken = take_with_room(offsets);
-    offsets.push(0);
-    OffsetBuffer::new(ScalarBuffer::from(taken))
 }

@@ -18,6 +18,13 @@ pub(super) struct Cursor<'a> {
     depth: usize,
 }
 
+/// A place to come back to. Not a copy of the cursor, which would wait for the step just written to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    at: usize,
+    depth: usize,
+}
+
 impl<'a> Cursor<'a> {
     pub(super) fn new(record: &'a [u8]) -> Result<Self, RecordError> {
         if simdutf8::basic::from_utf8(record).is_err() {
@@ -25,6 +32,14 @@ impl<'a> Cursor<'a> {
             return Err(Problem::Utf8 { at }.into());
         }
         Ok(Self { text: record, at: 0, depth: 0 })
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { at: self.at, depth: self.depth }
+    }
+
+    pub(super) fn back_to(&mut self, mark: Mark) {
+        (self.at, self.depth) = (mark.at, mark.depth);
     }
 
     /// The next byte that is not white space, which stays where it is.
@@ -188,15 +203,15 @@ impl<'a> Cursor<'a> {
         .into()
     }
 
-    /// The error for a value, starting here, that is not of the column's type: of its grammar first, if that is broken.
+    /// The error for the value at `start` that is not of the column's type: of its grammar first, if that is broken.
     #[cold]
-    pub(super) fn misfit(mut self, expected: &str) -> RecordError {
-        let first = match self.value_start() {
+    pub(super) fn misfit(&self, start: usize, expected: &str) -> RecordError {
+        let mut value = Cursor { at: start, ..*self };
+        let first = match value.value_start() {
             Ok(first) => first,
             Err(error) => return error,
         };
-        let start = self.at;
-        if let Err(error) = self.skip_value() {
+        if let Err(error) = value.skip_value() {
             return error;
         }
         let kind = match first {
@@ -207,7 +222,7 @@ impl<'a> Cursor<'a> {
             b'n' => "the value",
             _ => "the number",
         };
-        let found = Found::Value { kind, text: excerpt(&self.text[start..self.at]) };
+        let found = Found::Value { kind, text: excerpt(&self.text[start..value.at]) };
         Problem::WrongType { path: Default::default(), expected: expected.to_owned(), found }.into()
     }
 

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// times its length when it is kept in the corrupt-record column.
 const BATCH_BYTES_MAX: usize = i32::MAX as usize / 3;
 
+/// Bytes of records between two countings of the columns' memory.
+const MEASURED_EVERY_BYTES: usize = 64 << 10;
+
 /// What may vary in how records are read. The default is the strict reading: a record that does not fit is an error.
 #[derive(Debug, Clone, Default)]
 pub struct DecoderOptions {
@@ -43,6 +46,14 @@ pub struct Decoder {
     rows: usize,
     /// Bytes of the records since the last batch: no column has more bytes or elements than that.
     record_bytes: usize,
+    memory: Measured,
+}
+
+/// The memory of the columns when `record_bytes` was what it says here.
+#[derive(Debug, Default)]
+struct Measured {
+    record_bytes: usize,
+    memory_bytes: usize,
 }
 
 impl Decoder {
@@ -62,7 +73,15 @@ impl Decoder {
         let formats = TemporalFormats::new(timestamp_format.as_deref(), date_format.as_deref())?;
         let is_permissive = permissive.is_some();
         let context = Context { formats, is_permissive, met_misfit: false, scratch: Vec::new() };
-        Ok(Self { schema, members, context, corrupt_record_column, rows: 0, record_bytes: 0 })
+        Ok(Self {
+            schema,
+            members,
+            context,
+            corrupt_record_column,
+            rows: 0,
+            record_bytes: 0,
+            memory: Measured::default(),
+        })
     }
 
     /// Takes one record, and says how many rows it added: one for an object, one an element for an array of objects, as
@@ -89,6 +108,9 @@ impl Decoder {
             self.rows += 1;
         }
         self.record_bytes += record.len();
+        if self.record_bytes - self.memory.record_bytes >= MEASURED_EVERY_BYTES {
+            self.memory = Measured { record_bytes: self.record_bytes, memory_bytes: self.members.memory_bytes() };
+        }
         Ok(self.rows - before)
     }
 
@@ -109,7 +131,7 @@ impl Decoder {
 
     fn read_row(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RecordError> {
         if cursor.value_start()? != b'{' {
-            return Err(cursor.misfit("an object"));
+            return Err(cursor.misfit(cursor.at, "an object"));
         }
         let start = cursor.at;
         self.context.met_misfit = false;
@@ -134,14 +156,21 @@ impl Decoder {
         self.rows
     }
 
-    /// Bytes that the rows so far take. Counted anew at each call, in a step for each column.
+    /// Bytes that the rows so far take, give or take those of the last 64 KiB of records: cheap to ask after each.
     pub fn memory_bytes(&self) -> usize {
+        self.memory.memory_bytes
+    }
+
+    /// As [`memory_bytes`](Self::memory_bytes), to the byte.
+    #[cfg(test)]
+    pub(super) fn exact_memory_bytes(&self) -> usize {
         self.members.memory_bytes()
     }
 
     /// The rows so far as a batch, also without any column; the decoder is empty afterwards and can go on.
     pub fn finish(&mut self) -> Result<RecordBatch> {
         self.record_bytes = 0;
+        self.memory = Measured::default();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         self.members
             .finish()

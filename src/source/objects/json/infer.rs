@@ -105,7 +105,7 @@ fn check(mut cursor: Cursor<'_>) -> Result<(), RecordError> {
     walk.end()?;
     let check_object = |cursor: &mut Cursor<'_>| match cursor.value_start()? {
         b'{' => cursor.skip_value(),
-        _ => Err(cursor.misfit("an object")),
+        _ => Err(cursor.misfit(cursor.at, "an object")),
     };
     if cursor.value_start()? == b'[' { cursor.elements(check_object) } else { check_object(&mut cursor) }
 }

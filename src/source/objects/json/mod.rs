@@ -27,7 +27,7 @@ mod text_buffer;
 pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
 pub use infer::{InferOptions, Inferred, infer_record};
-pub use splitter::{Record, RecordRef, RecordSplitter};
+pub use splitter::{Record, RecordSplitter};
 
 /// The longest record that is read. A longer one is cut out and reported, so that one endless line cannot take all memory.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;

@@ -59,11 +59,11 @@ impl Column {
             // The field came before in this object: the last one counts.
             self.truncate(row);
         }
-        let start = *cursor;
+        let start = cursor.mark();
         match self.read(cursor, context) {
             Ok(()) => Ok(()),
             Err(error) if context.is_permissive && error.is_misfit() => {
-                *cursor = start;
+                cursor.back_to(start);
                 cursor.skip_value()?;
                 self.truncate(row);
                 self.push_null();
@@ -98,14 +98,14 @@ impl Column {
             Values::Timestamp(values) => values.push(read_timestamp(first, cursor, context)?),
             Values::Binary(values) => read_binary(values, first, cursor, context)?,
             Values::Struct(members) if first == b'{' => members.read(row, cursor, context)?,
-            Values::Struct(_) => return Err(cursor.misfit("a STRUCT")),
+            Values::Struct(_) => return Err(cursor.misfit(cursor.at, "a STRUCT")),
             Values::List { offsets, element, .. } if first == b'[' => {
                 read_elements(element, cursor, context)?;
                 offsets.push(element.len() as i32);
             }
-            Values::List { .. } => return Err(cursor.misfit("an ARRAY")),
+            Values::List { .. } => return Err(cursor.misfit(cursor.at, "an ARRAY")),
             Values::Map(entries) if first == b'{' => entries.read(cursor, context)?,
-            Values::Map(_) => return Err(cursor.misfit("a MAP")),
+            Values::Map(_) => return Err(cursor.misfit(cursor.at, "a MAP")),
         }
         self.count_value();
         Ok(())
@@ -116,7 +116,7 @@ fn read_boolean(first: u8, cursor: &mut Cursor<'_>) -> Result<bool, RecordError>
     match first {
         b't' => cursor.word("true").map(|()| true),
         b'f' => cursor.word("false").map(|()| false),
-        _ => Err(cursor.misfit("BOOLEAN")),
+        _ => Err(cursor.misfit(cursor.at, "BOOLEAN")),
     }
 }
 
@@ -127,7 +127,7 @@ fn is_number(first: u8) -> bool {
 
 #[inline]
 fn read_integer<T: TryFrom<i64>>(first: u8, cursor: &mut Cursor<'_>, type_name: &str) -> Result<T, RecordError> {
-    let start = *cursor;
+    let start = cursor.at;
     if is_number(first) {
         let number = cursor.number()?;
         if number.is_integer {
@@ -135,7 +135,7 @@ fn read_integer<T: TryFrom<i64>>(first: u8, cursor: &mut Cursor<'_>, type_name: 
             return value.ok_or_else(|| out_of_range(number.text, type_name));
         }
     }
-    Err(start.misfit(type_name))
+    Err(cursor.misfit(start, type_name))
 }
 
 fn read_double(first: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<f64, RecordError> {
@@ -158,12 +158,12 @@ fn read_floating<T: From<f32>>(
         let number = cursor.number()?;
         return convert(number).ok_or_else(|| out_of_range(number.text, type_name));
     }
-    let start = *cursor;
+    let start = cursor.at;
     let special = match read_string(first, cursor, &mut context.scratch, type_name)? {
         b"NaN" => f32::NAN,
         b"Infinity" | b"+Infinity" | b"+INF" => f32::INFINITY,
         b"-Infinity" | b"-INF" => f32::NEG_INFINITY,
-        _ => return Err(start.misfit(type_name)),
+        _ => return Err(cursor.misfit(start, type_name)),
     };
     Ok(special.into())
 }
@@ -175,7 +175,7 @@ fn read_decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, RecordError> {
-    let start = *cursor;
+    let start = cursor.at;
     let type_name = || format!("DECIMAL({precision},{scale})");
     let text = if is_number(first) {
         cursor.number()?.text
@@ -183,31 +183,31 @@ fn read_decimal(
         cursor.at += 1;
         cursor.string(&mut context.scratch)?
     } else {
-        return Err(start.misfit(&type_name()));
+        return Err(cursor.misfit(start, &type_name()));
     };
     parse_decimal(text, precision, scale).map_err(|problem| match problem {
-        DecimalProblem::NotANumber => start.misfit(&type_name()),
+        DecimalProblem::NotANumber => cursor.misfit(start, &type_name()),
         DecimalProblem::OutOfRange => out_of_range(text, &type_name()),
     })
 }
 
 fn read_date(first: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<i32, RecordError> {
-    let start = *cursor;
+    let start = cursor.at;
     let text = read_string(first, cursor, &mut context.scratch, "DATE")?;
-    context.formats.parse_date(text).ok_or_else(|| start.misfit("DATE"))
+    context.formats.parse_date(text).ok_or_else(|| cursor.misfit(start, "DATE"))
 }
 
 /// A string in the timestamps' format, or whole seconds since 1970, as Spark reads a number.
 fn read_timestamp(first: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<i64, RecordError> {
-    let start = *cursor;
+    let start = cursor.at;
     if is_number(first) {
         let seconds: i64 = read_integer(first, cursor, "TIMESTAMP")?;
         return seconds
             .checked_mul(MICROSECONDS_PER_SECOND)
-            .ok_or_else(|| out_of_range(&start.text[start.at..cursor.at], "TIMESTAMP"));
+            .ok_or_else(|| out_of_range(&cursor.text[start..cursor.at], "TIMESTAMP"));
     }
     let text = read_string(first, cursor, &mut context.scratch, "TIMESTAMP")?;
-    context.formats.parse_timestamp(text).ok_or_else(|| start.misfit("TIMESTAMP"))
+    context.formats.parse_timestamp(text).ok_or_else(|| cursor.misfit(start, "TIMESTAMP"))
 }
 
 fn read_binary(
@@ -216,9 +216,9 @@ fn read_binary(
     cursor: &mut Cursor<'_>,
     context: &mut Context,
 ) -> Result<(), RecordError> {
-    let start = *cursor;
+    let start = cursor.at;
     let text = read_string(first, cursor, &mut context.scratch, "BINARY")?;
-    values.push_with(|out| base64::decode_into(text, out).ok_or_else(|| start.misfit("BINARY in base64")))
+    values.push_with(|out| base64::decode_into(text, out).ok_or_else(|| cursor.misfit(start, "BINARY in base64")))
 }
 
 /// The elements of an array, whose `[` is next.
@@ -238,13 +238,13 @@ fn read_elements(element: &mut Column, cursor: &mut Cursor<'_>, context: &mut Co
 impl Entries {
     /// The entries of an object, whose `{` is next. A key that comes twice has the value that comes last.
     fn read(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
-        let start = *cursor;
+        let start = cursor.mark();
         let row_start = self.row_start();
         self.read_except(&[], cursor, context)?;
         let superseded = self.superseded(row_start);
         if !superseded.is_empty() {
             self.truncate_entries(row_start);
-            *cursor = start;
+            cursor.back_to(start);
             self.read_except(&superseded, cursor, context)?;
         }
         self.end_row();
@@ -305,7 +305,7 @@ fn read_string<'s, 'a: 's>(
     type_name: &str,
 ) -> Result<&'s [u8], RecordError> {
     if first != b'"' {
-        return Err(cursor.misfit(type_name));
+        return Err(cursor.misfit(cursor.at, type_name));
     }
     cursor.at += 1;
     cursor.string(scratch)

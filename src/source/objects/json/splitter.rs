@@ -26,14 +26,6 @@ pub struct Record {
     pub offset: u64,
 }
 
-/// A [`Record`] that is only looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordRef<'a> {
-    pub bytes: &'a [u8],
-    pub line: u64,
-    pub offset: u64,
-}
-
 /// Cuts a stream of chunks into records. Push a chunk, take records until there is none, push the next; after the last
 /// chunk call [`finish`](Self::finish) until it, too, gives none.
 ///
@@ -54,8 +46,6 @@ pub struct RecordSplitter {
     open: bool,
     /// The open record's bytes from earlier chunks.
     carry: Vec<u8>,
-    /// The carry is the record last returned, and goes at the next step.
-    carry_is_spent: bool,
     /// Bytes of the open record; past the maximum they are counted and dropped.
     open_bytes: u64,
 }
@@ -107,7 +97,6 @@ impl RecordSplitter {
             start: Position { line: 1, offset: 0 },
             open: false,
             carry: Vec::new(),
-            carry_is_spent: false,
             open_bytes: 0,
         }
     }
@@ -145,18 +134,6 @@ impl RecordSplitter {
     pub fn next(&mut self) -> Option<Result<Record, RecordError>> {
         let found = self.advance()?;
         Some(found.map(|place| self.own(place)))
-    }
-
-    /// As [`next`](Self::next), without a reference count for each record.
-    pub fn next_ref(&mut self) -> Option<Result<RecordRef<'_>, RecordError>> {
-        let found = self.advance()?;
-        Some(found.map(|place| {
-            let bytes = match (place, self.chunks.front()) {
-                (Place::Chunk(range), Some(chunk)) => &chunk[range],
-                _ => &self.carry[..],
-            };
-            RecordRef { bytes, line: self.start.line, offset: self.start.offset }
-        }))
     }
 
     /// After the last chunk: what is left, which nothing ended. Call it until it gives none.
@@ -198,9 +175,6 @@ impl RecordSplitter {
     }
 
     fn advance(&mut self) -> Option<Result<Place, RecordError>> {
-        if std::mem::take(&mut self.carry_is_spent) {
-            self.carry.clear();
-        }
         loop {
             let chunk = self.chunks.front()?;
             let rest = &chunk[self.consumed..];
@@ -259,7 +233,6 @@ impl RecordSplitter {
                     return None;
                 };
                 self.carry.truncate(kept);
-                self.carry_is_spent = true;
                 Some(Ok(Place::Carry))
             }
         }

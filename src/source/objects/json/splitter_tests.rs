@@ -124,31 +124,6 @@ fn random_borders_change_nothing() {
 }
 
 #[test]
-fn borrowed_records_are_the_owned_ones() {
-    let input = b"first\nsecond\r\n\nthird, longer\nlast";
-    for size in 1..=input.len() {
-        let (mut owned, mut borrowed) = (RecordSplitter::lines(), RecordSplitter::lines());
-        for chunk in input.chunks(size) {
-            owned.push(Bytes::copy_from_slice(chunk));
-            borrowed.push(Bytes::copy_from_slice(chunk));
-            loop {
-                let record = owned.next().map(|record| record.unwrap());
-                let other = borrowed.next_ref().map(|record| record.unwrap());
-                assert_eq!(other.map(|other| other.bytes), record.as_ref().map(|record| &record.bytes[..]));
-                assert_eq!(
-                    other.map(|other| (other.line, other.offset)),
-                    record.as_ref().map(|record| (record.line, record.offset))
-                );
-                if record.is_none() {
-                    break;
-                }
-            }
-        }
-        assert_eq!(borrowed.finish().unwrap().unwrap(), owned.finish().unwrap().unwrap());
-    }
-}
-
-#[test]
 fn a_part_counts_from_where_it_starts() {
     let splitter = RecordSplitter::lines().starting_at(8, 100);
     let found = split(splitter, [Bytes::from("\u{feff}a\nb")]);

@@ -20,26 +20,34 @@ pub(super) struct TextBuffer {
 
 #[derive(Debug)]
 enum Index {
-    /// Where each value begins, and at the end where the last one ends.
-    Offsets(Vec<i32>),
-    /// Arrow's views; `bytes` has only the values that are too long for their view, in order.
+    /// Of a string: where each value begins, and at the end where the last one ends.
+    Text(Vec<i32>),
+    /// The same for bytes that need not be text.
+    Binary(Vec<i32>),
+    /// Of a string: Arrow's views. `bytes` has only the values that are too long for their view, in order.
     Views(Vec<u128>),
 }
 
 impl TextBuffer {
     pub(super) fn with_offsets() -> Self {
-        Self { bytes: Vec::new(), index: Index::Offsets(vec![0]) }
+        Self { bytes: Vec::new(), index: Index::Text(vec![0]) }
     }
 
     pub(super) fn with_views() -> Self {
         Self { bytes: Vec::new(), index: Index::Views(Vec::new()) }
     }
 
+    pub(super) fn of_bytes() -> Self {
+        Self { bytes: Vec::new(), index: Index::Binary(vec![0]) }
+    }
+
+    /// Pushes one value, which must be UTF-8 unless the buffer is of bytes.
     #[inline]
     pub(super) fn push(&mut self, value: &[u8]) {
+        self.debug_check(value);
         let start = self.bytes.len();
         match &mut self.index {
-            Index::Offsets(offsets) => {
+            Index::Text(offsets) | Index::Binary(offsets) => {
                 self.bytes.extend_from_slice(value);
                 offsets.push(self.bytes.len() as i32);
             }
@@ -59,8 +67,9 @@ impl TextBuffer {
             self.bytes.truncate(start);
             return Err(error);
         }
+        self.debug_check(&self.bytes[start..]);
         match &mut self.index {
-            Index::Offsets(offsets) => offsets.push(self.bytes.len() as i32),
+            Index::Text(offsets) | Index::Binary(offsets) => offsets.push(self.bytes.len() as i32),
             Index::Views(views) => {
                 views.push(make_view(&self.bytes[start..], 0, start as u32));
                 if self.bytes.len() - start <= INLINE_BYTES_MAX {
@@ -71,17 +80,22 @@ impl TextBuffer {
         Ok(())
     }
 
+    fn debug_check(&self, value: &[u8]) {
+        debug_assert!(matches!(self.index, Index::Binary(_)) || std::str::from_utf8(value).is_ok());
+    }
+
     /// Cuts the buffer back to its first `len` values.
     pub(super) fn truncate(&mut self, len: usize) {
         match &mut self.index {
-            Index::Offsets(offsets) => {
+            Index::Text(offsets) | Index::Binary(offsets) => {
                 offsets.truncate(len + 1);
                 self.bytes.truncate(offsets.last().map_or(0, |end| *end as usize));
             }
             Index::Views(views) => {
                 // The first long value that goes says where the bytes of those that stay end.
-                if let Some(view) = views.iter().skip(len).find(|view| **view as u32 as usize > INLINE_BYTES_MAX) {
-                    self.bytes.truncate((view >> 96) as usize);
+                let long = views.iter().skip(len).map(|view| ViewParts::new(*view)).find(ViewParts::is_long);
+                if let Some(view) = long {
+                    self.bytes.truncate(view.offset);
                 }
                 views.truncate(len);
             }
@@ -90,46 +104,73 @@ impl TextBuffer {
 
     pub(super) fn get(&self, row: usize) -> Cow<'_, [u8]> {
         match &self.index {
-            Index::Offsets(offsets) => Cow::Borrowed(&self.bytes[offsets[row] as usize..offsets[row + 1] as usize]),
+            Index::Text(offsets) | Index::Binary(offsets) => {
+                Cow::Borrowed(&self.bytes[offsets[row] as usize..offsets[row + 1] as usize])
+            }
             Index::Views(views) => {
-                let view = views[row];
-                let length = view as u32 as usize;
-                if length <= INLINE_BYTES_MAX {
-                    Cow::Owned(view.to_le_bytes()[4..4 + length].to_vec())
+                let view = ViewParts::new(views[row]);
+                if view.is_long() {
+                    Cow::Borrowed(&self.bytes[view.offset..view.offset + view.length])
                 } else {
-                    let start = (view >> 96) as usize;
-                    Cow::Borrowed(&self.bytes[start..start + length])
+                    Cow::Owned(views[row].to_le_bytes()[4..4 + view.length].to_vec())
                 }
             }
         }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes.len()
-            + match &self.index {
-                Index::Offsets(offsets) => size_of_val(offsets.as_slice()),
-                Index::Views(views) => size_of_val(views.as_slice()),
-            }
+        let index_bytes = match &self.index {
+            Index::Text(offsets) | Index::Binary(offsets) => size_of_val(offsets.as_slice()),
+            Index::Views(views) => size_of_val(views.as_slice()),
+        };
+        self.bytes.len() + index_bytes
+    }
+
+    fn len(&self) -> usize {
+        match &self.index {
+            Index::Text(offsets) | Index::Binary(offsets) => offsets.len() - 1,
+            Index::Views(views) => views.len(),
+        }
     }
 
     /// The values as an array; the buffer is empty afterwards, with room for as many again.
-    pub(super) fn finish(&mut self, is_binary: bool, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        if nulls.as_ref().is_some_and(|nulls| nulls.len() != self.len()) {
+            return Err(ArrowError::InvalidArgumentError("the NULLs are not as many as the values".to_owned()));
+        }
         let bytes = Buffer::from_vec(take_with_room(&mut self.bytes));
         Ok(match &mut self.index {
-            Index::Offsets(offsets) => {
-                let taken = take_with_room(offsets);
-                offsets.push(0);
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(taken));
-                if is_binary {
-                    Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)
-                } else {
-                    Arc::new(StringArray::try_new(offsets, bytes, nulls)?)
-                }
+            // SAFETY: the NULLs are as many as the values. Every value is UTF-8 and begins and ends where its offsets
+            // say: `push` and `push_with` are given nothing but whole strings of a record that `Cursor::new` found to
+            // be UTF-8, cut at their quotes, with whole characters in the place of escapes.
+            Index::Text(offsets) => {
+                Arc::new(unsafe { StringArray::new_unchecked(finish_offsets(offsets), bytes, nulls) })
             }
+            Index::Binary(offsets) => Arc::new(BinaryArray::try_new(finish_offsets(offsets), bytes, nulls)?),
+            // SAFETY: as above; and each view was made of its value by Arrow itself, with the value's place in the one
+            // buffer, of which `truncate` takes nothing that a view left over points to.
             Index::Views(views) => {
-                Arc::new(StringViewArray::try_new(ScalarBuffer::from(take_with_room(views)), vec![bytes], nulls)?)
+                let views = ScalarBuffer::from(take_with_room(views));
+                Arc::new(unsafe { StringViewArray::new_unchecked(views, [bytes], nulls) })
             }
         })
+    }
+}
+
+/// What an Arrow view says of its value.
+struct ViewParts {
+    length: usize,
+    /// Of a long value, in the buffer.
+    offset: usize,
+}
+
+impl ViewParts {
+    fn new(view: u128) -> Self {
+        Self { length: view as u32 as usize, offset: (view >> 96) as usize }
+    }
+
+    fn is_long(&self) -> bool {
+        self.length > INLINE_BYTES_MAX
     }
 }
 
@@ -137,4 +178,11 @@ impl TextBuffer {
 pub(super) fn take_with_room<T>(values: &mut Vec<T>) -> Vec<T> {
     let room = Vec::with_capacity(values.len());
     std::mem::replace(values, room)
+}
+
+/// Takes the offsets out, and leaves the first.
+pub(super) fn finish_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
+    let taken = take_with_room(offsets);
+    offsets.push(0);
+    OffsetBuffer::new(ScalarBuffer::from(taken))
 }
