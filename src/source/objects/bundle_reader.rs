@@ -120,32 +120,27 @@ impl BundleReader {
             if self.decoder.rows() >= self.reading.batch_rows_max || self.batch_bytes >= BATCH_BYTES_MAX {
                 return Step::BatchIsFull;
             }
-            let failure = match current.splitter.next_ref() {
-                Some(Ok(record)) => match self.decoder.decode(record.bytes) {
-                    Ok(_) => {
-                        self.batch_bytes += record.bytes.len();
-                        continue;
-                    }
-                    Err(error) => (record.line, error, Bytes::copy_from_slice(record.bytes)),
-                },
-                Some(Err(error)) => (current.splitter.position().0, error, Bytes::new()),
+            let record = match current.splitter.next() {
+                Some(record) => record,
                 None if !current.is_read => return Step::ChunkIsUsed,
                 // What is left when the content broke off is no whole record, whatever it looks like.
                 None if current.torn.is_some() => return Step::PieceIsOver,
                 None => match current.splitter.finish() {
+                    Some(record) => record,
                     None => return Step::PieceIsOver,
-                    Some(Ok(record)) => match self.decoder.decode(&record.bytes) {
-                        Ok(_) => {
-                            self.batch_bytes += record.bytes.len();
-                            continue;
-                        }
-                        Err(error) => (record.line, error, record.bytes),
-                    },
-                    Some(Err(error)) => (current.splitter.position().0, error, Bytes::new()),
                 },
             };
-            let (line, error, raw) = failure;
-            return Step::Bad { line, reason: error.to_string(), raw };
+            let (error, raw) = match record {
+                Ok(record) => match self.decoder.decode(&record.bytes) {
+                    Ok(_) => {
+                        self.batch_bytes += record.bytes.len();
+                        continue;
+                    }
+                    Err(error) => (error, record.bytes),
+                },
+                Err(error) => (error, Bytes::new()),
+            };
+            return Step::Bad { line: current.splitter.position().0, reason: error.to_string(), raw };
         }
     }
 
@@ -209,6 +204,8 @@ impl BundleReader {
                 let position = format!("line {}", self.line_of_object(line).await?);
                 counts.rejected.add(1);
                 let source = self.source();
+                // A copy, since the record is a part of a block, and would keep it all in memory until it is written.
+                let raw = Bytes::copy_from_slice(&raw);
                 self.reading.rejects.push(Reject { source, position, reason, raw }).await
             }
             Mode::DropMalformed => {

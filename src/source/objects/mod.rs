@@ -1,9 +1,9 @@
 //! `read_files`: objects in S3 and files in folders, as a table.
 //!
-//! The path of the data: [`location`] takes the path apart, [`listing`] finds the objects, [`sample`] infers a schema where none
-//! is given, [`bundle`] shares the objects out over partitions, [`table`] plans the scan. When it runs, [`json_source`] opens
-//! bundles; [`read_ahead`] fetches bytes, [`piece_reader`] cuts and unpacks them, [`bundle_reader`] turns records into batches
-//! through [`json`], and sends what cannot be read to the rejects. CSV and Parquet go through DataFusion's own readers.
+//! The path of the data: `location` takes the path apart, `listing` finds the objects, `sample` infers a schema where none is
+//! given, `bundle` shares the objects out over partitions, `table` plans the scan. When it runs, `json_source` opens
+//! bundles; `read_ahead` fetches bytes, `piece_reader` cuts and unpacks them, `bundle_reader` turns records into batches
+//! through `json`, and sends what cannot be read to the rejects. CSV and Parquet go through DataFusion's own readers.
 //!
 //! Deliberately absent: DataFusion's `ListingTable` (its cache of listings never expires, and its JSON reader gives up at
 //! the first bad record), and any writing.
@@ -26,7 +26,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::compute::kernels::cast_utils::Parser;
@@ -207,7 +207,7 @@ fn with_compression(listed: Vec<ObjectMeta>, format: Format) -> Result<Vec<Arc<D
 
 /// The `key=value` folders of the objects, as columns: by name, with the type that all their values have.
 fn partition_keys(objects: &[Arc<DataObject>], location: &Location, options: &Options) -> Vec<(String, DataType)> {
-    let mut keys: Vec<(String, Vec<Option<String>>)> = Vec::new();
+    let mut keys: Vec<(String, BTreeSet<Option<String>>)> = Vec::new();
     for object in objects {
         for (key, value) in partition_folders(&location.base, &object.meta.location) {
             let wanted = |names: &Vec<String>| names.iter().any(|name| name.eq_ignore_ascii_case(&key));
@@ -215,9 +215,8 @@ fn partition_keys(objects: &[Arc<DataObject>], location: &Location, options: &Op
                 continue;
             }
             match keys.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, values)) if values.contains(&value) => {}
-                Some((_, values)) => values.push(value),
-                None => keys.push((key, vec![value])),
+                Some((_, values)) => drop(values.insert(value)),
+                None => keys.push((key, [value].into())),
             }
         }
     }
@@ -225,7 +224,7 @@ fn partition_keys(objects: &[Arc<DataObject>], location: &Location, options: &Op
 }
 
 /// Spark's order: the first type that every value reads as.
-fn partition_type(values: &[Option<String>]) -> DataType {
+fn partition_type(values: &BTreeSet<Option<String>>) -> DataType {
     let mut known = values.iter().flatten().peekable();
     if known.peek().is_none() {
         return STRING;
