@@ -19,7 +19,6 @@ use crate::schema::{UTC, type_name};
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    pub(super) data_type: DataType,
     pub(super) values: Values,
     nullable: bool,
     len: usize,
@@ -126,7 +125,6 @@ impl Column {
     pub(super) fn new(field: &Field) -> Result<Self> {
         Ok(Self {
             name: field.name().clone(),
-            data_type: field.data_type().clone(),
             values: Values::new(field)?,
             nullable: field.is_nullable(),
             len: 0,

@@ -36,8 +36,4 @@ pub const RECORD_BYTES_MAX: usize = 256 << 20;
 pub const DEPTH_MAX: usize = 1000;
 
 #[cfg(test)]
-mod decoder_tests;
-#[cfg(test)]
-mod differential_tests;
-#[cfg(test)]
-mod splitter_tests;
+mod tests;

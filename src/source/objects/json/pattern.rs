@@ -1,8 +1,8 @@
 //! Spark's datetime patterns (`timestampFormat`, `dateFormat`), for reading.
 //!
-//! The letters that Spark documents for parsing, without those that need a table of languages, calendars or zones: `y M
-//! L d H k h K m s S a X x Z z V O`, text in single quotes, and optional sections in brackets. Any other letter is refused when the
-//! pattern is made, so a pattern that was accepted never reads a text differently from Spark.
+//! The letters that Spark documents for parsing, without those that need a table of languages, calendars or zones:
+//! `y M L d H k h K m s S a X x Z z V O`, text in single quotes, and optional sections in brackets. Any other letter is
+//! refused when the pattern is made. An offset is taken in each of its forms, whichever letter stands for it.
 
 use super::temporal::{Parts, Reader};
 use crate::error::{Error, Result};

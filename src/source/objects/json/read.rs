@@ -56,7 +56,8 @@ impl Members {
 impl Column {
     fn read_member(&mut self, row: usize, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
         if self.len() > row {
-            // The field came before in this object: the last one counts.
+            // The field came before in this object: the last one counts. Had the earlier one not fitted, the record
+            // would be refused, as Spark does.
             self.truncate(row);
         }
         let start = cursor.mark();

@@ -9,8 +9,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value};
 
-use super::{Decoder, DecoderOptions};
 use crate::schema::{list_of, map_of};
+use crate::source::objects::json::{Decoder, DecoderOptions, Inferred, infer_record};
 
 /// The columns; the generator uses these names, and others that no column has.
 fn schema() -> Schema {
@@ -289,6 +289,10 @@ fn run(seed: u64, count: usize) -> (usize, usize) {
     }
     let batch = decoder.finish().unwrap();
     assert_eq!(batch.num_rows(), rows.len());
+    for column in batch.columns() {
+        // Text is taken for UTF-8 without another look when a column is finished; here it is looked at.
+        column.to_data().validate_full().unwrap();
+    }
     for (found, (record, expected)) in found(&batch).iter().zip(&rows) {
         assert!(same(found, expected), "{record}\nfound    {found}\nexpected {expected}");
     }
@@ -313,9 +317,9 @@ fn real_records_are_read_as_serde_json_reads_them() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realdata");
     for topic in ["pin", "geo", "user"] {
         let Ok(text) = std::fs::read_to_string(folder.join(format!("{topic}.ndjson"))) else { continue };
-        let mut inferred = super::Inferred::new(Default::default()).unwrap();
+        let mut inferred = Inferred::new(Default::default()).unwrap();
         for line in text.lines() {
-            super::infer_record(&mut inferred, line.as_bytes()).unwrap();
+            infer_record(&mut inferred, line.as_bytes()).unwrap();
         }
         let schema = Arc::new(inferred.schema());
         let mut decoder = Decoder::new(schema.clone(), DecoderOptions::default()).unwrap();

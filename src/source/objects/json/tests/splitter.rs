@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::*;
+use crate::source::objects::json::{Record, RecordError, RecordSplitter};
 
 /// What comes out of the chunks: each record with its line and offset, or `!` and the error.
 fn split(mut splitter: RecordSplitter, chunks: impl IntoIterator<Item = Bytes>) -> Vec<(u64, u64, String)> {
