@@ -1,3 +1,5 @@
 //! Where records come from.
 
+pub mod objects;
 pub mod rejects;
+pub mod storage_error;

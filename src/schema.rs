@@ -1,0 +1,197 @@
+//! Types as Databricks writes them, both ways: `'a INT, b ARRAY<STRING>'` to Arrow, and Arrow back to the name.
+//!
+//! One mapping for the whole program, so that a type means the same in a source's `schema`, in DDL and in `DESCRIBE`:
+//! TIMESTAMP is an instant, microseconds in UTC (what Delta's TIMESTAMP is), and STRING is [`STRING`]. Types that Delta Lake
+//! cannot keep in a table of the lowest protocol (intervals, VARIANT) are deliberately refused here, by name.
+
+mod ddl;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+
+pub use ddl::{parse_schema, parse_type};
+
+/// How a STRING is laid out in memory. Views make `SELECT DISTINCT` over wide rows faster than offsets do, because
+/// the rows move between operators without their text being copied.
+pub const STRING: DataType = DataType::Utf8View;
+
+/// The zone that every TIMESTAMP carries.
+pub const UTC: &str = "UTC";
+
+/// TIMESTAMP as Arrow has it.
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
+}
+
+/// The type as Databricks names it.
+pub fn type_name(data_type: &DataType) -> String {
+    let mut name = String::new();
+    write_type_name(&mut name, data_type);
+    name
+}
+
+/// The type that SQL sees for a column of a file: unsigned integers widen, as Spark widens them; text, instants
+/// and lists take their one form; dictionaries are their values.
+pub fn normalize_type(data_type: &DataType) -> DataType {
+    let field = |field: &FieldRef| -> FieldRef {
+        Arc::new(field.as_ref().clone().with_data_type(normalize_type(field.data_type())))
+    };
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => STRING,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Date64 => DataType::Date32,
+        // Parquet's INT96 arrives as nanoseconds without a zone, and is an instant.
+        DataType::Timestamp(_, Some(_)) | DataType::Timestamp(TimeUnit::Nanosecond, None) => timestamp(),
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Dictionary(_, values) => normalize_type(values),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => DataType::List(field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// Like [`normalize_type`], over a whole schema.
+pub fn normalize_schema(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter();
+    Schema::new(
+        fields
+            .map(|field| Field::new(field.name(), normalize_type(field.data_type()), field.is_nullable()))
+            .collect::<Fields>(),
+    )
+}
+
+pub fn list_of(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(item, true)))
+}
+
+pub fn map_of(key: DataType, value: DataType) -> DataType {
+    let entries = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+}
+
+fn write_type_name(name: &mut String, data_type: &DataType) {
+    match data_type {
+        DataType::Null => name.push_str("VOID"),
+        DataType::Boolean => name.push_str("BOOLEAN"),
+        DataType::Int8 => name.push_str("TINYINT"),
+        DataType::Int16 => name.push_str("SMALLINT"),
+        DataType::Int32 => name.push_str("INT"),
+        DataType::Int64 => name.push_str("BIGINT"),
+        DataType::Float32 => name.push_str("FLOAT"),
+        DataType::Float64 => name.push_str("DOUBLE"),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "DECIMAL({precision},{scale})");
+        }
+        DataType::Utf8View => name.push_str("STRING"),
+        DataType::Binary => name.push_str("BINARY"),
+        DataType::Date32 => name.push_str("DATE"),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => name.push_str("TIMESTAMP"),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => name.push_str("TIMESTAMP_NTZ"),
+        DataType::List(item) => {
+            name.push_str("ARRAY<");
+            write_type_name(name, item.data_type());
+            name.push('>');
+        }
+        DataType::Map(entries, _) => {
+            name.push_str("MAP<");
+            if let DataType::Struct(fields) = entries.data_type() {
+                for (index, field) in fields.iter().enumerate() {
+                    name.push_str(if index == 0 { "" } else { ", " });
+                    write_type_name(name, field.data_type());
+                }
+            }
+            name.push('>');
+        }
+        DataType::Struct(fields) => {
+            name.push_str("STRUCT<");
+            for (index, field) in fields.iter().enumerate() {
+                name.push_str(if index == 0 { "" } else { ", " });
+                write_identifier(name, field.name());
+                name.push_str(": ");
+                write_type_name(name, field.data_type());
+            }
+            name.push('>');
+        }
+        DataType::Interval(_) | DataType::Duration(_) => name.push_str("INTERVAL"),
+        other => {
+            let normalized = normalize_type(other);
+            if normalized == *other {
+                let _ = write!(name, "{other}");
+            } else {
+                write_type_name(name, &normalized);
+            }
+        }
+    }
+}
+
+fn write_identifier(name: &mut String, identifier: &str) {
+    let plain = identifier.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && identifier.chars().all(|character| character.is_alphanumeric() || character == '_');
+    if plain {
+        name.push_str(identifier);
+    } else {
+        let _ = write!(name, "`{}`", identifier.replace('`', "``"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ddl: &str, name: &str) {
+        let data_type = parse_type(ddl).unwrap();
+        assert_eq!(type_name(&data_type), name, "{ddl}");
+        assert_eq!(parse_type(name).unwrap(), data_type, "{name} reads back");
+    }
+
+    #[test]
+    fn every_type_reads_and_writes() {
+        check("boolean", "BOOLEAN");
+        check("byte", "TINYINT");
+        check("SMALLINT", "SMALLINT");
+        check("integer", "INT");
+        check("long", "BIGINT");
+        check("Float", "FLOAT");
+        check("double", "DOUBLE");
+        check("decimal", "DECIMAL(10,0)");
+        check("DECIMAL ( 38 , 18 )", "DECIMAL(38,18)");
+        check("NUMERIC(5)", "DECIMAL(5,0)");
+        check("string", "STRING");
+        check("binary", "BINARY");
+        check("date", "DATE");
+        check("timestamp_ltz", "TIMESTAMP");
+        check("ARRAY<ARRAY<DOUBLE>>", "ARRAY<ARRAY<DOUBLE>>");
+        check("map<string,array<int>>", "MAP<STRING, ARRAY<INT>>");
+        check("STRUCT<a INT, `b c`: STRUCT<d: STRING>>", "STRUCT<a: INT, `b c`: STRUCT<d: STRING>>");
+        check("struct<>", "STRUCT<>");
+    }
+
+    #[test]
+    fn timestamps_are_instants_in_utc() {
+        assert_eq!(parse_type("TIMESTAMP").unwrap(), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+    }
+
+    #[test]
+    fn types_of_files_become_types_of_sql() {
+        assert_eq!(type_name(&normalize_type(&DataType::UInt64)), "DECIMAL(20,0)");
+        assert_eq!(type_name(&DataType::LargeUtf8), "STRING");
+        assert_eq!(type_name(&DataType::Timestamp(TimeUnit::Nanosecond, None)), "TIMESTAMP");
+        assert_eq!(type_name(&DataType::Timestamp(TimeUnit::Millisecond, None)), "TIMESTAMP_NTZ");
+    }
+}

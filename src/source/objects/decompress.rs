@@ -1,0 +1,120 @@
+//! Compressed objects as a stream of plain chunks.
+//!
+//! An object that came in one block is unpacked where it is decoded. A larger one is unpacked on a thread of its own, block by
+//! block, with a few chunks ahead, so that unpacking and decoding overlap and neither end ever holds the whole.
+//! The synchronous decoders are used because they alone read every member of a file of several (as `cat a.gz b.gz`
+//! makes); DataFusion's asynchronous ones stop in silence after the first for all but gzip.
+
+use std::io::{self, Read};
+
+use bytes::{Buf, Bytes};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use tokio::sync::mpsc;
+
+const CHUNK_BYTES_MIN: usize = 4 << 10;
+const CHUNK_BYTES_MAX: usize = 256 << 10;
+const CHUNKS_AHEAD: usize = 4;
+const BLOCKS_AHEAD: usize = 1;
+
+/// A decoder that gives whole chunks, and what was unpacked before a fault ahead of the fault.
+pub(super) struct ChunkReader {
+    decoder: Box<dyn Read + Send>,
+    chunk_bytes: usize,
+    fault: Option<io::Error>,
+}
+
+impl ChunkReader {
+    /// Chunks are as large as suits `compressed_bytes` of input.
+    pub(super) fn new(
+        compression: FileCompressionType,
+        input: impl Read + Send + 'static,
+        compressed_bytes: usize,
+    ) -> io::Result<Self> {
+        let decoder = compression.convert_read(input).map_err(io::Error::other)?;
+        let chunk_bytes = compressed_bytes.saturating_mul(8).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
+        Ok(Self { decoder, chunk_bytes, fault: None })
+    }
+
+    /// Nothing at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let mut chunk = vec![0; self.chunk_bytes];
+        let mut filled = 0;
+        while filled < chunk.len() {
+            match self.decoder.read(&mut chunk[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if filled == 0 => return Err(error),
+                Err(error) => {
+                    self.fault = Some(error);
+                    break;
+                }
+            }
+        }
+        chunk.truncate(filled);
+        Ok((filled > 0).then(|| chunk.into()))
+    }
+}
+
+impl std::fmt::Debug for ChunkReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChunkReader").field("fault", &self.fault).finish_non_exhaustive()
+    }
+}
+
+/// The thread that unpacks a large object.
+#[derive(Debug)]
+pub(super) struct Unpacker {
+    /// Compressed blocks in; dropped after the last.
+    pub blocks: Option<mpsc::Sender<Bytes>>,
+    /// Plain chunks out.
+    pub chunks: mpsc::Receiver<io::Result<Bytes>>,
+    _thread: SpawnedTask<()>,
+}
+
+impl Unpacker {
+    pub(super) fn start(compression: FileCompressionType, first_block: Bytes) -> Self {
+        let (blocks, blocks_in) = mpsc::channel(BLOCKS_AHEAD);
+        let (chunks_out, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        let thread = SpawnedTask::spawn_blocking(move || {
+            let input = BlockReader { blocks: blocks_in, current: first_block };
+            let mut reader = ChunkReader::new(compression, input, CHUNK_BYTES_MAX);
+            loop {
+                let chunk = match &mut reader {
+                    Ok(reader) => reader.next(),
+                    Err(error) => Err(io::Error::other(error.to_string())),
+                };
+                let Some(chunk) = chunk.transpose() else { return };
+                let is_over = chunk.is_err();
+                // When nobody listens any more, the scan is over.
+                if chunks_out.blocking_send(chunk).is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        Self { blocks: Some(blocks), chunks, _thread: thread }
+    }
+}
+
+struct BlockReader {
+    blocks: mpsc::Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Read for BlockReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.blocks.blocking_recv() {
+                Some(block) => self.current = block,
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,104 @@
+//! What can be wrong with one record, as one sentence for a person.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{DEPTH_MAX, RECORD_BYTES_MAX};
+
+/// Why a record could not be read. One word wide, since every step of the parser returns it.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct RecordError(Box<Problem>);
+
+/// The failures of a record, one a variant. Byte positions count from 0 at the start of the record.
+#[derive(Debug, Error)]
+pub(super) enum Problem {
+    #[error("the JSON ends in the middle of {place} (truncated?)")]
+    EndsInside { place: &'static str },
+    #[error("the JSON ends where {expected} should follow (truncated?)")]
+    EndsBefore { expected: &'static str },
+    #[error("byte {at}: expected {expected}, found {found}")]
+    Unexpected { at: usize, expected: &'static str, found: Found },
+    #[error("byte {at}: the control character {code:#04x} stands in a string without an escape")]
+    ControlCharacter { at: usize, code: u8 },
+    #[error("byte {at}: JSON has no escape `\\{found}`")]
+    Escape { at: usize, found: char },
+    #[error("byte {at}: `\\u{code:04x}` is half of a surrogate pair and stands alone")]
+    LoneSurrogate { at: usize, code: u32 },
+    #[error("byte {at}: a number starts with 0 and goes on with more digits")]
+    LeadingZero { at: usize },
+    #[error("invalid UTF-8 at byte {at}")]
+    Utf8 { at: usize },
+    #[error("byte {at}: nested {} deep; at most {DEPTH_MAX} is read", DEPTH_MAX + 1)]
+    TooDeep { at: usize },
+    #[error("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are read")]
+    TooLong { bytes: u64 },
+    #[error("the batch already holds as many bytes as it can; finish it before the next record")]
+    BatchFull,
+    #[error("expected {expected}{path}, found {found}")]
+    WrongType { path: Path, expected: String, found: Found },
+    #[error("{number} is out of range for {type_name}{path}")]
+    OutOfRange { path: Path, number: String, type_name: String },
+    #[error("expected a value{path}, which is NOT NULL; the field is missing or null")]
+    NotNull { path: Path },
+}
+
+/// What stands in the record where something else was wanted.
+#[derive(Debug)]
+pub(super) enum Found {
+    Character(char),
+    /// A whole value: a word such as `a string` where that helps, and how the value begins.
+    Value {
+        kind: &'static str,
+        text: String,
+    },
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character(character) if character.is_control() => {
+                write!(f, "the character {:#04x}", *character as u32)
+            }
+            Self::Character(character) => write!(f, "`{character}`"),
+            Self::Value { kind, text } => write!(f, "{kind} {text}"),
+        }
+    }
+}
+
+/// Where a value belongs, from the outermost field inwards: `a.b[3].c`.
+#[derive(Debug, Default)]
+pub(super) struct Path(String);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " for `{}`", self.0) }
+    }
+}
+
+impl From<Problem> for RecordError {
+    #[cold]
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl RecordError {
+    /// Whether the record is sound JSON and merely has a value that does not fit its column.
+    pub(super) fn is_misfit(&self) -> bool {
+        matches!(*self.0, Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::NotNull { .. })
+    }
+
+    /// Names the field around the value. Called on the way out, so from the innermost field to the outermost.
+    #[cold]
+    pub(super) fn inside(mut self, segment: &str) -> Self {
+        if let Problem::WrongType { path, .. } | Problem::OutOfRange { path, .. } | Problem::NotNull { path } =
+            &mut *self.0
+        {
+            let joint = if path.0.is_empty() || path.0.starts_with('[') { "" } else { "." };
+            path.0 = format!("{segment}{joint}{}", path.0);
+        }
+        self
+    }
+}
