@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Config,
     /// A service or a disk outside pinsql failed and kept failing: trying again later can help. Exit code 3.
     Service,
+    /// Somebody stopped the run. Exit code 130, as a shell gives a program that Ctrl-C ended.
+    Interrupted,
     /// A fault of pinsql itself. Exit code 70, as `sysexits.h` has it.
     Internal,
 }
@@ -33,6 +35,7 @@ impl ErrorKind {
             Self::Usage => 2,
             Self::Service => 3,
             Self::Internal => 70,
+            Self::Interrupted => 130,
         }
     }
 

@@ -1,0 +1,244 @@
+//! What the user set, resolved once: flags over environment over `pinsql.toml` over defaults.
+//!
+//! Flags and environment arrive as one [`Layer`] (clap merges the two), the file is another, and [`Config`] is what the
+//! rest of pinsql reads. No other module looks at a flag or at the environment; the exception is AWS's own chain
+//! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result, nearest};
+
+/// The file that is read from the current folder when no other is named.
+pub const DEFAULT_FILE: &str = "pinsql.toml";
+
+/// One source of settings, each of which may be absent. Also the shape of `pinsql.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    pub warehouse: Option<String>,
+    pub schema: Option<String>,
+    pub memory: Option<String>,
+    pub threads: Option<usize>,
+    pub max_rejects: Option<String>,
+    pub format: Option<String>,
+    #[serde(default)]
+    pub s3: S3Config,
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
+}
+
+/// The value of a named parameter marker. Those of the command line are strings, as in Databricks' own commands.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Param {
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    String(String),
+}
+
+/// Where S3 is, when it is not AWS's own. Credentials have no place here: AWS's chain gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: Option<bool>,
+}
+
+/// How many rejected records a statement may have before it fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum MaxRejects {
+    #[default]
+    Unlimited,
+    Count(u64),
+    /// Of the records read, from 0 to 100.
+    Percent(f64),
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A folder or an `s3://bucket/prefix` URL.
+    pub warehouse: String,
+    /// The schema of table names that give none.
+    pub schema: String,
+    pub memory_bytes: usize,
+    /// Partitions that run side by side.
+    pub threads: usize,
+    pub max_rejects: MaxRejects,
+    /// The format of rows, by the name the command line gives it.
+    pub format: Option<String>,
+    pub s3: S3Config,
+    pub params: BTreeMap<String, Param>,
+}
+
+impl Config {
+    /// Resolves the settings: `flags` win over the file, the file wins over the defaults.
+    ///
+    /// `file` is a path the user named, which must exist; without one, `pinsql.toml` is read if it is there.
+    pub fn resolve(flags: Layer, file: Option<&Path>) -> Result<Self> {
+        let file = match file {
+            Some(path) => read_layer(path)?,
+            None if Path::new(DEFAULT_FILE).exists() => read_layer(Path::new(DEFAULT_FILE))?,
+            None => Layer::default(),
+        };
+        let memory = flags.memory.or(file.memory);
+        let max_rejects = flags.max_rejects.or(file.max_rejects);
+        let mut params = file.params;
+        params.extend(flags.params);
+        let threads = match flags.threads.or(file.threads) {
+            Some(0) => return Err(Error::config("`threads` is 0: at least one is needed")),
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        Ok(Self {
+            warehouse: flags.warehouse.or(file.warehouse).unwrap_or_else(|| "warehouse".to_owned()),
+            schema: flags.schema.or(file.schema).unwrap_or_else(|| "default".to_owned()).to_lowercase(),
+            memory_bytes: memory.as_deref().map_or_else(|| Ok(default_memory_bytes()), parse_memory_bytes)?,
+            threads,
+            max_rejects: max_rejects.as_deref().map_or(Ok(MaxRejects::Unlimited), parse_max_rejects)?,
+            format: flags.format.or(file.format),
+            s3: S3Config {
+                endpoint: flags.s3.endpoint.or(file.s3.endpoint),
+                region: flags.s3.region.or(file.s3.region),
+                path_style: flags.s3.path_style.or(file.s3.path_style),
+            },
+            params,
+        })
+    }
+}
+
+fn read_layer(path: &Path) -> Result<Layer> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Error::config(format!("cannot read the settings in {}", path.display())).caused_by(error))?;
+    toml::from_str(&text).map_err(|error| {
+        let failure = Error::config(format!("{} is not a settings file that pinsql understands", path.display()));
+        match unknown_key(error.message()) {
+            Some(hint) => failure.with_hint(hint).caused_by(error),
+            None => failure.caused_by(error),
+        }
+    })
+}
+
+/// serde says "unknown field `warehuose`, expected one of `warehouse`, …": the nearest of those is worth a hint.
+fn unknown_key(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    nearest(unknown, quoted).map(|known| format!("did you mean `{known}`?"))
+}
+
+/// `512MB`, `1.5GB`, `2GiB`, or a plain number of bytes. As in most tools of the field, `MB` is 1,000,000 and `MiB` 1,048,576.
+fn parse_memory_bytes(text: &str) -> Result<usize> {
+    const UNITS: [(&str, f64); 13] = [
+        ("tib", 1_099_511_627_776.0),
+        ("gib", 1_073_741_824.0),
+        ("mib", 1_048_576.0),
+        ("kib", 1_024.0),
+        ("tb", 1e12),
+        ("gb", 1e9),
+        ("mb", 1e6),
+        ("kb", 1e3),
+        ("t", 1_099_511_627_776.0),
+        ("g", 1_073_741_824.0),
+        ("m", 1_048_576.0),
+        ("k", 1_024.0),
+        ("b", 1.0),
+    ];
+    let lower = text.trim().to_lowercase();
+    let (number, unit_bytes) = UNITS
+        .iter()
+        .find_map(|(unit, bytes)| lower.strip_suffix(unit).map(|number| (number.trim(), *bytes)))
+        .unwrap_or((lower.as_str(), 1.0));
+    let refuse = || {
+        Error::config(format!("`{text}` is not an amount of memory"))
+            .with_hint("write a number and a unit: --memory 512MB, --memory 4GB")
+    };
+    let bytes = number.parse::<f64>().map_err(|_| refuse())? * unit_bytes;
+    if !(bytes.is_finite() && bytes >= 1.0) {
+        return Err(refuse());
+    }
+    Ok(bytes as usize)
+}
+
+fn parse_max_rejects(text: &str) -> Result<MaxRejects> {
+    let refuse = || {
+        Error::config(format!("`{text}` is not a limit of rejected records"))
+            .with_hint("write a count or a share: --max-rejects 100, --max-rejects 0.5%")
+    };
+    match text.trim().strip_suffix('%') {
+        Some(share) => match share.trim().parse::<f64>() {
+            Ok(0.0) => Ok(MaxRejects::Count(0)),
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxRejects::Percent(percent)),
+            _ => Err(refuse()),
+        },
+        None => text.trim().parse().map(MaxRejects::Count).map_err(|_| refuse()),
+    }
+}
+
+/// Three quarters of the memory that the machine has free now, or that the container may take, so that a run beside other work does not end in swap.
+fn default_memory_bytes() -> usize {
+    const FALLBACK_BYTES: usize = 4 << 30;
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
+    });
+    // A container has a limit of its own; where there is none, the file says `max`.
+    let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    [machine, container].into_iter().flatten().min().map_or(FALLBACK_BYTES, |bytes: usize| bytes / 4 * 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_takes_the_units_people_write() {
+        for (text, bytes) in
+            [("512MB", 512_000_000), ("1.5 GB", 1_500_000_000), ("2GiB", 2 << 30), ("64m", 64 << 20), ("4096", 4096)]
+        {
+            assert_eq!(parse_memory_bytes(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "MB", "-1GB", "lots", "0", "inf", "NaNGB"] {
+            assert!(parse_memory_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn max_rejects_is_a_count_or_a_share() {
+        assert_eq!(parse_max_rejects("10").unwrap(), MaxRejects::Count(10));
+        assert_eq!(parse_max_rejects("0.5%").unwrap(), MaxRejects::Percent(0.5));
+        for text in ["", "%", "101%", "-1", "many"] {
+            assert!(parse_max_rejects(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_params_merge() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        fs::write(&file, "warehouse = 'w'\nschema = 'Bronze'\n[params]\nraw = 'a'\ndays = 3\n").unwrap();
+        let flags = Layer {
+            warehouse: Some("other".to_owned()),
+            params: BTreeMap::from([("raw".to_owned(), Param::String("b".to_owned()))]),
+            ..Layer::default()
+        };
+        let config = Config::resolve(flags, Some(&file)).unwrap();
+        assert_eq!((config.warehouse.as_str(), config.schema.as_str()), ("other", "bronze"));
+        assert_eq!(config.params["raw"], Param::String("b".to_owned()));
+        assert_eq!(config.params["days"], Param::Integer(3));
+    }
+
+    #[test]
+    fn an_unknown_setting_names_the_nearest() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        fs::write(&file, "warehuose = 'w'\n").unwrap();
+        let error = Config::resolve(Layer::default(), Some(&file)).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("did you mean `warehouse`?"));
+    }
+}

@@ -1,0 +1,63 @@
+//! An HTTP client that gives up early on an address where nobody has ever answered.
+//!
+//! `object_store` tries a request again for as long as it is told to, whatever the reason. A store that throttles or is
+//! started again deserves a minute; a wrong endpoint or a server that is not there does not.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+use thiserror::Error as ThisError;
+
+/// How long connections that fail are made again before the first answer of all.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, ThisError)]
+#[error("nobody answers there, for {} seconds already", FIRST_ANSWER_TIMEOUT.as_secs())]
+struct NobodyAnswers(#[source] HttpError);
+
+/// Makes clients that know whether anybody has ever answered them.
+#[derive(Debug)]
+pub(super) struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let inner = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Contact { inner, answered: AtomicBool::new(false), first_request: OnceLock::new() }))
+    }
+}
+
+#[derive(Debug)]
+struct Contact {
+    inner: HttpClient,
+    answered: AtomicBool,
+    first_request: OnceLock<Instant>,
+}
+
+#[async_trait]
+impl HttpService for Contact {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let first_request = self.first_request.get_or_init(Instant::now);
+        let answer = self.inner.execute(request).await;
+        match answer {
+            Ok(_) => self.answered.store(true, Ordering::Relaxed),
+            Err(error) if error.kind() == HttpErrorKind::Connect => {
+                let is_hopeless =
+                    !self.answered.load(Ordering::Relaxed) && first_request.elapsed() >= FIRST_ANSWER_TIMEOUT;
+                // The client tries again what could not connect, and gives up on what it does not know.
+                return Err(if is_hopeless {
+                    HttpError::new(HttpErrorKind::Unknown, NobodyAnswers(error))
+                } else {
+                    error
+                });
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+}
