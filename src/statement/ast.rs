@@ -1,0 +1,95 @@
+//! The statements that pinsql runs, as the parser hands them on.
+//!
+//! Queries and expressions stay sqlparser's; only the statements around them are ours, because their Databricks forms
+//! are. A clause that is accepted has a field here: there is nowhere to put one that would be ignored.
+
+use sqlparser::ast::{Expr, Ident, Query};
+
+use crate::catalog::TableName;
+use crate::error::{Error, Result, Span};
+use crate::session::Session;
+use crate::sink::delta::REJECTS_SUFFIX;
+
+/// A statement and the stretch of the file it was read from.
+#[derive(Debug)]
+pub struct Statement {
+    pub kind: StatementKind,
+    pub span: Span,
+}
+
+#[derive(Debug)]
+pub enum StatementKind {
+    Query(Box<Query>),
+    Explain { analyze: bool, query: Box<Query> },
+    CreateSchema { name: Name, if_not_exists: bool },
+    CreateTable(Box<CreateTable>),
+    Insert(Insert),
+    DropTable { name: Name, if_exists: bool },
+    DropSchema { name: Name, if_exists: bool },
+    Use { name: Name },
+    ShowSchemas { like: Option<String> },
+    ShowTables { schema: Option<Name>, like: Option<String> },
+    ShowColumns { table: Name },
+    Describe { table: Name, extended: bool },
+    DescribeHistory { table: Name },
+}
+
+/// A name of one or two parts, as written.
+#[derive(Debug, Clone)]
+pub struct Name {
+    pub parts: Vec<Ident>,
+    pub span: Span,
+}
+
+impl Name {
+    /// The table it means in `session`, to be written. The tables of rejected records are written by pinsql alone.
+    pub(super) fn writable_table(&self, session: &Session) -> Result<TableName> {
+        let table = self.table(session)?;
+        match table.table().strip_suffix(REJECTS_SUFFIX) {
+            Some(of) => Err(Error::sql(format!("the table {table} holds the rejected records of {of}"))
+                .at(self.span)
+                .with_hint(format!("choose a name that does not end with {REJECTS_SUFFIX}"))),
+            None => Ok(table),
+        }
+    }
+
+    /// The table it means in `session`.
+    pub(super) fn table(&self, session: &Session) -> Result<TableName> {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.value.as_str()).collect();
+        TableName::from_parts(&parts, &session.current_schema()).map_err(|error| error.at(self.span))
+    }
+}
+
+#[derive(Debug)]
+pub struct CreateTable {
+    pub name: Name,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub columns: Vec<Column>,
+    pub partitioned_by: Vec<Ident>,
+    pub properties: Vec<(String, String)>,
+    pub comment: Option<String>,
+    /// An expression over constants and parameters, evaluated when the statement runs.
+    pub location: Option<Expr>,
+    pub query: Option<Box<Query>>,
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: Ident,
+    /// As written: `STRUCT<a: INT>`.
+    pub data_type: String,
+    pub type_span: Span,
+    pub not_null: bool,
+    pub comment: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Insert {
+    pub table: Name,
+    pub overwrite: bool,
+    /// In the order of the query's columns; empty means those of the table.
+    pub columns: Vec<Ident>,
+    pub by_name: bool,
+    pub query: Box<Query>,
+}

@@ -1,0 +1,193 @@
+//! Databricks' SQL dialect: sqlparser's own, with string literals as Databricks reads them.
+//!
+//! sqlparser leaves back-slashes in literals alone; in Databricks `'\n'` is a newline and `'\\d'` has one back-slash
+//! (<https://docs.databricks.com/en/sql/language-manual/data-types/string-type.html>). So the tokenizer here keeps
+//! literals as written, and [`unescape`] reads them by Spark's rules. Raw literals (`r'…'`) are not accepted.
+
+use std::any::TypeId;
+
+use sqlparser::dialect::{DatabricksDialect, Dialect};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+/// sqlparser's [`DatabricksDialect`] with back-slash escapes. Every method that differs from sqlparser's defaults is
+/// passed on.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PinsqlDialect(DatabricksDialect);
+
+impl Dialect for PinsqlDialect {
+    fn dialect(&self) -> TypeId {
+        self.0.dialect()
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        self.0.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.0.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.0.is_identifier_part(ch)
+    }
+
+    fn supports_numeric_prefix(&self) -> bool {
+        self.0.supports_numeric_prefix()
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        self.0.supports_filter_during_aggregation()
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        self.0.supports_group_by_expr()
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        self.0.supports_table_versioning()
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        self.0.supports_lambda_functions()
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        self.0.supports_select_wildcard_except()
+    }
+
+    fn require_interval_qualifier(&self) -> bool {
+        self.0.require_interval_qualifier()
+    }
+
+    fn supports_struct_literal(&self) -> bool {
+        self.0.supports_struct_literal()
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        self.0.supports_nested_comments()
+    }
+
+    fn supports_group_by_with_modifier(&self) -> bool {
+        self.0.supports_group_by_with_modifier()
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        self.0.supports_values_as_table_factor()
+    }
+
+    fn supports_optimize_table(&self) -> bool {
+        self.0.supports_optimize_table()
+    }
+
+    fn supports_bang_not_operator(&self) -> bool {
+        self.0.supports_bang_not_operator()
+    }
+
+    fn supports_cte_without_as(&self) -> bool {
+        self.0.supports_cte_without_as()
+    }
+
+    fn supports_select_item_multi_column_alias(&self) -> bool {
+        self.0.supports_select_item_multi_column_alias()
+    }
+}
+
+/// The tokens of `sql`, white space and comments included, with literals read as Databricks reads them.
+pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
+    let mut tokens = Tokenizer::new(&PinsqlDialect::default(), sql).with_unescape(false).tokenize_with_location()?;
+    for token in &mut tokens {
+        match &mut token.token {
+            Token::SingleQuotedString(text) => *text = unescape(text, '\''),
+            Token::DoubleQuotedString(text) => *text = unescape(text, '"'),
+            Token::Word(word) if word.quote_style == Some('`') => word.value = word.value.replace("``", "`"),
+            _ => {}
+        }
+    }
+    Ok(tokens)
+}
+
+/// Spark's `unescapeSQLString`: `\n \r \t \b \0 \Z`, `\uXXXX`, `\UXXXXXXXX`, three octal digits; `\%` and `\_` keep
+/// their back-slash for LIKE; any other escaped character is itself. A doubled quote is one quote.
+fn unescape(written: &str, quote: char) -> String {
+    if !written.contains(['\\', quote]) {
+        return written.to_owned();
+    }
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => match escaped(rest.as_str()) {
+                Some((value, length)) => {
+                    text.push_str(&value);
+                    rest = rest.as_str()[length..].chars();
+                }
+                None => text.push('\\'),
+            },
+            _ if character == quote => {
+                rest.next();
+                text.push(quote);
+            }
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+/// What the text after a back-slash stands for, and how many bytes of it that takes.
+fn escaped(rest: &str) -> Option<(String, usize)> {
+    let first = rest.chars().next()?;
+    let coded = |digits: usize, radix: u32, skip: usize| {
+        let code = rest.get(skip..skip + digits)?;
+        let value = code.chars().all(|c| c.is_digit(radix)).then(|| u32::from_str_radix(code, radix).ok())??;
+        Some((char::from_u32(value)?.to_string(), skip + digits))
+    };
+    let numbered = match first {
+        'u' => coded(4, 16, 1),
+        'U' => coded(8, 16, 1),
+        '0'..='1' => coded(3, 8, 0),
+        _ => None,
+    };
+    Some(numbered.unwrap_or_else(|| {
+        let value = match first {
+            'n' => "\n".to_owned(),
+            'r' => "\r".to_owned(),
+            't' => "\t".to_owned(),
+            'b' => "\u{8}".to_owned(),
+            '0' => "\0".to_owned(),
+            'Z' => "\u{1a}".to_owned(),
+            '%' | '_' => format!("\\{first}"),
+            other => other.to_string(),
+        };
+        (value, first.len_utf8())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_read_as_databricks_reads_them() {
+        let check = |sql: &str, expected: &str| match &tokenize(sql).unwrap()[0].token {
+            Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => assert_eq!(text, expected, "{sql}"),
+            other => panic!("{sql}: {other:?}"),
+        };
+        check(r"'plain'", "plain");
+        check(r"'it''s'", "it's");
+        check(r#""say ""hi""""#, "say \"hi\"");
+        check(r"'a\nb\\d\'c'", "a\nb\\d'c");
+        check(r"'\u00e9\U0001F600\101'", "é😀A");
+        check(r"'50\% \_ \q'", "50\\% \\_ q");
+        check(r"'\u12'", "u12");
+    }
+
+    #[test]
+    fn a_quoted_name_may_hold_a_quote() {
+        let tokens = tokenize("`a``b`").unwrap();
+        assert!(matches!(&tokens[0].token, Token::Word(word) if word.value == "a`b"));
+    }
+}

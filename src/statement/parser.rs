@@ -1,0 +1,328 @@
+//! SQL text to [`Statement`]s.
+//!
+//! A statement's first words decide who reads it: the forms below are read here, from sqlparser's tokens; a query, and
+//! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
+//! names it: nothing is passed on in the hope that somebody downstream understands it.
+
+mod create_table;
+
+use sqlparser::ast::{Ident, ObjectNamePart};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::ast::{Insert, Name, Statement, StatementKind};
+use super::dialect::{PinsqlDialect, tokenize};
+use crate::error::{Error, Result, Span};
+
+/// How deep a query or an expression may nest before the parser refuses it, so that no input can exhaust the stack.
+const NESTING_MAX: usize = 100;
+
+/// What can stand at the start of a statement, for the hint of an error.
+const STATEMENTS: &str =
+    "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE SCHEMA, INSERT, DROP, USE, SHOW, DESCRIBE";
+
+/// Reads all the statements of a file.
+pub fn parse(sql: &str) -> Result<Vec<Statement>> {
+    let tokens = tokenize(sql).map_err(|error| {
+        Error::sql(error.message).at(Span {
+            start: (error.location.line, error.location.column),
+            end: (error.location.line, error.location.column + 1),
+        })
+    })?;
+    tokens
+        .split(|token| token.token == Token::SemiColon)
+        .filter(|tokens| tokens.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)))
+        .map(parse_one)
+        .collect()
+}
+
+fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    let meaningful = || tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let start = meaningful().next().map_or((1, 1), |token| Span::from(token.span).start);
+    let end = meaningful().next_back().map_or(start, |token| Span::from(token.span).end);
+    let dialect = PinsqlDialect::default();
+    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens.to_vec());
+    let span = Span { start, end };
+    let kind = StatementParser { parser, end }.statement().map_err(|error| error.at(span))?;
+    Ok(Statement { kind, span })
+}
+
+struct StatementParser<'a> {
+    parser: Parser<'a>,
+    /// Where the statement ends: the place of an error that says something is missing.
+    end: (u64, u64),
+}
+
+impl StatementParser<'_> {
+    fn statement(&mut self) -> Result<StatementKind> {
+        let first = self.parser.peek_token();
+        let kind = match &first.token {
+            Token::LParen => self.query().map(StatementKind::Query)?,
+            Token::Word(word) => match word.value.to_uppercase().as_str() {
+                "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => self.query().map(StatementKind::Query)?,
+                "EXPLAIN" => self.explain()?,
+                "CREATE" => self.create()?,
+                "INSERT" => self.insert()?,
+                "DROP" => self.drop()?,
+                "USE" => self.use_schema()?,
+                "SHOW" => self.show()?,
+                "DESCRIBE" | "DESC" => self.describe()?,
+                other => return Err(unsupported(&format!("the statement {other}"), &first)),
+            },
+            _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),
+        };
+        let rest = self.parser.peek_token();
+        match rest.token {
+            Token::EOF => Ok(kind),
+            _ => Err(Error::sql(format!("unexpected `{}` after the end of the statement", rest.token))
+                .at(rest.span)
+                .with_hint("statements are separated by `;`")),
+        }
+    }
+
+    fn query(&mut self) -> Result<Box<sqlparser::ast::Query>> {
+        self.parser.parse_query().map_err(|error| self.located(error))
+    }
+
+    fn explain(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let analyze = self.parser.parse_keyword(Keyword::ANALYZE);
+        let query = self.query()?;
+        Ok(StatementKind::Explain { analyze, query })
+    }
+
+    fn create(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let or_replace = self.parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+        let what = self.parser.next_token();
+        match upper(&what).as_str() {
+            "TABLE" => self.create_table(or_replace),
+            "SCHEMA" | "DATABASE" if !or_replace => {
+                let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+                Ok(StatementKind::CreateSchema { name: self.name()?, if_not_exists })
+            }
+            other => Err(unsupported(&format!("CREATE {}{other}", if or_replace { "OR REPLACE " } else { "" }), &what)),
+        }
+    }
+
+    fn insert(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let overwrite = self.parser.parse_keyword(Keyword::OVERWRITE);
+        if !overwrite {
+            self.keyword(Keyword::INTO)?;
+        } else {
+            self.optional(Keyword::INTO);
+        }
+        self.optional(Keyword::TABLE);
+        let table = self.name()?;
+        let clause = self.parser.peek_token();
+        if matches!(upper(&clause).as_str(), "PARTITION" | "REPLACE") {
+            return Err(unsupported(&format!("INSERT … {}", upper(&clause)), &clause));
+        }
+        let by_name = self.parser.parse_keywords(&[Keyword::BY, Keyword::NAME]);
+        let columns = if !by_name && self.parser.peek_token().token == Token::LParen && !self.at_query() {
+            self.expect(&Token::LParen)?;
+            let columns = self.comma_separated(Self::identifier)?;
+            self.expect(&Token::RParen)?;
+            columns
+        } else {
+            Vec::new()
+        };
+        let clause = self.parser.peek_token();
+        if upper(&clause) == "REPLACE" {
+            return Err(unsupported("INSERT … REPLACE WHERE", &clause));
+        }
+        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, query: self.query()? }))
+    }
+
+    fn drop(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let what = self.parser.next_token();
+        let kind = upper(&what);
+        if !matches!(kind.as_str(), "TABLE" | "SCHEMA" | "DATABASE") {
+            return Err(unsupported(&format!("DROP {kind}"), &what));
+        }
+        let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+        let name = self.name()?;
+        Ok(match kind.as_str() {
+            "TABLE" => StatementKind::DropTable { name, if_exists },
+            _ => {
+                // RESTRICT is what is done anyway; CASCADE is left over and refused.
+                self.optional(Keyword::RESTRICT);
+                StatementKind::DropSchema { name, if_exists }
+            }
+        })
+    }
+
+    fn use_schema(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let next = self.parser.peek_token();
+        match upper(&next).as_str() {
+            "CATALOG" => return Err(unsupported("USE CATALOG", &next)),
+            "SCHEMA" | "DATABASE" => drop(self.parser.next_token()),
+            _ => {}
+        }
+        Ok(StatementKind::Use { name: self.name()? })
+    }
+
+    fn show(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let what = self.parser.next_token();
+        match upper(&what).as_str() {
+            "SCHEMAS" | "DATABASES" => Ok(StatementKind::ShowSchemas { like: self.like()? }),
+            "TABLES" => {
+                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
+                Ok(StatementKind::ShowTables { schema, like: self.like()? })
+            }
+            "COLUMNS" => {
+                if !self.in_or_from() {
+                    return Err(self.missing("IN and the name of a table"));
+                }
+                let mut table = self.name()?;
+                if self.in_or_from() {
+                    let schema = self.name()?;
+                    table.parts.splice(0..0, schema.parts);
+                }
+                Ok(StatementKind::ShowColumns { table })
+            }
+            other => Err(unsupported(&format!("SHOW {other}"), &what)),
+        }
+    }
+
+    fn describe(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let next = self.parser.peek_token();
+        let word = upper(&next);
+        if matches!(word.as_str(), "SCHEMA" | "DATABASE" | "FUNCTION" | "DETAIL" | "QUERY" | "CATALOG") {
+            return Err(unsupported(&format!("DESCRIBE {word}"), &next));
+        }
+        if word == "HISTORY" {
+            self.parser.next_token();
+            return Ok(StatementKind::DescribeHistory { table: self.name()? });
+        }
+        self.optional(Keyword::TABLE);
+        let extended = self.parser.parse_keyword(Keyword::EXTENDED);
+        Ok(StatementKind::Describe { table: self.name()?, extended })
+    }
+
+    fn in_or_from(&mut self) -> bool {
+        self.parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some()
+    }
+
+    /// `[LIKE] 'pattern'`
+    fn like(&mut self) -> Result<Option<String>> {
+        let given = self.parser.parse_keyword(Keyword::LIKE);
+        if given || matches!(self.parser.peek_token().token, Token::SingleQuotedString(_)) {
+            return self.literal().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Whether a query starts here, perhaps behind brackets.
+    fn at_query(&self) -> bool {
+        let mut position = 0;
+        while self.parser.peek_nth_token(position).token == Token::LParen {
+            position += 1;
+        }
+        matches!(upper(&self.parser.peek_nth_token(position)).as_str(), "SELECT" | "WITH" | "VALUES" | "FROM")
+    }
+
+    fn name(&mut self) -> Result<Name> {
+        let start = self.parser.peek_token().span;
+        let object = self.parser.parse_object_name(false).map_err(|error| self.located(error))?;
+        let parts: Vec<Ident> = object
+            .0
+            .into_iter()
+            .filter_map(|part| match part {
+                ObjectNamePart::Identifier(ident) => Some(ident),
+                ObjectNamePart::Function(_) => None,
+            })
+            .collect();
+        let end = parts.last().map_or(start, |part| part.span);
+        Ok(Name { parts, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
+    }
+
+    fn identifier(&mut self) -> Result<Ident> {
+        self.parser.parse_identifier().map_err(|error| self.located(error))
+    }
+
+    fn literal(&mut self) -> Result<String> {
+        let token = self.parser.next_token();
+        match token.token {
+            Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Ok(text),
+            Token::EOF => Err(Error::sql("expected a string in quotes, found the end of the statement")),
+            other => Err(Error::sql(format!("expected a string in quotes, found `{other}`")).at(token.span)),
+        }
+    }
+
+    fn keyword(&mut self, keyword: Keyword) -> Result<()> {
+        self.parser.expect_keyword_is(keyword).map_err(|error| self.located(error))
+    }
+
+    /// A word that may stand here and says nothing.
+    fn optional(&mut self, keyword: Keyword) {
+        let _ = self.parser.parse_keyword(keyword);
+    }
+
+    fn expect(&mut self, token: &Token) -> Result<()> {
+        self.parser.expect_token(token).map(drop).map_err(|error| self.located(error))
+    }
+
+    fn comma_separated<T>(&mut self, item: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.parser.consume_token(&Token::Comma) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    fn missing(&self, what: &str) -> Error {
+        Error::sql(format!("expected {what}")).at(self.parser.peek_token().span)
+    }
+
+    /// sqlparser writes the place of an error at the end of its message; here it goes where it can be shown.
+    fn located(&self, error: ParserError) -> Error {
+        let message = match error {
+            ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+            ParserError::RecursionLimitExceeded => {
+                return Error::sql(format!("the statement nests deeper than {NESTING_MAX} levels"))
+                    .at(self.parser.peek_token().span)
+                    .with_hint("divide it with WITH, or into several statements");
+            }
+        };
+        let (text, start) = match message.rsplit_once(" at Line: ") {
+            Some((text, place)) => {
+                let start = place
+                    .split_once(", Column: ")
+                    .and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+                (text.to_owned(), start.unwrap_or(self.end))
+            }
+            None => (message, self.end),
+        };
+        let text = match text.strip_prefix("Expected: ").and_then(|text| text.split_once(", found: ")) {
+            Some((expected, "EOF")) => format!("expected {expected}, found the end of the statement"),
+            Some((expected, found)) => format!("expected {expected}, found `{found}`"),
+            None => text,
+        };
+        Error::sql(text).at(Span { start, end: (start.0, start.1 + 1) })
+    }
+}
+
+/// The token as an upper-case word; empty when it is not one or when it is quoted.
+fn upper(token: &TokenWithSpan) -> String {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
+        _ => String::new(),
+    }
+}
+
+fn unsupported(what: &str, at: &TokenWithSpan) -> Error {
+    if at.token == Token::EOF {
+        return Error::sql("the statement ends too early");
+    }
+    Error::sql(format!("{what} is not supported")).at(at.span).with_hint(format!("what is: {STATEMENTS}"))
+}
+
+#[cfg(test)]
+mod tests;
