@@ -1,0 +1,52 @@
+//! Casts that the engine reads otherwise than Databricks are errors.
+//!
+//! A number cast to TIMESTAMP is seconds in Databricks and microseconds here, and the other way round; DATE to a number
+//! is an error there and a count of days here.
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+
+use crate::engine_error::external;
+use crate::error::{Error, Result};
+use crate::schema::type_name;
+
+/// Fails on the first such cast in `plan`.
+pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        let inputs: Vec<_> = node.inputs().into_iter().map(LogicalPlan::schema).collect();
+        node.apply_expressions(|expression| {
+            expression.apply(|expression| {
+                let (inner, target) = match expression {
+                    Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+                    Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+                    _ => return Ok(TreeNodeRecursion::Continue),
+                };
+                // An expression over no input, or over one that does not know it, is judged by the planner.
+                let Some(from) = inputs.iter().find_map(|schema| inner.get_type(*schema).ok()) else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                match is_read_otherwise(&from, target) {
+                    true => Err(refused(&from, target)),
+                    false => Ok(TreeNodeRecursion::Continue),
+                }
+            })
+        })
+    })?;
+    Ok(())
+}
+
+fn is_read_otherwise(from: &DataType, to: &DataType) -> bool {
+    let is_time =
+        |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64);
+    (from.is_numeric() && is_time(to)) || (is_time(from) && to.is_numeric())
+}
+
+fn refused(from: &DataType, to: &DataType) -> DataFusionError {
+    let hint = match from.is_numeric() {
+        true => "to_timestamp(n) reads it as seconds",
+        false => "unix_seconds(t) gives the seconds since 1970",
+    };
+    external(Error::sql(format!("a {} is not cast to {}", type_name(from), type_name(to))).with_hint(hint))
+}

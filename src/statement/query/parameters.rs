@@ -1,0 +1,48 @@
+//! Named parameter markers: `:name` becomes the literal that the user gave for it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Value, VisitMut, visit_expressions_mut};
+
+use crate::config::Param;
+use crate::error::{Error, Result, Span, nearest};
+
+/// Puts the values of `params` in the place of every marker in `node`.
+pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
+    let bound = visit_expressions_mut(node, |expr| {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(marker) = &value.value
+        {
+            match lookup(marker, params) {
+                Ok(literal) => value.value = literal,
+                Err(error) => return ControlFlow::Break(error.at(Span::from(value.span))),
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match bound {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn lookup(marker: &str, params: &BTreeMap<String, Param>) -> Result<Value> {
+    let Some(name) = marker.strip_prefix(':') else {
+        return Err(Error::sql(format!("the parameter marker `{marker}` has no name"))
+            .with_hint("write `:name` and give its value with --param name=value"));
+    };
+    match params.get(name) {
+        Some(Param::Boolean(value)) => Ok(Value::Boolean(*value)),
+        Some(Param::Integer(value)) => Ok(Value::Number(value.to_string(), false)),
+        Some(Param::Float(value)) => Ok(Value::Number(value.to_string(), false)),
+        Some(Param::String(value)) => Ok(Value::SingleQuotedString(value.clone())),
+        None => {
+            let hint = match nearest(name, params.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `:{near}`?"),
+                None => format!("--param {name}=…, or {name} = … under [params] in pinsql.toml"),
+            };
+            Err(Error::sql(format!("the parameter `:{name}` has no value")).with_hint(hint))
+        }
+    }
+}

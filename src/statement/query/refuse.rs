@@ -1,0 +1,186 @@
+//! Clauses that would be parsed and then ignored are errors instead.
+//!
+//! sqlparser accepts the clauses of twenty dialects, and DataFusion passes over some of them without a word:
+//! `t VERSION AS OF 3` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
+//! a new sqlparser with a new clause does not compile until somebody has decided about it.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, SelectFlavor, Spanned, TableFactor, TableVersion,
+    Visit, Visitor,
+};
+
+use crate::error::{Error, Result};
+
+/// Fails on the first clause in `query` that would change nothing though it says something.
+pub fn refuse_ignored(query: &Query) -> Result<()> {
+    match query.visit(&mut Refuse) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Refuse;
+
+fn check(span: sqlparser::tokenizer::Span, clauses: &[(bool, &str)]) -> ControlFlow<Error> {
+    match clauses.iter().find(|(present, _)| *present) {
+        Some((_, clause)) => ControlFlow::Break(Error::sql(format!("{clause} is not supported")).at(span)),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+impl Visitor for Refuse {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
+        let Query {
+            with: _,
+            body: _,
+            order_by: _,
+            limit_clause: _,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        check(
+            query.span(),
+            &[
+                (fetch.is_some(), "FETCH"),
+                (!locks.is_empty(), "FOR UPDATE"),
+                (for_clause.is_some(), "FOR XML"),
+                (settings.is_some(), "SETTINGS"),
+                (format_clause.is_some(), "FORMAT"),
+                (!pipe_operators.is_empty(), "the pipe operator |>"),
+            ],
+        )
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        let Select {
+            select_token: _,
+            optimizer_hints,
+            distinct: _,
+            select_modifiers,
+            top,
+            top_before_distinct: _,
+            projection: _,
+            exclude,
+            into,
+            from,
+            lateral_views,
+            prewhere,
+            selection: _,
+            connect_by,
+            group_by,
+            cluster_by,
+            distribute_by: _,
+            sort_by,
+            having: _,
+            named_window: _,
+            qualify: _,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        check(
+            select.span(),
+            &[
+                (has_modifiers(group_by), "GROUP BY … WITH ROLLUP, CUBE or TOTALS"),
+                (from.iter().flat_map(|from| &from.joins).any(is_full_join_using), "FULL JOIN … USING"),
+                (!optimizer_hints.is_empty(), "an optimizer hint"),
+                (select_modifiers.is_some(), "a modifier of SELECT"),
+                (top.is_some(), "TOP"),
+                (exclude.is_some(), "SELECT … EXCLUDE"),
+                (into.is_some(), "SELECT … INTO"),
+                (!lateral_views.is_empty(), "LATERAL VIEW"),
+                (prewhere.is_some(), "PREWHERE"),
+                (!connect_by.is_empty(), "CONNECT BY"),
+                (!cluster_by.is_empty(), "CLUSTER BY"),
+                (!sort_by.is_empty(), "SORT BY"),
+                (value_table_mode.is_some(), "SELECT AS STRUCT"),
+                (matches!(flavor, SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect), "FROM before SELECT"),
+            ],
+        )
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
+        match factor {
+            TableFactor::Table {
+                name,
+                alias: _,
+                args,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+            } => check(
+                name.span(),
+                &[
+                    (matches!(version, Some(TableVersion::VersionAsOf(_))), "VERSION AS OF"),
+                    (matches!(version, Some(TableVersion::TimestampAsOf(_))), "TIMESTAMP AS OF"),
+                    (version.is_some(), "a table's version"),
+                    (sample.is_some(), "TABLESAMPLE"),
+                    (!with_hints.is_empty() || !index_hints.is_empty(), "a hint on a table"),
+                    (*with_ordinality, "WITH ORDINALITY"),
+                    (!partitions.is_empty(), "PARTITION in a query"),
+                    (json_path.is_some(), "a path into a table"),
+                    (args.as_ref().is_some_and(|args| args.settings.is_some()), "SETTINGS"),
+                ],
+            ),
+            TableFactor::Derived { lateral: _, subquery: _, alias: _, sample } => {
+                check(factor.span(), &[(sample.is_some(), "TABLESAMPLE")])
+            }
+            TableFactor::Pivot { .. } => check(factor.span(), &[(true, "PIVOT")]),
+            TableFactor::Unpivot { .. } => check(factor.span(), &[(true, "UNPIVOT")]),
+            TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            other => check(other.span(), &[(true, "this kind of relation")]),
+        }
+    }
+}
+
+/// `GROUP BY a WITH ROLLUP`; `GROUP BY ROLLUP (a)` is the form that acts.
+fn has_modifiers(group_by: &GroupByExpr) -> bool {
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
+    !modifiers.is_empty()
+}
+
+/// DataFusion gives NULL for the key of a row that only the right side has.
+fn is_full_join_using(join: &Join) -> bool {
+    matches!(join.join_operator, JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::ast::StatementKind;
+    use crate::statement::parser::parse;
+
+    #[test]
+    fn what_would_be_ignored_is_refused_by_name() {
+        for (sql, clause) in [
+            ("SELECT * FROM t VERSION AS OF 3", "VERSION AS OF"),
+            ("SELECT * FROM t TIMESTAMP AS OF '2020-01-01'", "TIMESTAMP AS OF"),
+            ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
+            ("SELECT * FROM (SELECT 1 FROM t VERSION AS OF 3)", "VERSION AS OF"),
+            ("SELECT a FROM t SORT BY a", "SORT BY"),
+            ("SELECT a FROM t LATERAL VIEW explode(b) x AS y", "LATERAL VIEW"),
+            ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
+            ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),
+            ("SELECT a INTO u FROM t", "SELECT … INTO"),
+            ("SELECT a FROM t GROUP BY a WITH ROLLUP", "GROUP BY … WITH ROLLUP, CUBE or TOTALS"),
+            ("SELECT a FROM t FULL JOIN u USING (a)", "FULL JOIN … USING"),
+        ] {
+            let StatementKind::Query(query) = parse(sql).unwrap().remove(0).kind else { panic!("{sql}") };
+            let error = refuse_ignored(&query).unwrap_err();
+            assert_eq!(error.message, format!("{clause} is not supported"), "{sql}");
+            assert!(error.span.is_some(), "{sql}");
+        }
+    }
+}
