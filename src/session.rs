@@ -1,0 +1,185 @@
+//! The one maker of a DataFusion session: every command runs its statements in one of these.
+//!
+//! What makes SQL mean here what it means in Databricks is set here and nowhere else: the dialect, UTC, NULLs first in
+//! ascending order, TIMESTAMP as microseconds in UTC. So is what bounds memory. DataFusion's listing cache, its own table
+//! factories and its information schema are left out.
+
+mod calls;
+mod casts;
+mod functions;
+pub mod literals;
+mod operators;
+mod types;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::config::Dialect;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::prelude::SessionConfig;
+
+use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
+use crate::config::{Config, MaxRejects};
+use crate::error::{Error, Result};
+use crate::store;
+
+/// How many memory consumers an out-of-memory error names.
+const CONSUMERS_SHOWN: usize = 3;
+
+/// A table that a statement reads.
+#[derive(Debug)]
+pub struct OpenedTable {
+    pub provider: Arc<dyn TableProvider>,
+    /// The version it was opened at; a table that is only declared has none.
+    pub version: Option<u64>,
+}
+
+impl OpenedTable {
+    pub fn schema(&self) -> SchemaRef {
+        self.provider.schema()
+    }
+}
+
+/// The state that statements share.
+#[derive(Debug)]
+pub struct Session {
+    state: SessionState,
+    config: Config,
+    warehouse: Warehouse,
+    /// The schema of table names that give none; `USE` changes it.
+    schema: RwLock<String>,
+    /// Tables that a check has seen declared but that are not there yet.
+    declared: Mutex<HashMap<TableName, SchemaRef>>,
+}
+
+impl Session {
+    /// Makes a session. Nothing is read or written yet; an S3 warehouse is looked up, not opened.
+    pub async fn new(config: Config) -> Result<Self> {
+        let state = build_state(&config)?;
+        let root = store::to_url(&config.warehouse)?;
+        if config.warehouse.contains(['%', '\\', '#']) {
+            return Err(Error::config(format!("the warehouse cannot be at {}", config.warehouse))
+                .with_hint("%, # and \\ in its path are read differently by different readers of Delta tables"));
+        }
+        store::connect(state.runtime_env(), &root, &config.s3).await?;
+        let warehouse = Warehouse::open(&root, state.runtime_env())?;
+        let schema = RwLock::new(config.schema.clone());
+        Ok(Self { state, config, warehouse, schema, declared: Mutex::default() })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    /// A copy of the engine's state for one statement.
+    pub fn state(&self) -> SessionState {
+        let mut state = self.state.clone();
+        // One moment for all that the statement calls now.
+        state.mark_start_execution();
+        state.config_mut().options_mut().catalog.default_schema = self.current_schema();
+        state
+    }
+
+    pub fn current_schema(&self) -> String {
+        self.schema.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn use_schema(&self, schema: String) {
+        *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
+    }
+
+    /// Makes the object store that `location` lives in known to the engine.
+    pub async fn connect(&self, location: &str) -> Result<()> {
+        store::connect(self.state.runtime_env(), &store::to_url(location)?, &self.config.s3).await
+    }
+
+    /// The most records that a statement may reject, where that is a count.
+    pub fn rejects_max(&self) -> u64 {
+        match self.config.max_rejects {
+            MaxRejects::Count(count) => count,
+            MaxRejects::Unlimited | MaxRejects::Percent(_) => u64::MAX,
+        }
+    }
+
+    /// The table's newest version; an error that names the nearest when there is none.
+    pub async fn open_table(&self, name: &TableName) -> Result<OpenedTable> {
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(schema) = declared {
+            return Ok(OpenedTable { provider: Arc::new(EmptyTable::new(schema)), version: None });
+        }
+        let table = self.warehouse.open_table(name).await?;
+        let provider = self.warehouse.location(name)?.provider(&table)?;
+        Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Lets later statements of a check see a table that this one would make.
+    pub fn declare(&self, name: TableName, schema: SchemaRef) {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner).insert(name, schema);
+    }
+}
+
+fn build_state(config: &Config) -> Result<SessionState> {
+    let pool = TrackConsumersPool::new(
+        FairSpillPool::new(config.memory_bytes),
+        std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN),
+    );
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let mut state = SessionStateBuilder::new()
+        .with_config(engine_config(config))
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_type_planner(Arc::new(types::DatabricksTypes))
+        .with_expr_planners(expr_planners())
+        .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))
+        .build();
+    for function in functions() {
+        datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
+    }
+    for function in functions::all_aggregates() {
+        datafusion::execution::FunctionRegistry::register_udaf(&mut state, Arc::new(function))?;
+    }
+    Ok(state)
+}
+
+fn engine_config(config: &Config) -> SessionConfig {
+    let mut engine = SessionConfig::new()
+        .with_target_partitions(config.threads)
+        .with_default_catalog_and_schema(CATALOG_NAME, &config.schema)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let options = engine.options_mut();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.sql_parser.dialect = Dialect::Databricks;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    // Names are respelled before planning (statement::query), so the engine takes them literally.
+    options.sql_parser.enable_ident_normalization = false;
+    // DataFusion 55.2 fails on valid queries over struct fields with this on (push_down_leaf_projections).
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    engine
+}
+
+/// The first planner that knows an operator decides, so DataFusion's own come last.
+fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators::DatabricksOperators::new())];
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    planners
+}
+
+/// The functions that DataFusion does not have, has under another name, or gives another meaning.
+fn functions() -> Vec<ScalarUDF> {
+    let mut functions = pinsql_udfs::all();
+    functions.extend(functions::all());
+    functions
+}

@@ -1,0 +1,116 @@
+//! Casts, and the sign `-`, that DataFusion computes otherwise than Databricks, whether SQL writes them or an operator needs
+//! them.
+//!
+//! Floats and timestamps as STRING are written as Spark writes them, a text is a TIMESTAMP or a DATE by the same rules as in
+//! a JSON object, and `-x` is an error for the least number of a type. The rule runs after types are settled and changes
+//! none. Absent: casts between numbers and times, which the planner refuses.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::functions::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::text::Text;
+use super::functions::to_date::ToDate;
+use super::functions::to_timestamp::{OnError, ToTimestamp, timestamp_type};
+
+#[derive(Debug)]
+pub(super) struct DatabricksCasts {
+    text: Arc<ScalarUDF>,
+    to_date: Arc<ScalarUDF>,
+    to_timestamp: Arc<ScalarUDF>,
+    try_to_timestamp: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+}
+
+impl DatabricksCasts {
+    pub(super) fn new() -> Self {
+        Self {
+            text: Arc::new(ScalarUDF::new_from_impl(Text::new())),
+            to_date: Arc::new(ScalarUDF::new_from_impl(ToDate::new())),
+            to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Fail))),
+            try_to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Null))),
+            subtract: Arc::new(ScalarUDF::new_from_impl(IntegerArithmetic::new(Operation::Subtract))),
+        }
+    }
+
+    fn rewrite_plan(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let schema = match &plan {
+            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+            plan => merge_schema(&plan.inputs()),
+        };
+        let names = NamePreserver::new(&plan);
+        let rewritten = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(|expr| self.rewrite(expr, &schema))?.update_data(|expr| name.restore(expr)))
+        })?;
+        if !rewritten.transformed {
+            return Ok(rewritten);
+        }
+        rewritten.map_data(LogicalPlan::recompute_schema)
+    }
+
+    fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        match &expr {
+            Expr::Cast(Cast { expr: operand, field }) => self.cast(operand, field.data_type(), false, schema),
+            Expr::TryCast(TryCast { expr: operand, field }) => self.cast(operand, field.data_type(), true, schema),
+            Expr::Negative(operand) => self.negate(operand, schema),
+            _ => Ok(None),
+        }
+        .map(|rewritten| rewritten.map_or_else(|| Transformed::no(expr), Transformed::yes))
+    }
+
+    fn cast(&self, operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
+        // The type of a variable of a lambda is not known here: its casts stay DataFusion's.
+        let Ok(source) = operand.get_type(schema) else { return Ok(None) };
+        let Some(function) = self.function_for(&source, target, is_try) else { return Ok(None) };
+        let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
+        let result = function.return_type(std::slice::from_ref(&argument))?;
+        let operand = operand.clone().cast_to(&argument, schema)?;
+        let call = Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), vec![operand]));
+        Ok(Some(if result == *target { call } else { Expr::Cast(Cast::new(Box::new(call), target.clone())) }))
+    }
+
+    /// The function that does what Databricks' cast does; none where DataFusion's cast does it.
+    fn function_for(&self, source: &DataType, target: &DataType, is_try: bool) -> Option<&Arc<ScalarUDF>> {
+        let is_text =
+            |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        if is_text(target) && (source.is_floating() || matches!(source, DataType::Timestamp(_, _))) {
+            return Some(&self.text);
+        }
+        match target {
+            DataType::Date32 if is_text(source) && !is_try => Some(&self.to_date),
+            target if *target == timestamp_type() && is_text(source) => {
+                Some(if is_try { &self.try_to_timestamp } else { &self.to_timestamp })
+            }
+            _ => None,
+        }
+    }
+
+    fn negate(&self, operand: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+        let Some(data_type) = operand.get_type(schema).ok().filter(DataType::is_signed_integer) else {
+            return Ok(None);
+        };
+        let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
+        let operands = vec![zero, operand.clone()];
+        Ok(Some(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&self.subtract), operands))))
+    }
+}
+
+impl AnalyzerRule for DatabricksCasts {
+    fn name(&self) -> &str {
+        "databricks_casts"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(|plan| self.rewrite_plan(plan))?.data)
+    }
+}

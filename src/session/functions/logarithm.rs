@@ -1,0 +1,88 @@
+//! `ln`, `log`, `log10` and `log2`: NULL for what is not above zero, and `log` of one number is the natural one.
+//!
+//! DataFusion gives NaN or an infinity, and takes the logarithm of one number to the base 10.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{Result, plan_err};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+/// Each function of this file.
+pub const LOGARITHMS: [Base; 4] = [Base::Natural, Base::First, Base::Ten, Base::Two];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Base {
+    Natural,
+    /// The first of two arguments; of one argument alone it is the natural logarithm.
+    First,
+    Ten,
+    Two,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Logarithm {
+    base: Base,
+    signature: Signature,
+}
+
+impl Logarithm {
+    pub fn new(base: Base) -> Self {
+        Self { base, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Logarithm {
+    fn name(&self) -> &str {
+        match self.base {
+            Base::Natural => "ln",
+            Base::First => "log",
+            Base::Ten => "log10",
+            Base::Two => "log2",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let arguments_max = if self.base == Base::First { 2 } else { 1 };
+        if !(1..=arguments_max).contains(&types.len()) {
+            return plan_err!("{} takes {arguments_max} argument(s), not {}", self.name(), types.len());
+        }
+        Ok(vec![DataType::Float64; types.len()])
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        make_scalar_function(|numbers: &[ArrayRef]| Ok(logarithms(numbers, self.base)), Vec::new())(&call.args)
+    }
+}
+
+fn logarithms(arguments: &[ArrayRef], base: Base) -> ArrayRef {
+    let positive = |numbers: &Float64Array, row: usize| {
+        // NaN has a logarithm: NaN.
+        Some(numbers.value(row)).filter(|number| numbers.is_valid(row) && (*number > 0.0 || number.is_nan()))
+    };
+    let numbers: Vec<&Float64Array> = arguments.iter().map(|numbers| numbers.as_primitive::<Float64Type>()).collect();
+    let one = |row: usize| {
+        let number = positive(numbers[0], row)?;
+        Some(match (base, numbers.get(1)) {
+            (Base::Natural | Base::First, None) => number.ln(),
+            (Base::Ten, _) => number.log10(),
+            (Base::Two, _) => number.log2(),
+            (_, Some(second)) => positive(second, row)?.ln() / number.ln(),
+        })
+    };
+    Arc::new((0..numbers[0].len()).map(one).collect::<Float64Array>())
+}

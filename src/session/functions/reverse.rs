@@ -1,0 +1,59 @@
+//! `reverse`: of a text or of an array. DataFusion's takes an array as the text that it is printed as.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, plan_err};
+use datafusion::functions::unicode;
+use datafusion::functions_nested::reverse::array_reverse_udf;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Reverse {
+    signature: Signature,
+}
+
+impl Reverse {
+    pub fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+fn reverse_of(data_type: &DataType) -> Arc<ScalarUDF> {
+    match data_type {
+        DataType::List(_) => array_reverse_udf(),
+        _ => unicode::reverse(),
+    }
+}
+
+impl ScalarUDFImpl for Reverse {
+    fn name(&self) -> &str {
+        "reverse"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(vec![match types {
+            [DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _)] => {
+                DataType::List(Arc::clone(element))
+            }
+            [_] => DataType::Utf8,
+            _ => return plan_err!("reverse takes one argument"),
+        }])
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        reverse_of(&types[0]).return_type(types)
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        reverse_of(call.arg_fields[0].data_type()).invoke_with_args(call)
+    }
+}

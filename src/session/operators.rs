@@ -1,0 +1,201 @@
+//! Operators that mean something else in DataFusion: each is planned as a function of `functions`.
+//!
+//! Overflow and division by zero are errors, `/` on whole numbers gives a DOUBLE, `array[0]` is the first element. Absent:
+//! the sign `-`, which DataFusion lets nobody plan; `casts` rewrites it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::{Cast, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
+use sqlparser::ast::BinaryOperator;
+
+use super::functions::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::array_element::{Access, ArrayElement};
+use super::functions::date_part::DatePart;
+use super::functions::divide::Divide;
+use super::functions::remainder::Remainder;
+use super::functions::substring::Substring;
+
+/// The window functions that number rows.
+const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
+
+#[derive(Debug)]
+pub(super) struct DatabricksOperators {
+    add: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+    multiply: Arc<ScalarUDF>,
+    divide: Arc<ScalarUDF>,
+    remainder: Arc<ScalarUDF>,
+    subscript: Arc<ScalarUDF>,
+    date_part: Arc<ScalarUDF>,
+    substring: Arc<ScalarUDF>,
+}
+
+impl DatabricksOperators {
+    pub(super) fn new() -> Self {
+        let arithmetic = |operation| Arc::new(ScalarUDF::new_from_impl(IntegerArithmetic::new(operation)));
+        Self {
+            add: arithmetic(Operation::Add),
+            subtract: arithmetic(Operation::Subtract),
+            multiply: arithmetic(Operation::Multiply),
+            divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
+            remainder: Arc::new(ScalarUDF::new_from_impl(Remainder::new())),
+            subscript: Arc::new(ScalarUDF::new_from_impl(ArrayElement::new(Access::Subscript))),
+            date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
+            substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
+        }
+    }
+
+    /// The function that stands for an operator on operands of these types; none where it is DataFusion's own.
+    fn function_for(&self, op: &BinaryOperator, left: &DataType, right: &DataType) -> Option<&Arc<ScalarUDF>> {
+        let are_whole = IntegerArithmetic::operand_type(left, right).is_some();
+        match op {
+            BinaryOperator::Plus if are_whole => Some(&self.add),
+            BinaryOperator::Minus if are_whole => Some(&self.subtract),
+            BinaryOperator::Multiply if are_whole => Some(&self.multiply),
+            BinaryOperator::Divide => Divide::operand_types(left, right).map(|_| &self.divide),
+            BinaryOperator::Modulo => Remainder::operand_type(left, right).map(|_| &self.remainder),
+            _ => None,
+        }
+    }
+}
+
+fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments))
+}
+
+impl ExprPlanner for DatabricksOperators {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let is_arithmetic = matches!(
+            raw.op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        );
+        if !is_arithmetic {
+            return Ok(PlannerResult::Original(raw));
+        }
+        let RawBinaryExpr { op, left, right } = raw;
+        let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+        // Beside a decimal, a literal has as many digits as it is written with, not those of its type.
+        let (left, right) = (exact_literal(left, &right_type), exact_literal(right, &left_type));
+        let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+        Ok(match self.function_for(&op, &left_type, &right_type) {
+            Some(function) => PlannerResult::Planned(call(function, vec![left, right])),
+            None => PlannerResult::Original(RawBinaryExpr { op, left, right }),
+        })
+    }
+
+    fn plan_field_access(
+        &self,
+        raw: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let RawFieldAccessExpr { field_access, expr } = raw;
+        match field_access {
+            GetFieldAccess::ListRange { .. } => plan_err!("array[from:to] is not supported: array_slice gives a part"),
+            GetFieldAccess::ListIndex { key } => match expr.get_type(schema)? {
+                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => {
+                    Ok(PlannerResult::Planned(call(&self.subscript, vec![expr, *key])))
+                }
+                _ => Ok(PlannerResult::Original(RawFieldAccessExpr {
+                    field_access: GetFieldAccess::ListIndex { key },
+                    expr,
+                })),
+            },
+            field_access => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr })),
+        }
+    }
+
+    fn plan_extract(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(&self.date_part, arguments)))
+    }
+
+    /// `array_agg` leaves NULLs out, unless the query says otherwise.
+    fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if raw.func.name() == "array_agg" && raw.null_treatment.is_none() {
+            raw.null_treatment = Some(NullTreatment::IgnoreNulls);
+        }
+        Ok(PlannerResult::Original(raw))
+    }
+
+    /// Ranks are INT: DataFusion counts them in unsigned numbers, which no table has.
+    fn plan_window(&self, raw: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        if !RANKS.contains(&raw.func_def.name()) {
+            return Ok(PlannerResult::Original(raw));
+        }
+        let params = WindowFunctionParams {
+            args: raw.args,
+            partition_by: raw.partition_by,
+            order_by: raw.order_by,
+            window_frame: raw.window_frame,
+            filter: raw.filter,
+            null_treatment: raw.null_treatment,
+            distinct: raw.distinct,
+        };
+        let rank = Expr::WindowFunction(Box::new(WindowFunction { fun: raw.func_def, params }));
+        Ok(PlannerResult::Planned(Expr::Cast(Cast::new(Box::new(rank), DataType::Int32))))
+    }
+
+    fn plan_substring(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(&self.substring, arguments)))
+    }
+}
+
+/// A literal beside a decimal as the decimal of its own digits: `3` is DECIMAL(1, 0), `1.5` is DECIMAL(2, 1).
+///
+/// DataFusion reads `1.5` as a DOUBLE; one that is written with an exponent is a DOUBLE in Databricks too, and comes as a
+/// cast.
+fn exact_literal(expr: Expr, beside: &DataType) -> Expr {
+    if !matches!(beside, DataType::Decimal128(_, _)) {
+        return expr;
+    }
+    let literal = match &expr {
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => expr.as_ref(),
+        expr => expr,
+    };
+    let exact = match literal {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => exact_decimal(&value.to_string()),
+        // The shortest digits that give the float back are those it was written with, but for zeros at the end.
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => exact_decimal(&format!("{value:?}")),
+        _ => None,
+    };
+    exact.map_or(expr, |exact| Expr::Literal(exact, None))
+}
+
+/// The decimal with the digits of `number`; none when it has an exponent or more digits than a decimal takes.
+fn exact_decimal(number: &str) -> Option<ScalarValue> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let value: i128 = [whole, fraction].concat().parse().ok()?;
+    let digits = value.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+    let scale = fraction.len().try_into().ok()?;
+    let precision = u8::try_from(digits).ok()?.max(fraction.len().try_into().ok()?);
+    (precision <= DECIMAL128_MAX_PRECISION).then_some(ScalarValue::Decimal128(Some(value), precision, scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_has_the_digits_it_is_written_with() {
+        for (number, expected) in [
+            ("3", Some((3, 1, 0))),
+            ("-10", Some((-10, 2, 0))),
+            ("1.5", Some((15, 2, 1))),
+            ("0.05", Some((5, 2, 2))),
+            ("1e300", None),
+        ] {
+            let expected =
+                expected.map(|(value, precision, scale)| ScalarValue::Decimal128(Some(value), precision, scale));
+            assert_eq!(exact_decimal(number), expected, "{number}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the types that SQL names are here, where DataFusion would choose otherwise.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::{Result, not_impl_err};
+use datafusion::logical_expr::planner::TypePlanner;
+use sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+
+use crate::engine_error::external;
+use crate::schema::parse_type;
+
+/// TIMESTAMP is a moment, in microseconds; a decimal without a precision is DECIMAL(10, 0)
+/// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-datatypes.html>).
+#[derive(Debug)]
+pub(super) struct DatabricksTypes;
+
+impl TypePlanner for DatabricksTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let data_type = match sql_type {
+            SqlType::Timestamp(None, TimezoneInfo::None) => {
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            }
+            SqlType::TimestampNtz(_) | SqlType::Timestamp(_, _) => {
+                return not_impl_err!("{sql_type}: the one timestamp type is TIMESTAMP, a moment in UTC");
+            }
+            SqlType::Time(_, _) => return not_impl_err!("TIME: Delta Lake has no such type"),
+            SqlType::Decimal(info) | SqlType::Dec(info) | SqlType::Numeric(info)
+                if *info == sqlparser::ast::ExactNumberInfo::None =>
+            {
+                DataType::Decimal128(10, 0)
+            }
+            SqlType::Binary(None) | SqlType::Array(_) | SqlType::Map(_, _) | SqlType::Struct(_, _) => {
+                parse_type(&sql_type.to_string()).map_err(external)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
+}
