@@ -7,7 +7,6 @@
 //! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
 
 mod name;
-mod provider;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,13 +17,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
-use uuid::Uuid;
 
 pub use self::name::{TableName, schema_name};
-pub use self::provider::{WarehouseCatalog, WarehouseTable, version_read};
 
 use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{TableLocation, drop_table, storage_error};
+use crate::sink::delta::{ConditionalPut, TableLocation, drop_table};
+use crate::storage_error::{io_error, storage_error};
 
 /// The name of the catalog that holds the warehouse's schemas.
 pub const CATALOG_NAME: &str = "pinsql";
@@ -44,6 +42,7 @@ pub struct Warehouse {
     root: Url,
     store: Arc<dyn ObjectStore>,
     path: Path,
+    conditional_put: Arc<ConditionalPut>,
 }
 
 impl fmt::Debug for Warehouse {
@@ -59,13 +58,14 @@ impl Warehouse {
         let store = runtime
             .object_store_registry
             .get_store(root)
-            .map_err(|error| Error::config(format!("no storage is configured for {root}")).caused_by(error))?;
+            .map_err(|_| Error::config(format!("no storage is configured for {root}")))?;
         let mut root = root.clone();
         let folder = format!("{}/", root.path().trim_end_matches('/'));
         root.set_path(&folder);
         let path = Path::from_url_path(root.path())
             .map_err(|error| Error::config(format!("{root} is not a location for a warehouse")).caused_by(error))?;
-        Ok(Self { root, store, path })
+        let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), root.clone()));
+        Ok(Self { root, store, path, conditional_put })
     }
 
     /// The folder, with a slash at the end.
@@ -77,28 +77,8 @@ impl Warehouse {
     pub fn location(&self, name: &TableName) -> Result<TableLocation> {
         let mut url = self.root.clone();
         url.set_path(&format!("{}{}/{}/", self.root.path(), name.schema(), name.table()));
-        TableLocation::with_store(name.to_string(), &url, self.store.clone())
-    }
-
-    /// Refuses a store that overwrites an object when it was told to create it: two writers could then both believe that
-    /// they made a version. Worth its three requests once a process, before the first write. A local disk is not asked.
-    pub async fn require_conditional_put(&self) -> Result<()> {
-        if self.root.scheme() == "file" {
-            return Ok(());
-        }
-        let probe = self.path.clone().join(format!(".pinsql_probe_{}", Uuid::new_v4()));
-        let create = || self.store.put_opts(&probe, PutPayload::new(), PutOptions::from(PutMode::Create));
-        let failed = |error| storage_error(format!("cannot write to the warehouse {}", self.root), error);
-        create().await.map_err(failed)?;
-        let again = create().await;
-        self.store.delete(&probe).await.map_err(failed)?;
-        match again {
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(failed(error)),
-            Ok(_) => Err(Error::config(format!("the store of {} ignores If-None-Match", self.root)).with_hint(
-                "Delta tables need a store that can create an object only if it is absent, such as S3 itself",
-            )),
-        }
+        let location = TableLocation::with_store(name.to_string(), &url, self.store.clone())?;
+        Ok(location.with_conditional_put(self.conditional_put.clone()))
     }
 
     pub async fn schemas(&self) -> Result<Vec<String>> {
@@ -135,12 +115,13 @@ impl Warehouse {
         if self.schemas().await?.contains(&schema) {
             return Ok(false);
         }
+        self.conditional_put.require().await?;
         let marker = self.path.clone().join(schema.as_str()).join(SCHEMA_MARKER);
         let options = PutOptions::from(PutMode::Overwrite);
         self.store
             .put_opts(&marker, PutPayload::new(), options)
             .await
-            .map_err(|error| storage_error(format!("cannot make the schema {schema} in {}", self.root), error))?;
+            .map_err(|error| storage_error(&format!("make the schema {schema} in {}", self.root), error))?;
         Ok(true)
     }
 
@@ -155,20 +136,17 @@ impl Warehouse {
             let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
             return Err(Error::sql(said).with_hint("drop them first"));
         }
-        let failed = |error| storage_error(format!("cannot drop the schema {schema}"), error);
+        let doing = format!("drop the schema {schema}");
         let folder = self.path.clone().join(schema.as_str());
         match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(storage_error(&doing, error)),
         }
         // A local disk keeps the folder. What is in it and is no table stays.
         if let ("file", Ok(root)) = (self.root.scheme(), self.root.to_file_path()) {
             match tokio::fs::remove_dir(root.join(&schema)).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(failed(object_store::Error::Generic {
-                        store: "LocalFileSystem",
-                        source: Box::new(error),
-                    }));
+                    return Err(io_error(&doing, error));
                 }
                 _ => {}
             }
@@ -232,7 +210,7 @@ impl Warehouse {
         let listed = match self.store.list_with_delimiter(Some(folder)).await {
             Ok(listed) => listed,
             Err(object_store::Error::NotFound { .. }) if self.root.scheme() == "file" => return Ok(Vec::new()),
-            Err(error) => return Err(storage_error(format!("cannot list the warehouse {}", self.root), error)),
+            Err(error) => return Err(storage_error(&format!("list the warehouse {}", self.root), error)),
         };
         let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
         Ok(names.filter(|name| name::is_name(name)).map(str::to_owned).collect())

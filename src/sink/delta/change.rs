@@ -71,7 +71,7 @@ impl Change {
             ChangeKind::Replace { definition } => match on {
                 None => actions.extend(first_actions(definition)?),
                 Some(state) => {
-                    actions.push(Action::Metadata(definition.metadata(Some(state.metadata()))?));
+                    actions.push(Action::Metadata(definition.metadata()?));
                     actions.extend(removes(state));
                 }
             },
@@ -114,7 +114,7 @@ impl Change {
 }
 
 fn first_actions(definition: &TableDefinition) -> Result<[Action; 2]> {
-    let metadata: Metadata = definition.metadata(None)?;
+    let metadata: Metadata = definition.metadata()?;
     Ok([Action::Protocol(TableDefinition::protocol()?), Action::Metadata(metadata)])
 }
 

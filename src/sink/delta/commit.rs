@@ -27,6 +27,7 @@ use super::durable;
 use super::error::delta_error;
 use super::location::TableLocation;
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage_error::shorten;
 
 /// How often others may be faster before the statement gives up.
 const ATTEMPTS_MAX: u32 = 40;
@@ -142,7 +143,7 @@ async fn attempt_once(
     let version = base.and_then(DeltaTable::version).map_or(0, |version| version + 1);
     // Old log files are looked for when there is a new checkpoint, as Spark does: each search lists the whole log.
     let checkpoint_due =
-        state.is_some_and(|state| (version + 1) % state.table_config().checkpoint_interval().get() == 0);
+        state.is_some_and(|state| (version + 1).is_multiple_of(state.table_config().checkpoint_interval().get()));
     let properties = CommitProperties::default()
         .with_max_retries(0)
         .with_create_checkpoint(checkpoint_due)
@@ -158,7 +159,8 @@ async fn attempt_once(
     let warnings = match landed.await {
         Ok(_) => Vec::new(),
         Err(error) => {
-            vec![format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())]
+            let said = shorten(&error.to_string());
+            vec![format!("version {version} of {} is committed, but its checkpoint failed: {said}", location.name())]
         }
     };
     Ok(Landed { version, warnings })
@@ -267,7 +269,7 @@ fn unknown(location: &TableLocation, error: Error) -> Failure {
 }
 
 fn cannot_commit(location: &TableLocation, error: DeltaTableError) -> Error {
-    delta_error(format!("cannot write the table {}", location.name()), error)
+    delta_error(&format!("write the table {}", location.name()), error)
 }
 
 /// Waits longer each time, by chance, so that writers that met once do not meet again.

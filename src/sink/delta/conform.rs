@@ -14,9 +14,9 @@ use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::error::plan_error;
 use super::partition::empty_as_null;
 use super::types::{assignable, sql_name};
+use crate::engine_error::arrow_error;
 use crate::error::{Error, Result};
 
 /// How much of a row an error shows.
@@ -77,7 +77,7 @@ impl Conform {
                 false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
                     let said =
                         format!("a value does not fit the column {} {}", field.name(), sql_name(field.data_type()));
-                    Error::data(said).caused_by(error)
+                    Error::data(said).caused_by(arrow_error(error).message)
                 })?,
             };
             if self.partition_columns.contains(field.name()) {
@@ -110,8 +110,7 @@ impl Conform {
 
     fn check_rules(&self, batch: &RecordBatch) -> Result<()> {
         for (rule, check) in &self.checks {
-            let outcome =
-                check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())).map_err(plan_error)?;
+            let outcome = check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()))?;
             // Unknown is a violation too, as in Spark's Delta.
             let holds = match outcome.as_boolean() {
                 known if known.null_count() == 0 => known.clone(),
@@ -147,14 +146,14 @@ fn compile(
     schema: &SchemaRef,
     state: &SessionState,
 ) -> Result<Vec<(Rule, Arc<dyn PhysicalExpr>)>> {
-    let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(plan_error)?;
+    let columns = DFSchema::try_from(schema.as_ref().clone())?;
     let compile_one = |rule: Rule| {
         let check = state
             .create_logical_expr(&rule.sql, &columns)
             .and_then(|expression| state.create_physical_expr(expression, &columns))
             .map_err(|error| {
                 let said = format!("the constraint {} of {table} cannot be checked: {}", rule.name, rule.sql);
-                Error::sql(said).caused_by(error)
+                Error::sql(said).caused_by(Error::from(error).message)
             })?;
         Ok((rule, check))
     };

@@ -49,15 +49,19 @@ impl TableDefinition {
         Self { columns: columns.collect(), ..Self::default() }
     }
 
+    /// Fails on what could not be created.
+    pub fn check(&self) -> Result<()> {
+        self.metadata().map(drop)
+    }
+
     /// Reader version 1 and writer version 2, whatever the table: what would need more is refused before.
     pub(super) fn protocol() -> Result<Protocol> {
         let value = json!({"minReaderVersion": 1, "minWriterVersion": 2});
         serde_json::from_value(value).map_err(|error| Error::internal("cannot build the protocol").caused_by(error))
     }
 
-    /// The Metadata action. `replaced` is that of the table which this one replaces: the table stays the same table,
-    /// so it keeps its id, and a reader that follows it by id goes on.
-    pub(super) fn metadata(&self, replaced: Option<&Metadata>) -> Result<Metadata> {
+    /// The Metadata action, with an id of its own.
+    pub(super) fn metadata(&self) -> Result<Metadata> {
         let schema = self.delta_schema()?;
         let partition_columns = self.resolved_partition_columns(&schema)?;
         let properties = properties::checked(&self.properties)?;
@@ -65,9 +69,6 @@ impl TableDefinition {
             let mut metadata = new_metadata(&schema, partition_columns, properties)?;
             if let Some(comment) = &self.comment {
                 metadata = metadata.with_description(comment.clone())?;
-            }
-            if let Some(replaced) = replaced {
-                metadata = metadata.with_table_id(replaced.id().to_owned())?;
             }
             Ok(metadata)
         };
@@ -183,14 +184,14 @@ mod tests {
             (vec![("a", int.clone()), ("b", int.clone())], vec!["a", "A"], "names A twice"),
             (vec![], vec![], "at least one column"),
         ] {
-            let error = definition(&columns, &partitions).metadata(None).unwrap_err();
+            let error = definition(&columns, &partitions).metadata().unwrap_err();
             assert!(error.message.contains(said), "{}", error.message);
         }
     }
 
     #[test]
-    fn metadata_keeps_comments_nullability_and_the_replaced_id() {
-        let first = definition(&[("a", DataType::Int32), ("p", DataType::Utf8View)], &["P"]).metadata(None).unwrap();
+    fn metadata_keeps_comments_and_nullability() {
+        let first = definition(&[("a", DataType::Int32), ("p", DataType::Utf8View)], &["P"]).metadata().unwrap();
         let schema = first.parse_schema().unwrap();
         let field = schema.field("a").unwrap();
         assert!(!field.is_nullable());
@@ -199,8 +200,8 @@ mod tests {
 
         let mut second = definition(&[("b", DataType::Int64)], &[]);
         second.comment = Some("replaced".into());
-        let second = second.metadata(Some(&first)).unwrap();
-        assert_eq!(second.id(), first.id());
+        let second = second.metadata().unwrap();
+        assert_ne!(second.id(), first.id());
         assert_eq!(second.description(), Some("replaced"));
     }
 }

@@ -11,9 +11,10 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::definition::{COMMENT_KEY, Column, TableDefinition};
-use super::error::{delta_error, storage_error};
+use super::error::delta_error;
 use super::location::TableLocation;
 use crate::error::{Error, Result};
+use crate::storage_error::storage_error;
 
 /// Log files read at once for a history.
 const READS_IN_FLIGHT_MAX: usize = 16;
@@ -74,8 +75,7 @@ async fn versions(location: &TableLocation) -> Result<Vec<u64>> {
     let mut listed = location.root_store().list(Some(&log));
     let mut versions = Vec::new();
     while let Some(object) = listed.next().await {
-        let object =
-            object.map_err(|error| storage_error(format!("cannot read the table {}", location.name()), error))?;
+        let object = object.map_err(|error| storage_error(&format!("read the table {}", location.name()), error))?;
         let version = object.location.filename().and_then(|name| name.strip_suffix(".json")).map(str::parse::<u64>);
         // A log has other files, and folders: only those named by a version are commits.
         if let (Some(Ok(version)), Some(1)) = (version, object.location.prefix_match(&log).map(Iterator::count)) {
@@ -86,7 +86,7 @@ async fn versions(location: &TableLocation) -> Result<Vec<u64>> {
 }
 
 async fn entry(location: &TableLocation, version: u64) -> Result<HistoryEntry> {
-    let failed = |error| delta_error(format!("cannot read the history of {}", location.name()), error);
+    let failed = |error| delta_error(&format!("read the history of {}", location.name()), error);
     let read = location.log_store().read_commit_entry(version).await.map_err(failed)?;
     // Old log files may be removed while they are being read.
     let Some(bytes) = read else { return Ok(HistoryEntry { version, ..HistoryEntry::default() }) };
@@ -128,7 +128,7 @@ fn texts(values: impl IntoIterator<Item = (String, Value)>) -> BTreeMap<String, 
 
 /// What the log says about a snapshot.
 pub async fn detail(location: &TableLocation, table: &DeltaTable) -> Result<TableDetail> {
-    let failed = |error| delta_error(format!("cannot read the table {}", location.name()), error);
+    let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
     let state = table.snapshot().map_err(failed)?;
     let metadata = state.metadata();
     let protocol = state.protocol();
@@ -162,7 +162,7 @@ pub async fn detail(location: &TableLocation, table: &DeltaTable) -> Result<Tabl
 /// The statement that would make the table: its columns with their comments, partitions, properties.
 pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableDefinition> {
     let name = location.name();
-    let state = table.snapshot().map_err(|error| delta_error(format!("cannot read the table {name}"), error))?;
+    let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
     let metadata = state.metadata();
     let broken = |error: String| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
     let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;

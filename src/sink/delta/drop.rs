@@ -12,19 +12,18 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use uuid::Uuid;
 
-use super::error::storage_error;
 use super::location::TableLocation;
 use crate::error::Result;
+use crate::storage_error::{io_error, storage_error};
 
 /// Deletes the table's folder with everything in it.
 pub async fn drop_table(location: &TableLocation) -> Result<()> {
-    let failed = |error| storage_error(format!("cannot drop the table {}", location.name()), error);
+    let doing = format!("drop the table {}", location.name());
+    let failed = |error| storage_error(&doing, error);
     if let ("file", Ok(folder)) = (location.url().scheme(), location.url().to_file_path()) {
         let removed = tokio::task::spawn_blocking(move || remove_folder(&folder)).await;
         let removed = removed.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        return removed.map_err(|error| {
-            failed(object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) })
-        });
+        return removed.map_err(|error| io_error(&doing, error));
     }
     let log = location.path().clone().join("_delta_log");
     let mut log_files = list(location, &log).await.map_err(failed)?;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::location::TableLocation;
 use crate::error::Result;
+use crate::storage_error::io_error;
 
 /// Syncs files, given by path from the table's folder, and the folders that name them. Nothing to do but for local tables.
 pub(super) async fn sync(location: &TableLocation, files: Vec<String>) -> Result<()> {
@@ -19,10 +20,7 @@ pub(super) async fn sync(location: &TableLocation, files: Vec<String>) -> Result
     }
     let Ok(root) = location.url().to_file_path() else { return Ok(()) };
     let synced = tokio::task::spawn_blocking(move || sync_files(files.iter().map(|file| root.join(file)))).await;
-    let failed = |error: io::Error| {
-        let store_error = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) };
-        super::error::storage_error(format!("cannot write the table {}", location.name()), store_error)
-    };
+    let failed = |error| io_error(&format!("write the table {}", location.name()), error);
     match synced {
         Ok(outcome) => outcome.map_err(failed),
         Err(panic) => Err(failed(io::Error::other(panic))),

@@ -18,7 +18,8 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-use super::error::{delta_error, plan_error};
+use super::conditional_put::ConditionalPut;
+use super::error::delta_error;
 use crate::error::{Error, Result};
 
 /// One table's folder. Cheap to clone; holds nothing of the table's state.
@@ -28,6 +29,7 @@ pub struct TableLocation {
     url: Url,
     store: Arc<dyn ObjectStore>,
     path: Path,
+    conditional_put: Arc<ConditionalPut>,
 }
 
 impl fmt::Debug for TableLocation {
@@ -42,7 +44,7 @@ impl TableLocation {
         let store = runtime
             .object_store_registry
             .get_store(url)
-            .map_err(|error| Error::config(format!("no storage is configured for {url}")).caused_by(error))?;
+            .map_err(|_| Error::config(format!("no storage is configured for {url}")))?;
         Self::with_store(name, url, store)
     }
 
@@ -53,7 +55,13 @@ impl TableLocation {
         url.set_path(&folder);
         let path = Path::from_url_path(url.path())
             .map_err(|error| Error::config(format!("{url} is not a location for a table")).caused_by(error))?;
-        Ok(Self { name: name.into(), url, store, path })
+        let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), url.clone()));
+        Ok(Self { name: name.into(), url, store, path, conditional_put })
+    }
+
+    /// The same, with a test of the store that other tables share.
+    pub fn with_conditional_put(self, conditional_put: Arc<ConditionalPut>) -> Self {
+        Self { conditional_put, ..self }
     }
 
     /// The name that messages use: `default.pins`.
@@ -83,6 +91,11 @@ impl TableLocation {
 
     pub(super) fn log_store(&self) -> LogStoreRef {
         default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
+    }
+
+    /// Refuses a store in which two writers could both believe that they made a version.
+    pub(super) async fn require_conditional_put(&self) -> Result<()> {
+        self.conditional_put.require().await
     }
 
     /// Whether a Delta log is there.
@@ -119,11 +132,11 @@ impl TableLocation {
         PROTOCOL.can_read_from(state).map_err(|error| self.cannot_read(error.into()))?;
         // A partition column has the type that the table says, not a dictionary of it.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
-        let scan = DeltaScanNext::new(state.snapshot().clone(), config).map_err(plan_error)?;
+        let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;
         Ok(Arc::new(scan))
     }
 
     fn cannot_read(&self, error: deltalake::DeltaTableError) -> Error {
-        delta_error(format!("cannot read the table {}", self.name), error)
+        delta_error(&format!("read the table {}", self.name), error)
     }
 }

@@ -10,6 +10,7 @@
 
 mod change;
 mod commit;
+mod conditional_put;
 mod conform;
 mod definition;
 mod describe;
@@ -37,10 +38,11 @@ use deltalake::DeltaTable;
 
 pub use self::change::ApplicationTransaction;
 pub use self::commit::Committed;
+pub use self::conditional_put::ConditionalPut;
 pub use self::definition::{Column, TableDefinition};
 pub use self::describe::{HistoryEntry, TableDetail, definition, detail, history};
 pub use self::drop::drop_table;
-pub use self::error::{delta_error, plan_error, storage_error};
+pub use self::error::delta_error;
 pub use self::location::TableLocation;
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
 pub use self::types::sql_name;
@@ -57,8 +59,8 @@ use crate::error::Result;
 pub enum WriteKind {
     /// `CREATE TABLE`: the table must not be there.
     Create(TableDefinition),
-    /// `CREATE OR REPLACE TABLE`: one commit in which readers see the old table become the new one. The table keeps its
-    /// id and its history.
+    /// `CREATE OR REPLACE TABLE`: one commit in which readers see the old table become the new one. The history goes on;
+    /// the table's id is new, as in Spark, so that whoever follows the old table as a stream learns of it.
     CreateOrReplace(TableDefinition),
     /// `INSERT INTO`.
     Append,
@@ -106,7 +108,7 @@ impl Write {
             state,
         )?;
         let target = Arc::new(shape.target(&request.location));
-        let plan = DeltaWriteExec::new(input, &name, Arc::new(conform), target.clone()).map_err(plan_error)?;
+        let plan = DeltaWriteExec::new(input, &name, Arc::new(conform), target.clone())?;
         Ok(Self { plan: Arc::new(plan), target, change: change_of(request, true), base })
     }
 
@@ -126,7 +128,7 @@ impl Write {
             }
             Err(error) => {
                 target.discard().await;
-                Err(plan_error(error))
+                Err(error.into())
             }
         }
     }
@@ -184,13 +186,15 @@ impl PreparedWrite {
 
 /// The last step of `application_id` that landed in the table, if any did.
 pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Result<Option<i64>> {
-    let failed = |error| delta_error(format!("cannot read the table at {}", table.table_url()), error);
+    let failed = |error| delta_error(&format!("read the table at {}", table.table_url()), error);
     let state = table.snapshot().map_err(failed)?;
     state.transaction_version(table.log_store().as_ref(), application_id).await.map_err(failed)
 }
 
+/// The snapshot that a write is built upon. Every write begins here, so this is where its store is put to the test.
 async fn base_of(request: &WriteRequest) -> Result<Option<DeltaTable>> {
     let location = &request.location;
+    location.require_conditional_put().await?;
     match &request.kind {
         WriteKind::Create(_) if location.exists().await? => Err(commit::already_exists(location.name())),
         WriteKind::Create(_) => Ok(None),

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::TaskContext;
 use deltalake::kernel::Add;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::commit::Committed;
 use super::definition::{Column, TableDefinition};
@@ -99,47 +99,63 @@ impl RejectsTable {
     /// Takes what is still waiting and commits all of it, if there is any. Call it when the statement has run and before
     /// its own table commits. Senders that are still open no longer matter.
     pub async fn finish(self, mode: RejectsMode, user_metadata: Option<&str>) -> Result<Option<Committed>> {
+        let Self { location, target, stop, task } = self;
         // The task may be over already, by an error of its own.
-        let _ = self.stop.send(());
-        let taken = match self.task.await {
-            Ok(Ok(taken)) => taken,
-            Ok(Err(error)) => {
-                self.target.discard().await;
-                return Err(error);
-            }
-            Err(panic) => return Err(Error::internal("the writer of the rejects stopped").caused_by(panic)),
+        let _ = stop.send(());
+        let prepared = match ended(task.await) {
+            Ok(taken) => prepare(location, target.clone(), taken, mode).await,
+            Err(error) => Err(error),
         };
-        let is_there = self.location.exists().await?;
-        let kind = match (is_there, mode) {
-            (false, _) if taken.rows == 0 => return Ok(None),
-            (true, RejectsMode::Append) if taken.rows == 0 => return Ok(None),
-            (true, RejectsMode::Append) => WriteKind::Append,
-            (_, RejectsMode::Replace) | (false, RejectsMode::Append) => {
-                WriteKind::CreateOrReplace(rejects_definition())
-            }
-        };
-        let request = WriteRequest::new(self.location, kind);
-        let base = base_of(&request).await?;
-        if let Some(table) = &base {
-            // Somebody's own table may have the name. It is neither added to nor replaced.
-            let theirs = WriteRequest::new(request.location.clone(), WriteKind::Append);
-            if Shape::of(&theirs, Some(table))?.schema.fields() != self.target.file_schema.fields() {
-                self.target.discard().await;
-                return Err(foreign(request.location.name()));
+        match prepared {
+            Ok(Some(prepared)) => prepared.commit(user_metadata).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                target.discard().await;
+                Err(error)
             }
         }
-        let mut change = change_of(request, true);
-        change.adds = taken.adds;
-        change.rows = taken.rows;
-        PreparedWrite { change, base, target: Some(self.target) }.commit(user_metadata).await.map(Some)
     }
 
-    /// Stops and deletes what was written, for a statement that failed and keeps nothing.
-    pub async fn abandon(self) {
-        let _ = self.stop.send(());
-        let _ = self.task.await;
+    /// Stops and deletes what was written, for a statement that failed and keeps nothing. Gives the failure of the writer
+    /// of rejects itself, if that is what ended the statement: its scans then only know that nobody takes their rejects.
+    pub async fn abandon(self) -> Option<Error> {
+        self.task.abort();
+        let outcome = self.task.await;
         self.target.discard().await;
+        outcome.ok()?.err()
     }
+}
+
+fn ended(outcome: std::result::Result<Result<Taken>, JoinError>) -> Result<Taken> {
+    outcome.unwrap_or_else(|panic| Err(Error::internal("the writer of the rejects stopped").caused_by(panic)))
+}
+
+/// The commit that the rejects need, if they need one.
+async fn prepare(
+    location: TableLocation,
+    target: Arc<WriteTarget>,
+    taken: Taken,
+    mode: RejectsMode,
+) -> Result<Option<PreparedWrite>> {
+    let kind = match (location.exists().await?, mode) {
+        (false, _) if taken.rows == 0 => return Ok(None),
+        (true, RejectsMode::Append) if taken.rows == 0 => return Ok(None),
+        (true, RejectsMode::Append) => WriteKind::Append,
+        (_, RejectsMode::Replace) | (false, RejectsMode::Append) => WriteKind::CreateOrReplace(rejects_definition()),
+    };
+    let request = WriteRequest::new(location, kind);
+    let base = base_of(&request).await?;
+    if let Some(table) = &base {
+        // Somebody's own table may have the name. It is neither added to nor replaced.
+        let theirs = WriteRequest::new(request.location.clone(), WriteKind::Append);
+        if Shape::of(&theirs, Some(table))?.schema.fields() != target.file_schema.fields() {
+            return Err(foreign(request.location.name()));
+        }
+    }
+    let mut change = change_of(request, true);
+    change.adds = taken.adds;
+    change.rows = taken.rows;
+    Ok(Some(PreparedWrite { change, base, target: Some(target) }))
 }
 
 fn foreign(name: &str) -> Error {
@@ -170,12 +186,12 @@ async fn take(
         gatherer.push(&reject);
         if gatherer.is_full() {
             let batch = gatherer.batch()?;
-            writer.write(&batch).await.map_err(|error| write_error(&name, error))?;
+            writer.write(&batch).await.map_err(|error| write_error(&name, &error))?;
         }
     }
     let batch = gatherer.batch()?;
-    writer.write(&batch).await.map_err(|error| write_error(&name, error))?;
-    let adds = writer.finish().await.map_err(|error| write_error(&name, error))?;
+    writer.write(&batch).await.map_err(|error| write_error(&name, &error))?;
+    let adds = writer.finish().await.map_err(|error| write_error(&name, &error))?;
     Ok(Taken { adds, rows })
 }
 

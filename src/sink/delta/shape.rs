@@ -38,11 +38,11 @@ impl Shape {
         let name = request.location.name();
         match (&request.kind, base) {
             (WriteKind::Create(definition), _) | (WriteKind::CreateOrReplace(definition), None) => {
-                Self::of_metadata(name, &definition.metadata(None)?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?, Vec::new())
             }
             (WriteKind::CreateOrReplace(definition), Some(table)) => {
                 ensure_writable(name, state_of(name, table)?)?;
-                Self::of_metadata(name, &definition.metadata(None)?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?, Vec::new())
             }
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
@@ -82,7 +82,7 @@ impl Shape {
 }
 
 fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState> {
-    table.snapshot().map_err(|error| delta_error(format!("cannot read the table {name}"), error))
+    table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))
 }
 
 /// Comments and Delta's own keys belong to the log. In files they would only differ from one engine to the next.
@@ -93,9 +93,7 @@ fn without_metadata(schema: &Schema) -> Schema {
 
 /// Refuses by name what this writer would get wrong.
 fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
-    PROTOCOL
-        .can_write_to(state)
-        .map_err(|error| delta_error(format!("cannot write the table {name}"), error.into()))?;
+    PROTOCOL.can_write_to(state).map_err(|error| delta_error(&format!("write the table {name}"), error.into()))?;
     let mapping = state.metadata().configuration().get("delta.columnMapping.mode");
     if mapping.is_some_and(|mode| mode != "none") {
         return Err(unwritable(name, "column mapping"));

@@ -34,6 +34,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::file::properties::WriterProperties;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::conform::Conform;
@@ -64,6 +65,8 @@ pub(super) struct WriteTarget {
     pub(super) target_file_bytes: u64,
     /// Every file that was begun, so that a failed statement can delete them.
     begun: Mutex<Vec<Path>>,
+    /// Uploads of dropped writers that are being taken back.
+    aborting: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl WriteTarget {
@@ -84,6 +87,7 @@ impl WriteTarget {
             indexed,
             target_file_bytes,
             begun: Mutex::default(),
+            aborting: Mutex::default(),
         }
     }
 
@@ -93,6 +97,11 @@ impl WriteTarget {
 
     /// Deletes all that this statement wrote. Only for a statement that certainly did not commit.
     pub(super) async fn discard(&self) {
+        let aborting = std::mem::take(&mut *self.aborting.lock().unwrap_or_else(PoisonError::into_inner));
+        for abort in aborting {
+            // An upload that cannot be taken back has said so by itself.
+            let _ = abort.await;
+        }
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         delete_files(&self.store, begun).await;
     }
@@ -176,7 +185,8 @@ impl Drop for TableWriter {
     /// A writer that is dropped half-way (its statement failed elsewhere) takes its upload back in the background.
     fn drop(&mut self) {
         if let (Some(file), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(file.abort());
+            let abort = runtime.spawn(file.abort());
+            self.target.aborting.lock().unwrap_or_else(PoisonError::into_inner).push(abort);
         }
     }
 }
@@ -337,10 +347,10 @@ async fn write_all(
 ) -> Result<RecordBatch> {
     while let Some(batch) = input.next().await {
         let batch = conform.batch(&batch?).map_err(external)?;
-        writer.write(&batch).await.map_err(|error| external(write_error(&table, error)))?;
+        writer.write(&batch).await.map_err(|error| external(write_error(&table, &error)))?;
         counts.rows.add(batch.num_rows());
     }
-    let adds = writer.finish().await.map_err(|error| external(write_error(&table, error)))?;
+    let adds = writer.finish().await.map_err(|error| external(write_error(&table, &error)))?;
     counts.files.add(adds.len());
     counts.bytes.add(adds.iter().map(|add| add.size as usize).sum());
     to_rows(&adds)

@@ -172,7 +172,10 @@ async fn a_local_disk_that_stays_away_leaves_nothing() {
     let (store, fixture) = faulty().await;
     store.inject("00001.json", Fault::Unavailable, usize::MAX);
     let failed = fixture.append("SELECT CAST(1 AS BIGINT)").await.unwrap_err();
-    assert_eq!((failed.kind, failed.message.as_str()), (ErrorKind::Service, "cannot write the table default.t"));
+    assert_eq!(
+        (failed.kind, failed.message.as_str()),
+        (ErrorKind::Service, "cannot write the table default.t: the storage failed")
+    );
     assert_eq!((fixture.files_on_disk(), newest(&fixture).await), (1, Some(0)));
 }
 
@@ -181,7 +184,10 @@ async fn a_storage_that_forbids_leaves_nothing() {
     let (store, fixture) = faulty().await;
     store.inject("00001.json", Fault::Forbidden, usize::MAX);
     let refused = fixture.append("SELECT CAST(1 AS BIGINT)").await.unwrap_err();
-    assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Config, "cannot write the table default.t"));
+    assert_eq!(
+        (refused.kind, refused.message.as_str()),
+        (ErrorKind::Config, "cannot write the table default.t: permission is denied")
+    );
     assert_eq!((fixture.files_on_disk(), newest(&fixture).await), (1, Some(0)));
 
     store.inject(".parquet", Fault::Forbidden, usize::MAX);

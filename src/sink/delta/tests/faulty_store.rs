@@ -90,6 +90,9 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        if self.next_fault(location) == Some(Fault::Forbidden) {
+            return Err(Error::PermissionDenied { path: location.to_string(), source: Box::new(lost()) });
+        }
         self.inner.put_multipart_opts(location, options).await
     }
 

@@ -2,7 +2,9 @@
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 
+use super::faulty_store::{Fault, FaultyStore};
 use super::*;
 use crate::source::rejects::{Reject, Rejects};
 
@@ -65,9 +67,32 @@ async fn abandoned_rejects_leave_nothing() {
     for line in 0..2_000 {
         rejects.push(reject(line)).await.unwrap();
     }
-    table.abandon().await;
+    assert!(table.abandon().await.is_none());
     assert_eq!(fixture.files_on_disk(), 0);
     assert!(!fixture.location.exists().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_learns_why_its_rejects_could_not_be_kept() {
+    let store = Arc::new(FaultyStore::new());
+    store.inject(".parquet", Fault::Forbidden, usize::MAX);
+    let fixture = Fixture::over(store);
+    let (rejects, receiver) = Rejects::channel();
+    // Without memory every batch goes on its way at once, and the large ones in parts.
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(1, 1.0).build_arc().unwrap();
+    let context = TaskContext::default().with_runtime(runtime);
+    let table = RejectsTable::start(receiver, fixture.location.clone(), "run-1", &context).unwrap();
+    let mut raw = vec![0; 256 << 10];
+    for line in 0.. {
+        rand::fill(&mut raw[..]);
+        if rejects.push(Reject { raw: raw.clone().into(), ..reject(line) }).await.is_err() {
+            break;
+        }
+        assert!(line < 400, "the store forbids it, and the writer goes on");
+    }
+    let why = table.abandon().await.unwrap();
+    assert_eq!(why.message, "cannot write the table default.t: permission is denied");
+    assert_eq!(fixture.files_on_disk(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

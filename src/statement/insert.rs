@@ -1,0 +1,84 @@
+//! INSERT INTO and INSERT OVERWRITE.
+//!
+//! A query's columns go to the table's by position, to the listed columns by position, or BY NAME; columns that get
+//! nothing are NULL.
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+
+use super::ast::Insert;
+use super::query::{self, Purpose};
+use super::write::write;
+use super::{Checked, Outcome, Watch, describe_columns};
+use crate::error::{Error, Result, nearest};
+use crate::session::Session;
+use crate::sink::delta::WriteKind;
+
+pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
+    let name = insert.table.writable_table(session)?;
+    let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
+    let mut planned = query::plan(session, &insert.query, Purpose::Run).await?;
+    planned.plan = arrange(planned.plan, &table.schema(), insert)?;
+    let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
+    write(session, name, kind, planned, watch).await.map(|written| Outcome::Written(Box::new(written)))
+}
+
+pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked> {
+    let name = insert.table.writable_table(session)?;
+    let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
+    let planned = query::plan(session, &insert.query, Purpose::Check).await?;
+    let plan = arrange(planned.plan, &table.schema(), insert)?;
+    Ok(Checked::Table { table: name.to_string(), columns: describe_columns(plan.schema().as_arrow()) })
+}
+
+/// Puts the query's columns in the order of the table's.
+fn arrange(plan: LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<LogicalPlan> {
+    let given: Vec<Column> = plan.schema().iter().map(Column::from).collect();
+    let targets: Vec<usize> = match (insert.by_name, insert.columns.as_slice()) {
+        (true, _) => given.iter().map(|column| position(table, &column.name)).collect::<Result<_>>()?,
+        (false, []) => return check_count(plan, table.fields().len(), insert),
+        (false, listed) => listed
+            .iter()
+            .map(|column| position(table, &column.value).map_err(|error| error.at(column.span)))
+            .collect::<Result<_>>()?,
+    };
+    let plan = check_count(plan, targets.len(), insert)?;
+    let mut sources = vec![None; table.fields().len()];
+    for (column, target) in given.into_iter().zip(targets) {
+        if sources[target].replace(column).is_some() {
+            let name = table.field(target).name();
+            return Err(Error::sql(format!("the column `{name}` is given twice")).at(insert.table.span));
+        }
+    }
+    let expressions = sources.into_iter().zip(table.fields()).map(|(source, field)| match source {
+        Some(column) => Ok(Expr::Column(column).alias(field.name())),
+        None => {
+            let null = ScalarValue::try_from(field.data_type())?;
+            Ok(Expr::Literal(null, None).alias(field.name()))
+        }
+    });
+    let expressions = expressions.collect::<Result<Vec<_>, datafusion::error::DataFusionError>>()?;
+    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
+}
+
+fn check_count(plan: LogicalPlan, wanted: usize, insert: &Insert) -> Result<LogicalPlan> {
+    let given = plan.schema().fields().len();
+    if given == wanted {
+        return Ok(plan);
+    }
+    Err(Error::sql(format!("the query gives {given} columns, {wanted} are expected"))
+        .at(insert.table.span)
+        .with_hint("list the columns: INSERT INTO t (a, b) SELECT …; those left out become NULL"))
+}
+
+fn position(table: &SchemaRef, name: &str) -> Result<usize> {
+    let fields = table.fields();
+    fields.iter().position(|field| field.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let error = Error::sql(format!("the table has no column `{name}`"));
+        match nearest(name, fields.iter().map(|field| field.name().as_str())) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    })
+}

@@ -1,0 +1,113 @@
+//! Statements: parsed, resolved, run. One file for each kind that the engine does not run by itself.
+//!
+//! [`execute`] is the list of them.
+
+mod ast;
+mod create_table;
+mod describe;
+mod dialect;
+mod insert;
+mod parser;
+pub mod query;
+mod rejected;
+mod rows;
+mod schema;
+mod show;
+mod write;
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::physical_plan::ExecutionPlan;
+
+pub use self::ast::{Statement, StatementKind};
+pub use self::parser::parse;
+pub use self::rejected::RejectReport;
+pub use self::rows::Rows;
+pub use self::write::Written;
+use crate::error::Result;
+use crate::schema::type_name;
+use crate::session::Session;
+
+/// What a statement gave.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Rows to print. Nothing has been read yet.
+    Rows(Rows),
+    /// A table was written and committed.
+    Written(Box<Written>),
+    /// A table was committed without rows. One line says what was done; the warnings are about what followed.
+    Defined { text: String, warnings: Vec<String> },
+    /// Something else was done; one line says what.
+    Done(String),
+}
+
+/// What a statement would give.
+#[derive(Debug)]
+pub enum Checked {
+    Rows { columns: String },
+    Table { table: String, columns: String },
+    NoOutput,
+}
+
+/// Is told about each plan that starts to write a table; what it returns is dropped when the plan has ended.
+pub trait Watch: Sync {
+    fn started(&self, plan: &Arc<dyn ExecutionPlan>) -> Box<dyn Send>;
+}
+
+/// Runs one statement.
+pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch) -> Result<Outcome> {
+    match &statement.kind {
+        StatementKind::Query(query) => rows::query(session, query).await.map(Outcome::Rows),
+        StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
+        StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
+        StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
+        StatementKind::DropTable { name, if_exists } => schema::drop_table(session, name, *if_exists).await,
+        StatementKind::CreateSchema { name, if_not_exists } => schema::create(session, name, *if_not_exists).await,
+        StatementKind::DropSchema { name, if_exists } => schema::drop(session, name, *if_exists).await,
+        StatementKind::Use { name } => schema::use_schema(session, name).await,
+        StatementKind::ShowSchemas { like } => show::schemas(session, like.as_deref()).await.map(Outcome::Rows),
+        StatementKind::ShowTables { schema, like } => {
+            show::tables(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
+        }
+        StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
+        StatementKind::Describe { table, extended } => {
+            describe::table(session, table, *extended).await.map(Outcome::Rows)
+        }
+        StatementKind::DescribeHistory { table } => describe::history(session, table).await.map(Outcome::Rows),
+    }
+}
+
+/// Resolves and types one statement without running it.
+pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> {
+    match &statement.kind {
+        StatementKind::Query(query) | StatementKind::Explain { query, .. } => {
+            let planned = query::plan(session, query, query::Purpose::Check).await?;
+            Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
+        }
+        StatementKind::CreateTable(create) => create_table::check(session, create).await,
+        StatementKind::Insert(insert) => insert::check(session, insert).await,
+        StatementKind::Use { name } => schema::check_use(session, name).await,
+        StatementKind::ShowColumns { table: name }
+        | StatementKind::Describe { table: name, .. }
+        | StatementKind::DescribeHistory { table: name }
+        | StatementKind::DropTable { name, if_exists: false } => {
+            session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
+            Ok(Checked::NoOutput)
+        }
+        StatementKind::DropTable { .. }
+        | StatementKind::CreateSchema { .. }
+        | StatementKind::DropSchema { .. }
+        | StatementKind::ShowSchemas { .. }
+        | StatementKind::ShowTables { .. } => Ok(Checked::NoOutput),
+    }
+}
+
+/// `ind INT, title STRING NOT NULL`: the columns as a CREATE TABLE would have them.
+fn describe_columns(schema: &Schema) -> String {
+    let columns = schema.fields().iter().map(|field| {
+        let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+        format!("{} {}{not_null}", field.name(), type_name(field.data_type()))
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}

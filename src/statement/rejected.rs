@@ -1,0 +1,117 @@
+//! The rejected records of a query that writes no table: said on standard error, with their places.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+use crate::source::rejects::Reject;
+
+/// How many records are named; the rest are counted.
+const SHOWN_MAX: usize = 10;
+
+/// Collects the rejects of a running query.
+#[derive(Debug, Default)]
+pub struct RejectReport(Option<Collector>);
+
+#[derive(Debug)]
+struct Collector {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Collected>,
+}
+
+/// A source, the number in a place of it, and the line that names both.
+type Place = (String, u64, String);
+
+#[derive(Debug, Default)]
+struct Collected {
+    count: u64,
+    /// The first by source and place, so that two runs over the same objects say the same.
+    places: BTreeSet<Place>,
+}
+
+impl RejectReport {
+    /// Takes the receiving side, so that scans never wait for long.
+    pub(super) fn start(mut rejected: mpsc::Receiver<Reject>) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut collected = Collected::default();
+            let mut is_over = false;
+            loop {
+                tokio::select! {
+                    reject = rejected.recv() => match reject {
+                        Some(reject) => collected.add(&reject),
+                        None => return collected,
+                    },
+                    // The query is over: what is still in the channel is all there is.
+                    _ = &mut stopped, if !is_over => {
+                        is_over = true;
+                        rejected.close();
+                    }
+                }
+            }
+        });
+        Self(Some(Collector { stop, task }))
+    }
+
+    /// To be called when the query's last row was taken: says what was rejected, if anything was.
+    pub async fn finish(self) -> Result<Option<String>> {
+        let Some(Collector { stop, task }) = self.0 else { return Ok(None) };
+        // The task may have ended by itself.
+        let _ = stop.send(());
+        let collected = task.await.map_err(|error| Error::internal("rejects were not collected").caused_by(error))?;
+        Ok(collected.summary())
+    }
+}
+
+impl Collected {
+    fn add(&mut self, reject: &Reject) {
+        self.count += 1;
+        let number = reject.position.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let line = format!("\n  {}, {}: {}", reject.source, reject.position, reject.reason);
+        self.places.insert((reject.source.clone(), number, line));
+        if self.places.len() > SHOWN_MAX {
+            self.places.pop_last();
+        }
+    }
+
+    fn summary(self) -> Option<String> {
+        let records = match self.count {
+            0 => return None,
+            1 => "1 record cannot be read and is left out:".to_owned(),
+            count => format!("{count} records cannot be read and are left out:"),
+        };
+        let shown: String = self.places.into_iter().map(|(_, _, line)| line).collect();
+        let more = match self.count.saturating_sub(SHOWN_MAX as u64) {
+            0 => String::new(),
+            more => format!("\n  … and {more} more"),
+        };
+        Some(format!("{records}{shown}{more}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::rejects::Rejects;
+
+    #[tokio::test]
+    async fn the_first_are_named_and_all_are_counted() {
+        let (rejects, receiver) = Rejects::channel();
+        let report = RejectReport::start(receiver);
+        for line in 1..=12 {
+            let reject = Reject {
+                source: "a.json".to_owned(),
+                position: format!("line {line}"),
+                reason: "bad".to_owned(),
+                raw: "{".into(),
+            };
+            rejects.push(reject).await.unwrap();
+        }
+        // A scan may keep its sender for as long as its plan lives.
+        let text = report.finish().await.unwrap().unwrap();
+        assert!(text.starts_with("12 records cannot be read and are left out:\n  a.json, line 1: bad\n"), "{text}");
+        assert!(text.ends_with("\n  … and 2 more"), "{text}");
+    }
+}

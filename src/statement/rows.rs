@@ -1,0 +1,84 @@
+//! Statements that give rows: queries, EXPLAIN, and the tables that SHOW and DESCRIBE make.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::TryStreamExt;
+use sqlparser::ast::Query;
+
+use super::query::{self, Planned, Purpose};
+use super::rejected::RejectReport;
+use crate::error::Result;
+use crate::session::Session;
+
+/// The rows of a statement, to be taken from `stream`; then `rejected` says what was left out.
+pub struct Rows {
+    pub stream: SendableRecordBatchStream,
+    /// The plan that gives the rows, for those who watch its progress.
+    pub plan: Option<Arc<dyn ExecutionPlan>>,
+    pub rejected: RejectReport,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.stream.schema()).finish_non_exhaustive()
+    }
+}
+
+impl Rows {
+    /// Rows of text that are there already.
+    pub(super) fn of_text(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Self> {
+        let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let columns = (0..names.len())
+            .map(|column| {
+                let values: StringArray = rows.iter().map(|row| row.get(column).cloned().flatten()).collect();
+                Arc::new(values) as ArrayRef
+            })
+            .collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?;
+        let stream = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
+        Ok(Self { stream: Box::pin(stream), plan: None, rejected: RejectReport::default() })
+    }
+}
+
+pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
+    let planned = query::plan(session, query, Purpose::Run).await?;
+    start(planned).await
+}
+
+pub(super) async fn explain(session: &Session, query: &Query, analyze: bool) -> Result<Rows> {
+    let mut planned = query::plan(session, query, Purpose::Run).await?;
+    planned.plan = LogicalPlanBuilder::from(planned.plan).explain(false, analyze)?.build()?;
+    let rows = start(planned).await?;
+    let plans: Vec<RecordBatch> = rows.stream.try_collect().await?;
+    let lines = plans.iter().flat_map(plan_lines).map(|line| vec![Some(line)]).collect();
+    Ok(Rows { rejected: rows.rejected, ..Rows::of_text(&["plan"], lines)? })
+}
+
+/// A line a row: DataFusion gives each plan as one text of many lines, which no table can show.
+fn plan_lines(batch: &RecordBatch) -> Vec<String> {
+    let text = |column: usize, row: usize| {
+        let formatter = ArrayFormatter::try_new(batch.column(column), &FormatOptions::default()).ok()?;
+        formatter.value(row).try_to_string().ok()
+    };
+    let plan = |row: usize| {
+        let name = text(0, row).unwrap_or_default().replace('_', " ");
+        let lines: Vec<String> = text(1, row).unwrap_or_default().lines().map(str::to_owned).collect();
+        std::iter::once(format!("== {name} ==")).chain(lines).collect::<Vec<_>>()
+    };
+    (0..batch.num_rows()).flat_map(plan).collect()
+}
+
+async fn start(planned: Planned) -> Result<Rows> {
+    let plan = planned.state.create_physical_plan(&planned.plan).await?;
+    let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;
+    Ok(Rows { stream, plan: Some(plan), rejected: RejectReport::start(planned.rejected) })
+}

@@ -1,0 +1,62 @@
+//! CREATE SCHEMA, DROP SCHEMA, USE and DROP TABLE.
+
+use super::ast::Name;
+use super::{Checked, Outcome};
+use crate::catalog::schema_name;
+use crate::error::{Error, Result};
+use crate::session::Session;
+
+pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) -> Result<Outcome> {
+    let schema = checked(name)?;
+    let created = session.warehouse().create_schema(&schema).await.map_err(|error| error.at(name.span))?;
+    match (created, if_not_exists) {
+        (true, _) => Ok(Outcome::Done(format!("schema {schema} created"))),
+        (false, true) => Ok(Outcome::Done(format!("schema {schema} is there already"))),
+        (false, false) => Err(Error::sql(format!("the schema `{schema}` exists already"))
+            .at(name.span)
+            .with_hint("CREATE SCHEMA IF NOT EXISTS leaves it as it is")),
+    }
+}
+
+pub(super) async fn drop(session: &Session, name: &Name, if_exists: bool) -> Result<Outcome> {
+    let schema = checked(name)?;
+    if if_exists && !session.warehouse().schema_exists(&schema).await? {
+        return Ok(Outcome::Done(format!("there is no schema {schema}")));
+    }
+    session.warehouse().drop_schema(&schema).await.map_err(|error| error.at(name.span))?;
+    Ok(Outcome::Done(format!("schema {schema} dropped")))
+}
+
+pub(super) async fn use_schema(session: &Session, name: &Name) -> Result<Outcome> {
+    let schema = existing(session, name).await?;
+    let text = format!("using schema {schema}");
+    session.use_schema(schema);
+    Ok(Outcome::Done(text))
+}
+
+/// A check takes the schema as given: the CREATE SCHEMA before it has not run.
+pub(super) async fn check_use(session: &Session, name: &Name) -> Result<Checked> {
+    session.use_schema(checked(name)?);
+    Ok(Checked::NoOutput)
+}
+
+pub(super) async fn drop_table(session: &Session, name: &Name, if_exists: bool) -> Result<Outcome> {
+    let table = name.table(session)?;
+    if if_exists && !session.warehouse().table_exists(&table).await? {
+        return Ok(Outcome::Done(format!("there is no table {table}")));
+    }
+    session.warehouse().drop_table(&table).await.map_err(|error| error.at(name.span))?;
+    Ok(Outcome::Done(format!("table {table} dropped")))
+}
+
+/// The schema that `name` means, which must be there.
+pub(super) async fn existing(session: &Session, name: &Name) -> Result<String> {
+    session.warehouse().require_schema(&checked(name)?).await.map_err(|error| error.at(name.span))
+}
+
+fn checked(name: &Name) -> Result<String> {
+    match name.parts.as_slice() {
+        [schema] => schema_name(&schema.value).map_err(|error| error.at(name.span)),
+        _ => Err(Error::sql("a schema's name has one part").at(name.span)),
+    }
+}

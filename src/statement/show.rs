@@ -1,0 +1,68 @@
+//! SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS.
+
+use super::ast::Name;
+use super::rows::Rows;
+use super::schema;
+use crate::error::{Error, Result};
+use crate::session::Session;
+
+pub(super) async fn schemas(session: &Session, like: Option<&str>) -> Result<Rows> {
+    let matches = pattern(like)?;
+    let schemas = session.warehouse().schemas().await?;
+    Rows::of_text(
+        &["databaseName"],
+        schemas.into_iter().filter(|name| matches(name)).map(|name| vec![Some(name)]).collect(),
+    )
+}
+
+pub(super) async fn tables(session: &Session, schema: Option<&Name>, like: Option<&str>) -> Result<Rows> {
+    let schema = match schema {
+        Some(name) => schema::existing(session, name).await?,
+        None => session.current_schema(),
+    };
+    let matches = pattern(like)?;
+    let tables = session.warehouse().tables(&schema).await?;
+    let row = |table: String| vec![Some(schema.clone()), Some(table), Some("false".to_owned())];
+    Rows::of_text(
+        &["database", "tableName", "isTemporary"],
+        tables.into_iter().filter(|name| matches(name)).map(row).collect(),
+    )
+}
+
+pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {
+    let table = session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
+    let schema = table.schema();
+    Rows::of_text(&["col_name"], schema.fields().iter().map(|field| vec![Some(field.name().clone())]).collect())
+}
+
+/// Databricks' pattern for names: `*` for any characters, `|` between alternatives, case of no matter
+/// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-tables.html>).
+fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
+    let mut set = globset::GlobSetBuilder::new();
+    for alternative in like.unwrap_or("*").split('|') {
+        let literal: Vec<String> = alternative.trim().split('*').map(globset::escape).collect();
+        let glob = globset::GlobBuilder::new(&literal.join("*")).case_insensitive(true).build();
+        set.add(glob.map_err(|error| Error::sql(format!("`{alternative}` is not a pattern")).caused_by(error))?);
+    }
+    let set = set.build().map_err(|error| Error::sql("this is not a pattern").caused_by(error))?;
+    Ok(move |name: &str| set.is_match(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_databricks() {
+        for (like, name, expected) in [
+            (None, "pin_data", true),
+            (Some("pin*"), "pin_data", true),
+            (Some("PIN*"), "pin_data", true),
+            (Some("geo*|*_data"), "pin_data", true),
+            (Some("pin"), "pin_data", false),
+            (Some("p?n_data"), "pin_data", false),
+        ] {
+            assert_eq!(pattern(like).unwrap()(name), expected, "{like:?} {name}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The one path of every statement that writes a table.
+//!
+//! The query runs into the Delta writer while a second writer takes the rejected records; the ledger is held against what
+//! was written; the rejects are committed, and then the table. A process that dies in between leaves the old table, and
+//! at worst rejects of a run that never landed, which the run's id tells.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::physical_plan::ExecutionPlan;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Watch;
+use super::query::Planned;
+use crate::catalog::TableName;
+use crate::config::MaxRejects;
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::session::Session;
+use crate::sink::delta::{
+    Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Write, WriteKind, WriteRequest,
+};
+
+/// A table that was written and committed.
+#[derive(Debug)]
+pub struct Written {
+    pub table: TableName,
+    pub version: u64,
+    pub ledger: Ledger,
+    pub files: usize,
+    pub bytes: u64,
+    pub seconds: f64,
+    /// Where the rejected records are, when there are any.
+    pub rejects: Option<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Written {
+    /// One entry of `--report`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut entry = json!({
+            "table": self.table.to_string(),
+            "version": self.version,
+            "files": self.files,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+        });
+        if let (Some(entry), Ok(serde_json::Value::Object(ledger))) =
+            (entry.as_object_mut(), serde_json::to_value(&self.ledger))
+        {
+            entry.extend(ledger);
+        }
+        entry
+    }
+}
+
+/// Runs `planned` into `table`.
+pub(super) async fn write(
+    session: &Session,
+    table: TableName,
+    kind: WriteKind,
+    planned: Planned,
+    watch: &dyn Watch,
+) -> Result<Written> {
+    let started = Instant::now();
+    let Planned { mut state, plan, rejects, rejected, reads } = planned;
+    let rejects_mode = if matches!(kind, WriteKind::Append) { RejectsMode::Append } else { RejectsMode::Replace };
+    // An aggregation that stops at a limit does not say what was a duplicate and what was past the limit.
+    let optimizer = &mut state.config_mut().options_mut().optimizer;
+    optimizer.enable_topk_aggregation = false;
+    optimizer.enable_distinct_aggregation_soft_limit = false;
+    let query = state.create_physical_plan(&plan).await?;
+    // Past the plan only its scans may hold the sending side: the rejects end when the query does.
+    drop(rejects);
+    let mut request = WriteRequest::new(session.warehouse().location(&table)?, kind);
+    request.read_version = reads.get(&table).copied();
+    let write = Write::plan(request, Arc::clone(&query), &state).await?;
+
+    let run_id = Uuid::new_v4().to_string();
+    let rejects_name = table.with_suffix(REJECTS_SUFFIX);
+    let context = state.task_ctx();
+    let collector = RejectsTable::start(rejected, session.warehouse().location(&rejects_name)?, &run_id, &context)?;
+    let progress = watch.started(write.execution_plan());
+    let outcome = write.run(context).await;
+    drop(progress);
+
+    let prepared = match outcome {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // When the rejects cannot be written, that is why the statement failed.
+            return Err(collector.abandon().await.unwrap_or(error));
+        }
+    };
+    let (ledger, committed, rejects) = land(session, &query, prepared, collector, rejects_mode, &run_id).await?;
+    Ok(Written {
+        rejects: (ledger.rejected > 0)
+            .then(|| format!("{}: the rejected, each with its place and the reason", rejects_name.table())),
+        table,
+        version: committed.version,
+        ledger,
+        files: committed.files,
+        bytes: committed.bytes,
+        seconds: started.elapsed().as_secs_f64(),
+        warnings: committed
+            .warnings
+            .into_iter()
+            .chain(rejects.into_iter().flat_map(|rejects| rejects.warnings))
+            .collect(),
+    })
+}
+
+/// Holds the ledger against what was written, and commits the rejects and then the table; or neither.
+async fn land(
+    session: &Session,
+    query: &Arc<dyn ExecutionPlan>,
+    prepared: PreparedWrite,
+    collector: RejectsTable,
+    rejects_mode: RejectsMode,
+    run_id: &str,
+) -> Result<(Ledger, Committed, Option<Committed>)> {
+    let ledger = match account(session, query, &prepared) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            collector.abandon().await;
+            prepared.abandon().await;
+            return Err(error);
+        }
+    };
+    let user_metadata = json!({ "pinsql": { "run_id": run_id, "ledger": &ledger } }).to_string();
+    let rejects = match collector.finish(rejects_mode, Some(&user_metadata)).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            prepared.abandon().await;
+            return Err(error);
+        }
+    };
+    let committed = prepared.commit(Some(&user_metadata)).await?;
+    Ok((ledger, committed, rejects))
+}
+
+fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &PreparedWrite) -> Result<Ledger> {
+    let ledger = Ledger::of(query, prepared.rows())?;
+    match session.config().max_rejects {
+        MaxRejects::Percent(percent) if ledger.rejected as f64 > ledger.read as f64 * percent / 100.0 => {
+            Err(Error::data(format!(
+                "{} of {} records cannot be read, which is more than {percent}%",
+                ledger.rejected, ledger.read
+            ))
+            .with_hint("--max-rejects sets how many there may be; `SELECT` from the same source names them"))
+        }
+        _ => Ok(ledger),
+    }
+}
