@@ -2,4 +2,3 @@
 
 pub mod objects;
 pub mod rejects;
-pub mod storage_error;

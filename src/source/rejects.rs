@@ -41,21 +41,37 @@ pub struct Reject {
 pub struct Rejects {
     sender: mpsc::Sender<Reject>,
     count: Arc<AtomicU64>,
+    count_max: u64,
 }
 
 impl Rejects {
     pub fn channel() -> (Self, mpsc::Receiver<Reject>) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        (Self { sender, count: Arc::default() }, receiver)
+        (Self { sender, count: Arc::default(), count_max: u64::MAX }, receiver)
     }
 
-    /// Hands one record over, and waits while the receiver is behind. Fails when the statement is already over.
+    /// Lets the statement fail as soon as more than `count_max` records are rejected.
+    pub fn with_max(self, count_max: u64) -> Self {
+        Self { count_max, ..self }
+    }
+
+    /// Hands one record over, and waits while the receiver is behind. Fails when there are too many, and when the
+    /// statement is already over.
     pub async fn push(&self, reject: Reject) -> Result<()> {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        let earlier = self.count.fetch_add(1, Ordering::Relaxed);
+        if earlier >= self.count_max {
+            return Err(too_many(self.count_max, &reject));
+        }
         self.sender.send(reject).await.map_err(|_| Error::internal("a record was rejected after its statement ended"))
     }
 
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
+}
+
+fn too_many(count_max: u64, last: &Reject) -> Error {
+    Error::data(format!("more than {count_max} records cannot be read"))
+        .caused_by(format!("{}, {}: {}", last.source, last.position, last.reason))
+        .with_hint("--max-rejects sets how many there may be; without it there may be any number")
 }

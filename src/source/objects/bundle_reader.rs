@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::Count;
 
 use super::bundle::{Bundle, Piece};
@@ -20,14 +21,15 @@ use super::read_ahead::{ReadAhead, Storage};
 use crate::error::{Error, Result};
 use crate::source::rejects::{Reject, Rejects};
 
-/// A batch is handed on when its records are this long together, however few they are: one can be very long.
-const BATCH_BYTES_MAX: usize = 16 << 20;
+/// What a record needs that begins an array and does not end it.
+const ARRAY_ADVICE: &str = "an array over several lines needs multiLine => true";
 
 /// What a scan needs to know of each of its bundles.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub storage: Storage,
     pub assembly: Assembly,
+    pub memory: Arc<dyn MemoryPool>,
     pub mode: Mode,
     pub multi_line: bool,
     pub batch_rows_max: usize,
@@ -55,6 +57,8 @@ pub(super) struct BundleReader {
     origin_rows: usize,
     /// The length of the records in the batch in hand.
     batch_bytes: usize,
+    /// For the batch in hand.
+    memory: MemoryReservation,
 }
 
 /// What decoding stopped for.
@@ -80,7 +84,8 @@ struct OpenPiece {
 
 impl BundleReader {
     pub(super) fn new(reading: Arc<Reading>, decoder: Decoder, bundle: &Bundle) -> Self {
-        let ahead = ReadAhead::new(reading.storage.clone(), bundle.0.clone());
+        let memory = MemoryConsumer::new("read_files").register(&reading.memory);
+        let ahead = ReadAhead::new(reading.storage.clone(), bundle.0.clone(), memory.new_empty());
         Self {
             reading,
             decoder,
@@ -91,6 +96,7 @@ impl BundleReader {
             origins: vec![],
             origin_rows: 0,
             batch_bytes: 0,
+            memory,
         }
     }
 
@@ -100,6 +106,8 @@ impl BundleReader {
             match self.decode() {
                 Step::BatchIsFull => return self.take_batch().map(Some),
                 Step::Bad { line, reason, raw } => self.bad_record(line, reason, raw).await?,
+                // Without the memory for a larger batch, a smaller one has to do.
+                Step::ChunkIsUsed if !self.reserve_batch() => return self.take_batch().map(Some),
                 Step::ChunkIsUsed => {
                     self.take_chunk().await?;
                     // Decoding fills this thread; here the requests under way get their turn.
@@ -117,7 +125,8 @@ impl BundleReader {
     fn decode(&mut self) -> Step {
         let Some(current) = &mut self.current else { return Step::NothingIsOpen };
         loop {
-            if self.decoder.rows() >= self.reading.batch_rows_max || self.batch_bytes >= BATCH_BYTES_MAX {
+            let limits = &self.reading.storage.limits;
+            if self.decoder.rows() >= self.reading.batch_rows_max || self.batch_bytes >= limits.batch_bytes_max {
                 return Step::BatchIsFull;
             }
             let record = match current.splitter.next() {
@@ -140,7 +149,10 @@ impl BundleReader {
                 },
                 Err(error) => (error, Bytes::new()),
             };
-            return Step::Bad { line: current.splitter.position().0, reason: error.to_string(), raw };
+            let begins_array =
+                !self.reading.multi_line && error.is_cut_off() && raw.trim_ascii_start().starts_with(b"[");
+            let reason = if begins_array { format!("{error}; {ARRAY_ADVICE}") } else { error.to_string() };
+            return Step::Bad { line: current.splitter.position().0, reason, raw };
         }
     }
 
@@ -252,6 +264,11 @@ impl BundleReader {
         }
     }
 
+    /// Whether the session has the memory that the batch in hand takes by now; without any rows in it, it may go on.
+    fn reserve_batch(&mut self) -> bool {
+        self.memory.try_resize(self.decoder.memory_bytes()).is_ok() || self.decoder.rows() == 0
+    }
+
     fn take_batch(&mut self) -> Result<RecordBatch> {
         self.note_origin();
         self.reading.counts.read.add(self.decoder.rows());
@@ -260,6 +277,7 @@ impl BundleReader {
         self.origins.clear();
         self.origin_rows = 0;
         self.batch_bytes = 0;
+        self.memory.free();
         Ok(batch)
     }
 }

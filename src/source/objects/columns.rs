@@ -16,7 +16,7 @@ use super::location::Location;
 use crate::error::{Error, Result};
 use crate::schema::{STRING, UTC, timestamp};
 
-pub(super) const METADATA: &str = "_metadata";
+pub const METADATA: &str = "_metadata";
 
 /// What Hive writes for a partition whose value is NULL.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";

@@ -276,7 +276,7 @@ impl FileOpener for NamingOpener {
 fn explain(named: &str, location: &Path, error: DataFusionError) -> DataFusionError {
     match error {
         DataFusionError::ObjectStore(error) => {
-            external(crate::source::storage_error::storage_error(&format!("read {named}"), *error))
+            external(crate::storage_error::storage_error(&format!("read {named}"), *error))
         }
         error if error.to_string().contains(location.as_ref()) => error,
         error => external(Error::data(format!("{named} cannot be read as CSV")).caused_by(error)),

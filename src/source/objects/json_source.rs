@@ -12,6 +12,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
@@ -25,14 +26,17 @@ use super::bundle::Bundle;
 use super::bundle_reader::{BundleReader, Counts, Reading};
 use super::columns::{Assembly, ColumnSource, OutputColumn};
 use super::json::{Decoder, DecoderOptions, Permissive};
+use super::limits::Limits;
 use super::options::Mode;
-use super::read_ahead::{Limits, Storage};
+use super::read_ahead::Storage;
 use crate::error::Error;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED, Rejects};
 
 /// What the SQL asked of the scan; the same for every partition.
 #[derive(Debug, Clone)]
 pub(super) struct JsonScan {
+    /// As the SQL names it.
+    pub path: String,
     /// For each column of the table, where it comes from.
     pub columns: Vec<ColumnSource>,
     pub mode: Mode,
@@ -43,6 +47,8 @@ pub(super) struct JsonScan {
     /// The folder that listing started from; partition folders lie below it.
     pub base: Path,
     pub limits: Limits,
+    /// The session's, which tells how much may be read ahead.
+    pub memory: Arc<dyn MemoryPool>,
     pub rejects: Rejects,
     pub objects: usize,
     pub total_bytes: u64,
@@ -68,6 +74,10 @@ impl JsonSource {
             batch_rows_max: 0,
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.scan.path
     }
 
     fn decoder_options(&self, decoded: &Schema) -> DecoderOptions {
@@ -133,6 +143,7 @@ impl FileSource for JsonSource {
                 bytes_scanned: count("bytes_scanned"),
             },
             assembly: Assembly { output_schema, columns, store_url: url, base: self.scan.base.clone() },
+            memory: self.scan.memory.clone(),
             mode: self.scan.mode,
             multi_line: self.scan.multi_line,
             batch_rows_max: self.batch_rows_max.max(1),

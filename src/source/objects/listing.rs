@@ -8,7 +8,7 @@ use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::location::{Location, is_hidden};
 use crate::error::{Error, Result};
-use crate::source::storage_error::storage_error;
+use crate::storage_error::storage_error;
 
 /// Which of the objects under a path are wanted. The default is all that are not hidden.
 #[derive(Debug, Clone, Default)]

@@ -15,6 +15,7 @@ mod csv;
 mod decompress;
 pub mod json;
 mod json_source;
+mod limits;
 mod listing;
 mod location;
 mod options;
@@ -32,18 +33,22 @@ use std::sync::Arc;
 use arrow::compute::kernels::cast_utils::Parser;
 use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, Schema};
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::metrics::Count;
 use datafusion::scalar::ScalarValue;
 use object_store::ObjectMeta;
 
 use bundle::{DataObject, Packing};
-use columns::{ColumnSource, METADATA, metadata_type, partition_folders};
-use json_source::JsonScan;
+pub use columns::METADATA as METADATA_COLUMN;
+use columns::{ColumnSource, metadata_type, partition_folders};
+use json_source::{JsonScan, JsonSource};
+use limits::Limits;
 use location::Location;
 use options::{Format, Mode, Options};
-use read_ahead::{Limits, Storage};
+use read_ahead::Storage;
 use table::{FilesTable, Reader};
 
 use crate::error::{Error, Result};
@@ -59,6 +64,25 @@ pub struct ReadFiles {
     pub options: BTreeMap<String, ScalarValue>,
     /// Whether the SQL names `_metadata`; the column is last in the table's schema, and absent otherwise.
     pub with_metadata: bool,
+}
+
+impl ReadFiles {
+    /// Whether the columns are known without looking at any file.
+    pub fn declares_schema(&self) -> bool {
+        self.options.keys().any(|name| name.eq_ignore_ascii_case("schema"))
+    }
+
+    /// A table with the declared columns and no rows: what a check takes for the files.
+    pub fn declared_table(&self) -> Result<Arc<dyn TableProvider>> {
+        let options = Options::parse(&self.options)?;
+        let (schema, _) = table_columns(None, Vec::new(), &options, self.with_metadata)?;
+        Ok(Arc::new(EmptyTable::new(Arc::new(schema))))
+    }
+}
+
+/// The path that the SQL gave for a scan of ours.
+pub fn source_path(config: &FileScanConfig) -> Option<String> {
+    config.file_source.downcast_ref::<JsonSource>().map(|source| source.path().to_owned())
 }
 
 /// What a source needs of the session and the statement that it runs in.
@@ -81,7 +105,8 @@ impl std::fmt::Debug for SourceEnvironment {
 impl SourceEnvironment {
     pub fn new(state: SessionState, rejects: Rejects) -> Self {
         let packing = Packing::new(state.config().target_partitions());
-        Self { state, rejects, packing, limits: Limits::default() }
+        let limits = Limits::within(state.runtime_env().memory_pool.as_ref(), packing.target_partitions);
+        Self { state, rejects, packing, limits }
     }
 }
 
@@ -115,7 +140,9 @@ pub async fn read_files(call: ReadFiles, environment: &SourceEnvironment) -> Res
     };
     let (schema, columns) = table_columns(inferred, folders, &options, call.with_metadata)?;
     let reader = match format {
-        Format::Json => Reader::Json(Arc::new(json_scan(&options, &columns, &location, &objects, environment))),
+        Format::Json => {
+            Reader::Json(Arc::new(json_scan(call.path, &options, &columns, &location, &objects, environment)))
+        }
         Format::Csv => {
             csv::check_types(&schema, &columns)?;
             Reader::Csv { options: options.csv.clone(), multi_line: options.multi_line }
@@ -281,8 +308,8 @@ fn table_columns(
         }
     }
     check_corrupt_column(&fields, options)?;
-    if with_metadata && !fields.iter().any(|field| field.name().eq_ignore_ascii_case(METADATA)) {
-        fields.push(Arc::new(Field::new(METADATA, metadata_type(), true)));
+    if with_metadata && !fields.iter().any(|field| field.name().eq_ignore_ascii_case(METADATA_COLUMN)) {
+        fields.push(Arc::new(Field::new(METADATA_COLUMN, metadata_type(), true)));
         columns.push(ColumnSource::Metadata);
     }
     Ok((Schema::new(fields), columns))
@@ -300,6 +327,7 @@ fn check_corrupt_column(fields: &[FieldRef], options: &Options) -> Result<()> {
 }
 
 fn json_scan(
+    path: String,
     options: &Options,
     columns: &[ColumnSource],
     location: &Location,
@@ -307,6 +335,7 @@ fn json_scan(
     environment: &SourceEnvironment,
 ) -> JsonScan {
     JsonScan {
+        path,
         columns: columns.to_vec(),
         mode: options.mode,
         multi_line: options.multi_line,
@@ -315,6 +344,7 @@ fn json_scan(
         date_format: options.date_format.clone(),
         base: location.base.clone(),
         limits: environment.limits,
+        memory: environment.state.runtime_env().memory_pool.clone(),
         rejects: environment.rejects.clone(),
         objects: objects.len(),
         total_bytes: objects.iter().map(|object| object.meta.size).sum(),

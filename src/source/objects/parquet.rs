@@ -14,7 +14,7 @@ use super::location::Location;
 use super::read_ahead::Storage;
 use crate::error::{Error, Result};
 use crate::schema::normalize_schema;
-use crate::source::storage_error::storage_error;
+use crate::storage_error::storage_error;
 
 /// Inference looks at this many footers, spread over the listing.
 const SAMPLE_FILES_MAX: usize = 1_000;

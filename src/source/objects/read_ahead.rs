@@ -1,8 +1,9 @@
 //! The bytes of a bundle's pieces, in order, fetched ahead of the decoder.
 //!
 //! Each request is a task of its own, so that requests go on while this partition's thread decodes. What is ahead is bounded
-//! twice, in requests and in bytes. A small object is one request without a range, so that its content is of one moment; a
-//! large one comes in blocks that carry its entity tag, so that a change in between is an error and never a mixture.
+//! three times: in requests, in bytes, and by what the session's memory has left. A small object is one request without a
+//! range, so that its content is of one moment; a large one comes in blocks that carry its entity tag, so that a change in
+//! between is an error and never a mixture.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,29 +11,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::Count;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 
 use super::bundle::Piece;
+use super::limits::Limits;
 use super::location::Location;
 use crate::error::{Error, Result};
-use crate::source::storage_error::storage_error;
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// The most that one request asks for.
-    pub block_bytes: u64,
-    pub requests_max: usize,
-    pub ahead_bytes_max: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        // A request to S3 takes some 30 ms whatever its size: small objects are read as fast as there are requests.
-        Self { block_bytes: 4 << 20, requests_max: 32, ahead_bytes_max: 16 << 20 }
-    }
-}
+use crate::storage_error::storage_error;
 
 /// Where requests go.
 #[derive(Debug, Clone)]
@@ -44,9 +32,10 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// A range of an object, or all of it.
+    /// A range of an object, or all of it: never less than the range has, or than the object had when it was listed.
     pub(super) async fn fetch(&self, object: &ObjectMeta, range: Option<Range<u64>>) -> Result<Bytes> {
         let whole = range.is_none();
+        let expected_bytes = range.as_ref().map_or(object.size, |range| range.end - range.start);
         let options = GetOptions {
             if_match: if whole { None } else { object.e_tag.clone() },
             range: range.map(GetRange::Bounded),
@@ -60,7 +49,17 @@ impl Storage {
             storage_error(&format!("read {}", Location::display(&self.url, &object.location)), error)
         })?;
         self.bytes_scanned.add(bytes.len());
+        if (bytes.len() as u64) < expected_bytes {
+            return Err(self.too_short(object, bytes.len() as u64, expected_bytes));
+        }
         Ok(bytes)
+    }
+
+    /// The rows that are missing would be missing in silence. Only an object that is replaced as a whole may be longer.
+    fn too_short(&self, object: &ObjectMeta, arrived_bytes: u64, expected_bytes: u64) -> Error {
+        let name = Location::display(&self.url, &object.location);
+        Error::service(format!("cannot read {name}: {arrived_bytes} bytes arrived where {expected_bytes} should be"))
+            .with_hint("it may have changed since it was listed; run again when nothing writes to it")
     }
 }
 
@@ -87,6 +86,8 @@ pub(super) struct ReadAhead {
     next: (usize, u64),
     requests: VecDeque<Request>,
     ahead_bytes: u64,
+    /// For what is ahead, and for the block handed out last: that is in use until the next is asked for.
+    memory: MemoryReservation,
 }
 
 /// The bytes that a piece is read from: one more than its range at the front, which tells whether a line starts there.
@@ -95,9 +96,10 @@ pub(super) fn bytes_of(piece: &Piece) -> Range<u64> {
 }
 
 impl ReadAhead {
-    pub(super) fn new(storage: Storage, pieces: Arc<[Piece]>) -> Self {
+    pub(super) fn new(storage: Storage, pieces: Arc<[Piece]>, memory: MemoryReservation) -> Self {
         let start = pieces.first().map_or(0, |piece| bytes_of(piece).start);
-        Self { storage, pieces, next: (0, start), requests: VecDeque::new(), ahead_bytes: 0 }
+        let requests = VecDeque::new();
+        Self { storage, pieces, next: (0, start), requests, ahead_bytes: 0, memory }
     }
 
     /// The next block of this piece. Pieces are asked for in order, each until its last block or until it is skipped.
@@ -129,19 +131,30 @@ impl ReadAhead {
         self.next = (piece, self.pieces.get(piece).map_or(0, |piece| bytes_of(piece).start));
     }
 
+    /// Whether there is room for so much more. For what is needed next there always is: without it nothing would go on.
+    fn reserve(&mut self, length_bytes: u64) -> bool {
+        let total_bytes = self.ahead_bytes + length_bytes;
+        if self.requests.is_empty() {
+            self.memory.resize(total_bytes as usize);
+            return true;
+        }
+        total_bytes <= self.storage.limits.ahead_bytes_max && self.memory.try_resize(total_bytes as usize).is_ok()
+    }
+
     fn fill(&mut self) {
         let limits = self.storage.limits;
+        self.memory.resize(self.ahead_bytes as usize);
         while self.requests.len() < limits.requests_max {
             let (index, start) = self.next;
-            let Some(piece) = self.pieces.get(index) else { return };
-            let end = bytes_of(piece).end.min(start + limits.block_bytes.max(1));
+            let Some(piece) = self.pieces.get(index).cloned() else { return };
+            let end = bytes_of(&piece).end.min(start + limits.block_bytes.max(1));
             let length_bytes = end - start;
-            if !self.requests.is_empty() && self.ahead_bytes + length_bytes > limits.ahead_bytes_max {
+            if !self.reserve(length_bytes) {
                 return;
             }
             let range = if length_bytes == piece.object.meta.size { None } else { Some(start..end) };
             let (storage, object) = (self.storage.clone(), piece.object.clone());
-            let is_last = end == bytes_of(piece).end;
+            let is_last = end == bytes_of(&piece).end;
             let task = SpawnedTask::spawn(async move { storage.fetch(&object.meta, range).await });
             self.requests.push_back(Request { piece: index, length_bytes, is_last, task });
             self.ahead_bytes += length_bytes;

@@ -24,7 +24,6 @@ use crate::schema::STRING;
 const OBJECTS_MAX: usize = 1_000;
 const RECORDS_MAX: usize = 10_000;
 const RECORDS_PER_OBJECT_MIN: usize = 10;
-const TOTAL_BYTES_MAX: u64 = 64 << 20;
 const OBJECT_BYTES_MAX: u64 = 16 << 20;
 /// Unpacked, a sample may be this many times as large as it was fetched.
 const UNPACKED_RATIO_MAX: usize = 20;
@@ -55,7 +54,7 @@ pub(super) async fn infer_schema(objects: &[Arc<DataObject>], storage: &Storage,
         timestamp_format: options.timestamp_format.clone(),
     };
     let share = Share {
-        bytes: (TOTAL_BYTES_MAX / count.max(1) as u64).min(OBJECT_BYTES_MAX),
+        bytes: (storage.limits.sample_bytes_max / count.max(1) as u64).min(OBJECT_BYTES_MAX),
         records: RECORDS_MAX.div_ceil(count.max(1)).max(RECORDS_PER_OBJECT_MIN),
         multi_line: options.multi_line,
         options: infer_options.clone(),

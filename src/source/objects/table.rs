@@ -108,17 +108,18 @@ impl TableProvider for FilesTable {
 }
 
 impl FilesTable {
-    fn from_records(&self, wanted: bool) -> impl Iterator<Item = (usize, &Arc<Field>)> {
+    /// The columns that come from the records, or the others, each with its index.
+    fn fields_of(&self, records: bool) -> impl Iterator<Item = (usize, &Arc<Field>)> {
         let columns = self.columns.iter().zip(self.schema.fields()).enumerate();
         columns
-            .filter(move |(_, (source, _))| (**source == ColumnSource::Record) == wanted)
+            .filter(move |(_, (source, _))| (**source == ColumnSource::Record) == records)
             .map(|(index, (_, field))| (index, field))
     }
 
     /// DataFusion's form: the columns of the files first, those of the folders behind.
     fn file_schema(&self) -> TableSchema {
-        let files: Vec<_> = self.from_records(true).map(|(_, field)| field.clone()).collect();
-        let folders: Vec<_> = self.from_records(false).map(|(_, field)| field.clone()).collect();
+        let files: Vec<_> = self.fields_of(true).map(|(_, field)| field.clone()).collect();
+        let folders: Vec<_> = self.fields_of(false).map(|(_, field)| field.clone()).collect();
         TableSchema::builder(Arc::new(Schema::new(files))).with_table_partition_cols(folders).build()
     }
 
@@ -128,8 +129,7 @@ impl FilesTable {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<FileScanConfigBuilder> {
-        let order: Vec<usize> =
-            self.from_records(true).chain(self.from_records(false)).map(|(index, _)| index).collect();
+        let order: Vec<usize> = self.fields_of(true).chain(self.fields_of(false)).map(|(index, _)| index).collect();
         let all = (0..order.len()).collect();
         let wanted: Vec<usize> = projection
             .unwrap_or(&all)
@@ -147,7 +147,7 @@ impl FilesTable {
     fn partitioned_file(&self, object: &Arc<DataObject>) -> Result<PartitionedFile> {
         let piece = Piece { object: object.clone(), range: 0..object.meta.size };
         let values = self
-            .from_records(false)
+            .fields_of(false)
             .map(|(index, field)| {
                 let value = value_of(&self.columns[index], field.data_type(), &piece, &self.store_url, &self.base);
                 ScalarValue::try_from_array(&value.map_err(external)?, 0)

@@ -90,6 +90,11 @@ impl RecordError {
         matches!(*self.0, Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::NotNull { .. })
     }
 
+    /// Whether the record ends before its JSON does.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(*self.0, Problem::EndsInside { .. } | Problem::EndsBefore { .. })
+    }
+
     /// Names the field around the value. Called on the way out, so from the innermost field to the outermost.
     #[cold]
     pub(super) fn inside(mut self, segment: &str) -> Self {

@@ -28,6 +28,7 @@ pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
 pub use infer::{InferOptions, Inferred, infer_record};
 pub use splitter::{Record, RecordSplitter};
+pub(crate) use temporal::TemporalFormats;
 
 /// The longest record that is read. A longer one is cut out and reported, so that one endless line cannot take all memory.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;

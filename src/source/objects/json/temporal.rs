@@ -17,18 +17,18 @@ const OFFSET_SECONDS_MAX: i64 = 18 * 3600;
 
 /// How the dates and timestamps of one input are written.
 #[derive(Debug, Default)]
-pub(super) struct TemporalFormats {
+pub(crate) struct TemporalFormats {
     timestamp: Option<Pattern>,
     date: Option<Pattern>,
 }
 
 impl TemporalFormats {
-    pub(super) fn new(timestamp: Option<&str>, date: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(timestamp: Option<&str>, date: Option<&str>) -> Result<Self> {
         Ok(Self { timestamp: timestamp.map(Pattern::new).transpose()?, date: date.map(Pattern::new).transpose()? })
     }
 
     /// Days since 1970-01-01.
-    pub(super) fn parse_date(&self, text: &[u8]) -> Option<i32> {
+    pub(crate) fn parse_date(&self, text: &[u8]) -> Option<i32> {
         match &self.date {
             None => parse_date(text),
             Some(pattern) => i32::try_from(pattern.parse(text)?.days()?).ok(),
@@ -36,7 +36,7 @@ impl TemporalFormats {
     }
 
     /// Microseconds since 1970-01-01T00:00Z. A text without a zone is UTC.
-    pub(super) fn parse_timestamp(&self, text: &[u8]) -> Option<i64> {
+    pub(crate) fn parse_timestamp(&self, text: &[u8]) -> Option<i64> {
         match &self.timestamp {
             None => parse_timestamp(text),
             Some(pattern) => pattern.parse(text)?.microseconds(),

@@ -115,6 +115,41 @@ async fn a_storage_that_fails_or_changes_fails_the_statement() {
     }
 }
 
+/// An object that is shorter than it was when it was listed would lose rows in silence.
+#[tokio::test]
+async fn a_small_object_that_became_shorter_fails_the_statement() {
+    let bucket = Bucket::new();
+    bucket.put("in/a.json", "{\"a\":0}\n{\"a\":0}\n").await;
+    let error = bucket.select_after("/in", &[SCHEMA], Some("{\"a\":0}\n")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Service);
+    assert_eq!(error.message, "cannot read s3://bucket/in/a.json: 8 bytes arrived where 16 should be");
+    let longer = bucket.select_after("/in", &[SCHEMA], Some("{\"a\":0}\n{\"a\":0}\n{\"a\":0}\n")).await;
+    assert!(longer.is_ok(), "as a whole it is of one moment: {longer:?}");
+}
+
+#[tokio::test]
+async fn an_array_over_several_lines_says_what_it_needs() {
+    const ADVICE: &str = "an array over several lines needs multiLine => true";
+    let bucket = Bucket::new();
+    let array = "[\n  {\"a\":1},\n  {\"a\":2}\n]\n";
+    bucket.put("in/bracket.json", array).await;
+    bucket.put("in/element.json", "[{\"a\":3},\n{\"a\":4}]").await;
+    bucket.put("in/string.json", "  [{\"a\":5,\"b\":\"x\n").await;
+    bucket.put("in/truncated.json", "{\"b\":\"[\n[1,2\"\n[3}").await;
+    let outcome = bucket.rows("/in", &[SCHEMA]).await;
+    let advised: Vec<_> = outcome.rejects.iter().filter(|reject| reject.reason.ends_with(ADVICE)).map(place).collect();
+    assert_eq!(
+        advised,
+        [
+            "s3://bucket/in/bracket.json line 1",
+            "s3://bucket/in/element.json line 1",
+            "s3://bucket/in/string.json line 1"
+        ]
+    );
+    let multi_line = bucket.rows("/in/bracket.json", &[SCHEMA, ("multiLine", "true")]).await;
+    assert_eq!((multi_line.rows.len(), multi_line.rejected), (2, 0));
+}
+
 #[tokio::test]
 async fn a_record_of_many_megabytes_is_a_row() {
     let bucket = Bucket::new().with_partitions(2);

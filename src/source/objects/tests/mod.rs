@@ -13,6 +13,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
@@ -32,6 +34,7 @@ pub(super) struct Bucket {
     batch_rows: usize,
     limits: Limits,
     split_bytes: u64,
+    memory: Option<Arc<dyn MemoryPool>>,
 }
 
 /// What a statement that reads gets.
@@ -55,6 +58,7 @@ impl Bucket {
             batch_rows: 8192,
             limits: Limits::default(),
             split_bytes: 8 << 20,
+            memory: None,
         }
     }
 
@@ -65,9 +69,16 @@ impl Bucket {
 
     /// Tiny units, so that every border falls inside some record.
     pub(super) fn with_tiny_units(mut self, split_bytes: u64, block_bytes: u64, batch_rows: usize) -> Self {
-        self.limits = Limits { block_bytes, requests_max: 3, ahead_bytes_max: block_bytes * 2 };
+        self.limits = Limits { block_bytes, requests_max: 3, ahead_bytes_max: block_bytes * 2, ..Limits::default() };
         self.split_bytes = split_bytes;
         self.batch_rows = batch_rows;
+        self
+    }
+
+    /// Reading is limited by what this has, and by nothing else.
+    pub(super) fn with_memory(mut self, pool: Arc<dyn MemoryPool>) -> Self {
+        self.limits = Limits::within(pool.as_ref(), self.partitions);
+        self.memory = Some(pool);
         self
     }
 
@@ -120,17 +131,25 @@ impl Bucket {
     }
 
     fn context(&self) -> SessionContext {
-        let context = context(self.partitions, self.batch_rows);
+        let context = match &self.memory {
+            None => context(self.partitions, self.batch_rows),
+            Some(pool) => {
+                let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool.clone()).build_arc().unwrap();
+                SessionContext::new_with_config_rt(config(self.partitions, self.batch_rows), runtime)
+            }
+        };
         let store: Arc<dyn ObjectStore> = self.store.clone();
         context.register_object_store(&Url::parse("s3://bucket").unwrap(), store);
         context
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the session's own module is not needed to read")]
 pub(super) fn context(partitions: usize, batch_rows: usize) -> SessionContext {
-    let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch_rows);
-    SessionContext::new_with_config(config)
+    SessionContext::new_with_config(config(partitions, batch_rows))
+}
+
+fn config(partitions: usize, batch_rows: usize) -> SessionConfig {
+    SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch_rows)
 }
 
 /// Runs `sql` over the table `t` that `read_files` makes.

@@ -1,5 +1,9 @@
 //! However the objects are cut and bundled, each record is read once and its place is right.
 
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+
 use super::{Bucket, gzip, lines};
 
 const SCHEMA: (&str, &str) = ("schema", "a INT, b STRING");
@@ -88,4 +92,21 @@ async fn a_limit_stops_the_scan() {
     let outcome = bucket.select("/in", &[SCHEMA], "SELECT a FROM t LIMIT 5").await.unwrap();
     assert_eq!(outcome.rows.len(), 5);
     assert!(outcome.read < 1_000, "{} records were read", outcome.read);
+}
+
+/// However little memory is left, reading goes on, and gives back what it took.
+#[tokio::test]
+async fn little_memory_slows_reading_and_never_stops_it() {
+    for memory_bytes in [1, 10_000, 1 << 20] {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory_bytes));
+        let bucket = Bucket::new().with_partitions(2).with_memory(pool.clone());
+        bucket.put("in/plain.json", lines(0..20_000)).await;
+        bucket.put("in/packed.json.gz", gzip(lines(20_000..40_000))).await;
+        for number in 40_000..40_100 {
+            bucket.put(&format!("in/small/{number}.json"), lines(number..number + 1)).await;
+        }
+        let outcome = bucket.rows("/in", &[SCHEMA]).await;
+        assert_eq!((outcome.rows.len(), outcome.rejected), (40_100, 0), "{memory_bytes}");
+        assert_eq!(pool.reserved(), 0);
+    }
 }
