@@ -1,5 +1,30 @@
 //! pinsql runs SQL files over JSON objects and keeps the results as Delta Lake tables.
+//!
+//! The modules, in the order in which a statement meets them:
+//!
+//! - [`cli`] turns flags into a config and prints what comes back;
+//! - [`config`] is what the user set, resolved once;
+//! - [`session`] is the one maker of an engine session;
+//! - [`statement`] parses, resolves and runs;
+//! - [`source`] is where records come from, [`schema`] the types that SQL gives them;
+//! - [`catalog`] finds tables, [`sink`] writes them;
+//! - [`ledger`] accounts for every record;
+//! - [`store`] is the local file system and S3;
+//! - [`error`] is what a person reads when any of it fails: [`engine_error`] and [`storage_error`] put the libraries' errors
+//!   into it.
+//!
+//! `ARCHITECTURE.md` says how they fit together and what is deliberately absent.
 
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod engine_error;
 pub mod error;
+pub mod ledger;
 pub mod schema;
+pub mod session;
+pub mod sink;
 pub mod source;
+pub mod statement;
+pub mod storage_error;
+pub mod store;

@@ -1,1 +1,11 @@
-fn main() {}
+//! The `pinsql` program: everything is in the library.
+
+use std::process::ExitCode;
+
+/// Decoding and hashing allocate many small pieces from several threads, which the system allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    pinsql::cli::main()
+}

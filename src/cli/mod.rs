@@ -1,0 +1,203 @@
+//! The command line: one file a command, and the list of them below.
+//!
+//! Flags stop here. A command turns them into a [`Config`](crate::config::Config) once and calls the library with it. The
+//! interactive shell, the stream, the gateway and the cluster are not built yet, and so are not commands.
+
+mod check;
+mod output;
+mod progress;
+mod rows;
+mod run;
+mod script;
+mod settings;
+
+use std::io::{self, IsTerminal, Read};
+use std::panic;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::output::{Output, is_broken_pipe};
+use self::script::Script;
+use self::settings::Settings;
+use crate::error::{Error, ErrorKind, Result};
+
+/// SQL files over JSON objects, kept as Delta Lake tables.
+#[derive(Debug, Parser)]
+#[command(name = "pinsql", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Arguments {
+    /// Runs this SQL and prints its rows.
+    #[arg(short = 'c', long = "command", value_name = "SQL", allow_hyphen_values = true)]
+    sql: Option<String>,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(subcommand)]
+    subcommand: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the statements of each file in order, and stops at the first that fails.
+    Run {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Parses, resolves and types every statement without reading data, and prints each output's schema.
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// An error, and the SQL it points into.
+struct Failure {
+    error: Box<Error>,
+    script: Option<Script>,
+}
+
+impl Failure {
+    fn in_script(error: Error, script: Script) -> Self {
+        Self { error: Box::new(error), script: Some(script) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error: Box::new(error), script: None }
+    }
+}
+
+/// The size of a worker's stack. Expressions are walked by recursion, in this program and in the engine.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The size of the stack that statements are planned on. A list of twenty thousand terms nests as deep in a plan; memory
+/// that is not used is never taken.
+const PLANNING_STACK_BYTES: usize = 256 << 20;
+
+/// Runs the program and gives its exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse_from(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let output = Output { log_format: arguments.settings.log_format };
+    init_logging(output);
+    panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("no message");
+        output.error(&Error::internal(format!("pinsql stopped at {place}: {text}")), None);
+    }));
+    let planner = thread::Builder::new().stack_size(PLANNING_STACK_BYTES).spawn(move || execute(arguments, output));
+    let Ok(planner) = planner else {
+        output.error(&Error::service("the system gives no threads"), None);
+        return ExitCode::from(ErrorKind::Service.exit_code());
+    };
+    match planner.join() {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) if is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
+            output.error(&failure.error, failure.script.as_ref());
+            ExitCode::from(failure.error.kind.exit_code())
+        }
+        // The hook has already said what happened.
+        Err(_) => ExitCode::from(ErrorKind::Internal.exit_code()),
+    }
+}
+
+fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(arguments, output) => outcome,
+            // Dropping the work removes what it has spilled; nothing of it was committed.
+            () = interrupted() => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
+        }
+    })
+}
+
+async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let settings = arguments.settings;
+    match (arguments.subcommand, arguments.sql) {
+        (Some(_), Some(_)) => Err(Error::usage("-c takes the place of a command: give one of them").into()),
+        (Some(Command::Run { files }), None) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
+        (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
+        (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
+        (None, None) => Err(Error::usage("there is nothing to run")
+            .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; pinsql --help lists all")
+            .into()),
+    }
+}
+
+/// Ends when the process is asked to: Ctrl-C, or SIGTERM from a scheduler.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// All files are read before the first statement runs: a missing one is found before anything is done.
+fn read_scripts(files: &[PathBuf]) -> Result<Vec<Script>> {
+    files.iter().map(|file| Script::read(file)).collect()
+}
+
+fn read_standard_input() -> Result<Script> {
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Error::usage("standard input is not SQL text").caused_by(error))?;
+    Ok(Script::new("<standard input>", text))
+}
+
+/// clap's own words for a wrong command line, help and version; its exit codes are 0 and 2, as ours.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What the libraries underneath say, for those who ask with `PINSQL_LOG=debug` (a tracing filter).
+fn init_logging(output: Output) {
+    let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("PINSQL_LOG") else { return };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match output.log_format {
+        output::LogFormat::Text => subscriber.init(),
+        output::LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// The command line's own description, for documents that are made from it.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Parses `arguments` as the program would; for tests of the command line itself.
+#[cfg(test)]
+fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(std::iter::once("pinsql").chain(arguments.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+        assert!(parse(&["run"]).is_err());
+        assert_eq!(
+            parse(&["run", "a.sql", "--param", "a=b=c"]).unwrap().settings.params,
+            [("a".to_owned(), "b=c".to_owned())]
+        );
+    }
+}

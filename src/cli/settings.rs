@@ -1,0 +1,92 @@
+//! The flags that every command takes, and their way into a [`Config`].
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::output::LogFormat;
+use super::rows::Format;
+use crate::config::{Config, Layer, Param};
+use crate::error::{Error, Result};
+
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Where tables live: a folder or s3://bucket/prefix [default: warehouse]
+    #[arg(long, global = true, env = "PINSQL_WAREHOUSE", value_name = "LOCATION")]
+    warehouse: Option<String>,
+
+    /// The schema of table names that give none [default: default]
+    #[arg(long, global = true, env = "PINSQL_SCHEMA", value_name = "NAME")]
+    schema: Option<String>,
+
+    /// Gives the parameter marker :NAME in SQL a value; may be repeated
+    #[arg(long = "param", global = true, value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub params: Vec<(String, String)>,
+
+    /// Memory that statements may use before they spill to disk, such as 512MB [default: 3/4 of what is free]
+    #[arg(long, global = true, env = "PINSQL_MEMORY", value_name = "SIZE")]
+    memory: Option<String>,
+
+    /// Partitions that run side by side [default: the number of cores]
+    #[arg(long, global = true, env = "PINSQL_THREADS", value_name = "N")]
+    threads: Option<usize>,
+
+    /// Fails a statement that rejects more records than this, a count or a share such as 0.5%
+    #[arg(long, global = true, env = "PINSQL_MAX_REJECTS", value_name = "N|P%")]
+    max_rejects: Option<String>,
+
+    /// The format of rows on standard output [default: table]
+    #[arg(long, global = true, env = "PINSQL_FORMAT", value_enum, ignore_case = true)]
+    format: Option<Format>,
+
+    /// Writes the ledger of every table written to this file, as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// How messages on standard error are written
+    #[arg(long, global = true, env = "PINSQL_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// The file of settings [default: pinsql.toml, if it is there]
+    #[arg(long, global = true, env = "PINSQL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Resolves these flags against the file and the defaults.
+    pub fn resolve(&self) -> Result<Config> {
+        // A variable that is set to nothing, as CI systems like to, is not set.
+        let given = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
+        let flags = Layer {
+            warehouse: given(&self.warehouse),
+            schema: given(&self.schema),
+            memory: given(&self.memory),
+            threads: self.threads,
+            max_rejects: given(&self.max_rejects),
+            params: self.params.iter().map(|(name, value)| (name.clone(), Param::String(value.clone()))).collect(),
+            ..Layer::default()
+        };
+        Config::resolve(flags, self.config.as_deref())
+    }
+
+    /// The format of rows: a flag's, or the one that the file of settings names.
+    pub fn format(&self, config: &Config) -> Result<Format> {
+        match (self.format, &config.format) {
+            (Some(format), _) => Ok(format),
+            (None, Some(name)) => Format::from_str(name, true).map_err(|_| {
+                Error::config(format!("`{name}` is not a format of rows"))
+                    .with_hint("table, csv, tsv, json, ndjson or markdown")
+            }),
+            (None, None) => Ok(Format::default()),
+        }
+    }
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().trim_start_matches(':').to_owned(), value.to_owned()))
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
