@@ -11,6 +11,8 @@ use std::thread;
 
 use crate::s3::{self, Identity, S3Server};
 
+const OVERWRITTEN: &[u8] = b"HTTP/1.1 200 OK\r\nETag: \"new\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// What happens to a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
@@ -24,6 +26,8 @@ pub(crate) enum Fault {
     Shortened,
     /// The server does what it was asked, and the connection closes without an answer.
     Unheard,
+    /// A refusal is told as a success, as by a store that overwrites whatever the condition of the PUT was.
+    Careless,
 }
 
 /// A fault for the first `times` requests that it is meant for.
@@ -48,9 +52,9 @@ impl Request {
         self.method == "GET" && self.path.split('?').next().is_some_and(|key| key.ends_with(".json"))
     }
 
-    /// A PUT that must not overwrite, as commits are.
-    pub(crate) fn is_conditional_put(&self) -> bool {
-        self.method == "PUT" && self.header("if-none-match").is_some()
+    /// A PUT into a table's log that must not overwrite.
+    pub(crate) fn is_commit(&self) -> bool {
+        self.method == "PUT" && self.path.contains("/_delta_log/") && self.header("if-none-match").is_some()
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -119,6 +123,11 @@ impl State {
                 client.write_all(&body[..body.len() / 2])
             }
             Some(Fault::Unheard) => self.pass_on(&request).map(drop),
+            Some(Fault::Careless) => {
+                let answer = self.pass_on(&request)?;
+                let is_refusal = answer.starts_with(b"HTTP/1.1 412");
+                client.write_all(if is_refusal { OVERWRITTEN } else { &answer })
+            }
         }
     }
 

@@ -20,5 +20,6 @@ mod cleaning;
 mod crash;
 mod local_faults;
 mod readers;
+mod s3_credentials;
 mod s3_faults;
 mod writers;

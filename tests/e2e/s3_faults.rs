@@ -161,7 +161,7 @@ fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
 #[test]
 fn a_commit_whose_answer_is_lost_lands_once() {
     let lake = Lake::new("unheard");
-    create_through(&lake, Rule { applies: Request::is_conditional_put, times: 1, fault: Fault::Unheard }).success();
+    create_through(&lake, Rule { applies: Request::is_commit, times: 1, fault: Fault::Unheard }).success();
     lake.assert_whole();
 }
 
@@ -170,5 +170,14 @@ fn a_store_that_stays_throttled_is_an_error_that_can_be_tried_again() {
     let lake = Lake::new("overloaded");
     let rule = Rule { applies: |request| request.method == "PUT", times: usize::MAX, fault: Fault::Throttled };
     create_through(&lake, rule).failure(3, &[&["slowdown", "slow down", "reduce your request rate", "503"]]);
+    lake.assert_no_table();
+}
+
+/// Two writers could then both believe that they made a version.
+#[test]
+fn a_store_that_overwrites_what_is_to_be_created_is_refused() {
+    let lake = Lake::new("careless");
+    let rule = Rule { applies: |request| request.method == "PUT", times: usize::MAX, fault: Fault::Careless };
+    create_through(&lake, rule).failure(1, &[&["overwrites an object"], &["hint:"]]);
     lake.assert_no_table();
 }

@@ -1,0 +1,8 @@
+//! What a user sees: output, exit code and every error, as snapshots of whole runs of the program.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
+
+mod bad_input;
+mod commands;
+mod docs;
+mod scratch;
