@@ -2,3 +2,5 @@
 
 pub mod objects;
 pub mod rejects;
+pub mod slice;
+pub mod stream;
