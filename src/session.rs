@@ -10,6 +10,7 @@ mod functions;
 pub mod literals;
 mod operators;
 mod types;
+pub mod views;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -25,6 +26,9 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
+pub(crate) use self::functions::from_json::schema_type as json_schema_type;
+pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
@@ -57,6 +61,7 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    views: Views,
 }
 
 impl Session {
@@ -71,7 +76,7 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
-        Ok(Self { state, config, warehouse, schema, declared: Mutex::default() })
+        Ok(Self { state, config, warehouse, schema, declared: Mutex::default(), views: Views::default() })
     }
 
     pub fn config(&self) -> &Config {
@@ -97,6 +102,11 @@ impl Session {
 
     pub fn use_schema(&self, schema: String) {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
+    }
+
+    /// The temporary views that statements of this session have made.
+    pub fn views(&self) -> &Views {
+        &self.views
     }
 
     /// Makes the object store that `location` lives in known to the engine.

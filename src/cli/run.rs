@@ -11,7 +11,7 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
 use super::rows::{Format, write_rows};
-use super::script::Script;
+use super::script::{Placed, Script, statements};
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -40,21 +40,11 @@ async fn run_scripts(
     output: Output,
     written: &mut Vec<Written>,
 ) -> Result<(), Failure> {
-    // A script that does not parse is found before anything of the others has run.
-    let mut parsed = Vec::with_capacity(scripts.len());
-    for script in scripts {
-        match statement::parse(&script.text) {
-            Ok(statements) => parsed.push((script, statements)),
-            Err(error) => return Err(Failure::in_script(error, script)),
-        }
-    }
-    for (script, statements) in parsed {
-        for statement in &statements {
-            match run_one(session, statement, format, output).await {
-                Ok(Some(table)) => written.push(table),
-                Ok(None) => {}
-                Err(error) => return Err(Failure::in_script(error.at(statement.span), script)),
-            }
+    for Placed { statement, script } in statements(scripts)? {
+        match run_one(session, &statement, format, output).await {
+            Ok(Some(table)) => written.push(table),
+            Ok(None) => {}
+            Err(error) => return Err(Failure::in_script(error.at(statement.span), &script)),
         }
     }
     Ok(())
@@ -92,6 +82,7 @@ async fn run_one(session: &Session, statement: &Statement, format: Format, outpu
             }
             Ok(None)
         }
+        Outcome::Prepared => Ok(None),
         Outcome::Done(text) => {
             output.note(&text);
             Ok(None)

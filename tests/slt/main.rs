@@ -89,7 +89,7 @@ impl Database {
                     types: vec![DefaultColumnType::Text],
                     rows: vec![vec![written.ledger.to_string()]],
                 },
-                Outcome::Defined { .. } | Outcome::Done(_) => DBOutput::StatementComplete(0),
+                Outcome::Defined { .. } | Outcome::Done(_) | Outcome::Prepared => DBOutput::StatementComplete(0),
             };
         }
         Ok(output)

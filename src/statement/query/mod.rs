@@ -1,15 +1,19 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, everything the query reads is
-//! opened, names take their declared case and literals their types, and DataFusion plans. Rejected records of all the
+//! In this order: parameters are bound, clauses that would be ignored are refused, views are put in the place of their names,
+//! everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals take
+//! their types, and DataFusion plans. Rejected records of all the
 //! scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod casts;
+mod json_calls;
 mod names;
-mod parameters;
+pub(super) mod parameters;
 mod refuse;
 mod relations;
 mod spelling;
+mod struct_star;
+pub(super) mod views;
 
 use std::collections::HashMap;
 
@@ -53,11 +57,16 @@ pub async fn plan(session: &Session, query: &Query, purpose: Purpose) -> Result<
     let mut query = query.clone();
     parameters::bind(&mut query, &session.config().params)?;
     refuse::refuse_ignored(&query)?;
+    views::expand(session.views(), &mut query)?;
     names::name_columns(&mut query);
+    json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    struct_star::expand(&state, &mut query)
+        .await
+        .map_err(|error| locate(explain_functions(error, &state), &functions))?;
     literals::write_out_types(&mut query);
     let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let explain = |error: DataFusionError| locate(explain_functions(error.into(), &state), &functions);
@@ -76,7 +85,11 @@ fn function_spans(query: &Query) -> Vec<(String, Span)> {
     let mut spans = Vec::new();
     let _ = visit_expressions(query, |expr| {
         if let Expr::Function(function) = expr {
-            spans.push((function.name.to_string().to_lowercase(), Span::from(function.name.span())));
+            let span = Span::from(function.name.span());
+            // What stands in a view's query has no place in this one.
+            if span.start.0 > 0 {
+                spans.push((function.name.to_string().to_lowercase(), span));
+            }
         }
         ControlFlow::<()>::Continue(())
     });

@@ -7,6 +7,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
 
+use super::json_calls::last_name;
+
 /// Gives each expression in a select list that has no name one of its own.
 pub fn name_columns(query: &mut Query) {
     // Infallible: the visitor never breaks off.
@@ -45,6 +47,9 @@ fn item_name(item: &SelectItem) -> Option<String> {
 fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),
+        // With or without a cast: `data:user.name::STRING`.
+        Expr::JsonAccess { path, .. } => last_name(&path.path).unwrap_or_else(|| expr.to_string()),
+        Expr::Cast { expr: inner, .. } if matches!(**inner, Expr::JsonAccess { .. }) => name_of(inner),
         Expr::CompoundIdentifier(path) => path.last().map(|ident| ident.value.clone()).unwrap_or_default(),
         other => other.to_string(),
     }
