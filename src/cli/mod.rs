@@ -10,6 +10,8 @@ mod rows;
 mod run;
 mod script;
 mod settings;
+mod status;
+mod stream;
 
 use std::io::{self, IsTerminal, Read};
 use std::panic;
@@ -22,6 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
+use self::stream::StreamArguments;
 use crate::error::{Error, ErrorKind, Result};
 
 /// SQL files over JSON objects, kept as Delta Lake tables.
@@ -45,6 +48,13 @@ enum Command {
     Run {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+    /// Keeps the streaming tables of the files refreshed, until SIGTERM or Ctrl-C.
+    Stream {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        arguments: StreamArguments,
     },
     /// Parses, resolves and types every statement without reading data, and prints each output's schema.
     Check {
@@ -114,6 +124,13 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+    // A stream hears the signals itself: it finishes the batches in hand.
+    if let Some(Command::Stream { files, arguments: stream }) = arguments.subcommand {
+        if arguments.sql.is_some() {
+            return Err(Error::usage("-c takes the place of a command: give one of them").into());
+        }
+        return runtime.block_on(stream::stream(read_scripts(&files)?, stream, arguments.settings, output));
+    }
     runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(arguments, output) => outcome,
@@ -128,6 +145,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match (arguments.subcommand, arguments.sql) {
         (Some(_), Some(_)) => Err(Error::usage("-c takes the place of a command: give one of them").into()),
         (Some(Command::Run { files }), None) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Stream { .. }), None) => Err(Error::internal("a stream was dispatched twice").into()),
         (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,

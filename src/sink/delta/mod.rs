@@ -40,8 +40,9 @@ pub use self::change::ApplicationTransaction;
 pub use self::commit::Committed;
 pub use self::conditional_put::ConditionalPut;
 pub use self::definition::{Column, TableDefinition};
-pub use self::describe::{HistoryEntry, TableDetail, definition, detail, history};
+pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
 pub use self::drop::drop_table;
+pub use self::durable::sync as sync_files;
 pub use self::error::delta_error;
 pub use self::location::TableLocation;
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
@@ -52,7 +53,7 @@ use self::change::{Change, ChangeKind};
 use self::conform::Conform;
 use self::shape::Shape;
 use self::write::WriteTarget;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a statement does to its table.
 #[derive(Debug, Clone)]
@@ -97,6 +98,7 @@ impl Write {
     /// Puts the writer on top of a query's physical plan. What can be refused without reading a row is refused here.
     pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
         let base = base_of(&request).await?;
+        refuse_landed(&request, base.as_ref()).await?;
         let shape = Shape::of(&request, base.as_ref())?;
         let name = request.location.name().to_owned();
         let conform = Conform::try_new(
@@ -189,6 +191,18 @@ pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Re
     let failed = |error| delta_error(&format!("read the table at {}", table.table_url()), error);
     let state = table.snapshot().map_err(failed)?;
     state.transaction_version(table.log_store().as_ref(), application_id).await.map_err(failed)
+}
+
+/// A transaction is committed on top of a snapshot that does not have it: nothing else compares the two.
+async fn refuse_landed(request: &WriteRequest, base: Option<&DeltaTable>) -> Result<()> {
+    let (Some(transaction), Some(table)) = (&request.transaction, base) else { return Ok(()) };
+    match transaction_version(table, &transaction.application_id).await? {
+        Some(version) if version >= transaction.version => {
+            let said = format!("step {} of this stream is in {} already", transaction.version, request.location.name());
+            Err(Error::service(said))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The snapshot that a write is built upon. Every write begins here, so this is where its store is put to the test.
