@@ -4,6 +4,7 @@
 //! interactive shell, the stream, the gateway and the cluster are not built yet, and so are not commands.
 
 mod check;
+mod checkpoint;
 mod output;
 mod progress;
 mod rows;
@@ -56,10 +57,24 @@ enum Command {
         #[command(flatten)]
         arguments: StreamArguments,
     },
+    /// Looks at the checkpoint of a streaming table.
+    Checkpoint {
+        #[command(subcommand)]
+        command: CheckpointCommand,
+    },
     /// Parses, resolves and types every statement without reading data, and prints each output's schema.
     Check {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CheckpointCommand {
+    /// Prints where a streaming table stands in its stream.
+    Show {
+        #[arg(value_name = "TABLE")]
+        table: String,
     },
 }
 
@@ -145,6 +160,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match (arguments.subcommand, arguments.sql) {
         (Some(_), Some(_)) => Err(Error::usage("-c takes the place of a command: give one of them").into()),
         (Some(Command::Run { files }), None) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), None) => {
+            checkpoint::show(&table, settings, output).await
+        }
         (Some(Command::Stream { .. }), None) => Err(Error::internal("a stream was dispatched twice").into()),
         (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,

@@ -284,7 +284,12 @@ impl StatementParser<'_> {
     }
 
     fn missing(&self, what: &str) -> Error {
-        Error::sql(format!("expected {what}")).at(self.parser.peek_token().span)
+        let next = self.parser.peek_token();
+        let error = Error::sql(format!("expected {what}"));
+        match next.token {
+            Token::EOF => error.at(Span { start: self.end, end: (self.end.0, self.end.1 + 1) }),
+            _ => error.at(next.span),
+        }
     }
 
     /// sqlparser writes the place of an error at the end of its message; here it goes where it can be shown.

@@ -204,6 +204,17 @@ impl Running {
         self.into_output(status)
     }
 
+    /// Kills the process as soon as `is_time`, unless it ends before.
+    pub(crate) fn kill_when(mut self, is_time: impl Fn() -> bool) -> Output {
+        while self.started.elapsed() < RUN_MAX && !is_time() && self.child.try_wait().unwrap().is_none() {
+            thread::sleep(POLL_INTERVAL);
+        }
+        // A process that has ended cannot be killed.
+        let _ = self.child.kill();
+        let status = self.child.wait().unwrap();
+        self.into_output(status)
+    }
+
     fn poll_until(&mut self, limit: Duration) -> Option<ExitStatus> {
         while self.started.elapsed() < limit {
             self.memory_max_kib = self.memory_max_kib.max(self.resident_kib());

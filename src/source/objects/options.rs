@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 use globset::GlobBuilder;
 
 use super::listing::Selection;
+use super::stream::STREAM_OPTIONS;
 use crate::error::{Error, Result, nearest};
 use crate::schema::parse_schema;
 
@@ -135,7 +136,7 @@ const TAKEN: [&str; 24] = [
 ];
 
 /// Known to Databricks and refused: to ignore one could change the answer in silence.
-const REFUSED: [&str; 51] = [
+const REFUSED: [&str; 48] = [
     "allowBackslashEscapingAnyCharacter",
     "allowComments",
     "allowNonNumericNumbers",
@@ -154,16 +155,13 @@ const REFUSED: [&str; 51] = [
     "ignoreCorruptFiles",
     "ignoreLeadingWhiteSpace",
     "ignoreTrailingWhiteSpace",
-    "includeExistingFiles",
     "inferColumnTypes",
     "inferSchema",
     "int96RebaseMode",
     "lineSep",
     "locale",
-    "maxBytesPerTrigger",
     "maxCharsPerColumn",
     "maxColumns",
-    "maxFilesPerTrigger",
     "maxFileAge",
     "mergeSchema",
     "nanValue",
@@ -245,6 +243,9 @@ impl Options {
 }
 
 fn unknown(written: &str) -> Error {
+    if let Some(name) = STREAM_OPTIONS.iter().find(|name| name.eq_ignore_ascii_case(written)) {
+        return Error::sql(format!("the option {name} is for STREAM read_files"));
+    }
     if let Some(name) = REFUSED.iter().find(|name| name.eq_ignore_ascii_case(written)) {
         return Error::sql(format!("the option {name} of read_files is not implemented"));
     }

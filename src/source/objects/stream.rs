@@ -35,6 +35,8 @@ const FILES_PER_TRIGGER: u64 = 1_000;
 /// How long to wait before a path that had nothing new is listed again.
 const LISTING_INTERVAL: Duration = Duration::from_millis(500);
 
+pub(super) const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
+
 /// The options that only a stream has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamOptions {

@@ -191,7 +191,7 @@ async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSour
     let Some(there) = there else {
         if landed > 0 {
             return Err(Error::data(format!(
-                "the checkpoint of {table} is gone, but {landed} batches of its stream are in the table"
+                "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
             ))
             .with_hint(format!(
                 "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
@@ -261,9 +261,10 @@ async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Resu
 }
 
 fn behind(table: &str, landed: u64, newest: u64) -> Error {
-    Error::data(format!("{table} has {landed} batches of its stream, and its checkpoint is at {newest}")).with_hint(
-        format!("the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"),
-    )
+    Error::data(format!("{table} has its stream up to batch {landed}, and its checkpoint is at batch {newest}"))
+        .with_hint(format!(
+            "the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"
+        ))
 }
 
 async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
@@ -289,6 +290,8 @@ impl Identity {
 pub struct Shown {
     pub identity: Identity,
     pub owner: Option<OwnerRecord>,
+    /// The last batch that `position` includes.
+    pub position_batch: u64,
     pub position: Position,
     /// The newest batch file, landed or not.
     pub newest: Option<BatchRecord>,
@@ -305,5 +308,6 @@ pub async fn show(location: &TableLocation) -> Result<Shown> {
         Some(batch) => files.read(&numbered(BATCHES, *batch)).await?,
         None => None,
     };
-    Ok(Shown { identity, owner: owner::newest(&files).await?, position: base.position, newest })
+    let PositionRecord { batch: position_batch, position } = base;
+    Ok(Shown { identity, owner: owner::newest(&files).await?, position_batch, position, newest })
 }
