@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Shortened,
     /// The server does what it was asked, and the connection closes without an answer.
     Unheard,
+    /// One of throttled, dropped, broken off and unheard, by chance.
+    Mixed,
     /// The request is held, and neither the server nor the client hears of it again.
     HeldBefore,
     /// The server does what it was asked, and the client hears nothing and waits.
@@ -132,7 +134,13 @@ impl FaultProxy {
 impl State {
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&mut client)?;
-        let fault = self.next_fault(&request);
+        let fault = self.next_fault(&request).map(|fault| match fault {
+            Fault::Mixed => {
+                let mixed = [Fault::Throttled, Fault::Dropped, Fault::BrokenOff, Fault::Unheard];
+                mixed[rand::random_range(0..mixed.len())]
+            }
+            fault => fault,
+        });
         match fault {
             None => client.write_all(&self.pass_on(&request)?),
             Some(Fault::Throttled) => client.write_all(&slow_down()),
@@ -147,7 +155,7 @@ impl State {
                 client.write_all(&with_length(&head, body.len() / 2))?;
                 client.write_all(&body[..body.len() / 2])
             }
-            Some(Fault::Unheard) => self.pass_on(&request).map(drop),
+            Some(Fault::Unheard | Fault::Mixed) => self.pass_on(&request).map(drop),
             Some(Fault::HeldBefore) => hold(client),
             Some(Fault::HeldAfter) => {
                 self.pass_on(&request)?;

@@ -23,6 +23,8 @@ mod local_faults;
 mod readers;
 mod s3_credentials;
 mod s3_faults;
+mod stream_faults;
 mod stream_kills;
+mod stream_operation;
 mod stream_steps;
 mod writers;

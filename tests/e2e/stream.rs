@@ -1,7 +1,14 @@
 //! Records that a stream must bring to its table once each: what is sent is remembered, what arrived is compared.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
 use crate::environment::TestEnvironment;
@@ -40,6 +47,23 @@ impl Sent {
             assert_once(broken.map(record), &column(environment, &raw));
         }
     }
+}
+
+/// Files of a few records, each there in one step, until it is over.
+pub(crate) fn write_files(folder: &Path, over: &AtomicBool) -> Sent {
+    let mut sent = Sent::default();
+    let mut random = StdRng::seed_from_u64(1);
+    for number in 0_u64.. {
+        let lines: Vec<String> = (0..random.random_range(1..20)).map(|_| sent.next()).collect();
+        let hidden = folder.join(format!(".{number:06}.json"));
+        fs::write(&hidden, lines.join("\n")).unwrap();
+        fs::rename(&hidden, folder.join(format!("{number:06}.json"))).unwrap();
+        thread::sleep(Duration::from_millis(random.random_range(5..40)));
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    sent
 }
 
 fn is_broken(serial: u64) -> bool {

@@ -1,7 +1,6 @@
 //! A stream that is killed again and again, at random moments, while records keep coming.
 
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::environment::TestEnvironment;
-use crate::stream::Sent;
+use crate::stream::write_files;
 
 const KILLS: usize = 60;
 /// A process lives this long: from before its first batch to after many.
@@ -48,21 +47,4 @@ fn survive(environment: &TestEnvironment, file: &str, raw: &str) {
         let output = run.start().kill_after(life);
         assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
     }
-}
-
-/// Files of a few records, each there in one step, until it is over.
-fn write_files(folder: &Path, over: &AtomicBool) -> Sent {
-    let mut sent = Sent::default();
-    let mut random = StdRng::seed_from_u64(1);
-    for number in 0_u64.. {
-        let lines: Vec<String> = (0..random.random_range(1..20)).map(|_| sent.next()).collect();
-        let hidden = folder.join(format!(".{number:06}.json"));
-        fs::write(&hidden, lines.join("\n")).unwrap();
-        fs::rename(&hidden, folder.join(format!("{number:06}.json"))).unwrap();
-        thread::sleep(Duration::from_millis(random.random_range(5..40)));
-        if over.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    sent
 }
