@@ -132,7 +132,7 @@ async fn land(
         }
     };
     let user_metadata = json!({ "pinsql": { "run_id": run_id, "ledger": &ledger } }).to_string();
-    let rejects = match collector.finish(rejects_mode, Some(&user_metadata)).await {
+    let rejects = match collector.finish(rejects_mode, None, Some(&user_metadata)).await {
         Ok(committed) => committed,
         Err(error) => {
             prepared.abandon().await;

@@ -12,8 +12,7 @@ use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::sink::delta::{
-    ApplicationTransaction, Committed, RejectsMode, RejectsTable, TableLocation, Write, WriteKind, WriteRequest,
-    history,
+    ApplicationTransaction, Committed, RejectsMode, RejectsTable, TableHandle, Write, WriteRequest, history,
 };
 use crate::source::stream::{Content, Slice};
 use crate::statement::StreamingTable;
@@ -28,8 +27,8 @@ const COMMITS_SEARCHED: usize = 50;
 /// Where a table's batches land.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) location: TableLocation,
-    pub(super) rejects: TableLocation,
+    pub(super) table: Arc<TableHandle>,
+    pub(super) rejects: Arc<TableHandle>,
     /// The application id of the transactions.
     pub(super) checkpoint_id: String,
 }
@@ -59,12 +58,11 @@ pub(super) async fn run(
         application_id: target.checkpoint_id.clone(),
         version: i64::try_from(record.batch).unwrap_or(i64::MAX),
     };
-    let mut request = WriteRequest::new(target.location.clone(), WriteKind::Append);
-    request.transaction = Some(transaction);
+    let request = WriteRequest::append_to(&target.table, Some(transaction.clone()));
     let write = Write::plan(request, query.clone(), &state).await?;
     let run_id = run_id(target, record.batch);
     let context = state.task_ctx();
-    let collector = RejectsTable::start(rejected, target.rejects.clone(), run_id.as_str(), &context)?;
+    let collector = RejectsTable::start_on(&target.rejects, rejected, run_id.as_str(), &context)?;
     let prepared = match write.run(context).await {
         Ok(prepared) => prepared,
         // When the rejects cannot be written, that is why the batch failed.
@@ -83,7 +81,7 @@ pub(super) async fn run(
         entry["gaps"] = json!(&record.gaps);
     }
     let user_metadata = json!({ "pinsql": entry }).to_string();
-    if let Err(error) = collector.finish(RejectsMode::Append, Some(&user_metadata)).await {
+    if let Err(error) = collector.finish(RejectsMode::Append, Some(transaction), Some(&user_metadata)).await {
         prepared.abandon().await;
         return Err(error);
     }
@@ -113,7 +111,7 @@ fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, written: u64) -> R
 /// What the log says of a batch whose commit stands though its answer was lost.
 pub(super) async fn find(target: &Target, batch: u64) -> Result<Landed> {
     let run_id = run_id(target, batch);
-    let found = history(&target.location, Some(COMMITS_SEARCHED)).await?.into_iter().find_map(|entry| {
+    let found = history(target.table.location(), Some(COMMITS_SEARCHED)).await?.into_iter().find_map(|entry| {
         let metadata: serde_json::Value = serde_json::from_str(entry.user_metadata.as_deref()?).ok()?;
         let said = metadata.get("pinsql").filter(|said| said["run_id"] == run_id)?;
         let number = |name: &str| entry.operation_metrics.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -127,7 +125,7 @@ pub(super) async fn find(target: &Target, batch: u64) -> Result<Landed> {
         Some(Landed { ledger: Ledger::deserialize(&said["ledger"]).ok()?, committed })
     });
     found.ok_or_else(|| {
-        Error::service(format!("batch {batch} is in {}, and its commit is not found", target.location.name()))
+        Error::service(format!("batch {batch} is in {}, and its commit is not found", target.table.location().name()))
     })
 }
 

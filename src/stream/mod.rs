@@ -15,6 +15,7 @@ mod batch;
 pub mod checkpoint;
 mod follow;
 mod table;
+mod upkeep;
 
 use std::fmt;
 use std::time::Duration;

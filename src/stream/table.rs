@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::batch::{self, Landed, Target};
 use super::checkpoint::{Checkpoint, Identity};
+use super::upkeep::Upkeep;
 use super::{BatchReport, Observer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::sink::delta::{
-    PreparedWrite, REJECTS_SUFFIX, TableLocation, WriteKind, WriteRequest, column_names, property, transaction_version,
+    PreparedWrite, REJECTS_SUFFIX, TableHandle, TableLocation, WriteKind, WriteRequest, column_names, property,
 };
 use crate::source::stream::{Next, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
 use crate::statement::StreamingTable;
@@ -53,6 +54,7 @@ pub(super) struct OpenTable<'a> {
     checkpoint: Checkpoint,
     reader: Box<dyn StreamReader>,
     limits: SliceLimits,
+    upkeep: Upkeep,
 }
 
 impl<'a> OpenTable<'a> {
@@ -66,11 +68,12 @@ impl<'a> OpenTable<'a> {
         let location = session.warehouse().location(&table.table)?;
         let rejects = session.warehouse().location(&table.table.with_suffix(REJECTS_SUFFIX))?;
         let checkpoint_id = make_table(&location, table).await?;
-        let target = Target { location, rejects, checkpoint_id };
+        let target =
+            Target { table: TableHandle::new(location.clone()), rejects: TableHandle::new(rejects), checkpoint_id };
         let source: &dyn StreamSource = table.stream.source.as_ref();
         let identity = Identity::new(target.checkpoint_id.clone(), source.identity(), table.distinct.clone());
         let landed = async || landed(&target).await;
-        let (checkpoint, position) = Checkpoint::open(&target.location, identity, source, landed).await?;
+        let (checkpoint, position) = Checkpoint::open(&location, identity, source, landed).await?;
         let slice_bytes = (session.config().memory_bytes / SLICE_PART / options.tables) as u64;
         let read = ReadOptions {
             reader: format!("pinsql-{}", table.table),
@@ -83,7 +86,8 @@ impl<'a> OpenTable<'a> {
                 observer.opened(&table.table, checkpoint.landed(), checkpoint.pending().map(|record| record.batch));
                 let bytes_max = slice_bytes.clamp(SLICE_BYTES_MIN, SLICE_BYTES_MAX);
                 let limits = SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max };
-                Ok(Self { session, table, observer, target, checkpoint, reader, limits })
+                let upkeep = Upkeep::of([target.table.clone(), target.rejects.clone()], session);
+                Ok(Self { session, table, observer, target, checkpoint, reader, limits, upkeep })
             }
             Err(error) => {
                 checkpoint.release().await;
@@ -123,6 +127,7 @@ impl<'a> OpenTable<'a> {
             wait = (wait * 2).min(RETRY_WAIT_MAX);
         };
         let mut warnings = landed.committed.warnings;
+        warnings.extend(self.upkeep.go_on().await);
         if let Err(error) = self.checkpoint.landed_pending(self.table.stream.source.as_ref()).await {
             warnings.push(format!("the checkpoint was not tidied: {error}"));
         }
@@ -161,16 +166,16 @@ impl<'a> OpenTable<'a> {
         }
     }
 
-    /// Lets the next process have the table.
+    /// Ends the upkeep, and lets the next process have the table.
     pub(super) async fn close(self) {
+        self.upkeep.finish().await;
         self.checkpoint.release().await;
     }
 }
 
 /// The last batch of this stream that the table has.
 async fn landed(target: &Target) -> Result<Option<u64>> {
-    let table = target.location.open_existing().await?;
-    let version = transaction_version(&table, &target.checkpoint_id).await?;
+    let version = target.table.landed(&target.checkpoint_id).await?;
     Ok(version.and_then(|version| u64::try_from(version).ok()))
 }
 
