@@ -10,6 +10,7 @@ mod functions;
 pub mod literals;
 mod operators;
 mod types;
+mod variables;
 pub mod views;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use datafusion::prelude::SessionConfig;
 
 pub(crate) use self::functions::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
@@ -62,6 +64,7 @@ pub struct Session {
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
     views: Views,
+    variables: Variables,
 }
 
 impl Session {
@@ -76,7 +79,15 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
-        Ok(Self { state, config, warehouse, schema, declared: Mutex::default(), views: Views::default() })
+        Ok(Self {
+            state,
+            config,
+            warehouse,
+            schema,
+            declared: Mutex::default(),
+            views: Views::default(),
+            variables: Variables::default(),
+        })
     }
 
     pub fn config(&self) -> &Config {
@@ -107,6 +118,11 @@ impl Session {
     /// The temporary views that statements of this session have made.
     pub fn views(&self) -> &Views {
         &self.views
+    }
+
+    /// The texts that statements of this session have declared.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// Makes the object store that `location` lives in known to the engine.

@@ -4,8 +4,11 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod create_streaming_table;
 mod create_table;
 mod create_view;
+mod declare;
+mod streams;
 
 use sqlparser::ast::{Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
@@ -13,6 +16,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
 use self::create_view::permanent_view;
+pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
 use super::ast::{Insert, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use crate::error::{Error, Result, Span};
@@ -21,7 +25,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE TEMPORARY VIEW, CREATE SCHEMA, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -57,13 +61,14 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Part> {
         let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
         StatementParser { parser, end }
     };
+    let marked = streams::marked(tokens)?;
     if meaningful().next().is_some_and(|token| upper(token) == "SOURCE") {
-        return parser(tokens.to_vec()).source(span).map(Part::Source).map_err(|error| error.at(span));
+        return parser(marked).source(span).map(Part::Source).map_err(|error| error.at(span));
     }
-    let mut kind = parser(tokens.to_vec()).statement().map_err(|error| error.at(span))?;
+    let mut kind = parser(marked.clone()).statement().map_err(|error| error.at(span))?;
     if let StatementKind::CreateView(view) = &mut kind {
         let placeless = |token: &TokenWithSpan| TokenWithSpan { span: TokenSpan::empty(), ..token.clone() };
-        if let StatementKind::CreateView(again) = parser(tokens.iter().map(placeless).collect()).statement()? {
+        if let StatementKind::CreateView(again) = parser(marked.iter().map(placeless).collect()).statement()? {
             view.placeless_query = again.query;
         }
     }
@@ -86,6 +91,7 @@ impl StatementParser<'_> {
                 "EXPLAIN" => self.explain()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
+                "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
                 "USE" => self.use_schema()?,
                 "SHOW" => self.show()?,
@@ -136,8 +142,11 @@ impl StatementParser<'_> {
     fn create(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         let or_replace = self.parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+        let or_refresh = !or_replace && self.or_refresh()?;
         let what = self.parser.next_token();
         match upper(&what).as_str() {
+            "STREAMING" if !or_replace => self.create_streaming_table(or_refresh),
+            _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE").at(what.span)),
             "TABLE" => self.create_table(or_replace),
             "TEMP" | "TEMPORARY" => self.create_temporary(or_replace),
             "VIEW" => Err(permanent_view(&what)),
@@ -323,7 +332,12 @@ impl StatementParser<'_> {
     }
 
     fn missing(&self, what: &str) -> Error {
-        Error::sql(format!("expected {what}")).at(self.parser.peek_token().span)
+        let next = self.parser.peek_token();
+        let error = Error::sql(format!("expected {what}"));
+        match next.token {
+            Token::EOF => error.at(Span { start: self.end, end: (self.end.0, self.end.1 + 1) }),
+            _ => error.at(next.span),
+        }
     }
 
     /// sqlparser writes the place of an error at the end of its message; here it goes where it can be shown.

@@ -27,7 +27,7 @@ pub(super) async fn create(session: &Session, create: &CreateView) -> Result<Out
     if views::expand(session.views(), &mut expanded)?.contains(&name.to_lowercase()) {
         return Err(Error::sql(format!("the view `{name}` would read itself")).at(create.name.span));
     }
-    let planned = query::plan(session, &create.query, Purpose::Check).await?;
+    let planned = Box::pin(query::plan(session, &create.query, Purpose::Check)).await?;
     let given = planned.plan.schema().as_arrow().fields().iter().map(|field| field.name().clone());
     check_columns(create, &given.collect::<Vec<_>>())?;
     let mut query = (*create.placeless_query).clone();
@@ -121,7 +121,7 @@ pub(super) async fn describe(session: &Session, name: &str) -> Result<Rows> {
 /// Name, type and comment of each column, as the view would be read now.
 pub(super) async fn columns(session: &Session, name: &str) -> Result<Vec<(String, String, Option<String>)>> {
     let view = session.views().get(name).ok_or_else(|| Error::internal(format!("the view {name} is gone")))?;
-    let planned = query::plan(session, &view.query, Purpose::Check).await?;
+    let planned = Box::pin(query::plan(session, &view.query, Purpose::Check)).await?;
     let fields = planned.plan.schema().as_arrow().fields().iter().enumerate();
     let column = |(position, field): (usize, &FieldRef)| {
         let listed = view.columns.get(position).map(|name| name.value.clone());

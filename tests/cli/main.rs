@@ -6,3 +6,5 @@ mod bad_input;
 mod commands;
 mod docs;
 mod scratch;
+mod streams;
+mod views;

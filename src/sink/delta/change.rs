@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use deltalake::kernel::{Action, Add, Metadata};
+use deltalake::kernel::{Action, Add, Metadata, Remove};
 use deltalake::table::state::DeltaTableState;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
@@ -34,6 +34,10 @@ pub(super) enum ChangeKind {
     Append,
     /// The rows are replaced, the table stays as it is defined.
     Overwrite,
+    /// The rows of these files are in the new ones: no row changes.
+    Compact {
+        removes: Vec<Remove>,
+    },
 }
 
 #[derive(Debug)]
@@ -76,6 +80,7 @@ impl Change {
                 }
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
+            ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
             ChangeKind::Append => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
@@ -94,6 +99,24 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
+            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+        }
+    }
+
+    /// As Spark has them, every value is text.
+    pub(super) fn operation_metrics(&self) -> Value {
+        match &self.kind {
+            ChangeKind::Compact { removes } => json!({
+                "numAddedFiles": self.adds.len().to_string(),
+                "numAddedBytes": self.bytes().to_string(),
+                "numRemovedFiles": removes.len().to_string(),
+                "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
+            }),
+            _ => json!({
+                "numFiles": self.adds.len().to_string(),
+                "numOutputRows": self.rows.to_string(),
+                "numOutputBytes": self.bytes().to_string(),
+            }),
         }
     }
 
@@ -103,6 +126,9 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Compact { .. } => {
+                vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
+            }
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),

@@ -6,37 +6,35 @@
 //! - Somebody else may have taken the version. Whether the change may follow theirs is decided here, by
 //!   [`conflict`], not by deltalake's checker: that one would refuse an append after an overwrite, and would commit
 //!   twice when its own lost answer comes back as "version exists".
+//! - The log may have been cleaned, or the table dropped, since the base was read: the version to make is free then, and
+//!   yet must not be made. So the base's own version must still be there.
 //! - What follows a commit (a checkpoint, removing old log files) can fail, and is then a warning, never a failure.
+//!
+//! deltalake's `CommitBuilder` is not used: it lists the log before each commit and replays it after each, which a stream
+//! that commits every second pays 86,400 times a day.
 //!
 //! Files are deleted only when the commit certainly did not land. When that is not known they stay.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
-use deltalake::kernel::{Action, CommitInfo, IsolationLevel, Transaction};
-use deltalake::logstore::get_actions;
-use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::kernel::{Action, CommitInfo, IsolationLevel, Remove, Transaction};
 use deltalake::table::config::TablePropertiesExt;
-use deltalake::{DeltaTable, DeltaTableError};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::base::{Base, moved_on};
 use super::change::{Change, ChangeKind};
-use super::durable;
-use super::error::delta_error;
 use super::location::TableLocation;
-use crate::error::{Error, ErrorKind, Result};
-use crate::storage_error::shorten;
+use super::log::{self, COMMIT_ID_KEY, Commit, PutFailure};
+use super::{durable, maintain};
+use crate::error::{Error, ErrorKind};
 
 /// How often others may be faster before the statement gives up.
 const ATTEMPTS_MAX: u32 = 40;
 /// How often the storage may fail before the statement gives up.
 const STORAGE_FAILURES_MAX: u32 = 4;
 const PAUSE_MS_MAX: u64 = 1_000;
-
-/// The key in commitInfo that names one attempt to change the table. Spark uses the same one.
-const COMMIT_ID_KEY: &str = "txnId";
 
 /// What landed.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,33 +51,41 @@ pub struct Committed {
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) is_certain: bool,
+    /// Whether it is the commit of another writer that this one cannot follow.
+    pub(super) is_conflict: bool,
 }
 
 impl Failure {
     fn certain(error: Error) -> Self {
-        Self { error, is_certain: true }
+        Self { error, is_certain: true, is_conflict: false }
     }
 }
 
-/// Makes `change` part of its table. `base` is the snapshot that the statement was built upon.
+/// Makes `change` part of its table. `base` is what the statement was built upon.
 pub(super) async fn commit(
     change: &Change,
-    mut base: Option<DeltaTable>,
+    mut base: Base,
     user_metadata: Option<&str>,
 ) -> std::result::Result<Committed, Failure> {
     let location = &change.location;
     let written = change.adds.iter().map(|add| add.path.clone()).collect();
     durable::sync(location, written).await.map_err(Failure::certain)?;
+    let kept = base.kept().cloned();
+    // Those who write through one handle take turns: none of them is another's rival.
+    let _turn = match &kept {
+        Some(handle) => Some(handle.turn().await),
+        None => None,
+    };
     let id = Uuid::new_v4().to_string();
     let mut storage_failures = 0;
     for attempt in 0..ATTEMPTS_MAX {
-        let attempted = attempt_once(change, base.as_ref(), &id, user_metadata).await;
-        let failed = match attempted {
-            Ok(landed) => return Ok(committed(change, landed).await),
+        let on = base.version();
+        let failed = match attempt_once(change, &base, &id, user_metadata).await {
+            Ok(landed) => return Ok(committed(change, &base, landed).await),
             Err(failed) => failed,
         };
-        let news = since(location, base.as_ref()).await;
-        let news = match news {
+        // Not bounded by a number: whoever lost an answer has to see all that came since.
+        let news = match log::since(location, on, usize::MAX).await {
             Ok(news) => news,
             Err(error) if storage_failures < STORAGE_FAILURES_MAX && error.kind.is_retryable() => {
                 storage_failures += 1;
@@ -88,18 +94,19 @@ pub(super) async fn commit(
             }
             Err(error) => return Err(unknown(location, error)),
         };
-        if let Some(found) = news.iter().find(|commit| commit.id.as_deref() == Some(&id)) {
-            let landed = Landed { version: found.version, warnings: Vec::new() };
-            return Ok(committed(change, landed).await);
+        if let Some(handle) = &kept {
+            handle.read(&news, &id);
         }
-        for winner in &news {
-            if let Some(error) = conflict(change, winner) {
-                return Err(Failure::certain(error));
-            }
+        if let Some(found) = news.iter().find(|commit| commit.id.as_deref() == Some(&id)) {
+            return Ok(committed(change, &base, found.version).await);
+        }
+        if let Some(error) = news.iter().find_map(|winner| conflict(change, winner)) {
+            return Err(Failure { is_conflict: true, ..Failure::certain(error) });
         }
         match failed {
-            _ if !news.is_empty() => base = reopened(location, &news).await?,
+            _ if !news.is_empty() => base = base.moved_behind(location, &news).await.map_err(Failure::certain)?,
             Attempt::Refused(error) => return Err(Failure::certain(error)),
+            Attempt::Outdone(error) => return Err(Failure { is_conflict: true, ..Failure::certain(error) }),
             Attempt::Lost => {}
             Attempt::Storage(_) if storage_failures < STORAGE_FAILURES_MAX => storage_failures += 1,
             // A local disk has nothing under way: what is not in the log by now will not be.
@@ -112,112 +119,71 @@ pub(super) async fn commit(
     Err(Failure::certain(Error::service(said).with_hint("run it again when fewer write to the table")))
 }
 
-struct Landed {
-    version: u64,
-    warnings: Vec<String>,
-}
-
-/// Why one attempt did not return a version.
-enum Attempt {
+/// Why one attempt did not make a version.
+pub(super) enum Attempt {
     /// Somebody took the version, or seems to have.
     Lost,
     /// The storage failed. The commit may have landed nevertheless.
     Storage(Error),
     /// The change can never be committed: nothing was sent.
     Refused(Error),
+    /// The same, because of what another writer did.
+    Outdone(Error),
 }
 
 async fn attempt_once(
     change: &Change,
-    base: Option<&DeltaTable>,
+    base: &Base,
     id: &str,
     user_metadata: Option<&str>,
-) -> std::result::Result<Landed, Attempt> {
+) -> std::result::Result<u64, Attempt> {
     let location = &change.location;
-    let state = match base.map(DeltaTable::snapshot).transpose() {
-        Ok(state) => state,
-        Err(error) => return Err(Attempt::Refused(cannot_commit(location, error))),
-    };
-    let mut actions = change.actions(state).map_err(Attempt::Refused)?;
-    actions.insert(0, Action::CommitInfo(commit_info(change, base, id, user_metadata)));
-    let version = base.and_then(DeltaTable::version).map_or(0, |version| version + 1);
-    // Old log files are looked for when there is a new checkpoint, as Spark does: each search lists the whole log.
-    let checkpoint_due =
-        state.is_some_and(|state| (version + 1).is_multiple_of(state.table_config().checkpoint_interval().get()));
-    let properties = CommitProperties::default()
-        .with_max_retries(0)
-        .with_create_checkpoint(checkpoint_due)
-        .with_cleanup_expired_logs(if checkpoint_due { None } else { Some(false) });
-    let prepared = CommitBuilder::from(properties)
-        .with_actions(actions)
-        .build(state.map(|state| state as &dyn TableReference), location.log_store(), operation(change))
-        .into_prepared_commit_future()
-        .await
-        .map_err(|error| Attempt::Refused(cannot_commit(location, error)))?;
-    let landed = prepared.await.map_err(|error| not_landed(location, error))?;
-    let version = landed.version;
-    let warnings = match landed.await {
-        Ok(_) => Vec::new(),
-        Err(error) => {
-            let said = shorten(&error.to_string());
-            vec![format!("version {version} of {} is committed, but its checkpoint failed: {said}", location.name())]
-        }
-    };
-    Ok(Landed { version, warnings })
-}
-
-fn not_landed(location: &TableLocation, error: DeltaTableError) -> Attempt {
-    let is_lost = matches!(
-        &error,
-        DeltaTableError::VersionAlreadyExists(_)
-            | DeltaTableError::Transaction {
-                source: TransactionError::MaxCommitAttempts(_) | TransactionError::VersionAlreadyExists(_)
-            }
-    );
-    let error = cannot_commit(location, error);
-    match error.kind {
-        _ if is_lost => Attempt::Lost,
-        // A refused credential or a store that cannot do it: the request was not carried out.
-        ErrorKind::Config | ErrorKind::Data => Attempt::Refused(error),
-        _ => Attempt::Storage(error),
+    let mut actions = base.state(location).and_then(|state| change.actions(state)).map_err(Attempt::Refused)?;
+    let version = base.next_version(change, &actions)?;
+    match base.is_in_log(location).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Attempt::Outdone(moved_on(location.name()))),
+        Err(error) if error.kind.is_retryable() => return Err(Attempt::Storage(error)),
+        Err(error) => return Err(Attempt::Refused(error)),
     }
+    actions.insert(0, Action::CommitInfo(commit_info(change, version.checked_sub(1), id, user_metadata)));
+    match log::put(location, version, &actions).await {
+        Ok(()) => {}
+        Err(PutFailure::Exists) => return Err(Attempt::Lost),
+        // A refused credential or a store that cannot do it: the request was not carried out.
+        Err(PutFailure::Failed(error)) if matches!(error.kind, ErrorKind::Config | ErrorKind::Data) => {
+            return Err(Attempt::Refused(error));
+        }
+        Err(PutFailure::Failed(error)) => return Err(Attempt::Storage(error)),
+    }
+    if let Some(handle) = base.kept() {
+        handle.read(&[Commit { version, id: Some(id.to_owned()), actions }], id);
+    }
+    Ok(version)
 }
 
-async fn committed(change: &Change, landed: Landed) -> Committed {
-    let Landed { version, mut warnings } = landed;
+/// What there is to do and to say when `version` has landed. A stream looks after its table by itself, in its own time.
+async fn committed(change: &Change, base: &Base, version: u64) -> Committed {
+    let location = &change.location;
+    let mut warnings = Vec::new();
+    if let Ok(Some(state)) = base.state(location) {
+        // Old log files are looked for when there is a new checkpoint, as Spark does: each search lists the whole log.
+        let config = state.table_config();
+        if (version + 1).is_multiple_of(config.checkpoint_interval().get()) {
+            let followed = maintain::after_statement(location, version, config.enable_expired_log_cleanup()).await;
+            warnings.extend(followed.err().map(|error| {
+                format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())
+            }));
+        }
+    }
     let log_file = format!("_delta_log/{version:020}.json");
-    if let Err(error) = durable::sync(&change.location, vec![log_file]).await {
+    if let Err(error) = durable::sync(location, vec![log_file]).await {
         warnings.push(format!(
             "version {version} of {} is committed, but the disk refused to sync: {error}",
-            change.location.name()
+            location.name()
         ));
     }
     Committed { version, files: change.adds.len(), rows: change.rows, bytes: change.bytes(), warnings }
-}
-
-/// One commit that somebody made after the snapshot that a statement was built upon.
-pub(super) struct Commit {
-    pub(super) version: u64,
-    pub(super) id: Option<String>,
-    pub(super) actions: Vec<Action>,
-}
-
-/// All commits after `base`, oldest first. Versions have no gaps, so the first that is missing ends it.
-async fn since(location: &TableLocation, base: Option<&DeltaTable>) -> Result<Vec<Commit>> {
-    let log = location.log_store();
-    let mut commits = Vec::new();
-    let mut version = base.and_then(DeltaTable::version).map_or(0, |version| version + 1);
-    loop {
-        let read = log.read_commit_entry(version).await.map_err(|error| cannot_commit(location, error))?;
-        let Some(bytes) = read else { return Ok(commits) };
-        let actions = get_actions(version, &bytes).map_err(|error| cannot_commit(location, error))?;
-        let id = actions.iter().find_map(|action| match action {
-            Action::CommitInfo(info) => info.info.get(COMMIT_ID_KEY)?.as_str().map(str::to_owned),
-            _ => None,
-        });
-        commits.push(Commit { version, id, actions });
-        version += 1;
-    }
 }
 
 /// Why `change` may not follow a commit that came first; `None` when it may.
@@ -233,14 +199,15 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
         matches!((action, &change.transaction), (Action::Txn(theirs), Some(ours)) if theirs.app_id == ours.application_id)
     });
     let name = change.location.name();
-    let why = match change.kind {
+    let why = match &change.kind {
         ChangeKind::Create { .. } => return Some(already_exists(name)),
+        ChangeKind::Compact { removes } if removes_any(winner, removes) => "removed files that were merged".to_owned(),
         _ if same_application => "came from the same stream or job".to_owned(),
         _ if change.read_version.is_some() && changes_data => "changed rows that this statement had read".to_owned(),
         // Whatever the table has become in the meantime, all of it is replaced.
         ChangeKind::Replace { .. } => return None,
         _ if changes_schema => "replaced or altered the table".to_owned(),
-        ChangeKind::Append | ChangeKind::Overwrite => return None,
+        ChangeKind::Append | ChangeKind::Overwrite | ChangeKind::Compact { .. } => return None,
     };
     let operation = winner.actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => info.operation.as_deref(),
@@ -251,25 +218,22 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
     Some(Error::service(said).with_hint("nothing of this statement was kept; run it again"))
 }
 
+fn removes_any(winner: &Commit, files: &[Remove]) -> bool {
+    winner.actions.iter().any(|action| match action {
+        Action::Remove(removed) => files.iter().any(|file| file.path == removed.path),
+        _ => false,
+    })
+}
+
 pub(super) fn already_exists(name: &str) -> Error {
     Error::sql(format!("the table {name} already exists"))
         .with_hint("CREATE OR REPLACE TABLE replaces it, CREATE TABLE IF NOT EXISTS leaves it")
 }
 
-async fn reopened(location: &TableLocation, news: &[Commit]) -> std::result::Result<Option<DeltaTable>, Failure> {
-    let Some(last) = news.last() else { return Ok(None) };
-    let opened = location.open_version(last.version).await.map_err(Failure::certain)?;
-    Ok(Some(opened))
-}
-
 fn unknown(location: &TableLocation, error: Error) -> Failure {
     let said = format!("the storage failed during a commit to {}: it is not known whether it landed", location.name());
     let hint = format!("look with DESCRIBE HISTORY {} before you run it again", location.name());
-    Failure { error: Error::service(said).with_hint(hint).caused_by(error), is_certain: false }
-}
-
-fn cannot_commit(location: &TableLocation, error: DeltaTableError) -> Error {
-    delta_error(&format!("write the table {}", location.name()), error)
+    Failure { error: Error::service(said).with_hint(hint).caused_by(error), is_certain: false, is_conflict: false }
 }
 
 /// Waits longer each time, by chance, so that writers that met once do not meet again.
@@ -279,19 +243,15 @@ async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(longest_ms / 2 + chance % (longest_ms / 2 + 1))).await;
 }
 
-fn commit_info(change: &Change, base: Option<&DeltaTable>, id: &str, user_metadata: Option<&str>) -> CommitInfo {
-    let metrics = json!({
-        "numFiles": change.adds.len().to_string(),
-        "numOutputRows": change.rows.to_string(),
-        "numOutputBytes": change.bytes().to_string(),
-    });
+fn commit_info(change: &Change, on: Option<u64>, id: &str, user_metadata: Option<&str>) -> CommitInfo {
+    let metrics = change.operation_metrics();
     let info = HashMap::from([(COMMIT_ID_KEY.to_owned(), Value::from(id)), ("operationMetrics".to_owned(), metrics)]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     CommitInfo {
         timestamp: Some(now.as_millis() as i64),
-        operation: Some(change.operation_name(base.is_some()).to_owned()),
+        operation: Some(change.operation_name(on.is_some()).to_owned()),
         operation_parameters: Some(change.operation_parameters()),
-        read_version: base.and_then(DeltaTable::version),
+        read_version: on,
         isolation_level: Some(IsolationLevel::Serializable),
         is_blind_append: Some(change.is_blind_append()),
         engine_info: Some(concat!("pinsql/", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -299,16 +259,6 @@ fn commit_info(change: &Change, base: Option<&DeltaTable>, id: &str, user_metada
         info,
         ..CommitInfo::default()
     }
-}
-
-/// What deltalake needs to know of the operation: it checks append-only tables by it.
-fn operation(change: &Change) -> DeltaOperation {
-    let mode = match change.kind {
-        ChangeKind::Append => SaveMode::Append,
-        ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } => SaveMode::Overwrite,
-    };
-    DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }
 
 pub(super) fn transaction_action(application_id: &str, version: i64) -> Action {

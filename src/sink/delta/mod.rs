@@ -8,8 +8,11 @@
 //! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
 //! and every protocol above reader 1, writer 2 for new tables.
 
+mod base;
 mod change;
+mod clean_log;
 mod commit;
+mod compact;
 mod conditional_put;
 mod conform;
 mod definition;
@@ -18,7 +21,11 @@ mod drop;
 mod durable;
 mod error;
 mod file;
+mod handle;
+mod live;
 mod location;
+mod log;
+mod maintain;
 mod partition;
 mod properties;
 mod rejects;
@@ -38,19 +45,23 @@ use deltalake::DeltaTable;
 
 pub use self::change::ApplicationTransaction;
 pub use self::commit::Committed;
+pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
 pub use self::definition::{Column, TableDefinition};
-pub use self::describe::{HistoryEntry, TableDetail, definition, detail, history};
+pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
 pub use self::drop::drop_table;
+pub use self::durable::sync as sync_files;
 pub use self::error::delta_error;
+pub use self::handle::{TableHandle, TableStatus};
 pub use self::location::TableLocation;
+pub use self::maintain::{Maintained, maintain};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
 pub use self::types::sql_name;
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
+use self::base::Base;
 use self::change::{Change, ChangeKind};
 use self::conform::Conform;
-use self::shape::Shape;
 use self::write::WriteTarget;
 use crate::error::Result;
 
@@ -76,11 +87,19 @@ pub struct WriteRequest {
     /// The version of this table that the query itself reads, when it does (`catalog::version_read`).
     pub read_version: Option<u64>,
     pub transaction: Option<ApplicationTransaction>,
+    /// The table as a stream keeps it open. Only an append can go through one.
+    pub handle: Option<Arc<TableHandle>>,
 }
 
 impl WriteRequest {
     pub fn new(location: TableLocation, kind: WriteKind) -> Self {
-        Self { location, kind, read_version: None, transaction: None }
+        Self { location, kind, read_version: None, transaction: None, handle: None }
+    }
+
+    /// An append to a table that is kept open.
+    pub fn append_to(handle: &Arc<TableHandle>, transaction: Option<ApplicationTransaction>) -> Self {
+        let request = Self::new(handle.location().clone(), WriteKind::Append);
+        Self { transaction, handle: Some(Arc::clone(handle)), ..request }
     }
 }
 
@@ -90,14 +109,14 @@ pub struct Write {
     plan: Arc<dyn ExecutionPlan>,
     target: Arc<WriteTarget>,
     change: Change,
-    base: Option<DeltaTable>,
+    base: Base,
 }
 
 impl Write {
     /// Puts the writer on top of a query's physical plan. What can be refused without reading a row is refused here.
     pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
-        let base = base_of(&request).await?;
-        let shape = Shape::of(&request, base.as_ref())?;
+        let base = Base::of(&request).await?;
+        let shape = base.shape(&request)?;
         let name = request.location.name().to_owned();
         let conform = Conform::try_new(
             &name,
@@ -138,15 +157,15 @@ impl Write {
 #[derive(Debug)]
 pub struct PreparedWrite {
     change: Change,
-    base: Option<DeltaTable>,
+    base: Base,
     target: Option<Arc<WriteTarget>>,
 }
 
 impl PreparedWrite {
     /// A write without rows: `CREATE [OR REPLACE] TABLE` without `AS`.
     pub async fn define(request: WriteRequest) -> Result<Self> {
-        let base = base_of(&request).await?;
-        Shape::of(&request, base.as_ref())?;
+        let base = Base::of(&request).await?;
+        base.shape(&request)?;
         Ok(Self { change: change_of(request, false), base, target: None })
     }
 
@@ -189,25 +208,6 @@ pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Re
     let failed = |error| delta_error(&format!("read the table at {}", table.table_url()), error);
     let state = table.snapshot().map_err(failed)?;
     state.transaction_version(table.log_store().as_ref(), application_id).await.map_err(failed)
-}
-
-/// The snapshot that a write is built upon. Every write begins here, so this is where its store is put to the test.
-async fn base_of(request: &WriteRequest) -> Result<Option<DeltaTable>> {
-    let location = &request.location;
-    location.require_conditional_put().await?;
-    match &request.kind {
-        WriteKind::Create(_) if location.exists().await? => Err(commit::already_exists(location.name())),
-        WriteKind::Create(_) => Ok(None),
-        // A statement that reads the table it writes is judged against what it read, not against what is there now.
-        WriteKind::CreateOrReplace(_) => match request.read_version {
-            Some(version) => location.open_version(version).await.map(Some),
-            None => location.open().await,
-        },
-        WriteKind::Append | WriteKind::Overwrite => match request.read_version {
-            Some(version) => location.open_version(version).await.map(Some),
-            None => location.open_existing().await.map(Some),
-        },
-    }
 }
 
 fn change_of(request: WriteRequest, has_query: bool) -> Change {

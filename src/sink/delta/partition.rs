@@ -22,6 +22,10 @@ const FOLDER_BYTES_MAX: usize = 200;
 pub(super) struct PartitionValues(Vec<(String, Option<String>)>);
 
 impl PartitionValues {
+    pub(super) fn new(values: Vec<(String, Option<String>)>) -> Self {
+        Self(values)
+    }
+
     pub(super) fn to_map(&self) -> HashMap<String, Option<String>> {
         self.0.iter().cloned().collect()
     }

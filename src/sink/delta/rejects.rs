@@ -2,7 +2,8 @@
 //!
 //! Rejects arrive while the statement runs and are written as they come, so their memory is bounded. They are committed
 //! before the statement's own table: a crash between the two leaves rejects whose table did not change, which a second
-//! run shows twice; the other order could lose them.
+//! run of a statement shows twice; the other order could lose them. A stream's batch that is run again carries the same
+//! transaction, so its rejects are there once.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,14 +15,17 @@ use deltalake::kernel::Add;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::base::Base;
+use super::change::ApplicationTransaction;
 use super::commit::Committed;
 use super::definition::{Column, TableDefinition};
 use super::error::write_error;
+use super::handle::TableHandle;
 use super::location::TableLocation;
 use super::shape::Shape;
 use super::types::timestamp;
 use super::write::{TableWriter, WriteTarget};
-use super::{PreparedWrite, WriteKind, WriteRequest, base_of, change_of};
+use super::{PreparedWrite, WriteKind, WriteRequest, change_of, transaction_version};
 use crate::error::{Error, Result};
 use crate::source::rejects::Reject;
 
@@ -67,6 +71,7 @@ pub fn rejects_definition() -> TableDefinition {
 #[derive(Debug)]
 pub struct RejectsTable {
     location: TableLocation,
+    handle: Option<Arc<TableHandle>>,
     target: Arc<WriteTarget>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Taken>>,
@@ -93,22 +98,42 @@ impl RejectsTable {
         let (stop, stopped) = oneshot::channel();
         let gatherer = Gatherer::new(shape.schema.clone(), run_id.into());
         let task = tokio::spawn(take(receiver, stopped, gatherer, writer, location.name().to_owned()));
-        Ok(Self { location, target, stop, task })
+        Ok(Self { location, handle: None, target, stop, task })
+    }
+
+    /// The same for a stream, which keeps the table of its rejects open.
+    pub fn start_on(
+        handle: &Arc<TableHandle>,
+        receiver: mpsc::Receiver<Reject>,
+        run_id: impl Into<String>,
+        context: &TaskContext,
+    ) -> Result<Self> {
+        let started = Self::start(receiver, handle.location().clone(), run_id, context)?;
+        Ok(Self { handle: Some(Arc::clone(handle)), ..started })
     }
 
     /// Takes what is still waiting and commits all of it, if there is any. Call it when the statement has run and before
-    /// its own table commits. Senders that are still open no longer matter.
-    pub async fn finish(self, mode: RejectsMode, user_metadata: Option<&str>) -> Result<Option<Committed>> {
-        let Self { location, target, stop, task } = self;
+    /// its own table commits. Senders that are still open no longer matter. When `transaction` has landed before, the
+    /// rejects are there already: these are deleted, and `None` is given.
+    pub async fn finish(
+        self,
+        mode: RejectsMode,
+        transaction: Option<ApplicationTransaction>,
+        user_metadata: Option<&str>,
+    ) -> Result<Option<Committed>> {
+        let Self { location, handle, target, stop, task } = self;
         // The task may be over already, by an error of its own.
         let _ = stop.send(());
         let prepared = match ended(task.await) {
-            Ok(taken) => prepare(location, target.clone(), taken, mode).await,
+            Ok(taken) => prepare(location, handle, target.clone(), taken, mode, transaction).await,
             Err(error) => Err(error),
         };
         match prepared {
             Ok(Some(prepared)) => prepared.commit(user_metadata).await.map(Some),
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                target.discard().await;
+                Ok(None)
+            }
             Err(error) => {
                 target.discard().await;
                 Err(error)
@@ -133,22 +158,37 @@ fn ended(outcome: std::result::Result<Result<Taken>, JoinError>) -> Result<Taken
 /// The commit that the rejects need, if they need one.
 async fn prepare(
     location: TableLocation,
+    handle: Option<Arc<TableHandle>>,
     target: Arc<WriteTarget>,
     taken: Taken,
     mode: RejectsMode,
+    transaction: Option<ApplicationTransaction>,
 ) -> Result<Option<PreparedWrite>> {
-    let kind = match (location.exists().await?, mode) {
+    if taken.rows == 0 && mode == RejectsMode::Append {
+        return Ok(None);
+    }
+    let exists = match &handle {
+        Some(handle) => handle.exists().await?,
+        None => location.exists().await?,
+    };
+    let kind = match (exists, mode) {
         (false, _) if taken.rows == 0 => return Ok(None),
-        (true, RejectsMode::Append) if taken.rows == 0 => return Ok(None),
         (true, RejectsMode::Append) => WriteKind::Append,
         (_, RejectsMode::Replace) | (false, RejectsMode::Append) => WriteKind::CreateOrReplace(rejects_definition()),
     };
-    let request = WriteRequest::new(location, kind);
-    let base = base_of(&request).await?;
-    if let Some(table) = &base {
+    if let Some(step) = &transaction
+        && landed(&location, handle.as_ref(), &step.application_id).await? >= Some(step.version)
+    {
+        return Ok(None);
+    }
+    let mut request = WriteRequest::new(location, kind);
+    request.transaction = transaction;
+    request.handle = handle.filter(|_| matches!(request.kind, WriteKind::Append));
+    let base = Base::of(&request).await?;
+    if base.version().is_some() {
         // Somebody's own table may have the name. It is neither added to nor replaced.
-        let theirs = WriteRequest::new(request.location.clone(), WriteKind::Append);
-        if Shape::of(&theirs, Some(table))?.schema.fields() != target.file_schema.fields() {
+        let theirs = WriteRequest { kind: WriteKind::Append, ..request.clone() };
+        if base.shape(&theirs)?.schema.fields() != target.file_schema.fields() {
             return Err(foreign(request.location.name()));
         }
     }
@@ -156,6 +196,21 @@ async fn prepare(
     change.adds = taken.adds;
     change.rows = taken.rows;
     Ok(Some(PreparedWrite { change, base, target: Some(target) }))
+}
+
+/// The last step of a stream whose rejects are in the table.
+async fn landed(
+    location: &TableLocation,
+    handle: Option<&Arc<TableHandle>>,
+    application_id: &str,
+) -> Result<Option<i64>> {
+    if let Some(handle) = handle {
+        return handle.landed(application_id).await;
+    }
+    match location.open().await? {
+        Some(table) => transaction_version(&table, application_id).await,
+        None => Ok(None),
+    }
 }
 
 fn foreign(name: &str) -> Error {

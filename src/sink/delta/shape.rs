@@ -25,6 +25,7 @@ const CONSTRAINT_PREFIX: &str = "delta.constraints.";
 const INVARIANT_KEY: &str = "delta.invariants";
 const GENERATION_KEY: &str = "delta.generationExpression";
 
+#[derive(Debug)]
 pub(super) struct Shape {
     pub(super) schema: SchemaRef,
     pub(super) partition_columns: Vec<String>,
@@ -68,6 +69,15 @@ impl Shape {
                 .and_then(|size| file_size_bytes(size))
                 .unwrap_or(TARGET_FILE_BYTES_DEFAULT),
         })
+    }
+
+    pub(super) fn target_file_bytes(&self) -> u64 {
+        self.target_file_bytes
+    }
+
+    /// Two files below this size fit into one, so they are worth merging.
+    pub(super) fn merged_below_bytes(&self) -> u64 {
+        self.target_file_bytes / 2
     }
 
     pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {

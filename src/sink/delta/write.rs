@@ -91,7 +91,7 @@ impl WriteTarget {
         }
     }
 
-    fn begin(&self, path: &Path) {
+    pub(super) fn begin(&self, path: &Path) {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
     }
 

@@ -12,7 +12,7 @@ use sqlparser::ast::{
     ObjectName, ObjectNamePart, Query, Spanned, Value, visit_expressions_mut,
 };
 
-use super::relations::{constant, text};
+use super::calls::{constant, text};
 use crate::error::{Error, Result};
 use crate::session::JSON_PATH_FUNCTION;
 use crate::source::objects::json::{JsonPath, Step};
@@ -100,7 +100,9 @@ fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<
         // Written out already: a view's query comes by twice. Anything else the function refuses.
         _ => return Ok(()),
     };
-    let constants = constants.iter().map(|expr| constant_text(state, expr)).collect::<Result<Vec<_>>>()?;
+    let what = "the schema and the options of from_json";
+    let constants =
+        constants.iter().map(|expr| constant_text(state, expr, what).map(literal)).collect::<Result<Vec<_>>>()?;
     list.args = std::iter::once(text.clone())
         .chain(constants)
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
@@ -131,14 +133,10 @@ fn unnamed(argument: &FunctionArg) -> Option<Expr> {
     }
 }
 
-fn constant_text(state: &SessionState, expr: &Expr) -> Result<Expr> {
-    let value = constant(state, expr)?;
-    match text(&value) {
-        Some(text) => Ok(literal(text)),
-        None => Err(Error::sql("the schema and the options of from_json must be texts")
-            .at(expr.span())
-            .with_hint("from_json(text, 'a INT, b STRING', map('mode', 'FAILFAST'))")),
-    }
+/// The value of a constant that has to be a text; `what` it is, for the error when it is none.
+pub fn constant_text(state: &SessionState, expr: &Expr, what: &str) -> Result<String> {
+    text(&constant(state, expr)?)
+        .ok_or_else(|| Error::sql(format!("{what} can only be texts, and not NULL")).at(expr.span()))
 }
 
 fn literal(text: String) -> Expr {

@@ -1,13 +1,14 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, views are put in the place of their names,
-//! everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals take
-//! their types, and DataFusion plans. Rejected records of all the
-//! scans in the query arrive in one channel, which belongs to whoever runs the plan.
+//! In this order: parameters are bound, clauses that would be ignored are refused, views and variables are put in the place
+//! of their names, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
+//! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
+mod calls;
 mod casts;
 mod json_calls;
 mod names;
+mod open;
 pub(super) mod parameters;
 mod refuse;
 mod relations;
@@ -16,6 +17,7 @@ mod struct_star;
 pub(super) mod views;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -24,18 +26,61 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
+pub use self::calls::Watermark;
+pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
 use crate::session::{Session, literals};
 use crate::source::rejects::{Reject, Rejects};
+use crate::source::stream::{Content, StreamSource};
+use crate::statement::variable;
 
-/// Why a query is planned: a check reads no data, so it takes schemas as they are declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+/// Why a query is planned.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
     Run,
+    /// A check reads no data, so it takes schemas as they are declared.
     Check,
+    /// A micro-batch: the stream in the query stands for these records of it.
+    Batch(&'a Batch<'a>),
+}
+
+/// The records of a stream that one plan reads.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub source: &'a dyn StreamSource,
+    pub content: &'a Content,
+}
+
+/// The stream that a query reads.
+#[derive(Debug)]
+pub struct Stream {
+    pub source: Arc<dyn StreamSource>,
+    pub watermark: Option<Watermark>,
+}
+
+/// Finds the one stream that `query` reads and makes its source. Nothing is read from it yet.
+pub async fn stream(session: &Session, query: &Query) -> Result<Stream> {
+    open::stream(session, &mut expanded(session, query)?).await
+}
+
+/// `query` without anything that means only now what it means: parameters and variables have their values, views are their
+/// queries, tables have their schemas. Whoever keeps a query to plan it again later keeps this.
+pub fn detached(session: &Session, query: &Query) -> Result<Query> {
+    let mut query = expanded(session, query)?;
+    views::qualify(session.views(), &session.current_schema(), &mut query)?;
+    Ok(query)
+}
+
+fn expanded(session: &Session, query: &Query) -> Result<Query> {
+    let mut query = query.clone();
+    parameters::bind(&mut query, &session.config().params)?;
+    refuse::refuse_ignored(&query)?;
+    views::expand(session.views(), &mut query)?;
+    variable::put(session, &mut query);
+    Ok(query)
 }
 
 /// A query that is resolved and typed.
@@ -53,23 +98,19 @@ pub struct Planned {
 }
 
 /// Plans `query`.
-pub async fn plan(session: &Session, query: &Query, purpose: Purpose) -> Result<Planned> {
-    let mut query = query.clone();
-    parameters::bind(&mut query, &session.config().params)?;
-    refuse::refuse_ignored(&query)?;
-    views::expand(session.views(), &mut query)?;
+pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
+    let mut query = expanded(session, query)?;
     names::name_columns(&mut query);
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
-    struct_star::expand(&state, &mut query)
-        .await
-        .map_err(|error| locate(explain_functions(error, &state), &functions))?;
+    let explain = |error: Error| locate(explain_functions(error, &state), &functions);
+    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
     let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
-    let explain = |error: DataFusionError| locate(explain_functions(error.into(), &state), &functions);
+    let explain = |error: DataFusionError| explain(error.into());
     let plan = state.statement_to_plan(statement).await.map_err(explain)?;
     casts::refuse_casts(&plan)?;
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
 
 use super::json_calls::last_name;
 
@@ -50,6 +50,10 @@ fn name_of(expr: &Expr) -> String {
         // With or without a cast: `data:user.name::STRING`.
         Expr::JsonAccess { path, .. } => last_name(&path.path).unwrap_or_else(|| expr.to_string()),
         Expr::Cast { expr: inner, .. } if matches!(**inner, Expr::JsonAccess { .. }) => name_of(inner),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => field.value.clone(),
+            _ => expr.to_string(),
+        },
         Expr::CompoundIdentifier(path) => path.last().map(|ident| ident.value.clone()).unwrap_or_default(),
         other => other.to_string(),
     }

@@ -11,9 +11,9 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Fields};
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut,
-    Visitor, VisitorMut, WildcardAdditionalOptions,
+    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
+    Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::json_calls::{is_from_json, schema_of};
@@ -216,6 +216,14 @@ impl Respell<'_> {
         }
     }
 
+    /// `f(x).name`, `a[0].name`: the engine takes the name as a text.
+    fn field_of_expression(&self, access: &mut AccessExpr) {
+        if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
+            let declared = self.0.fields.get(&ident.value.to_lowercase()).unwrap_or(&ident.value).clone();
+            *access = AccessExpr::Dot(Expr::Value(Value::SingleQuotedString(declared).into()));
+        }
+    }
+
     /// `t.*` of a relation, or `s.*` of a column that is a STRUCT.
     fn star(&self, name: &mut ObjectName) {
         let path: Option<Vec<Ident>> = name.0.iter().map(|part| part.as_ident().cloned()).collect();
@@ -274,6 +282,9 @@ impl VisitorMut for Respell<'_> {
         match expr {
             Expr::Identifier(ident) => self.0.respell(ident),
             Expr::CompoundIdentifier(path) => self.0.respell_path(path),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter_mut().for_each(|access| self.field_of_expression(access));
+            }
             _ => {}
         }
         ControlFlow::Continue(())

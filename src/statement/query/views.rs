@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef, TableFactor, VisitMut, VisitorMut, With,
+    FunctionArg, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, VisitMut, VisitorMut, With,
 };
 
 use crate::error::{Error, Result, Span};
 use crate::session::views::Views;
+use crate::statement::parser::STREAM_MARKER;
 
 /// How many views a query may read, each counted as often as it is read: two views that each read another one twice, and so
 /// on, would be a query without end.
@@ -82,7 +84,7 @@ fn put(factor: &mut TableFactor, view: &str, columns: &[Ident], query: Query) {
 /// whatever statement the view is read. The names that are left are those of views.
 pub fn qualify(views: &Views, schema: &str, query: &mut Query) -> Result<()> {
     each_relation(query, |name, factor| {
-        if let TableFactor::Table { name: path, .. } = factor
+        if let TableFactor::Table { name: path, args: None, .. } = factor
             && !views.contains(&name.value)
         {
             let schema = Ident::with_quote('`', schema);
@@ -139,9 +141,12 @@ impl<F: FnMut(Ident, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F
 
     /// After what is below it, so that the visitor does not walk into what is put in.
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        let TableFactor::Table { name: ObjectName(path), args: None, .. } = factor else {
+        let TableFactor::Table { name: ObjectName(path), args, .. } = factor else {
             return ControlFlow::Continue(());
         };
+        if !args.as_ref().is_none_or(is_stream_of_a_name) {
+            return ControlFlow::Continue(());
+        }
         let [ObjectNamePart::Identifier(name)] = path.as_slice() else { return ControlFlow::Continue(()) };
         if self.common.contains(&name.value.to_lowercase()) {
             return ControlFlow::Continue(());
@@ -150,6 +155,15 @@ impl<F: FnMut(Ident, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+}
+
+/// `STREAM name`, which is how a view over a stream may be read too. There is nothing to tell apart: reading such a view is
+/// reading its stream.
+fn is_stream_of_a_name(call: &TableFunctionArgs) -> bool {
+    match call.args.as_slice() {
+        [FunctionArg::Named { name, .. }] => name.value == STREAM_MARKER,
+        _ => false,
     }
 }
 

@@ -25,7 +25,7 @@ async fn reject_many(fixture: &Fixture, count: usize, mode: RejectsMode) -> Resu
         rejects.push(reject(line)).await.unwrap();
     }
     // The sender is still open: a plan may hold it for longer than its statement runs.
-    table.finish(mode, Some("{}")).await
+    table.finish(mode, None, Some("{}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,140 @@
+//! One file that is being merged, as a stream of batches of the table's own schema.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use datafusion::execution::memory_pool::MemoryReservation;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use super::super::live::SmallFile;
+use super::MergeError;
+
+/// Files up to this size are read by one request.
+const WHOLE_BYTES_MAX: u64 = 4 << 20;
+const BATCH_ROWS: usize = 8_192;
+
+pub(super) struct Input {
+    batches: ParquetRecordBatchStream<StoredFile>,
+    schema: SchemaRef,
+    /// What is held of the file while it is read: at most all of it.
+    _memory: MemoryReservation,
+}
+
+impl Input {
+    pub(super) async fn open(
+        store: Arc<dyn ObjectStore>,
+        file: SmallFile,
+        schema: SchemaRef,
+        memory: MemoryReservation,
+    ) -> Result<Self, MergeError> {
+        memory.try_grow(file.bytes as usize).map_err(MergeError::Failed)?;
+        let path = Path::parse(&file.path).map_err(|error| MergeError::unfit(&file, error))?;
+        let failed = |error: ParquetError| MergeError::of(&file, error);
+        let whole = match file.bytes <= WHOLE_BYTES_MAX {
+            true => {
+                let read = async { store.get(&path).await?.bytes().await };
+                Some(read.await.map_err(|error| failed(external(error)))?)
+            }
+            false => None,
+        };
+        let stored = StoredFile { store, path, size_bytes: file.bytes, whole };
+        let builder = ParquetRecordBatchStreamBuilder::new(stored).await.map_err(failed)?;
+        let rows = builder.metadata().file_metadata().num_rows();
+        if rows.unsigned_abs() != file.rows {
+            let said = format!("it has {rows} rows, but the log says {}", file.rows);
+            return Err(MergeError::unfit(&file, said));
+        }
+        let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+        Ok(Self { batches, schema, _memory: memory })
+    }
+
+    pub(super) async fn next(&mut self, file: &SmallFile) -> Result<Option<RecordBatch>, MergeError> {
+        let batch = self.batches.next().await.transpose().map_err(|error| MergeError::of(file, error))?;
+        let Some(batch) = batch else { return Ok(None) };
+        conformed(&batch, &self.schema).map(Some).map_err(|error| MergeError::unfit(file, error))
+    }
+}
+
+/// The batch with the table's columns: those that were added after the file was written are NULL. Everything else has to
+/// be there as it is, since merging must not change a value.
+fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let mut found = 0;
+    let columns = schema.fields().iter().map(|field| {
+        let Some(column) = batch.column_by_name(field.name()) else {
+            return Ok(new_null_array(field.data_type(), batch.num_rows()));
+        };
+        found += 1;
+        match (column.data_type(), field.data_type()) {
+            (from, to) if from == to => Ok(Arc::clone(column)),
+            // Spark's older files have nanoseconds without a zone, which mean the same instant.
+            (DataType::Timestamp(..), to @ DataType::Timestamp(..)) => {
+                cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })
+            }
+            (from, to) if from.equals_datatype(to) => {
+                cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })
+            }
+            (from, to) => {
+                let said = format!("its column {} has the type {from} and not {to}", field.name());
+                Err(ArrowError::SchemaError(said))
+            }
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    if found < batch.num_columns() {
+        return Err(ArrowError::SchemaError("it has columns that the table does not have".to_owned()));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
+/// A Parquet file in the table's store.
+struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size_bytes: u64,
+    whole: Option<Bytes>,
+}
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move {
+            match &self.whole {
+                Some(whole) if range.end <= whole.len() as u64 => {
+                    Ok(whole.slice(range.start as usize..range.end as usize))
+                }
+                Some(_) => Err(ParquetError::EOF("the file is shorter than the log says".to_owned())),
+                None => self.store.get_range(&self.path, range).await.map_err(external),
+            }
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            let size_bytes = self.size_bytes;
+            let metadata = ParquetMetaDataReader::new().load_and_finish(&mut *self, size_bytes).await?;
+            Ok(Arc::new(metadata))
+        }
+        .boxed()
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
