@@ -109,3 +109,55 @@ fn step(rest: &str) -> Option<(Step, usize)> {
     };
     Some((step, length + "[]".len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(path: &JsonPath, json: &str) -> Option<String> {
+        let mut out = b"before ".to_vec();
+        let found = path.find(json, |value| format!("{value:?}"), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let text = text.strip_prefix("before ").expect("what was there is kept");
+        assert!(found || text.is_empty(), "{text}");
+        found.then(|| text.to_owned())
+    }
+
+    /// What PySpark gives is in `tests/slt/semantics_json.slt`; here is what SQL cannot reach.
+    #[test]
+    fn paths_are_read_or_refused() {
+        for path in ["", "a", "$.", "$a", "$..a", " $.a", "$[", "$[]", "$[-1]", "$[ 0]", "$['']", "$['a", "$['a'", "$[99999999999999999999]"] {
+            assert_eq!(JsonPath::parse(path), None, "{path}");
+        }
+        let steps = JsonPath::parse("$.a b['c.d'][007][*].*['*']").unwrap().steps;
+        let name = |name: &str| Step::Exactly(name.to_owned());
+        assert_eq!(
+            steps,
+            [name("a b"), name("c.d"), Step::Element(7), Step::Elements, Step::Fields, Step::Fields]
+        );
+        let text = JsonPath::operator_text(&steps);
+        assert_eq!(JsonPath::of_operator(&text).unwrap().steps, steps);
+        assert_eq!(JsonPath::of_operator("no steps"), None);
+    }
+
+    #[test]
+    fn depth_is_bounded_and_costs_no_panic() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let all = JsonPath::parse("$").unwrap();
+        assert_eq!(find(&all, &nested(500)), Some(nested(500)));
+        assert_eq!(find(&all, &nested(100_000)), None);
+        let deep = JsonPath { steps: vec![Step::Element(0); 500], is_operator: false };
+        assert_eq!(find(&deep, &nested(500)).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_name_that_two_fields_can_mean_is_an_error() {
+        let name = |name: &str| JsonPath { steps: vec![Step::Name(name.to_owned())], is_operator: true };
+        let mut out = Vec::new();
+        let found = name("É").find(r#"{"é":1,"É":2}"#, |value| value.to_string(), &mut out);
+        assert_eq!(found, Err(Ambiguous("É".to_owned())));
+        // The same spelling twice is no choice.
+        assert_eq!(find(&name("A"), r#"{"a":1,"a":2}"#).as_deref(), Some("1"));
+        assert_eq!(find(&name("a"), r#"{"a":null}"#), None);
+    }
+}

@@ -108,3 +108,51 @@ impl ValueDecoder {
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Fields, Int32Type};
+
+    use super::*;
+    use crate::schema::{STRING, list_of};
+    use crate::source::objects::json::Permissive;
+
+    fn record() -> DataType {
+        DataType::Struct(Fields::from(vec![
+            Field::new("a", DataType::Int32, true),
+            Field::new("b", list_of(DataType::Int32), true),
+            Field::new("corrupt", STRING, true),
+        ]))
+    }
+
+    #[test]
+    fn a_text_that_fails_leaves_nothing_behind() {
+        let mut decoder = ValueDecoder::new(&record(), Some(2), &DecoderOptions::default()).unwrap();
+        decoder.decode(Some(br#"{"a":1,"b":[1,2]}"#)).unwrap();
+        for bad in [r#"{"a":2,"b":[3,"x"]}"#, r#"{"a":2"#, "null", "[1]", r#"{"a":2} {}"#] {
+            assert!(decoder.decode(Some(bad.as_bytes())).is_err(), "{bad}");
+        }
+        assert!(decoder.decode(Some(b"{\"a\":\"\xff\"}")).is_err());
+        decoder.decode(None).unwrap();
+        decoder.decode(Some(b" \n")).unwrap();
+        decoder.decode(Some(br#"{"a":4}"#)).unwrap();
+        let values = decoder.finish().unwrap();
+        assert_eq!((0..4).map(|row| values.is_null(row)).collect::<Vec<_>>(), [false, true, true, false]);
+        let numbers = values.as_struct().column(0).as_primitive::<Int32Type>();
+        assert_eq!((numbers.value(0), numbers.value(3)), (1, 4));
+    }
+
+    #[test]
+    fn permissive_keeps_what_it_cannot_read() {
+        let options = DecoderOptions { permissive: Some(Permissive::default()), ..DecoderOptions::default() };
+        let mut decoder = ValueDecoder::new(&record(), Some(2), &options).unwrap();
+        for text in [&br#"{"a":"x","b":[1]}"#[..], b"\xff", br#"{"a":1,"corrupt":"mine"}"#] {
+            decoder.decode(Some(text)).unwrap();
+        }
+        let values = decoder.finish().unwrap();
+        let corrupt = values.as_struct().column(2).as_string_view();
+        assert_eq!((corrupt.value(0), corrupt.value(1), corrupt.is_null(2)), (r#"{"a":"x","b":[1]}"#, "\u{fffd}", true));
+        assert_eq!(values.null_count(), 0);
+    }
+}
