@@ -1,5 +1,6 @@
 //! Where records come from.
 
+pub mod kafka;
 pub mod objects;
 pub mod peek;
 pub mod rejects;
