@@ -1,6 +1,7 @@
 //! Where records come from.
 
 pub mod kafka;
+pub mod kinesis;
 pub mod objects;
 pub mod peek;
 pub mod rejects;
