@@ -21,6 +21,7 @@ mod location;
 mod options;
 mod parquet;
 mod piece_reader;
+mod places;
 mod read_ahead;
 mod sample;
 mod table;
@@ -48,6 +49,7 @@ use json_source::{JsonScan, JsonSource};
 use limits::Limits;
 use location::Location;
 use options::{Format, Mode, Options};
+pub use places::{KeepingPlaces, keeping_places, with_rejects};
 use read_ahead::Storage;
 use table::{FilesTable, Reader};
 
@@ -158,6 +160,7 @@ pub async fn read_files(call: ReadFiles, environment: &SourceEnvironment) -> Res
         objects,
         packing: environment.packing.clone(),
         reader,
+        storage,
     });
     match null_value {
         Some(null_value) => csv::with_null_value(files.clone(), &schema, &files.columns, null_value),

@@ -5,11 +5,14 @@
 //! scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod casts;
+pub mod expectations;
 mod names;
 mod parameters;
 mod refuse;
 mod relations;
+pub mod rowwise;
 mod spelling;
+pub mod streaming;
 
 use std::collections::HashMap;
 
