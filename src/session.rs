@@ -146,6 +146,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_config(engine_config(config))
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_query_planner(Arc::new(crate::operators::Planner))
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))

@@ -4,6 +4,7 @@ pub mod kafka;
 pub mod kinesis;
 pub mod objects;
 pub mod peek;
+pub mod places;
 pub mod rejects;
 pub mod slice;
 pub mod stream;

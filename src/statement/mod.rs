@@ -21,7 +21,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use self::ast::{Expectation, Statement, StatementKind, ViolationAction};
+pub use self::ast::{Statement, StatementKind};
 pub use self::create_streaming_table::StreamingTable;
 pub use self::parser::parse;
 pub use self::rejected::RejectReport;

@@ -5,5 +5,6 @@
 mod bad_input;
 mod commands;
 mod docs;
+mod isolation;
 mod scratch;
 mod streams;

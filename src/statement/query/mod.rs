@@ -6,12 +6,15 @@
 
 mod calls;
 mod casts;
+pub mod expectations;
 mod names;
 mod open;
 mod parameters;
 mod refuse;
 mod relations;
+pub mod rowwise;
 mod spelling;
+pub mod streaming;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +26,8 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
-pub use self::calls::Watermark;
 use self::relations::Resolved;
+use self::streaming::Watermark;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
