@@ -1,5 +1,6 @@
 //! Records that an expression fails on go to the rejects; every other goes on.
 
+use arrow::datatypes::{DataType, Field};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -128,10 +129,24 @@ async fn above_a_join_the_rows_values_are_kept() {
     let sql = "SELECT CAST(word AS INT) AS n FROM `stream s` JOIN words ON key = data";
     let outcome = stream.run(sql, &messages(&["1", "2", "3"])).await.unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejects.len()), (0, 3));
-    assert!(outcome.raw.iter().any(|raw| raw == "{\"data\":\"2\",\"key\":\"2\",\"word\":\"zwei\"}"), "{:?}", outcome.raw);
+    assert!(
+        outcome.raw.iter().any(|raw| raw == "{\"data\":\"2\",\"key\":\"2\",\"word\":\"zwei\"}"),
+        "{:?}",
+        outcome.raw
+    );
     // Below it, records are isolated as ever.
     let sql = "SELECT n, word FROM (SELECT CAST(data AS INT) AS n, data FROM `stream s`) LEFT JOIN words ON key = data";
     let outcome = stream.run(sql, &messages(&["2", "x", "3"])).await.unwrap();
     assert_eq!(outcome.rows, ["2|two", "2|zwei", "3|NULL"]);
     assert_eq!(outcome.rejects, ["number 2: cannot cast the string 'x' to INT, in the column n"]);
+}
+
+#[tokio::test]
+async fn a_value_that_the_tables_column_cannot_hold_rejects_its_record() {
+    let columns = vec![Field::new("N", DataType::Int8, true), Field::new("text", DataType::Utf8, true)];
+    let stream = Stream::new().await.into_columns(columns);
+    let sql = "SELECT CAST(data AS BIGINT) AS n, length FROM `stream s`";
+    let outcome = stream.run(sql, &messages(&["1", "300", "127"])).await.unwrap();
+    assert_eq!(outcome.rows, ["127|3", "1|1"]);
+    assert_eq!(outcome.rejects, ["number 2: cannot cast 300 to TINYINT: it is out of range, in the column N"]);
 }

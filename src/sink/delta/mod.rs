@@ -45,7 +45,7 @@ pub use self::drop::drop_table;
 pub use self::error::delta_error;
 pub use self::location::TableLocation;
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
-pub use self::types::sql_name;
+pub use self::types::{assignable, sql_name};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::change::{Change, ChangeKind};
