@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::operators::expectation::ExpectationCount;
-use crate::operators::{EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RecordsExec};
+use crate::operators::{
+    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
+};
 use crate::source::objects;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
 use crate::source::slice::SliceSource;
@@ -34,6 +36,10 @@ pub struct SourceCount {
     pub rejected: u64,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The account of one table written. Counts are rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -42,6 +48,9 @@ pub struct Ledger {
     pub filtered: u64,
     pub duplicates: u64,
     pub rejected: u64,
+    /// Of the rejected, those that came later than their stream's watermark.
+    #[serde(skip_serializing_if = "is_none")]
+    pub late: u64,
     /// Whether the query makes new rows out of those it reads (joins, aggregates, unnests), so that they do not add up.
     pub combined: bool,
     pub sources: Vec<SourceCount>,
@@ -123,6 +132,7 @@ impl Ledger {
         let (duplicates, rejected) = (count(RECORDS_DUPLICATE), count(RECORDS_REJECTED));
         self.duplicates += duplicates;
         self.rejected += rejected;
+        self.late += count(RECORDS_LATE);
         self.filtered += match is_limited {
             true => left_out.saturating_sub(duplicates + rejected),
             false => count(RECORDS_FILTERED),
@@ -178,7 +188,7 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { read, written, filtered, duplicates, rejected, combined, sources: _, expectations: _ } = self;
+        let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
         if *combined {
             return write!(f, "read {read}, rejected {rejected}, written {written} (rows joined or aggregated)");
         }

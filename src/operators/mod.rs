@@ -10,11 +10,12 @@
 //! - [`marker`]: what a stream's query needs and SQL's plan has no node for, while the plan is optimized;
 //! - [`node`] and `planner`: the chain in a plan;
 //! - `steps`, `isolate`, `exec`: how it runs;
-//! - [`expectation`], [`seen`] with `row_hash` and `seen_file`: what it holds rows against.
+//! - [`expectation`], [`seen`] with `entries`, `row_hash` and `seen_file`: what it holds rows against.
 //!
 //! Deliberately absent: the rewriting of plans, which is the statement's business (`statement::query::rowwise`), and state
 //! other than that of DISTINCT.
 
+mod entries;
 mod exec;
 pub mod expectation;
 mod isolate;

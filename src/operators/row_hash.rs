@@ -21,7 +21,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::{DataFusionError, Result as EngineResult};
 
-use super::seen::RowHash;
+use super::entries::RowHash;
 use crate::error::{Error, Result};
 use crate::schema::type_name;
 

@@ -12,8 +12,6 @@
 //!
 //! The memory is the session's: what does not fit is an error, since nothing of it can be spilled.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,55 +19,12 @@ use arrow::array::{Array, BooleanArray, Int64Array};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
+use super::entries::{Entries, FOR_GOOD, RowHash};
 use super::seen_file::{Header, Reader, write};
 use crate::error::{Error, Result};
 
-/// The first 16 bytes of a row's BLAKE3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowHash(pub(super) u64, pub(super) u64);
-
-impl RowHash {
-    pub(super) fn of(encoded: &[u8]) -> Self {
-        let hash = u128::from_le_bytes(first_half(blake3::hash(encoded).as_bytes()));
-        Self(hash as u64, (hash >> 64) as u64)
-    }
-}
-
-pub(super) fn first_half(hash: &[u8; 32]) -> [u8; 16] {
-    std::array::from_fn(|at| hash[at])
-}
-
-impl Hash for RowHash {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0);
-    }
-}
-
-/// What is a hash already is not hashed again.
-#[derive(Debug, Default)]
-pub struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// Microseconds since 1970 from which a row may be forgotten; never, for the highest.
-pub(super) const FOR_GOOD: i64 = i64::MAX;
-
 /// The state is scanned for what may be forgotten when the watermark has moved by this part of its delay.
 const PARTS_OF_DELAY: i64 = 8;
-/// Room is given back when not even this part of it is used.
-const PARTS_OF_ROOM: usize = 4;
 
 /// How a state is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,10 +66,7 @@ impl SeenRows {
     pub fn new(pool: &Arc<dyn MemoryPool>, options: StateOptions) -> Self {
         let delay = options.delay.map(|delay| i64::try_from(delay.as_micros()).unwrap_or(FOR_GOOD));
         let state = State {
-            entries: match delay {
-                Some(_) => Entries::Until(HashMap::default()),
-                None => Entries::ForGood(HashSet::default()),
-            },
+            entries: Entries::new(delay.is_some()),
             memory: MemoryConsumer::new("rows seen by DISTINCT").register(pool),
             event_time_max: None,
             swept: i64::MIN,
@@ -284,104 +236,6 @@ impl State {
             self.entries.remove(hash);
         }
         self.memory.shrink(list_bytes(batch.added.capacity()).min(self.memory.size()));
-    }
-}
-
-/// The remembered rows, with or without the moment from which each may be forgotten.
-#[derive(Debug)]
-enum Entries {
-    ForGood(HashSet<RowHash, BuildHasherDefault<AsItIs>>),
-    Until(HashMap<RowHash, i64, BuildHasherDefault<AsItIs>>),
-}
-
-impl Entries {
-    fn len(&self) -> usize {
-        match self {
-            Self::ForGood(set) => set.len(),
-            Self::Until(map) => map.len(),
-        }
-    }
-
-    fn capacity(&self) -> usize {
-        match self {
-            Self::ForGood(set) => set.capacity(),
-            Self::Until(map) => map.capacity(),
-        }
-    }
-
-    fn insert(&mut self, hash: RowHash, expires: i64) {
-        match self {
-            Self::ForGood(set) => drop(set.insert(hash)),
-            Self::Until(map) => drop(map.insert(hash, expires)),
-        }
-    }
-
-    /// Whether the row was not there, or only one that the watermark has passed.
-    fn insert_after(&mut self, hash: RowHash, expires: i64, watermark: i64) -> bool {
-        match self {
-            Self::ForGood(set) => set.insert(hash),
-            Self::Until(map) => match map.get_mut(&hash) {
-                Some(known) if *known > watermark => false,
-                Some(known) => {
-                    *known = expires;
-                    true
-                }
-                None => map.insert(hash, expires).is_none(),
-            },
-        }
-    }
-
-    fn remove(&mut self, hash: &RowHash) {
-        match self {
-            Self::ForGood(set) => drop(set.remove(hash)),
-            Self::Until(map) => drop(map.remove(hash)),
-        }
-    }
-
-    fn forget(&mut self, watermark: i64) {
-        let Self::Until(map) = self else { return };
-        map.retain(|_, expires| *expires > watermark);
-        if map.len() < map.capacity() / PARTS_OF_ROOM {
-            map.shrink_to(map.len() * 2);
-        }
-    }
-
-    fn iter(&self) -> Box<dyn Iterator<Item = (RowHash, i64)> + '_> {
-        match self {
-            Self::ForGood(set) => Box::new(set.iter().map(|hash| (*hash, FOR_GOOD))),
-            Self::Until(map) => Box::new(map.iter().map(|(hash, expires)| (*hash, *expires))),
-        }
-    }
-
-    fn reserve(&mut self, additional: usize) {
-        match self {
-            Self::ForGood(set) => set.reserve(additional),
-            Self::Until(map) => map.reserve(additional),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.table_bytes(self.capacity())
-    }
-
-    /// The size of the table that takes so many more, if it is another than the one that is there.
-    fn bytes_to_grow(&self, additional: usize) -> Option<usize> {
-        let wanted = self.len() + additional;
-        let capacity = self.capacity();
-        (wanted > capacity).then(|| self.table_bytes(wanted.max(capacity + 1)))
-    }
-
-    /// A table of Rust's standard library has a power of two of places, seven eighths of them usable, and a byte beside each.
-    fn table_bytes(&self, capacity: usize) -> usize {
-        let place_bytes = match self {
-            Self::ForGood(_) => size_of::<RowHash>(),
-            Self::Until(_) => size_of::<(RowHash, i64)>(),
-        };
-        match capacity {
-            0 => 0,
-            few @ 1..8 => (few + 1).next_power_of_two() * (place_bytes + 1),
-            many => (many * 8 / 7).next_power_of_two() * (place_bytes + 1),
-        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
+use super::entries::{FOR_GOOD, RowHash, first_half};
 use super::row_hash::ENCODING;
-use super::seen::{FOR_GOOD, RowHash, first_half};
 use crate::error::{Error, Result};
 
 const MARK: &[u8; 8] = b"PINSEEN1";

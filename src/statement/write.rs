@@ -82,15 +82,14 @@ pub(super) async fn write(
     let optimizer = &mut state.config_mut().options_mut().optimizer;
     optimizer.enable_topk_aggregation = false;
     optimizer.enable_distinct_aggregation_soft_limit = false;
-    let plan = state.optimize(&plan)?;
     let attempt =
         Attempt { session, state: &state, table: &table, kind: &kind, read_version: reads.get(&table).copied(), watch };
     let too_many = rejects.clone();
-    let outcome = match attempt.run(&plan, rejects, rejected).await {
+    let outcome = match attempt.run(&state.optimize(&plan)?, rejects, rejected).await {
         Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
-            let isolated = rowwise::isolate(plan, &rejects)?;
+            let isolated = rowwise::isolate(&state, &plan, &rejects)?;
             if !isolated.is_changed {
                 return Err(error);
             }

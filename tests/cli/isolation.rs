@@ -64,3 +64,14 @@ fn joins_and_unions_isolate_what_is_below_them() {
     let transcript = scratch.run(&["-c", &join]);
     assert!(transcript.contains("rejected 3, written 6"), "{transcript}");
 }
+
+#[test]
+fn a_limit_counts_the_records_that_are_not_rejected() {
+    let scratch = scratch();
+    let read = "SELECT CAST(count AS INT) AS count FROM read_files('raw', schema => 'index INT, count STRING')";
+    for (limit, written) in [("LIMIT 2", 2), ("LIMIT 3", 3), ("LIMIT 9", 3), ("ORDER BY count DESC LIMIT 2", 2)] {
+        let transcript =
+            scratch.run(&["-c", &format!("CREATE OR REPLACE TABLE l AS {read} {limit}"), "--threads", "1"]);
+        assert!(transcript.contains(&format!("= written {written} + ")), "{transcript}");
+    }
+}

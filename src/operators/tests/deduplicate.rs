@@ -6,7 +6,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, Unbounded
 
 use super::{Message, Stream, messages};
 use crate::error::ErrorKind;
-use crate::operators::seen::RowHash;
+use crate::operators::entries::RowHash;
 use crate::operators::{SeenRows, StateOptions};
 
 const SQL: &str = "SELECT DISTINCT data FROM `stream s`";
@@ -101,7 +101,7 @@ async fn a_watermark_forgets_and_rejects_what_is_late() {
             "number 2: arrived later than the watermark: its event time is 1970-01-01 00:01:30, the watermark 1970-01-01 00:01:30",
         ]
     );
-    assert_eq!((outcome.ledger.duplicates, outcome.ledger.rejected), (1, 2));
+    assert_eq!((outcome.ledger.duplicates, outcome.ledger.rejected, outcome.ledger.late), (1, 2, 2));
     assert_eq!(stream.seen.rows(), 1);
     // A row without event time is never late, and never forgotten.
     let outcome = stream.batch(2, sql, &[("n", None), ("n", None)]).await.unwrap();

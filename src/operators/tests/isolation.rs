@@ -1,5 +1,6 @@
 //! Records that an expression fails on go to the rejects; every other goes on.
 
+use arrow::datatypes::{DataType, Field};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -138,4 +139,14 @@ async fn above_a_join_the_rows_values_are_kept() {
     let outcome = stream.run(sql, &messages(&["2", "x", "3"])).await.unwrap();
     assert_eq!(outcome.rows, ["2|two", "2|zwei", "3|NULL"]);
     assert_eq!(outcome.rejects, ["number 2: cannot cast the string 'x' to INT, in the column n"]);
+}
+
+#[tokio::test]
+async fn a_value_that_the_tables_column_cannot_hold_rejects_its_record() {
+    let columns = vec![Field::new("N", DataType::Int8, true), Field::new("text", DataType::Utf8, true)];
+    let stream = Stream::new().await.into_columns(columns);
+    let sql = "SELECT CAST(data AS BIGINT) AS n, length FROM `stream s`";
+    let outcome = stream.run(sql, &messages(&["1", "300", "127"])).await.unwrap();
+    assert_eq!(outcome.rows, ["127|3", "1|1"]);
+    assert_eq!(outcome.rejects, ["number 2: cannot cast 300 to TINYINT: it is out of range, in the column N"]);
 }

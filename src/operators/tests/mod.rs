@@ -2,9 +2,11 @@
 
 mod deduplicate;
 mod expectations;
+mod files;
 mod isolation;
 mod refused;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +16,13 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+    TableProvider,
 };
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::collect;
+use datafusion::scalar::ScalarValue;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{SeenRows, StateOptions};
 use crate::catalog::CATALOG_NAME;
@@ -25,6 +30,7 @@ use crate::config::{Config, Layer};
 use crate::error::{Error, Result, Span};
 use crate::ledger::Ledger;
 use crate::session::Session;
+use crate::source::objects::{ReadFiles, SourceEnvironment, read_files};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::slice::SliceTable;
 use crate::source::stream::{Origin, Origins};
@@ -93,6 +99,11 @@ impl Stream {
         self
     }
 
+    pub(super) fn into_columns(mut self, columns: Vec<Field>) -> Self {
+        self.clauses.columns = Some(Arc::new(Schema::new(columns)));
+        self
+    }
+
     pub(super) fn watermark(mut self, column: &str, delay_seconds: u64) -> Self {
         let (delay, span) = (Duration::from_secs(delay_seconds), Span { start: (1, 1), end: (1, 2) });
         self.clauses.watermark = Some(Watermark { column: column.to_owned(), delay, span });
@@ -106,24 +117,48 @@ impl Stream {
 
     /// Plans and runs one micro-batch; the caller ends it.
     pub(super) async fn run(&self, sql: &str, messages: &[Message<'_>]) -> Result<Outcome> {
-        let state = self.state(messages);
+        self.run_over(sql, Arc::new(self.slice(messages)), Rejects::channel()).await
+    }
+
+    /// The same over objects in a folder.
+    pub(super) async fn run_files(&self, sql: &str, folder: &Path, options: &[(&str, &str)]) -> Result<Outcome> {
+        let (rejects, rejected) = Rejects::channel();
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value)));
+        let path = folder.display().to_string();
+        let call = ReadFiles { path, options: options.collect(), with_metadata: false };
+        let table = read_files(call, &SourceEnvironment::new(self.session.state(), rejects.clone())).await?;
+        self.run_over(sql, table, (rejects, rejected)).await
+    }
+
+    async fn run_over(
+        &self,
+        sql: &str,
+        table: Arc<dyn TableProvider>,
+        (rejects, mut rejected): (Rejects, mpsc::Receiver<Reject>),
+    ) -> Result<Outcome> {
+        let state = self.state(table);
         let plan = state.create_logical_plan(sql).await?;
         let plan = prepare(&self.session, &state, plan, &self.clauses)?;
-        let (rejects, mut rejected) = Rejects::channel();
+        let (stop, mut stopped) = oneshot::channel::<()>();
         let taken = tokio::spawn(async move {
             let mut taken: Vec<Reject> = Vec::new();
-            while let Some(reject) = rejected.recv().await {
-                taken.push(reject);
+            loop {
+                tokio::select! {
+                    biased;
+                    reject = rejected.recv() => match reject {
+                        Some(reject) => taken.push(reject),
+                        None => return taken,
+                    },
+                    _ = &mut stopped, if !rejected.is_closed() => rejected.close(),
+                }
             }
-            taken
         });
         let physical = plan_batch(&state, &plan, &rejects, Some(self.seen.clone())).await?;
-        drop(rejects);
         let batches = collect(physical.clone(), state.task_ctx()).await.map_err(Error::from)?;
         let mut rows: Vec<String> = batches.iter().flat_map(texts).collect();
         rows.sort();
         let ledger = Ledger::of(&physical, rows.len() as u64)?;
-        drop(physical);
+        stop.send(()).unwrap();
         let mut taken = taken.await.unwrap();
         taken.sort_by_key(|reject| (reject.position.len(), reject.position.clone()));
         let rejects = taken.iter().map(|reject| format!("{}: {}", reject.position, reject.reason)).collect();
@@ -138,9 +173,9 @@ impl Stream {
         Ok(outcome)
     }
 
-    fn state(&self, messages: &[Message<'_>]) -> SessionState {
+    fn state(&self, table: Arc<dyn TableProvider>) -> SessionState {
         let schema = MemorySchemaProvider::new();
-        schema.register_table("stream s".to_owned(), Arc::new(self.slice(messages))).unwrap();
+        schema.register_table("stream s".to_owned(), table).unwrap();
         let table = RecordBatch::try_from_iter([
             ("key", Arc::new(StringArray::from(vec!["1", "2", "2"])) as ArrayRef),
             ("word", Arc::new(StringArray::from(vec!["one", "two", "zwei"])) as ArrayRef),

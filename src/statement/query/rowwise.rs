@@ -10,8 +10,10 @@ use std::sync::Arc;
 use datafusion::common::Result as EngineResult;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, TableScan};
+use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
 use super::streaming::{is_stream_scan, stream_of};
 use crate::operators::SeenRows;
@@ -30,8 +32,13 @@ pub struct Isolated {
     pub is_changed: bool,
 }
 
-/// Isolates the records of all the scans that keep them, for a statement that failed. The scans reject into `rejects`.
-pub fn isolate(optimized: LogicalPlan, rejects: &Rejects) -> EngineResult<Isolated> {
+/// Optimizes `plan` and isolates the records of all the scans that keep them, for a statement that failed. The scans reject
+/// into `rejects`.
+pub fn isolate(state: &SessionState, plan: &LogicalPlan, rejects: &Rejects) -> EngineResult<Isolated> {
+    let analyzed = state.analyzer().execute_and_check(plan.clone(), &state.options(), |_, _| {})?;
+    // Below an expression, a limit would count the records that it then fails on.
+    let rules = state.optimizers().iter().filter(|rule| rule.name() != "push_down_limit").cloned().collect();
+    let optimized = Optimizer::with_rules(rules).optimize(analyzed, state, |_, _| {})?;
     Rewriter { rejects, seen: None, is_stream: false, is_changed: false }.run(optimized)
 }
 
