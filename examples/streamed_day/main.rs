@@ -9,6 +9,7 @@
 //! that nothing grows old enough to be deleted and the log ends with all its versions. A line for each tenth of the day says
 //! what a commit took (median and 99th percentile of the last thousand), and what lies in the folder.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
@@ -59,25 +60,21 @@ impl Day {
         PreparedWrite::define(create).await?.commit(None).await?;
         let handle = TableHandle::new(location);
         let upkeep = tokio::spawn(keep_up(handle.clone(), session.clone()));
-        let mut times = Vec::with_capacity(WINDOW);
+        let mut times = VecDeque::with_capacity(WINDOW);
         let started = Instant::now();
         self.say("commits  seconds  p50 ms  p99 ms  active files  data files  log files  folder MB  memory MB")?;
         for batch in 1..=self.commits {
             let begun = Instant::now();
             self.commit(&handle, &session, batch).await?;
-            times.push(begun.elapsed());
-            if batch == WINDOW || batch % (self.commits / 10).max(1) == 0 {
-                self.report(&handle, batch, started.elapsed(), &mut times)?;
+            times.push_back(begun.elapsed());
+            if times.len() > WINDOW {
+                times.pop_front();
             }
-            if times.len() == WINDOW {
-                times.clear();
+            if batch == WINDOW || batch % (self.commits / 10).max(1) == 0 {
+                self.report(&handle, batch, started.elapsed(), &times)?;
             }
         }
-        // What is due at the end of the day is done before the last line.
         upkeep.abort();
-        let done = maintain(&handle, &session.task_ctx()).await;
-        self.say(&format!("at the end: {done:?}"))?;
-        self.report(&handle, self.commits, started.elapsed(), &mut times)?;
         let begun = Instant::now();
         let landed = TableHandle::new(handle.location().clone()).landed("day").await?;
         self.say(&format!("opened anew in {} ms; batch {landed:?} landed", begun.elapsed().as_millis()))
@@ -116,7 +113,8 @@ impl Day {
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![numbers, Arc::new(texts)])?)
     }
 
-    fn report(&self, handle: &TableHandle, batch: usize, elapsed: Duration, times: &mut [Duration]) -> Result<()> {
+    fn report(&self, handle: &TableHandle, batch: usize, elapsed: Duration, times: &VecDeque<Duration>) -> Result<()> {
+        let mut times: Vec<Duration> = times.iter().copied().collect();
         times.sort();
         let at =
             |part: f64| times.get((times.len() as f64 * part) as usize).map_or(0.0, |time| time.as_secs_f64() * 1e3);
