@@ -60,6 +60,13 @@ pub enum MaxRejects {
     Percent(f64),
 }
 
+impl MaxRejects {
+    /// Whether `rejected` of `read` records are too many. A count is held to while records are read.
+    pub fn is_exceeded(self, rejected: u64, read: u64) -> bool {
+        matches!(self, Self::Percent(percent) if rejected as f64 > read as f64 * percent / 100.0)
+    }
+}
+
 /// The settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {

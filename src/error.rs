@@ -96,6 +96,22 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
+    /// The chain below this error, without links that repeat what was already said.
+    pub fn causes(&self) -> Vec<String> {
+        let mut said = self.message.clone();
+        let mut causes = Vec::new();
+        let mut next = StdError::source(self);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                said.clone_from(&text);
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

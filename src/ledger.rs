@@ -16,14 +16,15 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::metrics::MetricsSet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::source::objects;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
+use crate::source::slice::SliceSource;
 
 /// What one source gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCount {
     pub source: String,
     pub read: u64,
@@ -31,7 +32,7 @@ pub struct SourceCount {
 }
 
 /// The account of one table written. Counts are rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     pub read: u64,
     pub written: u64,
@@ -49,6 +50,25 @@ impl Ledger {
         let mut ledger = Self { written, ..Self::default() };
         ledger.visit(plan, written, false);
         ledger.close()
+    }
+
+    /// Takes the counts of another run over the same sources in.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.written += other.written;
+        self.filtered += other.filtered;
+        self.duplicates += other.duplicates;
+        self.rejected += other.rejected;
+        self.combined |= other.combined;
+        for theirs in &other.sources {
+            match self.sources.iter_mut().find(|ours| ours.source == theirs.source) {
+                Some(ours) => {
+                    ours.read += theirs.read;
+                    ours.rejected += theirs.rejected;
+                }
+                None => self.sources.push(theirs.clone()),
+            }
+        }
     }
 
     /// Adds up `plan` and everything below it, and returns how many rows it gave.
@@ -182,8 +202,11 @@ fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
     if let [child] = plan.children().as_slice() {
         return source_name(child);
     }
-    let config =
-        plan.downcast_ref::<DataSourceExec>().and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
+    let source = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
+    if let Some(slice) = source.and_then(|source| source.downcast_ref::<SliceSource>()) {
+        return slice.name().to_owned();
+    }
+    let config = source.and_then(|source| source.downcast_ref::<FileScanConfig>());
     let Some(config) = config else { return "values".to_owned() };
     if let Some(path) = objects::source_path(config) {
         return path;

@@ -28,3 +28,4 @@ pub mod source;
 pub mod statement;
 pub mod storage_error;
 pub mod store;
+pub mod stream;

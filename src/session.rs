@@ -28,6 +28,7 @@ use datafusion::prelude::SessionConfig;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
+use crate::source::kinesis;
 use crate::store;
 
 /// How many memory consumers an out-of-memory error names.
@@ -57,6 +58,8 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    /// The readers of Kinesis streams that tables share.
+    kinesis: Arc<kinesis::Hub>,
 }
 
 impl Session {
@@ -71,7 +74,7 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
-        Ok(Self { state, config, warehouse, schema, declared: Mutex::default() })
+        Ok(Self { state, config, warehouse, schema, declared: Mutex::default(), kinesis: Arc::default() })
     }
 
     pub fn config(&self) -> &Config {
@@ -89,6 +92,10 @@ impl Session {
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
         state
+    }
+
+    pub fn kinesis(&self) -> &Arc<kinesis::Hub> {
+        &self.kinesis
     }
 
     pub fn current_schema(&self) -> String {

@@ -4,12 +4,15 @@
 //! interactive shell, the stream, the gateway and the cluster are not built yet, and so are not commands.
 
 mod check;
+mod checkpoint;
 mod output;
 mod progress;
 mod rows;
 mod run;
 mod script;
 mod settings;
+mod status;
+mod stream;
 
 use std::io::{self, IsTerminal, Read};
 use std::panic;
@@ -22,6 +25,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
+use self::stream::StreamArguments;
 use crate::error::{Error, ErrorKind, Result};
 
 /// SQL files over JSON objects, kept as Delta Lake tables.
@@ -46,10 +50,31 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Keeps the streaming tables of the files refreshed, until SIGTERM or Ctrl-C.
+    Stream {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        arguments: StreamArguments,
+    },
+    /// Looks at the checkpoint of a streaming table.
+    Checkpoint {
+        #[command(subcommand)]
+        command: CheckpointCommand,
+    },
     /// Parses, resolves and types every statement without reading data, and prints each output's schema.
     Check {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CheckpointCommand {
+    /// Prints where a streaming table stands in its stream.
+    Show {
+        #[arg(value_name = "TABLE")]
+        table: String,
     },
 }
 
@@ -114,6 +139,13 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+    // A stream hears the signals itself: it finishes the batches in hand.
+    if let Some(Command::Stream { files, arguments: stream }) = arguments.subcommand {
+        if arguments.sql.is_some() {
+            return Err(Error::usage("-c takes the place of a command: give one of them").into());
+        }
+        return runtime.block_on(stream::stream(read_scripts(&files)?, stream, arguments.settings, output));
+    }
     runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(arguments, output) => outcome,
@@ -128,6 +160,10 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match (arguments.subcommand, arguments.sql) {
         (Some(_), Some(_)) => Err(Error::usage("-c takes the place of a command: give one of them").into()),
         (Some(Command::Run { files }), None) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), None) => {
+            checkpoint::show(&table, settings, output).await
+        }
+        (Some(Command::Stream { .. }), None) => Err(Error::internal("a stream was dispatched twice").into()),
         (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,

@@ -4,7 +4,6 @@
 //! notes, warnings, errors) goes to standard error, as text for people or, with `--log-format json`, as one JSON
 //! object a line for machines.
 
-use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
@@ -59,6 +58,12 @@ impl Output {
         self.say(&format!("{YELLOW}warning:{YELLOW:#} {text}"), || json!({"level": "warning", "message": text}));
     }
 
+    /// One JSON object about what happens, for machines.
+    pub fn record(self, record: &serde_json::Value) {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{record}");
+    }
+
     /// An error, with the line of the script it points at.
     pub fn error(self, error: &Error, script: Option<&Script>) {
         self.say(render_error(error, script).trim_end(), || error_as_json(error, script));
@@ -93,7 +98,7 @@ fn render_error(error: &Error, script: Option<&Script>) -> String {
             None => {}
         }
     }
-    for cause in causes(error) {
+    for cause in error.causes() {
         push_line(&mut text, format_args!("{CYAN}caused by:{CYAN:#} {cause}"));
     }
     if let Some(hint) = &error.hint {
@@ -129,22 +134,6 @@ fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-/// The chain below an error, without links that repeat what was already said.
-fn causes(error: &Error) -> Vec<String> {
-    let mut said = error.message.clone();
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.contains(&text) {
-            said = text.clone();
-            causes.push(text);
-        }
-        next = cause.source();
-    }
-    causes
-}
-
 fn error_as_json(error: &Error, script: Option<&Script>) -> serde_json::Value {
     json!({
         "level": "error",
@@ -152,7 +141,7 @@ fn error_as_json(error: &Error, script: Option<&Script>) -> serde_json::Value {
         "file": script.map(|script| script.name.as_str()),
         "line": error.span.map(|span| span.start.0),
         "column": error.span.map(|span| span.start.1),
-        "causes": causes(error),
+        "causes": error.causes(),
         "hint": error.hint,
         "exit_code": error.kind.exit_code(),
     })

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::physical_plan::ExecutionPlan;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::{Output, stdout_error};
@@ -13,9 +14,12 @@ use super::progress::Progress;
 use super::rows::{Format, write_rows};
 use super::script::Script;
 use super::settings::Settings;
+use crate::catalog::TableName;
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::statement::{self, Outcome, Statement, Watch, Written};
+use crate::source::stream::Lag;
+use crate::statement::{self, Outcome, Statement, Watch, rejects_note};
+use crate::stream::{BatchReport, Observer, refresh};
 
 /// Runs all statements of `scripts` and stops at the first that fails. The report is written either way.
 pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {
@@ -27,75 +31,110 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     }
     let session = Session::new(config).await?;
     let mut written = Vec::new();
-    let outcome = run_scripts(&session, scripts, format, output, &mut written).await;
+    let runner = Runner { session: &session, format, output, allow_gap: settings.allow_gap };
+    let outcome = runner.run_scripts(scripts, &mut written).await;
     let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written));
     outcome?;
     Ok(report?)
 }
 
-async fn run_scripts(
-    session: &Session,
-    scripts: Vec<Script>,
+struct Runner<'a> {
+    session: &'a Session,
     format: Format,
     output: Output,
-    written: &mut Vec<Written>,
-) -> Result<(), Failure> {
-    // A script that does not parse is found before anything of the others has run.
-    let mut parsed = Vec::with_capacity(scripts.len());
-    for script in scripts {
-        match statement::parse(&script.text) {
-            Ok(statements) => parsed.push((script, statements)),
-            Err(error) => return Err(Failure::in_script(error, script)),
-        }
-    }
-    for (script, statements) in parsed {
-        for statement in &statements {
-            match run_one(session, statement, format, output).await {
-                Ok(Some(table)) => written.push(table),
-                Ok(None) => {}
-                Err(error) => return Err(Failure::in_script(error.at(statement.span), script)),
-            }
-        }
-    }
-    Ok(())
+    allow_gap: bool,
 }
 
-async fn run_one(session: &Session, statement: &Statement, format: Format, output: Output) -> Result<Option<Written>> {
-    match statement::execute(session, statement, &Watcher(output)).await? {
-        Outcome::Rows(rows) => {
-            // The bar and the rows would write over each other where both go to one terminal.
-            let followed = rows.plan.clone().filter(|_| !output.data_is_watched());
-            let progress = followed.map(|plan| Progress::follow(plan, output));
-            let mut data = output.data();
-            write_rows(rows.stream, format, &mut data).await?;
-            data.flush().map_err(stdout_error)?;
-            drop(progress);
-            if let Some(text) = rows.rejected.finish().await? {
-                output.warning(&text);
+impl Runner<'_> {
+    async fn run_scripts(&self, scripts: Vec<Script>, written: &mut Vec<Value>) -> Result<(), Failure> {
+        // A script that does not parse is found before anything of the others has run.
+        let mut parsed = Vec::with_capacity(scripts.len());
+        for script in scripts {
+            match statement::parse(&script.text) {
+                Ok(statements) => parsed.push((script, statements)),
+                Err(error) => return Err(Failure::in_script(error, script)),
             }
-            Ok(None)
         }
-        Outcome::Written(written) => {
-            output.note(&format!("{}: {}", written.table.table(), written.ledger));
-            if let Some(rejects) = &written.rejects {
-                output.note(rejects);
+        for (script, statements) in parsed {
+            for statement in &statements {
+                match self.run_one(statement).await {
+                    Ok(table) => written.extend(table),
+                    Err(error) => return Err(Failure::in_script(error.at(statement.span), script)),
+                }
             }
-            for warning in &written.warnings {
-                output.warning(warning);
+        }
+        Ok(())
+    }
+
+    /// Gives the entry of the report, if the statement wrote a table.
+    async fn run_one(&self, statement: &Statement) -> Result<Option<Value>> {
+        let output = self.output;
+        match statement::execute(self.session, statement, &Watcher(output)).await? {
+            Outcome::Rows(rows) => {
+                // The bar and the rows would write over each other where both go to one terminal.
+                let followed = rows.plan.clone().filter(|_| !output.data_is_watched());
+                let progress = followed.map(|plan| Progress::follow(plan, output));
+                let mut data = output.data();
+                write_rows(rows.stream, self.format, &mut data).await?;
+                data.flush().map_err(stdout_error)?;
+                drop(progress);
+                if let Some(text) = rows.rejected.finish().await? {
+                    output.warning(&text);
+                }
+                Ok(None)
             }
-            Ok(Some(*written))
-        }
-        Outcome::Defined { text, warnings } => {
-            output.note(&text);
-            for warning in &warnings {
-                output.warning(warning);
+            Outcome::Written(written) => {
+                output.note(&format!("{}: {}", written.table.table(), written.ledger));
+                if let Some(rejects) = &written.rejects {
+                    output.note(rejects);
+                }
+                for warning in &written.warnings {
+                    output.warning(warning);
+                }
+                Ok(Some(written.to_json()))
             }
-            Ok(None)
+            Outcome::Stream(table) => {
+                let refreshed = refresh(self.session, &table, self.allow_gap, &Refreshing(output)).await?;
+                output.note(&format!("{}: {refreshed}", table.table.table()));
+                if refreshed.ledger.rejected > 0 {
+                    output.note(&rejects_note(&table.table));
+                }
+                Ok(Some(refreshed.to_json()))
+            }
+            Outcome::Defined { text, warnings } => {
+                output.note(&text);
+                for warning in &warnings {
+                    output.warning(warning);
+                }
+                Ok(None)
+            }
+            Outcome::Done(text) => {
+                output.note(&text);
+                Ok(None)
+            }
         }
-        Outcome::Done(text) => {
-            output.note(&text);
-            Ok(None)
+    }
+}
+
+/// Says what a refresh meets; the batches themselves are added up at its end.
+struct Refreshing(Output);
+
+impl Observer for Refreshing {
+    fn opened(&self, _table: &TableName, _landed: u64, _pending: Option<u64>) {}
+
+    fn landed(&self, report: &BatchReport) {
+        for gap in &report.gaps {
+            self.0.warning(&gap.to_string());
         }
+        for warning in &report.warnings {
+            self.0.warning(warning);
+        }
+    }
+
+    fn idle(&self, _table: &TableName, _lag: &[Lag]) {}
+
+    fn retrying(&self, table: &TableName, error: &Error, wait: Duration) {
+        self.0.warning(&format!("{table}: {}; tried again in {wait:?}", error.message));
     }
 }
 
@@ -108,9 +147,8 @@ impl Watch for Watcher {
     }
 }
 
-fn write_report(path: &Path, written: &[Written]) -> Result<()> {
-    let tables: Vec<_> = written.iter().map(Written::to_json).collect();
-    let text = format!("{:#}\n", json!({ "tables": tables }));
+fn write_report(path: &Path, written: &[Value]) -> Result<()> {
+    let text = format!("{:#}\n", json!({ "tables": written }));
     std::fs::write(path, text)
         .map_err(|error| Error::config(format!("the report {} cannot be written", path.display())).caused_by(error))
 }

@@ -1,6 +1,7 @@
 //! The flags that every command takes, and their way into a [`Config`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -42,6 +43,10 @@ pub struct Settings {
     /// Writes the ledger of every table written to this file, as JSON
     #[arg(long, global = true, value_name = "FILE")]
     pub report: Option<PathBuf>,
+
+    /// Goes on where a stream no longer has what was not yet read, and keeps the gap in the ledger
+    #[arg(long, global = true)]
+    pub allow_gap: bool,
 
     /// How messages on standard error are written
     #[arg(long, global = true, env = "PINSQL_LOG_FORMAT", value_enum, default_value_t)]
@@ -88,5 +93,19 @@ fn parse_param(text: &str) -> Result<(String, String), String> {
             Ok((name.trim().trim_start_matches(':').to_owned(), value.to_owned()))
         }
         _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// `200ms`, `1s`, `5m`, `1h`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time such as 200ms, 1s or 5m".to_owned();
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(count)),
+        "s" => Ok(Duration::from_secs(count)),
+        "m" => Ok(Duration::from_secs(count.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(count.saturating_mul(3_600))),
+        _ => Err(wrong()),
     }
 }

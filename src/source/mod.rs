@@ -1,6 +1,9 @@
 //! Where records come from.
 
+pub mod kafka;
+pub mod kinesis;
 pub mod objects;
+pub mod peek;
 pub mod rejects;
 pub mod slice;
 pub mod stream;

@@ -139,6 +139,17 @@ pub struct Gap {
     pub seconds: Option<u64>,
 }
 
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} no longer has what is between {} and {}", self.partition, self.after, self.before)?;
+        match (self.records, self.seconds) {
+            (Some(records), _) => write!(f, ": {records} records are lost"),
+            (None, Some(seconds)) => write!(f, ": records of {seconds} s are lost"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 /// How far behind one shard or partition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lag {

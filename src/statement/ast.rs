@@ -23,6 +23,7 @@ pub enum StatementKind {
     Explain { analyze: bool, query: Box<Query> },
     CreateSchema { name: Name, if_not_exists: bool },
     CreateTable(Box<CreateTable>),
+    CreateStreamingTable(Box<CreateStreamingTable>),
     Insert(Insert),
     DropTable { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
@@ -60,7 +61,7 @@ impl Name {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CreateTable {
     pub name: Name,
     pub or_replace: bool,
@@ -74,7 +75,24 @@ pub struct CreateTable {
     pub query: Option<Box<Query>>,
 }
 
-#[derive(Debug)]
+impl CreateTable {
+    /// A table of that name about which nothing else is said yet.
+    pub(super) fn new(name: Name) -> Self {
+        Self {
+            name,
+            or_replace: false,
+            if_not_exists: false,
+            columns: Vec::new(),
+            partitioned_by: Vec::new(),
+            properties: Vec::new(),
+            comment: None,
+            location: None,
+            query: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
 pub struct Column {
     pub name: Ident,
     /// As written: `STRUCT<a: INT>`.
@@ -82,6 +100,33 @@ pub struct Column {
     pub type_span: Span,
     pub not_null: bool,
     pub comment: Option<String>,
+}
+
+/// `CREATE [OR REFRESH] STREAMING TABLE`.
+#[derive(Debug)]
+pub struct CreateStreamingTable {
+    /// The table itself; its query is always there.
+    pub table: CreateTable,
+    /// Whether a table that is there already is carried on.
+    pub or_refresh: bool,
+    pub expectations: Vec<Expectation>,
+}
+
+/// `CONSTRAINT name EXPECT (condition) [ON VIOLATION …]`.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    pub name: Ident,
+    pub condition: Expr,
+    pub action: ViolationAction,
+}
+
+/// What becomes of a row that an expectation does not hold for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViolationAction {
+    /// It is kept and counted.
+    Warn,
+    DropRow,
+    FailUpdate,
 }
 
 #[derive(Debug)]

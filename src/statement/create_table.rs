@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
-
 use super::ast::CreateTable;
 use super::query::{self, Planned, Purpose};
 use super::write::write;
@@ -44,18 +42,13 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
     };
     let definition = define(create, planned.as_ref())?;
     definition.check()?;
-    let fields: Vec<Field> = definition
-        .columns
-        .iter()
-        .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable))
-        .collect();
-    let schema = Schema::new(fields);
+    let schema = definition.schema();
     let columns = describe_columns(&schema);
     session.declare(table.clone(), Arc::new(schema));
     Ok(Checked::Table { table: table.to_string(), columns })
 }
 
-async fn target(session: &Session, create: &CreateTable) -> Result<TableName> {
+pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<TableName> {
     if create.location.is_some() {
         return Err(Error::sql("LOCATION is not supported")
             .at(create.name.span)
@@ -66,22 +59,32 @@ async fn target(session: &Session, create: &CreateTable) -> Result<TableName> {
 
 /// The table as the statement describes it: its own columns, or those of its query.
 fn define(create: &CreateTable, planned: Option<&Planned>) -> Result<TableDefinition> {
-    let mut definition = match (planned, create.columns.as_slice()) {
+    let definition = match (planned, create.columns.as_slice()) {
         (Some(planned), []) => TableDefinition::of_query(planned.plan.schema().as_arrow()),
         (Some(_), [first, ..]) => {
             return Err(Error::sql("CREATE TABLE … AS takes its columns from the query")
                 .at(first.name.span)
                 .with_hint("give types with CAST and names with AS in the query"));
         }
-        (None, _) => TableDefinition {
-            columns: create.columns.iter().map(column).collect::<Result<_>>()?,
-            ..TableDefinition::default()
-        },
+        (None, _) => declared(create)?,
     };
-    definition.partition_columns = create.partitioned_by.iter().map(|column| column.value.clone()).collect();
-    definition.comment.clone_from(&create.comment);
-    definition.properties = create.properties.iter().cloned().collect();
-    Ok(definition)
+    Ok(with_clauses(definition, create))
+}
+
+/// The columns that the statement itself lists.
+pub(super) fn declared(create: &CreateTable) -> Result<TableDefinition> {
+    let columns = create.columns.iter().map(column).collect::<Result<_>>()?;
+    Ok(TableDefinition { columns, ..TableDefinition::default() })
+}
+
+/// The clauses that follow the columns.
+pub(super) fn with_clauses(definition: TableDefinition, create: &CreateTable) -> TableDefinition {
+    TableDefinition {
+        partition_columns: create.partitioned_by.iter().map(|column| column.value.clone()).collect(),
+        comment: create.comment.clone(),
+        properties: create.properties.iter().cloned().collect(),
+        ..definition
+    }
 }
 
 fn column(column: &super::ast::Column) -> Result<Column> {

@@ -3,6 +3,7 @@
 //! [`execute`] is the list of them.
 
 mod ast;
+mod create_streaming_table;
 mod create_table;
 mod describe;
 mod dialect;
@@ -20,11 +21,12 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use self::ast::{Statement, StatementKind};
+pub use self::ast::{Expectation, Statement, StatementKind, ViolationAction};
+pub use self::create_streaming_table::StreamingTable;
 pub use self::parser::parse;
 pub use self::rejected::RejectReport;
 pub use self::rows::Rows;
-pub use self::write::Written;
+pub use self::write::{Written, rejects_note};
 use crate::error::Result;
 use crate::schema::type_name;
 use crate::session::Session;
@@ -36,6 +38,8 @@ pub enum Outcome {
     Rows(Rows),
     /// A table was written and committed.
     Written(Box<Written>),
+    /// A streaming table. Nothing of its stream has been read yet: `crate::stream` refreshes it.
+    Stream(Box<StreamingTable>),
     /// A table was committed without rows. One line says what was done; the warnings are about what followed.
     Defined { text: String, warnings: Vec<String> },
     /// Something else was done; one line says what.
@@ -61,6 +65,9 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::Query(query) => rows::query(session, query).await.map(Outcome::Rows),
         StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
         StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
+        StatementKind::CreateStreamingTable(create) => {
+            create_streaming_table::define(session, create).await.map(|table| Outcome::Stream(Box::new(table)))
+        }
         StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
         StatementKind::DropTable { name, if_exists } => schema::drop_table(session, name, *if_exists).await,
         StatementKind::CreateSchema { name, if_not_exists } => schema::create(session, name, *if_not_exists).await,
@@ -86,6 +93,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
+        StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
         StatementKind::Use { name } => schema::check_use(session, name).await,
         StatementKind::ShowColumns { table: name }

@@ -4,13 +4,16 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod create_streaming_table;
 mod create_table;
+mod streams;
 
 use sqlparser::ast::{Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
 use super::ast::{Insert, Name, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use crate::error::{Error, Result, Span};
@@ -19,8 +22,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str =
-    "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE SCHEMA, INSERT, DROP, USE, SHOW, DESCRIBE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SCHEMA, INSERT, DROP, USE, SHOW, DESCRIBE";
 
 /// Reads all the statements of a file.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -42,7 +44,8 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let start = meaningful().next().map_or((1, 1), |token| Span::from(token.span).start);
     let end = meaningful().next_back().map_or(start, |token| Span::from(token.span).end);
     let dialect = PinsqlDialect::default();
-    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens.to_vec());
+    let parser =
+        Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(streams::marked(tokens)?);
     let span = Span { start, end };
     let kind = StatementParser { parser, end }.statement().map_err(|error| error.at(span))?;
     Ok(Statement { kind, span })
@@ -95,8 +98,11 @@ impl StatementParser<'_> {
     fn create(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         let or_replace = self.parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+        let or_refresh = !or_replace && self.or_refresh()?;
         let what = self.parser.next_token();
         match upper(&what).as_str() {
+            "STREAMING" if !or_replace => self.create_streaming_table(or_refresh),
+            _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE").at(what.span)),
             "TABLE" => self.create_table(or_replace),
             "SCHEMA" | "DATABASE" if !or_replace => {
                 let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
@@ -278,7 +284,12 @@ impl StatementParser<'_> {
     }
 
     fn missing(&self, what: &str) -> Error {
-        Error::sql(format!("expected {what}")).at(self.parser.peek_token().span)
+        let next = self.parser.peek_token();
+        let error = Error::sql(format!("expected {what}"));
+        match next.token {
+            Token::EOF => error.at(Span { start: self.end, end: (self.end.0, self.end.1 + 1) }),
+            _ => error.at(next.span),
+        }
     }
 
     /// sqlparser writes the place of an error at the end of its message; here it goes where it can be shown.

@@ -34,7 +34,7 @@ impl std::fmt::Debug for Rows {
 
 impl Rows {
     /// Rows of text that are there already.
-    pub(super) fn of_text(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Self> {
+    pub fn of_text(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Self> {
         let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let columns = (0..names.len())

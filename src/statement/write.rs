@@ -55,6 +55,11 @@ impl Written {
     }
 }
 
+/// Says where the rejected records of a table are.
+pub fn rejects_note(table: &TableName) -> String {
+    format!("{}{REJECTS_SUFFIX}: the rejected, each with its place and the reason", table.table())
+}
+
 /// Runs `planned` into `table`.
 pub(super) async fn write(
     session: &Session,
@@ -94,8 +99,7 @@ pub(super) async fn write(
     };
     let (ledger, committed, rejects) = land(session, &query, prepared, collector, rejects_mode, &run_id).await?;
     Ok(Written {
-        rejects: (ledger.rejected > 0)
-            .then(|| format!("{}: the rejected, each with its place and the reason", rejects_name.table())),
+        rejects: (ledger.rejected > 0).then(|| rejects_note(&table)),
         table,
         version: committed.version,
         ledger,
@@ -141,14 +145,12 @@ async fn land(
 
 fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &PreparedWrite) -> Result<Ledger> {
     let ledger = Ledger::of(query, prepared.rows())?;
-    match session.config().max_rejects {
-        MaxRejects::Percent(percent) if ledger.rejected as f64 > ledger.read as f64 * percent / 100.0 => {
-            Err(Error::data(format!(
-                "{} of {} records cannot be read, which is more than {percent}%",
-                ledger.rejected, ledger.read
-            ))
-            .with_hint("--max-rejects sets how many there may be; `SELECT` from the same source names them"))
-        }
+    let max_rejects = session.config().max_rejects;
+    match max_rejects {
+        MaxRejects::Percent(percent) if max_rejects.is_exceeded(ledger.rejected, ledger.read) => Err(Error::data(
+            format!("{} of {} records cannot be read, which is more than {percent}%", ledger.rejected, ledger.read),
+        )
+        .with_hint("--max-rejects sets how many there may be; `SELECT` from the same source names them")),
         _ => Ok(ledger),
     }
 }

@@ -6,3 +6,4 @@ mod bad_input;
 mod commands;
 mod docs;
 mod scratch;
+mod streams;

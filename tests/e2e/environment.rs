@@ -204,6 +204,42 @@ impl Running {
         self.into_output(status)
     }
 
+    /// Asks the process to end, as a scheduler does, and waits for it.
+    pub(crate) fn terminate(self) -> Output {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.wait()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.outputs.path().join("stderr")).unwrap()
+    }
+
+    /// Waits until standard error has this text.
+    pub(crate) fn await_stderr(&mut self, text: &str) {
+        while !self.stderr().contains(text) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && self.started.elapsed() < RUN_MAX, "never said {text:?}: {}", self.stderr());
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Kills the process as soon as `is_time`, unless it ends before.
+    pub(crate) fn kill_when(mut self, is_time: impl Fn() -> bool) -> Output {
+        while self.started.elapsed() < RUN_MAX && !is_time() && self.child.try_wait().unwrap().is_none() {
+            thread::sleep(POLL_INTERVAL);
+        }
+        // A process that has ended cannot be killed.
+        let _ = self.child.kill();
+        let status = self.child.wait().unwrap();
+        self.into_output(status)
+    }
+
     fn poll_until(&mut self, limit: Duration) -> Option<ExitStatus> {
         while self.started.elapsed() < limit {
             self.memory_max_kib = self.memory_max_kib.max(self.resident_kib());

@@ -26,14 +26,21 @@ pub(crate) enum Fault {
     Shortened,
     /// The server does what it was asked, and the connection closes without an answer.
     Unheard,
+    /// One of throttled, dropped, broken off and unheard, by chance.
+    Mixed,
+    /// The request is held, and neither the server nor the client hears of it again.
+    HeldBefore,
+    /// The server does what it was asked, and the client hears nothing and waits.
+    HeldAfter,
     /// A refusal is told as a success, as by a store that overwrites whatever the condition of the PUT was.
     Careless,
 }
 
-/// A fault for the first `times` requests that it is meant for.
+/// A fault for `times` of the requests that it is meant for, after the first `skip` of them.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) applies: fn(&Request) -> bool,
+    pub(crate) skip: usize,
     pub(crate) times: usize,
     pub(crate) fault: Fault,
 }
@@ -50,6 +57,11 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn is_get_of_object(&self) -> bool {
         self.method == "GET" && self.path.split('?').next().is_some_and(|key| key.ends_with(".json"))
+    }
+
+    /// Whether it changes anything.
+    pub(crate) fn is_change(&self) -> bool {
+        self.method != "GET" && self.method != "HEAD"
     }
 
     /// A PUT into a table's log that must not overwrite.
@@ -75,6 +87,8 @@ struct State {
     upstream: u16,
     rule: Mutex<Rule>,
     faults: AtomicUsize,
+    /// Requests that were done and whose answer is held.
+    held: AtomicUsize,
 }
 
 impl FaultProxy {
@@ -82,7 +96,12 @@ impl FaultProxy {
     pub(crate) fn start(server: &S3Server, rule: Rule) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State { upstream: server.port(), rule: Mutex::new(rule), faults: AtomicUsize::new(0) });
+        let state = Arc::new(State {
+            upstream: server.port(),
+            rule: Mutex::new(rule),
+            faults: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+        });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -98,6 +117,14 @@ impl FaultProxy {
         s3::variables(self.port, Identity::Owner)
     }
 
+    /// Whether a request that is held has reached its place: in front of the server, or behind it.
+    pub(crate) fn holds(&self) -> bool {
+        match self.state.rule.lock().unwrap().fault {
+            Fault::HeldAfter => self.state.held.load(Ordering::Relaxed) > 0,
+            _ => self.faults() > 0,
+        }
+    }
+
     /// How many requests it has failed. A test that saw none has tested nothing.
     pub(crate) fn faults(&self) -> usize {
         self.state.faults.load(Ordering::Relaxed)
@@ -107,7 +134,13 @@ impl FaultProxy {
 impl State {
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&mut client)?;
-        let fault = self.next_fault(&request);
+        let fault = self.next_fault(&request).map(|fault| match fault {
+            Fault::Mixed => {
+                let mixed = [Fault::Throttled, Fault::Dropped, Fault::BrokenOff, Fault::Unheard];
+                mixed[rand::random_range(0..mixed.len())]
+            }
+            fault => fault,
+        });
         match fault {
             None => client.write_all(&self.pass_on(&request)?),
             Some(Fault::Throttled) => client.write_all(&slow_down()),
@@ -122,7 +155,13 @@ impl State {
                 client.write_all(&with_length(&head, body.len() / 2))?;
                 client.write_all(&body[..body.len() / 2])
             }
-            Some(Fault::Unheard) => self.pass_on(&request).map(drop),
+            Some(Fault::Unheard | Fault::Mixed) => self.pass_on(&request).map(drop),
+            Some(Fault::HeldBefore) => hold(client),
+            Some(Fault::HeldAfter) => {
+                self.pass_on(&request)?;
+                self.held.fetch_add(1, Ordering::Relaxed);
+                hold(client)
+            }
             Some(Fault::Careless) => {
                 let answer = self.pass_on(&request)?;
                 let is_refusal = answer.starts_with(b"HTTP/1.1 412");
@@ -134,6 +173,10 @@ impl State {
     fn next_fault(&self, request: &Request) -> Option<Fault> {
         let mut rule = self.rule.lock().unwrap();
         if rule.times == 0 || !(rule.applies)(request) {
+            return None;
+        }
+        if rule.skip > 0 {
+            rule.skip -= 1;
             return None;
         }
         rule.times -= 1;
@@ -152,6 +195,11 @@ impl State {
         server.read_to_end(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// Keeps the connection open until the client closes it.
+fn hold(mut client: TcpStream) -> io::Result<()> {
+    client.read(&mut [0; 1]).map(drop)
 }
 
 fn read_request(client: &mut TcpStream) -> io::Result<Request> {

@@ -15,6 +15,7 @@ mod python;
 mod raw;
 mod s3;
 mod service;
+mod stream;
 
 mod cleaning;
 mod crash;
@@ -22,4 +23,8 @@ mod local_faults;
 mod readers;
 mod s3_credentials;
 mod s3_faults;
+mod stream_faults;
+mod stream_kills;
+mod stream_operation;
+mod stream_steps;
 mod writers;

@@ -125,21 +125,23 @@ fn create_through(lake: &Lake, rule: Rule) -> Output {
 #[test]
 fn throttling_is_waited_out() {
     let lake = Lake::new("throttled");
-    create_through(&lake, Rule { applies: |_| true, times: 8, fault: Fault::Throttled }).success();
+    create_through(&lake, Rule { applies: |_| true, skip: 0, times: 8, fault: Fault::Throttled }).success();
     lake.assert_whole();
 }
 
 #[test]
 fn a_dropped_connection_is_made_again() {
     let lake = Lake::new("dropped");
-    create_through(&lake, Rule { applies: Request::is_get_of_object, times: 4, fault: Fault::Dropped }).success();
+    create_through(&lake, Rule { applies: Request::is_get_of_object, skip: 0, times: 4, fault: Fault::Dropped })
+        .success();
     lake.assert_whole();
 }
 
 #[test]
 fn an_object_whose_transfer_breaks_off_is_read_again() {
     let lake = Lake::new("broken-off");
-    create_through(&lake, Rule { applies: Request::is_get_of_object, times: 4, fault: Fault::BrokenOff }).success();
+    create_through(&lake, Rule { applies: Request::is_get_of_object, skip: 0, times: 4, fault: Fault::BrokenOff })
+        .success();
     lake.assert_whole();
 }
 
@@ -147,7 +149,7 @@ fn an_object_whose_transfer_breaks_off_is_read_again() {
 #[test]
 fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
     let lake = Lake::new("shortened");
-    let rule = Rule { applies: Request::is_get_of_object, times: 1, fault: Fault::Shortened };
+    let rule = Rule { applies: Request::is_get_of_object, skip: 0, times: 1, fault: Fault::Shortened };
     let output = create_through(&lake, rule);
     if output.status.success() {
         lake.assert_whole();
@@ -161,14 +163,14 @@ fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
 #[test]
 fn a_commit_whose_answer_is_lost_lands_once() {
     let lake = Lake::new("unheard");
-    create_through(&lake, Rule { applies: Request::is_commit, times: 1, fault: Fault::Unheard }).success();
+    create_through(&lake, Rule { applies: Request::is_commit, skip: 0, times: 1, fault: Fault::Unheard }).success();
     lake.assert_whole();
 }
 
 #[test]
 fn a_store_that_stays_throttled_is_an_error_that_can_be_tried_again() {
     let lake = Lake::new("overloaded");
-    let rule = Rule { applies: |request| request.method == "PUT", times: usize::MAX, fault: Fault::Throttled };
+    let rule = Rule { applies: |request| request.method == "PUT", skip: 0, times: usize::MAX, fault: Fault::Throttled };
     create_through(&lake, rule).failure(3, &[&["slowdown", "slow down", "reduce your request rate", "503"]]);
     lake.assert_no_table();
 }
@@ -177,7 +179,7 @@ fn a_store_that_stays_throttled_is_an_error_that_can_be_tried_again() {
 #[test]
 fn a_store_that_overwrites_what_is_to_be_created_is_refused() {
     let lake = Lake::new("careless");
-    let rule = Rule { applies: |request| request.method == "PUT", times: usize::MAX, fault: Fault::Careless };
+    let rule = Rule { applies: |request| request.method == "PUT", skip: 0, times: usize::MAX, fault: Fault::Careless };
     create_through(&lake, rule).failure(1, &[&["overwrites an object"], &["hint:"]]);
     lake.assert_no_table();
 }

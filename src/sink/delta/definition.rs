@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::{
     DataType as DeltaType, Metadata, MetadataExt, MetadataValue, Protocol, StructField, StructType, new_metadata,
@@ -47,6 +47,12 @@ impl TableDefinition {
             comment: field.metadata().get(COMMENT_KEY).cloned(),
         });
         Self { columns: columns.collect(), ..Self::default() }
+    }
+
+    /// The columns as a query gives them.
+    pub fn schema(&self) -> Schema {
+        let field = |column: &Column| Field::new(&column.name, column.data_type.clone(), column.nullable);
+        Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 
     /// Fails on what could not be created.

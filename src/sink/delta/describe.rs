@@ -7,6 +7,7 @@ use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::{Action, CommitInfo, MetadataValue};
 use deltalake::logstore::get_actions;
+use deltalake::table::state::DeltaTableState;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -56,6 +57,20 @@ pub struct TableDetail {
     pub min_reader_version: i32,
     pub min_writer_version: i32,
     pub table_features: Vec<String>,
+}
+
+/// One of the table's properties.
+pub fn property(table: &DeltaTable, key: &str) -> Result<Option<String>> {
+    Ok(state_of(table)?.metadata().configuration().get(key).cloned())
+}
+
+/// The names of the table's columns, in their order.
+pub fn column_names(table: &DeltaTable) -> Result<Vec<String>> {
+    Ok(state_of(table)?.schema().fields().map(|field| field.name().clone()).collect())
+}
+
+fn state_of(table: &DeltaTable) -> Result<&DeltaTableState> {
+    table.snapshot().map_err(|error| delta_error(&format!("read the table at {}", table.table_url()), error))
 }
 
 /// The newest `limit` versions that the log still has, newest first.

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::storage_error::io_error;
 
 /// Syncs files, given by path from the table's folder, and the folders that name them. Nothing to do but for local tables.
-pub(super) async fn sync(location: &TableLocation, files: Vec<String>) -> Result<()> {
+pub async fn sync(location: &TableLocation, files: Vec<String>) -> Result<()> {
     if location.url().scheme() != "file" || files.is_empty() {
         return Ok(());
     }

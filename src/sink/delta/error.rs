@@ -3,6 +3,8 @@
 //! Whatever failed beneath them (the storage, the engine) is told as it is told everywhere else; only what they say of
 //! the table itself is put into words here.
 
+use std::error::Error as StdError;
+
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
@@ -22,13 +24,26 @@ pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
     if let DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } = &error {
         return Error::data(format!("cannot {doing}: the table is append-only (delta.appendOnly = true)"));
     }
-    if let Some(told) = storage_failure(doing, &error) {
+    if let Some(told) = storage_failure(doing, &error).or_else(|| storage_failure(doing, below_kernel(&error)?)) {
         return told;
     }
     if let Some(engine) = causes(&error).find_map(|cause| cause.downcast_ref::<DataFusionError>()) {
         return engine_error(doing, engine);
     }
     Error::new(kind_of(&error), format!("cannot {doing}")).caused_by(shorten(&plain(&error.to_string())))
+}
+
+/// The storage's error inside the kernel's, which does not call it its source.
+fn below_kernel<'a>(error: &'a DeltaTableError) -> Option<&'a (dyn StdError + 'static)> {
+    let mut kernel = causes(error).find_map(|cause| cause.downcast_ref::<delta_kernel::Error>())?;
+    loop {
+        match kernel {
+            delta_kernel::Error::Backtraced { source, .. } => kernel = source,
+            delta_kernel::Error::ObjectStore(storage) => return Some(storage),
+            delta_kernel::Error::IOError(system) => return Some(system),
+            _ => return None,
+        }
+    }
 }
 
 /// An error met by a writer of the table `name`.

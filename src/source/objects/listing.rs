@@ -54,10 +54,7 @@ pub(super) async fn list(
     location: &Location,
     selection: &Selection,
 ) -> Result<Vec<ObjectMeta>> {
-    let mut objects = match the_file_itself(store, location).await? {
-        Some(file) => vec![file],
-        None => list_below(store, location, selection).await?,
-    };
+    let mut objects = list_named(store, location, selection).await?;
     let found = objects.len();
     objects.retain(|object| selection.wants(object));
     if objects.is_empty() {
@@ -65,6 +62,27 @@ pub(super) async fn list(
     }
     objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
     Ok(objects)
+}
+
+/// What [`list`] gives, in the order in which a stream takes it: the oldest first. There may be none yet.
+pub(super) async fn list_for_stream(
+    store: &dyn ObjectStore,
+    location: &Location,
+    selection: &Selection,
+) -> Result<Vec<ObjectMeta>> {
+    let mut objects = list_named(store, location, selection).await?;
+    objects.retain(|object| selection.wants(object));
+    objects.sort_unstable_by(|left, right| {
+        (left.last_modified, &left.location).cmp(&(right.last_modified, &right.location))
+    });
+    Ok(objects)
+}
+
+async fn list_named(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Vec<ObjectMeta>> {
+    match the_file_itself(store, location).await? {
+        Some(file) => Ok(vec![file]),
+        None => list_below(store, location, selection).await,
+    }
 }
 
 async fn the_file_itself(store: &dyn ObjectStore, location: &Location) -> Result<Option<ObjectMeta>> {

@@ -23,6 +23,7 @@ mod parquet;
 mod piece_reader;
 mod read_ahead;
 mod sample;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ use limits::Limits;
 use location::Location;
 use options::{Format, Mode, Options};
 use read_ahead::Storage;
+pub use stream::FilesStream;
 use table::{FilesTable, Reader};
 
 use crate::error::{Error, Result};
@@ -116,6 +118,32 @@ pub async fn read_files(call: ReadFiles, environment: &SourceEnvironment) -> Res
     let location = Location::parse(&call.path)?;
     let storage = open_storage(&location, environment)?;
     let listed = listing::list(storage.store.as_ref(), &location, &options.selection).await?;
+    table_of(call, options, location, storage, listed, environment).await
+}
+
+/// The table of objects that are known already, with the columns of `schema`.
+pub async fn read_objects(
+    mut call: ReadFiles,
+    schema: &Schema,
+    objects: Vec<ObjectMeta>,
+    environment: &SourceEnvironment,
+) -> Result<Arc<dyn TableProvider>> {
+    stream::StreamOptions::take(&mut call.options)?;
+    let mut options = Options::parse(&call.options)?;
+    options.schema = Some(schema.clone());
+    let location = Location::parse(&call.path)?;
+    let storage = open_storage(&location, environment)?;
+    table_of(call, options, location, storage, objects, environment).await
+}
+
+async fn table_of(
+    call: ReadFiles,
+    options: Options,
+    location: Location,
+    storage: Storage,
+    listed: Vec<ObjectMeta>,
+    environment: &SourceEnvironment,
+) -> Result<Arc<dyn TableProvider>> {
     let format = match options.format {
         Some(format) => format,
         None => format_of(&listed)?,

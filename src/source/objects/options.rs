@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 use globset::GlobBuilder;
 
 use super::listing::Selection;
+use super::stream::STREAM_OPTIONS;
 use crate::error::{Error, Result, nearest};
 use crate::schema::parse_schema;
 
@@ -135,7 +136,7 @@ const TAKEN: [&str; 24] = [
 ];
 
 /// Known to Databricks and refused: to ignore one could change the answer in silence.
-const REFUSED: [&str; 51] = [
+const REFUSED: [&str; 48] = [
     "allowBackslashEscapingAnyCharacter",
     "allowComments",
     "allowNonNumericNumbers",
@@ -154,16 +155,13 @@ const REFUSED: [&str; 51] = [
     "ignoreCorruptFiles",
     "ignoreLeadingWhiteSpace",
     "ignoreTrailingWhiteSpace",
-    "includeExistingFiles",
     "inferColumnTypes",
     "inferSchema",
     "int96RebaseMode",
     "lineSep",
     "locale",
-    "maxBytesPerTrigger",
     "maxCharsPerColumn",
     "maxColumns",
-    "maxFilesPerTrigger",
     "maxFileAge",
     "mergeSchema",
     "nanValue",
@@ -245,6 +243,9 @@ impl Options {
 }
 
 fn unknown(written: &str) -> Error {
+    if let Some(name) = STREAM_OPTIONS.iter().find(|name| name.eq_ignore_ascii_case(written)) {
+        return Error::sql(format!("the option {name} is for STREAM read_files"));
+    }
     if let Some(name) = REFUSED.iter().find(|name| name.eq_ignore_ascii_case(written)) {
         return Error::sql(format!("the option {name} of read_files is not implemented"));
     }
@@ -256,9 +257,9 @@ fn unknown(written: &str) -> Error {
 }
 
 /// One option's value, read as what the option needs.
-struct Given<'a> {
-    name: &'a str,
-    value: &'a ScalarValue,
+pub(super) struct Given<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a ScalarValue,
 }
 
 impl<'a> Given<'a> {
@@ -266,12 +267,22 @@ impl<'a> Given<'a> {
         Error::sql(format!("the option {} needs {needed}, not {}", self.name, self.value))
     }
 
-    fn text(&self) -> Result<&'a str> {
+    pub(super) fn text(&self) -> Result<&'a str> {
         self.value.try_as_str().flatten().ok_or_else(|| self.wrong("a text"))
     }
 
+    /// A whole number above 0.
+    pub(super) fn count(&self) -> Result<u64> {
+        let count = match self.value {
+            ScalarValue::Int32(Some(count)) => u64::try_from(*count).ok(),
+            ScalarValue::Int64(Some(count)) => u64::try_from(*count).ok(),
+            _ => self.value.try_as_str().flatten().and_then(|text| text.parse().ok()),
+        };
+        count.filter(|count| *count > 0).ok_or_else(|| self.wrong("a whole number above 0"))
+    }
+
     /// Databricks takes options as texts too: `'true'`.
-    fn boolean(&self) -> Result<bool> {
+    pub(super) fn boolean(&self) -> Result<bool> {
         match self.value {
             ScalarValue::Boolean(Some(value)) => Ok(*value),
             _ => match self.value.try_as_str().flatten().map(str::to_ascii_lowercase).as_deref() {

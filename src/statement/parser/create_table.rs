@@ -10,17 +10,7 @@ use crate::statement::ast::{Column, CreateTable, StatementKind};
 impl StatementParser<'_> {
     pub(super) fn create_table(&mut self, or_replace: bool) -> Result<StatementKind> {
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-        let mut table = CreateTable {
-            name: self.name()?,
-            or_replace,
-            if_not_exists,
-            columns: Vec::new(),
-            partitioned_by: Vec::new(),
-            properties: Vec::new(),
-            comment: None,
-            location: None,
-            query: None,
-        };
+        let mut table = CreateTable { or_replace, if_not_exists, ..CreateTable::new(self.name()?) };
         if or_replace && if_not_exists {
             return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(table.name.span));
         }
@@ -36,7 +26,7 @@ impl StatementParser<'_> {
     }
 
     /// One of the clauses between a table's columns and its query, in any order, as Databricks takes them.
-    fn table_clause(&mut self, table: &mut CreateTable) -> Result<bool> {
+    pub(super) fn table_clause(&mut self, table: &mut CreateTable) -> Result<bool> {
         let clause = self.parser.peek_token();
         match upper(&clause).as_str() {
             "USING" => {
@@ -75,7 +65,7 @@ impl StatementParser<'_> {
         Ok(true)
     }
 
-    fn column(&mut self) -> Result<Column> {
+    pub(super) fn column(&mut self) -> Result<Column> {
         let first = self.parser.peek_token();
         if upper(&first) == "CONSTRAINT" {
             return Err(unsupported("CONSTRAINT in CREATE TABLE", &first));

@@ -4,14 +4,17 @@
 //! opened, names take their declared case and literals their types, and DataFusion plans. Rejected records of all the
 //! scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
+mod calls;
 mod casts;
 mod names;
+mod open;
 mod parameters;
 mod refuse;
 mod relations;
 mod spelling;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -20,18 +23,44 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
+pub use self::calls::Watermark;
 use self::relations::Resolved;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
 use crate::session::{Session, literals};
 use crate::source::rejects::{Reject, Rejects};
+use crate::source::stream::{Content, StreamSource};
 
-/// Why a query is planned: a check reads no data, so it takes schemas as they are declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+/// Why a query is planned.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
     Run,
+    /// A check reads no data, so it takes schemas as they are declared.
     Check,
+    /// A micro-batch: the stream in the query stands for these records of it.
+    Batch(&'a Batch<'a>),
+}
+
+/// The records of a stream that one plan reads.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub source: &'a dyn StreamSource,
+    pub content: &'a Content,
+}
+
+/// The stream that a query reads.
+#[derive(Debug)]
+pub struct Stream {
+    pub source: Arc<dyn StreamSource>,
+    pub watermark: Option<Watermark>,
+}
+
+/// Finds the one stream that `query` reads and makes its source. Nothing is read from it yet.
+pub async fn stream(session: &Session, query: &Query) -> Result<Stream> {
+    let mut query = query.clone();
+    parameters::bind(&mut query, &session.config().params)?;
+    open::stream(session, &mut query).await
 }
 
 /// A query that is resolved and typed.
@@ -49,7 +78,7 @@ pub struct Planned {
 }
 
 /// Plans `query`.
-pub async fn plan(session: &Session, query: &Query, purpose: Purpose) -> Result<Planned> {
+pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
     let mut query = query.clone();
     parameters::bind(&mut query, &session.config().params)?;
     refuse::refuse_ignored(&query)?;

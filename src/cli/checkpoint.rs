@@ -1,0 +1,53 @@
+//! `pinsql checkpoint show`: where a streaming table stands, without touching it.
+
+use std::io::Write;
+
+use super::Failure;
+use super::output::{Output, stdout_error};
+use super::rows::write_rows;
+use super::settings::Settings;
+use crate::catalog::TableName;
+use crate::error::Result;
+use crate::session::Session;
+use crate::sink::delta::transaction_version;
+use crate::statement::Rows;
+use crate::stream::checkpoint::{self, OwnerRecord, Shown};
+
+/// Prints the checkpoint of `table` as rows of a name and a value.
+pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Result<(), Failure> {
+    let config = settings.resolve()?;
+    let format = settings.format(&config)?;
+    let session = Session::new(config).await?;
+    let parts: Vec<&str> = table.split('.').collect();
+    let name = TableName::from_parts(&parts, &session.current_schema())?;
+    let delta = session.warehouse().open_table(&name).await?;
+    let shown = checkpoint::show(&session.warehouse().location(&name)?).await?;
+    let landed = transaction_version(&delta, &shown.identity.id).await?;
+    let rows = Rows::of_text(&["name", "value"], describe(shown, landed.unwrap_or(0))?)?;
+    let mut data = output.data();
+    write_rows(rows.stream, format, &mut data).await?;
+    Ok(data.flush().map_err(stdout_error)?)
+}
+
+fn describe(shown: Shown, landed: i64) -> Result<Vec<Vec<Option<String>>>> {
+    let Shown { identity, owner, position_batch, position, newest } = shown;
+    let row = |name: &str, value: Option<String>| vec![Some(name.to_owned()), value];
+    let is_pending = newest.as_ref().is_some_and(|newest| newest.batch > u64::try_from(landed).unwrap_or(0));
+    Ok(vec![
+        row("id", Some(identity.id)),
+        row("source", Some(format!("{} {}", identity.source.kind, identity.source.name))),
+        row("distinct", identity.distinct.map(|columns| columns.join(", "))),
+        row("batches landed", Some(landed.to_string())),
+        row("pending batch", newest.as_ref().filter(|_| is_pending).map(|newest| newest.batch.to_string())),
+        row("newest range", newest.as_ref().map(|newest| newest.range.0.to_string())),
+        row("newest range written at", newest.map(|newest| newest.written_at.to_rfc3339())),
+        row(&format!("position after batch {position_batch}"), Some(position.0.to_string())),
+        row("owner", owner.map(describe_owner)),
+    ])
+}
+
+fn describe_owner(owner: OwnerRecord) -> String {
+    let OwnerRecord { epoch, host, pid, claimed_at, released, .. } = owner;
+    let state = if released { ", has given it up" } else { "" };
+    format!("process {pid} on {host}, since {}, epoch {epoch}{state}", claimed_at.to_rfc3339())
+}

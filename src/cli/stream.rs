@@ -1,0 +1,120 @@
+//! `pinsql stream`: the streaming tables of the files, refreshed until somebody stops them.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::watch;
+
+use super::Failure;
+use super::output::Output;
+use super::script::Script;
+use super::settings::{Settings, parse_duration};
+use super::status::Status;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::Session;
+use crate::statement::{self, Outcome, StatementKind, StreamingTable, Watch};
+use crate::stream::{FollowOptions, follow};
+
+/// The flags of a stream.
+#[derive(Debug, Args)]
+pub(super) struct StreamArguments {
+    /// The time from one micro-batch to the next, such as 200ms; a backlog is worked off without waiting
+    #[arg(long, env = "PINSQL_TRIGGER", value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    trigger: Duration,
+
+    /// How long the batches in hand may take after SIGTERM or Ctrl-C
+    #[arg(long, env = "PINSQL_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    shutdown_timeout: Duration,
+}
+
+/// Runs the statements that define things, and then follows every streaming table until a signal comes.
+pub(super) async fn stream(
+    scripts: Vec<Script>,
+    arguments: StreamArguments,
+    settings: Settings,
+    output: Output,
+) -> Result<(), Failure> {
+    let session = Session::new(settings.resolve()?).await?;
+    let (tables, places) = define(&session, scripts, output).await?;
+    let (stop, stopped) = watch::channel(false);
+    let options = FollowOptions { trigger: arguments.trigger, allow_gap: settings.allow_gap, stop: stopped };
+    let status = Status::new(output);
+    let outcome = tokio::select! {
+        outcome = follow(&session, &tables, options, &status) => outcome,
+        error = overdue(stop, arguments.shutdown_timeout, output) => return Err(error.into()),
+    };
+    status.finish();
+    outcome.map_err(|(index, error)| match places.into_iter().nth(index) {
+        Some((span, script)) => Failure::in_script(error.at(span), script),
+        None => error.into(),
+    })
+}
+
+/// All streaming tables of the scripts, each with its place. A statement that reads or writes data has no place in a stream.
+async fn define(
+    session: &Session,
+    scripts: Vec<Script>,
+    output: Output,
+) -> Result<(Vec<StreamingTable>, Vec<(crate::error::Span, Script)>), Failure> {
+    let (mut tables, mut places) = (Vec::<StreamingTable>::new(), Vec::new());
+    for script in scripts {
+        let statements = match statement::parse(&script.text) {
+            Ok(statements) => statements,
+            Err(error) => return Err(Failure::in_script(error, script)),
+        };
+        for statement in statements {
+            let failed = |error: Error| Failure::in_script(error.at(statement.span), script.clone());
+            if !may_stand_in_a_stream(&statement.kind) {
+                return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(
+                    "`pinsql stream` takes streaming tables and what defines them; `pinsql run` runs the rest",
+                )));
+            }
+            match statement::execute(session, &statement, &Unwatched).await.map_err(failed)? {
+                Outcome::Stream(table) => {
+                    if tables.iter().any(|known| known.table == table.table) {
+                        return Err(failed(Error::sql(format!("{} is defined twice", table.table))));
+                    }
+                    tables.push(*table);
+                    places.push((statement.span, script.clone()));
+                }
+                Outcome::Done(text) | Outcome::Defined { text, .. } => output.note(&text),
+                Outcome::Rows(_) | Outcome::Written(_) => {}
+            }
+        }
+    }
+    match tables.is_empty() {
+        true => Err(Error::sql("there is no streaming table in these files")
+            .with_hint("CREATE OR REFRESH STREAMING TABLE … AS SELECT … FROM STREAM …")
+            .into()),
+        false => Ok((tables, places)),
+    }
+}
+
+/// Statements that define something and are done at once.
+fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::CreateStreamingTable(_) | StatementKind::CreateSchema { .. } | StatementKind::Use { .. } => true,
+        StatementKind::CreateTable(create) => create.query.is_none(),
+        _ => false,
+    }
+}
+
+/// Asks the stream to end when a signal comes, and ends when it takes too long or a second signal comes.
+async fn overdue(stop: watch::Sender<bool>, timeout: Duration, output: Output) -> Error {
+    super::interrupted().await;
+    output.note("stopping: the batches in hand are finished first");
+    stop.send_replace(true);
+    let why = tokio::select! {
+        () = tokio::time::sleep(timeout) => format!("the batches in hand were not finished within {timeout:?}"),
+        () = super::interrupted() => "stopped by a second signal".to_owned(),
+    };
+    Error::new(ErrorKind::Interrupted, why).with_hint("nothing is lost: the next start finishes them")
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn started(&self, _plan: &std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> Box<dyn Send> {
+        Box::new(())
+    }
+}

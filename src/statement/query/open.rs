@@ -1,0 +1,148 @@
+//! What a call of a table function stands for: all the records there are, or the records of one micro-batch.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SessionState;
+use sqlparser::ast::{Query, VisitMut};
+
+use super::calls::{Arguments, Call, Calls};
+use super::{Batch, Purpose, Stream};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::source::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
+use crate::source::peek::PeekTable;
+use crate::source::rejects::Rejects;
+use crate::source::slice::SliceTable;
+use crate::source::stream::{Content, StreamSource};
+use crate::source::{kafka, kinesis};
+
+/// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
+pub(super) async fn open_call(
+    session: &Session,
+    state: &SessionState,
+    call: &Call,
+    with_metadata: bool,
+    rejects: &Rejects,
+    purpose: Purpose<'_>,
+) -> Result<Arc<dyn TableProvider>> {
+    let arguments = call.evaluate(state)?;
+    let environment = || SourceEnvironment::new(state.clone(), rejects.clone());
+    match purpose {
+        Purpose::Batch(batch) if call.is_stream => batch_table(batch, arguments, with_metadata, &environment()).await,
+        Purpose::Check if call.is_stream => {
+            let source = open_stream(session, state, call, arguments, Purpose::Check).await?;
+            Ok(slice_table(source.as_ref(), Vec::new()))
+        }
+        Purpose::Run if call.is_stream => Err(Error::sql("a batch statement cannot read a STREAM").with_hint(
+            "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads what is there now",
+        )),
+        Purpose::Run | Purpose::Batch(_) if call.function != "read_files" => {
+            Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, purpose).await?)))
+        }
+        Purpose::Check if call.function != "read_files" => {
+            let source = open_stream(session, state, call, arguments, purpose).await?;
+            Ok(Arc::new(EmptyTable::new(source.schema())))
+        }
+        Purpose::Check => {
+            let files = files_of(arguments, with_metadata)?;
+            match files.declares_schema() {
+                true => files.declared_table(),
+                false => open_files(session, files, &environment()).await,
+            }
+        }
+        Purpose::Run | Purpose::Batch(_) => {
+            open_files(session, files_of(arguments, with_metadata)?, &environment()).await
+        }
+    }
+}
+
+/// The source of the one stream in `query`.
+pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Stream> {
+    let mut calls = Calls::default();
+    // Infallible: the visitor never breaks off.
+    let _ = query.visit(&mut calls);
+    let mut streams = calls.found.iter().filter(|call| call.is_stream);
+    let call = streams.next().ok_or_else(|| {
+        Error::sql("the query of a streaming table reads no stream")
+            .with_hint("write FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)")
+    })?;
+    if let Some(second) = streams.next() {
+        return Err(Error::sql("a query can read one stream only").at(second.span));
+    }
+    let state = session.state();
+    let open = async {
+        let arguments = call.evaluate(&state)?;
+        let watermark = arguments.watermark.clone();
+        let source = open_stream(session, &state, call, arguments, Purpose::Run).await?;
+        Ok(Stream { source, watermark })
+    };
+    let opened: Result<Stream> = open.await;
+    opened.map_err(|error| error.at(call.span))
+}
+
+/// The one list of sources that can be read as streams.
+async fn open_stream(
+    session: &Session,
+    state: &SessionState,
+    call: &Call,
+    arguments: Arguments,
+    purpose: Purpose<'_>,
+) -> Result<Arc<dyn StreamSource>> {
+    match call.function.as_str() {
+        "read_files" => {
+            let files = files_of(arguments, false)?;
+            if !(matches!(purpose, Purpose::Check) && files.declares_schema()) {
+                session.connect(&files.path).await?;
+            }
+            let (rejects, _) = Rejects::channel();
+            let environment = SourceEnvironment::new(state.clone(), rejects);
+            Ok(Arc::new(FilesStream::open(files, environment).await?))
+        }
+        "read_kinesis" => kinesis::open(&arguments.options, session.kinesis()),
+        "read_kafka" => kafka::open(&arguments.options),
+        other => Err(Error::sql(format!("{other} cannot be read as a stream")).with_hint(
+            "STREAM stands in front of read_kinesis(…), read_kafka(…), read_files(…), or a temporary view over one",
+        )),
+    }
+}
+
+async fn open_files(
+    session: &Session,
+    files: ReadFiles,
+    environment: &SourceEnvironment,
+) -> Result<Arc<dyn TableProvider>> {
+    session.connect(&files.path).await?;
+    objects::read_files(files, environment).await
+}
+
+async fn batch_table(
+    batch: &Batch<'_>,
+    arguments: Arguments,
+    with_metadata: bool,
+    environment: &SourceEnvironment,
+) -> Result<Arc<dyn TableProvider>> {
+    match batch.content {
+        Content::Rows(rows) => Ok(slice_table(batch.source, rows.clone())),
+        Content::Objects(objects) => {
+            let files = files_of(arguments, with_metadata)?;
+            objects::read_objects(files, &batch.source.schema(), objects.clone(), environment).await
+        }
+    }
+}
+
+fn slice_table(source: &dyn StreamSource, rows: Vec<RecordBatch>) -> Arc<dyn TableProvider> {
+    match source.origins() {
+        Some(origins) => Arc::new(SliceTable::new(source.identity().name, &source.schema(), rows, origins)),
+        None => Arc::new(EmptyTable::new(source.schema())),
+    }
+}
+
+fn files_of(arguments: Arguments, with_metadata: bool) -> Result<ReadFiles> {
+    let path = arguments.path.ok_or_else(|| {
+        Error::sql("read_files needs a path").with_hint("read_files('folder/*.json', format => 'json')")
+    })?;
+    Ok(ReadFiles { path, options: arguments.options, with_metadata })
+}

@@ -1,0 +1,128 @@
+//! The checkpoint's files: small JSON documents under numbers, in the store of the table.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::FOLDER;
+use crate::error::{Error, Result};
+use crate::sink::delta::{TableLocation, sync_files};
+use crate::storage_error::storage_error;
+
+/// What became of a file that should not have been there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Created {
+    Made,
+    /// Somebody else made it, with other content.
+    Taken,
+}
+
+/// The folder of one checkpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    location: TableLocation,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Files {
+    pub(super) fn of(location: &TableLocation) -> Self {
+        Self { location: location.clone(), store: location.table_store() }
+    }
+
+    /// The table's name, for messages.
+    pub(super) fn table(&self) -> &str {
+        self.location.name()
+    }
+
+    /// Makes a file that must not be there. A lost answer that makes the store say "it exists" of our own file is told
+    /// from another writer's file by the content.
+    pub(super) async fn create(&self, name: &str, value: &(impl Serialize + Sync)) -> Result<Created> {
+        let content = self.encode(value)?;
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&path(name), PutPayload::from(content.clone()), options).await {
+            Ok(_) => {
+                self.sync(name).await?;
+                Ok(Created::Made)
+            }
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                let there = self.read_bytes(name).await?;
+                Ok(if there.as_deref() == Some(content.as_slice()) { Created::Made } else { Created::Taken })
+            }
+            Err(error) => Err(self.failed("write", error)),
+        }
+    }
+
+    /// Writes a file that only this process writes.
+    pub(super) async fn overwrite(&self, name: &str, value: &(impl Serialize + Sync)) -> Result<()> {
+        let content = self.encode(value)?;
+        self.store.put(&path(name), PutPayload::from(content)).await.map_err(|error| self.failed("write", error))?;
+        Ok(())
+    }
+
+    pub(super) async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(content) = self.read_bytes(name).await? else { return Ok(None) };
+        let value = serde_json::from_slice(&content).map_err(|error| {
+            Error::data(format!("the checkpoint of {} cannot be read: {name} is damaged", self.table()))
+                .caused_by(error)
+        })?;
+        Ok(Some(value))
+    }
+
+    /// The numbers of the files in a folder, smallest first.
+    pub(super) async fn numbers(&self, folder: &str) -> Result<Vec<u64>> {
+        let listed: object_store::Result<Vec<_>> = self.store.list(Some(&path(folder))).try_collect().await;
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(self.failed("list", error)),
+        };
+        let names = listed.iter().filter_map(|object| object.location.filename());
+        let mut numbers: Vec<u64> =
+            names.filter_map(|name| name.split_once('.').and_then(|(number, _)| number.parse().ok())).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<()> {
+        match self.store.delete(&path(name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("clean", error)),
+        }
+    }
+
+    async fn read_bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let read = async { self.store.get(&path(name)).await?.bytes().await };
+        match read.await {
+            Ok(content) => Ok(Some(content.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", error)),
+        }
+    }
+
+    fn encode(&self, value: &impl Serialize) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::internal(format!("the checkpoint of {} is no JSON", self.table())).caused_by(error))
+    }
+
+    /// A commit must not outlive the range that it stands on.
+    async fn sync(&self, name: &str) -> Result<()> {
+        sync_files(&self.location, vec![path(name).to_string()]).await
+    }
+
+    fn failed(&self, doing: &str, error: object_store::Error) -> Error {
+        storage_error(&format!("{doing} the checkpoint of {}", self.table()), error)
+    }
+}
+
+/// The name of a numbered file. As many digits as the log of a Delta table has, so that names sort as numbers do.
+pub(super) fn numbered(folder: &str, number: u64) -> String {
+    format!("{folder}/{number:020}.json")
+}
+
+fn path(name: &str) -> Path {
+    Path::from(format!("{FOLDER}/{name}"))
+}

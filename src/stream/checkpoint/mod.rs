@@ -1,0 +1,313 @@
+//! What a streaming table knows of its stream, kept beside its data in `<table>/_pinsql_checkpoint/`.
+//!
+//! ```text
+//! checkpoint.json                        which stream, which query, which table; made once
+//! owner/<epoch>.json                     the process that may advance the table
+//! batches/<batch>.json                   the range of a micro-batch, written ahead of it
+//! positions/<batch>.json                 all ranges up to that batch, added up
+//! ```
+//!
+//! Every file is made by a conditional PUT and never changed, but for the owner's, which only its owner rewrites. Which
+//! batches have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
+//! there is no moment in which the two could disagree: the newest batch file is either the one that landed last, or the
+//! one behind it, which is then run again over the same range.
+//!
+//! Readers of Delta tables skip folders that begin with `_`.
+
+mod files;
+mod owner;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use self::owner::OwnerRecord;
+
+use self::files::{Created, Files, numbered};
+use self::owner::Owner;
+use crate::error::{Error, Result};
+use crate::sink::delta::TableLocation;
+use crate::source::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
+
+/// The folder in the table's own.
+pub const FOLDER: &str = "_pinsql_checkpoint";
+
+/// The layout above. A checkpoint of another one is not touched.
+const FORMAT: u32 = 1;
+/// Batch files are added up into a position when there are this many.
+const BATCHES_UNTIL_POSITION: usize = 50;
+/// Batch files that stay when they are added up, for people to look at.
+const BATCHES_KEPT: u64 = 10;
+
+const IDENTITY: &str = "checkpoint.json";
+const BATCHES: &str = "batches";
+const POSITIONS: &str = "positions";
+
+/// What a checkpoint belongs to. A query that needs another one cannot carry it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub format: u32,
+    /// The application id of the transactions in the table's log.
+    pub id: String,
+    pub source: SourceIdentity,
+    /// The columns that duplicates are told by, as `name TYPE`, when the query removes duplicates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<Vec<String>>,
+}
+
+/// One micro-batch as it is written ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRecord {
+    pub batch: u64,
+    pub range: SliceRange,
+    /// The watermark that is in force for the batch, in microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+    /// The epoch of the owner that wrote it.
+    pub epoch: u64,
+    pub written_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PositionRecord {
+    /// The last batch that is in it.
+    batch: u64,
+    position: Position,
+}
+
+/// An open checkpoint. Only the owner of the table has one.
+#[derive(Debug)]
+pub struct Checkpoint {
+    files: Files,
+    owner: Owner,
+    /// The last batch that landed, 0 before the first.
+    landed: u64,
+    /// The ranges of the batches that are in no position file yet, oldest first. The last is that of `landed`.
+    ranges: Vec<SliceRange>,
+    /// The batch that was written ahead and has not landed.
+    pending: Option<BatchRecord>,
+}
+
+impl Checkpoint {
+    /// Claims the table and reads where it stands; a new one stands where `source` begins. `landed` is the transaction
+    /// that the table's log has.
+    pub async fn open(
+        location: &TableLocation,
+        wanted: Identity,
+        source: &dyn StreamSource,
+        landed: impl AsyncFnOnce() -> Result<Option<u64>>,
+    ) -> Result<(Self, Position)> {
+        let files = Files::of(location);
+        let owner = Owner::claim(&files).await?;
+        let read = async {
+            // Only now nobody else moves it.
+            let landed = landed().await?.unwrap_or(0);
+            make_or_match(&files, &wanted, source, landed).await?;
+            standing(&files, source, landed).await
+        };
+        match read.await {
+            Ok(Standing { landed, position, ranges, pending }) => {
+                Ok((Self { files, owner, landed, ranges, pending }, position))
+            }
+            Err(error) => {
+                owner.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    pub fn landed(&self) -> u64 {
+        self.landed
+    }
+
+    /// The batch that an earlier process wrote ahead, or this one before an error.
+    pub fn pending(&self) -> Option<&BatchRecord> {
+        self.pending.as_ref()
+    }
+
+    /// Writes the next batch ahead. After an error it may have been written: call it again with the same range.
+    pub async fn begin(&mut self, range: SliceRange, gaps: Vec<Gap>, watermark_us: Option<i64>) -> Result<BatchRecord> {
+        let record = BatchRecord {
+            batch: self.landed + 1,
+            range,
+            watermark_us,
+            gaps,
+            epoch: self.owner.epoch(),
+            written_at: Utc::now().trunc_subsecs(3),
+        };
+        let name = numbered(BATCHES, record.batch);
+        if self.files.create(&name, &record).await? == Created::Taken {
+            let there: Option<BatchRecord> = self.files.read(&name).await?;
+            let is_ours =
+                there.as_ref().is_some_and(|there| there.epoch == record.epoch && there.range == record.range);
+            if !is_ours {
+                self.owner.check().await?;
+                let said = format!("batch {} of {} was written by another process", record.batch, self.files.table());
+                return Err(Error::config(said).with_hint("a streaming table has one writer: stop the other one"));
+            }
+        }
+        self.pending = Some(record.clone());
+        Ok(record)
+    }
+
+    /// The pending batch is in the table. What is done here is tidying: an error leaves more files, and nothing wrong.
+    pub async fn landed_pending(&mut self, source: &dyn StreamSource) -> Result<()> {
+        let Some(record) = self.pending.take() else { return Ok(()) };
+        self.landed = record.batch;
+        self.ranges.push(record.range);
+        if self.ranges.len() < BATCHES_UNTIL_POSITION {
+            return Ok(());
+        }
+        let (base, last) = newest_position(&self.files).await?;
+        let position =
+            self.ranges.iter().try_fold(base.position, |position, range| source.advance(&position, range))?;
+        let added = PositionRecord { batch: self.landed, position };
+        self.files.create(&numbered(POSITIONS, added.batch), &added).await?;
+        self.ranges.clear();
+        self.files.delete(&numbered(POSITIONS, last)).await?;
+        let batches = self.files.numbers(BATCHES).await?;
+        for batch in batches.into_iter().filter(|batch| batch + BATCHES_KEPT <= self.landed) {
+            self.files.delete(&numbered(BATCHES, batch)).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails when another process has taken the table over.
+    pub async fn check_owner(&self) -> Result<()> {
+        self.owner.check().await
+    }
+
+    /// Lets the next process have the table without waiting.
+    pub async fn release(&self) {
+        self.owner.release().await;
+    }
+}
+
+/// Makes the checkpoint's identity, or holds the one that is there against what the query needs.
+async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
+    let table = files.table();
+    let there: Option<Identity> = files.read(IDENTITY).await?;
+    let Some(there) = there else {
+        if landed > 0 {
+            return Err(Error::data(format!(
+                "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
+            ))
+            .with_hint(format!(
+                "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
+            )));
+        }
+        // The position goes first: what has an identity has a position.
+        let start = PositionRecord { batch: 0, position: source.start().await? };
+        files.create(&numbered(POSITIONS, 0), &start).await?;
+        files.create(IDENTITY, wanted).await?;
+        return Ok(());
+    };
+    let why = if there.format != FORMAT {
+        format!("its checkpoint has format {}, and this version of pinsql writes {FORMAT}", there.format)
+    } else if there.id != wanted.id {
+        "the table was replaced: its checkpoint belongs to an earlier table of that name".to_owned()
+    } else if there.source != wanted.source {
+        let SourceIdentity { kind, name } = &there.source;
+        format!("it reads {kind} {name}, and the query reads {} {}", wanted.source.kind, wanted.source.name)
+    } else if there.distinct != wanted.distinct {
+        let columns = |distinct: &Option<Vec<String>>| match distinct {
+            Some(columns) => format!("DISTINCT by ({})", columns.join(", ")),
+            None => "no DISTINCT".to_owned(),
+        };
+        format!("its checkpoint is for {}, and the query has {}", columns(&there.distinct), columns(&wanted.distinct))
+    } else {
+        return Ok(());
+    };
+    Err(Error::sql(format!("{table} cannot go on with this query: {why}")).with_hint(format!(
+        "give the changed query a table of its own, or DROP TABLE {table} to read the stream anew from where the query begins"
+    )))
+}
+
+struct Standing {
+    landed: u64,
+    position: Position,
+    ranges: Vec<SliceRange>,
+    pending: Option<BatchRecord>,
+}
+
+/// Adds up what was written ahead, as far as it has landed.
+async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Result<Standing> {
+    let table = files.table();
+    let (base, _) = newest_position(files).await?;
+    let mut standing = Standing { landed, position: base.position, ranges: Vec::new(), pending: None };
+    if base.batch > landed {
+        return Err(behind(table, landed, base.batch));
+    }
+    let numbers = files.numbers(BATCHES).await?;
+    if let Some(newest) = numbers.last().filter(|newest| **newest > landed + 1) {
+        return Err(behind(table, landed, *newest));
+    }
+    for batch in base.batch + 1..=landed + 1 {
+        let record: Option<BatchRecord> = files.read(&numbered(BATCHES, batch)).await?;
+        match record {
+            Some(record) if batch <= landed => {
+                standing.position = source.advance(&standing.position, &record.range)?;
+                standing.ranges.push(record.range);
+            }
+            pending if batch > landed => standing.pending = pending,
+            _ => {
+                return Err(Error::data(format!("the checkpoint of {table} has lost the file of batch {batch}"))
+                    .with_hint(format!("put {FOLDER}/{} back, or DROP TABLE {table}", numbered(BATCHES, batch))));
+            }
+        }
+    }
+    Ok(standing)
+}
+
+fn behind(table: &str, landed: u64, newest: u64) -> Error {
+    Error::data(format!("{table} has its stream up to batch {landed}, and its checkpoint is at batch {newest}"))
+        .with_hint(format!(
+            "the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"
+        ))
+}
+
+async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
+    let newest = files.numbers(POSITIONS).await?.last().copied();
+    let record = match newest {
+        Some(number) => files.read(&numbered(POSITIONS, number)).await?,
+        None => None,
+    };
+    let missing = || Error::data(format!("the checkpoint of {} has lost its position", files.table()));
+    let record: PositionRecord = record.ok_or_else(missing)?;
+    let batch = record.batch;
+    Ok((record, batch))
+}
+
+impl Identity {
+    pub fn new(id: String, source: SourceIdentity, distinct: Option<Vec<String>>) -> Self {
+        Self { format: FORMAT, id, source, distinct }
+    }
+}
+
+/// A checkpoint as people look at it.
+#[derive(Debug)]
+pub struct Shown {
+    pub identity: Identity,
+    pub owner: Option<OwnerRecord>,
+    /// The last batch that `position` includes.
+    pub position_batch: u64,
+    pub position: Position,
+    /// The newest batch file, landed or not.
+    pub newest: Option<BatchRecord>,
+}
+
+/// Reads a table's checkpoint without claiming it.
+pub async fn show(location: &TableLocation) -> Result<Shown> {
+    let files = Files::of(location);
+    let identity: Option<Identity> = files.read(IDENTITY).await?;
+    let identity = identity
+        .ok_or_else(|| Error::sql(format!("{} has no checkpoint: it is not a streaming table", files.table())))?;
+    let (base, _) = newest_position(&files).await?;
+    let newest = match files.numbers(BATCHES).await?.last() {
+        Some(batch) => files.read(&numbered(BATCHES, *batch)).await?,
+        None => None,
+    };
+    let PositionRecord { batch: position_batch, position } = base;
+    Ok(Shown { identity, owner: owner::newest(&files).await?, position_batch, position, newest })
+}

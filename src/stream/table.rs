@@ -1,0 +1,216 @@
+//! One streaming table at work: what it has taken, and how the next batch lands.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::batch::{self, Landed, Target};
+use super::checkpoint::{Checkpoint, Identity};
+use super::upkeep::Upkeep;
+use super::{BatchReport, Observer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::Session;
+use crate::sink::delta::{
+    PreparedWrite, REJECTS_SUFFIX, TableHandle, TableLocation, WriteKind, WriteRequest, column_names, property,
+};
+use crate::source::stream::{Next, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
+use crate::statement::StreamingTable;
+
+/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
+const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
+
+/// The part of the memory that may hold records which are read ahead, and that of one slice.
+const AHEAD_PART: usize = 8;
+const SLICE_PART: usize = 16;
+const SLICE_BYTES_MIN: u64 = 1 << 20;
+const SLICE_BYTES_MAX: u64 = 64 << 20;
+const SLICE_RECORDS_MAX: u64 = 1_000_000;
+
+/// Waits between attempts after a service failed: they double from the first to the second.
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How a stream reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenOptions {
+    pub(super) available_now: bool,
+    pub(super) allow_gap: bool,
+    /// How many tables share the memory.
+    pub(super) tables: usize,
+}
+
+/// What a stream has for its table.
+pub(super) enum Taken {
+    Slice(Slice),
+    Idle,
+    End,
+}
+
+pub(super) struct OpenTable<'a> {
+    session: &'a Session,
+    table: &'a StreamingTable,
+    observer: &'a dyn Observer,
+    target: Target,
+    checkpoint: Checkpoint,
+    reader: Box<dyn StreamReader>,
+    limits: SliceLimits,
+    upkeep: Upkeep,
+}
+
+impl<'a> OpenTable<'a> {
+    /// Makes the table if it is not there, claims it, and opens its stream where the table's log says.
+    pub(super) async fn open(
+        session: &'a Session,
+        table: &'a StreamingTable,
+        observer: &'a dyn Observer,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        let location = session.warehouse().location(&table.table)?;
+        let rejects = session.warehouse().location(&table.table.with_suffix(REJECTS_SUFFIX))?;
+        let checkpoint_id = make_table(&location, table).await?;
+        let target =
+            Target { table: TableHandle::new(location.clone()), rejects: TableHandle::new(rejects), checkpoint_id };
+        let source: &dyn StreamSource = table.stream.source.as_ref();
+        let identity = Identity::new(target.checkpoint_id.clone(), source.identity(), table.distinct.clone());
+        let landed = async || landed(&target).await;
+        let (checkpoint, position) = Checkpoint::open(&location, identity, source, landed).await?;
+        let slice_bytes = (session.config().memory_bytes / SLICE_PART / options.tables) as u64;
+        let read = ReadOptions {
+            reader: format!("pinsql-{}", table.table),
+            available_now: options.available_now,
+            allow_gap: options.allow_gap,
+            ahead_bytes_max: (session.config().memory_bytes / AHEAD_PART / options.tables) as u64,
+        };
+        match source.open(&position, &read).await {
+            Ok(reader) => {
+                observer.opened(&table.table, checkpoint.landed(), checkpoint.pending().map(|record| record.batch));
+                let bytes_max = slice_bytes.clamp(SLICE_BYTES_MIN, SLICE_BYTES_MAX);
+                let limits = SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max };
+                let upkeep = Upkeep::of([target.table.clone(), target.rejects.clone()], session);
+                Ok(Self { session, table, observer, target, checkpoint, reader, limits, upkeep })
+            }
+            Err(error) => {
+                checkpoint.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The next slice: the one that an earlier process fixed and did not finish, or what has arrived. Safe to cancel.
+    pub(super) async fn take(&mut self, wait: Duration) -> Result<Taken> {
+        let next = match self.checkpoint.pending() {
+            Some(record) => self.reader.replay(&record.range.clone()).await.map(Next::Slice),
+            None => self.reader.next(&self.limits, wait).await,
+        };
+        match next? {
+            Next::Slice(slice) => Ok(Taken::Slice(slice)),
+            Next::End => Ok(Taken::End),
+            Next::Idle => {
+                self.observer.idle(&self.table.table, &self.reader.lag());
+                Ok(Taken::Idle)
+            }
+        }
+    }
+
+    /// Lands one slice, however long its storage takes. Not to be cancelled but by the end of the process.
+    pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
+        let started = Instant::now();
+        let mut wait = RETRY_WAIT_MIN;
+        let landed = loop {
+            let error = match self.attempt(slice).await {
+                Ok(landed) => break landed,
+                Err(error) if error.kind == ErrorKind::Service => error,
+                Err(error) => return Err(error),
+            };
+            self.observer.retrying(&self.table.table, &error, wait);
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_WAIT_MAX);
+        };
+        let mut warnings = landed.committed.warnings;
+        warnings.extend(self.upkeep.go_on().await);
+        if let Err(error) = self.checkpoint.landed_pending(self.table.stream.source.as_ref()).await {
+            warnings.push(format!("the checkpoint was not tidied: {error}"));
+        }
+        if let Err(error) = self.reader.acknowledge(&slice.range).await {
+            warnings.push(format!("the source was not told of it: {error}"));
+        }
+        Ok(BatchReport {
+            table: self.table.table.clone(),
+            batch: self.checkpoint.landed(),
+            version: landed.committed.version,
+            ledger: landed.ledger,
+            gaps: slice.gaps.clone(),
+            files: landed.committed.files,
+            bytes: landed.committed.bytes,
+            elapsed: started.elapsed(),
+            lag: self.reader.lag(),
+            warnings,
+        })
+    }
+
+    /// Writes the range ahead, if that is not done, and runs the batch over it, unless it has landed.
+    async fn attempt(&mut self, slice: &Slice) -> Result<Landed> {
+        let record = match self.checkpoint.pending() {
+            Some(record) => record.clone(),
+            None => self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), None).await?,
+        };
+        let failed = match batch::run(self.session, self.table, &self.target, &record, slice).await {
+            Ok(landed) => return Ok(landed),
+            Err(error) => error,
+        };
+        // Whatever failed: the commit may stand, and then it was the answer that was lost.
+        self.checkpoint.check_owner().await?;
+        match landed(&self.target).await? {
+            Some(version) if version >= record.batch => batch::find(&self.target, record.batch).await,
+            _ => Err(failed),
+        }
+    }
+
+    /// Ends the upkeep, and lets the next process have the table.
+    pub(super) async fn close(self) {
+        self.upkeep.finish().await;
+        self.checkpoint.release().await;
+    }
+}
+
+/// The last batch of this stream that the table has.
+async fn landed(target: &Target) -> Result<Option<u64>> {
+    let version = target.table.landed(&target.checkpoint_id).await?;
+    Ok(version.and_then(|version| u64::try_from(version).ok()))
+}
+
+/// Makes the Delta table, or finds it, and gives the id of its checkpoint.
+async fn make_table(location: &TableLocation, table: &StreamingTable) -> Result<String> {
+    if let Some(id) = checkpoint_of(location, table).await? {
+        return Ok(id);
+    }
+    let id = Uuid::new_v4().to_string();
+    let mut definition = table.definition.clone();
+    definition.properties.insert(CHECKPOINT_PROPERTY.to_owned(), id.clone());
+    let request = WriteRequest::new(location.clone(), WriteKind::Create(definition));
+    match PreparedWrite::define(request).await?.commit(None).await {
+        Ok(_) => Ok(id),
+        // Another process may have been faster; whose table it is then, the claim decides.
+        Err(error) => checkpoint_of(location, table).await?.ok_or(error),
+    }
+}
+
+async fn checkpoint_of(location: &TableLocation, table: &StreamingTable) -> Result<Option<String>> {
+    let Some(there) = location.open().await? else { return Ok(None) };
+    let name = location.name();
+    let id = property(&there, CHECKPOINT_PROPERTY)?.ok_or_else(|| {
+        Error::sql(format!("{name} is there already, and is not a streaming table"))
+            .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
+    })?;
+    // Columns go by position, so a query that was changed to give others would mix them up.
+    let (has, gives) = (column_names(&there)?, table.definition.schema());
+    let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
+    if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {
+        return Err(Error::sql(format!("{name} cannot go on with this query: it has other columns"))
+            .caused_by(format!("the table has {}; the query gives {gives:?}", has.join(", ")).replace(['[', ']', '"'], ""))
+            .with_hint(format!(
+                "give the changed query a table of its own, or DROP TABLE {name} to read the stream anew from where the query begins"
+            )));
+    }
+    Ok(Some(id))
+}

@@ -1,0 +1,121 @@
+//! Streaming tables as their user meets them: what a refresh says, what cannot be carried on, and where a table stands.
+//!
+//! The streams here are of files. Those of Kinesis and Kafka need their services, and are in `tests/e2e`.
+
+use insta::assert_snapshot;
+
+use crate::scratch::Scratch;
+
+const STREAM: &str = "CREATE OR REFRESH STREAMING TABLE pins AS
+SELECT index AS ind, title
+FROM STREAM read_files('raw', format => 'json', schema => 'index INT, title STRING')
+WHERE index < 100;
+";
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch
+        .file("raw/1.json", "{\"index\": 1, \"title\": \"a\"}\n{\"index\": 2, \"title\": \"b\"}\n{\"index\": \"x\"}\n");
+    scratch.file("stream.sql", STREAM);
+    scratch
+}
+
+#[test]
+fn a_refresh_takes_each_object_once() {
+    let scratch = scratch();
+    assert_snapshot!("refresh", scratch.run(&["run", "stream.sql"]));
+    assert_snapshot!("refresh_nothing_new", scratch.run(&["run", "stream.sql"]));
+    scratch.file("raw/2.json", "{\"index\": 3, \"title\": \"c\"}\n{\"index\": 300, \"title\": \"d\"}\n");
+    // Written again under its name: it was taken already.
+    scratch.file("raw/1.json", "{\"index\": 9, \"title\": \"again\"}\n");
+    assert_snapshot!("refresh_more", scratch.run(&["run", "stream.sql", "--report", "report.json"]));
+    assert_snapshot!("refresh_rows", scratch.run(&["-c", "SELECT * FROM pins ORDER BY ind", "--format", "csv"]));
+    let report = std::fs::read(scratch.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let table = &report["tables"][0];
+    assert_eq!((&table["batches"], &table["read"], &table["written"]), (&1.into(), &2.into(), &1.into()));
+}
+
+#[test]
+fn a_stream_is_checked_without_reading_it() {
+    let scratch = scratch();
+    assert_snapshot!("check_stream", scratch.run(&["check", "stream.sql"]));
+}
+
+#[test]
+fn what_a_running_table_cannot_carry_is_refused() {
+    let scratch = scratch();
+    scratch.run(&["run", "stream.sql"]);
+    scratch.file("other.sql", STREAM.replace("'raw'", "'raw2'"));
+    std::fs::create_dir(scratch.path().join("raw2")).unwrap();
+    assert_snapshot!("other_source", scratch.run(&["run", "other.sql"]));
+    scratch.file("columns.sql", STREAM.replace("index AS ind, title", "title, index AS ind"));
+    assert_snapshot!("other_columns", scratch.run(&["run", "columns.sql"]));
+    scratch.file("plain.sql", "CREATE TABLE plain (ind INT, title STRING)");
+    scratch.run(&["run", "plain.sql"]);
+    scratch.file("over_plain.sql", STREAM.replace("TABLE pins", "TABLE plain"));
+    assert_snapshot!("over_a_plain_table", scratch.run(&["run", "over_plain.sql"]));
+    scratch.file("again.sql", STREAM.replace("OR REFRESH ", ""));
+    assert_snapshot!("without_refresh", scratch.run(&["run", "again.sql"]));
+    std::fs::remove_dir_all(scratch.path().join("warehouse/default/pins/_pinsql_checkpoint")).unwrap();
+    assert_snapshot!("checkpoint_gone", scratch.run(&["run", "stream.sql"]));
+}
+
+#[test]
+fn what_is_no_stream_is_an_error_with_its_place() {
+    let scratch = scratch();
+    let call = "read_files('raw', format => 'json', schema => 'index INT')";
+    for (name, sql) in [
+        ("stream_in_a_query", format!("SELECT * FROM STREAM {call}")),
+        ("no_stream", format!("CREATE STREAMING TABLE t AS SELECT * FROM {call}")),
+        (
+            "two_streams",
+            format!("CREATE STREAMING TABLE t AS SELECT * FROM STREAM {call} a, (SELECT * FROM STREAM {call}) b"),
+        ),
+        ("stream_without_query", "CREATE STREAMING TABLE t (a INT)".to_owned()),
+        (
+            "stream_bad_watermark",
+            format!("CREATE STREAMING TABLE t AS SELECT * FROM STREAM {call} WATERMARK index LATE 3"),
+        ),
+        (
+            "stream_bad_expectation",
+            "CREATE STREAMING TABLE t (CONSTRAINT c EXPECT (a) ON VIOLATION IGNORE) AS SELECT 1".to_owned(),
+        ),
+        (
+            "stream_bad_option",
+            format!(
+                "CREATE STREAMING TABLE t AS SELECT * FROM STREAM {}",
+                call.replace("format", "maxFilesPerTrigger => 0, format")
+            ),
+        ),
+        (
+            "stream_option_in_a_batch",
+            format!("SELECT * FROM {}", call.replace("format", "maxFilesPerTrigger => 5, format")),
+        ),
+    ] {
+        assert_snapshot!(name, scratch.run(&["-c", &sql]));
+    }
+}
+
+#[test]
+fn a_stream_runs_what_defines_it_and_nothing_else() {
+    let scratch = scratch();
+    scratch.file("query.sql", "SELECT 1");
+    assert_snapshot!("stream_a_query", scratch.run(&["stream", "query.sql"]));
+    scratch.file("schema.sql", "CREATE SCHEMA IF NOT EXISTS s");
+    assert_snapshot!("stream_nothing", scratch.run(&["stream", "schema.sql"]));
+    scratch.file("twice.sql", format!("{STREAM}{STREAM}"));
+    assert_snapshot!("stream_twice", scratch.run(&["stream", "twice.sql"]));
+}
+
+#[test]
+fn a_checkpoint_can_be_looked_at() {
+    let scratch = scratch();
+    scratch.run(&["run", "stream.sql"]);
+    let transcript = scratch.run(&["checkpoint", "show", "pins", "--format", "csv"]);
+    for said in ["source,files raw\n", "batches landed,1\n", "pending batch,\n", "position after batch 0"] {
+        assert!(transcript.contains(said), "{said}: {transcript}");
+    }
+    scratch.run(&["-c", "CREATE TABLE plain (a INT)"]);
+    assert_snapshot!("checkpoint_of_a_plain_table", scratch.run(&["checkpoint", "show", "plain"]));
+}

@@ -1,0 +1,49 @@
+//! A stream whose storage fails all the time, in every way, and that goes on nevertheless.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::environment::TestEnvironment;
+use crate::fault_proxy::{Fault, FaultProxy, Rule};
+use crate::s3::{self, Identity};
+use crate::stream::write_files;
+
+/// How long the stream runs over failing storage.
+const FAULTY_TIME: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_stream_survives_storage_that_keeps_failing() {
+    let server = s3::server();
+    let warehouse = server.url(&format!("{}/warehouse", server.prefix("faulty")));
+    let owner = TestEnvironment::new().with_variables(server.variables(Identity::Owner)).with_warehouse(&warehouse);
+    let folder = owner.path("raw");
+    fs::create_dir_all(&folder).unwrap();
+    let raw = folder.to_str().unwrap();
+    let file = owner.write(
+        "stream.sql",
+        "CREATE OR REFRESH STREAMING TABLE faulty AS
+         SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'serial BIGINT, payload STRING')",
+    );
+    // The table is made while all is well: a start over failing storage is an error, and ought to be.
+    owner.pinsql(&["run", &file]).parameter("raw", raw).output().success();
+    let one_in_eight = |_: &_| rand::random_ratio(1, 8);
+    let proxy =
+        FaultProxy::start(server, Rule { applies: one_in_eight, skip: 30, times: usize::MAX, fault: Fault::Mixed });
+    let faulty = TestEnvironment::new().with_variables(proxy.variables()).with_warehouse(&warehouse);
+    let over = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let producer = scope.spawn(|| write_files(&folder, &over));
+        let stream = faulty.pinsql(&["stream", &file, "--trigger", "100ms"]).parameter("raw", raw).start();
+        thread::sleep(FAULTY_TIME);
+        over.store(true, Ordering::Relaxed);
+        let output = stream.terminate().success();
+        println!("{} batches landed", output.stderr.matches("\"event\":\"landed\"").count());
+        producer.join().unwrap()
+    });
+    println!("{} requests failed, {} records", proxy.faults(), sent.count());
+    assert!(proxy.faults() > 10, "{} requests failed: nothing was tested", proxy.faults());
+    owner.pinsql(&["run", &file]).parameter("raw", raw).output().success();
+    sent.assert_arrived(&owner, "faulty");
+}
