@@ -7,9 +7,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -33,8 +34,11 @@ pub(super) type Consumer = BaseConsumer<Context>;
 const ATTEND_INTERVAL: Duration = Duration::from_millis(50);
 /// How old the knowledge of partitions and their ends may be.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a connection that is closed waits for the answer to its last commit.
+/// How long a connection that is closed waits for the answer to its last commit, and then for everything else.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(3);
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// After how long an answer to a commit is not awaited any more: librdkafka may forget one when its broker dies.
+const COMMIT_ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Of the bytes that may be read ahead: how many may lie in the queue, and how many one answer of a broker may add.
 const QUEUE_SHARE: u64 = 2;
@@ -58,7 +62,21 @@ pub(super) struct Context {
     iam: Option<Iam>,
     runtime: Handle,
     complaints: Mutex<Complaints>,
-    commits_in_flight: AtomicU32,
+    commits: Mutex<Commits>,
+}
+
+/// What the consumer group has to be told. One commit is on its way at a time: while the brokers are away, the next
+/// ones come together instead of standing in a queue.
+#[derive(Debug, Default)]
+struct Commits {
+    waiting: Offsets,
+    in_flight_since: Option<Instant>,
+}
+
+impl Commits {
+    fn is_in_flight(&self) -> bool {
+        self.in_flight_since.is_some_and(|since| since.elapsed() < COMMIT_ANSWER_MAX)
+    }
 }
 
 impl fmt::Debug for Context {
@@ -75,6 +93,10 @@ impl Context {
 
     fn complaints(&self) -> Complaints {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn commits(&self) -> MutexGuard<'_, Commits> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,7 +145,7 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        self.commits_in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.commits().in_flight_since = None;
         // The table's own checkpoint is what counts: the group is told for people's eyes alone.
         if let Err(error) = result {
             tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
@@ -145,8 +167,8 @@ pub(super) struct Connection {
     consumer: Arc<Consumer>,
     servers: String,
     view: Arc<Mutex<View>>,
-    closing: Arc<AtomicBool>,
-    attendant: Option<JoinHandle<()>>,
+    /// The last field: the attendant closes the client when nobody else holds it.
+    _closing: Closing,
 }
 
 impl fmt::Debug for Connection {
@@ -164,22 +186,28 @@ impl Connection {
             iam: properties.iam.clone(),
             runtime: runtime.clone(),
             complaints: Mutex::default(),
-            commits_in_flight: AtomicU32::new(0),
+            commits: Mutex::default(),
         };
         let config = configure(settings);
         let consumer = config.create_with_context::<_, Consumer>(context);
         let consumer = Arc::new(consumer.map_err(|error| client(&error))?);
         let view = Arc::<Mutex<View>>::default();
-        let closing = Arc::<AtomicBool>::default();
+        let flag = Arc::<AtomicBool>::default();
+        let (close, closed) = mpsc::sync_channel(1);
         let attendant = Attendant {
             consumer: consumer.clone(),
             watched: settings.watched.cloned(),
             view: view.clone(),
-            closing: closing.clone(),
+            closing: flag.clone(),
         };
-        let attendant = thread::Builder::new().name("kafka".to_owned()).spawn(move || attendant.run());
-        let attendant = attendant.map_err(|error| Error::service("no thread can be started").caused_by(error))?;
-        Ok(Self { consumer, servers: properties.servers.clone(), view, closing, attendant: Some(attendant) })
+        let attended = thread::Builder::new().name("kafka".to_owned()).spawn(move || {
+            attendant.run();
+            // Nobody may be waiting any more.
+            let _ = close.send(());
+        });
+        attended.map_err(|error| Error::service("no thread can be started").caused_by(error))?;
+        let _closing = Closing { flag, closed };
+        Ok(Self { consumer, servers: properties.servers.clone(), view, _closing })
     }
 
     pub(super) fn consumer(&self) -> &Arc<Consumer> {
@@ -225,27 +253,28 @@ impl Connection {
         }
     }
 
-    /// Tells the consumer group, without waiting for its answer.
+    /// Tells the consumer group, without waiting for anything.
     pub(super) fn commit(&self, offsets: &Offsets) {
-        if offsets.is_empty() {
-            return;
-        }
-        let in_flight = &self.consumer.context().commits_in_flight;
-        in_flight.fetch_add(1, Ordering::AcqRel);
-        let committed = partition_list(offsets).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async));
-        if let Err(error) = committed {
-            in_flight.fetch_sub(1, Ordering::AcqRel);
-            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
-        }
+        let offsets = offsets.iter().map(|(place, offset)| (place.clone(), *offset));
+        self.consumer.context().commits().waiting.extend(offsets);
     }
 }
 
-impl Drop for Connection {
+/// Lets the attendant close the client when the connection is dropped, and waits for it within bounds.
+///
+/// librdkafka's threads should be gone before the process ends, or they meet what it has torn down already. But while
+/// its group's coordinator is away, librdkafka may wait for it without end, and that must not hold up who closes.
+#[derive(Debug)]
+struct Closing {
+    flag: Arc<AtomicBool>,
+    closed: Receiver<()>,
+}
+
+impl Drop for Closing {
     fn drop(&mut self) {
-        self.closing.store(true, Ordering::Release);
-        // librdkafka's threads must be gone before the process ends, or they would meet what it has torn down already.
-        if let Some(attendant) = self.attendant.take() {
-            let _ = attendant.join();
+        self.flag.store(true, Ordering::Release);
+        if self.closed.recv_timeout(CLOSE_WAIT_MAX) == Err(RecvTimeoutError::Timeout) {
+            tracing::debug!("Kafka: a connection is still waiting for its brokers and closes when they return");
         }
     }
 }
@@ -315,6 +344,7 @@ impl Attendant {
                 // Partitions are led into the records' queue before they are assigned.
                 tracing::error!("Kafka: a record came by a way on which none should");
             }
+            self.commit();
             if let Some(watched) = &self.watched
                 && looked.elapsed() >= LOOK_INTERVAL
             {
@@ -323,9 +353,32 @@ impl Attendant {
             }
         }
         let deadline = Instant::now() + COMMIT_WAIT_MAX;
-        while self.consumer.context().commits_in_flight.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+        while self.commit() && Instant::now() < deadline {
             self.consumer.poll(ATTEND_INTERVAL);
         }
+        // Here, at the latest, the client is closed.
+    }
+
+    /// Sends what the consumer group has to be told, unless an answer is still awaited. Tells whether there is anything left
+    /// to wait for.
+    fn commit(&self) -> bool {
+        let offsets = {
+            let mut commits = self.consumer.context().commits();
+            if commits.is_in_flight() {
+                return true;
+            }
+            if commits.waiting.is_empty() {
+                return false;
+            }
+            commits.in_flight_since = Some(Instant::now());
+            std::mem::take(&mut commits.waiting)
+        };
+        let committed = partition_list(&offsets).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async));
+        if let Err(error) = committed {
+            self.consumer.context().commits().in_flight_since = None;
+            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
+        }
+        true
     }
 
     /// A look that fails changes nothing: the brokers are away, and what was known of the topics still holds.

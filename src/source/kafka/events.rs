@@ -3,6 +3,7 @@
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::columns::{self, Rows};
+use super::connection::Connection;
 use super::error::KafkaFailure;
 use super::gap;
 use super::offsets::{Offsets, TopicPartition};
@@ -71,7 +72,13 @@ impl Reading {
     pub(super) fn heed(&mut self, event: Event) -> Result<()> {
         let Event { place, code, reason } = event;
         match code {
-            RDKafkaErrorCode::AutoOffsetReset => self.skip_gap(&place),
+            RDKafkaErrorCode::AutoOffsetReset => {
+                // Reading begins anew in any case; a call that follows an error meets it again.
+                match self.feed.take() {
+                    Some(feed) => self.skip_gap(&feed.connection, &place),
+                    None => Ok(()),
+                }
+            }
             RDKafkaErrorCode::UnknownPartition
             | RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::UnknownTopicOrPartition
@@ -104,12 +111,10 @@ impl Reading {
     }
 
     /// The brokers do not have the offset that comes next.
-    fn skip_gap(&mut self, place: &TopicPartition) -> Result<()> {
+    pub(super) fn skip_gap(&mut self, connection: &Connection, place: &TopicPartition) -> Result<()> {
         let is_allowed = self.allows_gaps();
-        // Reading begins anew in any case; a call that follows an error meets it again.
-        let Some(feed) = self.feed.take() else { return Ok(()) };
         let Some(progress) = self.partitions.get_mut(place) else { return Ok(()) };
-        let resumption = gap::resume(&feed.connection, place, progress.next, is_allowed)?;
+        let resumption = gap::resume(connection, place, progress.next, is_allowed)?;
         if let Some(gap) = resumption.gap {
             progress.jump(resumption.next);
             progress.sees_end(resumption.end);

@@ -139,7 +139,11 @@ impl Reading {
             // A partition that the position does not have was made after it, and begins with its first offset.
             let next = position.get(&place).copied().unwrap_or(0);
             let end = reading.options.available_now.then_some(known_end);
-            reading.partitions.add(place, next, known_end, end);
+            reading.partitions.add(place.clone(), next, known_end, end);
+            if next > known_end {
+                // To wait for its end to come this far would be to miss all that is before.
+                reading.skip_gap(&connection, &place)?;
+            }
         }
         reading.opened = Some(connection);
         Ok(reading)
