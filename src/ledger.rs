@@ -8,6 +8,7 @@
 //! A query that joins, aggregates or unnests makes rows that are nobody's record; for it the ledger says what was
 //! read and rejected, by source, and what was written, and claims no sum.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,10 +16,14 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::operators::expectation::ExpectationCount;
+use crate::operators::{
+    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
+};
 use crate::source::objects;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
 use crate::source::slice::SliceSource;
@@ -31,6 +36,10 @@ pub struct SourceCount {
     pub rejected: u64,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The account of one table written. Counts are rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -39,9 +48,16 @@ pub struct Ledger {
     pub filtered: u64,
     pub duplicates: u64,
     pub rejected: u64,
+    /// Of the rejected, those that came later than their stream's watermark.
+    #[serde(skip_serializing_if = "is_none")]
+    pub late: u64,
     /// Whether the query makes new rows out of those it reads (joins, aggregates, unnests), so that they do not add up.
     pub combined: bool,
     pub sources: Vec<SourceCount>,
+    /// By name, how many rows were as a streaming table expects them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
+    pub expectations: BTreeMap<String, ExpectationCount>,
 }
 
 impl Ledger {
@@ -60,6 +76,11 @@ impl Ledger {
         self.duplicates += other.duplicates;
         self.rejected += other.rejected;
         self.combined |= other.combined;
+        for (name, theirs) in &other.expectations {
+            let ours = self.expectations.entry(name.clone()).or_default();
+            ours.passed += theirs.passed;
+            ours.failed += theirs.failed;
+        }
         for theirs in &other.sources {
             match self.sources.iter_mut().find(|ours| ours.source == theirs.source) {
                 Some(ours) => {
@@ -89,6 +110,10 @@ impl Ledger {
         }
         let kept = counted.unwrap_or(given);
         let left_out = given.saturating_sub(kept);
+        if plan.is::<RecordsExec>() {
+            self.visit_records(plan, left_out, is_limited);
+            return kept;
+        }
         match meaning(plan) {
             Meaning::Distinct => self.duplicates += left_out,
             Meaning::Combines => self.combined = true,
@@ -98,6 +123,32 @@ impl Ledger {
             Meaning::KeepsRows => return given,
         }
         kept
+    }
+
+    /// The operator that isolates records says itself why each row that it did not pass on left.
+    fn visit_records(&mut self, plan: &Arc<dyn ExecutionPlan>, left_out: u64, is_limited: bool) {
+        let metrics = plan.metrics().unwrap_or_default();
+        let count = |name: &str| sum(&metrics, name).unwrap_or(0);
+        let (duplicates, rejected) = (count(RECORDS_DUPLICATE), count(RECORDS_REJECTED));
+        self.duplicates += duplicates;
+        self.rejected += rejected;
+        self.late += count(RECORDS_LATE);
+        self.filtered += match is_limited {
+            true => left_out.saturating_sub(duplicates + rejected),
+            false => count(RECORDS_FILTERED),
+        };
+        let source = source_name(plan);
+        if let Some(known) = self.sources.iter_mut().find(|known| known.source == source) {
+            known.rejected += rejected;
+        }
+        for metric in metrics.iter() {
+            let MetricValue::Count { name, count } = metric.value() else { continue };
+            if let Some(expectation) = name.strip_prefix(EXPECTATION_PASSED) {
+                self.expectations.entry(expectation.to_owned()).or_default().passed += count.value() as u64;
+            } else if let Some(expectation) = name.strip_prefix(EXPECTATION_FAILED) {
+                self.expectations.entry(expectation.to_owned()).or_default().failed += count.value() as u64;
+            }
+        }
     }
 
     fn visit_leaf(&mut self, plan: &Arc<dyn ExecutionPlan>, rows: u64, is_limited: bool) -> u64 {
@@ -137,7 +188,7 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { read, written, filtered, duplicates, rejected, combined, sources: _ } = self;
+        let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
         if *combined {
             return write!(f, "read {read}, rejected {rejected}, written {written} (rows joined or aggregated)");
         }
@@ -202,12 +253,13 @@ fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
     if let [child] = plan.children().as_slice() {
         return source_name(child);
     }
-    let source = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
-    if let Some(slice) = source.and_then(|source| source.downcast_ref::<SliceSource>()) {
+    let scanned = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
+    if let Some(slice) = scanned.and_then(|scanned| scanned.downcast_ref::<SliceSource>()) {
         return slice.name().to_owned();
     }
-    let config = source.and_then(|source| source.downcast_ref::<FileScanConfig>());
-    let Some(config) = config else { return "values".to_owned() };
+    let Some(config) = scanned.and_then(|scanned| scanned.downcast_ref::<FileScanConfig>()) else {
+        return "values".to_owned();
+    };
     if let Some(path) = objects::source_path(config) {
         return path;
     }

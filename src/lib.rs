@@ -6,6 +6,7 @@
 //! - [`config`] is what the user set, resolved once;
 //! - [`session`] is the one maker of an engine session;
 //! - [`statement`] parses, resolves and runs;
+//! - [`operators`] is what plans have beside DataFusion's own nodes;
 //! - [`source`] is where records come from, [`schema`] the types that SQL gives them;
 //! - [`catalog`] finds tables, [`sink`] writes them;
 //! - [`ledger`] accounts for every record;
@@ -21,6 +22,7 @@ pub mod config;
 pub mod engine_error;
 pub mod error;
 pub mod ledger;
+pub mod operators;
 pub mod schema;
 pub mod session;
 pub mod sink;

@@ -34,6 +34,7 @@ use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
+use crate::source::kinesis;
 use crate::store;
 
 /// How many memory consumers an out-of-memory error names.
@@ -65,6 +66,8 @@ pub struct Session {
     declared: Mutex<HashMap<TableName, SchemaRef>>,
     views: Views,
     variables: Variables,
+    /// The readers of Kinesis streams that tables share.
+    kinesis: Arc<kinesis::Hub>,
 }
 
 impl Session {
@@ -87,6 +90,7 @@ impl Session {
             declared: Mutex::default(),
             views: Views::default(),
             variables: Variables::default(),
+            kinesis: Arc::default(),
         })
     }
 
@@ -105,6 +109,10 @@ impl Session {
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
         state
+    }
+
+    pub fn kinesis(&self) -> &Arc<kinesis::Hub> {
+        &self.kinesis
     }
 
     pub fn current_schema(&self) -> String {
@@ -165,6 +173,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_config(engine_config(config))
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_query_planner(Arc::new(crate::operators::Planner))
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))

@@ -77,7 +77,7 @@ fn bucket_root(url: &Url) -> Result<Url> {
 
 async fn open_bucket(root: &Url, config: &S3Config) -> Result<Arc<dyn object_store::ObjectStore>> {
     let bucket = root.host_str().unwrap_or_default();
-    let aws = load_aws_config(config).await;
+    let aws = aws_config(config.region.as_deref()).await;
     let endpoint = aws.endpoint_url().map(str::to_owned).or_else(|| config.endpoint.clone());
     let region = match (aws.region(), &endpoint) {
         (Some(region), _) => region.to_string(),
@@ -117,7 +117,8 @@ fn retry_config() -> RetryConfig {
     }
 }
 
-async fn load_aws_config(config: &S3Config) -> SdkConfig {
+/// AWS's own chain: region, endpoint, credentials. `region` counts where the chain names none.
+pub async fn aws_config(region: Option<&str>) -> SdkConfig {
     use aws_config::environment::EnvironmentVariableRegionProvider;
     use aws_config::meta::region::RegionProviderChain;
     use aws_config::profile::ProfileFileRegionProvider;
@@ -125,7 +126,7 @@ async fn load_aws_config(config: &S3Config) -> SdkConfig {
     // The SDK's own chain would go on to ask the instance metadata service, which costs seconds where there is none.
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
-        .or_else(config.region.clone().map(Region::new));
+        .or_else(region.map(str::to_owned).map(Region::new));
     let region = region.region().await;
     aws_config::defaults(BehaviorVersion::latest()).region(region).load().await
 }

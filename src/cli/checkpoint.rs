@@ -36,7 +36,7 @@ fn describe(shown: Shown, landed: i64) -> Result<Vec<Vec<Option<String>>>> {
     Ok(vec![
         row("id", Some(identity.id)),
         row("source", Some(format!("{} {}", identity.source.kind, identity.source.name))),
-        row("distinct", identity.distinct.map(|columns| columns.join(", "))),
+        row("distinct", identity.distinct),
         row("batches landed", Some(landed.to_string())),
         row("pending batch", newest.as_ref().filter(|_| is_pending).map(|newest| newest.batch.to_string())),
         row("newest range", newest.as_ref().map(|newest| newest.range.0.to_string())),

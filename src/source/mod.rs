@@ -1,7 +1,10 @@
 //! Where records come from.
 
+pub mod kafka;
+pub mod kinesis;
 pub mod objects;
 pub mod peek;
+pub mod places;
 pub mod rejects;
 pub mod slice;
 pub mod stream;

@@ -65,6 +65,11 @@ impl Rejects {
         self.sender.send(reject).await.map_err(|_| Error::internal("a record was rejected after its statement ended"))
     }
 
+    /// Whether there were too many, which is why the statement failed.
+    pub fn is_over(&self) -> bool {
+        self.count() > self.count_max
+    }
+
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

@@ -9,6 +9,7 @@ use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::sink::delta::REJECTS_SUFFIX;
+use crate::statement::query::expectations::Expectation;
 
 /// A statement and the stretch of the file it was read from.
 #[derive(Debug)]
@@ -155,23 +156,6 @@ pub struct CreateStreamingTable {
     /// Whether a table that is there already is carried on.
     pub or_refresh: bool,
     pub expectations: Vec<Expectation>,
-}
-
-/// `CONSTRAINT name EXPECT (condition) [ON VIOLATION …]`.
-#[derive(Debug, Clone)]
-pub struct Expectation {
-    pub name: Ident,
-    pub condition: Expr,
-    pub action: ViolationAction,
-}
-
-/// What becomes of a row that an expectation does not hold for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViolationAction {
-    /// It is kept and counted.
-    Warn,
-    DropRow,
-    FailUpdate,
 }
 
 #[derive(Debug)]

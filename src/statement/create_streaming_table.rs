@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
-use super::ast::{CreateStreamingTable, CreateTable, Expectation};
+use super::ast::{CreateStreamingTable, CreateTable};
 use super::create_table::{declared, target, with_clauses};
+use super::query::streaming::{self, StreamClauses};
 use super::query::{self, Planned, Purpose, Stream};
 use super::{Checked, describe_columns};
 use crate::catalog::TableName;
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::TableDefinition;
+use crate::source::stream::StreamSource;
 
 /// A streaming table as its statement defines it.
 #[derive(Debug)]
@@ -22,10 +24,11 @@ pub struct StreamingTable {
     pub table: TableName,
     pub definition: TableDefinition,
     pub query: Box<Query>,
-    pub stream: Stream,
-    /// The columns that duplicates are told by, as `name TYPE`, when the query removes duplicates.
-    pub distinct: Option<Vec<String>>,
-    pub expectations: Vec<Expectation>,
+    pub source: Arc<dyn StreamSource>,
+    /// What the statement says beside its query.
+    pub clauses: StreamClauses,
+    /// What the state of the query's DISTINCT is about, if it has one.
+    pub state: Option<String>,
     /// Whether a table that is there already is carried on.
     pub or_refresh: bool,
     /// Whether a table that is there already is left as it is.
@@ -38,15 +41,18 @@ pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> 
     session.warehouse().require_schema(table.schema()).await.map_err(|error| error.at(create_table.name.span))?;
     // Views may change while the stream goes on; its query does not.
     let query = query::detached(session, query_of(create_table)?)?;
-    let stream = query::stream(session, &query).await?;
+    let Stream { source, watermark } = query::stream(session, &query).await?;
+    let clauses = StreamClauses { watermark, expectations: expectations.clone() };
     let planned = query::plan(session, &query, Purpose::Check).await?;
+    let definition = definition(create_table, &planned)?;
+    let prepared = streaming::prepare(session, &planned.state, planned.plan, &clauses)?;
     Ok(StreamingTable {
-        definition: definition(create_table, &planned)?,
+        definition,
         query: Box::new(query),
-        distinct: None,
         table,
-        stream,
-        expectations: expectations.clone(),
+        source,
+        clauses,
+        state: prepared.state,
         or_refresh: *or_refresh,
         if_not_exists: create_table.if_not_exists,
     })
@@ -57,6 +63,9 @@ pub(super) async fn check(session: &Session, create: &CreateStreamingTable) -> R
     let planned = query::plan(session, query_of(&create.table)?, Purpose::Check).await?;
     let definition = definition(&create.table, &planned)?;
     definition.check()?;
+    let watermark = query::stream(session, query_of(&create.table)?).await?.watermark;
+    let clauses = StreamClauses { watermark, expectations: create.expectations.clone() };
+    streaming::prepare(session, &planned.state, planned.plan, &clauses)?;
     let schema = definition.schema();
     let columns = describe_columns(&schema);
     session.declare(table.clone(), Arc::new(schema));

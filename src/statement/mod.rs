@@ -23,7 +23,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use self::ast::{Expectation, Part, Source, Statement, StatementKind, ViolationAction};
+pub use self::ast::{Part, Source, Statement, StatementKind};
 pub use self::create_streaming_table::StreamingTable;
 pub use self::parser::{parse, parse_parts};
 pub use self::rejected::RejectReport;

@@ -1,5 +1,9 @@
 //! The one path of every statement that writes a table.
 //!
+//! A statement runs as DataFusion plans it, which is fastest. When it fails on a record, it runs a second time with a plan that
+//! isolates such records (`query::rowwise`), and rejects them; nothing is left of the first time. So good data costs nothing, and bad
+//! data costs one more run.
+//!
 //! The query runs into the Delta writer while a second writer takes the rejected records; the ledger is held against what
 //! was written; the rejects are committed, and then the table. A process that dies in between leaves the old table, and
 //! at worst rejects of a run that never landed, which the run's id tells.
@@ -7,20 +11,24 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::json;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Watch;
-use super::query::Planned;
+use super::query::{Planned, rowwise};
 use crate::catalog::TableName;
 use crate::config::MaxRejects;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::sink::delta::{
     Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Write, WriteKind, WriteRequest,
 };
+use crate::source::rejects::{Reject, Rejects};
 
 /// A table that was written and committed.
 #[derive(Debug)]
@@ -70,34 +78,27 @@ pub(super) async fn write(
 ) -> Result<Written> {
     let started = Instant::now();
     let Planned { mut state, plan, rejects, rejected, reads } = planned;
-    let rejects_mode = if matches!(kind, WriteKind::Append) { RejectsMode::Append } else { RejectsMode::Replace };
     // An aggregation that stops at a limit does not say what was a duplicate and what was past the limit.
     let optimizer = &mut state.config_mut().options_mut().optimizer;
     optimizer.enable_topk_aggregation = false;
     optimizer.enable_distinct_aggregation_soft_limit = false;
-    let query = state.create_physical_plan(&plan).await?;
-    // Past the plan only its scans may hold the sending side: the rejects end when the query does.
-    drop(rejects);
-    let mut request = WriteRequest::new(session.warehouse().location(&table)?, kind);
-    request.read_version = reads.get(&table).copied();
-    let write = Write::plan(request, Arc::clone(&query), &state).await?;
-
-    let run_id = Uuid::new_v4().to_string();
-    let rejects_name = table.with_suffix(REJECTS_SUFFIX);
-    let context = state.task_ctx();
-    let collector = RejectsTable::start(rejected, session.warehouse().location(&rejects_name)?, &run_id, &context)?;
-    let progress = watch.started(write.execution_plan());
-    let outcome = write.run(context).await;
-    drop(progress);
-
-    let prepared = match outcome {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            // When the rejects cannot be written, that is why the statement failed.
-            return Err(collector.abandon().await.unwrap_or(error));
+    let attempt =
+        Attempt { session, state: &state, table: &table, kind: &kind, read_version: reads.get(&table).copied(), watch };
+    let too_many = rejects.clone();
+    let outcome = match attempt.run(&state.optimize(&plan)?, rejects, rejected).await {
+        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
+            let (rejects, rejected) = Rejects::channel();
+            let rejects = rejects.with_max(session.rejects_max());
+            let isolated = rowwise::isolate(&state, &plan, &rejects)?;
+            if !isolated.is_changed {
+                return Err(error);
+            }
+            tracing::debug!(%error, "a record fails its statement: running it again to isolate such records");
+            attempt.run(&isolated.plan, rejects, rejected).await
         }
+        outcome => outcome,
     };
-    let (ledger, committed, rejects) = land(session, &query, prepared, collector, rejects_mode, &run_id).await?;
+    let Landed { ledger, committed, rejects } = outcome?;
     Ok(Written {
         rejects: (ledger.rejected > 0).then(|| rejects_note(&table)),
         table,
@@ -114,6 +115,57 @@ pub(super) async fn write(
     })
 }
 
+/// What every try to run a statement needs.
+struct Attempt<'a> {
+    session: &'a Session,
+    state: &'a SessionState,
+    table: &'a TableName,
+    kind: &'a WriteKind,
+    read_version: Option<u64>,
+    watch: &'a dyn Watch,
+}
+
+/// What a statement did that ended well.
+struct Landed {
+    ledger: Ledger,
+    committed: Committed,
+    rejects: Option<Committed>,
+}
+
+impl Attempt<'_> {
+    /// Runs an optimized plan into the table. When it fails, nothing that it wrote is left.
+    async fn run(&self, plan: &LogicalPlan, rejects: Rejects, rejected: mpsc::Receiver<Reject>) -> Result<Landed> {
+        let query = self.state.query_planner().create_physical_plan(plan, self.state).await?;
+        // Past the plan only its scans may hold the sending side: the rejects end when the query does.
+        drop(rejects);
+        let warehouse = self.session.warehouse();
+        let mut request = WriteRequest::new(warehouse.location(self.table)?, self.kind.clone());
+        request.read_version = self.read_version;
+        let write = Write::plan(request, Arc::clone(&query), self.state).await?;
+
+        let run_id = Uuid::new_v4().to_string();
+        let rejects_location = warehouse.location(&self.table.with_suffix(REJECTS_SUFFIX))?;
+        let context = self.state.task_ctx();
+        let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
+        let progress = self.watch.started(write.execution_plan());
+        let outcome = write.run(context).await;
+        drop(progress);
+
+        let prepared = match outcome {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // When the rejects cannot be written, that is why the statement failed.
+                return Err(collector.abandon().await.unwrap_or(error));
+            }
+        };
+        let rejects_mode = match self.kind {
+            WriteKind::Append => RejectsMode::Append,
+            _ => RejectsMode::Replace,
+        };
+        land(self.session, &query, prepared, collector, rejects_mode, &run_id).await
+    }
+}
+
 /// Holds the ledger against what was written, and commits the rejects and then the table; or neither.
 async fn land(
     session: &Session,
@@ -122,7 +174,7 @@ async fn land(
     collector: RejectsTable,
     rejects_mode: RejectsMode,
     run_id: &str,
-) -> Result<(Ledger, Committed, Option<Committed>)> {
+) -> Result<Landed> {
     let ledger = match account(session, query, &prepared) {
         Ok(ledger) => ledger,
         Err(error) => {
@@ -140,7 +192,7 @@ async fn land(
         }
     };
     let committed = prepared.commit(Some(&user_metadata)).await?;
-    Ok((ledger, committed, rejects))
+    Ok(Landed { ledger, committed, rejects })
 }
 
 fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &PreparedWrite) -> Result<Ledger> {

@@ -7,7 +7,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::checkpoint::BatchRecord;
+use super::checkpoint::{BatchRecord, SeenState};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
@@ -16,7 +16,7 @@ use crate::sink::delta::{
 };
 use crate::source::stream::{Content, Slice};
 use crate::statement::StreamingTable;
-use crate::statement::query::{self, Batch, Planned, Purpose};
+use crate::statement::query::{self, Batch, Planned, Purpose, streaming};
 
 /// A slice of fewer records is written by one partition: more files would only have to be compacted.
 const RECORDS_OF_ONE_PARTITION: usize = 50_000;
@@ -47,12 +47,18 @@ pub(super) async fn run(
     target: &Target,
     record: &BatchRecord,
     slice: &Slice,
+    mut seen: Option<&mut SeenState>,
 ) -> Result<Landed> {
-    let batch = Batch { source: table.stream.source.as_ref(), content: &slice.content };
+    if let Some(seen) = &seen {
+        seen.rows().begin(record.batch);
+    }
+    let batch = Batch { source: table.source.as_ref(), content: &slice.content };
     let planned = query::plan(session, &table.query, Purpose::Batch(&batch)).await?;
     let Planned { mut state, plan, rejects, rejected, reads: _ } = planned;
     narrow(&mut state, &slice.content);
-    let query = state.create_physical_plan(&plan).await?;
+    let prepared = streaming::prepare(session, &state, plan, &table.clauses)?;
+    let rows = seen.as_ref().map(|seen| seen.rows().clone());
+    let query = streaming::plan_batch(&state, &prepared, &rejects, rows).await?;
     drop(rejects);
     let transaction = ApplicationTransaction {
         application_id: target.checkpoint_id.clone(),
@@ -82,6 +88,12 @@ pub(super) async fn run(
     }
     let user_metadata = json!({ "pinsql": entry }).to_string();
     if let Err(error) = collector.finish(RejectsMode::Append, Some(transaction), Some(&user_metadata)).await {
+        prepared.abandon().await;
+        return Err(error);
+    }
+    if let Some(seen) = &mut seen
+        && let Err(error) = seen.keep(record.batch).await
+    {
         prepared.abandon().await;
         return Err(error);
     }

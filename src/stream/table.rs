@@ -1,14 +1,16 @@
 //! One streaming table at work: what it has taken, and how the next batch lands.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::batch::{self, Landed, Target};
-use super::checkpoint::{Checkpoint, Identity};
+use super::checkpoint::{Checkpoint, Identity, SeenState};
 use super::upkeep::Upkeep;
 use super::{BatchReport, Observer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::operators::{SeenRows, StateOptions};
 use crate::session::Session;
 use crate::sink::delta::{
     PreparedWrite, REJECTS_SUFFIX, TableHandle, TableLocation, WriteKind, WriteRequest, column_names, property,
@@ -52,6 +54,8 @@ pub(super) struct OpenTable<'a> {
     observer: &'a dyn Observer,
     target: Target,
     checkpoint: Checkpoint,
+    /// What the query's DISTINCT remembers.
+    seen: Option<SeenState>,
     reader: Box<dyn StreamReader>,
     limits: SliceLimits,
     upkeep: Upkeep,
@@ -70,8 +74,8 @@ impl<'a> OpenTable<'a> {
         let checkpoint_id = make_table(&location, table).await?;
         let target =
             Target { table: TableHandle::new(location.clone()), rejects: TableHandle::new(rejects), checkpoint_id };
-        let source: &dyn StreamSource = table.stream.source.as_ref();
-        let identity = Identity::new(target.checkpoint_id.clone(), source.identity(), table.distinct.clone());
+        let source: &dyn StreamSource = table.source.as_ref();
+        let identity = Identity::new(target.checkpoint_id.clone(), source.identity(), table.state.clone());
         let landed = async || landed(&target).await;
         let (checkpoint, position) = Checkpoint::open(&location, identity, source, landed).await?;
         let slice_bytes = (session.config().memory_bytes / SLICE_PART / options.tables) as u64;
@@ -81,13 +85,20 @@ impl<'a> OpenTable<'a> {
             allow_gap: options.allow_gap,
             ahead_bytes_max: (session.config().memory_bytes / AHEAD_PART / options.tables) as u64,
         };
-        match source.open(&position, &read).await {
-            Ok(reader) => {
+        let opened = async {
+            let seen = match &table.state {
+                Some(_) => Some(checkpoint.seen(seen_rows(session, table)).await?),
+                None => None,
+            };
+            Ok::<_, Error>((source.open(&position, &read).await?, seen))
+        };
+        match opened.await {
+            Ok((reader, seen)) => {
                 observer.opened(&table.table, checkpoint.landed(), checkpoint.pending().map(|record| record.batch));
                 let bytes_max = slice_bytes.clamp(SLICE_BYTES_MIN, SLICE_BYTES_MAX);
                 let limits = SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max };
                 let upkeep = Upkeep::of([target.table.clone(), target.rejects.clone()], session);
-                Ok(Self { session, table, observer, target, checkpoint, reader, limits, upkeep })
+                Ok(Self { session, table, observer, target, checkpoint, seen, reader, limits, upkeep })
             }
             Err(error) => {
                 checkpoint.release().await;
@@ -116,19 +127,24 @@ impl<'a> OpenTable<'a> {
     pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
         let started = Instant::now();
         let mut wait = RETRY_WAIT_MIN;
+        let mut is_first = true;
         let landed = loop {
-            let error = match self.attempt(slice).await {
+            let error = match self.attempt(slice, is_first).await {
                 Ok(landed) => break landed,
                 Err(error) if error.kind == ErrorKind::Service => error,
                 Err(error) => return Err(error),
             };
+            is_first = false;
             self.observer.retrying(&self.table.table, &error, wait);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY_WAIT_MAX);
         };
         let mut warnings = landed.committed.warnings;
         warnings.extend(self.upkeep.go_on().await);
-        if let Err(error) = self.checkpoint.landed_pending(self.table.stream.source.as_ref()).await {
+        if let Some(seen) = &self.seen {
+            seen.commit()?;
+        }
+        if let Err(error) = self.tidy().await {
             warnings.push(format!("the checkpoint was not tidied: {error}"));
         }
         if let Err(error) = self.reader.acknowledge(&slice.range).await {
@@ -148,22 +164,39 @@ impl<'a> OpenTable<'a> {
         })
     }
 
+    async fn tidy(&mut self) -> Result<()> {
+        self.checkpoint.landed_pending(self.table.source.as_ref()).await?;
+        match &mut self.seen {
+            Some(seen) => seen.tidy(self.checkpoint.landed()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Writes the range ahead, if that is not done, and runs the batch over it, unless it has landed.
-    async fn attempt(&mut self, slice: &Slice) -> Result<Landed> {
+    async fn attempt(&mut self, slice: &Slice, is_first: bool) -> Result<Landed> {
         let record = match self.checkpoint.pending() {
             Some(record) => record.clone(),
             None => self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), None).await?,
         };
-        let failed = match batch::run(self.session, self.table, &self.target, &record, slice).await {
+        // An earlier attempt may have landed, and nobody could be asked.
+        if !is_first && self.has_landed(record.batch).await? {
+            return batch::find(&self.target, record.batch).await;
+        }
+        let failed = match batch::run(self.session, self.table, &self.target, &record, slice, self.seen.as_mut()).await
+        {
             Ok(landed) => return Ok(landed),
             Err(error) => error,
         };
         // Whatever failed: the commit may stand, and then it was the answer that was lost.
-        self.checkpoint.check_owner().await?;
-        match landed(&self.target).await? {
-            Some(version) if version >= record.batch => batch::find(&self.target, record.batch).await,
-            _ => Err(failed),
+        match self.has_landed(record.batch).await? {
+            true => batch::find(&self.target, record.batch).await,
+            false => Err(failed),
         }
+    }
+
+    async fn has_landed(&self, batch: u64) -> Result<bool> {
+        self.checkpoint.check_owner().await?;
+        Ok(landed(&self.target).await?.is_some_and(|version| version >= batch))
     }
 
     /// Ends the upkeep, and lets the next process have the table.
@@ -171,6 +204,12 @@ impl<'a> OpenTable<'a> {
         self.upkeep.finish().await;
         self.checkpoint.release().await;
     }
+}
+
+/// An empty state for the query's DISTINCT, whose memory is the session's.
+fn seen_rows(session: &Session, table: &StreamingTable) -> Arc<SeenRows> {
+    let options = StateOptions { delay: table.clauses.watermark.as_ref().map(|watermark| watermark.delay) };
+    Arc::new(SeenRows::new(&session.state().runtime_env().memory_pool, options))
 }
 
 /// The last batch of this stream that the table has.

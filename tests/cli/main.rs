@@ -5,6 +5,7 @@
 mod bad_input;
 mod commands;
 mod docs;
+mod isolation;
 mod scratch;
 mod streams;
 mod views;

@@ -10,6 +10,7 @@
 
 mod environment;
 mod fault_proxy;
+mod kafka;
 mod oracle;
 mod python;
 mod raw;
@@ -19,6 +20,9 @@ mod stream;
 
 mod cleaning;
 mod crash;
+mod kafka_faults;
+mod kafka_security;
+mod kafka_source;
 mod local_faults;
 mod readers;
 mod s3_credentials;

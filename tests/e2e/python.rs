@@ -25,6 +25,11 @@ pub(crate) fn jars() -> PathBuf {
     installed("PINSQL_TEST_JARS", "jars")
 }
 
+/// The folder of Apache Kafka's jars.
+pub(crate) fn kafka_jars() -> PathBuf {
+    installed("PINSQL_TEST_KAFKA", "kafka")
+}
+
 fn installed(variable: &str, default: &str) -> PathBuf {
     let given = std::env::var_os(variable).map(PathBuf::from);
     let path = given.unwrap_or_else(|| repository().join("target/test-services").join(default));

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use deltalake::DeltaTable;
 use deltalake::kernel::Action;
@@ -31,9 +31,6 @@ use crate::error::{Error, Result};
 
 /// Commits of others that are read one by one. When there are more, opening the table anew is cheaper.
 const COMMITS_READ_MAX: usize = 256;
-
-/// For how long it is taken for granted that the newest version is still in the log: far less than a log is ever kept.
-const CONFIRMED_FOR: Duration = Duration::from_secs(10);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -72,7 +69,6 @@ pub(super) struct Known {
     pub(super) files: LiveFiles,
     /// By application, `None` for one that has none. Others have not been asked for.
     transactions: HashMap<String, Option<i64>>,
-    confirmed_at: SystemTime,
 }
 
 impl TableHandle {
@@ -165,21 +161,19 @@ impl TableHandle {
         })
     }
 
-    /// Whether the version that is known is still in the log. What was seen a moment ago is not asked for again.
+    /// Whether the version that is known is still in the log. Asked before each commit, by one small request: somebody may
+    /// drop the table and make another one while a stream runs.
     pub(super) async fn is_in_log(&self) -> Result<bool> {
-        // By the clock on the wall: a computer that slept has not counted the time in between.
-        let is_fresh = |known: &Known| known.confirmed_at.elapsed().is_ok_and(|age| age < CONFIRMED_FOR);
-        let Some((version, is_fresh)) = self.with(|known| (known.version, is_fresh(known))) else { return Ok(false) };
-        if is_fresh {
-            return Ok(true);
-        }
+        let Some(version) = self.version() else { return Ok(false) };
         let is_there = log::has(&self.location, version).await?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.as_mut() {
-            Some(known) if is_there => known.confirmed_at = SystemTime::now(),
-            _ => *known = None,
+        if !is_there {
+            self.forget();
         }
         Ok(is_there)
+    }
+
+    fn forget(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Takes in commits that follow the known version. `own` is the id of the caller's.
@@ -228,7 +222,7 @@ impl TableHandle {
         let commits = log::since(&self.location, Some(version), COMMITS_READ_MAX).await?;
         let is_behind = commits.len() == COMMITS_READ_MAX;
         if is_behind || (commits.is_empty() && !log::has(&self.location, version).await?) {
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.forget();
             return self.open_in_turn().await;
         }
         self.read(&commits, "");
@@ -288,7 +282,6 @@ impl Known {
             },
             files,
             transactions: HashMap::new(),
-            confirmed_at: SystemTime::now(),
         })
     }
 
@@ -306,7 +299,6 @@ impl Known {
             }
         }
         self.version = commit.version;
-        self.confirmed_at = SystemTime::now();
         true
     }
 }

@@ -122,11 +122,14 @@ impl Upkeep {
     }
 }
 
-/// One round of upkeep: merges small files, then whatever else is due. Cheap when nothing is. A round that finds another
-/// one at work does nothing.
+/// One round of upkeep: merges small files, then whatever else is due. Asks nobody when nothing is. Does nothing to a table
+/// that was not written through the handle yet, and nothing while another round is at work.
 pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maintained {
     let mut done = Maintained::default();
     let Ok(mut round) = handle.upkeep.round.try_lock() else { return done };
+    if handle.status().is_none() {
+        return done;
+    }
     let name = handle.location().name().to_owned();
     for _ in 0..MERGES_A_ROUND_MAX {
         match compact(handle, context).await {

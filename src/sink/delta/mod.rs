@@ -56,7 +56,7 @@ pub use self::handle::{TableHandle, TableStatus};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
-pub use self::types::sql_name;
+pub use self::types::{assignable, sql_name};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::base::Base;

@@ -157,7 +157,7 @@ pub fn sql_name(data_type: &DataType) -> String {
 /// Whether a value of type `from` may be stored in a column of type `to` without a cast in the SQL: Spark's ANSI store
 /// assignment. A string does not become a number or a date by being inserted; a number that does not fit is an error
 /// when it is met.
-pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
+pub fn assignable(from: &DataType, to: &DataType) -> bool {
     if from == to || *from == DataType::Null {
         return true;
     }

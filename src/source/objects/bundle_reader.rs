@@ -17,6 +17,7 @@ use super::json::{Decoder, RecordSplitter};
 use super::location::Location;
 use super::options::Mode;
 use super::piece_reader::{Chunk, PieceReader, count_lines};
+use super::places::KeptRecords;
 use super::read_ahead::{ReadAhead, Storage};
 use crate::error::{Error, Result};
 use crate::source::rejects::{Reject, Rejects};
@@ -57,6 +58,8 @@ pub(super) struct BundleReader {
     origin_rows: usize,
     /// The length of the records in the batch in hand.
     batch_bytes: usize,
+    /// The records of the batch in hand, if they are asked for.
+    kept: Option<KeptRecords>,
     /// For the batch in hand.
     memory: MemoryReservation,
 }
@@ -86,6 +89,7 @@ impl BundleReader {
     pub(super) fn new(reading: Arc<Reading>, decoder: Decoder, bundle: &Bundle) -> Self {
         let memory = MemoryConsumer::new("read_files").register(&reading.memory);
         let ahead = ReadAhead::new(reading.storage.clone(), bundle.0.clone(), memory.new_empty());
+        let kept = reading.assembly.keeps_records().then(KeptRecords::default);
         Self {
             reading,
             decoder,
@@ -96,6 +100,7 @@ impl BundleReader {
             origins: vec![],
             origin_rows: 0,
             batch_bytes: 0,
+            kept,
             memory,
         }
     }
@@ -141,8 +146,11 @@ impl BundleReader {
             };
             let (error, raw) = match record {
                 Ok(record) => match self.decoder.decode(&record.bytes) {
-                    Ok(_) => {
+                    Ok(rows) => {
                         self.batch_bytes += record.bytes.len();
+                        if let Some(kept) = &mut self.kept {
+                            kept.push(&record, current.bytes.first_byte(), rows);
+                        }
                         continue;
                     }
                     Err(error) => (error, record.bytes),
@@ -266,14 +274,16 @@ impl BundleReader {
 
     /// Whether the session has the memory that the batch in hand takes by now; without any rows in it, it may go on.
     fn reserve_batch(&mut self) -> bool {
-        self.memory.try_resize(self.decoder.memory_bytes()).is_ok() || self.decoder.rows() == 0
+        let kept_bytes = self.kept.as_ref().map_or(0, KeptRecords::memory_bytes);
+        self.memory.try_resize(self.decoder.memory_bytes() + kept_bytes).is_ok() || self.decoder.rows() == 0
     }
 
     fn take_batch(&mut self) -> Result<RecordBatch> {
         self.note_origin();
         self.reading.counts.read.add(self.decoder.rows());
         let decoded = self.decoder.finish()?;
-        let batch = self.reading.assembly.assemble(&decoded, &self.origins)?;
+        let kept = self.kept.as_mut().map(std::mem::take).unwrap_or_default();
+        let batch = self.reading.assembly.assemble(&decoded, &self.origins, &kept)?;
         self.origins.clear();
         self.origin_rows = 0;
         self.batch_bytes = 0;

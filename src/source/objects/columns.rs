@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StringViewArray, StructArray,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef, UInt32Type};
@@ -13,6 +14,7 @@ use object_store::path::Path;
 
 use super::bundle::Piece;
 use super::location::Location;
+use super::places::{KeptRecords, PlaceColumn};
 use crate::error::{Error, Result};
 use crate::schema::{STRING, UTC, timestamp};
 
@@ -30,6 +32,8 @@ pub(super) enum ColumnSource {
         key: String,
     },
     Metadata,
+    /// Where the record stands, and what it is: for those that may have to reject it.
+    Place(PlaceColumn),
 }
 
 pub(super) fn metadata_type() -> DataType {
@@ -84,7 +88,12 @@ pub(super) fn value_of(
                 folders.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).and_then(|(_, value)| value);
             partition_value(value.as_deref(), key, data_type, &piece.object.meta.location)
         }
-        ColumnSource::Record => Err(Error::internal("a column of the records was asked of the object")),
+        ColumnSource::Place(PlaceColumn::Object) => {
+            Ok(Arc::new(StringViewArray::from(vec![piece.object.meta.location.as_ref()])))
+        }
+        ColumnSource::Record | ColumnSource::Place(_) => {
+            Err(Error::internal("a column of the records was asked of the object"))
+        }
     }
 }
 
@@ -137,17 +146,29 @@ pub(super) enum OutputColumn {
     /// The index in the decoded batch.
     Record(usize),
     Object(ColumnSource),
+    Kept(PlaceColumn),
 }
 
 impl Assembly {
+    /// Whether the records have to be kept beside what is decoded from them.
+    pub(super) fn keeps_records(&self) -> bool {
+        self.columns.iter().any(|column| matches!(column, OutputColumn::Kept(_)))
+    }
+
     /// `origins` says, in order, how many rows come of which piece.
-    pub(super) fn assemble(&self, decoded: &RecordBatch, origins: &[(Piece, usize)]) -> Result<RecordBatch> {
+    pub(super) fn assemble(
+        &self,
+        decoded: &RecordBatch,
+        origins: &[(Piece, usize)],
+        kept: &KeptRecords,
+    ) -> Result<RecordBatch> {
         let unsound = |error| Error::internal("the columns of a batch do not fit together").caused_by(error);
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (column, field) in self.columns.iter().zip(self.output_schema.fields()) {
             arrays.push(match column {
                 OutputColumn::Record(index) => decoded.column(*index).clone(),
                 OutputColumn::Object(source) => self.repeat(source, field.data_type(), origins)?,
+                OutputColumn::Kept(column) => kept.column(*column)?,
             });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(decoded.num_rows()));

@@ -100,6 +100,7 @@ impl JsonSource {
             })?;
             output.push(match &self.scan.columns[index] {
                 ColumnSource::Record => OutputColumn::Record(position_or_push(&mut decoded, index)),
+                ColumnSource::Place(column) if column.is_of_record() => OutputColumn::Kept(*column),
                 other => OutputColumn::Object(other.clone()),
             });
         }

@@ -21,6 +21,7 @@ mod location;
 mod options;
 mod parquet;
 mod piece_reader;
+mod places;
 mod read_ahead;
 mod sample;
 mod stream;
@@ -49,6 +50,7 @@ use json_source::{JsonScan, JsonSource};
 use limits::Limits;
 use location::Location;
 use options::{Format, Mode, Options};
+pub use places::{KeepingPlaces, keeping_places, with_rejects};
 use read_ahead::Storage;
 pub use stream::FilesStream;
 use table::{FilesTable, Reader};
@@ -186,6 +188,7 @@ async fn table_of(
         objects,
         packing: environment.packing.clone(),
         reader,
+        storage,
     });
     match null_value {
         Some(null_value) => csv::with_null_value(files.clone(), &schema, &files.columns, null_value),

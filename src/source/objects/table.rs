@@ -28,7 +28,9 @@ use super::columns::{ColumnSource, value_of};
 use super::csv::csv_source;
 use super::json_source::{JsonScan, JsonSource, external};
 use super::options::CsvOptions;
+use super::read_ahead::Storage;
 
+#[derive(Clone)]
 pub(super) struct FilesTable {
     pub schema: SchemaRef,
     /// For each column of the schema, where it comes from.
@@ -39,9 +41,12 @@ pub(super) struct FilesTable {
     pub objects: Vec<Arc<DataObject>>,
     pub packing: Packing,
     pub reader: Reader,
+    /// For what is read beside the scan: the lines before a record that is rejected late.
+    pub storage: Storage,
 }
 
 /// How the objects are read.
+#[derive(Clone)]
 pub(super) enum Reader {
     Json(Arc<JsonScan>),
     Csv { options: CsvOptions, multi_line: bool },

@@ -4,8 +4,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
-use crate::statement::ast::{CreateStreamingTable, CreateTable, Expectation, StatementKind, ViolationAction};
+use crate::error::{Error, Result, Span};
+use crate::operators::OnViolation;
+use crate::statement::ast::{CreateStreamingTable, CreateTable, StatementKind};
+use crate::statement::query::expectations::Expectation;
 
 impl StatementParser<'_> {
     /// `OR REFRESH`, which sqlparser has no keyword for.
@@ -63,23 +65,23 @@ impl StatementParser<'_> {
         self.expect(&Token::LParen)?;
         let condition = self.parser.parse_expr().map_err(|error| self.located(error))?;
         self.expect(&Token::RParen)?;
-        let mut action = ViolationAction::Warn;
+        let mut action = OnViolation::Keep;
         if self.parser.parse_keyword(Keyword::ON) {
             self.word("VIOLATION")?;
             let what = self.parser.next_token();
             action = match upper(&what).as_str() {
                 "DROP" => {
                     self.keyword(Keyword::ROW)?;
-                    ViolationAction::DropRow
+                    OnViolation::DropRow
                 }
                 "FAIL" => {
                     self.word("UPDATE")?;
-                    ViolationAction::FailUpdate
+                    OnViolation::FailUpdate
                 }
                 _ => return Err(Error::sql("expected DROP ROW or FAIL UPDATE").at(what.span)),
             };
         }
-        Ok(Expectation { name, condition, action })
+        Ok(Expectation { span: Span::from(name.span), name: name.value, condition, action })
     }
 
     /// A word that is no keyword everywhere.

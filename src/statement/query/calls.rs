@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
@@ -17,12 +18,10 @@ use sqlparser::ast::{
 };
 
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
+use super::streaming::{STREAM_PREFIX, Watermark};
 use crate::error::{Error, ErrorKind, Result, Span};
 use crate::source::objects::METADATA_COLUMN;
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
-
-/// What the name of a stream's relation begins with.
-pub(super) const STREAM_PREFIX: &str = "stream ";
 
 /// A call of one of our table functions, and the name its relation goes by.
 pub(super) struct Call {
@@ -31,14 +30,6 @@ pub(super) struct Call {
     pub(super) arguments: Vec<FunctionArg>,
     pub(super) span: Span,
     pub(super) is_stream: bool,
-}
-
-/// Until when late records are waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watermark {
-    /// A column of the stream.
-    pub column: String,
-    pub delay_us: i64,
 }
 
 /// Finds the calls, puts a name in the place of each, folds the names of relations, and notes where every one stands.
@@ -125,7 +116,7 @@ pub(super) struct Arguments {
 impl Call {
     pub(super) fn evaluate(&self, state: &SessionState) -> Result<Arguments> {
         let mut arguments = Arguments::default();
-        let (mut column, mut delay_us) = (None, None);
+        let (mut column, mut lateness) = (None, None);
         for (position, argument) in self.arguments.iter().enumerate() {
             let (name, value) = match argument {
                 FunctionArg::Unnamed(value) if position == 0 && self.function == "read_files" => {
@@ -144,8 +135,8 @@ impl Call {
             let constant = constant(state, expr)?;
             match name.as_str() {
                 STREAM_MARKER => {}
-                STREAM_WATERMARK => column = text(&constant),
-                STREAM_DELAY => delay_us = Some(delay(&constant).map_err(|error| error.at(expr.span()))?),
+                STREAM_WATERMARK => column = text(&constant).zip(Some(Span::from(expr.span()))),
+                STREAM_DELAY => lateness = Some(delay(&constant).map_err(|error| error.at(expr.span()))?),
                 _ if name.eq_ignore_ascii_case("path") && self.function == "read_files" => {
                     let path = text(&constant).ok_or_else(|| {
                         Error::sql("the path of read_files must be a string, not NULL").at(expr.span())
@@ -159,20 +150,23 @@ impl Call {
                 }
             }
         }
-        arguments.watermark = column.zip(delay_us).map(|(column, delay_us)| Watermark { column, delay_us });
+        arguments.watermark = column.zip(lateness).map(|((column, span), delay)| Watermark { column, delay, span });
         Ok(arguments)
     }
 }
 
 /// How late a record may be. Months have no length.
-fn delay(interval: &ScalarValue) -> Result<i64> {
+fn delay(interval: &ScalarValue) -> Result<Duration> {
     let wrong = || {
         Error::sql("the delay of a watermark is a span of time that is not negative")
             .with_hint("for example INTERVAL 10 MINUTES")
     };
     let ScalarValue::IntervalMonthDayNano(Some(delay)) = interval else { return Err(wrong()) };
     let delay_us = i64::from(delay.days) * 86_400_000_000 + delay.nanoseconds / 1_000;
-    if delay.months != 0 || delay_us < 0 { Err(wrong()) } else { Ok(delay_us) }
+    match u64::try_from(delay_us) {
+        Ok(delay_us) if delay.months == 0 => Ok(Duration::from_micros(delay_us)),
+        _ => Err(wrong()),
+    }
 }
 
 fn argument_name(argument: &FunctionArg) -> Option<&str> {

@@ -6,13 +6,16 @@
 
 mod calls;
 mod casts;
+pub mod expectations;
 mod json_calls;
 mod names;
 mod open;
 pub(super) mod parameters;
 mod refuse;
 mod relations;
+pub mod rowwise;
 mod spelling;
+pub mod streaming;
 mod struct_star;
 pub(super) mod views;
 
@@ -26,9 +29,9 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
-pub use self::calls::Watermark;
 pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
+use self::streaming::Watermark;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
@@ -147,6 +150,7 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
         message.contains(&format!("`{name}`"))
             || message.contains(&format!("'{name}'"))
             || message.contains(&format!("{name}("))
+            || message.starts_with(&format!("{name}:"))
     };
     match functions.iter().find(|(name, _)| named(name)) {
         Some((_, span)) => error.at(*span),

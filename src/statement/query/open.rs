@@ -13,9 +13,11 @@ use super::{Batch, Purpose, Stream};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::source::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
+use crate::source::peek::PeekTable;
 use crate::source::rejects::Rejects;
 use crate::source::slice::SliceTable;
 use crate::source::stream::{Content, StreamSource};
+use crate::source::{kafka, kinesis};
 
 /// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
 pub(super) async fn open_call(
@@ -37,6 +39,13 @@ pub(super) async fn open_call(
         Purpose::Run if call.is_stream => Err(Error::sql("a batch statement cannot read a STREAM").with_hint(
             "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads what is there now",
         )),
+        Purpose::Run | Purpose::Batch(_) if call.function != "read_files" => {
+            Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, purpose).await?)))
+        }
+        Purpose::Check if call.function != "read_files" => {
+            let source = open_stream(session, state, call, arguments, purpose).await?;
+            Ok(Arc::new(EmptyTable::new(source.schema())))
+        }
         Purpose::Check => {
             let files = files_of(arguments, with_metadata)?;
             match files.declares_schema() {
@@ -92,7 +101,11 @@ async fn open_stream(
             let environment = SourceEnvironment::new(state.clone(), rejects);
             Ok(Arc::new(FilesStream::open(files, environment).await?))
         }
-        other => Err(Error::sql(format!("{other} cannot be read as a stream"))),
+        "read_kinesis" => kinesis::open(&arguments.options, session.kinesis()),
+        "read_kafka" => kafka::open(&arguments.options),
+        other => Err(Error::sql(format!("{other} cannot be read as a stream")).with_hint(
+            "STREAM stands in front of read_kinesis(…), read_kafka(…), read_files(…), or a temporary view over one",
+        )),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::source::objects::METADATA_COLUMN;
 use crate::source::rejects::Rejects;
 
 /// The table functions that pinsql itself provides.
-pub(super) const TABLE_FUNCTIONS: [&str; 1] = ["read_files"];
+pub(super) const TABLE_FUNCTIONS: [&str; 3] = ["read_files", "read_kafka", "read_kinesis"];
 
 /// The schema that holds the relations of table functions. No user's schema can have a space in its name.
 pub(super) const CALLS_SCHEMA: &str = "table function";

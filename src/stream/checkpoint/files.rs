@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
@@ -50,7 +51,7 @@ impl Files {
             }
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 let there = self.read_bytes(name).await?;
-                Ok(if there.as_deref() == Some(content.as_slice()) { Created::Made } else { Created::Taken })
+                Ok(if there.as_deref() == Some(content.as_ref()) { Created::Made } else { Created::Taken })
             }
             Err(error) => Err(self.failed("write", error)),
         }
@@ -58,9 +59,13 @@ impl Files {
 
     /// Writes a file that only this process writes.
     pub(super) async fn overwrite(&self, name: &str, value: &(impl Serialize + Sync)) -> Result<()> {
-        let content = self.encode(value)?;
+        self.overwrite_bytes(name, self.encode(value)?.into()).await
+    }
+
+    /// The same for a file that is no JSON. It is on the disk when this returns.
+    pub(super) async fn overwrite_bytes(&self, name: &str, content: Bytes) -> Result<()> {
         self.store.put(&path(name), PutPayload::from(content)).await.map_err(|error| self.failed("write", error))?;
-        Ok(())
+        self.sync(name).await
     }
 
     pub(super) async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
@@ -94,10 +99,10 @@ impl Files {
         }
     }
 
-    async fn read_bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) async fn read_bytes(&self, name: &str) -> Result<Option<Bytes>> {
         let read = async { self.store.get(&path(name)).await?.bytes().await };
         match read.await {
-            Ok(content) => Ok(Some(content.to_vec())),
+            Ok(content) => Ok(Some(content)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("read", error)),
         }

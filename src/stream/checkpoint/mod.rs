@@ -5,6 +5,7 @@
 //! owner/<epoch>.json                     the process that may advance the table
 //! batches/<batch>.json                   the range of a micro-batch, written ahead of it
 //! positions/<batch>.json                 all ranges up to that batch, added up
+//! seen/<batch>.seen, seen_all/…          the rows that DISTINCT has seen, if the query has one
 //! ```
 //!
 //! Every file is made by a conditional PUT and never changed, but for the owner's, which only its owner rewrites. Which
@@ -16,15 +17,20 @@
 
 mod files;
 mod owner;
+mod seen;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::owner::OwnerRecord;
+pub use self::seen::SeenState;
 
 use self::files::{Created, Files, numbered};
 use self::owner::Owner;
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
+use crate::operators::SeenRows;
 use crate::sink::delta::TableLocation;
 use crate::source::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
 
@@ -49,9 +55,9 @@ pub struct Identity {
     /// The application id of the transactions in the table's log.
     pub id: String,
     pub source: SourceIdentity,
-    /// The columns that duplicates are told by, as `name TYPE`, when the query removes duplicates.
+    /// What the rows that DISTINCT has seen are told by, when the query removes duplicates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub distinct: Option<Vec<String>>,
+    pub distinct: Option<String>,
 }
 
 /// One micro-batch as it is written ahead.
@@ -173,6 +179,11 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The rows that the query's DISTINCT has seen, as of the last batch that landed.
+    pub async fn seen(&self, rows: Arc<SeenRows>) -> Result<SeenState> {
+        SeenState::load(self.files.clone(), rows, self.landed).await
+    }
+
     /// Fails when another process has taken the table over.
     pub async fn check_owner(&self) -> Result<()> {
         self.owner.check().await
@@ -211,11 +222,8 @@ async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSour
         let SourceIdentity { kind, name } = &there.source;
         format!("it reads {kind} {name}, and the query reads {} {}", wanted.source.kind, wanted.source.name)
     } else if there.distinct != wanted.distinct {
-        let columns = |distinct: &Option<Vec<String>>| match distinct {
-            Some(columns) => format!("DISTINCT by ({})", columns.join(", ")),
-            None => "no DISTINCT".to_owned(),
-        };
-        format!("its checkpoint is for {}, and the query has {}", columns(&there.distinct), columns(&wanted.distinct))
+        let state = |distinct: &Option<String>| distinct.clone().unwrap_or_else(|| "no DISTINCT".to_owned());
+        format!("its checkpoint is for {}, and the query has {}", state(&there.distinct), state(&wanted.distinct))
     } else {
         return Ok(());
     };
@@ -280,7 +288,7 @@ async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
 }
 
 impl Identity {
-    pub fn new(id: String, source: SourceIdentity, distinct: Option<Vec<String>>) -> Self {
+    pub fn new(id: String, source: SourceIdentity, distinct: Option<String>) -> Self {
         Self { format: FORMAT, id, source, distinct }
     }
 }

@@ -1,5 +1,7 @@
-//! A store that fails in the ways that networks do: before it wrote, after it wrote, for a while or for good.
+//! A store that fails in the ways that networks do: before it wrote, after it wrote, for a while or for good. It also
+//! counts what it is asked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -32,6 +34,7 @@ pub(crate) struct FaultyStore {
     inner: Box<dyn ObjectStore>,
     /// Faults for writes to paths that have this in them, and how often.
     faults: Mutex<Vec<(&'static str, Fault, usize)>>,
+    requests: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl FaultyStore {
@@ -40,11 +43,20 @@ impl FaultyStore {
     }
 
     pub(crate) fn over(inner: impl ObjectStore) -> Self {
-        Self { inner: Box::new(inner), faults: Mutex::default() }
+        Self { inner: Box::new(inner), faults: Mutex::default(), requests: Mutex::default() }
     }
 
     pub(crate) fn inject(&self, in_path: &'static str, fault: Fault, times: usize) {
         self.faults.lock().unwrap().push((in_path, fault, times));
+    }
+
+    /// How often what was asked for since the last call.
+    pub(crate) fn take_requests(&self) -> BTreeMap<&'static str, usize> {
+        std::mem::take(&mut *self.requests.lock().unwrap())
+    }
+
+    fn count(&self, request: &'static str) {
+        *self.requests.lock().unwrap().entry(request).or_default() += 1;
     }
 
     fn next_fault(&self, location: &Path) -> Option<Fault> {
@@ -69,6 +81,7 @@ fn lost() -> Error {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.count("PUT");
         let put = |payload| self.inner.put_opts(location, payload, options.clone());
         match self.next_fault(location) {
             None => put(payload).await,
@@ -90,6 +103,7 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        self.count("PUT multipart");
         if self.next_fault(location) == Some(Fault::Forbidden) {
             return Err(Error::PermissionDenied { path: location.to_string(), source: Box::new(lost()) });
         }
@@ -97,10 +111,12 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.count(if options.head { "HEAD" } else { "GET" });
         self.inner.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.count("GET");
         self.inner.get_ranges(location, ranges).await
     }
 
@@ -109,10 +125,12 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.count("LIST");
         self.inner.list(prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.count("LIST");
         self.inner.list_with_delimiter(prefix).await
     }
 

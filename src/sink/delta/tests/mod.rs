@@ -2,8 +2,10 @@
 
 mod commits;
 pub(crate) mod faulty_store;
+mod kept;
 mod rows;
 mod side_tables;
+mod upkeep;
 
 use std::sync::Arc;
 

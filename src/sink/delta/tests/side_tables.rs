@@ -49,6 +49,38 @@ async fn rejects_are_kept_as_the_statement_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_run_again_rejects_once() {
+    let fixture = Fixture::new();
+    let handle = TableHandle::new(fixture.location.clone());
+    let reject_in = async |version: i64, handle: Option<&Arc<TableHandle>>, count: usize| {
+        let (rejects, receiver) = Rejects::channel();
+        let context = fixture.session.task_ctx();
+        let table = match handle {
+            Some(handle) => RejectsTable::start_on(handle, receiver, "run-1", &context).unwrap(),
+            None => RejectsTable::start(receiver, fixture.location.clone(), "run-1", &context).unwrap(),
+        };
+        for line in 0..count {
+            rejects.push(reject(line)).await.unwrap();
+        }
+        let step = ApplicationTransaction { application_id: "app".into(), version };
+        table.finish(RejectsMode::Append, Some(step), None).await.unwrap().map(|landed| (landed.version, landed.rows))
+    };
+    let handle = Some(&handle);
+    assert_eq!(reject_in(1, handle, 0).await, None);
+    assert!(!fixture.location.exists().await.unwrap());
+    assert_eq!(reject_in(2, handle, 3).await, Some((0, 3)), "the table is made");
+    assert_eq!(reject_in(2, handle, 3).await, None);
+    assert_eq!(reject_in(2, None, 3).await, None);
+    assert_eq!(reject_in(3, handle, 0).await, None);
+    assert_eq!(reject_in(4, handle, 2).await, Some((1, 2)));
+    assert_eq!(reject_in(4, handle, 2).await, None);
+    assert_eq!(reject_in(5, None, 1).await, Some((2, 1)));
+    assert_eq!(reject_in(5, handle, 1).await, None, "another process did it");
+    assert_eq!(fixture.files_on_disk(), 3);
+    assert!(fixture.query("SELECT count(*) AS n FROM t").await.contains("| 6 |"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_elses_table_is_no_rejects_table() {
     let fixture = Fixture::new();
     fixture.create_as("SELECT 1 AS mine").await.unwrap();

@@ -126,15 +126,27 @@ mod tests {
     /// What PySpark gives is in `tests/slt/semantics_json.slt`; here is what SQL cannot reach.
     #[test]
     fn paths_are_read_or_refused() {
-        for path in ["", "a", "$.", "$a", "$..a", " $.a", "$[", "$[]", "$[-1]", "$[ 0]", "$['']", "$['a", "$['a'", "$[99999999999999999999]"] {
+        for path in [
+            "",
+            "a",
+            "$.",
+            "$a",
+            "$..a",
+            " $.a",
+            "$[",
+            "$[]",
+            "$[-1]",
+            "$[ 0]",
+            "$['']",
+            "$['a",
+            "$['a'",
+            "$[99999999999999999999]",
+        ] {
             assert_eq!(JsonPath::parse(path), None, "{path}");
         }
         let steps = JsonPath::parse("$.a b['c.d'][007][*].*['*']").unwrap().steps;
         let name = |name: &str| Step::Exactly(name.to_owned());
-        assert_eq!(
-            steps,
-            [name("a b"), name("c.d"), Step::Element(7), Step::Elements, Step::Fields, Step::Fields]
-        );
+        assert_eq!(steps, [name("a b"), name("c.d"), Step::Element(7), Step::Elements, Step::Fields, Step::Fields]);
         let text = JsonPath::operator_text(&steps);
         assert_eq!(JsonPath::of_operator(&text).unwrap().steps, steps);
         assert_eq!(JsonPath::of_operator("no steps"), None);

@@ -152,7 +152,10 @@ mod tests {
         }
         let values = decoder.finish().unwrap();
         let corrupt = values.as_struct().column(2).as_string_view();
-        assert_eq!((corrupt.value(0), corrupt.value(1), corrupt.is_null(2)), (r#"{"a":"x","b":[1]}"#, "\u{fffd}", true));
+        assert_eq!(
+            (corrupt.value(0), corrupt.value(1), corrupt.is_null(2)),
+            (r#"{"a":"x","b":[1]}"#, "\u{fffd}", true)
+        );
         assert_eq!(values.null_count(), 0);
     }
 }

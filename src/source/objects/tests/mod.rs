@@ -3,6 +3,7 @@
 mod formats;
 mod json_modes;
 mod paths;
+mod places;
 mod splits;
 
 use std::collections::BTreeMap;

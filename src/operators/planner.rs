@@ -1,0 +1,113 @@
+//! DataFusion's planner, with the nodes of this module added to those that it knows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+
+use super::exec::RecordsExec;
+use super::node::{LogicalStep, RecordsNode};
+use super::steps::{Deduplicate, Expected, Stage, Step};
+
+/// The session's query planner.
+#[derive(Debug, Default)]
+pub struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        logical_plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RecordsPlanner)]);
+        planner.create_physical_plan(logical_plan, session).await
+    }
+}
+
+struct RecordsPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for RecordsPlanner {
+    async fn plan_extension(
+        &self,
+        planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        planning: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(records), [input]) = (node.as_any().downcast_ref::<RecordsNode>(), physical_inputs) else {
+            return Ok(None);
+        };
+        let compile =
+            |expression: &Expr, schema: &DFSchema| planner.create_physical_expr(expression, schema, session, planning);
+        let mut columns = input.schema();
+        let mut stages = vec![Stage::default()];
+        for step in records.steps() {
+            let compiled = match step {
+                LogicalStep::Deduplicate { operator, has_event_time } => {
+                    if let Some(stage) = stages.last_mut() {
+                        stage.deduplicate = Some(Deduplicate { operator: *operator, has_event_time: *has_event_time });
+                    }
+                    stages.push(Stage::default());
+                    continue;
+                }
+                step => compile_step(step, &mut columns, &compile)?,
+            };
+            if let Some(stage) = stages.last_mut() {
+                stage.steps.push(compiled);
+            }
+        }
+        let schema = records.schema().inner().clone();
+        let exec = RecordsExec::new(input.clone(), stages, schema, records.context().clone());
+        Ok(Some(Arc::new(exec)))
+    }
+}
+
+/// Gives the physical form of an expression over these columns.
+type Compile<'a> = dyn Fn(&Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>> + 'a;
+
+/// `columns` are those of the rows before the step, and then those behind it.
+fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'_>) -> Result<Step> {
+    match step {
+        LogicalStep::Take { columns: taken } => {
+            *columns = Arc::new(columns.project(taken)?);
+            Ok(Step::Take(taken.clone()))
+        }
+        LogicalStep::Filter { predicate, schema } => compile(predicate, schema).map(Step::Filter),
+        LogicalStep::Project { expressions, schema, output } => {
+            let compiled = expressions.iter().map(|expression| compile(expression, schema)).collect::<Result<_>>()?;
+            *columns = nullable(output.as_arrow());
+            Ok(Step::Project { expressions: compiled, schema: columns.clone() })
+        }
+        LogicalStep::EventTime { expression, schema } => {
+            let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
+            compile(&expression.clone().cast_to(&time, schema.as_ref())?, schema).map(Step::EventTime)
+        }
+        LogicalStep::Expect { rules, conditions, schema } => {
+            let expected = rules
+                .iter()
+                .zip(conditions)
+                .map(|(rule, condition)| Ok(Expected { rule: rule.clone(), condition: compile(condition, schema)? }));
+            expected.collect::<Result<_>>().map(Step::Expect)
+        }
+        LogicalStep::Deduplicate { .. } => {
+            Err(DataFusionError::Internal("a step with a state was compiled as one without".to_owned()))
+        }
+    }
+}
+
+/// Between two steps nobody promises anything about NULL.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}

@@ -1,0 +1,223 @@
+//! `kafka.*`: properties of the Java client, in which Spark's users think, as properties of librdkafka.
+//!
+//! Most have the same name and meaning. Those that differ are translated here, or refused with what to do. Refused too is
+//! what would change what pinsql promises (who commits offsets, what becomes of an offset that is out of range) and what
+//! would load code. A value may be a secret, so no error shows one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+
+use super::error::KafkaFailure;
+use super::iam::Iam;
+use super::{jaas, tls};
+use crate::error::{Error, Result};
+
+/// What a client is made with.
+#[derive(Clone, Default)]
+pub(super) struct Properties {
+    /// By librdkafka's names.
+    values: BTreeMap<String, String>,
+    pub(super) servers: String,
+    /// `kafka.group.id`.
+    pub(super) group: Option<String>,
+    pub(super) iam: Option<Iam>,
+}
+
+/// Names without values: some are secrets.
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Properties").field("names", &self.values.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Refused, with the reason.
+const REFUSED: [(&str, &str); 30] = [
+    ("auto.offset.reset", "startingOffsets says where a new table begins, and its checkpoint where it goes on"),
+    ("enable.auto.commit", "pinsql tells the consumer group what is in the table, and nothing else"),
+    ("auto.commit.interval.ms", "pinsql tells the consumer group what is in the table, and nothing else"),
+    ("enable.auto.offset.store", "pinsql tells the consumer group what is in the table, and nothing else"),
+    ("enable.partition.eof", "pinsql needs it itself"),
+    ("key.deserializer", "keys are bytes; SQL takes them apart"),
+    ("value.deserializer", "values are bytes; SQL takes them apart"),
+    ("interceptor.classes", "it names a Java class"),
+    ("metric.reporters", "it names a Java class"),
+    ("security.providers", "it names a Java class"),
+    ("partition.assignment.strategy", "a table reads all partitions, each with an offset of its own"),
+    ("group.instance.id", "a table reads all partitions, each with an offset of its own"),
+    ("group.protocol", "a table reads all partitions, each with an offset of its own"),
+    ("group.remote.assignor", "a table reads all partitions, each with an offset of its own"),
+    ("max.poll.records", "maxOffsetsPerTrigger bounds a micro-batch"),
+    ("max.poll.interval.ms", "a table is no member of its consumer group, so no member can be too slow"),
+    ("session.timeout.ms", "a table is no member of its consumer group, so no member can be too slow"),
+    ("heartbeat.interval.ms", "a table is no member of its consumer group, so no member can be too slow"),
+    ("default.api.timeout.ms", "pinsql tries again for as long as it takes"),
+    ("request.timeout.ms", "pinsql tries again for as long as it takes"),
+    ("queued.max.messages.kbytes", "--memory says how much may be read ahead"),
+    ("queued.min.messages", "--memory says how much may be read ahead"),
+    ("allow.auto.create.topics", "reading makes no topics"),
+    ("plugin.library.paths", "it would load code"),
+    ("ssl.engine.location", "it would load code"),
+    ("ssl.providers", "it would load code"),
+    ("sasl.login.callback.handler.class", "it names a Java class"),
+    ("debug", "it would put what is sent into the log"),
+    ("enable.ssl.certificate.verification", "a connection that anybody can answer protects nothing"),
+    ("test.mock.num.brokers", "it would read from no broker at all"),
+];
+
+/// Java classes that Spark's users have to name, and that say nothing more than the mechanism does.
+const IAM_HANDLER: &str = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
+
+const SECRET_MARKS: [&str; 5] = ["password", "secret", "jaas", "pem", "username"];
+
+/// A secret shorter than this is not looked for in the log: everything would be struck out.
+const STRUCK_OUT_BYTES_MIN: usize = 4;
+
+impl Properties {
+    /// `given` by names in lower case, without `kafka.`.
+    pub(super) fn translate(given: &BTreeMap<String, String>, region: Option<&str>) -> Result<Self> {
+        let mut left = given.clone();
+        let Some(servers) = left.get("bootstrap.servers").cloned().filter(|servers| !servers.trim().is_empty()) else {
+            return Err(Error::sql("read_kafka needs the option bootstrapServers")
+                .with_hint("such as bootstrapServers => 'broker-1:9092,broker-2:9092'"));
+        };
+        let mut values = BTreeMap::new();
+        let group = left.remove("group.id");
+        let iam = translate_sasl(&mut left, &mut values, &servers, region)?;
+        tls::translate(&mut left, &mut values)?;
+        for (name, value) in left {
+            if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+                return Err(refused(&name, *reason));
+            }
+            let value = match name.as_str() {
+                "security.protocol" => protocol(&value, iam.is_some())?,
+                "isolation.level" => isolation(&value)?,
+                _ => value,
+            };
+            values.insert(name, value);
+        }
+        let properties = Self { values, servers, group, iam };
+        properties.check()?;
+        Ok(properties)
+    }
+
+    /// Lets librdkafka look at each name and value, so that a wrong one is told before anything is run.
+    fn check(&self) -> Result<()> {
+        let mut config = ClientConfig::new();
+        self.apply(&mut config);
+        match config.create_native_config() {
+            Ok(_) => Ok(()),
+            Err(KafkaError::ClientConfig(_, reason, name, _)) => {
+                let is_known = !reason.starts_with("No such configuration property");
+                Err(refused(
+                    &name,
+                    match (is_known, is_secret(&name)) {
+                        (false, _) => {
+                            "neither the Java client nor librdkafka has it, or it has no counterpart here".to_owned()
+                        }
+                        (true, true) => "its value is not valid".to_owned(),
+                        (true, false) => reason,
+                    },
+                ))
+            }
+            Err(error) => Err(KafkaFailure::Client { reason: error.to_string() }.into()),
+        }
+    }
+
+    pub(super) fn apply(&self, config: &mut ClientConfig) {
+        for (name, value) in &self.values {
+            config.set(name, value);
+        }
+    }
+
+    /// What must be struck out of whatever librdkafka says.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let is_struck_out = |name: &str, value: &str| is_secret(name) && value.len() >= STRUCK_OUT_BYTES_MIN;
+        let secrets = self.values.iter().filter(|(name, value)| is_struck_out(name, value) && *name != "sasl.username");
+        secrets.map(|(_, value)| value.clone()).collect()
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRET_MARKS.iter().any(|mark| name.contains(mark))
+}
+
+pub(super) fn refused(name: &str, reason: impl Into<String>) -> Error {
+    KafkaFailure::Property { name: format!("kafka.{name}"), reason: reason.into() }.into()
+}
+
+/// Mechanism and credentials. Gives back how tokens are made, where the mechanism is MSK's IAM.
+fn translate_sasl(
+    left: &mut BTreeMap<String, String>,
+    values: &mut BTreeMap<String, String>,
+    servers: &str,
+    region: Option<&str>,
+) -> Result<Option<Iam>> {
+    let mechanism = left.remove("sasl.mechanism").or_else(|| left.remove("sasl.mechanisms"));
+    let mechanism = mechanism.map(|mechanism| mechanism.to_ascii_uppercase());
+    let jaas = left.remove("sasl.jaas.config").map(|text| jaas::parse(&text)).transpose()?;
+    if let Some(handler) = left.remove("sasl.client.callback.handler.class")
+        && !handler.ends_with(IAM_HANDLER)
+    {
+        return Err(refused(
+            "sasl.client.callback.handler.class",
+            "only the handler of MSK's IAM has a counterpart here",
+        ));
+    }
+    let protocol = left.get("security.protocol").map(|protocol| protocol.to_ascii_uppercase());
+    let is_needed = protocol.as_deref().is_some_and(|protocol| protocol.starts_with("SASL"));
+    if mechanism.is_some() && !is_needed {
+        // Java would send no credentials at all, and say nothing.
+        return Err(refused("sasl.mechanism", "it needs kafka.security.protocol SASL_SSL or SASL_PLAINTEXT"));
+    }
+    match mechanism.as_deref() {
+        Some("AWS_MSK_IAM") => {
+            values.insert("sasl.mechanisms".to_owned(), "OAUTHBEARER".to_owned());
+            let options = jaas.map(|jaas| jaas.options).unwrap_or_default();
+            return Ok(Some(Iam::new(&options, servers, region)?));
+        }
+        Some(mechanism @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")) => {
+            values.insert("sasl.mechanisms".to_owned(), mechanism.to_owned());
+            if let Some(jaas) = jaas {
+                jaas.check_module(mechanism)?;
+                for (option, property) in [("username", "sasl.username"), ("password", "sasl.password")] {
+                    let value = jaas.options.get(option);
+                    let value = value.ok_or_else(|| refused("sasl.jaas.config", format!("it has no {option}")))?;
+                    values.insert(property.to_owned(), value.clone());
+                }
+            }
+        }
+        Some("GSSAPI") => return Err(refused("sasl.mechanism", "Kerberos is not supported")),
+        Some(_) => {
+            let reason = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and AWS_MSK_IAM are supported";
+            return Err(refused("sasl.mechanism", reason));
+        }
+        None if jaas.is_some() || is_needed => {
+            let reason = "it is missing, and Java's default, Kerberos, is not supported; set PLAIN, SCRAM-SHA-256, \
+                          SCRAM-SHA-512 or AWS_MSK_IAM";
+            return Err(refused("sasl.mechanism", reason));
+        }
+        None => {}
+    }
+    Ok(None)
+}
+
+fn protocol(value: &str, is_iam: bool) -> Result<String> {
+    let protocol = value.to_ascii_lowercase();
+    match protocol.as_str() {
+        "plaintext" | "ssl" | "sasl_plaintext" if is_iam => {
+            Err(refused("security.protocol", "MSK takes IAM over SASL_SSL alone"))
+        }
+        "plaintext" | "ssl" | "sasl_plaintext" | "sasl_ssl" => Ok(protocol),
+        _ => Err(refused("security.protocol", "it is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")),
+    }
+}
+
+fn isolation(value: &str) -> Result<String> {
+    match value.to_ascii_lowercase().as_str() {
+        level @ ("read_committed" | "read_uncommitted") => Ok(level.to_owned()),
+        _ => Err(refused("isolation.level", "it is read_committed or read_uncommitted")),
+    }
+}

@@ -1,0 +1,326 @@
+//! The options of `read_kinesis`, under Databricks' names.
+//!
+//! As with `read_files`, each option that Databricks has is taken or refused by name, so that none is ever ignored. Those that
+//! would put a secret into SQL are refused: credentials come from AWS's own chain. Those of Spark's tasks are refused because
+//! there are no such tasks here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use datafusion::scalar::ScalarValue;
+use serde::Deserialize;
+
+use crate::error::{Error, Result, nearest};
+use crate::source::objects::json::TemporalFormats;
+
+/// What Kinesis allows: calls of GetRecords a second and bytes a second from one shard, records a call
+/// (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>).
+const FETCH_PERIOD_MIN: Duration = Duration::from_millis(200);
+const FETCH_MEGABYTES_PER_SECOND_MAX: f64 = 2.0;
+const FETCH_RECORDS_MAX: i32 = 10_000;
+/// How often shards are looked for when some are missing, unless `shardFetchInterval` says otherwise.
+const SHARD_FETCH_INTERVAL: Duration = Duration::from_secs(1);
+const REGISTER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Taken, each by [`Options::set`].
+const TAKEN: [&str; 13] = [
+    "streamName",
+    "streamARN",
+    "region",
+    "endpoint",
+    "initialPosition",
+    "maxRecordsPerFetch",
+    "maxFetchRate",
+    "minFetchPeriod",
+    "fetchBufferSize",
+    "shardFetchInterval",
+    "consumerMode",
+    "consumerName",
+    "registerConsumerTimeoutInterval",
+];
+
+const CHAIN_HINT: &str = "leave it out: credentials come from AWS's own chain (environment variables, profiles, SSO, \
+                          containers, instances)";
+const ROLE_HINT: &str =
+    "name the role in a profile of AWS's configuration (role_arn, source_profile) and set AWS_PROFILE";
+const TASKS_HINT: &str = "leave it out: each shard has a reader of its own, without Spark's tasks";
+
+/// Known to Databricks and refused, with what to do instead.
+const REFUSED: [(&str, &str); 18] = [
+    ("awsAccessKey", CHAIN_HINT),
+    ("awsSecretKey", CHAIN_HINT),
+    ("awsSessionToken", CHAIN_HINT),
+    ("serviceCredential", CHAIN_HINT),
+    ("roleArn", ROLE_HINT),
+    ("roleExternalId", ROLE_HINT),
+    ("roleSessionName", ROLE_HINT),
+    ("stsEndpoint", ROLE_HINT),
+    ("shardsPerTask", TASKS_HINT),
+    ("maxFetchDuration", TASKS_HINT),
+    ("coalesceThresholdBlockSize", TASKS_HINT),
+    ("coalesce", TASKS_HINT),
+    ("coalesceBinSize", TASKS_HINT),
+    ("reuseKinesisClient", TASKS_HINT),
+    ("clientRetries", "leave it out: a stream tries again for as long as it takes"),
+    ("consumerRefreshInterval", "leave it out: a consumer that is registered stays so"),
+    ("requireConsumerDeregistration", "take the consumer away with `aws kinesis deregister-stream-consumer`"),
+    ("deregisterConsumerTimeoutInterval", "take the consumer away with `aws kinesis deregister-stream-consumer`"),
+];
+
+/// The stream, as the service is asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum StreamName {
+    Name(String),
+    Arn(String),
+}
+
+impl StreamName {
+    /// What people call it, and the rows' column `stream` says.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Arn(arn) => arn.rsplit('/').next().unwrap_or(arn),
+        }
+    }
+}
+
+/// Where a new table begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InitialPosition {
+    Latest,
+    TrimHorizon,
+    /// Milliseconds since 1970.
+    Moment(i64),
+}
+
+/// How a shard is asked for records. Tables that share a stream's reader have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct FetchOptions {
+    pub records_max: i32,
+    pub bytes_per_second_max: u64,
+    pub period_min: Duration,
+    pub shard_list_period: Duration,
+}
+
+/// Enhanced fan-out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ConsumerOptions {
+    /// Absent: named after the table.
+    pub name: Option<String>,
+    pub register_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub stream: StreamName,
+    pub region: Option<String>,
+    pub endpoint: Option<String>,
+    pub initial: InitialPosition,
+    pub fetch: FetchOptions,
+    pub buffer_bytes_max: Option<u64>,
+    pub consumer: Option<ConsumerOptions>,
+}
+
+/// The options as they are collected: what none of them needs to be has its default.
+#[derive(Default)]
+struct Collected<'a> {
+    given: BTreeMap<&'static str, &'a ScalarValue>,
+}
+
+impl Options {
+    pub(super) fn parse(given: &BTreeMap<String, ScalarValue>) -> Result<Self> {
+        let mut collected = Collected::default();
+        for (written, value) in given {
+            let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
+            let Some(name) = taken else { return Err(unknown(written)) };
+            if collected.given.insert(name, value).is_some() {
+                return Err(Error::sql(format!("the option {name} is given twice")));
+            }
+        }
+        let stream = collected.stream()?;
+        let region = collected.text("region")?.or_else(|| region_of(&stream));
+        Ok(Self {
+            region,
+            endpoint: collected.endpoint()?,
+            initial: collected.initial()?,
+            fetch: collected.fetch()?,
+            buffer_bytes_max: collected.buffer_bytes_max()?,
+            consumer: collected.consumer()?,
+            stream,
+        })
+    }
+}
+
+fn unknown(written: &str) -> Error {
+    if let Some((name, hint)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
+        return Error::sql(format!("the option {name} of read_kinesis is not taken")).with_hint(*hint);
+    }
+    let error = Error::sql(format!("read_kinesis has no option `{written}`"));
+    match nearest(written, TAKEN) {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),
+    }
+}
+
+/// The region that an ARN names: `arn:aws:kinesis:eu-west-1:123456789012:stream/pins`.
+fn region_of(stream: &StreamName) -> Option<String> {
+    let StreamName::Arn(arn) = stream else { return None };
+    arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned)
+}
+
+impl Collected<'_> {
+    fn wrong(&self, name: &str, needed: &str) -> Error {
+        let value = self.given.get(name).map(ToString::to_string).unwrap_or_default();
+        Error::sql(format!("the option {name} needs {needed}, not {value}"))
+    }
+
+    /// Databricks takes numbers as texts too.
+    fn text(&self, name: &'static str) -> Result<Option<String>> {
+        let Some(value) = self.given.get(name) else { return Ok(None) };
+        if value.is_null() {
+            return Err(self.wrong(name, "a value"));
+        }
+        Ok(Some(match value.try_as_str().flatten() {
+            Some(text) => text.trim().to_owned(),
+            None => value.to_string(),
+        }))
+    }
+
+    fn parsed<T>(&self, name: &'static str, needed: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+        self.text(name)?.map(|text| parse(&text).ok_or_else(|| self.wrong(name, needed))).transpose()
+    }
+
+    fn stream(&self) -> Result<StreamName> {
+        let stream = match (self.text("streamName")?, self.text("streamARN")?) {
+            (Some(name), None) => StreamName::Name(name),
+            (None, Some(arn)) => StreamName::Arn(arn),
+            (Some(_), Some(_)) => {
+                return Err(
+                    Error::sql("streamName and streamARN both name a stream").with_hint("leave one of the two out")
+                );
+            }
+            (None, None) => {
+                return Err(Error::sql("read_kinesis needs a stream").with_hint("read_kinesis(streamName => 'pins')"));
+            }
+        };
+        let (StreamName::Name(text) | StreamName::Arn(text)) = &stream;
+        if text.contains(',') {
+            return Err(Error::sql("read_kinesis reads one stream, and this names several")
+                .with_hint("give each stream a table of its own, or join them with UNION ALL in a view of those"));
+        }
+        let is_arn = text.starts_with("arn:") && text.contains(":stream/");
+        match &stream {
+            StreamName::Name(name) if name.is_empty() => Err(self.wrong("streamName", "a name")),
+            StreamName::Arn(_) if !is_arn => {
+                Err(self.wrong("streamARN", "an ARN such as arn:aws:kinesis:eu-west-1:123456789012:stream/pins"))
+            }
+            _ => Ok(stream),
+        }
+    }
+
+    fn endpoint(&self) -> Result<Option<String>> {
+        self.parsed("endpoint", "a URL such as https://kinesis.eu-west-1.amazonaws.com", |text| {
+            let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+            let url = url::Url::parse(&with_scheme).ok()?;
+            // A password in a URL would be a secret in SQL.
+            (url.has_host() && url.password().is_none()).then_some(with_scheme)
+        })
+    }
+
+    fn initial(&self) -> Result<InitialPosition> {
+        const NEEDED: &str = "latest, trim_horizon, earliest or '{\"at_timestamp\": \"2026-01-31T10:00:00Z\"}'";
+        let Some(text) = self.text("initialPosition")? else { return Ok(InitialPosition::Latest) };
+        match text.to_ascii_lowercase().as_str() {
+            "latest" => Ok(InitialPosition::Latest),
+            "trim_horizon" | "earliest" => Ok(InitialPosition::TrimHorizon),
+            _ => {
+                let moment: AtTimestamp =
+                    serde_json::from_str(&text).map_err(|_| self.wrong("initialPosition", NEEDED))?;
+                let formats = TemporalFormats::new(moment.format.as_deref(), None)?;
+                let microseconds = formats.parse_timestamp(moment.at_timestamp.as_bytes()).ok_or_else(|| {
+                    Error::sql(format!("`{}` is not a timestamp of initialPosition's format", moment.at_timestamp))
+                        .with_hint("for example {\"at_timestamp\": \"2026-01-31T10:00:00Z\"}")
+                })?;
+                Ok(InitialPosition::Moment(microseconds.div_euclid(1000)))
+            }
+        }
+    }
+
+    fn fetch(&self) -> Result<FetchOptions> {
+        let records_max = self.parsed("maxRecordsPerFetch", "a number from 1 to 10000", |text| {
+            text.parse().ok().filter(|count| (1..=FETCH_RECORDS_MAX).contains(count))
+        })?;
+        let megabytes = self.parsed("maxFetchRate", "megabytes a second, above 0 and at most 2", |text| {
+            text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= FETCH_MEGABYTES_PER_SECOND_MAX)
+        })?;
+        let period = self.parsed("minFetchPeriod", "a duration of at least '200ms'", |text| {
+            duration(text).filter(|period| *period >= FETCH_PERIOD_MIN)
+        })?;
+        let shard_list_period = self
+            .parsed("shardFetchInterval", "a duration such as '1s'", |text| duration(text).filter(|d| !d.is_zero()))?;
+        let bytes_per_second = megabytes.unwrap_or(FETCH_MEGABYTES_PER_SECOND_MAX) * f64::from(1 << 20);
+        Ok(FetchOptions {
+            records_max: records_max.unwrap_or(FETCH_RECORDS_MAX),
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 2 MiB")]
+            bytes_per_second_max: (bytes_per_second as u64).max(1),
+            period_min: period.unwrap_or(FETCH_PERIOD_MIN),
+            shard_list_period: shard_list_period.unwrap_or(SHARD_FETCH_INTERVAL),
+        })
+    }
+
+    fn buffer_bytes_max(&self) -> Result<Option<u64>> {
+        self.parsed("fetchBufferSize", "a size such as '64mb'", |text| bytes(text).filter(|size| *size > 0))
+    }
+
+    fn consumer(&self) -> Result<Option<ConsumerOptions>> {
+        let mode = self.text("consumerMode")?.map(|mode| mode.to_ascii_lowercase());
+        let name = self.text("consumerName")?.filter(|name| !name.is_empty());
+        let timeout = self.parsed("registerConsumerTimeoutInterval", "a duration such as '300s'", duration)?;
+        match mode.as_deref() {
+            Some("efo") => Ok(Some(ConsumerOptions { name, register_timeout: timeout.unwrap_or(REGISTER_TIMEOUT) })),
+            None | Some("polling") if name.is_none() && timeout.is_none() => Ok(None),
+            None | Some("polling") => Err(Error::sql("a consumer is registered only for consumerMode => 'efo'")
+                .with_hint("leave consumerName and registerConsumerTimeoutInterval out, or set consumerMode => 'efo'")),
+            Some(_) => Err(self.wrong("consumerMode", "polling or efo")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtTimestamp {
+    at_timestamp: String,
+    format: Option<String>,
+}
+
+/// `400ms`, `10s`, `2m`, `1h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split_number(text)?;
+    let milliseconds: u64 = match unit.as_str() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(milliseconds)?))
+}
+
+/// `10mb`, `2gb`, `512k`, `4096`.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = split_number(text)?;
+    let unit_bytes: u64 = match unit.as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1 << 10,
+        "m" | "mb" => 1 << 20,
+        "g" | "gb" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit_bytes)
+}
+
+fn split_number(text: &str) -> Option<(u64, String)> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim().to_ascii_lowercase()))
+}

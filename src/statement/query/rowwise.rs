@@ -1,0 +1,206 @@
+//! Takes the filters and projections above a scan into one operator that can tell which record a row was.
+//!
+//! It works on the optimized plan, and what it makes must not be optimized again. A chain ends at the first node that is not
+//! row by row, and at the first expression with a subquery; what lies above stays as it is. Over a stream every
+//! chain on the stream's way is taken in: above a join its rows are nobody's record any more, so what is kept of a bad one is its
+//! values.
+
+use std::sync::Arc;
+
+use datafusion::common::Result as EngineResult;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::logical_plan::TableScanBuilder;
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, TableScan};
+use datafusion::optimizer::{Optimizer, OptimizerConfig};
+
+use super::streaming::{is_stream_scan, stream_of};
+use crate::operators::SeenRows;
+use crate::operators::marker::{Mark, Marker};
+use crate::operators::node::{LogicalStep, RecordsContext, RecordsNode};
+use crate::source::objects;
+use crate::source::places::{MessagePlaces, Places, RowPlaces};
+use crate::source::rejects::Rejects;
+use crate::source::slice::SliceTable;
+
+/// A plan whose bad records are isolated.
+#[derive(Debug)]
+pub struct Isolated {
+    pub plan: LogicalPlan,
+    /// Whether there was a chain that could be isolated.
+    pub is_changed: bool,
+}
+
+/// Optimizes `plan` and isolates the records of all the scans that keep them, for a statement that failed. The scans reject
+/// into `rejects`.
+pub fn isolate(state: &SessionState, plan: &LogicalPlan, rejects: &Rejects) -> EngineResult<Isolated> {
+    let analyzed = state.analyzer().execute_and_check(plan.clone(), &state.options(), |_, _| {})?;
+    // Below an expression, a limit would count the records that it then fails on.
+    let rules = state.optimizers().iter().filter(|rule| rule.name() != "push_down_limit").cloned().collect();
+    let optimized = Optimizer::with_rules(rules).optimize(analyzed, state, |_, _| {})?;
+    Rewriter { rejects, seen: None, is_stream: false, is_changed: false }.run(optimized)
+}
+
+/// Isolates the records of the stream, and takes in what else its plan is marked with. `seen` is for those marked to be deduplicated.
+pub fn isolate_stream(
+    optimized: LogicalPlan,
+    rejects: &Rejects,
+    seen: Option<Arc<SeenRows>>,
+) -> EngineResult<LogicalPlan> {
+    Ok(Rewriter { rejects, seen, is_stream: true, is_changed: false }.run(optimized)?.plan)
+}
+
+struct Rewriter<'a> {
+    rejects: &'a Rejects,
+    seen: Option<Arc<SeenRows>>,
+    is_stream: bool,
+    is_changed: bool,
+}
+
+/// Where a chain's rows come from.
+struct Start {
+    input: LogicalPlan,
+    first: Option<LogicalStep>,
+    places: Arc<dyn Places>,
+}
+
+impl Rewriter<'_> {
+    fn run(mut self, plan: LogicalPlan) -> EngineResult<Isolated> {
+        let plan = self.rewrite(plan)?.data;
+        Ok(Isolated { plan, is_changed: self.is_changed })
+    }
+
+    fn rewrite(&mut self, plan: LogicalPlan) -> EngineResult<Transformed<LogicalPlan>> {
+        let chain = chain(&plan);
+        if let Some(lowest) = chain.last() {
+            let bottom = lowest.inputs().into_iter().next().cloned().unwrap_or_default();
+            if let Some(start) = self.start(bottom)? {
+                self.is_changed = true;
+                let steps = start.first.into_iter().chain(chain.iter().rev().filter_map(|node| step(node)));
+                let context =
+                    RecordsContext { rejects: self.rejects.clone(), places: start.places, seen: self.seen.clone() };
+                let node = RecordsNode::new(start.input, steps.collect(), plan.schema().clone(), context);
+                return Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })));
+            }
+        }
+        match plan {
+            LogicalPlan::TableScan(scan) if !self.is_stream => self.rejecting_here(scan).map(Transformed::yes),
+            plan => {
+                let plan = plan.map_subqueries(|subquery| self.rewrite(subquery))?;
+                plan.transform_data(|plan| plan.map_children(|child| self.rewrite(child)))
+            }
+        }
+    }
+
+    /// The first run's rejects are gone with it: every scan of the second gives to the second's.
+    fn rejecting_here(&self, mut scan: TableScan) -> EngineResult<LogicalPlan> {
+        let table = source_as_provider(&scan.source).ok();
+        if let Some(table) = table.and_then(|table| objects::with_rejects(table.as_ref(), self.rejects)) {
+            scan.source = provider_as_source(table);
+        }
+        Ok(LogicalPlan::TableScan(scan))
+    }
+
+    fn start(&mut self, bottom: LogicalPlan) -> EngineResult<Option<Start>> {
+        if let LogicalPlan::TableScan(scan) = &bottom
+            && let Some(start) = self.keeping_places(scan)?
+        {
+            return Ok(Some(start));
+        }
+        let Some(stream) = stream_of(&bottom).filter(|_| self.is_stream) else { return Ok(None) };
+        let source = stream.table_name.table().to_owned();
+        let input = if is_stream_scan(&bottom) { bottom } else { self.rewrite(bottom)?.data };
+        Ok(Some(Start { input, first: None, places: Arc::new(RowPlaces { source }) }))
+    }
+
+    /// The same scan with the columns that tell the place of each record behind those that it gave.
+    fn keeping_places(&self, scan: &TableScan) -> EngineResult<Option<Start>> {
+        let Ok(table) = source_as_provider(&scan.source) else { return Ok(None) };
+        if !scan.filters.is_empty() {
+            return Ok(None);
+        }
+        let visible = table.schema().fields().len();
+        let columns = scan.projection.clone().unwrap_or_else(|| (0..visible).collect());
+        let (table, projection, taken, places): (_, _, _, Arc<dyn Places>) =
+            if let Some(slice) = table.downcast_ref::<SliceTable>() {
+                // The bytes of a message may be in any of its columns.
+                let places = MessagePlaces(slice.origins().clone());
+                (Arc::new(slice.with_hidden_columns()) as _, None, columns, Arc::new(places))
+            } else if let Some(kept) = objects::keeping_places(table.as_ref(), self.rejects) {
+                let taken = (0..columns.len()).collect();
+                let projection = columns.into_iter().chain(visible..visible + kept.columns).collect();
+                (kept.table, Some(projection), taken, kept.places)
+            } else {
+                return Ok(None);
+            };
+        // A record that is rejected does not count for a limit, so the scan cannot know when it has enough.
+        let scan = TableScanBuilder::new(scan.table_name.clone(), provider_as_source(table))
+            .with_projection(projection)
+            .build()?;
+        let first = Some(LogicalStep::Take { columns: taken });
+        Ok(Some(Start { input: LogicalPlan::TableScan(scan), first, places }))
+    }
+}
+
+/// The nodes from `plan` downwards that work row by row.
+fn chain(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
+    std::iter::successors(Some(plan).filter(|plan| is_row_by_row(plan)), |node| below(node)).collect()
+}
+
+fn below(node: &LogicalPlan) -> Option<&LogicalPlan> {
+    node.inputs().into_iter().next().filter(|input| is_row_by_row(input))
+}
+
+fn is_row_by_row(plan: &LogicalPlan) -> bool {
+    let is_kind = match plan {
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => true,
+        other => Marker::of(other).is_some(),
+    };
+    is_kind && !plan.expressions().iter().any(has_subquery)
+}
+
+fn has_subquery(expression: &Expr) -> bool {
+    let is_subquery = |expression: &Expr| {
+        matches!(
+            expression,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(_, _)
+        )
+    };
+    // The closure never fails.
+    expression.exists(|expression| Ok(is_subquery(expression))).unwrap_or(true)
+}
+
+/// What a node of a chain does; nothing, for one that only renames.
+fn step(node: &LogicalPlan) -> Option<LogicalStep> {
+    match node {
+        LogicalPlan::Filter(filter) => {
+            Some(LogicalStep::Filter { predicate: filter.predicate.clone(), schema: filter.input.schema().clone() })
+        }
+        LogicalPlan::Projection(projection) => Some(LogicalStep::Project {
+            expressions: projection.expr.clone(),
+            schema: projection.input.schema().clone(),
+            output: projection.schema.clone(),
+        }),
+        other => Marker::of(other).and_then(marked_step),
+    }
+}
+
+fn marked_step(marker: &Marker) -> Option<LogicalStep> {
+    let schema = marker.input.schema().clone();
+    match &marker.mark {
+        Mark::Deduplicate { operator, has_event_time } => {
+            Some(LogicalStep::Deduplicate { operator: *operator, has_event_time: *has_event_time })
+        }
+        Mark::EventTime => {
+            marker.expressions.first().map(|time| LogicalStep::EventTime { expression: time.clone(), schema })
+        }
+        Mark::Expect(rules) => {
+            Some(LogicalStep::Expect { rules: rules.clone(), conditions: marker.expressions.clone(), schema })
+        }
+    }
+}

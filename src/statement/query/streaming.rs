@@ -1,0 +1,314 @@
+//! Which queries may run over a stream, and what has to be marked in their plans.
+//!
+//! A micro-batch is a batch: a query that works row by row gives the same rows however its stream is cut. So does one that
+//! joins the stream with tables, and one that removes duplicates, with a state. Whatever else would need the
+//! rows of other batches is refused by the name that it has in SQL, as Spark's UnsupportedOperationChecker does; a later statement
+//! over the table can do it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan,
+};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::expectations::{self, Expectation};
+use super::rowwise;
+use crate::engine_error::external;
+use crate::error::{Error, Result, Span, nearest};
+use crate::operators::marker::{Mark, Marker};
+use crate::operators::{SeenRows, refuse_unhashable};
+use crate::schema::type_name;
+use crate::session::Session;
+use crate::sink::delta::assignable;
+use crate::source::rejects::Rejects;
+
+/// What the name of a stream's relation begins with. No user's table can have a space in its name.
+pub const STREAM_PREFIX: &str = "stream ";
+
+/// `WATERMARK column DELAY OF INTERVAL …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermark {
+    /// A column of the stream, or of the first subquery over it that has one of this name.
+    pub column: String,
+    pub delay: Duration,
+    pub span: Span,
+}
+
+/// What a streaming table's statement says beside its query.
+#[derive(Debug, Clone, Default)]
+pub struct StreamClauses {
+    /// The table's columns, where it has or declares them: what the query gives is cast to them, by position. Without
+    /// them the query's own are the table's.
+    pub columns: Option<SchemaRef>,
+    pub watermark: Option<Watermark>,
+    pub expectations: Vec<Expectation>,
+}
+
+/// A query that may run over its stream, not yet optimized.
+#[derive(Debug, Clone)]
+pub struct StreamPlan {
+    pub plan: LogicalPlan,
+    /// What the state of its DISTINCTs is about, for those that carry it on: another text means another state. None where it
+    /// needs no state.
+    pub state: Option<String>,
+}
+
+/// Checks that `plan`, as the query has it, may run over its stream, and marks what its SQL says of it.
+pub fn prepare(
+    session: &Session,
+    state: &SessionState,
+    plan: LogicalPlan,
+    clauses: &StreamClauses,
+) -> Result<StreamPlan> {
+    if !check(&plan)? {
+        return Err(match count_streams(&plan)? {
+            0 => Error::sql("a streaming table reads a stream, and this query reads none")
+                .with_hint("FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)"),
+            _ => refused("a subquery"),
+        });
+    }
+    if count_streams(&plan)? > 1 {
+        return Err(Error::sql("a query reads one stream, and this one reads more")
+            .with_hint("write a table from each, and join or unite the tables"));
+    }
+    let mut marking = Marking { watermark: clauses.watermark.as_ref(), event_time: None, states: Vec::new() };
+    let plan = marking.mark(plan)?;
+    if let (Some(watermark), None) = (&clauses.watermark, marking.event_time) {
+        return Err(unknown_column(watermark, &plan));
+    }
+    let state_text = marking.state_text();
+    let plan = match &clauses.columns {
+        Some(columns) => cast_to(plan, columns)?,
+        None => plan,
+    };
+    let plan = expectations::mark(session, state, plan, &clauses.expectations)?;
+    Ok(StreamPlan { plan, state: state_text })
+}
+
+/// The query's columns as those of the table. The cast is a part of the query, so that a record it fails on is isolated; what the table
+/// could not take whatever its value is left to the writer, which refuses it by name.
+fn cast_to(plan: LogicalPlan, columns: &Schema) -> Result<LogicalPlan> {
+    if plan.schema().fields().len() != columns.fields().len() {
+        return Ok(plan);
+    }
+    let expressions = plan.schema().iter().zip(columns.fields()).map(|((qualifier, given), wanted)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), given.name()));
+        let cast = match assignable(given.data_type(), wanted.data_type()) {
+            true => column.cast_to(wanted.data_type(), plan.schema())?,
+            false => column,
+        };
+        Ok(cast.alias(wanted.name()))
+    });
+    let expressions = expressions.collect::<Result<Vec<_>>>()?;
+    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
+}
+
+/// The physical plan of one micro-batch, whose records are in the tables that `plan` names. `seen` is the state of a plan that
+/// needs one.
+pub async fn plan_batch(
+    state: &SessionState,
+    plan: &StreamPlan,
+    rejects: &Rejects,
+    seen: Option<Arc<SeenRows>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let optimized = state.optimize(&plan.plan)?;
+    if stream_of(&optimized).is_none() {
+        return Err(Error::sql("this query gives no row, whatever the stream has").with_hint("look at its WHERE"));
+    }
+    let isolated = rowwise::isolate_stream(optimized, rejects, seen)?;
+    Ok(state.query_planner().create_physical_plan(&isolated, state).await?)
+}
+
+/// Whether this is the scan of a stream.
+pub(super) fn is_stream_scan(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::TableScan(scan) if scan.table_name.table().starts_with(STREAM_PREFIX))
+}
+
+/// The scan of the stream below `plan`, if there is one. Subqueries are not looked into.
+pub(super) fn stream_of(plan: &LogicalPlan) -> Option<&TableScan> {
+    match plan {
+        LogicalPlan::TableScan(scan) => is_stream_scan(plan).then_some(scan),
+        plan => plan.inputs().into_iter().find_map(stream_of),
+    }
+}
+
+/// Also those in subqueries.
+fn count_streams(plan: &LogicalPlan) -> Result<usize> {
+    let mut count = 0;
+    plan.apply_with_subqueries(|node| {
+        count += usize::from(is_stream_scan(node));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(count)
+}
+
+fn refused(what: &str) -> Error {
+    Error::sql(format!("{what} over a stream is not supported"))
+        .with_hint("it would need rows of other micro-batches: do it in a later statement, over the table")
+}
+
+/// Whether `plan` reads a stream, unless it does something with it that cannot be done batch by batch.
+fn check(plan: &LogicalPlan) -> Result<bool> {
+    let inputs: Vec<bool> = plan.inputs().into_iter().map(check).collect::<Result<_>>()?;
+    if !inputs.contains(&true) {
+        return Ok(is_stream_scan(plan));
+    }
+    match plan {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Unnest(_)
+        | LogicalPlan::Repartition(_) => Ok(true),
+        LogicalPlan::Distinct(Distinct::All(input)) => refuse_unhashable(input.schema().as_arrow()).map(|()| true),
+        LogicalPlan::Join(join) => check_join(join, inputs.first() == Some(&true), inputs.get(1) == Some(&true)),
+        LogicalPlan::Distinct(Distinct::On(_)) => Err(refused("DISTINCT ON")),
+        LogicalPlan::Aggregate(aggregate) => Err(refused(&name_of_aggregate(aggregate))),
+        LogicalPlan::Window(_) => Err(refused("a window function (OVER)")),
+        LogicalPlan::Sort(_) => Err(refused("ORDER BY")),
+        LogicalPlan::Limit(limit) => Err(refused(if limit.fetch.is_some() { "LIMIT" } else { "OFFSET" })),
+        LogicalPlan::Union(_) => Err(refused("UNION")),
+        LogicalPlan::RecursiveQuery(_) => Err(refused("WITH RECURSIVE")),
+        LogicalPlan::Subquery(_) => Err(refused("a subquery")),
+        other => Err(refused(&other.display().to_string())),
+    }
+}
+
+fn name_of_aggregate(aggregate: &Aggregate) -> String {
+    match aggregate.aggr_expr.first() {
+        Some(Expr::Alias(alias)) => format!("the aggregate {}", alias.expr),
+        Some(expression) => format!("the aggregate {expression}"),
+        None => "GROUP BY".to_owned(),
+    }
+}
+
+/// A row of the stream must not depend on whether another of its rows meets the table.
+fn check_join(join: &Join, left: bool, right: bool) -> Result<bool> {
+    let keeps = |stream_is_left: bool| match join.join_type {
+        JoinType::Inner => true,
+        JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => stream_is_left,
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => !stream_is_left,
+        _ => false,
+    };
+    let name = || match join.join_type {
+        JoinType::Full => "FULL JOIN".to_owned(),
+        JoinType::Left => "LEFT JOIN with the stream on its right side".to_owned(),
+        JoinType::Right => "RIGHT JOIN with the stream on its left side".to_owned(),
+        other => format!("{other} JOIN with the stream on the side that is looked into"),
+    };
+    match (left, right) {
+        (true, true) => Err(refused("a join of streams")),
+        (stream_is_left, _) if keeps(stream_is_left) => Ok(true),
+        _ => Err(refused(&name())),
+    }
+}
+
+fn unknown_column(watermark: &Watermark, plan: &LogicalPlan) -> Error {
+    let mut names = HashSet::new();
+    // The closure never fails.
+    let _ = plan.apply_with_subqueries(|node| {
+        names.extend(node.schema().fields().iter().map(|field| field.name().clone()));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    let error = Error::sql(format!("the stream has no column `{}` for a watermark to follow", watermark.column));
+    let error = error.at(watermark.span);
+    match nearest(&watermark.column, names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+/// Puts markers into a plan, from the stream upwards.
+struct Marking<'a> {
+    watermark: Option<&'a Watermark>,
+    /// Where the event time stands in the columns of the node in hand, once it is known at all.
+    event_time: Option<Option<usize>>,
+    /// What each DISTINCT compares.
+    states: Vec<String>,
+}
+
+impl Marking<'_> {
+    fn mark(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let Some(stream) = plan.inputs().into_iter().position(|input| stream_of(input).is_some()) else {
+            return if is_stream_scan(&plan) { self.mark_event_time(plan) } else { Ok(plan) };
+        };
+        let mut at = 0;
+        let marked = plan.map_children(|child| {
+            at += 1;
+            match at == stream + 1 {
+                true => self.mark(child).map(Transformed::yes).map_err(external),
+                false => Ok(Transformed::no(child)),
+            }
+        });
+        let plan = marked.map_err(Error::from)?.data;
+        self.event_time = self.event_time.map(|place| place.and_then(|place| follow(&plan, stream, place)));
+        match plan {
+            LogicalPlan::Distinct(Distinct::All(input)) => Ok(self.mark_distinct(Arc::unwrap_or_clone(input))),
+            plan if self.event_time.is_none() => self.mark_event_time(plan),
+            plan => Ok(plan),
+        }
+    }
+
+    /// Marks the event time here, if the watermark's column is here for the first time.
+    fn mark_event_time(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let Some(watermark) = self.watermark else { return Ok(plan) };
+        let is_it = |name: &str| name.eq_ignore_ascii_case(&watermark.column);
+        let Some(place) = plan.schema().fields().iter().position(|field| is_it(field.name())) else {
+            return Ok(plan);
+        };
+        let (qualifier, field) = plan.schema().qualified_field(place);
+        if !matches!(field.data_type(), DataType::Timestamp(_, _)) {
+            return Err(Error::sql(format!(
+                "a watermark follows a TIMESTAMP, and `{}` is {}",
+                field.name(),
+                type_name(field.data_type())
+            ))
+            .at(watermark.span)
+            .with_hint("give a subquery over the stream a column with to_timestamp(…), and name that one"));
+        }
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        self.event_time = Some(Some(place));
+        Ok(Marker { mark: Mark::EventTime, expressions: vec![column], input: plan }.into_plan())
+    }
+
+    fn mark_distinct(&mut self, input: LogicalPlan) -> LogicalPlan {
+        let fields = input.schema().fields();
+        let columns = fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+        self.states.push(format!("DISTINCT {}", columns.collect::<Vec<_>>().join(", ")));
+        let has_event_time = matches!(self.event_time, Some(Some(_)));
+        let mark = Mark::Deduplicate { operator: self.states.len() as u32 - 1, has_event_time };
+        Marker { mark, expressions: Vec::new(), input }.into_plan()
+    }
+
+    fn state_text(&self) -> Option<String> {
+        (!self.states.is_empty()).then(|| self.states.join("; "))
+    }
+}
+
+/// Where the column at `place` of the input stands in what `plan` gives.
+fn follow(plan: &LogicalPlan, input: usize, place: usize) -> Option<usize> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let is_it = |expression: &Expr| match expression.clone().unalias() {
+                Expr::Column(column) => projection.input.schema().maybe_index_of_column(&column) == Some(place),
+                _ => false,
+            };
+            projection.expr.iter().position(is_it)
+        }
+        LogicalPlan::Join(join) if input == 1 => match join.join_type {
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => Some(place),
+            _ => Some(join.left.schema().fields().len() + place),
+        },
+        LogicalPlan::Unnest(unnest) => {
+            let (qualifier, field) = unnest.input.schema().qualified_field(place);
+            unnest.schema.maybe_index_of_column(&Column::new(qualifier.cloned(), field.name()))
+        }
+        _ => Some(place),
+    }
+}

@@ -1,0 +1,96 @@
+//! The rows that a DISTINCT has seen, kept with the checkpoint.
+//!
+//! What a batch adds is written before its commit, under the batch's number: if the batch does not land, the file is
+//! written again by the one that does, with the same rows, since the range and the state before it are the same. Files behind
+//! the last batch that landed are not read. From time to time all rows are written as one file in the place of many.
+
+use std::sync::Arc;
+
+use super::files::Files;
+use crate::error::{Error, Result};
+use crate::operators::SeenRows;
+
+/// What single batches added.
+const ADDED: &str = "seen";
+/// All rows up to a batch.
+const ALL: &str = "seen_all";
+
+/// Files of single batches, before they are written as one. Loading asks for each of them.
+const ADDED_FILES_MAX: u64 = 200;
+
+/// A DISTINCT's state and its files.
+#[derive(Debug)]
+pub struct SeenState {
+    rows: Arc<SeenRows>,
+    files: Files,
+    /// The last batch in the newest file of all rows, 0 before there is one.
+    all_at: u64,
+    all_bytes: u64,
+    added_bytes: u64,
+}
+
+impl SeenState {
+    pub(super) async fn load(files: Files, rows: Arc<SeenRows>, landed: u64) -> Result<Self> {
+        let all_at = files.numbers(ALL).await?.last().copied().unwrap_or(0);
+        let mut state = Self { rows, files, all_at, all_bytes: 0, added_bytes: 0 };
+        if all_at > 0 {
+            state.all_bytes = state.load_file(&name(ALL, all_at)).await?;
+        }
+        for batch in all_at + 1..=landed {
+            state.added_bytes += state.load_file(&name(ADDED, batch)).await?;
+        }
+        Ok(state)
+    }
+
+    async fn load_file(&self, name: &str) -> Result<u64> {
+        let Some(content) = self.files.read_bytes(name).await? else {
+            let table = self.files.table();
+            return Err(Error::data(format!("the checkpoint of {table} has lost {name}, which its DISTINCT needs"))
+                .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream anew")));
+        };
+        self.rows.load(&content)?;
+        Ok(content.len() as u64)
+    }
+
+    pub fn rows(&self) -> &Arc<SeenRows> {
+        &self.rows
+    }
+
+    /// Keeps what the batch in hand has added, before it lands.
+    pub async fn keep(&mut self, batch: u64) -> Result<()> {
+        let content = self.rows.pending_bytes()?;
+        let bytes = content.len() as u64;
+        self.files.overwrite_bytes(&name(ADDED, batch), content).await?;
+        self.added_bytes += bytes;
+        Ok(())
+    }
+
+    /// The batch in hand has landed.
+    pub fn commit(&self) -> Result<()> {
+        self.rows.commit()
+    }
+
+    /// Writes all rows as one file, when that is worth it. An error leaves more files, and nothing wrong.
+    pub async fn tidy(&mut self, landed: u64) -> Result<()> {
+        let is_worth_it = landed >= self.all_at + ADDED_FILES_MAX && self.added_bytes > self.all_bytes / 2;
+        let is_due = landed >= self.all_at + ADDED_FILES_MAX * 10;
+        if !is_worth_it && !is_due {
+            return Ok(());
+        }
+        let content = self.rows.snapshot_bytes(landed)?;
+        self.all_bytes = content.len() as u64;
+        self.files.overwrite_bytes(&name(ALL, landed), content).await?;
+        (self.all_at, self.added_bytes) = (landed, 0);
+        for older in self.files.numbers(ALL).await?.into_iter().filter(|batch| *batch < landed) {
+            self.files.delete(&name(ALL, older)).await?;
+        }
+        for added in self.files.numbers(ADDED).await?.into_iter().filter(|batch| *batch <= landed) {
+            self.files.delete(&name(ADDED, added)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn name(folder: &str, batch: u64) -> String {
+    format!("{folder}/{batch:020}.seen")
+}

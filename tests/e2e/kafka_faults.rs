@@ -1,0 +1,168 @@
+//! What a topic and its brokers do to a stream: records deleted too early, topics made anew, a broker that dies.
+
+use pinsql::error::ErrorKind;
+use pinsql::source::stream::{Gap, Next, ReadOptions};
+use serde_json::json;
+
+use crate::kafka::{Kafka, broker};
+use crate::kafka_source::{LIMITS, Table, WAIT, earliest, reading, rows, source, values};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
+    let kafka = broker();
+    let topic = kafka.topic("expired");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 2},
+        {"do": "produce_many", "topic": topic, "partitions": 2, "count": 20},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    table.read_all().await;
+    let before = table.position.clone();
+    kafka.client(&json!([
+        {"do": "produce_many", "topic": topic, "partitions": 2, "count": 60},
+        {"do": "delete_records", "topic": topic, "partition": 0, "before": 25},
+    ]));
+    let mut reader = table.open(&reading(true)).await.unwrap();
+    let error = loop {
+        match reader.next(&LIMITS, WAIT).await {
+            Ok(Next::Slice(slice)) => table.take(&mut reader, slice).await, // of partition 1
+            Ok(Next::Idle) => {}
+            Ok(Next::End) => panic!("the gap was passed in silence"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, ErrorKind::Data);
+    let message = format!(
+        "15 records of partition 0 of the topic `{topic}` are gone: offsets 10 to 24 were deleted before they were read"
+    );
+    assert_eq!(error.message, message);
+    assert!(error.hint.unwrap().contains("--allow-gap"));
+    // It is told again, for as long as nobody allows it.
+    assert!(reader.next(&LIMITS, WAIT).await.is_err());
+    drop(reader);
+
+    table.position = before;
+    table.slices.clear();
+    table.rows.clear();
+    let mut reader = table.open(&ReadOptions { allow_gap: true, ..reading(true) }).await.unwrap();
+    table.read_until(&mut reader, |_| false).await;
+    let gaps: Vec<Gap> = table.slices.iter().flat_map(|slice| slice.gaps.clone()).collect();
+    let gap = Gap {
+        partition: format!("{topic}-0"),
+        after: "9".to_owned(),
+        before: "25".to_owned(),
+        records: Some(15),
+        seconds: None,
+    };
+    assert_eq!(gaps, [gap]);
+    assert_eq!(table.rows.iter().filter(|row| row.1 == 0).count(), 15);
+    assert_eq!(table.rows.iter().filter(|row| row.1 == 1).count(), 30);
+    assert_eq!(table.position.0, json!({&topic: {"0": 40, "1": 40}}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_has_expired_is_not_replayed_in_part() {
+    let kafka = broker();
+    let topic = kafka.topic("expired-range");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic},
+        {"do": "produce_many", "topic": topic, "partitions": 1, "count": 20},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    let before = table.position.clone();
+    table.read_all().await;
+    kafka.client(&json!([{"do": "delete_records", "topic": topic, "partition": 0, "before": 5}]));
+    let range = table.slices[0].range.clone();
+    let mut reader = table.source.open(&before, &reading(false)).await.unwrap();
+    let error = reader.replay(&range).await.unwrap_err();
+    assert!(error.message.starts_with("5 records of partition 0"), "{error}");
+
+    let mut reader = table.source.open(&before, &ReadOptions { allow_gap: true, ..reading(false) }).await.unwrap();
+    let slice = reader.replay(&range).await.unwrap();
+    assert_eq!((rows(&slice).len(), slice.gaps[0].records), (15, Some(5)));
+    kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 1, "first": 20}]));
+    // It goes on behind the range.
+    table.rows.clear();
+    table.read_until(&mut reader, |rows| !rows.is_empty()).await;
+    assert_eq!(table.rows.iter().map(|row| row.2).collect::<Vec<_>>(), [20]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
+    let kafka = broker();
+    let topic = kafka.topic("anew");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic},
+        {"do": "produce_many", "topic": topic, "partitions": 1, "count": 20},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    table.read_all().await;
+    kafka.client(&json!([{"do": "delete", "topic": topic}]));
+    let error = table.open(&reading(true)).await.err().unwrap();
+    let message = format!("the topic `{topic}` is not there any more: partition 0 was read up to offset 20");
+    assert_eq!((error.kind, error.message), (ErrorKind::Data, message));
+
+    kafka.client(&json!([
+        {"do": "create", "topic": topic},
+        {"do": "produce_many", "topic": topic, "partitions": 1, "count": 3},
+    ]));
+    let error = table.open(&reading(true)).await.err().unwrap();
+    let message = format!(
+        "the topic `{topic}` was made anew: partition 0 ends at offset 3, and was read up to offset 20 already"
+    );
+    assert_eq!((error.kind, error.message), (ErrorKind::Data, message));
+    let mut reader = table.open(&ReadOptions { allow_gap: true, ..reading(false) }).await.unwrap();
+    table.rows.clear();
+    table.read_until(&mut reader, |rows| rows.len() >= 3).await;
+    assert_eq!(table.rows.iter().map(|row| row.2).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(table.slices.last().unwrap().gaps.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
+    let mut kafka = Kafka::start();
+    let topic = kafka.topic("killed");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 3},
+        {"do": "produce_many", "topic": topic, "partitions": 3, "count": 30_000},
+    ]));
+    let mut table = Table::new(earliest(&kafka, &topic)).await;
+    let mut reader = table.open(&reading(false)).await.unwrap();
+    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    table.take(&mut reader, slice).await;
+    kafka.kill();
+    // What was read ahead is still given; then there is nothing, and no failure.
+    table.read_until(&mut reader, |rows| rows.len() >= 30_000).await;
+    for _ in 0..4 {
+        assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::Idle));
+    }
+    kafka.begin();
+    kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 3, "count": 3000, "first": 30_000}]));
+    table.read_until(&mut reader, |rows| rows.len() >= 33_000).await;
+    let mut seen: Vec<(i32, i64)> = table.rows.iter().map(|row| (row.1, row.2)).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((seen.len(), table.rows.len()), (33_000, 33_000));
+    // Nobody answers when a reader is opened: an error that the stream's loop may try again after.
+    kafka.kill();
+    drop(reader);
+    let error = table.open(&reading(false)).await.err().unwrap();
+    assert_eq!((error.kind, error.message), (ErrorKind::Service, format!("no broker of {} answers", kafka.servers())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_on_data_loss_can_be_switched_off_as_in_spark() {
+    let kafka = broker();
+    let topic = kafka.topic("lossy");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic},
+        {"do": "produce_many", "topic": topic, "partitions": 1, "count": 20},
+        {"do": "delete_records", "topic": topic, "partition": 0, "before": 18},
+    ]));
+    let start = json!({&topic: {"0": 0}}).to_string();
+    let options = [("subscribe", topic.as_str()), ("startingOffsets", &start), ("failOnDataLoss", "false")];
+    let mut table = Table::new(source(&[&options[..], &[("bootstrapServers", &kafka.servers())]].concat())).await;
+    table.read_all().await;
+    assert_eq!(values(&table.rows).len(), 2);
+    assert_eq!(table.slices[0].gaps[0].records, Some(18));
+}

@@ -1,0 +1,395 @@
+//! `read_kafka` against a real broker, with a client that is not ours on the other side.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::scalar::ScalarValue;
+use pinsql::error::{Error, Result};
+use pinsql::source::kafka;
+use pinsql::source::stream::{Content, Next, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
+use serde_json::{Value, json};
+
+use crate::kafka::{Kafka, broker};
+
+pub(crate) const LIMITS: SliceLimits = SliceLimits { records_max: 100_000, bytes_max: 64 << 20 };
+pub(crate) const WAIT: Duration = Duration::from_millis(500);
+/// No test waits longer for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) fn source(options: &[(&str, &str)]) -> Arc<dyn StreamSource> {
+    kafka::open(&arguments(options)).unwrap()
+}
+
+pub(crate) fn arguments(options: &[(&str, &str)]) -> BTreeMap<String, ScalarValue> {
+    options.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value))).collect()
+}
+
+pub(crate) fn earliest(kafka: &Kafka, topic: &str) -> Arc<dyn StreamSource> {
+    source(&[("bootstrapServers", &kafka.servers()), ("subscribe", topic), ("startingOffsets", "earliest")])
+}
+
+pub(crate) fn reading(available_now: bool) -> ReadOptions {
+    ReadOptions { reader: "pinsql-default.t".to_owned(), available_now, allow_gap: false, ahead_bytes_max: 32 << 20 }
+}
+
+/// (topic, partition, offset, value) of each record.
+pub(crate) type Row = (String, i32, i64, Option<String>);
+
+pub(crate) fn batches(slice: &Slice) -> &[RecordBatch] {
+    match &slice.content {
+        Content::Rows(batches) => batches,
+        Content::Objects(_) => panic!("Kafka has no objects"),
+    }
+}
+
+pub(crate) fn rows(slice: &Slice) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for batch in batches(slice) {
+        let (values, topics) = (batch.column(1).as_binary::<i32>(), batch.column(2).as_string::<i32>());
+        let partitions = batch.column(3).as_primitive::<Int32Type>();
+        let offsets = batch.column(4).as_primitive::<Int64Type>();
+        rows.extend((0..batch.num_rows()).map(|row| {
+            let value = values.is_valid(row).then(|| String::from_utf8_lossy(values.value(row)).into_owned());
+            (topics.value(row).to_owned(), partitions.value(row), offsets.value(row), value)
+        }));
+    }
+    rows
+}
+
+pub(crate) fn values(rows: &[Row]) -> Vec<&str> {
+    let mut values: Vec<&str> = rows.iter().map(|row| row.3.as_deref().unwrap()).collect();
+    values.sort_unstable();
+    values
+}
+
+/// A table's way, without the table: where it stands, and everything it was given.
+pub(crate) struct Table {
+    pub(crate) source: Arc<dyn StreamSource>,
+    pub(crate) position: Position,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) slices: Vec<Slice>,
+}
+
+impl Table {
+    pub(crate) async fn new(source: Arc<dyn StreamSource>) -> Self {
+        let position = source.start().await.unwrap();
+        Self { source, position, rows: Vec::new(), slices: Vec::new() }
+    }
+
+    pub(crate) async fn open(&self, options: &ReadOptions) -> Result<Box<dyn StreamReader>> {
+        self.source.open(&self.position, options).await
+    }
+
+    pub(crate) async fn take(&mut self, reader: &mut Box<dyn StreamReader>, slice: Slice) {
+        self.position = self.source.advance(&self.position, &slice.range).unwrap();
+        self.rows.extend(rows(&slice));
+        reader.acknowledge(&slice.range).await.unwrap();
+        self.slices.push(slice);
+    }
+
+    /// Reads all that is available now.
+    pub(crate) async fn read_all(&mut self) {
+        let mut reader = self.open(&reading(true)).await.unwrap();
+        self.read_until(&mut reader, |_| false).await;
+    }
+
+    /// Reads until the end, or until enough is there.
+    pub(crate) async fn read_until(&mut self, reader: &mut Box<dyn StreamReader>, is_enough: impl Fn(&[Row]) -> bool) {
+        let begun = Instant::now();
+        while !is_enough(&self.rows) {
+            assert!(begun.elapsed() < PATIENCE, "only {} records came", self.rows.len());
+            match reader.next(&LIMITS, WAIT).await.unwrap() {
+                Next::Slice(slice) => self.take(reader, slice).await,
+                Next::Idle => {}
+                Next::End => return,
+            }
+        }
+    }
+
+    /// A table that reads the same range again gets the same records.
+    pub(crate) async fn assert_replays(&self, before: &Position, slice: &Slice) {
+        let mut reader = self.source.open(before, &reading(false)).await.unwrap();
+        let again = reader.replay(&slice.range).await.unwrap();
+        assert_eq!(again.range, slice.range);
+        assert_eq!(sorted(rows(&again)), sorted(rows(slice)));
+    }
+}
+
+pub(crate) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort();
+    rows
+}
+
+async fn error_of(source: &Arc<dyn StreamSource>) -> Error {
+    source.start().await.unwrap_err()
+}
+
+fn records(topic: &str, partition: i32, values: impl IntoIterator<Item = String>) -> Vec<Value> {
+    values.into_iter().map(|value| json!([topic, partition, null, value])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_column_is_what_the_producer_sent() {
+    let kafka = broker();
+    let topic = kafka.topic("columns");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 2},
+        {"do": "produce", "records": [
+            [topic, 1, "a key", "a value", [["one", "1"], ["none", null], ["one", "again"]], 1_700_000_000_123_i64],
+            [topic, 1, null, "", null, 1_700_000_000_124_i64],
+            [topic, 1, "tombstone", null, null, 1_700_000_000_125_i64],
+        ]},
+    ]));
+    let options = [("includeHeaders", "true"), ("BOOTSTRAPSERVERS", &kafka.servers()), ("startingOffsets", "earliest")];
+    let mut table = Table::new(source(&[&options[..], &[("subscribe", topic.as_str())]].concat())).await;
+    assert_eq!(table.position.0, json!({&topic: {"0": 0, "1": 0}}));
+    table.read_all().await;
+
+    let slice = &table.slices[0];
+    let batch = &batches(slice)[0];
+    assert_eq!(batch.schema(), table.source.schema());
+    let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["key", "value", "topic", "partition", "offset", "timestamp", "timestampType", "headers"]);
+    let keys = batch.column(0).as_binary::<i32>();
+    assert_eq!((keys.value(0), keys.is_null(1), keys.value(2)), (&b"a key"[..], true, &b"tombstone"[..]));
+    let values = batch.column(1).as_binary::<i32>();
+    assert_eq!((values.value(0), values.is_valid(1), values.value(1)), (&b"a value"[..], true, &b""[..]));
+    assert!(values.is_null(2));
+    assert_eq!(batch.column(5).as_primitive::<TimestampMicrosecondType>().value(0), 1_700_000_000_123_000);
+    assert_eq!(batch.column(6).as_primitive::<Int32Type>().value(0), 0);
+    let headers = batch.column(7).as_list::<i32>();
+    assert!(headers.is_null(1));
+    let first = headers.value(0);
+    let (names, texts) = (first.as_struct().column(0), first.as_struct().column(1));
+    let names: Vec<Option<&str>> = names.as_string::<i32>().iter().collect();
+    assert_eq!(names, [Some("one"), Some("none"), Some("one")]);
+    let texts: Vec<Option<&[u8]>> = texts.as_binary::<i32>().iter().collect();
+    assert_eq!(texts, [Some(&b"1"[..]), None, Some(&b"again"[..])]);
+
+    let origins = table.source.origins().unwrap();
+    let origin = origins.of(batch, 0);
+    assert_eq!(
+        (origin.source, origin.position.as_str(), &origin.raw[..]),
+        (topic.clone(), "partition 1, offset 0", &b"a value"[..])
+    );
+    assert_eq!(slice.range.0, json!({&topic: {"1": {"from": 0, "to": 3}}}));
+    assert_eq!(table.position.0, json!({&topic: {"0": 0, "1": 3}}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_earliest_offsets_and_timestamps_become_numbers_at_once() {
+    let kafka = broker();
+    let topic = kafka.topic("starts");
+    let stamped = |number: i64| json!([topic, number % 2, null, number.to_string(), null, 1_700_000_000_000 + number]);
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 2},
+        {"do": "produce", "records": (0..10).map(stamped).collect::<Vec<_>>()},
+        {"do": "delete_records", "topic": topic, "partition": 0, "before": 2},
+    ]));
+    let servers = kafka.servers();
+    let start = async |more: &[(&str, &str)]| {
+        let options = [&[("kafka.bootstrap.servers", servers.as_str()), ("subscribe", &topic)][..], more].concat();
+        source(&options).start().await.map(|position| position.0[&topic].clone())
+    };
+    assert_eq!(start(&[]).await.unwrap(), json!({"0": 5, "1": 5}));
+    assert_eq!(start(&[("startingOffsets", "earliest")]).await.unwrap(), json!({"0": 2, "1": 0}));
+    let mixed = json!({&topic: {"0": -2, "1": 3}}).to_string();
+    assert_eq!(start(&[("startingOffsets", &mixed)]).await.unwrap(), json!({"0": 2, "1": 3}));
+    assert_eq!(start(&[("startingTimestamp", "1700000000005")]).await.unwrap(), json!({"0": 3, "1": 2}));
+    let incomplete = json!({&topic: {"0": -2}}).to_string();
+    let error = start(&[("startingOffsets", &incomplete)]).await.unwrap_err();
+    assert_eq!(error.message, format!("the option startingOffsets does not say where partition {topic}-1 begins"));
+    // Partition 0 has no record as young as this.
+    let error = start(&[("startingTimestamp", "1700000000009")]).await.unwrap_err();
+    assert!(error.message.starts_with(&format!("partition {topic}-0 has no record")), "{error}");
+    let at_the_end = [("startingTimestamp", "1700000000009"), ("startingOffsetsByTimestampStrategy", "latest")];
+    assert_eq!(start(&at_the_end).await.unwrap(), json!({"0": 5, "1": 4}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_committed_records_are_read_and_markers_stall_nothing() {
+    let kafka = broker();
+    let topic = kafka.topic("transactions");
+    let some = |prefix: &str| records(&topic, 0, (0..50).map(|number| format!("{prefix} {number}")));
+    kafka.client(&json!([
+        {"do": "create", "topic": topic},
+        {"do": "transaction", "id": "a", "records": some("kept"), "commits": true},
+        {"do": "transaction", "id": "b", "records": some("aborted"), "commits": false},
+        {"do": "produce", "records": some("plain")},
+        {"do": "transaction", "id": "a", "records": some("last"), "commits": true},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    let before = table.position.clone();
+    let mut reader = table.open(&reading(false)).await.unwrap();
+    table.read_until(&mut reader, |rows| rows.len() >= 150).await;
+    assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::Idle));
+    // 200 records, one marker behind each of the three transactions.
+    assert_eq!(reader.lag()[0].records, Some(0));
+    drop(reader); // waits for the answer to the last commit
+    let lag = kafka.client(&json!([{"do": "group_lag", "group": "pinsql-default.t", "topic": topic}]));
+    assert_eq!(lag[0], json!({"0": [203, 0]}));
+    assert!(table.rows.iter().all(|row| !row.3.as_deref().unwrap().starts_with("aborted")));
+    assert_eq!(table.rows.len(), 150);
+
+    let mut position = before;
+    for slice in &table.slices {
+        table.assert_replays(&position, slice).await;
+        position = table.source.advance(&position, &slice.range).unwrap();
+    }
+    // What is available now ends, though nothing but markers is left.
+    kafka.client(&json!([{"do": "transaction", "id": "b", "records": some("aborted"), "commits": false}]));
+    table.read_all().await;
+    assert_eq!(table.rows.len(), 150);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holes_of_compaction_are_no_gaps() {
+    let kafka = broker();
+    let topic = kafka.topic("compacted");
+    let policy = json!({
+        "cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
+        "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "100",
+    });
+    let keyed = |from: u32| -> Vec<Value> {
+        (from..from + 500).map(|number| json!([topic, 0, format!("key {}", number % 10), number.to_string()])).collect()
+    };
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "config": policy},
+        {"do": "produce", "records": keyed(0)},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    let before = table.position.clone();
+    table.read_all().await;
+    // A new segment has to begin before the one before it can be compacted.
+    let left = kafka.client(&json!([
+        {"do": "produce", "records": [[topic, 0, "end", "1"]]},
+        {"do": "await_fewer", "topic": topic, "count": 100},
+    ]));
+    let offsets: Vec<i64> = serde_json::from_value(left[1].clone()).unwrap();
+    let mut reader = table.source.open(&before, &reading(false)).await.unwrap();
+    let again = reader.replay(&table.slices[0].range).await.unwrap();
+    let expected: Vec<i64> = offsets.iter().copied().filter(|offset| *offset < 500).collect();
+    assert_eq!(rows(&again).iter().map(|row| row.2).collect::<Vec<_>>(), expected);
+    assert!(again.gaps.is_empty());
+
+    let mut compacted = Table::new(earliest(kafka, &topic)).await;
+    compacted.read_all().await;
+    assert_eq!(compacted.rows.iter().map(|row| row.2).collect::<Vec<_>>(), offsets);
+    assert!(compacted.slices.iter().all(|slice| slice.gaps.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slices_keep_to_their_limits_and_a_cancelled_call_loses_nothing() {
+    let kafka = broker();
+    let topic = kafka.topic("limits");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 3},
+        {"do": "produce_many", "topic": topic, "partitions": 3, "count": 3000, "bytes": 200},
+    ]));
+    let mut table = Table::new(earliest(kafka, &topic)).await;
+    let mut reader = table.open(&reading(true)).await.unwrap();
+    let limits = SliceLimits { records_max: 700, bytes_max: 100_000 };
+    loop {
+        // Cancelled before it can have anything.
+        let _ = tokio::time::timeout(Duration::from_micros(1), reader.next(&limits, WAIT)).await;
+        match reader.next(&limits, WAIT).await.unwrap() {
+            Next::Slice(slice) => {
+                let count = rows(&slice).len();
+                assert!((1..=380).contains(&count), "{count} records of 264 bytes are more than 100,000 bytes");
+                table.take(&mut reader, slice).await;
+            }
+            Next::Idle => {}
+            Next::End => break,
+        }
+    }
+    let mut numbers: Vec<u32> =
+        table.rows.iter().map(|row| row.3.as_deref().unwrap().split(' ').next().unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..3000).collect::<Vec<_>>());
+
+    // One record is taken whatever its size.
+    let mut reader = Table::new(earliest(kafka, &topic)).await.open(&reading(true)).await.unwrap();
+    let Next::Slice(slice) = reader.next(&SliceLimits { records_max: 10, bytes_max: 1 }, WAIT).await.unwrap() else {
+        panic!("nothing came")
+    };
+    assert_eq!(rows(&slice).len(), 1);
+    let options = [("subscribe", topic.as_str()), ("startingOffsets", "earliest"), ("maxOffsetsPerTrigger", "5")];
+    let few = source(&[&options[..], &[("bootstrapServers", &kafka.servers())]].concat());
+    let mut reader = Table::new(few).await.open(&reading(true)).await.unwrap();
+    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    assert_eq!((rows(&slice).len(), slice.more), (5, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_and_topics_that_are_made_while_reading_are_read_from_their_beginning() {
+    let kafka = broker();
+    let prefix = kafka.topic("growing");
+    let (first, second) = (format!("{prefix}.first"), format!("{prefix}.second"));
+    kafka.client(&json!([
+        {"do": "create", "topic": first},
+        {"do": "produce", "records": records(&first, 0, ["old".to_owned()])},
+    ]));
+    let pattern = format!("{prefix}\\..*");
+    let mut table = Table::new(source(&[("bootstrapServers", &kafka.servers()), ("subscribePattern", &pattern)])).await;
+    assert_eq!(table.position.0, json!({&first: {"0": 1}}));
+    let mut reader = table.open(&reading(false)).await.unwrap();
+    assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::Idle));
+    kafka.client(&json!([
+        {"do": "add_partitions", "topic": first, "total": 2},
+        {"do": "create", "topic": second},
+        {"do": "produce", "records": [
+            [first, 0, null, "a"], [first, 1, null, "b"], [second, 0, null, "c"],
+        ]},
+    ]));
+    table.read_until(&mut reader, |rows| rows.len() >= 3).await;
+    assert_eq!(values(&table.rows), ["a", "b", "c"]);
+    assert_eq!(table.position.0, json!({&first: {"0": 2, "1": 1}, &second: {"0": 1}}));
+    // Also while nobody read.
+    drop(reader);
+    kafka.client(&json!([
+        {"do": "add_partitions", "topic": second, "total": 2},
+        {"do": "produce", "records": [[second, 1, null, "d"]]},
+    ]));
+    table.read_all().await;
+    assert_eq!(values(&table.rows), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consumer_group_shows_the_lag_of_the_table() {
+    let kafka = broker();
+    let topic = kafka.topic("lag");
+    kafka.client(&json!([
+        {"do": "create", "topic": topic, "partitions": 2},
+        {"do": "produce_many", "topic": topic, "partitions": 2, "count": 200},
+    ]));
+    let options =
+        [("subscribe", topic.as_str()), ("startingOffsets", "earliest"), ("kafka.group.id", "lag.of.the.table")];
+    let mut table = Table::new(source(&[&options[..], &[("bootstrapServers", &kafka.servers())]].concat())).await;
+    let mut reader = table.open(&reading(false)).await.unwrap();
+    let all = |reader: &dyn StreamReader| -> HashMap<String, u64> {
+        reader.lag().into_iter().map(|lag| (lag.partition, lag.records.unwrap())).collect()
+    };
+    assert_eq!(all(&*reader), HashMap::from([(format!("{topic}-0"), 100), (format!("{topic}-1"), 100)]));
+    table.read_until(&mut reader, |rows| rows.len() >= 200).await;
+    assert!(all(&*reader).values().all(|records| *records == 0));
+    drop(reader);
+    kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 7}]));
+    let lag = kafka.client(&json!([{"do": "group_lag", "group": "lag.of.the.table", "topic": topic}]));
+    assert_eq!(lag[0], json!({"0": [100, 7], "1": [100, 0]}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_said_with_what_is_near() {
+    let kafka = broker();
+    let topic = kafka.topic("pins_of_today");
+    kafka.client(&json!([{"do": "create", "topic": topic}]));
+    let error = error_of(&earliest(kafka, &topic.replace("pins", "pin"))).await;
+    assert_eq!(error.message, format!("there is no topic `{}`", topic.replace("pins", "pin")));
+    assert_eq!(error.hint, Some(format!("did you mean {topic}?")));
+    let assigned = json!({&topic: [0, 3]}).to_string();
+    let error = error_of(&source(&[("bootstrapServers", &kafka.servers()), ("assign", &assigned)])).await;
+    assert_eq!(error.message, format!("the topic `{topic}` has no partition 3"));
+}
