@@ -10,6 +10,8 @@
 
 mod environment;
 mod fault_proxy;
+mod kinesis_services;
+mod kinesis_table;
 mod oracle;
 mod python;
 mod raw;
@@ -18,6 +20,7 @@ mod service;
 
 mod cleaning;
 mod crash;
+mod kinesis;
 mod local_faults;
 mod readers;
 mod s3_credentials;
