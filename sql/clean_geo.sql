@@ -1,22 +1,11 @@
--- Where and when each post was made. Coordinates are latitude, then longitude.
+-- The table geo_data, from the objects of the geo topic. What becomes of a record is in rules/geo.sql.
+SOURCE 'rules/geo_schema.sql';
+
+CREATE OR REPLACE TEMPORARY VIEW geo_records AS
+SELECT * FROM read_files(:raw || '/topics/*.geo/partition=*/*.json', format => 'json', schema => geo_schema);
+
+SOURCE 'rules/geo.sql';
+
 CREATE OR REPLACE TABLE geo_data
 COMMENT 'Places and times of posts, one row for each distinct record of the geo topic'
-AS
-SELECT
-  ind,
-  country,
-  array(latitude, longitude) AS coordinates,
-  timestamp
-FROM (
-  SELECT DISTINCT *
-  FROM read_files(
-    :raw || '/topics/*.geo/partition=*/*.json',
-    format => 'json',
-    schema => '
-      ind BIGINT,
-      timestamp TIMESTAMP,
-      latitude DOUBLE,
-      longitude DOUBLE,
-      country STRING'
-  )
-);
+AS SELECT * FROM cleaned_geo;

@@ -1,22 +1,11 @@
--- Who made each post. A user has a row for each of their posts.
+-- The table user_data, from the objects of the user topic. What becomes of a record is in rules/user.sql.
+SOURCE 'rules/user_schema.sql';
+
+CREATE OR REPLACE TEMPORARY VIEW user_records AS
+SELECT * FROM read_files(:raw || '/topics/*.user/partition=*/*.json', format => 'json', schema => user_schema);
+
+SOURCE 'rules/user.sql';
+
 CREATE OR REPLACE TABLE user_data
 COMMENT 'Users by post, one row for each distinct record of the user topic'
-AS
-SELECT
-  ind,
-  first_name || last_name AS user_name,
-  age,
-  date_joined
-FROM (
-  SELECT DISTINCT *
-  FROM read_files(
-    :raw || '/topics/*.user/partition=*/*.json',
-    format => 'json',
-    schema => '
-      ind BIGINT,
-      first_name STRING,
-      last_name STRING,
-      age BIGINT,
-      date_joined TIMESTAMP'
-  )
-);
+AS SELECT * FROM cleaned_user;

@@ -117,9 +117,13 @@ impl Error {
         self
     }
 
-    /// The place in the SQL, unless a deeper layer already knew a narrower one.
+    /// The place in the SQL, unless a deeper layer already knew a narrower one. What stands nowhere in the text of the
+    /// statement at hand (line 0: a view's query, a name that was put in) has no place to give.
     pub fn at(mut self, span: impl Into<Span>) -> Self {
-        self.span.get_or_insert(span.into());
+        let span = span.into();
+        if span.start.0 > 0 {
+            self.span.get_or_insert(span);
+        }
         self
     }
 

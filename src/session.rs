@@ -10,6 +10,8 @@ mod functions;
 pub mod literals;
 mod operators;
 mod types;
+mod variables;
+pub mod views;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -25,6 +27,10 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
+pub(crate) use self::functions::from_json::schema_type as json_schema_type;
+pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::variables::Variables;
+use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
@@ -60,6 +66,8 @@ pub struct Session {
     declared: Mutex<HashMap<TableName, SchemaRef>>,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
+    views: Views,
+    variables: Variables,
 }
 
 impl Session {
@@ -74,7 +82,16 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
-        Ok(Self { state, config, warehouse, schema, declared: Mutex::default(), kinesis: Arc::default() })
+        Ok(Self {
+            state,
+            config,
+            warehouse,
+            schema,
+            declared: Mutex::default(),
+            kinesis: Arc::default(),
+            views: Views::default(),
+            variables: Variables::default(),
+        })
     }
 
     pub fn config(&self) -> &Config {
@@ -104,6 +121,16 @@ impl Session {
 
     pub fn use_schema(&self, schema: String) {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
+    }
+
+    /// The temporary views that statements of this session have made.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// The texts that statements of this session have declared.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// Makes the object store that `location` lives in known to the engine.

@@ -18,6 +18,7 @@ use std::io::{self, IsTerminal, Read};
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -81,12 +82,12 @@ enum CheckpointCommand {
 /// An error, and the SQL it points into.
 struct Failure {
     error: Box<Error>,
-    script: Option<Script>,
+    script: Option<Arc<Script>>,
 }
 
 impl Failure {
-    fn in_script(error: Error, script: Script) -> Self {
-        Self { error: Box::new(error), script: Some(script) }
+    fn in_script(error: Error, script: &Arc<Script>) -> Self {
+        Self { error: Box::new(error), script: Some(Arc::clone(script)) }
     }
 }
 
@@ -125,7 +126,7 @@ pub fn main() -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) if is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            output.error(&failure.error, failure.script.as_ref());
+            output.error(&failure.error, failure.script.as_deref());
             ExitCode::from(failure.error.kind.exit_code())
         }
         // The hook has already said what happened.

@@ -12,7 +12,7 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
 use super::rows::{Format, write_rows};
-use super::script::Script;
+use super::script::{Placed, Script, statements};
 use super::settings::Settings;
 use crate::catalog::TableName;
 use crate::error::{Error, Result};
@@ -47,20 +47,10 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run_scripts(&self, scripts: Vec<Script>, written: &mut Vec<Value>) -> Result<(), Failure> {
-        // A script that does not parse is found before anything of the others has run.
-        let mut parsed = Vec::with_capacity(scripts.len());
-        for script in scripts {
-            match statement::parse(&script.text) {
-                Ok(statements) => parsed.push((script, statements)),
-                Err(error) => return Err(Failure::in_script(error, script)),
-            }
-        }
-        for (script, statements) in parsed {
-            for statement in &statements {
-                match self.run_one(statement).await {
-                    Ok(table) => written.extend(table),
-                    Err(error) => return Err(Failure::in_script(error.at(statement.span), script)),
-                }
+        for Placed { statement, script } in statements(scripts)? {
+            match self.run_one(&statement).await {
+                Ok(table) => written.extend(table),
+                Err(error) => return Err(Failure::in_script(error.at(statement.span), &script)),
             }
         }
         Ok(())
@@ -108,6 +98,7 @@ impl Runner<'_> {
                 }
                 Ok(None)
             }
+            Outcome::Prepared => Ok(None),
             Outcome::Done(text) => {
                 output.note(&text);
                 Ok(None)

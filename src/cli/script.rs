@@ -1,9 +1,85 @@
-//! SQL text and the name an error gives it.
+//! SQL text and the name an error gives it; and the files that a file takes in with SOURCE.
+//!
+//! All files are read and parsed before the first statement runs, so that one that is missing or does not parse is found
+//! before anything is done.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use super::Failure;
+use crate::error::{Error, ErrorKind, Result};
+use crate::statement::{self, Part, Source, Statement};
+
+/// How deep files may take in files.
+const DEPTH_MAX: usize = 32;
+/// How many files one command may take in, each counted as often as it is taken in.
+const FILES_MAX: usize = 1000;
+
+/// A statement and the script that it stands in.
+#[derive(Debug)]
+pub struct Placed {
+    pub statement: Statement,
+    pub script: Arc<Script>,
+}
+
+/// The statements of `scripts`, in the order in which they run, those of the files that they take in among them.
+pub fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
+    let mut reading = Reading::default();
+    for script in scripts {
+        let identity = if script.is_file() { fs::canonicalize(&script.name).ok() } else { None };
+        reading.take(Arc::new(script), identity)?;
+    }
+    Ok(reading.statements)
+}
+
+#[derive(Default)]
+struct Reading {
+    statements: Vec<Placed>,
+    /// The files around this place, as the file system knows them.
+    open: Vec<Option<PathBuf>>,
+    files: usize,
+}
+
+impl Reading {
+    fn take(&mut self, script: Arc<Script>, identity: Option<PathBuf>) -> Result<(), Failure> {
+        let parts = statement::parse_parts(&script.text).map_err(|error| Failure::in_script(error, &script))?;
+        self.open.push(identity);
+        for part in parts {
+            match part {
+                Part::Statement(statement) => {
+                    self.statements.push(Placed { statement, script: Arc::clone(&script) });
+                }
+                Part::Source(source) => {
+                    let (inner, identity) = self
+                        .open(&script, &source)
+                        .map_err(|error| Failure::in_script(error.at(source.span), &script))?;
+                    self.take(Arc::new(inner), Some(identity))?;
+                }
+            }
+        }
+        self.open.pop();
+        Ok(())
+    }
+
+    /// The file that `source` in `script` means.
+    fn open(&mut self, script: &Script, source: &Source) -> Result<(Script, PathBuf)> {
+        let path = script.folder().join(&source.path);
+        let inner = Script::read(&path).map_err(|error| Error { kind: ErrorKind::Sql, ..error })?;
+        let identity = fs::canonicalize(&path)
+            .map_err(|error| Error::sql(format!("cannot read the SQL file {}", path.display())).caused_by(error))?;
+        if self.open.iter().flatten().any(|open| *open == identity) {
+            return Err(Error::sql(format!("the SQL file {} takes itself in", inner.name)));
+        }
+        self.files += 1;
+        if self.open.len() > DEPTH_MAX || self.files > FILES_MAX {
+            return Err(Error::sql(format!(
+                "SQL files take in others more than {DEPTH_MAX} deep, or more than {FILES_MAX} of them"
+            )));
+        }
+        Ok((inner, identity))
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -32,6 +108,12 @@ impl Script {
             failure.caused_by(error)
         })?;
         Ok(Self::new(name, text))
+    }
+
+    /// What a path in it is relative to: its own folder, or the current one for text that is in no file.
+    fn folder(&self) -> PathBuf {
+        let folder = if self.is_file() { Path::new(&self.name).parent() } else { None };
+        folder.map(Path::to_owned).unwrap_or_default()
     }
 
     pub fn is_file(&self) -> bool {

@@ -1,5 +1,6 @@
 //! `pinsql stream`: the streaming tables of the files, refreshed until somebody stops them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Failure;
 use super::output::Output;
-use super::script::Script;
+use super::script::{Placed, Script, statements};
 use super::settings::{Settings, parse_duration};
 use super::status::Status;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,7 +46,7 @@ pub(super) async fn stream(
     };
     status.finish();
     outcome.map_err(|(index, error)| match places.into_iter().nth(index) {
-        Some((span, script)) => Failure::in_script(error.at(span), script),
+        Some((span, script)) => Failure::in_script(error.at(span), &script),
         None => error.into(),
     })
 }
@@ -55,31 +56,25 @@ async fn define(
     session: &Session,
     scripts: Vec<Script>,
     output: Output,
-) -> Result<(Vec<StreamingTable>, Vec<(crate::error::Span, Script)>), Failure> {
+) -> Result<(Vec<StreamingTable>, Vec<(crate::error::Span, Arc<Script>)>), Failure> {
     let (mut tables, mut places) = (Vec::<StreamingTable>::new(), Vec::new());
-    for script in scripts {
-        let statements = match statement::parse(&script.text) {
-            Ok(statements) => statements,
-            Err(error) => return Err(Failure::in_script(error, script)),
-        };
-        for statement in statements {
-            let failed = |error: Error| Failure::in_script(error.at(statement.span), script.clone());
-            if !may_stand_in_a_stream(&statement.kind) {
-                return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(
-                    "`pinsql stream` takes streaming tables and what defines them; `pinsql run` runs the rest",
-                )));
-            }
-            match statement::execute(session, &statement, &Unwatched).await.map_err(failed)? {
-                Outcome::Stream(table) => {
-                    if tables.iter().any(|known| known.table == table.table) {
-                        return Err(failed(Error::sql(format!("{} is defined twice", table.table))));
-                    }
-                    tables.push(*table);
-                    places.push((statement.span, script.clone()));
+    for Placed { statement, script } in statements(scripts)? {
+        let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
+        if !may_stand_in_a_stream(&statement.kind) {
+            return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(
+                "`pinsql stream` takes streaming tables and what defines them; `pinsql run` runs the rest",
+            )));
+        }
+        match statement::execute(session, &statement, &Unwatched).await.map_err(failed)? {
+            Outcome::Stream(table) => {
+                if tables.iter().any(|known| known.table == table.table) {
+                    return Err(failed(Error::sql(format!("{} is defined twice", table.table))));
                 }
-                Outcome::Done(text) | Outcome::Defined { text, .. } => output.note(&text),
-                Outcome::Rows(_) | Outcome::Written(_) => {}
+                tables.push(*table);
+                places.push((statement.span, script));
             }
+            Outcome::Done(text) | Outcome::Defined { text, .. } => output.note(&text),
+            Outcome::Rows(_) | Outcome::Written(_) | Outcome::Prepared => {}
         }
     }
     match tables.is_empty() {
@@ -93,7 +88,12 @@ async fn define(
 /// Statements that define something and are done at once.
 fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
     match kind {
-        StatementKind::CreateStreamingTable(_) | StatementKind::CreateSchema { .. } | StatementKind::Use { .. } => true,
+        StatementKind::CreateStreamingTable(_)
+        | StatementKind::CreateView(_)
+        | StatementKind::DeclareVariable(_)
+        | StatementKind::DropView { .. }
+        | StatementKind::CreateSchema { .. }
+        | StatementKind::Use { .. } => true,
         StatementKind::CreateTable(create) => create.query.is_none(),
         _ => false,
     }
@@ -114,7 +114,7 @@ async fn overdue(stop: watch::Sender<bool>, timeout: Duration, output: Output) -
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn started(&self, _plan: &std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> Box<dyn Send> {
+    fn started(&self, _plan: &Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> Box<dyn Send> {
         Box::new(())
     }
 }

@@ -18,6 +18,20 @@ pub struct Statement {
     pub span: Span,
 }
 
+/// One of the statements of a file, or the place at which it takes in another file.
+#[derive(Debug)]
+pub enum Part {
+    Statement(Statement),
+    Source(Source),
+}
+
+/// SOURCE: the statements of a file stand in its place. The path is relative to the file that says it.
+#[derive(Debug)]
+pub struct Source {
+    pub path: String,
+    pub span: Span,
+}
+
 #[derive(Debug)]
 pub enum StatementKind {
     Query(Box<Query>),
@@ -26,11 +40,15 @@ pub enum StatementKind {
     CreateTable(Box<CreateTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
     Insert(Insert),
+    CreateView(Box<CreateView>),
     DropTable { name: Name, if_exists: bool },
+    DeclareVariable(Box<DeclareVariable>),
+    DropView { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
+    ShowViews { like: Option<String> },
     ShowColumns { table: Name },
     Describe { table: Name, extended: bool },
     DescribeHistory { table: Name },
@@ -60,6 +78,33 @@ impl Name {
         let parts: Vec<&str> = self.parts.iter().map(|part| part.value.as_str()).collect();
         TableName::from_parts(&parts, &session.current_schema()).map_err(|error| error.at(self.span))
     }
+}
+
+/// CREATE TEMPORARY VIEW.
+#[derive(Debug)]
+pub struct CreateView {
+    pub name: Name,
+    pub or_replace: bool,
+    pub columns: Vec<ViewColumn>,
+    pub comment: Option<String>,
+    pub query: Box<Query>,
+    /// The same query without a place anywhere in it: what other statements read in the view's stead. Places of this
+    /// statement would point into the text of those.
+    pub placeless_query: Box<Query>,
+}
+
+/// DECLARE VARIABLE.
+#[derive(Debug)]
+pub struct DeclareVariable {
+    pub name: Ident,
+    pub or_replace: bool,
+    pub value: Expr,
+}
+
+#[derive(Debug)]
+pub struct ViewColumn {
+    pub name: Ident,
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ast::Name;
 use super::rows::Rows;
+use super::view;
 use crate::error::Result;
 use crate::schema::type_name;
 use crate::session::Session;
@@ -12,6 +13,9 @@ use crate::sink::delta;
 /// The columns; EXTENDED adds what else is known of the table, under a heading
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
+    if let Some(view) = view::of_name(session, name) {
+        return view::describe(session, view).await;
+    }
     let table_name = name.table(session)?;
     let location = session.warehouse().location(&table_name)?;
     let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;

@@ -10,12 +10,13 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use super::ast::Insert;
 use super::query::{self, Purpose};
 use super::write::write;
-use super::{Checked, Outcome, Watch, describe_columns};
+use super::{Checked, Outcome, Watch, describe_columns, view};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
 use crate::sink::delta::WriteKind;
 
 pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
+    view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &insert.query, Purpose::Run).await?;
@@ -25,6 +26,7 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
 }
 
 pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked> {
+    view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let planned = query::plan(session, &insert.query, Purpose::Check).await?;

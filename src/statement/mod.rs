@@ -14,6 +14,8 @@ mod rejected;
 mod rows;
 mod schema;
 mod show;
+mod variable;
+mod view;
 mod write;
 
 use std::sync::Arc;
@@ -21,9 +23,9 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use self::ast::{Statement, StatementKind};
+pub use self::ast::{Part, Source, Statement, StatementKind};
 pub use self::create_streaming_table::StreamingTable;
-pub use self::parser::parse;
+pub use self::parser::{parse, parse_parts};
 pub use self::rejected::RejectReport;
 pub use self::rows::Rows;
 pub use self::write::{Written, rejects_note};
@@ -44,6 +46,8 @@ pub enum Outcome {
     Defined { text: String, warnings: Vec<String> },
     /// Something else was done; one line says what.
     Done(String),
+    /// Something was done for the statements that follow, and there is nothing to say about it.
+    Prepared,
 }
 
 /// What a statement would give.
@@ -69,6 +73,9 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
             create_streaming_table::define(session, create).await.map(|table| Outcome::Stream(Box::new(table)))
         }
         StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
+        StatementKind::CreateView(create) => view::create(session, create).await,
+        StatementKind::DeclareVariable(declare) => variable::declare(session, declare),
+        StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists),
         StatementKind::DropTable { name, if_exists } => schema::drop_table(session, name, *if_exists).await,
         StatementKind::CreateSchema { name, if_not_exists } => schema::create(session, name, *if_not_exists).await,
         StatementKind::DropSchema { name, if_exists } => schema::drop(session, name, *if_exists).await,
@@ -77,6 +84,7 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::ShowTables { schema, like } => {
             show::tables(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
         }
+        StatementKind::ShowViews { like } => view::show(session, like.as_deref()).map(Outcome::Rows),
         StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
         StatementKind::Describe { table, extended } => {
             describe::table(session, table, *extended).await.map(Outcome::Rows)
@@ -95,7 +103,15 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
+        StatementKind::CreateView(create) => view::create(session, create).await.map(|_| Checked::NoOutput),
+        StatementKind::DeclareVariable(declare) => variable::declare(session, declare).map(|_| Checked::NoOutput),
+        StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists).map(|_| Checked::NoOutput),
         StatementKind::Use { name } => schema::check_use(session, name).await,
+        StatementKind::ShowColumns { table } | StatementKind::Describe { table, .. }
+            if view::of_name(session, table).is_some() =>
+        {
+            Ok(Checked::NoOutput)
+        }
         StatementKind::ShowColumns { table: name }
         | StatementKind::Describe { table: name, .. }
         | StatementKind::DescribeHistory { table: name }
@@ -107,7 +123,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::CreateSchema { .. }
         | StatementKind::DropSchema { .. }
         | StatementKind::ShowSchemas { .. }
-        | StatementKind::ShowTables { .. } => Ok(Checked::NoOutput),
+        | StatementKind::ShowTables { .. }
+        | StatementKind::ShowViews { .. } => Ok(Checked::NoOutput),
     }
 }
 

@@ -6,15 +6,18 @@
 
 mod create_streaming_table;
 mod create_table;
+mod create_view;
+mod declare;
 mod streams;
 
 use sqlparser::ast::{Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
+use self::create_view::permanent_view;
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
-use super::ast::{Insert, Name, Statement, StatementKind};
+use super::ast::{Insert, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use crate::error::{Error, Result, Span};
 
@@ -22,10 +25,19 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SCHEMA, INSERT, DROP, USE, SHOW, DESCRIBE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
-/// Reads all the statements of a file.
+/// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
+    let statement = |part| match part {
+        Part::Statement(statement) => Ok(statement),
+        Part::Source(source) => Err(Error::sql("SOURCE can stand in a file only").at(source.span)),
+    };
+    parse_parts(sql)?.into_iter().map(statement).collect()
+}
+
+/// Reads a file: its statements, and the files that it takes in.
+pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
     let tokens = tokenize(sql).map_err(|error| {
         Error::sql(error.message).at(Span {
             start: (error.location.line, error.location.column),
@@ -39,16 +51,28 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
         .collect()
 }
 
-fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement> {
+fn parse_one(tokens: &[TokenWithSpan]) -> Result<Part> {
     let meaningful = || tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     let start = meaningful().next().map_or((1, 1), |token| Span::from(token.span).start);
     let end = meaningful().next_back().map_or(start, |token| Span::from(token.span).end);
-    let dialect = PinsqlDialect::default();
-    let parser =
-        Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(streams::marked(tokens)?);
     let span = Span { start, end };
-    let kind = StatementParser { parser, end }.statement().map_err(|error| error.at(span))?;
-    Ok(Statement { kind, span })
+    let dialect = PinsqlDialect::default();
+    let parser = |tokens: Vec<TokenWithSpan>| {
+        let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+        StatementParser { parser, end }
+    };
+    let marked = streams::marked(tokens)?;
+    if meaningful().next().is_some_and(|token| upper(token) == "SOURCE") {
+        return parser(marked).source(span).map(Part::Source).map_err(|error| error.at(span));
+    }
+    let mut kind = parser(marked.clone()).statement().map_err(|error| error.at(span))?;
+    if let StatementKind::CreateView(view) = &mut kind {
+        let placeless = |token: &TokenWithSpan| TokenWithSpan { span: TokenSpan::empty(), ..token.clone() };
+        if let StatementKind::CreateView(again) = parser(marked.iter().map(placeless).collect()).statement()? {
+            view.placeless_query = again.query;
+        }
+    }
+    Ok(Part::Statement(Statement { kind, span }))
 }
 
 struct StatementParser<'a> {
@@ -67,6 +91,7 @@ impl StatementParser<'_> {
                 "EXPLAIN" => self.explain()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
+                "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
                 "USE" => self.use_schema()?,
                 "SHOW" => self.show()?,
@@ -75,9 +100,28 @@ impl StatementParser<'_> {
             },
             _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),
         };
+        self.end_of_statement()?;
+        Ok(kind)
+    }
+
+    /// `SOURCE 'file.sql'`
+    fn source(&mut self, span: Span) -> Result<Source> {
+        self.parser.next_token();
+        let next = self.parser.peek_token();
+        if !matches!(next.token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) {
+            return Err(Error::sql("expected the name of a file in quotes")
+                .at(next.span)
+                .with_hint("SOURCE 'rules.sql'"));
+        }
+        let path = self.literal()?;
+        self.end_of_statement()?;
+        Ok(Source { path, span })
+    }
+
+    fn end_of_statement(&mut self) -> Result<()> {
         let rest = self.parser.peek_token();
         match rest.token {
-            Token::EOF => Ok(kind),
+            Token::EOF => Ok(()),
             _ => Err(Error::sql(format!("unexpected `{}` after the end of the statement", rest.token))
                 .at(rest.span)
                 .with_hint("statements are separated by `;`")),
@@ -104,6 +148,8 @@ impl StatementParser<'_> {
             "STREAMING" if !or_replace => self.create_streaming_table(or_refresh),
             _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE").at(what.span)),
             "TABLE" => self.create_table(or_replace),
+            "TEMP" | "TEMPORARY" => self.create_temporary(or_replace),
+            "VIEW" => Err(permanent_view(&what)),
             "SCHEMA" | "DATABASE" if !or_replace => {
                 let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
                 Ok(StatementKind::CreateSchema { name: self.name()?, if_not_exists })
@@ -146,13 +192,14 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let what = self.parser.next_token();
         let kind = upper(&what);
-        if !matches!(kind.as_str(), "TABLE" | "SCHEMA" | "DATABASE") {
+        if !matches!(kind.as_str(), "TABLE" | "VIEW" | "SCHEMA" | "DATABASE") {
             return Err(unsupported(&format!("DROP {kind}"), &what));
         }
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         let name = self.name()?;
         Ok(match kind.as_str() {
             "TABLE" => StatementKind::DropTable { name, if_exists },
+            "VIEW" => StatementKind::DropView { name, if_exists },
             _ => {
                 // RESTRICT is what is done anyway; CASCADE is left over and refused.
                 self.optional(Keyword::RESTRICT);
@@ -181,6 +228,7 @@ impl StatementParser<'_> {
                 let schema = if self.in_or_from() { Some(self.name()?) } else { None };
                 Ok(StatementKind::ShowTables { schema, like: self.like()? })
             }
+            "VIEWS" => Ok(StatementKind::ShowViews { like: self.like()? }),
             "COLUMNS" => {
                 if !self.in_or_from() {
                     return Err(self.missing("IN and the name of a table"));

@@ -1,7 +1,7 @@
 //! CREATE SCHEMA, DROP SCHEMA, USE and DROP TABLE.
 
 use super::ast::Name;
-use super::{Checked, Outcome};
+use super::{Checked, Outcome, view};
 use crate::catalog::schema_name;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -41,6 +41,7 @@ pub(super) async fn check_use(session: &Session, name: &Name) -> Result<Checked>
 }
 
 pub(super) async fn drop_table(session: &Session, name: &Name, if_exists: bool) -> Result<Outcome> {
+    view::refuse(session, name, "DROP TABLE")?;
     let table = name.table(session)?;
     if if_exists && !session.warehouse().table_exists(&table).await? {
         return Ok(Outcome::Done(format!("there is no table {table}")));

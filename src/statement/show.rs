@@ -1,8 +1,8 @@
-//! SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS.
+//! SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS. SHOW VIEWS is in `view`.
 
 use super::ast::Name;
 use super::rows::Rows;
-use super::schema;
+use super::{schema, view};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
@@ -23,13 +23,18 @@ pub(super) async fn tables(session: &Session, schema: Option<&Name>, like: Optio
     let matches = pattern(like)?;
     let tables = session.warehouse().tables(&schema).await?;
     let row = |table: String| vec![Some(schema.clone()), Some(table), Some("false".to_owned())];
-    Rows::of_text(
-        &["database", "tableName", "isTemporary"],
-        tables.into_iter().filter(|name| matches(name)).map(row).collect(),
-    )
+    // Temporary views are in no schema, and shown beside the tables of any.
+    let view = |view: String| vec![Some(String::new()), Some(view), Some("true".to_owned())];
+    let tables = tables.into_iter().filter(|name| matches(name)).map(row);
+    let views = session.views().names().into_iter().filter(|name| matches(name)).map(view);
+    Rows::of_text(&["database", "tableName", "isTemporary"], tables.chain(views).collect())
 }
 
 pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {
+    if let Some(view) = view::of_name(session, name) {
+        let columns = view::columns(session, view).await?;
+        return Rows::of_text(&["col_name"], columns.into_iter().map(|(name, ..)| vec![Some(name)]).collect());
+    }
     let table = session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
     let schema = table.schema();
     Rows::of_text(&["col_name"], schema.fields().iter().map(|field| vec![Some(field.name().clone())]).collect())
@@ -37,7 +42,7 @@ pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {
 
 /// Databricks' pattern for names: `*` for any characters, `|` between alternatives, case of no matter
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-tables.html>).
-fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
+pub(super) fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
     let mut set = globset::GlobSetBuilder::new();
     for alternative in like.unwrap_or("*").split('|') {
         let literal: Vec<String> = alternative.trim().split('*').map(globset::escape).collect();

@@ -8,3 +8,4 @@ mod docs;
 mod isolation;
 mod scratch;
 mod streams;
+mod views;

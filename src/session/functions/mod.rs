@@ -10,6 +10,8 @@ mod current_timestamp;
 mod date_format;
 pub mod date_part;
 pub mod divide;
+pub mod from_json;
+pub mod get_json_object;
 mod length;
 mod logarithm;
 mod regex;
@@ -33,6 +35,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use self::array_element::{Access, ArrayElement};
 use self::date_part::{DatePart, PART_FUNCTIONS, PartOf};
+use self::from_json::FromJson;
+use self::get_json_object::{GetJsonObject, Grammar};
 use self::length::{Length, Unit};
 use self::logarithm::{LOGARITHMS, Logarithm};
 use self::to_timestamp::OnError;
@@ -52,6 +56,9 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(current_timestamp::CurrentTimestamp::new()),
         ScalarUDF::new_from_impl(date_format::DateFormat::new()),
         ScalarUDF::new_from_impl(DatePart::new()),
+        ScalarUDF::new_from_impl(FromJson::new()),
+        ScalarUDF::new_from_impl(GetJsonObject::new(Grammar::Function)),
+        ScalarUDF::new_from_impl(GetJsonObject::new(Grammar::Operator)),
         ScalarUDF::new_from_impl(Length::new(Unit::Characters)),
         ScalarUDF::new_from_impl(Length::new(Unit::Bytes)),
         ScalarUDF::new_from_impl(Length::new(Unit::Bits)),

@@ -85,7 +85,7 @@ fn float32_text(value: f32) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), f64::from(value))
 }
 
-fn float64_text(value: f64) -> String {
+pub(super) fn float64_text(value: f64) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), value)
 }
 

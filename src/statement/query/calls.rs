@@ -177,7 +177,7 @@ fn argument_name(argument: &FunctionArg) -> Option<&str> {
 }
 
 /// The value of an expression that reads no table.
-fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
+pub(super) fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
     let evaluate = || -> Result<ScalarValue> {
         let aliased = ExprWithAlias { expr: expr.clone(), alias: None };
         let schema = DFSchema::empty();
@@ -204,7 +204,7 @@ fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
 }
 
 /// The text of a string constant; `None` for NULL and for anything else.
-fn text(value: &ScalarValue) -> Option<String> {
+pub(super) fn text(value: &ScalarValue) -> Option<String> {
     match value {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => text.clone(),
         _ => None,

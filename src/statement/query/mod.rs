@@ -1,20 +1,23 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, everything the query reads is
-//! opened, names take their declared case and literals their types, and DataFusion plans. Rejected records of all the
-//! scans in the query arrive in one channel, which belongs to whoever runs the plan.
+//! In this order: parameters are bound, clauses that would be ignored are refused, views and variables are put in the place
+//! of their names, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
+//! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod calls;
 mod casts;
 pub mod expectations;
+mod json_calls;
 mod names;
 mod open;
-mod parameters;
+pub(super) mod parameters;
 mod refuse;
 mod relations;
 pub mod rowwise;
 mod spelling;
 pub mod streaming;
+mod struct_star;
+pub(super) mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
+pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
 use self::streaming::Watermark;
 use crate::catalog::TableName;
@@ -34,6 +38,7 @@ use crate::error::{Error, Result, Span};
 use crate::session::{Session, literals};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::stream::{Content, StreamSource};
+use crate::statement::variable;
 
 /// Why a query is planned.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +66,24 @@ pub struct Stream {
 
 /// Finds the one stream that `query` reads and makes its source. Nothing is read from it yet.
 pub async fn stream(session: &Session, query: &Query) -> Result<Stream> {
+    open::stream(session, &mut expanded(session, query)?).await
+}
+
+/// `query` without anything that means only now what it means: parameters and variables have their values, views are their
+/// queries, tables have their schemas. Whoever keeps a query to plan it again later keeps this.
+pub fn detached(session: &Session, query: &Query) -> Result<Query> {
+    let mut query = expanded(session, query)?;
+    views::qualify(session.views(), &session.current_schema(), &mut query)?;
+    Ok(query)
+}
+
+fn expanded(session: &Session, query: &Query) -> Result<Query> {
     let mut query = query.clone();
     parameters::bind(&mut query, &session.config().params)?;
-    open::stream(session, &mut query).await
+    refuse::refuse_ignored(&query)?;
+    views::expand(session.views(), &mut query)?;
+    variable::put(session, &mut query);
+    Ok(query)
 }
 
 /// A query that is resolved and typed.
@@ -82,17 +102,18 @@ pub struct Planned {
 
 /// Plans `query`.
 pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
-    let mut query = query.clone();
-    parameters::bind(&mut query, &session.config().params)?;
-    refuse::refuse_ignored(&query)?;
+    let mut query = expanded(session, query)?;
     names::name_columns(&mut query);
+    json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    let explain = |error: Error| locate(explain_functions(error, &state), &functions);
+    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
     let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
-    let explain = |error: DataFusionError| locate(explain_functions(error.into(), &state), &functions);
+    let explain = |error: DataFusionError| explain(error.into());
     let plan = state.statement_to_plan(statement).await.map_err(explain)?;
     casts::refuse_casts(&plan)?;
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
@@ -108,7 +129,11 @@ fn function_spans(query: &Query) -> Vec<(String, Span)> {
     let mut spans = Vec::new();
     let _ = visit_expressions(query, |expr| {
         if let Expr::Function(function) = expr {
-            spans.push((function.name.to_string().to_lowercase(), Span::from(function.name.span())));
+            let span = Span::from(function.name.span());
+            // What stands in a view's query has no place in this one.
+            if span.start.0 > 0 {
+                spans.push((function.name.to_string().to_lowercase(), span));
+            }
         }
         ControlFlow::<()>::Continue(())
     });

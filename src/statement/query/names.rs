@@ -5,7 +5,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
+
+use super::json_calls::last_name;
 
 /// Gives each expression in a select list that has no name one of its own.
 pub fn name_columns(query: &mut Query) {
@@ -45,6 +47,13 @@ fn item_name(item: &SelectItem) -> Option<String> {
 fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),
+        // With or without a cast: `data:user.name::STRING`.
+        Expr::JsonAccess { path, .. } => last_name(&path.path).unwrap_or_else(|| expr.to_string()),
+        Expr::Cast { expr: inner, .. } if matches!(**inner, Expr::JsonAccess { .. }) => name_of(inner),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => field.value.clone(),
+            _ => expr.to_string(),
+        },
         Expr::CompoundIdentifier(path) => path.last().map(|ident| ident.value.clone()).unwrap_or_default(),
         other => other.to_string(),
     }

@@ -11,10 +11,13 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Fields};
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
+    Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
+
+use super::json_calls::{is_from_json, schema_of};
+use crate::session::json_schema_type;
 
 /// The declared spelling of each name, by the name in lower case.
 #[derive(Debug, Default)]
@@ -39,7 +42,8 @@ impl Spelling {
     /// Rewrites every name in `query` to its declared spelling.
     pub fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();
-        // Infallible: neither visitor breaks off.
+        // Infallible: no visitor breaks off.
+        let _ = Visit::visit(query, &mut DeclareFields(&mut self));
         let _ = query.visit(&mut Declare(&mut self));
         let _ = query.visit(&mut Respell(&self));
         keep_output_names(query, &written);
@@ -67,7 +71,9 @@ impl Spelling {
         if self.exact.contains(&ident.value) {
             return;
         }
-        if let Some(declared) = self.columns.get(&ident.value.to_lowercase()) {
+        // A field is a column where a star has made it one.
+        let name = ident.value.to_lowercase();
+        if let Some(declared) = self.columns.get(&name).or_else(|| self.fields.get(&name)) {
             ident.value.clone_from(declared);
         }
     }
@@ -132,8 +138,9 @@ impl Declare<'_> {
     fn alias(&mut self, alias: &mut TableAlias) {
         alias.name.value = alias.name.value.to_lowercase();
         self.0.relations.insert(alias.name.value.clone());
-        for column in &alias.columns {
+        for column in &mut alias.columns {
             self.0.declare(&column.name.value);
+            self.0.respell(&mut column.name);
         }
     }
 }
@@ -180,6 +187,25 @@ impl VisitorMut for Declare<'_> {
     }
 }
 
+/// Learns the fields of what from_json gives, whose schema stands in the query itself.
+struct DeclareFields<'a>(&'a mut Spelling);
+
+impl Visitor for DeclareFields<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && is_from_json(function)
+            && let Some(schema) = schema_of(function)
+            // The function itself says what is wrong with its schema.
+            && let Ok(data_type) = json_schema_type(schema)
+        {
+            self.0.declare_nested(&data_type);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 struct Respell<'a>(&'a Spelling);
 
 impl Respell<'_> {
@@ -188,6 +214,25 @@ impl Respell<'_> {
             self.0.respell(&mut except.first_element);
             except.additional_elements.iter_mut().for_each(|ident| self.0.respell(ident));
         }
+    }
+
+    /// `f(x).name`, `a[0].name`: the engine takes the name as a text.
+    fn field_of_expression(&self, access: &mut AccessExpr) {
+        if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
+            let declared = self.0.fields.get(&ident.value.to_lowercase()).unwrap_or(&ident.value).clone();
+            *access = AccessExpr::Dot(Expr::Value(Value::SingleQuotedString(declared).into()));
+        }
+    }
+
+    /// `t.*` of a relation, or `s.*` of a column that is a STRUCT.
+    fn star(&self, name: &mut ObjectName) {
+        let path: Option<Vec<Ident>> = name.0.iter().map(|part| part.as_ident().cloned()).collect();
+        let Some(mut path) = path else { return };
+        match path.iter().all(|ident| self.0.relations.contains(&ident.value.to_lowercase())) {
+            true => path.iter_mut().for_each(|ident| ident.value = ident.value.to_lowercase()),
+            false => self.0.respell_path(&mut path),
+        }
+        name.0 = path.into_iter().map(ObjectNamePart::Identifier).collect();
     }
 
     fn using(&self, relation: &mut TableWithJoins) {
@@ -222,11 +267,7 @@ impl VisitorMut for Respell<'_> {
                 SelectItem::Wildcard(options) => self.wildcard(options),
                 SelectItem::QualifiedWildcard(kind, options) => {
                     if let SelectItemQualifiedWildcardKind::ObjectName(name) = kind {
-                        for part in &mut name.0 {
-                            if let ObjectNamePart::Identifier(ident) = part {
-                                ident.value = ident.value.to_lowercase();
-                            }
-                        }
+                        self.star(name);
                     }
                     self.wildcard(options);
                 }
@@ -241,6 +282,9 @@ impl VisitorMut for Respell<'_> {
         match expr {
             Expr::Identifier(ident) => self.0.respell(ident),
             Expr::CompoundIdentifier(path) => self.0.respell_path(path),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter_mut().for_each(|access| self.field_of_expression(access));
+            }
             _ => {}
         }
         ControlFlow::Continue(())

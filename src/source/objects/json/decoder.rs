@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// Bytes of records in one batch. Text is indexed by `i32`, and the text of a record that is not UTF-8 can grow to three
 /// times its length when it is kept in the corrupt-record column.
-const BATCH_BYTES_MAX: usize = i32::MAX as usize / 3;
+pub(super) const BATCH_BYTES_MAX: usize = i32::MAX as usize / 3;
 
 /// Bytes of records between two countings of the columns' memory.
 const MEASURED_EVERY_BYTES: usize = 64 << 10;

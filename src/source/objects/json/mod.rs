@@ -17,18 +17,22 @@ mod error;
 mod infer;
 mod names;
 mod number;
+mod path;
 mod pattern;
 mod read;
 mod splitter;
 mod strings;
 mod temporal;
 mod text_buffer;
+mod value;
 
 pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
 pub use infer::{InferOptions, Inferred, infer_record};
+pub use path::{Ambiguous, JsonPath, Step, WriteDouble};
 pub use splitter::{Record, RecordSplitter};
 pub(crate) use temporal::TemporalFormats;
+pub use value::ValueDecoder;
 
 /// The longest record that is read. A longer one is cut out and reported, so that one endless line cannot take all memory.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;

@@ -76,7 +76,7 @@ impl Column {
     }
 
     /// The next value, whatever it is.
-    fn read(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
         let first = cursor.value_start()?;
         if first == b'n' {
             cursor.word("null")?;

@@ -1,0 +1,162 @@
+//! JSON in SQL, in the form in which the engine's functions take it.
+//!
+//! `text:a.b[0]` is a call with the path as one constant. `from_json(text, schema, map('mode', 'FAILFAST'))` has its schema and
+//! options, which are constants, written out as plain texts behind the text: their values decide the type of the call, and the
+//! planner knows those of literals only.
+
+use std::ops::ControlFlow;
+
+use datafusion::execution::SessionState;
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, JsonPathElem,
+    ObjectName, ObjectNamePart, Query, Spanned, Value, visit_expressions_mut,
+};
+
+use super::calls::{constant, text};
+use crate::error::{Error, Result};
+use crate::session::JSON_PATH_FUNCTION;
+use crate::source::objects::json::{JsonPath, Step};
+
+/// Rewrites all of them in `query`.
+pub fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
+    let rewritten = visit_expressions_mut(query, |expr| {
+        let outcome = match expr {
+            Expr::JsonAccess { value, path } => operator(value, &path.path).map(|call| *expr = call),
+            Expr::Function(function) if is_from_json(function) => write_out_constants(state, function),
+            _ => Ok(()),
+        };
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    });
+    match rewritten {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn operator(value: &Expr, path: &[JsonPathElem]) -> Result<Expr> {
+    let steps = path.iter().map(step).collect::<Result<Vec<Step>>>()?;
+    let path = literal(JsonPath::operator_text(&steps));
+    Ok(call(JSON_PATH_FUNCTION, vec![value.clone(), path]))
+}
+
+fn step(element: &JsonPathElem) -> Result<Step> {
+    let key = match element {
+        JsonPathElem::Dot { key, .. } => return Ok(Step::Name(key.clone())),
+        JsonPathElem::Bracket { key } | JsonPathElem::ColonBracket { key } => key,
+    };
+    let number = |digits: &str| digits.parse().ok().map(Step::Element);
+    let step = match key {
+        Expr::Wildcard(_) => Some(Step::Elements),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(name) | Value::DoubleQuotedString(name) => Some(Step::Exactly(name.clone())),
+            Value::Number(digits, _) => number(digits),
+            _ => None,
+        },
+        _ => None,
+    };
+    step.ok_or_else(|| {
+        Error::sql(format!("`[{key}]` is no step of a path into JSON")).at(key.span()).with_hint("['name'], [0] or [*]")
+    })
+}
+
+/// The name that a column has which nobody named: that of the last field.
+pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
+    path.iter().rev().find_map(|element| match step(element) {
+        Ok(Step::Name(name) | Step::Exactly(name)) => Some(name),
+        _ => None,
+    })
+}
+
+pub fn is_from_json(function: &Function) -> bool {
+    matches!(function.name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case("from_json"))
+}
+
+/// The schema of a call of from_json whose constants are written out.
+pub fn schema_of(function: &Function) -> Option<&str> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.get(1) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => match &value.value {
+            Value::SingleQuotedString(schema) => Some(schema),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<()> {
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let arguments: Option<Vec<Expr>> = list.args.iter().map(unnamed).collect();
+    let Some(arguments) = arguments else { return Ok(()) };
+    let (text, constants) = match arguments.as_slice() {
+        [text, schema] => (text, vec![schema.clone()]),
+        [text, schema, options] => {
+            let mut constants = vec![schema.clone()];
+            constants.extend(entries(options)?);
+            (text, constants)
+        }
+        // Written out already: a view's query comes by twice. Anything else the function refuses.
+        _ => return Ok(()),
+    };
+    let what = "the schema and the options of from_json";
+    let constants =
+        constants.iter().map(|expr| constant_text(state, expr, what).map(literal)).collect::<Result<Vec<_>>>()?;
+    list.args = std::iter::once(text.clone())
+        .chain(constants)
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .collect();
+    Ok(())
+}
+
+/// The keys and values of `map('mode', 'FAILFAST', …)`, in turn.
+fn entries(options: &Expr) -> Result<Vec<Expr>> {
+    let entries = match options {
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => match &function.args {
+            FunctionArguments::List(list) => list.args.iter().map(unnamed).collect::<Option<Vec<_>>>(),
+            _ => None,
+        },
+        _ => None,
+    };
+    entries.filter(|entries| entries.len() % 2 == 0).ok_or_else(|| {
+        Error::sql("the options of from_json must be a map of constants")
+            .at(options.span())
+            .with_hint("map('mode', 'FAILFAST')")
+    })
+}
+
+fn unnamed(argument: &FunctionArg) -> Option<Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    }
+}
+
+/// The value of a constant that has to be a text; `what` it is, for the error when it is none.
+pub fn constant_text(state: &SessionState, expr: &Expr, what: &str) -> Result<String> {
+    text(&constant(state, expr)?)
+        .ok_or_else(|| Error::sql(format!("{what} can only be texts, and not NULL")).at(expr.span()))
+}
+
+fn literal(text: String) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text).into())
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_quote('`', name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

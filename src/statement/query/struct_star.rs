@@ -1,0 +1,245 @@
+//! `s.*` where `s` is a STRUCT: its fields, each a column of its own.
+//!
+//! What the fields are, only the type of `s` tells. So the engine is asked: the FROM clause around the star is planned with `s`
+//! alone in its select list, innermost stars first, and the star is written out with what comes back. A name that is both a
+//! relation and a column means the relation, as in Spark. Stars behind other expressions (`f(x).*`) are deliberately absent:
+//! Databricks has none.
+
+use std::ops::ControlFlow;
+
+use arrow::datatypes::{DataType, Fields};
+use datafusion::execution::SessionState;
+use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast::{
+    Cte, Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    WildcardAdditionalOptions, With,
+};
+
+use crate::error::{Error, Result, Span};
+use crate::schema::type_name;
+
+/// How many such stars a query may have: each costs a planning of what is below it.
+const STARS_MAX: usize = 200;
+
+/// Writes out every star of a STRUCT in `query`, whose relations `state` knows.
+pub async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
+    let mut known: Vec<Vec<SelectItem>> = Vec::new();
+    loop {
+        let mut attempt = query.clone();
+        let mut stars = Stars { known: known.iter(), common: Vec::new(), open: Vec::new() };
+        match attempt.visit(&mut stars) {
+            ControlFlow::Continue(()) if known.is_empty() => return Ok(()),
+            ControlFlow::Continue(()) => {
+                *query = attempt;
+                return Ok(());
+            }
+            ControlFlow::Break(_) if known.len() == STARS_MAX => {
+                return Err(Error::sql(format!("the query has more than {STARS_MAX} stars of a STRUCT")));
+            }
+            ControlFlow::Break(star) => known.push(star.fields(state).await?),
+        }
+    }
+}
+
+/// The first star that is not written out yet.
+struct Star {
+    path: Vec<Ident>,
+    options: WildcardAdditionalOptions,
+    /// Gives the STRUCT as its one column.
+    probe: Box<Query>,
+    span: Span,
+}
+
+impl Star {
+    /// The columns that stand for the star.
+    async fn fields(self, state: &SessionState) -> Result<Vec<SelectItem>> {
+        let written = ObjectName(self.path.iter().cloned().map(ObjectNamePart::Identifier).collect()).to_string();
+        let statement = EngineStatement::Statement(Box::new(Statement::Query(self.probe)));
+        let plan = state.statement_to_plan(statement).await.map_err(|error| Error::from(error).at(self.span))?;
+        let fields = match plan.schema().as_arrow().fields().iter().next().map(|field| field.data_type()) {
+            Some(DataType::Struct(fields)) => fields.clone(),
+            Some(other) => {
+                let name = type_name(other);
+                return Err(
+                    Error::sql(format!("`{written}.*`: `{written}` is no STRUCT, it is a {name}")).at(self.span)
+                );
+            }
+            None => Fields::empty(),
+        };
+        let left_out = left_out(&self.options, &fields)?;
+        let names = fields.iter().map(|field| field.name()).filter(|name| !left_out.contains(&name.to_lowercase()));
+        let item = |name: &String| {
+            let field = Ident::with_quote('`', name);
+            let path = self.path.iter().cloned().chain([field.clone()]).collect();
+            SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(path), alias: field }
+        };
+        Ok(names.map(item).collect())
+    }
+}
+
+/// The names in EXCEPT, in lower case. Nothing else may follow the star of a STRUCT.
+fn left_out(options: &WildcardAdditionalOptions, fields: &Fields) -> Result<Vec<String>> {
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    if opt_ilike.is_some()
+        || opt_exclude.is_some()
+        || opt_replace.is_some()
+        || opt_rename.is_some()
+        || opt_alias.is_some()
+    {
+        return Err(Error::sql("only EXCEPT can follow the star of a STRUCT").at(options.span()));
+    }
+    let Some(except) = opt_except else { return Ok(Vec::new()) };
+    let left_out = std::iter::once(&except.first_element).chain(&except.additional_elements);
+    left_out
+        .map(|name| match fields.iter().any(|field| field.name().eq_ignore_ascii_case(&name.value)) {
+            true => Ok(name.value.to_lowercase()),
+            false => Err(Error::sql(format!("the STRUCT has no field `{}`", name.value)).at(name.span)),
+        })
+        .collect()
+}
+
+/// Writes out the stars whose fields are known, and stops at the first of the others.
+struct Stars<'a> {
+    known: std::slice::Iter<'a, Vec<SelectItem>>,
+    /// The WITH queries that can be named here, the outermost first.
+    common: Vec<Cte>,
+    /// For each query around this place, its WITH clause, which has been visited, and how many were known before it.
+    open: Vec<(Option<With>, usize)>,
+}
+
+impl VisitorMut for Stars<'_> {
+    type Break = Star;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Star> {
+        let outer = self.common.len();
+        let mut with = query.with.take();
+        for common in with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            common.query.visit(self)?;
+            self.common.push(common.clone());
+        }
+        self.open.push((with, outer));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Star> {
+        if let Some((with, outer)) = self.open.pop() {
+            query.with = with;
+            self.common.truncate(outer);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Star> {
+        for position in (0..select.projection.len()).rev() {
+            let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) =
+                &select.projection[position]
+            else {
+                continue;
+            };
+            let path: Option<Vec<Ident>> = name.0.iter().map(|part| part.as_ident().cloned()).collect();
+            let Some(path) = path.filter(|path| !names_relation(path, &select.from)) else { continue };
+            match self.known.next() {
+                Some(items) => {
+                    select.projection.splice(position..=position, items.iter().cloned());
+                }
+                None => {
+                    let star = Star {
+                        probe: Box::new(self.probe(select, &path)),
+                        span: name.span().into(),
+                        options: options.clone(),
+                        path,
+                    };
+                    return ControlFlow::Break(star);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Stars<'_> {
+    /// `SELECT path` from what `select` reads.
+    fn probe(&self, select: &Select, path: &[Ident]) -> Query {
+        let expr = match path {
+            [name] => Expr::Identifier(name.clone()),
+            path => Expr::CompoundIdentifier(path.to_vec()),
+        };
+        let select = Select {
+            projection: vec![SelectItem::UnnamedExpr(expr)],
+            distinct: None,
+            selection: None,
+            group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+            having: None,
+            qualify: None,
+            named_window: Vec::new(),
+            distribute_by: Vec::new(),
+            ..select.clone()
+        };
+        let mut common: Vec<Cte> = Vec::new();
+        for cte in &self.common {
+            // An inner one hides an outer one of the same name.
+            common.retain(|known| known.alias.name.value != cte.alias.name.value);
+            common.push(cte.clone());
+        }
+        let with = With {
+            with_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
+            recursive: false,
+            cte_tables: common,
+        };
+        Query {
+            with: (!with.cte_tables.is_empty()).then_some(with),
+            body: Box::new(SetExpr::Select(Box::new(select))),
+            order_by: None,
+            limit_clause: None,
+            fetch: None,
+            locks: Vec::new(),
+            for_clause: None,
+            settings: None,
+            format_clause: None,
+            pipe_operators: Vec::new(),
+        }
+    }
+}
+
+/// Whether `path` is the name, or the alias, of something that the FROM clause reads.
+fn names_relation(path: &[Ident], from: &[TableWithJoins]) -> bool {
+    let factors = |tables: &TableWithJoins| {
+        std::iter::once(&tables.relation)
+            .chain(tables.joins.iter().map(|join| &join.relation))
+            .any(|factor| is_named(path, factor))
+    };
+    from.iter().any(factors)
+}
+
+fn is_named(path: &[Ident], factor: &TableFactor) -> bool {
+    let matches_name = |name: &Ident| matches!(path, [only] if only.value.eq_ignore_ascii_case(&name.value));
+    match factor {
+        TableFactor::NestedJoin { table_with_joins, alias: None } => {
+            names_relation(path, std::slice::from_ref(table_with_joins))
+        }
+        TableFactor::Table { alias: None, name, .. } => {
+            // `t` and `s.t` both mean `s.t`.
+            let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
+            path.len() <= parts.len()
+                && path
+                    .iter()
+                    .rev()
+                    .zip(parts.iter().rev())
+                    .all(|(given, part)| given.value.eq_ignore_ascii_case(&part.value))
+        }
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. }
+        | TableFactor::NestedJoin { alias: Some(alias), .. } => matches_name(&alias.name),
+        _ => false,
+    }
+}
