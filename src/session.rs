@@ -64,10 +64,10 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
-    views: Views,
-    variables: Variables,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
+    views: Views,
+    variables: Variables,
 }
 
 impl Session {
@@ -88,9 +88,9 @@ impl Session {
             warehouse,
             schema,
             declared: Mutex::default(),
+            kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
-            kinesis: Arc::default(),
         })
     }
 

@@ -42,9 +42,10 @@ pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> 
     // Views may change while the stream goes on; its query does not.
     let query = query::detached(session, query_of(create_table)?)?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
-    let clauses = StreamClauses { columns: None, watermark, expectations: expectations.clone() };
     let planned = query::plan(session, &query, Purpose::Check).await?;
     let definition = definition(create_table, &planned)?;
+    let columns = Some(Arc::new(definition.schema()));
+    let clauses = StreamClauses { columns, watermark, expectations: expectations.clone() };
     let prepared = streaming::prepare(session, &planned.state, planned.plan, &clauses)?;
     Ok(StreamingTable {
         definition,
@@ -64,7 +65,8 @@ pub(super) async fn check(session: &Session, create: &CreateStreamingTable) -> R
     let definition = definition(&create.table, &planned)?;
     definition.check()?;
     let watermark = query::stream(session, query_of(&create.table)?).await?.watermark;
-    let clauses = StreamClauses { columns: None, watermark, expectations: create.expectations.clone() };
+    let columns = Some(Arc::new(definition.schema()));
+    let clauses = StreamClauses { columns, watermark, expectations: create.expectations.clone() };
     streaming::prepare(session, &planned.state, planned.plan, &clauses)?;
     let schema = definition.schema();
     let columns = describe_columns(&schema);

@@ -11,6 +11,8 @@
 mod environment;
 mod fault_proxy;
 mod kafka;
+mod kinesis_services;
+mod kinesis_table;
 mod oracle;
 mod python;
 mod raw;
@@ -23,6 +25,7 @@ mod crash;
 mod kafka_faults;
 mod kafka_security;
 mod kafka_source;
+mod kinesis;
 mod local_faults;
 mod readers;
 mod s3_credentials;

@@ -41,6 +41,8 @@ pub(super) struct Shard {
     pub parents: Vec<String>,
     /// The hashes of the partition keys that it owns.
     pub hash_keys: RangeInclusive<u128>,
+    /// It takes no more records, and ends some time.
+    pub is_closed: bool,
 }
 
 /// A stream as the service describes it.
@@ -198,7 +200,8 @@ fn shard(listed: aws_sdk_kinesis::types::Shard) -> Shard {
     let hash_keys = listed
         .hash_key_range
         .map_or(0..=u128::MAX, |range| bound(&range.starting_hash_key, 0)..=bound(&range.ending_hash_key, u128::MAX));
-    Shard { id: listed.shard_id, parents: parents.into_iter().flatten().collect(), hash_keys }
+    let is_closed = listed.sequence_number_range.is_some_and(|range| range.ending_sequence_number.is_some());
+    Shard { is_closed, id: listed.shard_id, parents: parents.into_iter().flatten().collect(), hash_keys }
 }
 
 pub(super) fn raw_record(record: Record) -> RawRecord {

@@ -55,7 +55,7 @@ mod tests {
         let shard = |text: &str| {
             let (id, parents) = text.split_once('<').unwrap_or((text, ""));
             let parents = parents.split(',').filter(|parent| !parent.is_empty()).map(str::to_owned).collect();
-            Shard { id: id.to_owned(), parents, hash_keys: 0..=u128::MAX }
+            Shard { id: id.to_owned(), parents, hash_keys: 0..=u128::MAX, is_closed: false }
         };
         text.split_whitespace().map(shard).collect()
     }

@@ -40,6 +40,9 @@ use self::rows::KinesisOrigins;
 use crate::error::{Error, Result};
 use crate::source::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
 
+/// The service tells its time to the second, rounded down.
+const CLOCK_STEP_MS: i64 = 1_000;
+
 /// Checks the options of a `read_kinesis`, whose names are Databricks', in any case. The service is not asked yet.
 pub fn open(options: &BTreeMap<String, ScalarValue>, hub: &Arc<Hub>) -> Result<Arc<dyn StreamSource>> {
     Ok(Arc::new(KinesisSource { options: Options::parse(options)?, hub: Arc::clone(hub) }))
@@ -75,7 +78,7 @@ impl StreamSource for KinesisSource {
         let start = match self.options.initial {
             InitialPosition::TrimHorizon => Start::TrimHorizon,
             InitialPosition::Latest => Start::Moment(now_ms),
-            InitialPosition::Moment(ms) if ms <= now_ms => Start::Moment(ms),
+            InitialPosition::Moment(ms) if ms <= now_ms + CLOCK_STEP_MS => Start::Moment(ms),
             InitialPosition::Moment(_) => {
                 return Err(Error::sql("the moment of initialPosition has not come yet")
                     .with_hint("initialPosition => 'latest' begins with what arrives from now on"));

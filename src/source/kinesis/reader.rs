@@ -153,7 +153,8 @@ impl Reader {
     fn follow(&mut self, shard: &Shard) {
         let Some(read) = self.shards.get(&shard.id) else { return };
         let cursor = Cursor::new(self.stream.shard(shard), self.given.start, &read.position);
-        let until_ms = self.options.available_now.then_some(self.opened_ms);
+        // One that is closed is read to its end, which may come an answer after its last record: its children wait for it.
+        let until_ms = (self.options.available_now && !shard.is_closed).then_some(self.opened_ms);
         let run = cursor.run(self.budget.clone(), until_ms, Arc::clone(&read.idle), self.sender.clone());
         self.cursors.spawn(run);
     }

@@ -144,7 +144,8 @@ impl SharedStream {
                 Err(Failure::IteratorExpired) => "the iterator has expired".to_owned(),
             };
             let patience = if self.contact().is_made() { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
-            if started.elapsed() >= patience {
+            let left = patience.saturating_sub(started.elapsed());
+            if left.is_zero() {
                 let seconds = started.elapsed().as_secs();
                 return Err(Error::service(format!(
                     "cannot {doing} the stream {}, for {seconds} s already",
@@ -153,7 +154,7 @@ impl SharedStream {
                 .caused_by(what)
                 .with_hint("check the network, AWS_REGION and the endpoint (AWS_ENDPOINT_URL_KINESIS)"));
             }
-            sleep(backoff.failed()).await;
+            sleep(backoff.failed().min(left)).await;
         }
     }
 }

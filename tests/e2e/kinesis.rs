@@ -1,0 +1,381 @@
+//! `read_kinesis` against two emulators: every record once and in order, whatever becomes of shards, readers and answers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use pinsql::error::ErrorKind;
+use pinsql::source::kinesis::Hub;
+use pinsql::source::stream::Next;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+
+use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Microburst, Producer};
+use crate::kinesis_table::{Table, told};
+
+const HORIZON: [(&str, &str); 1] = [("initialPosition", "trim_horizon")];
+
+fn stream_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("pins-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Records from `from` to `to`, whose keys fall on all shards.
+fn records(from: u32, to: u32) -> Vec<(String, String)> {
+    (from..to).map(|number| (format!("key-{}", number % 17), format!("record {number:06}"))).collect()
+}
+
+/// The same test with each of the emulators.
+macro_rules! with_both {
+    ($($name:ident)*) => {
+        mod kinesalite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Kinesalite::shared()).await; })*
+        }
+        mod kinesis_local {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::KinesisLocal::shared()).await; })*
+        }
+    };
+}
+
+with_both! {
+    records_of_all_shards_arrive_once
+    latest_begins_when_the_table_is_made
+    shards_that_split_and_merge_while_they_are_read
+    shards_that_split_and_merge_while_nobody_reads
+    a_crash_at_any_record_loses_and_doubles_nothing
+    aggregates_are_their_records
+    tables_share_one_reader
+    a_moment_in_the_past
+}
+
+async fn records_of_all_shards_arrive_once(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 3);
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    table.catch_up().await.unwrap();
+    assert_eq!(table.rows, [], "nothing was written");
+    let written = records(0, 2_000);
+    producer.put(&stream, &written);
+    table.catch_up().await.unwrap();
+    table.assert_holds(&written);
+    let shards: BTreeSet<_> = table.rows.iter().map(|row| row.shard.as_str()).collect();
+    assert_eq!(shards.len(), 3);
+    assert!(
+        table.rows.iter().all(|row| row.stream == stream && row.sequence.len() > 50 && row.aggregate_record.is_none())
+    );
+    let now_us = chrono::Utc::now().timestamp_micros();
+    assert!(table.rows.iter().all(|row| (now_us - row.arrival_us).abs() < 60_000_000));
+    table.catch_up().await.unwrap();
+    assert_eq!(table.rows.len(), written.len(), "read again");
+}
+
+async fn latest_begins_when_the_table_is_made(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 2);
+    producer.put(&stream, &records(0, 50));
+    // The service tells the time to the second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let mut table = Table::make(&emulator.endpoint(), &stream, &[("initialPosition", "LATEST")]).await;
+    // Nobody reads when these arrive, as after a crash before the first batch; and a shard splits.
+    producer.put(&stream, &records(50, 100));
+    let shards = producer.open_shards(&stream);
+    producer.split(&stream, &shards[0]);
+    producer.put(&stream, &records(100, 150));
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(50, 150));
+}
+
+async fn shards_that_split_and_merge_while_they_are_read(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 2);
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await.with_limits(100, 1 << 20);
+    let writing = {
+        let stream = stream.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut written = Vec::new();
+            for round in 0..6 {
+                let records = records(round * 200, (round + 1) * 200);
+                producer.put(&stream, &records);
+                written.extend(records);
+                let open = producer.open_shards(&stream);
+                match round {
+                    0 | 1 => producer.split(&stream, &open[0]),
+                    2 | 4 => producer.merge(&stream, &open[open.len() - 2], &open[open.len() - 1]),
+                    _ => producer.split(&stream, &open[1]),
+                }
+            }
+            let last = records(1_200, 1_400);
+            producer.put(&stream, &last);
+            written.extend(last);
+            written
+        })
+    };
+    table.follow(|table| table.rows.len() >= 1_400).await.unwrap();
+    table.assert_holds(&writing.await.unwrap());
+    table.catch_up().await.unwrap();
+    assert_eq!(table.rows.len(), 1_400);
+}
+
+async fn shards_that_split_and_merge_while_nobody_reads(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 2);
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    producer.put(&stream, &records(0, 300));
+    table.catch_up().await.unwrap();
+    producer.put(&stream, &records(300, 400));
+    let open = producer.open_shards(&stream);
+    producer.split(&stream, &open[0]);
+    producer.put(&stream, &records(400, 600));
+    let open = producer.open_shards(&stream);
+    producer.split(&stream, open.last().unwrap());
+    producer.put(&stream, &records(600, 800));
+    let open = producer.open_shards(&stream);
+    producer.merge(&stream, &open[open.len() - 2], &open[open.len() - 1]);
+    producer.put(&stream, &records(800, 1_000));
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(0, 1_000));
+}
+
+/// Slices of random size, cut anywhere; the reader dies before, after or between writing ahead and landing.
+async fn a_crash_at_any_record_loses_and_doubles_nothing(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 2);
+    let mut written = Vec::new();
+    for round in 0..20 {
+        let plain = records(round * 40, round * 40 + 25);
+        producer.put(&stream, &plain);
+        written.extend(plain);
+        let mut packed = records(round * 40 + 25, (round + 1) * 40);
+        packed.iter_mut().for_each(|(key, _)| "packed".clone_into(key));
+        producer.aggregate(&stream, &packed);
+        written.extend(packed);
+        if round == 10 {
+            producer.split(&stream, &producer.open_shards(&stream)[0]);
+        }
+    }
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut crashes = 0;
+    'process: loop {
+        assert!(crashes < 1_000, "never gets to the end: {} rows", table.rows.len());
+        let mut reader = table.open().await.unwrap();
+        for _ in 0..random.random_range(1..8) {
+            table.limits.records_max = random.random_range(1..40);
+            match reader.next(&table.limits, Duration::from_secs(2)).await.unwrap() {
+                // Given, and lost before it was written down.
+                Next::Slice(_) if random.random_ratio(1, 6) => break,
+                Next::Slice(slice) => table.write_ahead(slice),
+                Next::Idle => continue,
+                Next::End => break 'process,
+            }
+            if random.random_ratio(1, 4) {
+                break;
+            }
+            table.land(&mut *reader).await.unwrap();
+        }
+        crashes += 1;
+    }
+    println!("{crashes} crashes, {} slices", table.slices);
+    assert!(crashes > 5);
+    table.assert_holds(&written);
+}
+
+async fn aggregates_are_their_records(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 1);
+    let packed = records(0, 100);
+    producer.aggregate(&stream, &packed);
+    // One that holds nothing but a key, as a producer's fault may leave it; and one with a wrong digest.
+    producer.put_raw(&stream, "empty", &hexadecimal("f3899ac20a016b6d44220b0eeac8bcfd28a28107a96ff4"));
+    producer.put_raw(&stream, "broken", &hexadecimal("f3899ac20a016b6d44220b0eeac8bcfd28a28107a96f00"));
+    producer.put_raw(&stream, "empty", &hexadecimal("f3899ac20a016b6d44220b0eeac8bcfd28a28107a96ff4"));
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await.with_limits(7, 1 << 20);
+    table.catch_up().await.unwrap();
+    let (of_aggregate, others): (Vec<_>, Vec<_>) = table.rows.iter().partition(|row| row.aggregate_record.is_some());
+    let found: Vec<_> = of_aggregate.iter().map(|row| (row.key.clone(), row.data.clone())).collect();
+    assert_eq!(found, packed);
+    let indices: Vec<_> = of_aggregate.iter().map(|row| row.aggregate_record.unwrap()).collect();
+    assert_eq!(indices, (0..100).collect::<Vec<_>>());
+    assert_eq!(others.len(), 1, "the one with a wrong digest is an ordinary record");
+    assert_eq!(others[0].key, "broken");
+}
+
+fn hexadecimal(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+async fn tables_share_one_reader(emulator: &Emulator) {
+    let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
+    producer.create(&stream, 1);
+    proxy.set_rules(&json!([{"service": "kinesis", "operation": "GetRecords", "latency": 1}]));
+    let hub: Arc<Hub> = Arc::default();
+    let mut tables = Vec::new();
+    for _ in 0..3 {
+        tables.push(Table::make_with(&proxy.endpoint(), &stream, &HORIZON, &hub).await.unwrap());
+    }
+    let started = std::time::Instant::now();
+    let reading = tables.into_iter().map(|mut table| {
+        tokio::spawn(async move {
+            table.follow(|table| table.rows.len() >= 1_000).await.unwrap();
+            table
+        })
+    });
+    let reading: Vec<_> = reading.collect();
+    for round in 0..10 {
+        producer.put(&stream, &records(round * 100, (round + 1) * 100));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    for table in reading {
+        table.await.unwrap().assert_holds(&records(0, 1_000));
+    }
+    let calls = proxy.fired().len();
+    let allowed = started.elapsed().as_secs_f64() * 5.0 + 2.0;
+    println!("{calls} calls in {:?} by three tables", started.elapsed());
+    assert!(calls as f64 <= allowed, "{calls} calls, and the service allows {allowed}");
+}
+
+async fn a_moment_in_the_past(emulator: &Emulator) {
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 1);
+    producer.put(&stream, &records(0, 20));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let moment = chrono::Utc::now().format("%d.%m.%Y %H:%M:%S%.3f");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    producer.put(&stream, &records(20, 40));
+    let position = json!({"at_timestamp": moment.to_string(), "format": "dd.MM.yyyy HH:mm:ss.SSS"}).to_string();
+    let mut table = Table::make(&emulator.endpoint(), &stream, &[("initialPosition", &position)]).await;
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(20, 40));
+}
+
+/// Throttling, expired iterators, failures, torn and lost answers, all the time: nothing is lost, doubled or fatal.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_pass() {
+    let emulator = Kinesalite::shared();
+    let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
+    producer.create(&stream, 2);
+    let kinesis = |operation: &str, fault: serde_json::Value, probability: f64| {
+        let mut rule = json!({"service": "kinesis", "operation": operation, "probability": probability});
+        rule.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
+        rule
+    };
+    proxy.set_rules(&json!([
+        kinesis("GetRecords", json!({"error": {"code": "ProvisionedThroughputExceededException"}}), 0.15),
+        kinesis("GetRecords", json!({"error": {"code": "ExpiredIteratorException"}}), 0.15),
+        kinesis("GetRecords", json!({"error": {"code": "InternalFailure", "status": 500}}), 0.1),
+        kinesis("GetRecords", json!({"reset": true}), 0.1),
+        kinesis("GetRecords", json!({"response": {"abort_frac": 0.5}}), 0.1),
+        kinesis("GetShardIterator", json!({"error": {"code": "ProvisionedThroughputExceededException"}}), 0.2),
+        kinesis("ListShards", json!({"error": {"code": "LimitExceededException"}}), 0.3),
+        kinesis("DescribeStreamSummary", json!({"error": {"code": "LimitExceededException"}}), 0.3),
+    ]));
+    let mut table = Table::make(&proxy.endpoint(), &stream, &HORIZON).await.with_limits(50, 1 << 20);
+    for round in 0..4 {
+        producer.put(&stream, &records(round * 250, (round + 1) * 250));
+        if round == 1 {
+            producer.split(&stream, &producer.open_shards(&stream)[0]);
+        }
+        table.follow(|table| table.rows.len() >= 250 * (round as usize + 1)).await.unwrap();
+    }
+    table.assert_holds(&records(0, 1_000));
+    let fired: BTreeSet<_> = proxy.fired().into_iter().collect();
+    println!("{fired:?}");
+    assert!(fired.len() >= 6, "{fired:?}");
+}
+
+/// Past its retention, and only then, what was not read is told; and left out when that is wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_took_is_told() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let (data, stream) = (tempfile::tempdir().unwrap(), stream_name());
+    let emulator = Kinesalite::start(data.path());
+    let producer = Producer::start(&emulator);
+    producer.create(&stream, 1);
+    producer.put(&stream, &records(0, 100));
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(0, 100));
+    drop((producer, emulator));
+
+    // A day and an hour later the records that were read are gone, and those that were not as well.
+    let emulator = Kinesalite::start_at(data.path(), 25 * HOUR);
+    let producer = Producer::start(&emulator);
+    producer.put(&stream, &records(100, 150));
+    let mut table = table.moved_to(&emulator.endpoint(), &stream);
+    let error = told(&table.catch_up().await.unwrap_err());
+    println!("{error}");
+    assert!(error.starts_with("Data: ") && error.contains("no longer has") && error.contains("--allow-gap"), "{error}");
+    table.options.allow_gap = true;
+    table.catch_up().await.unwrap();
+    table.assert_holds(&[records(0, 100), records(100, 150)].concat());
+    println!("{:?}", table.gaps);
+    assert_eq!(table.gaps.len(), 1);
+    let seconds = table.gaps[0].seconds.unwrap();
+    assert!((3_500..3_700).contains(&seconds), "an hour: {seconds}");
+    table.options.allow_gap = false;
+    drop((producer, emulator));
+
+    // Half a day later everything is still there.
+    let emulator = Kinesalite::start_at(data.path(), 37 * HOUR);
+    Producer::start(&emulator).put(&stream, &records(150, 200));
+    let mut table = table.moved_to(&emulator.endpoint(), &stream);
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(0, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_pass_is_told_at_once() {
+    let emulator = KinesisLocal::start();
+    let (producer, stream) = (Producer::start(&emulator), stream_name());
+    let make = |endpoint: String, stream: String| async move {
+        let error = Table::make_with(&endpoint, &stream, &HORIZON, &Arc::default()).await.unwrap_err();
+        let text = told(&error);
+        println!("{text}");
+        (error.kind, text)
+    };
+    let (kind, text) = make(emulator.endpoint(), "no-such-stream".to_owned()).await;
+    assert_eq!(kind, ErrorKind::Config);
+    assert!(text.contains("cannot list the shards of the stream no-such-stream: there is no such stream"), "{text}");
+    let (kind, text) = make("http://127.0.0.1:9".to_owned(), stream.clone()).await;
+    assert_eq!(kind, ErrorKind::Service);
+    assert!(text.contains("5 s already") && text.contains("AWS_REGION"), "{text}");
+
+    producer.create(&stream, 1);
+    producer.put(&stream, &records(0, 10));
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    table.catch_up().await.unwrap();
+    producer.delete(&stream);
+    let error = told(&table.catch_up().await.unwrap_err());
+    println!("{error}");
+    assert!(error.contains("there is no such stream"), "{error}");
+    producer.create(&stream, 1);
+    let error = told(&table.catch_up().await.unwrap_err());
+    println!("{error}");
+    assert!(error.contains("it was deleted and made again"), "{error}");
+}
+
+/// Against a client that does nothing but read the shard, as fast as it can, and against what Kinesis allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_is_as_fast_as_the_emulator_or_the_limit() {
+    const RECORDS: u32 = 40_000;
+    let emulator = Kinesalite::shared();
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 1);
+    producer.put(&stream, &records(0, RECORDS));
+    let shard = producer.open_shards(&stream).remove(0);
+    let bare = producer.read_bare(&stream, &shard, RECORDS as usize);
+    let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
+    let started = std::time::Instant::now();
+    table.catch_up().await.unwrap();
+    let ours = started.elapsed();
+    table.assert_holds(&records(0, RECORDS));
+    let rate = |elapsed: Duration| f64::from(RECORDS) / elapsed.as_secs_f64();
+    println!("a bare client: {:.0} records/s; the source: {:.0} records/s", rate(bare), rate(ours));
+    assert!(rate(ours) > rate(bare) / 2.0, "slower than half of a bare client");
+}
