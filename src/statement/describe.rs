@@ -14,7 +14,7 @@ use crate::sink::delta;
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
     if let Some(view) = view::of_name(session, name) {
-        return view::describe(session, view).await;
+        return view::describe(session, view, extended).await;
     }
     let table_name = name.table(session)?;
     let location = session.warehouse().location(&table_name)?;

@@ -24,7 +24,7 @@ pub(super) fn declare(session: &Session, declare: &DeclareVariable) -> Result<Ou
     let mut value = declare.value.clone();
     parameters::bind(&mut value, &session.config().params)?;
     put_in(session, &mut value);
-    let text = constant_text(&session.state(), &value, "a variable")?;
+    let text = constant_text(&session.state(), &value, "a variable is a text, and not NULL")?;
     session.variables().put(name, text);
     Ok(Outcome::Prepared)
 }

@@ -109,13 +109,20 @@ pub(super) fn refuse(session: &Session, name: &Name, doing: &str) -> Result<()> 
     }
 }
 
-/// DESCRIBE of a view.
-pub(super) async fn describe(session: &Session, name: &str) -> Result<Rows> {
-    let rows = columns(session, name)
-        .await?
-        .into_iter()
-        .map(|(name, data_type, comment)| vec![Some(name), Some(data_type), comment]);
-    Rows::of_text(&["col_name", "data_type", "comment"], rows.collect())
+/// DESCRIBE of a view; EXTENDED adds what else is known of it, under a heading, as it does for tables.
+pub(super) async fn describe(session: &Session, name: &str, extended: bool) -> Result<Rows> {
+    let columns = columns(session, name).await?.into_iter();
+    let mut rows: Vec<_> =
+        columns.map(|(name, data_type, comment)| vec![Some(name), Some(data_type), comment]).collect();
+    if extended {
+        let comment = session.views().get(name).and_then(|view| view.comment.clone());
+        let row = |key: &str, value: &str| vec![Some(key.to_owned()), Some(value.to_owned()), None];
+        rows.push(row("# Detailed Table Information", ""));
+        rows.push(row("Table", name));
+        rows.push(row("Type", "TEMPORARY VIEW"));
+        rows.push(row("Comment", &comment.unwrap_or_default()));
+    }
+    Rows::of_text(&["col_name", "data_type", "comment"], rows)
 }
 
 /// Name, type and comment of each column, as the view would be read now.

@@ -52,7 +52,7 @@ impl ScalarUDFImpl for FromJson {
             DataType::Utf8 | DataType::Utf8View => text.clone(),
             DataType::LargeUtf8 | DataType::Null => STRING,
             other => {
-                let error = Error::sql(format!("from_json takes a STRING, not a {}", type_name(other)));
+                let error = Error::sql(format!("from_json: a STRING is read, not a {}", type_name(other)));
                 return Err(external(error.with_hint("CAST(value AS STRING)")));
             }
         };
@@ -67,7 +67,7 @@ impl ScalarUDFImpl for FromJson {
         let arguments: Option<Vec<&str>> = call.scalar_arguments[1..].iter().map(|value| text_of((*value)?)).collect();
         let call = arguments.as_deref().and_then(|arguments| arguments.split_first());
         let Some((schema, options)) = call else {
-            let error = Error::sql("the schema and the options of from_json must be constant texts");
+            let error = Error::sql("from_json: the schema and the options must be constant texts");
             return Err(external(error.with_hint("from_json(text, 'a INT, b STRING', map('mode', 'FAILFAST'))")));
         };
         let reading = Reading::new(schema, options).map_err(external)?;
@@ -109,7 +109,7 @@ impl Reading {
         let mut corrupt_record = CORRUPT_RECORD;
         for pair in options.chunks(2) {
             let &[name, value] = pair else {
-                return Err(Error::sql(format!("the option `{}` of from_json has no value", pair[0])));
+                return Err(Error::sql(format!("from_json: the option `{}` has no value", pair[0])));
             };
             match OPTIONS.iter().position(|option| option.eq_ignore_ascii_case(name)) {
                 Some(0) => reading.permissive = mode(value)?,
@@ -147,13 +147,19 @@ pub fn schema_type(schema: &str) -> OurResult<DataType> {
         Ok(data_type) => data_type,
         Err(as_type) => match parse_schema(schema) {
             Ok(schema) => DataType::Struct(schema.fields().clone()),
-            Err(as_schema) => return Err(if is_nested_type(schema) { as_type } else { as_schema }),
+            Err(as_schema) => {
+                let error = if is_nested_type(schema) { as_type } else { as_schema };
+                return Err(Error { message: format!("from_json: {}", error.message), ..error });
+            }
         },
     };
     match data_type {
         DataType::Struct(_) | DataType::List(_) | DataType::Map(_, _) => Ok(data_type),
-        other => Err(Error::sql(format!("from_json gives a STRUCT, an ARRAY or a MAP, not a {}", type_name(&other)))
-            .with_hint("a schema is written 'name TYPE, name TYPE, …'")),
+        other => Err(Error::sql(format!(
+            "from_json: the result is a STRUCT, an ARRAY or a MAP, not a {}",
+            type_name(&other)
+        ))
+        .with_hint("a schema is written 'name TYPE, name TYPE, …'")),
     }
 }
 
@@ -166,12 +172,12 @@ fn mode(value: &str) -> OurResult<Option<Permissive>> {
     match value.to_uppercase().as_str() {
         "PERMISSIVE" => Ok(Some(Permissive::default())),
         "FAILFAST" => Ok(None),
-        _ => Err(Error::sql(format!("from_json has no mode `{value}`")).with_hint("PERMISSIVE or FAILFAST")),
+        _ => Err(Error::sql(format!("from_json: there is no mode `{value}`")).with_hint("PERMISSIVE or FAILFAST")),
     }
 }
 
 fn unknown_option(name: &str) -> Error {
-    let error = Error::sql(format!("from_json has no option `{name}`"));
+    let error = Error::sql(format!("from_json: there is no option `{name}`"));
     match nearest(name, OPTIONS) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error.with_hint(format!("the options are {}", OPTIONS.join(", "))),
@@ -182,7 +188,7 @@ fn corrupt_record_field(data_type: &DataType, name: &str) -> OurResult<Option<us
     let DataType::Struct(fields) = data_type else { return Ok(None) };
     match fields.find(name) {
         Some((index, field)) if *field.data_type() == STRING => Ok(Some(index)),
-        Some(_) => Err(Error::sql(format!("the column for corrupt records, `{name}`, must be a STRING"))),
+        Some(_) => Err(Error::sql(format!("from_json: the column for corrupt records, `{name}`, must be a STRING"))),
         None => Ok(None),
     }
 }

@@ -100,9 +100,9 @@ fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<
         // Written out already: a view's query comes by twice. Anything else the function refuses.
         _ => return Ok(()),
     };
-    let what = "the schema and the options of from_json";
+    let refusal = "the schema and the options of from_json must be texts, and not NULL";
     let constants =
-        constants.iter().map(|expr| constant_text(state, expr, what).map(literal)).collect::<Result<Vec<_>>>()?;
+        constants.iter().map(|expr| constant_text(state, expr, refusal).map(literal)).collect::<Result<Vec<_>>>()?;
     list.args = std::iter::once(text.clone())
         .chain(constants)
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
@@ -133,10 +133,9 @@ fn unnamed(argument: &FunctionArg) -> Option<Expr> {
     }
 }
 
-/// The value of a constant that has to be a text; `what` it is, for the error when it is none.
-pub fn constant_text(state: &SessionState, expr: &Expr, what: &str) -> Result<String> {
-    text(&constant(state, expr)?)
-        .ok_or_else(|| Error::sql(format!("{what} can only be texts, and not NULL")).at(expr.span()))
+/// The value of a constant that has to be a text; `refusal` is said when it is none.
+pub fn constant_text(state: &SessionState, expr: &Expr, refusal: &str) -> Result<String> {
+    text(&constant(state, expr)?).ok_or_else(|| Error::sql(refusal).at(expr.span()))
 }
 
 fn literal(text: String) -> Expr {

@@ -150,6 +150,7 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
         message.contains(&format!("`{name}`"))
             || message.contains(&format!("'{name}'"))
             || message.contains(&format!("{name}("))
+            || message.starts_with(&format!("{name}:"))
     };
     match functions.iter().find(|(name, _)| named(name)) {
         Some((_, span)) => error.at(*span),
