@@ -126,7 +126,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Take(columns) => write!(f, "take {} columns", columns.len()),
-            Self::Filter(predicate) => write!(f, "filter {predicate}"),
+            Self::Filter(filter) => write!(f, "filter {}", filter.predicate),
             Self::Project { expressions, .. } => {
                 let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
                 write!(f, "project [{}]", expressions.join(", "))

@@ -2,7 +2,7 @@
 //!
 //! A batch that fails is halved until what fails is one row; rows that do not fail go on. That costs nothing while nothing
 //! fails, and about two evaluations for every level of halving for each bad row. An error counts against a record only if it is about data: a
-//! fault of pinsql, of the memory or of a service stays one. So does an error that comes without any row: then it
+//! fault of pinsql, of the memory or of a service stays one. So does an error that is the same without any row: then it
 //! is the statement that is wrong, and no record.
 
 use datafusion::common::{DataFusionError, Result};
@@ -26,7 +26,7 @@ pub(super) enum Part {
 pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
     let mut waiting = vec![rows];
     let mut parts = Vec::new();
-    let mut is_statements_fault = None;
+    let mut without_rows = None;
     // Ends: a part is either done, or one row, or gives two smaller parts.
     while let Some(rows) = waiting.pop() {
         let failure = match run(steps, rows.clone()) {
@@ -38,7 +38,9 @@ pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
         };
         let Some(reason) = reason_of(&failure) else { return Err(failure) };
         let length = rows.len();
-        if *is_statements_fault.get_or_insert_with(|| run(steps, rows.slice(0, 0)).is_err()) || length == 0 {
+        let fails_anyway =
+            without_rows.get_or_insert_with(|| run(steps, rows.slice(0, 0)).err().and_then(|error| reason_of(&error)));
+        if fails_anyway.as_ref() == Some(&reason) || length == 0 {
             return Err(failure);
         }
         if length == 1 {

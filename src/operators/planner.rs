@@ -14,7 +14,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use super::exec::RecordsExec;
 use super::node::{LogicalStep, RecordsNode};
-use super::steps::{Deduplicate, Expected, Stage, Step};
+use super::steps::{Deduplicate, Expected, Filter, Stage, Step};
 
 /// The session's query planner.
 #[derive(Debug, Default)]
@@ -83,7 +83,9 @@ fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'
             *columns = Arc::new(columns.project(taken)?);
             Ok(Step::Take(taken.clone()))
         }
-        LogicalStep::Filter { predicate, schema } => compile(predicate, schema).map(Step::Filter),
+        LogicalStep::Filter { predicate, schema } => {
+            compile(predicate, schema).map(|predicate| Step::Filter(Filter::new(predicate)))
+        }
         LogicalStep::Project { expressions, schema, output } => {
             let compiled = expressions.iter().map(|expression| compile(expression, schema)).collect::<Result<_>>()?;
             *columns = nullable(output.as_arrow());

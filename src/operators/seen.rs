@@ -110,9 +110,9 @@ impl SeenRows {
     pub fn commit(&self) -> Result<()> {
         let mut state = self.lock();
         let Some(batch) = state.batch.take() else { return Err(no_batch()) };
-        state.memory.shrink(list_bytes(batch.added.capacity()));
         state.event_time_max = batch.event_time_max;
-        self.sweep(&mut state)
+        self.sweep(&mut state);
+        Ok(())
     }
 
     /// The batch has not landed, and will come again.
@@ -130,7 +130,8 @@ impl SeenRows {
             state.entries.insert(hash, expires);
         }
         state.event_time_max = state.event_time_max.max(header.event_time_max);
-        self.sweep(&mut state)
+        self.sweep(&mut state);
+        Ok(())
     }
 
     /// The file of all that is known, in place of those before. `batch` is the last that is in it.
@@ -203,18 +204,14 @@ impl SeenRows {
     }
 
     /// Forgets what the watermark has passed, if it has moved far enough to be worth it.
-    fn sweep(&self, state: &mut State) -> Result<()> {
-        let (Some(watermark), Some(delay)) = (self.watermark_of(state.event_time_max), self.delay) else {
-            return Ok(());
-        };
-        if watermark.saturating_sub(state.swept) <= delay / PARTS_OF_DELAY {
-            return Ok(());
+    fn sweep(&self, state: &mut State) {
+        if let (Some(watermark), Some(delay)) = (self.watermark_of(state.event_time_max), self.delay)
+            && watermark.saturating_sub(state.swept) > delay / PARTS_OF_DELAY
+        {
+            state.swept = watermark;
+            state.entries.forget(watermark);
         }
-        state.swept = watermark;
-        state.entries.forget(watermark);
-        state.memory.try_resize(state.entries.bytes()).map_err(|error| {
-            Error::internal("the rows seen by DISTINCT cannot be accounted for").caused_by(error.to_string())
-        })
+        state.account();
     }
 }
 
@@ -235,7 +232,12 @@ impl State {
         for (hash, _) in &batch.added {
             self.entries.remove(hash);
         }
-        self.memory.shrink(list_bytes(batch.added.capacity()).min(self.memory.size()));
+        self.account();
+    }
+
+    /// Between batches only the entries count.
+    fn account(&mut self) {
+        self.memory.shrink(self.memory.size().saturating_sub(self.entries.bytes()));
     }
 }
 

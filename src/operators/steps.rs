@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBa
 use arrow::compute::{concat, concat_batches, filter, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::physical_expr::split_conjunction;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::expectation::{OnViolation, Rule, sample, verdicts};
@@ -15,7 +16,7 @@ use super::expectation::{OnViolation, Rule, sample, verdicts};
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Take(Vec<usize>),
-    Filter(Arc<dyn PhysicalExpr>),
+    Filter(Filter),
     Project {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
@@ -23,6 +24,54 @@ pub(super) enum Step {
     /// Gives microseconds since 1970.
     EventTime(Arc<dyn PhysicalExpr>),
     Expect(Vec<Expected>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    pub predicate: Arc<dyn PhysicalExpr>,
+    /// The conditions that the predicate joins by AND, in order.
+    conjuncts: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl Filter {
+    pub(super) fn new(predicate: Arc<dyn PhysicalExpr>) -> Self {
+        Self { conjuncts: split_conjunction(&predicate).into_iter().cloned().collect(), predicate }
+    }
+
+    /// The rows to keep. `a AND b` may be evaluated for all rows at once, also where `a` is false and `b` fails; that
+    /// such a row is no bad one is found out here, and not by halving down to it.
+    fn keep(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        match condition(&self.predicate, batch) {
+            Ok(values) => Ok(verdicts(&values)),
+            Err(error) if self.conjuncts.len() < 2 => Err(error),
+            Err(error) => self.keep_one_by_one(batch).map_err(|_| error),
+        }
+    }
+
+    /// Each condition only for the rows that no earlier one was false for. After NULL the next is still asked, as for a row
+    /// alone.
+    fn keep_one_by_one(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        let mut left = batch.clone();
+        // For each row left: which it is, and whether all conditions so far are true of it.
+        let mut rows: Vec<(usize, bool)> = (0..batch.num_rows()).map(|row| (row, true)).collect();
+        for conjunct in &self.conjuncts {
+            let values = condition(conjunct, &left)?;
+            let is_left: BooleanArray =
+                (0..values.len()).map(|row| Some(values.is_null(row) || values.value(row))).collect();
+            left = filter_record_batch(&left, &is_left)?;
+            rows = rows
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| is_left.value(*at))
+                .map(|(at, (row, is_true))| (row, is_true && values.is_valid(at)))
+                .collect();
+        }
+        let mut keep = vec![false; batch.num_rows()];
+        for (row, is_true) in rows {
+            keep[row] = is_true;
+        }
+        Ok(BooleanArray::from(keep))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -132,8 +181,8 @@ fn run_step(step: &Step, mut outcome: Outcome) -> Result<Outcome> {
     let rows = outcome.rows;
     outcome.rows = match step {
         Step::Take(columns) => Rows { batch: rows.batch.project(columns)?, ..rows },
-        Step::Filter(predicate) => {
-            let keep = verdicts(&condition(predicate, &rows.batch)?);
+        Step::Filter(filter) => {
+            let keep = filter.keep(&rows.batch)?;
             outcome.filtered += keep.len() - keep.true_count();
             rows.filter(&keep)?
         }

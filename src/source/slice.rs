@@ -46,6 +46,11 @@ impl SliceTable {
         Self { source, schema, visible, batches: batches.into(), origins, shows_hidden: false }
     }
 
+    /// The stream's name, as the ledger has it.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     pub fn origins(&self) -> &Arc<dyn Origins> {
         &self.origins
     }

@@ -89,6 +89,7 @@ pub(super) async fn write(
         Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
+            let plan = with_casts(session, &table, &kind, plan).await?;
             let isolated = rowwise::isolate(&state, &plan, &rejects)?;
             if !isolated.is_changed {
                 return Err(error);
@@ -113,6 +114,17 @@ pub(super) async fn write(
             .chain(rejects.into_iter().flat_map(|rejects| rejects.warnings))
             .collect(),
     })
+}
+
+/// With the casts of numbers that the writer would do to them: some numbers do not fit.
+async fn with_casts(session: &Session, table: &TableName, kind: &WriteKind, plan: LogicalPlan) -> Result<LogicalPlan> {
+    match kind {
+        WriteKind::Create(_) | WriteKind::CreateOrReplace(_) => Ok(plan),
+        WriteKind::Append | WriteKind::Overwrite => {
+            let columns = session.open_table(table).await?.schema();
+            Ok(rowwise::cast_to(plan, &columns, |from, to| from.is_numeric() && to.is_numeric())?)
+        }
+    }
 }
 
 /// What every try to run a statement needs.

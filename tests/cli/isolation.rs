@@ -75,3 +75,15 @@ fn a_limit_counts_the_records_that_are_not_rejected() {
         assert!(transcript.contains(&format!("= written {written} + ")), "{transcript}");
     }
 }
+
+#[test]
+fn a_number_that_the_tables_column_cannot_hold_rejects_its_record() {
+    let scratch = Scratch::new();
+    scratch.file("raw/a.json", "{\"n\": 1}\n{\"n\": 3000000000}\n{\"n\": 2}\n");
+    scratch.run(&["-c", "CREATE TABLE t (n INT, text STRING)"]);
+    let insert = "INSERT INTO t SELECT n, 'x' AS text FROM read_files('raw', schema => 'n BIGINT')";
+    let transcript = scratch.run(&["-c", insert]);
+    assert!(transcript.contains("read 3 = written 2 + filtered 0 + duplicates 0 + rejected 1"), "{transcript}");
+    let reasons = scratch.run(&["-c", "SELECT position, reason FROM t_rejects", "--format", "csv"]);
+    assert!(reasons.contains("line 2,\"cannot cast 3000000000 to INT: it is out of range"), "{reasons}");
+}

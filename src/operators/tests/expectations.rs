@@ -11,8 +11,9 @@ use crate::operators::expectation::ExpectationCount;
 use crate::statement::query::expectations::Expectation;
 
 fn expectation(name: &str, condition: &str, action: OnViolation) -> Expectation {
+    let text = condition.to_owned();
     let condition: Expr = Parser::new(&DatabricksDialect {}).try_with_sql(condition).unwrap().parse_expr().unwrap();
-    Expectation { name: name.to_owned(), condition, action, span: Span { start: (1, 1), end: (1, 2) } }
+    Expectation { name: name.to_owned(), condition, text, action, span: Span { start: (1, 1), end: (1, 2) } }
 }
 
 const SQL: &str = "SELECT TRY_CAST(data AS INT) AS Number, data FROM `stream s`";

@@ -49,7 +49,21 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
         &["number 2: division by zero, in the column ten"],
     )
     .await;
-    // A failure that another condition hides is none.
+    // A failure that another condition hides is none, wherever the row stands; NULL hides nothing.
+    check(
+        "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0 AND 6 / CAST(data AS INT) > 2",
+        &["1", "xx", "0", "9", "2", "yy"],
+        &["1", "2"],
+        &[],
+    )
+    .await;
+    check(
+        "SELECT data FROM `stream s` WHERE NULLIF(length, 2) < 2 AND CAST(data AS INT) > 0",
+        &["1", "xx", "12", "yyy"],
+        &["1"],
+        &["number 2: cannot cast the string 'xx' to INT"],
+    )
+    .await;
     check(
         "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0",
         &["1", "xx", "0", "y"],

@@ -50,7 +50,7 @@ use json_source::{JsonScan, JsonSource};
 use limits::Limits;
 use location::Location;
 use options::{Format, Mode, Options};
-pub use places::{KeepingPlaces, keeping_places, with_rejects};
+pub use places::{KeepingPlaces, keeping_places, path_of, with_rejects};
 use read_ahead::Storage;
 pub use stream::FilesStream;
 use table::{FilesTable, Reader};

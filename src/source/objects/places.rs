@@ -139,6 +139,12 @@ pub fn with_rejects(table: &dyn TableProvider, rejects: &Rejects) -> Option<Arc<
     Some(Arc::new(FilesTable { reader: Reader::Json(Arc::new(scan)), ..files.clone() }))
 }
 
+/// The folder or object that a table of ours reads.
+pub fn path_of(table: &dyn TableProvider) -> Option<String> {
+    let files = table.downcast_ref::<FilesTable>()?;
+    Some(Location::display(&files.store_url, &files.base))
+}
+
 #[derive(Debug)]
 struct FilePlaces {
     storage: Storage,

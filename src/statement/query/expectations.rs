@@ -26,6 +26,8 @@ use crate::statement::parser::parse;
 pub struct Expectation {
     pub name: String,
     pub condition: Expr,
+    /// The condition as it is written.
+    pub text: String,
     pub action: OnViolation,
     pub span: Span,
 }
@@ -50,11 +52,7 @@ pub(super) fn mark(
         }
         expressions
             .push(plan_condition(session, state, &plan, expectation).map_err(|error| error.at(expectation.span))?);
-        rules.push(Rule {
-            name: expectation.name.clone(),
-            text: expectation.condition.to_string(),
-            action: expectation.action,
-        });
+        rules.push(Rule { name: expectation.name.clone(), text: expectation.text.clone(), action: expectation.action });
     }
     let plan = Marker { mark: Mark::Expect(rules), expressions, input: plan }.into_plan();
     casts::refuse_casts(&plan)?;

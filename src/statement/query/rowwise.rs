@@ -7,15 +7,16 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result as EngineResult;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, Result as EngineResult};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
-use super::streaming::{is_stream_scan, stream_of};
+use super::streaming::{STREAM_PREFIX, is_stream_scan, stream_of};
 use crate::operators::SeenRows;
 use crate::operators::marker::{Mark, Marker};
 use crate::operators::node::{LogicalStep, RecordsContext, RecordsNode};
@@ -40,6 +41,28 @@ pub fn isolate(state: &SessionState, plan: &LogicalPlan, rejects: &Rejects) -> E
     let rules = state.optimizers().iter().filter(|rule| rule.name() != "push_down_limit").cloned().collect();
     let optimized = Optimizer::with_rules(rules).optimize(analyzed, state, |_, _| {})?;
     Rewriter { rejects, seen: None, is_stream: false, is_changed: false }.run(optimized)
+}
+
+/// The query's columns cast to those of the table, by position, where `is_cast` says so of the two types. Then the cast is a part of
+/// the query, and a record that it fails on is isolated. What is left is the writer's to cast or to refuse.
+pub fn cast_to(
+    plan: LogicalPlan,
+    columns: &Schema,
+    is_cast: impl Fn(&DataType, &DataType) -> bool,
+) -> EngineResult<LogicalPlan> {
+    if plan.schema().fields().len() != columns.fields().len() {
+        return Ok(plan);
+    }
+    let expressions = plan.schema().iter().zip(columns.fields()).map(|((qualifier, given), wanted)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), given.name()));
+        let cast = match is_cast(given.data_type(), wanted.data_type()) {
+            true => column.cast_to(wanted.data_type(), plan.schema())?,
+            false => column,
+        };
+        Ok(cast.alias(wanted.name()))
+    });
+    let expressions = expressions.collect::<EngineResult<Vec<_>>>()?;
+    LogicalPlanBuilder::from(plan).project(expressions)?.build()
 }
 
 /// Isolates the records of the stream, and takes in what else its plan is marked with. `seen` is for those marked to be deduplicated.
@@ -109,7 +132,7 @@ impl Rewriter<'_> {
             return Ok(Some(start));
         }
         let Some(stream) = stream_of(&bottom).filter(|_| self.is_stream) else { return Ok(None) };
-        let source = stream.table_name.table().to_owned();
+        let source = name_of(stream);
         let input = if is_stream_scan(&bottom) { bottom } else { self.rewrite(bottom)?.data };
         Ok(Some(Start { input, first: None, places: Arc::new(RowPlaces { source }) }))
     }
@@ -141,6 +164,17 @@ impl Rewriter<'_> {
         let first = Some(LogicalStep::Take { columns: taken });
         Ok(Some(Start { input: LogicalPlan::TableScan(scan), first, places }))
     }
+}
+
+/// What to call a stream whose records have no place.
+fn name_of(stream: &TableScan) -> String {
+    let table = source_as_provider(&stream.source).ok();
+    let known = table.and_then(|table| match table.downcast_ref::<SliceTable>() {
+        Some(slice) => Some(slice.source().to_owned()),
+        None => objects::path_of(table.as_ref()),
+    });
+    let name = stream.table_name.table();
+    known.unwrap_or_else(|| name.strip_prefix(STREAM_PREFIX).unwrap_or(name).to_owned())
 }
 
 /// The nodes from `plan` downwards that work row by row.

@@ -9,13 +9,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan,
-};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::expectations::{self, Expectation};
@@ -85,29 +83,11 @@ pub fn prepare(
     }
     let state_text = marking.state_text();
     let plan = match &clauses.columns {
-        Some(columns) => cast_to(plan, columns)?,
+        Some(columns) => rowwise::cast_to(plan, columns, assignable)?,
         None => plan,
     };
     let plan = expectations::mark(session, state, plan, &clauses.expectations)?;
     Ok(StreamPlan { plan, state: state_text })
-}
-
-/// The query's columns as those of the table. The cast is a part of the query, so that a record it fails on is isolated; what the table
-/// could not take whatever its value is left to the writer, which refuses it by name.
-fn cast_to(plan: LogicalPlan, columns: &Schema) -> Result<LogicalPlan> {
-    if plan.schema().fields().len() != columns.fields().len() {
-        return Ok(plan);
-    }
-    let expressions = plan.schema().iter().zip(columns.fields()).map(|((qualifier, given), wanted)| {
-        let column = Expr::Column(Column::new(qualifier.cloned(), given.name()));
-        let cast = match assignable(given.data_type(), wanted.data_type()) {
-            true => column.cast_to(wanted.data_type(), plan.schema())?,
-            false => column,
-        };
-        Ok(cast.alias(wanted.name()))
-    });
-    let expressions = expressions.collect::<Result<Vec<_>>>()?;
-    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
 }
 
 /// The physical plan of one micro-batch, whose records are in the tables that `plan` names. `seen` is the state of a plan that
