@@ -170,7 +170,8 @@ async fn committed(change: &Change, base: &Base, version: u64) -> Committed {
         // Old log files are looked for when there is a new checkpoint, as Spark does: each search lists the whole log.
         let config = state.table_config();
         if (version + 1).is_multiple_of(config.checkpoint_interval().get()) {
-            let followed = maintain::after_statement(location, version, config.enable_expired_log_cleanup()).await;
+            let log_retention = config.enable_expired_log_cleanup().then(|| config.log_retention_duration());
+            let followed = maintain::after_statement(location, version, log_retention).await;
             warnings.extend(followed.err().map(|error| {
                 format!("version {version} of {} is committed, but its checkpoint failed: {error}", location.name())
             }));

@@ -16,9 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use datafusion::execution::TaskContext;
-use deltalake::checkpoints::create_checkpoint;
+use deltalake::DeltaTableError;
 use deltalake::kernel::{Action, Remove};
-use deltalake::table::config::TablePropertiesExt;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -37,6 +36,7 @@ use crate::storage_error::storage_error;
 const MERGES_A_ROUND_MAX: usize = 8;
 /// Time between checkpoints, in the time that the last one took.
 const CHECKPOINT_PAUSES: u32 = 9;
+const CHECKPOINT_INTERVALS_MAX: u64 = 10;
 /// The log is searched for old files so often in each retention period, but not less than hourly.
 const SEARCHES_A_RETENTION: u32 = 24;
 const SEARCH_EVERY_MAX: Duration = Duration::from_secs(3_600);
@@ -163,22 +163,30 @@ fn told(error: &crate::error::Error) -> String {
     }
 }
 
-/// The checkpoint that a statement's commit makes due, and the cleaning that goes with it.
-pub(super) async fn after_statement(location: &TableLocation, version: u64, clean: bool) -> Result<()> {
-    let log_retention = write_checkpoint(location, version).await?;
-    if clean {
-        clean_log(location, log_retention).await?;
+/// The checkpoint that a statement's commit makes due, and the cleaning that goes with it, unless the table wants none.
+pub(super) async fn after_statement(
+    location: &TableLocation,
+    version: u64,
+    log_retention: Option<Duration>,
+) -> Result<()> {
+    write_checkpoint(location, version).await?;
+    if let Some(retention) = log_retention {
+        clean_log(location, retention).await?;
     }
     Ok(())
 }
 
-/// Writes the checkpoint of a version. Gives how long the table keeps its log.
-async fn write_checkpoint(location: &TableLocation, version: u64) -> Result<Duration> {
-    let failed = |error| delta_error(&format!("write a checkpoint of {}", location.name()), error);
-    let table = location.open_version(version).await?;
-    let log_retention = table.snapshot().map_err(failed)?.table_config().log_retention_duration();
-    create_checkpoint(&table, None).await.map_err(failed)?;
-    Ok(log_retention)
+/// Writes the checkpoint of a version. The kernel does it on a thread of its own: it blocks while it reads and writes.
+async fn write_checkpoint(location: &TableLocation, version: u64) -> Result<()> {
+    let engine = location.log_store().engine(None);
+    let url = location.url().clone();
+    let written = tokio::task::spawn_blocking(move || {
+        let snapshot = delta_kernel::Snapshot::builder_for(url).at_version(version).build(engine.as_ref())?;
+        snapshot.checkpoint(engine.as_ref(), None).map(drop)
+    });
+    let written = written.await.map_err(|panic| DeltaTableError::GenericError { source: Box::new(panic) });
+    let written = written.and_then(|outcome| outcome.map_err(DeltaTableError::from));
+    written.map_err(|error| delta_error(&format!("write a checkpoint of {}", location.name()), error))
 }
 
 async fn checkpoint(handle: &TableHandle, round: &mut Round) -> Result<Option<u64>> {
@@ -189,7 +197,10 @@ async fn checkpoint(handle: &TableHandle, round: &mut Round) -> Result<Option<u6
     };
     // A table that was replaced by another begins again with version 0.
     let is_due = version < last || version - last >= settings.checkpoint_interval;
-    if !is_due || round.next_checkpoint.is_some_and(|next| Instant::now() < next) {
+    // The pause ends at the latest when so much is to be read that the next one would take still longer.
+    let is_late = version.saturating_sub(last) >= settings.checkpoint_interval.saturating_mul(CHECKPOINT_INTERVALS_MAX);
+    let is_paused = !is_late && round.next_checkpoint.is_some_and(|next| Instant::now() < next);
+    if !is_due || is_paused {
         return Ok(None);
     }
     let started = Instant::now();
