@@ -8,7 +8,14 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 WAIT_SECONDS = 60
@@ -87,6 +94,17 @@ def transaction(id, records, commits):
         producer.commit_transaction(WAIT_SECONDS)
     else:
         producer.abort_transaction(WAIT_SECONDS)
+
+
+def await_groups():
+    """Waits for the topic of the groups' offsets, which is made when the first group is asked for."""
+    deadline = time.time() + WAIT_SECONDS
+    while True:
+        try:
+            return group_lag("first", "none")
+        except KafkaException:
+            assert time.time() < deadline
+            time.sleep(0.2)
 
 
 def group_lag(group, topic):
