@@ -19,6 +19,7 @@ mod service;
 
 mod cleaning;
 mod crash;
+mod kafka_backlog;
 mod kafka_faults;
 mod kafka_security;
 mod kafka_source;
