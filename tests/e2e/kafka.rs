@@ -58,6 +58,7 @@ impl Kafka {
         kafka.make_certificate();
         kafka.format();
         kafka.begin();
+        kafka.client(&json!([{"do": "await_groups"}]));
         kafka
     }
 

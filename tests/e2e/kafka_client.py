@@ -4,16 +4,26 @@ Arguments: the client's configuration and a list of actions, both JSON. Each act
 function below and whose other fields are its arguments. The answers come back as one JSON list.
 """
 
+import faulthandler
 import json
+import os
 import sys
 import time
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 WAIT_SECONDS = 60
 MAYBE_FULL = 10_000
 
+faulthandler.enable()
 configuration = json.loads(sys.argv[1])
 admin = AdminClient(configuration)
 
@@ -89,6 +99,18 @@ def transaction(id, records, commits):
         producer.abort_transaction(WAIT_SECONDS)
 
 
+def await_groups():
+    """Waits for the topic of the groups' offsets, which is made when the first group is asked for."""
+    deadline = time.time() + WAIT_SECONDS
+    while True:
+        try:
+            done(admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions("first")]))
+            return
+        except KafkaException:
+            assert time.time() < deadline
+            time.sleep(0.2)
+
+
 def group_lag(group, topic):
     """What consumer-group tools show: the offset that the group committed, and how far behind the end it is."""
     request = [ConsumerGroupTopicPartitions(group)]
@@ -126,4 +148,6 @@ answers = []
 for action in json.loads(sys.argv[2]):
     name = action.pop("do")
     answers.append(globals()[name](**action))
-print(json.dumps(answers))
+print(json.dumps(answers), flush=True)
+# Everything has been answered. librdkafka's threads would meet an interpreter that is being torn down.
+os._exit(0)

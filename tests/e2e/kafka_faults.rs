@@ -1,5 +1,7 @@
 //! What a topic and its brokers do to a stream: records deleted too early, topics made anew, a broker that dies.
 
+use std::time::{Duration, Instant};
+
 use pinsql::error::ErrorKind;
 use pinsql::source::stream::{Gap, Next, ReadOptions};
 use serde_json::json;
@@ -143,9 +145,21 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!((seen.len(), table.rows.len()), (33_000, 33_000));
-    // Nobody answers when a reader is opened: an error that the stream's loop may try again after.
-    kafka.kill();
     drop(reader);
+    let lag = kafka.client(&json!([{"do": "group_lag", "group": "pinsql-default.t", "topic": topic}]));
+    assert_eq!(lag[0], json!({"0": [11_000, 0], "1": [11_000, 0], "2": [11_000, 0]}));
+
+    // Acknowledged when nobody can be told: closing does not wait for ever.
+    let mut reader = table.open(&reading(false)).await.unwrap();
+    kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 10}]));
+    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    kafka.kill();
+    table.take(&mut reader, slice).await;
+    tokio::time::sleep(WAIT).await;
+    let begun = Instant::now();
+    drop(reader);
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    // Nobody answers when a reader is opened: an error that the stream's loop may try again after.
     let error = table.open(&reading(false)).await.err().unwrap();
     assert_eq!((error.kind, error.message), (ErrorKind::Service, format!("no broker of {} answers", kafka.servers())));
 }

@@ -22,6 +22,7 @@ mod stream;
 
 mod cleaning;
 mod crash;
+mod kafka_backlog;
 mod kafka_faults;
 mod kafka_security;
 mod kafka_source;

@@ -64,7 +64,7 @@ impl Script {
     pub(crate) fn answer(self) -> Value {
         let output = self.child.wait_with_output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{} failed:\n{stdout}\n{stderr}", self.name);
+        assert!(output.status.success(), "{} failed ({}):\n{stdout}\n{stderr}", self.name, output.status);
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{}: {error}:\n{stdout}\n{stderr}", self.name))
     }
 }

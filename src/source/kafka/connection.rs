@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use super::discovery::{self, View};
 use super::error::KafkaFailure;
 use super::iam::Iam;
+use super::native::CommitQueue;
 use super::offsets::Offsets;
 use super::options::Subscription;
 use super::properties::Properties;
@@ -143,15 +144,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        self.commits().in_flight_since = None;
-        // The table's own checkpoint is what counts: the group is told for people's eyes alone.
-        if let Err(error) = result {
-            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
-        }
-    }
-}
+impl ConsumerContext for Context {}
 
 /// How a connection is made, and what it watches.
 #[derive(Debug)]
@@ -194,7 +187,10 @@ impl Connection {
         let view = Arc::<Mutex<View>>::default();
         let flag = Arc::<AtomicBool>::default();
         let (close, closed) = mpsc::sync_channel(1);
+        let commits = CommitQueue::new(consumer.clone());
+        let commits = commits.ok_or_else(|| Error::internal("librdkafka made no queue"))?;
         let attendant = Attendant {
+            commits,
             consumer: consumer.clone(),
             watched: settings.watched.cloned(),
             view: view.clone(),
@@ -330,6 +326,8 @@ fn configure(settings: &ConnectionSettings<'_>) -> ClientConfig {
 
 /// Polls the client and watches the topics, for as long as the connection is open.
 struct Attendant {
+    /// Before the consumer, which it holds too.
+    commits: CommitQueue,
     consumer: Arc<Consumer>,
     watched: Option<Subscription>,
     view: Arc<Mutex<View>>,
@@ -362,6 +360,13 @@ impl Attendant {
     /// Sends what the consumer group has to be told, unless an answer is still awaited. Tells whether there is anything left
     /// to wait for.
     fn commit(&self) -> bool {
+        if let Some(answer) = self.commits.answer() {
+            self.consumer.context().commits().in_flight_since = None;
+            // The table's own checkpoint is what counts: the group is told for people's eyes alone.
+            if let Err(error) = answer {
+                tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
+            }
+        }
         let offsets = {
             let mut commits = self.consumer.context().commits();
             if commits.is_in_flight() {
@@ -373,10 +378,12 @@ impl Attendant {
             commits.in_flight_since = Some(Instant::now());
             std::mem::take(&mut commits.waiting)
         };
-        let committed = partition_list(&offsets).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async));
-        if let Err(error) = committed {
+        let committed = partition_list(&offsets)
+            .map_err(|error| error.to_string())
+            .and_then(|list| self.commits.commit(&list).map_err(|error| error.to_string()));
+        if let Err(reason) = committed {
             self.consumer.context().commits().in_flight_since = None;
-            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
+            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {reason}");
         }
         true
     }

@@ -16,11 +16,13 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{
-    rd_kafka_consume_batch_queue, rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t,
-    rd_kafka_message_destroy, rd_kafka_message_errstr, rd_kafka_message_headers, rd_kafka_message_t,
-    rd_kafka_message_timestamp, rd_kafka_queue_destroy, rd_kafka_queue_forward, rd_kafka_queue_get_partition,
-    rd_kafka_queue_length, rd_kafka_queue_new, rd_kafka_queue_t, rd_kafka_timestamp_type_t, rd_kafka_topic_name,
+    rd_kafka_commit_queue, rd_kafka_consume_batch_queue, rd_kafka_event_destroy, rd_kafka_event_error,
+    rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_destroy,
+    rd_kafka_message_errstr, rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_message_timestamp,
+    rd_kafka_queue_destroy, rd_kafka_queue_forward, rd_kafka_queue_get_partition, rd_kafka_queue_length,
+    rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_queue_t, rd_kafka_timestamp_type_t, rd_kafka_topic_name,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
@@ -100,6 +102,57 @@ impl Drop for RecordQueue {
     fn drop(&mut self) {
         // SAFETY: this is the only owner of the reference.
         unsafe { rd_kafka_queue_destroy(self.raw.as_ptr()) }
+    }
+}
+
+/// Tells the consumer group offsets, and hears how that went.
+///
+/// Through rdkafka an asynchronous commit has no answer: its callback is one that librdkafka calls only when it was given
+/// another way, which rdkafka does not use.
+pub(super) struct CommitQueue {
+    answers: RecordQueue,
+}
+
+impl fmt::Debug for CommitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitQueue").finish_non_exhaustive()
+    }
+}
+
+impl CommitQueue {
+    pub(super) fn new(consumer: Arc<Consumer>) -> Option<Self> {
+        Some(Self { answers: RecordQueue::new(consumer)? })
+    }
+
+    /// Sends the offsets on their way.
+    pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: client, list and queue are alive, and librdkafka copies the list. Without a callback the answer
+        // becomes an event of the queue.
+        let answer = unsafe {
+            rd_kafka_commit_queue(
+                self.answers.consumer.client().native_ptr(),
+                offsets.ptr(),
+                self.answers.raw.as_ptr(),
+                None,
+                ptr::null_mut(),
+            )
+        };
+        if answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(answer.into()) }
+    }
+
+    /// The answer to a commit, if one has come.
+    pub(super) fn answer(&self) -> Option<Result<(), RDKafkaErrorCode>> {
+        // SAFETY: the queue is alive, the event is ours, and nothing of it is used after it is destroyed.
+        let answer = unsafe {
+            let event = rd_kafka_queue_poll(self.answers.raw.as_ptr(), 0);
+            if event.is_null() {
+                return None;
+            }
+            let answer = rd_kafka_event_error(event);
+            rd_kafka_event_destroy(event);
+            answer
+        };
+        Some(if answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(answer.into()) })
     }
 }
 

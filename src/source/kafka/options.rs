@@ -280,3 +280,107 @@ impl<'a> Given<'a> {
         serde_json::from_str(self.text()?).map_err(|error| self.wrong(shape).caused_by(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVERS: (&str, &str) = ("bootstrapServers", "b:9092");
+    const TOPIC: (&str, &str) = ("subscribe", "pins");
+
+    fn parse(given: &[(&str, &str)]) -> Result<Options> {
+        Options::parse(&given.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value))).collect())
+    }
+
+    #[track_caller]
+    fn check_error(given: &[(&str, &str)], message: &str, hint: Option<&str>) {
+        let error = parse(given).unwrap_err();
+        assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, hint));
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_defaults_are_sparks() {
+        let options = parse(&[("BOOTSTRAPSERVERS", "b:9092"), ("Subscribe", " pins, geo ,")]).unwrap();
+        assert_eq!(options.subscription.name(), "geo,pins");
+        assert_eq!(options.starting, Starting::Latest);
+        assert!(options.fail_on_data_loss && !options.include_headers);
+        assert_eq!(options.properties.servers, "b:9092");
+        let given = [
+            ("kafka.bootstrap.servers", "b:9092"),
+            ("subscribePattern", "pins|geo"),
+            ("includeheaders", "TRUE"),
+            ("failOnDataLoss", "false"),
+            ("maxOffsetsPerTrigger", "500"),
+            ("kafka.GROUP.id", "mine"),
+            ("groupIdPrefix", "ours"),
+        ];
+        let options = parse(&given).unwrap();
+        let Subscription::Pattern { regex, .. } = &options.subscription else { panic!("no pattern") };
+        assert!(regex.is_match("geo") && !regex.is_match("geology"));
+        assert_eq!((options.records_per_slice_max, options.properties.group.as_deref()), (Some(500), Some("mine")));
+        assert!(options.include_headers && !options.fail_on_data_loss);
+    }
+
+    #[test]
+    fn a_number_and_a_boolean_need_no_quotes() {
+        let given = BTreeMap::from([
+            ("subscribe".to_owned(), ScalarValue::from("pins")),
+            ("bootstrapServers".to_owned(), ScalarValue::from("b:9092")),
+            ("maxOffsetsPerTrigger".to_owned(), ScalarValue::Int64(Some(7))),
+            ("includeHeaders".to_owned(), ScalarValue::Boolean(Some(true))),
+            ("kafka.fetch.min.bytes".to_owned(), ScalarValue::Int32(Some(1))),
+        ]);
+        let options = Options::parse(&given).unwrap();
+        assert_eq!((options.records_per_slice_max, options.include_headers), (Some(7), true));
+    }
+
+    #[test]
+    fn beginnings_are_read_as_spark_writes_them() {
+        let starting = |name, value| parse(&[SERVERS, TOPIC, (name, value)]).map(|options| options.starting);
+        assert_eq!(starting("startingOffsets", "Earliest").unwrap(), Starting::Earliest);
+        let offsets = Offsets::from([(TopicPartition::new("pins", 0), -2), (TopicPartition::new("pins", 1), 17)]);
+        assert_eq!(starting("startingOffsets", r#"{"pins":{"0":-2,"1":17}}"#).unwrap(), Starting::Offsets(offsets));
+        assert_eq!(starting("startingTimestamp", "1700000000000").unwrap(), Starting::TimestampMs(1_700_000_000_000));
+        for wrong in ["soon", "{}", r#"{"pins":{"0":-3}}"#, r#"{"pins":[0]}"#] {
+            assert!(starting("startingOffsets", wrong).is_err(), "{wrong}");
+        }
+        let assigned = parse(&[SERVERS, ("assign", r#"{"pins":[1,0]}"#)]).unwrap();
+        assert_eq!(assigned.subscription.name(), "pins-0,pins-1");
+    }
+
+    #[test]
+    fn every_wrong_option_is_said() {
+        check_error(
+            &[TOPIC],
+            "read_kafka needs the option bootstrapServers",
+            Some("such as bootstrapServers => 'broker-1:9092,broker-2:9092'"),
+        );
+        check_error(&[SERVERS], "read_kafka needs one of the options subscribe, subscribePattern and assign", None);
+        check_error(
+            &[SERVERS, TOPIC, ("subscribePattern", "p")],
+            "read_kafka needs one of the options subscribe, subscribePattern and assign",
+            None,
+        );
+        check_error(
+            &[SERVERS, TOPIC, ("startingOffset", "latest")],
+            "read_kafka has no option `startingOffset`",
+            Some("did you mean startingOffsets?"),
+        );
+        check_error(
+            &[SERVERS, TOPIC, ("endingoffsets", "latest")],
+            "read_kafka does not take the option endingOffsets here",
+            Some("a stream has no end"),
+        );
+        check_error(&[SERVERS, TOPIC, ("SUBSCRIBE", "geo")], "the option subscribe is given twice", None);
+        check_error(
+            &[SERVERS, TOPIC, ("maxOffsetsPerTrigger", "0")],
+            "the option maxOffsetsPerTrigger needs a whole number above zero, not 0",
+            None,
+        );
+        check_error(
+            &[SERVERS, ("kafka.bootstrap.servers", "c:9092"), TOPIC],
+            "bootstrapServers and kafka.bootstrap.servers are the same option: give one",
+            None,
+        );
+    }
+}

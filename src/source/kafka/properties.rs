@@ -221,3 +221,116 @@ fn isolation(value: &str) -> Result<String> {
         _ => Err(refused("isolation.level", "it is read_committed or read_uncommitted")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translate(given: &[(&str, &str)]) -> Result<Properties> {
+        let given = [&[("bootstrap.servers", "b-1.x.c2.kafka.eu-west-1.amazonaws.com:9098")][..], given].concat();
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Properties::translate(&given, None)
+    }
+
+    #[track_caller]
+    fn check(given: &[(&str, &str)], translated: &[(&str, &str)]) {
+        let mut values = translate(given).unwrap().values;
+        values.remove("bootstrap.servers");
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(values, translated);
+    }
+
+    #[track_caller]
+    fn check_refused(given: &[(&str, &str)], message: &str) {
+        let error = translate(given).unwrap_err();
+        assert!(error.message.starts_with(&format!("the Kafka property kafka.{message}")), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+
+    const PLAIN: &str = "x.PlainLoginModule required username=\"u\" password=\"hunter2\";";
+    const SASL: (&str, &str) = ("security.protocol", "SASL_SSL");
+
+    #[test]
+    fn javas_names_become_librdkafkas() {
+        check(&[("fetch.min.bytes", "10"), ("client.id", "me")], &[("client.id", "me"), ("fetch.min.bytes", "10")]);
+        check(
+            &[SASL, ("sasl.mechanism", "plain"), ("sasl.jaas.config", PLAIN)],
+            &[
+                ("sasl.mechanisms", "PLAIN"),
+                ("sasl.password", "hunter2"),
+                ("sasl.username", "u"),
+                ("security.protocol", "sasl_ssl"),
+            ],
+        );
+        check(
+            &[
+                ("ssl.truststore.type", "PEM"),
+                ("ssl.truststore.location", "/ca"),
+                ("ssl.truststore.password", "hunter2"),
+                ("ssl.keystore.location", "/me.pem"),
+                ("ssl.endpoint.identification.algorithm", ""),
+            ],
+            &[
+                ("ssl.ca.location", "/ca"),
+                ("ssl.certificate.location", "/me.pem"),
+                ("ssl.endpoint.identification.algorithm", "none"),
+                ("ssl.key.location", "/me.pem"),
+            ],
+        );
+        check(
+            &[("ssl.keystore.location", "/me.p12"), ("ssl.keystore.password", "hunter2")],
+            &[("ssl.keystore.location", "/me.p12"), ("ssl.keystore.password", "hunter2")],
+        );
+        check(&[("isolation.level", "READ_UNCOMMITTED")], &[("isolation.level", "read_uncommitted")]);
+    }
+
+    #[test]
+    fn msk_signs_tokens_in_the_place_of_a_password() {
+        let handler = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
+        let given = [
+            SASL,
+            ("sasl.mechanism", "AWS_MSK_IAM"),
+            ("sasl.jaas.config", "shadedmskiam.software.amazon.msk.auth.iam.IAMLoginModule required;"),
+            ("sasl.client.callback.handler.class", handler),
+        ];
+        let properties = translate(&given).unwrap();
+        assert!(properties.iam.is_some());
+        assert_eq!(properties.values["sasl.mechanisms"], "OAUTHBEARER");
+        check_refused(
+            &[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "AWS_MSK_IAM")],
+            "security.protocol is refused: MSK takes IAM over SASL_SSL alone",
+        );
+    }
+
+    #[test]
+    fn what_would_break_a_promise_or_be_ignored_is_refused() {
+        check_refused(&[("enable.auto.commit", "true")], "enable.auto.commit is refused: pinsql tells");
+        check_refused(&[("auto.offset.reset", "latest")], "auto.offset.reset is refused: startingOffsets says");
+        check_refused(&[("key.deserializer", "x")], "key.deserializer is refused: keys are bytes");
+        check_refused(&[("isolation.level", "x")], "isolation.level is refused: it is read_committed");
+        check_refused(
+            &[("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", PLAIN)],
+            "sasl.mechanism is refused: it needs",
+        );
+        check_refused(&[SASL, ("sasl.jaas.config", PLAIN)], "sasl.mechanism is refused: it is missing");
+        check_refused(&[SASL, ("sasl.mechanism", "GSSAPI")], "sasl.mechanism is refused: Kerberos");
+        check_refused(
+            &[SASL, ("sasl.mechanism", "SCRAM-SHA-256"), ("sasl.jaas.config", PLAIN)],
+            "sasl.jaas.config is refused: the mechanism SCRAM-SHA-256 goes with ScramLoginModule",
+        );
+        check_refused(
+            &[("ssl.truststore.location", "/ca.jks")],
+            "ssl.truststore.location is refused: it is a Java key",
+        );
+        check_refused(&[("ssl.keystore.location", "/me.jks")], "ssl.keystore.location is refused: it is a Java key");
+        check_refused(&[("no.such.thing", "hunter2")], "no.such.thing is refused: neither the Java client");
+        check_refused(&[("fetch.min.bytes", "few")], "fetch.min.bytes is refused: ");
+    }
+
+    #[test]
+    fn secrets_are_known_as_such() {
+        let properties = translate(&[SASL, ("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", PLAIN)]).unwrap();
+        assert_eq!(properties.secrets(), ["hunter2"]);
+        assert!(!format!("{properties:?}").contains("hunter2"));
+    }
+}
