@@ -60,6 +60,12 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    #[cfg(test)]
+    pub(super) fn of(chunk: Chunk, next: usize) -> Self {
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Self { chunk: Arc::new(chunk), next, loss: None, _room: room }
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
         self.next >= self.chunk.records.len()
     }

@@ -5,6 +5,8 @@
 //! its answer. Tables at different places take turns. A table that is far behind the others so slows them down, as
 //! it would by itself.
 //!
+//! With enhanced fan-out the answers come by themselves ([`super::fanout`]), and are shared in the same way.
+//!
 //! A call that fails is made again, for as long as it takes: the table has nothing better to do, and its checkpoint does not
 //! move meanwhile. Only what cannot pass by itself is an error.
 
@@ -20,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::aggregate::take_apart;
 use super::client::{Answer, Client, Contact, Description, From, Shard};
 use super::error::{Failure, TransientKind};
+use super::fanout::{Begin, Consumer, Subscription};
 use super::limiter::{Backoff, Limiter};
 use super::options::{FetchOptions, Options};
 use super::record::Chunk;
@@ -43,6 +46,7 @@ const WARN_AFTER_FAILURES: u32 = 2;
 pub(super) struct SharedStream {
     client: Client,
     fetch: FetchOptions,
+    consumer: Option<Consumer>,
     description: OnceCell<Option<Description>>,
     listing: AsyncMutex<Option<(Instant, Arc<Vec<Shard>>)>>,
     shards: Mutex<HashMap<String, Weak<SharedShard>>>,
@@ -62,6 +66,10 @@ impl SharedStream {
         Ok(Self {
             client: Client::connect(options).await?,
             fetch: options.fetch,
+            consumer: options
+                .consumer
+                .as_ref()
+                .map(|consumer| Consumer::new(consumer.name.as_deref().unwrap_or_default(), consumer.register_timeout)),
             description: OnceCell::new(),
             listing: AsyncMutex::new(None),
             shards: Mutex::default(),
@@ -94,6 +102,14 @@ impl SharedStream {
             // Reading does not need this right: without it, less is known about what was lost.
             Err(error) if error.kind == ErrorKind::Config && error.message.contains("lack the right") => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Registers the consumer of enhanced fan-out, if there is to be one.
+    pub(super) async fn register(&self) -> Result<()> {
+        match &self.consumer {
+            Some(consumer) => consumer.register(&self.client).await,
+            None => Ok(()),
         }
     }
 
@@ -186,11 +202,12 @@ pub(super) struct SharedShard {
 
 #[derive(Default)]
 struct State {
-    /// The latest last.
+    /// The latest last. With enhanced fan-out these are the sequence numbers at which a subscription goes on.
     iterators: VecDeque<(FetchPlace, String, Instant)>,
     recent: VecDeque<(FetchPlace, Weak<Chunk>)>,
     /// Keeps the latest answer for the tables that wait for it, when there are several.
     latest: Option<Arc<Chunk>>,
+    subscription: Option<(FetchPlace, Subscription)>,
     backoff: Backoff,
     silent_moments: u32,
 }
@@ -251,27 +268,75 @@ impl SharedShard {
     }
 
     async fn attempt(&self, state: &mut State, place: &FetchPlace) -> Result<Option<Arc<Chunk>>, Failure> {
+        let client = &self.stream.client;
+        let asked_ms = client.contact.now_ms();
+        let answer = match &self.stream.consumer {
+            None => self.poll(state, place).await?,
+            Some(consumer) => self.next_event(consumer, state, place).await?,
+        };
+        let Some(answer) = answer else { return Ok(None) };
+        let next_iterator = answer.next_iterator.clone();
+        let chunk = self.chunk(answer, asked_ms);
+        if self.stream.consumer.is_none() {
+            self.limiter(|limiter| limiter.answered(Instant::now(), chunk.bytes));
+        }
+        if let Some(iterator) = next_iterator {
+            let behind = match &chunk.sequences {
+                Some((_, last)) => FetchPlace::Behind(Arc::clone(last)),
+                None => place.clone(),
+            };
+            if let Some((subscribed, _)) = &mut state.subscription {
+                *subscribed = behind.clone();
+            }
+            state.remember(behind, iterator);
+        }
+        Ok(Some(Arc::new(chunk)))
+    }
+
+    /// One call of GetRecords.
+    async fn poll(&self, state: &mut State, place: &FetchPlace) -> Result<Option<Answer>, Failure> {
         self.pace().await;
         let iterator = match (state.iterator(place), place) {
             (Some(iterator), _) => iterator,
             (None, FetchPlace::Open(from)) => self.open(from).await?,
             (None, FetchPlace::Behind(_)) => return Ok(None),
         };
-        let client = &self.stream.client;
-        let asked_ms = client.contact.now_ms();
         self.limiter(|limiter| limiter.called(Instant::now()));
-        let answer = client.records(&self.shard.id, &iterator, self.stream.fetch.records_max).await?;
-        let next_iterator = answer.next_iterator.clone();
-        let chunk = self.chunk(answer, asked_ms);
-        self.limiter(|limiter| limiter.answered(Instant::now(), chunk.bytes));
-        if let Some(iterator) = next_iterator {
-            let behind = match &chunk.sequences {
-                Some((_, last)) => FetchPlace::Behind(Arc::clone(last)),
-                None => place.clone(),
+        let records_max = self.stream.fetch.records_max;
+        self.stream.client.records(&self.shard.id, &iterator, records_max).await.map(Some)
+    }
+
+    /// One event of the subscription, which is made if there is none at this place.
+    async fn next_event(
+        &self,
+        consumer: &Consumer,
+        state: &mut State,
+        place: &FetchPlace,
+    ) -> Result<Option<Answer>, Failure> {
+        // Without a bound: each subscription may run out, after five minutes or at once.
+        loop {
+            let subscribed = state.subscription.take().filter(|(at, _)| at == place);
+            let mut subscription = match subscribed {
+                Some((_, subscription)) => subscription,
+                None => {
+                    let continuation = state.iterator(place);
+                    let begin = match (&continuation, place) {
+                        (Some(continuation), _) => Begin::Behind(continuation),
+                        (None, FetchPlace::Open(from)) => Begin::From(from),
+                        (None, FetchPlace::Behind(_)) => return Ok(None),
+                    };
+                    self.pace().await;
+                    self.limiter(|limiter| limiter.called(Instant::now()));
+                    consumer.subscribe(&self.stream.client, &self.shard.id, &begin).await?
+                }
             };
-            state.remember(behind, iterator);
+            if let Some(answer) = subscription.next().await? {
+                if answer.next_iterator.is_some() {
+                    state.subscription = Some((place.clone(), subscription));
+                }
+                return Ok(Some(answer));
+            }
         }
-        Ok(Some(Arc::new(chunk)))
     }
 
     async fn open(&self, from: &From) -> Result<String, Failure> {
@@ -281,7 +346,8 @@ impl SharedShard {
     }
 
     fn chunk(&self, answer: Answer, asked_ms: i64) -> Chunk {
-        let is_full = answer.records.len() >= usize::try_from(self.stream.fetch.records_max).unwrap_or(usize::MAX);
+        let is_full = self.stream.consumer.is_none()
+            && answer.records.len() >= usize::try_from(self.stream.fetch.records_max).unwrap_or(usize::MAX);
         let closed = answer.next_iterator.is_none();
         let mut chunk = Chunk { closed, behind_ms: answer.behind_ms, ..Chunk::default() };
         if let (Some(first), Some(last)) = (answer.records.first(), answer.records.last()) {
