@@ -17,7 +17,7 @@ use super::client::From;
 use super::position::{Place, ShardPosition, Start};
 use super::record::{Chunk, UserRecord};
 use super::retention::{Loss, NEAR_HORIZON_MS, Suspicion};
-use super::shared::{FetchPlace, Fetched, SharedShard};
+use super::shard::{FetchPlace, Fetched, SharedShard};
 use crate::error::{Error, Result};
 
 /// The largest answer (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>).

@@ -3,6 +3,9 @@
 //! A subscription ends after five minutes, or when anything goes wrong, and is made again where it ended. Otherwise it is only
 //! another way to the same answers: what lies above (`shared.rs`) does not know the difference. So tables that share a
 //! consumer take turns, as they do when they poll.
+//!
+//! Kinesis says with the last event of a closed shard that it is the last. A server that does not would be waited for for ever;
+//! so where nothing comes from a shard that the list calls closed, the rest is polled for.
 
 use std::time::Duration;
 
