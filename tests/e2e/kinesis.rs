@@ -254,6 +254,25 @@ async fn a_moment_in_the_past(emulator: &Emulator) {
     table.assert_holds(&records(20, 40));
 }
 
+/// The same records pushed: to a table from its beginning, on after a stop, and while shards split.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_consumer_reads_the_same() {
+    let emulator = KinesisLocal::shared();
+    let (producer, stream) = (Producer::start(emulator), stream_name());
+    producer.create(&stream, 2);
+    producer.put(&stream, &records(0, 300));
+    let efo = [("initialPosition", "trim_horizon"), ("consumerMode", "efo"), ("consumerName", "the tests")];
+    let mut table = Table::make(&emulator.endpoint(), &stream, &efo).await.with_limits(70, 1 << 20);
+    table.catch_up().await.unwrap();
+    table.assert_holds(&records(0, 300));
+    producer.put(&stream, &records(300, 500));
+    table.follow(|table| table.rows.len() >= 500).await.unwrap();
+    producer.split(&stream, &producer.open_shards(&stream)[0]);
+    producer.put(&stream, &records(500, 900));
+    table.follow(|table| table.rows.len() >= 900).await.unwrap();
+    table.assert_holds(&records(0, 900));
+}
+
 /// Throttling, expired iterators, failures, torn and lost answers, all the time: nothing is lost, doubled or fatal.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_pass() {

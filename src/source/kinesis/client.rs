@@ -48,6 +48,7 @@ pub(super) struct Shard {
 /// A stream as the service describes it.
 #[derive(Debug, Clone)]
 pub(super) struct Description {
+    pub arn: String,
     pub created_ms: i64,
     pub retention_ms: i64,
 }
@@ -154,6 +155,7 @@ impl Client {
             .stream_description_summary
             .ok_or_else(|| Failure::fatal(Error::service(format!("cannot {doing}: the service's answer is empty"))))?;
         Ok(Description {
+            arn: summary.stream_arn,
             created_ms: milliseconds(&summary.stream_creation_timestamp),
             retention_ms: i64::from(summary.retention_period_hours) * 3_600_000,
         })
@@ -165,9 +167,7 @@ impl Client {
             self.sdk.get_shard_iterator().shard_id(shard).set_stream_name(self.name()).set_stream_arn(self.arn());
         let call = match from {
             From::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            From::Moment(ms) => {
-                call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*ms))
-            }
+            From::Moment(ms) => call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(date_time(*ms)),
             From::At(sequence) => call
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(sequence.to_string()),
@@ -211,6 +211,10 @@ pub(super) fn raw_record(record: Record) -> RawRecord {
         data: Bytes::from(record.data.into_inner()),
         arrival_us: record.approximate_arrival_timestamp.as_ref().map_or(0, microseconds),
     }
+}
+
+pub(super) fn date_time(ms: i64) -> DateTime {
+    DateTime::from_millis(ms)
 }
 
 fn microseconds(time: &DateTime) -> i64 {

@@ -17,7 +17,7 @@ use super::client::From;
 use super::position::{Place, ShardPosition, Start};
 use super::record::{Chunk, UserRecord};
 use super::retention::{Loss, NEAR_HORIZON_MS, Suspicion};
-use super::shared::{FetchPlace, Fetched, SharedShard};
+use super::shard::{FetchPlace, Fetched, SharedShard};
 use crate::error::{Error, Result};
 
 /// The largest answer (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>).
@@ -60,6 +60,12 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    #[cfg(test)]
+    pub(super) fn of(chunk: Chunk, next: usize) -> Self {
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Self { chunk: Arc::new(chunk), next, loss: None, _room: room }
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
         self.next >= self.chunk.records.len()
     }

@@ -75,6 +75,24 @@ where
     }
 }
 
+/// An error among the events of a subscription: what the service says there, or the end of the connection.
+pub(super) fn classify_event<E, R>(doing: &str, error: &SdkError<E, R>) -> Failure
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ServiceError(said) => {
+            // Events have no status: what is not known by its code is taken for a failure that passes.
+            by_code(doing, said.err().code().unwrap_or_default(), said.err().message().unwrap_or_default(), 500)
+        }
+        other => {
+            let deepest = causes(other).last().map(ToString::to_string).unwrap_or_default();
+            Failure::Transient { what: shorten(&deepest), kind: TransientKind::Unavailable }
+        }
+    }
+}
+
 fn by_credentials(doing: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
     let found = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let problem = match found {

@@ -2,8 +2,9 @@
 //!
 //! From the outside in: [`open`] checks the options; a [`reader`] begins the shards of a table in their order ([`lineage`])
 //! and cuts slices of what they give ([`slices`]); a [`cursor`] goes through one shard, in front of the table and within its
-//! memory, and notices what the stream's [`retention`] has taken; [`shared`] makes the calls, at the pace that Kinesis
-//! allows ([`limiter`]), once for all the tables of a session that read the stream ([`hub`]); [`client`] is the SDK.
+//! memory, and notices what the stream's [`retention`] has taken; [`shared`] and [`shard`] make the calls, at the pace that Kinesis
+//! allows ([`limiter`]), once for all the tables of a session that read the stream ([`hub`]); [`client`] is the SDK, [`fanout`] its
+//! enhanced fan-out.
 //!
 //! Deliberately absent: leases and a coordinator (a table has one process, and its position lies beside the table), and
 //! several streams in one call (each table names one; views put them together).
@@ -12,6 +13,7 @@ mod aggregate;
 mod client;
 mod cursor;
 mod error;
+mod fanout;
 mod hub;
 mod limiter;
 mod lineage;
@@ -19,8 +21,10 @@ mod options;
 mod position;
 mod reader;
 mod record;
+mod replay;
 mod retention;
 mod rows;
+mod shard;
 mod shared;
 mod slices;
 
@@ -97,7 +101,11 @@ impl StreamSource for KinesisSource {
 
     async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>> {
         let position: StreamPosition = from_json("position", &position.0)?;
-        let stream = self.hub.stream(&self.options).await?;
+        let mut chosen = self.options.clone();
+        if let Some(consumer) = &mut chosen.consumer {
+            consumer.name.get_or_insert_with(|| options.reader.clone());
+        }
+        let stream = self.hub.stream(&chosen).await?;
         let shards = stream.shards(Duration::ZERO).await?;
         let created_ms = stream.describe().await?.map(|description| description.created_ms);
         if let (Some(then_ms), Some(now_ms)) = (position.stream_created_ms, created_ms)
@@ -109,6 +117,7 @@ impl StreamSource for KinesisSource {
             ))
             .with_hint("begin again with a new table"));
         }
+        stream.register().await?;
         let mut options = options.clone();
         if let Some(bytes_max) = self.options.buffer_bytes_max {
             options.ahead_bytes_max = options.ahead_bytes_max.min(bytes_max);

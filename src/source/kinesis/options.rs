@@ -324,3 +324,85 @@ fn split_number(text: &str) -> Option<(u64, String)> {
     let (number, unit) = text.split_at(digits);
     Some((number.parse().ok()?, unit.trim().to_ascii_lowercase()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(given: &[(&str, ScalarValue)]) -> Result<Options> {
+        Options::parse(&given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+    }
+
+    fn with(name: &str, value: impl Into<ScalarValue>) -> Result<Options> {
+        parse(&[("streamName", "pins".into()), (name, value.into())])
+    }
+
+    fn check_error(options: Result<Options>, message: &str, hint: &str) {
+        let error = options.unwrap_err();
+        assert_eq!(error.message, message);
+        assert!(error.hint.unwrap_or_default().contains(hint), "{message}");
+    }
+
+    #[test]
+    fn names_are_databricks_in_any_case_and_values_may_be_text() {
+        let options = parse(&[
+            ("STREAMNAME", "pins".into()),
+            ("initialposition", "EARLIEST".into()),
+            ("maxRecordsPerFetch", 500i32.into()),
+            ("maxFetchRate", "1.5".into()),
+            ("fetchBufferSize", "64mb".into()),
+            ("minFetchPeriod", "400ms".into()),
+            ("consumerMode", "EFO".into()),
+        ])
+        .unwrap();
+        assert_eq!(options.stream.name(), "pins");
+        assert_eq!(options.initial, InitialPosition::TrimHorizon);
+        assert_eq!((options.fetch.records_max, options.fetch.bytes_per_second_max), (500, 3 << 19));
+        assert_eq!(options.fetch.period_min, Duration::from_millis(400));
+        assert_eq!(options.buffer_bytes_max, Some(64 << 20));
+        assert_eq!(options.consumer.unwrap().name, None);
+        let defaults = with("region", "eu-west-1").unwrap();
+        assert_eq!((defaults.initial, defaults.fetch.records_max), (InitialPosition::Latest, 10_000));
+        assert_eq!(defaults.region.as_deref(), Some("eu-west-1"));
+    }
+
+    #[test]
+    fn an_arn_names_its_region() {
+        let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/pins";
+        let options = parse(&[("streamARN", arn.into())]).unwrap();
+        assert_eq!((options.stream.name(), options.region.as_deref()), ("pins", Some("eu-west-1")));
+    }
+
+    #[test]
+    fn a_moment_has_databricks_form() {
+        let moment = |text: &str| with("initialPosition", text).map(|options| options.initial);
+        let at = InitialPosition::Moment(1_593_080_625_000);
+        assert_eq!(moment(r#"{"at_timestamp": "2020-06-25T10:23:45Z"}"#).unwrap(), at);
+        let format = r#"{"at_timestamp": "06/25/2020 12:23:45 +02:00", "format": "MM/dd/yyyy HH:mm:ss XXX"}"#;
+        assert_eq!(moment(format).unwrap(), at);
+        assert!(moment(r#"{"at_timestamp": "soon"}"#).unwrap_err().message.contains("`soon`"));
+        assert!(moment(r#"{"at": "2020-06-25"}"#).is_err());
+    }
+
+    #[test]
+    fn every_wrong_option_is_said() {
+        check_error(parse(&[]), "read_kinesis needs a stream", "streamName");
+        check_error(with("streamNames", "a"), "read_kinesis has no option `streamNames`", "did you mean streamName?");
+        let secret = with("awsSecretKey", "s3cret");
+        check_error(secret, "the option awsSecretKey of read_kinesis is not taken", "AWS's own chain");
+        check_error(with("ROLEARN", "arn"), "the option roleArn of read_kinesis is not taken", "role_arn");
+        let tasks = with("shardsPerTask", 5i32);
+        check_error(tasks, "the option shardsPerTask of read_kinesis is not taken", "Spark's tasks");
+        let rate = "the option maxFetchRate needs megabytes a second, above 0 and at most 2, not 3";
+        check_error(with("maxFetchRate", 3i32), rate, "");
+        let count = "the option maxRecordsPerFetch needs a number from 1 to 10000, not 0";
+        check_error(with("maxRecordsPerFetch", 0i32), count, "");
+        check_error(with("consumerMode", "push"), "the option consumerMode needs polling or efo, not push", "");
+        check_error(with("consumerName", "me"), "a consumer is registered only for consumerMode => 'efo'", "efo");
+        check_error(with("streamARN", "arn"), "streamName and streamARN both name a stream", "one of the two");
+        let several = parse(&[("streamName", "a,b".into())]);
+        check_error(several, "read_kinesis reads one stream, and this names several", "table of its own");
+        let endpoint = with("endpoint", "https://me:s3cret@host");
+        assert!(endpoint.is_err(), "a password in SQL");
+    }
+}

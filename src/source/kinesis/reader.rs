@@ -1,12 +1,11 @@
 //! One table's way through a stream: begins its shards in the right order, and gives slices of what they have.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -15,20 +14,19 @@ use super::client::Shard;
 use super::cursor::{Arrival, Budget, Cursor};
 use super::lineage;
 use super::position::{Place, ShardPosition, ShardRange, StreamPosition, StreamRange, from_json, to_json};
-use super::record::UserRecord;
+use super::replay::Replay;
+use super::retention::Suspicion;
 use super::rows::{Taken, batches};
 use super::shared::SharedStream;
 use super::slices::{ReadShard, cut};
-use crate::error::{Error, ErrorKind, Result};
-use crate::source::stream::{Content, Gap, Lag, Next, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader};
+use crate::error::{ErrorKind, Result};
+use crate::source::stream::{Content, Lag, Next, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader};
 
 /// A shard where nothing happens is written down again when it has been quiet for this long: often enough to tell a quiet
 /// shard from a lost one after a day, and seldom enough to keep ranges short.
 const QUIET_NOTE_PERIOD_MS: i64 = 3_600_000;
 /// How often a shard's children are looked for before `available_now` takes it for one that has none.
 const CHILDREN_LOOKS_MAX: u32 = 10;
-/// Shards that are replayed at the same time.
-const REPLAY_SHARDS_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -117,7 +115,7 @@ impl Reader {
             Place::Start => "the beginning".to_owned(),
             Place::After { sequence, .. } => format!("sequence number {sequence}"),
         };
-        let suspicion = super::retention::Suspicion {
+        let suspicion = Suspicion {
             shard: id,
             after,
             before: "the end".to_owned(),
@@ -272,46 +270,6 @@ impl Reader {
         range.forgotten = lineage::forgettable(&self.listed, &self.given.shards);
         range
     }
-
-    async fn replay_shard(&self, id: String, range: ShardRange) -> Result<(Taken, Vec<Gap>)> {
-        let mut gaps = Vec::new();
-        let Some(shard) = self.listed.iter().find(|shard| shard.id == id) else {
-            return Err(cannot_replay(&id, "the shard is no longer there"));
-        };
-        let start = self.given.shards.get(&id).cloned().unwrap_or(ShardPosition {
-            place: range.from.clone(),
-            closed: false,
-            complete_to_ms: range.complete_to_ms,
-        });
-        // What is replayed was read under the bound of a slice, and is read one answer at a time.
-        let budget = Budget::new(self.options.ahead_bytes_max);
-        let mut cursor = Cursor::new(self.stream.shard(shard), self.given.start, &start);
-        let mut taken = Taken { shard: id, spans: Vec::new() };
-        let mut count = 0;
-        loop {
-            let piece = cursor.next(&budget).await?;
-            if let Some(loss) = &piece.loss {
-                if !self.options.allow_gap {
-                    return Err(loss.error(self.stream.name()));
-                }
-                gaps.push(loss.gap());
-            }
-            let records = piece.chunk.records.get(piece.next..).unwrap_or_default();
-            let wanted = records.iter().take_while(|record| is_within(record, &range.to)).count();
-            if wanted > 0 {
-                taken.spans.push((Arc::clone(&piece.chunk), piece.next..piece.next + wanted));
-                count += wanted as u64;
-            }
-            let has_passed = wanted < records.len() || piece.chunk.closed || piece.chunk.at_end;
-            if count >= range.records || has_passed {
-                break;
-            }
-        }
-        if count != range.records && gaps.is_empty() {
-            return Err(cannot_replay(&taken.shard, &format!("it had {} records and now has {count}", range.records)));
-        }
-        Ok((taken, gaps))
-    }
 }
 
 #[async_trait]
@@ -319,17 +277,11 @@ impl StreamReader for Reader {
     async fn replay(&mut self, range: &SliceRange) -> Result<Slice> {
         let mut range: StreamRange = from_json("range", &range.0)?;
         let given = self.given.advanced(&range)?;
-        let mut replaying = Vec::new();
-        for (id, shard) in &range.shards {
-            if shard.records > 0 {
-                replaying.push(self.replay_shard(id.clone(), shard.clone()));
-            }
-        }
-        let replayed: Vec<(Taken, Vec<Gap>)> =
-            stream::iter(replaying).buffered(REPLAY_SHARDS_MAX).try_collect().await?;
-        let (taken, gaps): (Vec<_>, Vec<_>) = replayed.into_iter().unzip();
+        let again =
+            Replay { stream: &self.stream, options: &self.options, position: &self.given, listed: &self.listed };
+        let (taken, gaps) = again.read(&range).await?;
         let rows = batches(self.stream.name(), &taken)?;
-        for gap in gaps.into_iter().flatten() {
+        for gap in gaps {
             if !range.gaps.contains(&gap) {
                 range.gaps.push(gap);
             }
@@ -389,24 +341,4 @@ impl StreamReader for Reader {
         })
         .collect()
     }
-}
-
-/// Whether a record is in front of or at `to`. Sequence numbers of a shard grow, and are compared as numbers.
-fn is_within(record: &UserRecord, to: &Place) -> bool {
-    let Place::After { sequence, record: last } = to else { return false };
-    let number = |text: &str| text.trim_start_matches('0').len();
-    let order = number(&record.sequence)
-        .cmp(&number(sequence))
-        .then_with(|| record.sequence.trim_start_matches('0').cmp(sequence.trim_start_matches('0')));
-    match order {
-        Ordering::Less => true,
-        Ordering::Equal => last.is_none_or(|last| record.aggregate_index <= Some(last)),
-        Ordering::Greater => false,
-    }
-}
-
-fn cannot_replay(shard: &str, problem: &str) -> Error {
-    Error::data(format!("the batch that was in hand cannot be read again from {shard}"))
-        .caused_by(problem.to_owned())
-        .with_hint("the stream's retention may have passed it; --allow-gap goes on with what is left")
 }

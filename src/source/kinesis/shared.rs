@@ -5,50 +5,43 @@
 //! its answer. Tables at different places take turns. A table that is far behind the others so slows them down, as
 //! it would by itself.
 //!
+//! With enhanced fan-out the answers come by themselves ([`super::fanout`]), and are shared in the same way.
+//!
 //! A call that fails is made again, for as long as it takes: the table has nothing better to do, and its checkpoint does not
 //! move meanwhile. Only what cannot pass by itself is an error.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
-use super::aggregate::take_apart;
-use super::client::{Answer, Client, Contact, Description, From, Shard};
-use super::error::{Failure, TransientKind};
-use super::limiter::{Backoff, Limiter};
+use super::client::{Client, Contact, Description, Shard};
+use super::error::Failure;
+use super::fanout::Consumer;
+use super::limiter::Backoff;
 use super::options::{FetchOptions, Options};
-use super::record::Chunk;
+use super::shard::SharedShard;
 use crate::error::{Error, ErrorKind, Result};
 
-/// An iterator lives five minutes.
-const ITERATOR_AGE_MAX: Duration = Duration::from_secs(270);
-/// Places in a shard for which iterators are kept: as many tables may be at places of their own without opening anew.
-const ITERATORS_MAX: usize = 16;
-/// Answers of a shard that are found again as long as some table holds them.
-const RECENT_MAX: usize = 8;
 /// How long somebody who has just started a stream waits for a service that has never answered, and for one that has.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// After this many moments without an answer a server is taken for one that never answers them.
-const SILENT_MOMENTS_MAX: u32 = 2;
-/// Failures in a row of one shard after which the log is told, and then each time that their number has doubled.
-const WARN_AFTER_FAILURES: u32 = 2;
 
 /// A stream that tables read.
 pub(super) struct SharedStream {
-    client: Client,
-    fetch: FetchOptions,
+    pub(super) client: Client,
+    pub(super) fetch: FetchOptions,
+    pub(super) consumer: Option<Consumer>,
     description: OnceCell<Option<Description>>,
     listing: AsyncMutex<Option<(Instant, Arc<Vec<Shard>>)>>,
     shards: Mutex<HashMap<String, Weak<SharedShard>>>,
     /// Some servers never answer when they are asked for an iterator at a moment after which nothing has arrived. Such a
     /// shard is read from its beginning, and its reader leaves out what arrived before the moment.
-    moments_are_silent: AtomicBool,
+    pub(super) moments_are_silent: AtomicBool,
 }
 
 impl fmt::Debug for SharedStream {
@@ -62,6 +55,10 @@ impl SharedStream {
         Ok(Self {
             client: Client::connect(options).await?,
             fetch: options.fetch,
+            consumer: options
+                .consumer
+                .as_ref()
+                .map(|consumer| Consumer::new(consumer.name.as_deref().unwrap_or_default(), consumer.register_timeout)),
             description: OnceCell::new(),
             listing: AsyncMutex::new(None),
             shards: Mutex::default(),
@@ -97,6 +94,14 @@ impl SharedStream {
         }
     }
 
+    /// Registers the consumer of enhanced fan-out, if there is to be one.
+    pub(super) async fn register(&self) -> Result<()> {
+        match &self.consumer {
+            Some(consumer) => consumer.register(&self.client).await,
+            None => Ok(()),
+        }
+    }
+
     /// All shards, from a list no older than `age_max`.
     pub(super) async fn shards(&self, age_max: Duration) -> Result<Arc<Vec<Shard>>> {
         let mut listing = self.listing.lock().await;
@@ -118,13 +123,7 @@ impl SharedStream {
             return shared;
         }
         shards.retain(|_, shared| shared.strong_count() > 0);
-        let limiter = Limiter::new(self.fetch.period_min, self.fetch.bytes_per_second_max);
-        let shared = Arc::new(SharedShard {
-            stream: Arc::clone(self),
-            shard: shard.clone(),
-            pace: Mutex::new(limiter),
-            state: AsyncMutex::default(),
-        });
+        let shared = Arc::new(SharedShard::new(Arc::clone(self), shard.clone()));
         shards.insert(shard.id.clone(), Arc::downgrade(&shared));
         shared
     }
@@ -155,215 +154,6 @@ impl SharedStream {
                 .with_hint("check the network, AWS_REGION and the endpoint (AWS_ENDPOINT_URL_KINESIS)"));
             }
             sleep(backoff.failed().min(left)).await;
-        }
-    }
-}
-
-/// Where a table goes on in a shard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum FetchPlace {
-    /// Where an iterator can be opened at any time.
-    Open(From),
-    /// Behind an answer's last record: only an iterator that came with the answer leads here.
-    Behind(Arc<str>),
-}
-
-/// What a shard has behind a place.
-#[derive(Debug)]
-pub(super) enum Fetched {
-    Chunk(Arc<Chunk>),
-    /// No iterator is left that leads there: open one at the record, which also shows whether the record is still there.
-    Lost,
-}
-
-/// One shard's reader.
-pub(super) struct SharedShard {
-    stream: Arc<SharedStream>,
-    shard: Shard,
-    pace: Mutex<Limiter>,
-    state: AsyncMutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// The latest last.
-    iterators: VecDeque<(FetchPlace, String, Instant)>,
-    recent: VecDeque<(FetchPlace, Weak<Chunk>)>,
-    /// Keeps the latest answer for the tables that wait for it, when there are several.
-    latest: Option<Arc<Chunk>>,
-    backoff: Backoff,
-    silent_moments: u32,
-}
-
-impl fmt::Debug for SharedShard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedShard({})", self.shard.id)
-    }
-}
-
-impl SharedShard {
-    pub(super) fn id(&self) -> &str {
-        &self.shard.id
-    }
-
-    pub(super) fn stream(&self) -> &SharedStream {
-        &self.stream
-    }
-
-    /// Waits until the shard may be asked. Whoever holds anything while it waits for an answer waits here before.
-    pub(super) async fn pace(&self) {
-        let next = self.limiter(|limiter| limiter.next());
-        sleep_until(next).await;
-    }
-
-    fn limiter<T>(&self, act: impl FnOnce(&mut Limiter) -> T) -> T {
-        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The next answer behind `place`. Safe to cancel.
-    pub(super) async fn fetch(self: &Arc<Self>, place: &FetchPlace) -> Result<Fetched> {
-        let mut state = self.state.lock().await;
-        if let Some(chunk) = state.recent(place) {
-            return Ok(Fetched::Chunk(chunk));
-        }
-        // Without a bound: see the head of this file.
-        loop {
-            let wait = match self.attempt(&mut state, place).await {
-                Ok(Some(chunk)) => {
-                    self.recovered(&mut state);
-                    let others = Arc::strong_count(self) > 1;
-                    state.keep(place, &chunk, others);
-                    return Ok(Fetched::Chunk(chunk));
-                }
-                Ok(None) => return Ok(Fetched::Lost),
-                Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::IteratorExpired) => {
-                    state.iterators.retain(|(kept, ..)| kept != place);
-                    if matches!(place, FetchPlace::Behind(_)) {
-                        return Ok(Fetched::Lost);
-                    }
-                    state.backoff.failed()
-                }
-                Err(Failure::Transient { what, kind }) => self.failed(&mut state, place, &what, kind),
-            };
-            sleep(wait).await;
-        }
-    }
-
-    async fn attempt(&self, state: &mut State, place: &FetchPlace) -> Result<Option<Arc<Chunk>>, Failure> {
-        self.pace().await;
-        let iterator = match (state.iterator(place), place) {
-            (Some(iterator), _) => iterator,
-            (None, FetchPlace::Open(from)) => self.open(from).await?,
-            (None, FetchPlace::Behind(_)) => return Ok(None),
-        };
-        let client = &self.stream.client;
-        let asked_ms = client.contact.now_ms();
-        self.limiter(|limiter| limiter.called(Instant::now()));
-        let answer = client.records(&self.shard.id, &iterator, self.stream.fetch.records_max).await?;
-        let next_iterator = answer.next_iterator.clone();
-        let chunk = self.chunk(answer, asked_ms);
-        self.limiter(|limiter| limiter.answered(Instant::now(), chunk.bytes));
-        if let Some(iterator) = next_iterator {
-            let behind = match &chunk.sequences {
-                Some((_, last)) => FetchPlace::Behind(Arc::clone(last)),
-                None => place.clone(),
-            };
-            state.remember(behind, iterator);
-        }
-        Ok(Some(Arc::new(chunk)))
-    }
-
-    async fn open(&self, from: &From) -> Result<String, Failure> {
-        let is_silent = self.stream.moments_are_silent.load(Ordering::Relaxed);
-        let from = if is_silent && matches!(from, From::Moment(_)) { &From::TrimHorizon } else { from };
-        self.stream.client.iterator(&self.shard.id, from).await
-    }
-
-    fn chunk(&self, answer: Answer, asked_ms: i64) -> Chunk {
-        let is_full = answer.records.len() >= usize::try_from(self.stream.fetch.records_max).unwrap_or(usize::MAX);
-        let closed = answer.next_iterator.is_none();
-        let mut chunk = Chunk { closed, behind_ms: answer.behind_ms, ..Chunk::default() };
-        if let (Some(first), Some(last)) = (answer.records.first(), answer.records.last()) {
-            chunk.sequences = Some((Arc::clone(&first.sequence), Arc::clone(&last.sequence)));
-            chunk.first_arrival_ms = Some(first.arrival_us.div_euclid(1_000));
-            chunk.last_arrival_ms = Some(last.arrival_us.div_euclid(1_000));
-        }
-        // An answer that is as long as it may be is no proof of the end, whatever it says.
-        chunk.at_end = closed || (answer.behind_ms == 0 && !is_full);
-        chunk.complete_to_ms = match chunk.last_arrival_ms {
-            Some(last_ms) if is_full => last_ms,
-            _ => asked_ms - answer.behind_ms.max(0),
-        };
-        for record in answer.records {
-            // An aggregate's records are slices of its data, which stay as a whole as long as one of them does.
-            chunk.bytes += record.data.len() as u64;
-            take_apart(record, &self.shard.hash_keys, &mut chunk.records);
-        }
-        chunk.bytes = chunk.bytes.max(chunk.records.iter().map(super::record::UserRecord::bytes).sum());
-        chunk
-    }
-
-    /// Notes a failure and says how long to wait.
-    fn failed(&self, state: &mut State, place: &FetchPlace, what: &str, kind: TransientKind) -> Duration {
-        if kind == TransientKind::NoAnswer && matches!(place, FetchPlace::Open(From::Moment(_))) {
-            state.silent_moments += 1;
-            if state.silent_moments >= SILENT_MOMENTS_MAX {
-                self.stream.moments_are_silent.store(true, Ordering::Relaxed);
-            }
-        }
-        let wait = state.backoff.failed();
-        let failures = state.backoff.failures();
-        if failures >= WARN_AFTER_FAILURES && failures.is_power_of_two() {
-            let (stream, shard) = (self.stream.name(), self.id());
-            tracing::warn!(
-                stream,
-                shard,
-                failures,
-                problem = what,
-                "Kinesis does not answer as it should: trying again"
-            );
-        }
-        wait
-    }
-
-    fn recovered(&self, state: &mut State) {
-        let failures = state.backoff.failures();
-        if failures >= WARN_AFTER_FAILURES {
-            tracing::info!(stream = self.stream.name(), shard = self.id(), failures, "Kinesis answers again");
-        }
-        state.backoff.succeeded();
-    }
-}
-
-impl State {
-    fn iterator(&mut self, place: &FetchPlace) -> Option<String> {
-        self.iterators.retain(|(_, _, since)| since.elapsed() < ITERATOR_AGE_MAX);
-        self.iterators.iter().find(|(kept, ..)| kept == place).map(|(_, iterator, _)| iterator.clone())
-    }
-
-    fn remember(&mut self, place: FetchPlace, iterator: String) {
-        self.iterators.retain(|(kept, ..)| *kept != place);
-        self.iterators.push_back((place, iterator, Instant::now()));
-        if self.iterators.len() > ITERATORS_MAX {
-            self.iterators.pop_front();
-        }
-    }
-
-    fn recent(&mut self, place: &FetchPlace) -> Option<Arc<Chunk>> {
-        self.recent.retain(|(_, chunk)| chunk.strong_count() > 0);
-        self.recent.iter().find(|(kept, _)| kept == place).and_then(|(_, chunk)| chunk.upgrade())
-    }
-
-    /// An answer without a record is not kept: asking again may give one.
-    fn keep(&mut self, place: &FetchPlace, chunk: &Arc<Chunk>, others: bool) {
-        self.latest = None;
-        if chunk.sequences.is_some() && others {
-            self.recent.push_back((place.clone(), Arc::downgrade(chunk)));
-            if self.recent.len() > RECENT_MAX {
-                self.recent.pop_front();
-            }
-            self.latest = Some(Arc::clone(chunk));
         }
     }
 }

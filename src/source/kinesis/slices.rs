@@ -143,3 +143,143 @@ fn joined(spans: Vec<Span>) -> Vec<Span> {
     }
     joined
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::super::aggregate::take_apart;
+    use super::super::aggregate::tests::{pack, raw};
+    use super::super::cursor::already_read;
+    use super::super::record::{Chunk, RawRecord};
+    use super::*;
+
+    /// Ordinary records, aggregates of any size, also of none, and those all of whose records belong elsewhere.
+    fn raw_records(random: &mut StdRng) -> Vec<RawRecord> {
+        let record = |number: u32| {
+            let sequence = format!("{:05}", 1_000 + number);
+            match random.random_range(0..4) {
+                0 => raw(&sequence, "a", pack(&["k"], &[(0, b"sent again elsewhere")])),
+                1 => raw(&sequence, "plain", sequence.clone()),
+                _ => {
+                    let count = random.random_range(0..6);
+                    let data: Vec<String> = (0..count).map(|index| format!("{sequence}-{index}")).collect();
+                    let members: Vec<(u64, &[u8])> = data.iter().map(|data| (0, data.as_bytes())).collect();
+                    raw(&sequence, "outer", pack(&["k"], &members))
+                }
+            }
+        };
+        (0..40).map(record).collect()
+    }
+
+    fn chunk(records: &[RawRecord], closed: bool) -> Chunk {
+        let sequence = |record: Option<&RawRecord>| record.map(|record| Arc::clone(&record.sequence));
+        let mut chunk = Chunk { closed, ..Chunk::default() };
+        chunk.sequences = sequence(records.first()).zip(sequence(records.last()));
+        // The MD5 of "k" lies in the upper half.
+        records.iter().cloned().for_each(|record| take_apart(record, &(0..=1 << 127), &mut chunk.records));
+        chunk
+    }
+
+    fn data(taken: &[Taken]) -> Vec<String> {
+        let records = taken.iter().flat_map(Taken::records);
+        records.map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect()
+    }
+
+    /// A shard that is read on behind `position`, its answers of any length.
+    fn read_on(records: &[RawRecord], position: &ShardPosition, random: &mut StdRng) -> ReadShard {
+        let mut shard = ReadShard::new(position.clone());
+        let (from, last) = match &position.place {
+            Place::Start => (0, None),
+            Place::After { sequence, record } => {
+                let from = records.iter().position(|raw| *raw.sequence == **sequence).unwrap();
+                (from, Some((sequence.clone(), *record)))
+            }
+        };
+        let mut rest = &records[from..];
+        let mut is_first = true;
+        while !rest.is_empty() || is_first {
+            let (now, later) = rest.split_at(random.random_range(1..12).min(rest.len()));
+            rest = later;
+            let chunk = chunk(now, rest.is_empty());
+            let skip = match &last {
+                Some((sequence, record)) if is_first => already_read(&chunk.records, sequence, *record),
+                _ => 0,
+            };
+            is_first = false;
+            shard.arrived(Piece::of(chunk, skip));
+        }
+        shard
+    }
+
+    /// However a shard's records are divided into answers and slices, and wherever reading ends and goes on: each record
+    /// is given once, in order.
+    #[test]
+    fn any_cut_and_any_resumption_gives_each_record_once() {
+        let seed = rand::random();
+        let mut random = StdRng::seed_from_u64(seed);
+        for round in 0..300 {
+            let records = raw_records(&mut random);
+            let wanted = data(&[Taken { shard: String::new(), spans: vec![span(chunk(&records, true))] }]);
+            let mut position = ShardPosition { place: Place::Start, closed: false, complete_to_ms: 0 };
+            let mut found = Vec::new();
+            for _ in 0..1_000 {
+                let shard = read_on(&records, &position, &mut random);
+                let mut shards = BTreeMap::from([("s".to_owned(), shard)]);
+                for _ in 0..random.random_range(1..4) {
+                    let records_max = random.random_range(1..20);
+                    let taken = cut(&mut shards, &SliceLimits { records_max, bytes_max: 1 << 20 }, &mut 0);
+                    let given = data(&taken);
+                    assert!(given.len() as u64 <= records_max, "seed {seed}, round {round}");
+                    found.extend(given);
+                }
+                position = shards["s"].position.clone();
+                if position.closed {
+                    break;
+                }
+            }
+            assert!(position.closed, "seed {seed}, round {round}: never at the end");
+            assert_eq!(found, wanted, "seed {seed}, round {round}");
+        }
+    }
+
+    fn span(chunk: Chunk) -> Span {
+        let end = chunk.records.len();
+        (Arc::new(chunk), 0..end)
+    }
+
+    fn waiting(count: usize, bytes: usize) -> ReadShard {
+        let position = ShardPosition { place: Place::Start, closed: false, complete_to_ms: 0 };
+        let mut shard = ReadShard::new(position);
+        let records: Vec<_> = (0..count).map(|number| raw(&format!("{number:05}"), "k", vec![b'x'; bytes])).collect();
+        shard.arrived(Piece::of(chunk(&records, false), 0));
+        shard
+    }
+
+    fn counts(
+        shards: &mut BTreeMap<String, ReadShard>,
+        records_max: u64,
+        bytes_max: u64,
+        turn: &mut usize,
+    ) -> Vec<usize> {
+        let taken = cut(shards, &SliceLimits { records_max, bytes_max }, turn);
+        taken.iter().map(|taken| taken.records().count()).collect()
+    }
+
+    #[test]
+    fn shards_take_turns_within_the_limits() {
+        let shards = |count, bytes| -> BTreeMap<String, ReadShard> {
+            ["a", "b", "c"].into_iter().map(|id| (id.to_owned(), waiting(count, bytes))).collect()
+        };
+        assert_eq!(counts(&mut shards(5_000, 1), 3_000, 1 << 30, &mut 0), [1_024, 1_024, 952]);
+        assert_eq!(counts(&mut shards(100, 1), 3_000, 1 << 30, &mut 0), [100, 100, 100]);
+        // The first record is taken whatever its size, and each shard has its turn.
+        let (mut large, mut turn) = (shards(3, 5_000), 0);
+        for _ in 0..9 {
+            assert_eq!(counts(&mut large, 10, 1_000, &mut turn), [1]);
+        }
+        assert_eq!(counts(&mut large, 10, 1_000, &mut turn), [0; 0]);
+        assert_eq!(counts(&mut shards(3, 5_000), 10, 11_000, &mut 0), [2]);
+    }
+}
