@@ -1,7 +1,7 @@
 //! Casts, and the sign `-`, that DataFusion computes otherwise than Databricks, whether SQL writes them or an operator needs
 //! them.
 //!
-//! Floats and timestamps as STRING are written as Spark writes them, a text is a TIMESTAMP or a DATE by the same rules as in
+//! Floats and timestamps as STRING are written as Spark writes them, bytes as STRING fail one by one, a text is a TIMESTAMP or a DATE by the same rules as in
 //! a JSON object, and `-x` is an error for the least number of a type. The rule runs after types are settled and changes
 //! none. Absent: casts between numbers and times, which the planner refuses.
 
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::binary_text::BinaryText;
 use super::functions::text::Text;
 use super::functions::to_date::ToDate;
 use super::functions::to_timestamp::{OnError, ToTimestamp, timestamp_type};
@@ -25,6 +26,8 @@ use super::functions::to_timestamp::{OnError, ToTimestamp, timestamp_type};
 #[derive(Debug)]
 pub(super) struct DatabricksCasts {
     text: Arc<ScalarUDF>,
+    binary_text: Arc<ScalarUDF>,
+    try_binary_text: Arc<ScalarUDF>,
     to_date: Arc<ScalarUDF>,
     to_timestamp: Arc<ScalarUDF>,
     try_to_timestamp: Arc<ScalarUDF>,
@@ -35,6 +38,8 @@ impl DatabricksCasts {
     pub(super) fn new() -> Self {
         Self {
             text: Arc::new(ScalarUDF::new_from_impl(Text::new())),
+            binary_text: Arc::new(ScalarUDF::new_from_impl(BinaryText::new(OnError::Fail))),
+            try_binary_text: Arc::new(ScalarUDF::new_from_impl(BinaryText::new(OnError::Null))),
             to_date: Arc::new(ScalarUDF::new_from_impl(ToDate::new())),
             to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Fail))),
             try_to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Null))),
@@ -85,6 +90,9 @@ impl DatabricksCasts {
             |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if is_text(target) && (source.is_floating() || matches!(source, DataType::Timestamp(_, _))) {
             return Some(&self.text);
+        }
+        if is_text(target) && source.is_binary() {
+            return Some(if is_try { &self.try_binary_text } else { &self.binary_text });
         }
         match target {
             DataType::Date32 if is_text(source) && !is_try => Some(&self.to_date),

@@ -31,6 +31,7 @@ mod local_faults;
 mod readers;
 mod s3_credentials;
 mod s3_faults;
+mod same_rows;
 mod stream_faults;
 mod stream_kills;
 mod stream_operation;

@@ -5,6 +5,7 @@
 
 pub mod arithmetic;
 pub mod array_element;
+pub mod binary_text;
 mod concat;
 mod current_timestamp;
 mod date_format;
