@@ -21,6 +21,13 @@ pub(super) enum Step {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
+    /// `early` is the filter over the rows before the projection, for when the projection fails.
+    ProjectAndFilter {
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+        filter: Filter,
+        early: Filter,
+    },
     /// Gives microseconds since 1970.
     EventTime(Arc<dyn PhysicalExpr>),
     Expect(Vec<Expected>),
@@ -204,6 +211,21 @@ fn run_step(step: &Step, mut outcome: Outcome) -> Result<Outcome> {
             rows.filter(&keep)?
         }
         Step::Project { expressions, schema } => Rows { batch: project(expressions, schema, &rows.batch)?, ..rows },
+        Step::ProjectAndFilter { expressions, schema, filter, early } => {
+            let projected = project(expressions, schema, &rows.batch)
+                .and_then(|batch| filter.keep(&batch).map(|keep| (Rows { batch, ..rows.clone() }, keep)));
+            let before = rows.len();
+            let rows = match projected {
+                Ok((rows, keep)) => rows.filter(&keep)?,
+                Err(error) => {
+                    let keep = early.keep(&rows.batch).map_err(|_| error)?;
+                    let rows = rows.filter(&keep)?;
+                    Rows { batch: project(expressions, schema, &rows.batch)?, ..rows }
+                }
+            };
+            outcome.filtered += before - rows.len();
+            rows
+        }
         Step::EventTime(expression) => {
             let times = expression.evaluate(&rows.batch)?.into_array(rows.len())?;
             let times = times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>();
