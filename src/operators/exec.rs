@@ -131,6 +131,10 @@ impl fmt::Display for Step {
                 let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
                 write!(f, "project [{}]", expressions.join(", "))
             }
+            Self::ProjectAndFilter { expressions, filter, .. } => {
+                let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
+                write!(f, "project [{}]; filter {}", expressions.join(", "), filter.predicate)
+            }
             Self::EventTime(expression) => write!(f, "event time {expression}"),
             Self::Expect(expected) => {
                 let rules: Vec<String> = expected.iter().map(|expected| expected.rule.to_string()).collect();

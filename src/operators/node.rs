@@ -32,6 +32,15 @@ pub enum LogicalStep {
         schema: DFSchemaRef,
         output: DFSchemaRef,
     },
+    /// A projection of what a filter's conditions have in common, and that filter. `early` is its predicate over the rows before
+    /// the projection: what is common to the conditions fails also for rows that one of them leaves out.
+    ProjectAndFilter {
+        expressions: Vec<Expr>,
+        schema: DFSchemaRef,
+        output: DFSchemaRef,
+        predicate: Expr,
+        early: Expr,
+    },
     EventTime {
         expression: Expr,
         schema: DFSchemaRef,
@@ -142,6 +151,9 @@ impl fmt::Display for LogicalStep {
             Self::Take { columns } => write!(f, "take {} columns", columns.len()),
             Self::Filter { predicate, .. } => write!(f, "filter {predicate}"),
             Self::Project { expressions, .. } => write!(f, "project {}", listed(expressions)),
+            Self::ProjectAndFilter { expressions, predicate, .. } => {
+                write!(f, "project {}; filter {predicate}", listed(expressions))
+            }
             Self::EventTime { expression, .. } => write!(f, "event time {expression}"),
             Self::Deduplicate { .. } => f.write_str("deduplicate"),
             Self::Expect { conditions, .. } => write!(f, "expect {}", listed(conditions)),

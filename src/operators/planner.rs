@@ -91,6 +91,16 @@ fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'
             *columns = nullable(output.as_arrow());
             Ok(Step::Project { expressions: compiled, schema: columns.clone() })
         }
+        LogicalStep::ProjectAndFilter { expressions, schema, output, predicate, early } => {
+            let compiled = expressions.iter().map(|expression| compile(expression, schema)).collect::<Result<_>>()?;
+            *columns = nullable(output.as_arrow());
+            Ok(Step::ProjectAndFilter {
+                expressions: compiled,
+                schema: columns.clone(),
+                filter: Filter::new(compile(predicate, output)?),
+                early: Filter::new(compile(early, schema)?),
+            })
+        }
         LogicalStep::EventTime { expression, schema } => {
             let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
             compile(&expression.clone().cast_to(&time, schema.as_ref())?, schema).map(Step::EventTime)

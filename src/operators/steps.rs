@@ -21,6 +21,13 @@ pub(super) enum Step {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
+    /// `early` is the filter over the rows before the projection, for when the projection fails.
+    ProjectAndFilter {
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+        filter: Filter,
+        early: Filter,
+    },
     /// Gives microseconds since 1970.
     EventTime(Arc<dyn PhysicalExpr>),
     Expect(Vec<Expected>),
@@ -38,8 +45,9 @@ impl Filter {
         Self { conjuncts: split_conjunction(&predicate).into_iter().cloned().collect(), predicate }
     }
 
-    /// The rows to keep. `a AND b` may be evaluated for all rows at once, also where `a` is false and `b` fails; that
-    /// such a row is no bad one is found out here, and not by halving down to it.
+    /// The rows to keep. `a AND b` may be evaluated for all rows at once, also where `a` is false and `b` fails, and the
+    /// optimizer puts what is cheap first (a cast before a LIKE that guards it). That WHERE leaves such a row out anyway, and that it is
+    /// no bad one, is found out here.
     fn keep(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         match condition(&self.predicate, batch) {
             Ok(values) => Ok(verdicts(&values)),
@@ -48,14 +56,30 @@ impl Filter {
         }
     }
 
-    /// Each condition only for the rows that no earlier one was false for. After NULL the next is still asked, as for a row
-    /// alone.
+    /// Each condition only for the rows that no other one is false for: one that fails is asked again when others have left
+    /// rows out. NULL leaves nothing out before the end.
     fn keep_one_by_one(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let mut left = batch.clone();
         // For each row left: which it is, and whether all conditions so far are true of it.
         let mut rows: Vec<(usize, bool)> = (0..batch.num_rows()).map(|row| (row, true)).collect();
-        for conjunct in &self.conjuncts {
-            let values = condition(conjunct, &left)?;
+        let mut waiting: Vec<_> = self.conjuncts.iter().collect();
+        // Ends: each round settles one of the conditions, or gives up.
+        while !waiting.is_empty() {
+            let mut settled = None;
+            let mut failure = None;
+            for (at, conjunct) in waiting.iter().enumerate() {
+                match condition(conjunct, &left) {
+                    Ok(values) => {
+                        settled = Some((at, values));
+                        break;
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            let Some((at, values)) = settled else {
+                return Err(failure.unwrap_or_else(|| DataFusionError::Internal("no condition is left".to_owned())));
+            };
+            waiting.remove(at);
             let is_left: BooleanArray =
                 (0..values.len()).map(|row| Some(values.is_null(row) || values.value(row))).collect();
             left = filter_record_batch(&left, &is_left)?;
@@ -187,6 +211,21 @@ fn run_step(step: &Step, mut outcome: Outcome) -> Result<Outcome> {
             rows.filter(&keep)?
         }
         Step::Project { expressions, schema } => Rows { batch: project(expressions, schema, &rows.batch)?, ..rows },
+        Step::ProjectAndFilter { expressions, schema, filter, early } => {
+            let projected = project(expressions, schema, &rows.batch)
+                .and_then(|batch| filter.keep(&batch).map(|keep| (Rows { batch, ..rows.clone() }, keep)));
+            let before = rows.len();
+            let rows = match projected {
+                Ok((rows, keep)) => rows.filter(&keep)?,
+                Err(error) => {
+                    let keep = early.keep(&rows.batch).map_err(|_| error)?;
+                    let rows = rows.filter(&keep)?;
+                    Rows { batch: project(expressions, schema, &rows.batch)?, ..rows }
+                }
+            };
+            outcome.filtered += before - rows.len();
+            rows
+        }
         Step::EventTime(expression) => {
             let times = expression.evaluate(&rows.batch)?.into_array(rows.len())?;
             let times = times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>();

@@ -51,10 +51,25 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
     .await;
     // A failure that another condition hides is none, wherever the row stands; NULL hides nothing.
     check(
-        "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0 AND 6 / CAST(data AS INT) > 2",
+        "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0 AND data <> '9'",
         &["1", "xx", "0", "9", "2", "yy"],
         &["1", "2"],
         &[],
+    )
+    .await;
+    check(
+        "SELECT data FROM `stream s` WHERE data LIKE '%1%' AND CAST(data AS INT) > 0 AND length < 3",
+        &["1", "xx", "12", "y1", "1y3"],
+        &["1", "12"],
+        &["number 4: cannot cast the string 'y1' to INT"],
+    )
+    .await;
+    // What conditions have in common is computed before them, and fails all the same only for rows that no condition leaves out.
+    check(
+        "SELECT data FROM `stream s` WHERE data LIKE '%1%' AND CAST(data AS INT) > 0 AND CAST(data AS INT) < 100 AND length < 3",
+        &["1", "xx", "12", "y1", "1y3", "100", "0"],
+        &["1", "12"],
+        &["number 4: cannot cast the string 'y1' to INT"],
     )
     .await;
     check(

@@ -18,6 +18,7 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
     TableProvider,
 };
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::collect;
@@ -136,9 +137,10 @@ impl Stream {
         table: Arc<dyn TableProvider>,
         (rejects, mut rejected): (Rejects, mpsc::Receiver<Reject>),
     ) -> Result<Outcome> {
-        let state = self.state(table);
+        // Planned over no records, and run over these, as one micro-batch after another is.
+        let state = self.state(Arc::new(EmptyTable::new(table.schema())));
         let plan = state.create_logical_plan(sql).await?;
-        let plan = prepare(&self.session, &state, plan, &self.clauses)?;
+        let plan = prepare(&self.session, &state, plan, &self.clauses)?.over(table)?;
         let (stop, mut stopped) = oneshot::channel::<()>();
         let taken = tokio::spawn(async move {
             let mut taken: Vec<Reject> = Vec::new();

@@ -19,7 +19,7 @@ async fn what_would_need_other_batches_is_refused() {
         ("SELECT data FROM `stream s` FULL JOIN words ON key = data", "FULL JOIN"),
         (
             "SELECT key FROM words LEFT SEMI JOIN `stream s` ON key = data",
-            "LeftSemi JOIN with the stream on the side that is looked into",
+            "SEMI JOIN with the stream on the side that is looked into",
         ),
     ] {
         let error = stream.run(sql, &messages(&["1"])).await.unwrap_err();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result as EngineResult};
+use datafusion::common::{Column, DFSchema, Result as EngineResult};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
@@ -101,9 +101,10 @@ impl Rewriter<'_> {
             if let Some(start) = self.start(bottom)? {
                 self.is_changed = true;
                 let steps = start.first.into_iter().chain(chain.iter().rev().filter_map(|node| step(node)));
+                let steps = with_early_filters(steps)?;
                 let context =
                     RecordsContext { rejects: self.rejects.clone(), places: start.places, seen: self.seen.clone() };
-                let node = RecordsNode::new(start.input, steps.collect(), plan.schema().clone(), context);
+                let node = RecordsNode::new(start.input, steps, plan.schema().clone(), context);
                 return Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })));
             }
         }
@@ -222,6 +223,45 @@ fn step(node: &LogicalPlan) -> Option<LogicalStep> {
         }),
         other => Marker::of(other).and_then(marked_step),
     }
+}
+
+/// What the optimizer's common expressions are called.
+const COMMON: &str = "__common_expr";
+
+/// The optimizer computes what the conditions of a WHERE have in common before all of them. Where that fails, the filter is to be asked
+/// without it.
+fn with_early_filters(steps: impl Iterator<Item = LogicalStep>) -> EngineResult<Vec<LogicalStep>> {
+    let mut merged: Vec<LogicalStep> = Vec::new();
+    for step in steps {
+        let is_common = |output: &DFSchema| output.fields().iter().any(|field| field.name().starts_with(COMMON));
+        let LogicalStep::Filter { predicate, .. } = &step else {
+            merged.push(step);
+            continue;
+        };
+        match merged.pop() {
+            Some(LogicalStep::Project { expressions, schema, output }) if is_common(&output) => {
+                let early = predicate.clone().transform_up(|expression| match &expression {
+                    Expr::Column(column) => Ok(match output.maybe_index_of_column(column) {
+                        Some(place) => Transformed::yes(expressions[place].clone().unalias()),
+                        None => Transformed::no(expression),
+                    }),
+                    _ => Ok(Transformed::no(expression)),
+                })?;
+                merged.push(LogicalStep::ProjectAndFilter {
+                    expressions,
+                    schema,
+                    output,
+                    predicate: predicate.clone(),
+                    early: early.data,
+                });
+            }
+            last => {
+                merged.extend(last);
+                merged.push(step);
+            }
+        }
+    }
+    Ok(merged)
 }
 
 fn marked_step(marker: &Marker) -> Option<LogicalStep> {
