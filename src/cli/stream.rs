@@ -1,5 +1,6 @@
 //! `pinsql stream`: the streaming tables of the files, refreshed until somebody stops them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::status::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::statement::{self, Outcome, StatementKind, StreamingTable, Watch};
-use crate::stream::{FollowOptions, follow};
+use crate::stream::{Both, FollowOptions, Health, Metrics, Pages, follow, listen};
 
 /// The flags of a stream.
 #[derive(Debug, Args)]
@@ -26,6 +27,10 @@ pub(super) struct StreamArguments {
     /// How long the batches in hand may take after SIGTERM or Ctrl-C
     #[arg(long, env = "PINSQL_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     shutdown_timeout: Duration,
+
+    /// Serve /metrics (Prometheus) and /healthz here, such as 127.0.0.1:9090
+    #[arg(long, env = "PINSQL_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
 }
 
 /// Runs the statements that define things, and then follows every streaming table until a signal comes.
@@ -39,9 +44,21 @@ pub(super) async fn stream(
     let (tables, places) = define(&session, scripts, output).await?;
     let (stop, stopped) = watch::channel(false);
     let options = FollowOptions { trigger: arguments.trigger, allow_gap: settings.allow_gap, stop: stopped };
+    let pages = Arc::new(Pages {
+        metrics: Metrics::new(),
+        health: Health::new(tables.iter().map(|table| &table.table), arguments.trigger),
+    });
+    let listening = match arguments.listen {
+        Some(address) => Some(listen(address, Arc::clone(&pages)).await?),
+        None => None,
+    };
+    if let Some(listening) = &listening {
+        output.note(&format!("serving http://{0}/metrics and http://{0}/healthz", listening.address));
+    }
     let status = Status::new(output);
+    let observer = Both(&status, pages.as_ref());
     let outcome = tokio::select! {
-        outcome = follow(&session, &tables, options, &status) => outcome,
+        outcome = follow(&session, &tables, options, &observer) => outcome,
         error = overdue(stop, arguments.shutdown_timeout, output) => return Err(error.into()),
     };
     status.finish();

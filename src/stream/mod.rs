@@ -14,6 +14,9 @@
 mod batch;
 pub mod checkpoint;
 mod follow;
+mod health;
+mod listen;
+mod metrics;
 mod table;
 mod upkeep;
 
@@ -23,10 +26,14 @@ use std::time::Duration;
 use serde_json::json;
 
 pub use self::follow::{FollowOptions, follow, refresh};
+pub use self::health::{Health, HealthReport, TableHealth};
+pub use self::listen::{Both, Listening, Pages, listen};
+pub use self::metrics::Metrics;
 
 use crate::catalog::TableName;
 use crate::error::Error;
 use crate::ledger::Ledger;
+use crate::sink::delta::TableStatus;
 use crate::source::stream::{Gap, Lag};
 
 /// One micro-batch that landed.
@@ -40,6 +47,8 @@ pub struct BatchReport {
     pub gaps: Vec<Gap>,
     pub files: usize,
     pub bytes: u64,
+    /// The table right after it.
+    pub status: Option<TableStatus>,
     pub elapsed: Duration,
     pub lag: Vec<Lag>,
     pub warnings: Vec<String>,

@@ -158,6 +158,7 @@ impl<'a> OpenTable<'a> {
             gaps: slice.gaps.clone(),
             files: landed.committed.files,
             bytes: landed.committed.bytes,
+            status: self.target.table.status(),
             elapsed: started.elapsed(),
             lag: self.reader.lag(),
             warnings,

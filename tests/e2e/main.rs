@@ -36,4 +36,5 @@ mod stream_faults;
 mod stream_kills;
 mod stream_operation;
 mod stream_steps;
+mod stream_upkeep;
 mod writers;

@@ -125,7 +125,7 @@ pub(crate) fn versions(table: &str, variables: &[(&str, String)]) -> Value {
     answer[table].clone()
 }
 
-fn read(reader: &str, tables: &[&str], variables: &[(&str, String)]) -> Script {
+pub(crate) fn read(reader: &str, tables: &[&str], variables: &[(&str, String)]) -> Script {
     let arguments: Vec<&str> = [reader].into_iter().chain(tables.iter().copied()).collect();
     Script::start(&repository().join("tests/e2e/read_tables.py"), &arguments, variables)
 }

@@ -81,7 +81,8 @@ impl StatementParser<'_> {
                 _ => return Err(Error::sql("expected DROP ROW or FAIL UPDATE").at(what.span)),
             };
         }
-        Ok(Expectation { span: Span::from(name.span), name: name.value, condition, action })
+        let text = condition.to_string();
+        Ok(Expectation { span: Span::from(name.span), name: name.value, condition, text, action })
     }
 
     /// A word that is no keyword everywhere.
