@@ -100,15 +100,20 @@ def transaction(id, records, commits):
 
 
 def await_groups():
-    """Waits for the topic of the groups' offsets, which is made when the first group is asked for."""
+    """Waits for the topic of the groups' offsets, which is made when the first group is asked for.
+
+    A consumer asks: the admin client, asked too early, hangs or crashes."""
     deadline = time.time() + WAIT_SECONDS
     while True:
+        consumer = Consumer({**configuration, "group.id": "first"})
         try:
-            done(admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions("first")]))
+            consumer.committed([TopicPartition("none", 0)], timeout=5)
             return
         except KafkaException:
             assert time.time() < deadline
             time.sleep(0.2)
+        finally:
+            consumer.close()
 
 
 def group_lag(group, topic):

@@ -7,7 +7,7 @@ use pinsql::source::stream::{Gap, Next, ReadOptions};
 use serde_json::json;
 
 use crate::kafka::{Kafka, broker};
-use crate::kafka_source::{LIMITS, Table, WAIT, earliest, reading, rows, source, values};
+use crate::kafka_source::{LIMITS, Table, WAIT, earliest, first_slice, reading, rows, source, values};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
@@ -130,7 +130,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     ]));
     let mut table = Table::new(earliest(&kafka, &topic)).await;
     let mut reader = table.open(&reading(false)).await.unwrap();
-    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    let slice = first_slice(&mut reader, &LIMITS).await;
     table.take(&mut reader, slice).await;
     kafka.kill();
     // What was read ahead is still given; then there is nothing, and no failure.
@@ -152,7 +152,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     // Acknowledged when nobody can be told: closing does not wait for ever.
     let mut reader = table.open(&reading(false)).await.unwrap();
     kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 10}]));
-    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    let slice = first_slice(&mut reader, &LIMITS).await;
     kafka.kill();
     table.take(&mut reader, slice).await;
     tokio::time::sleep(WAIT).await;

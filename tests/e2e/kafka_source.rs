@@ -123,6 +123,19 @@ pub(crate) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
+/// The first slice that comes.
+pub(crate) async fn first_slice(reader: &mut Box<dyn StreamReader>, limits: &SliceLimits) -> Slice {
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "nothing came");
+        match reader.next(limits, WAIT).await.unwrap() {
+            Next::Slice(slice) => return slice,
+            Next::Idle => {}
+            Next::End => panic!("the stream ended"),
+        }
+    }
+}
+
 async fn error_of(source: &Arc<dyn StreamSource>) -> Error {
     source.start().await.unwrap_err()
 }
@@ -320,14 +333,12 @@ async fn slices_keep_to_their_limits_and_a_cancelled_call_loses_nothing() {
 
     // One record is taken whatever its size.
     let mut reader = Table::new(earliest(kafka, &topic)).await.open(&reading(true)).await.unwrap();
-    let Next::Slice(slice) = reader.next(&SliceLimits { records_max: 10, bytes_max: 1 }, WAIT).await.unwrap() else {
-        panic!("nothing came")
-    };
+    let slice = first_slice(&mut reader, &SliceLimits { records_max: 10, bytes_max: 1 }).await;
     assert_eq!(rows(&slice).len(), 1);
     let options = [("subscribe", topic.as_str()), ("startingOffsets", "earliest"), ("maxOffsetsPerTrigger", "5")];
     let few = source(&[&options[..], &[("bootstrapServers", &kafka.servers())]].concat());
     let mut reader = Table::new(few).await.open(&reading(true)).await.unwrap();
-    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("nothing came") };
+    let slice = first_slice(&mut reader, &LIMITS).await;
     assert_eq!((rows(&slice).len(), slice.more), (5, true));
 }
 

@@ -39,10 +39,12 @@ impl Reading {
                 continue;
             };
             let offset = message.offset();
+            // Nothing behind the end is given out, so reading must never seem to stand behind it.
+            let end = progress.end.unwrap_or(i64::MAX);
             match message.event() {
                 Some((RDKafkaErrorCode::PartitionEOF, _)) => {
                     // Behind the last record there may be transactions' markers: this is behind them too.
-                    progress.passes(offset);
+                    progress.passes(offset.min(end));
                     progress.sees_end(offset);
                 }
                 Some(_) if !rows.is_empty() => return Ok(Stop::Full),
@@ -51,7 +53,7 @@ impl Reading {
                     feed.pending.remove_first();
                     return Ok(Stop::Event(event));
                 }
-                None if progress.end.is_some_and(|end| offset >= end) => progress.passes(offset),
+                None if offset >= end => progress.passes(end),
                 None if offset < progress.next => {} // it was read before the connection was made anew
                 None => {
                     let has_room = rows.records() < limits.records_max

@@ -73,6 +73,11 @@ impl Iam {
         Ok(Self { region: region.map(Region::new), signer })
     }
 
+    #[cfg(test)]
+    pub(super) fn signed_by(provider: SharedCredentialsProvider) -> Self {
+        Self { region: Some(Region::new("eu-west-1")), signer: Signer::Given(provider) }
+    }
+
     /// A new token. The failure is said in words that hold no secret.
     pub(super) async fn token(&self) -> Result<Token, String> {
         match tokio::time::timeout(TOKEN_WAIT_MAX, self.sign()).await {
@@ -137,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn each_token_is_signed_for_the_region_and_lives_a_quarter_of_an_hour() {
         let provider = SharedCredentialsProvider::new(Credentials::for_tests());
-        let iam = Iam { region: Some(Region::new("eu-west-1")), signer: Signer::Given(provider) };
+        let iam = Iam::signed_by(provider);
         let token = iam.token().await.unwrap();
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
         let lifetime_ms = token.expires_ms - now_ms;

@@ -31,6 +31,9 @@ mod replay;
 mod start;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
