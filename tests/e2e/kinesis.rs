@@ -273,6 +273,58 @@ async fn a_registered_consumer_reads_the_same() {
     table.assert_holds(&records(0, 900));
 }
 
+/// Events that are cut off, and a subscription that fails among them, at random.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_consumer_outlives_its_subscriptions() {
+    let emulator = KinesisLocal::shared();
+    let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
+    producer.create(&stream, 1);
+    let subscribe = |fault: serde_json::Value| json!({"service": "kinesis", "operation": "SubscribeToShard", "probability": 0.4, "times": 3, "response": fault});
+    proxy.set_rules(&json!([
+        subscribe(json!({"event_error": {"code": "InternalFailureException", "message": "torn", "after_frames": 1}})),
+        subscribe(json!({"event_frames": [{"at": 1, "cut": 0.5}]})),
+    ]));
+    let efo = [("initialPosition", "trim_horizon"), ("consumerMode", "efo")];
+    let mut table = Table::make(&proxy.endpoint(), &stream, &efo).await.with_limits(40, 1 << 20);
+    for round in 0..4 {
+        producer.put(&stream, &records(round * 100, (round + 1) * 100));
+        table.follow(|table| table.rows.len() >= 100 * (round as usize + 1)).await.unwrap();
+    }
+    table.assert_holds(&records(0, 400));
+    println!("{:?}", proxy.fired());
+    assert!(!proxy.fired().is_empty(), "nothing was torn");
+}
+
+/// A table that does not take what is read ahead of it stops the reading, and the lag says how far it is behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_ahead_is_bounded_and_lag_is_told() {
+    const RECORD_BYTES: usize = 40_000;
+    let emulator = Kinesalite::shared();
+    let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
+    producer.create(&stream, 2);
+    proxy.set_rules(&json!([{"service": "kinesis", "operation": "GetRecords", "latency": 1}]));
+    let written: Vec<(String, String)> =
+        records(0, 200).into_iter().map(|(key, data)| (key, format!("{data}{}", "x".repeat(RECORD_BYTES)))).collect();
+    for some in written.chunks(50) {
+        producer.put(&stream, some);
+    }
+    // Ten records an answer: twenty answers in all.
+    let options = [("initialPosition", "trim_horizon"), ("maxRecordsPerFetch", "10"), ("fetchBufferSize", "1mb")];
+    let mut table = Table::make(&proxy.endpoint(), &stream, &options).await.with_limits(1_000, 200_000);
+    let mut reader = table.open().await.unwrap();
+    assert!(matches!(reader.next(&table.limits, Duration::from_secs(10)).await.unwrap(), Next::Slice(_)));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let calls = proxy.fired().len();
+    println!("{calls} calls; {:?}", reader.lag());
+    assert!(calls <= 5, "{calls} answers of 400 kB were read, and 1 MB may be");
+    let lag = reader.lag();
+    assert_eq!(lag.len(), 2);
+    assert!(lag.iter().any(|shard| shard.behind.is_some_and(|behind| behind >= Duration::from_secs(3))), "{lag:?}");
+    drop(reader);
+    table.catch_up().await.unwrap();
+    table.assert_holds(&written);
+}
+
 /// Throttling, expired iterators, failures, torn and lost answers, all the time: nothing is lost, doubled or fatal.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_pass() {
