@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
-use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Microburst, Producer};
+use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Microburst, Producer, Relay};
 use crate::kinesis_table::{Table, told};
 
 const HORIZON: [(&str, &str); 1] = [("initialPosition", "trim_horizon")];
@@ -273,9 +273,65 @@ async fn a_registered_consumer_reads_the_same() {
     table.assert_holds(&records(0, 900));
 }
 
+/// Connections that end in the middle of whatever they carry, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_consumer_outlives_its_subscriptions() {
+    let emulator = KinesisLocal::shared();
+    let (producer, stream, relay) = (Producer::start(emulator), stream_name(), Relay::start(emulator));
+    producer.create(&stream, 1);
+    let efo = [("initialPosition", "trim_horizon"), ("consumerMode", "efo")];
+    let mut table = Table::make(&relay.endpoint(), &stream, &efo).await.with_limits(40, 1 << 20);
+    relay.cut_every(Duration::from_millis(2_500));
+    let writing = {
+        let stream = stream.clone();
+        tokio::task::spawn_blocking(move || {
+            for round in 0..10 {
+                producer.put(&stream, &records(round * 50, (round + 1) * 50));
+                std::thread::sleep(Duration::from_millis(1_000));
+            }
+        })
+    };
+    table.follow(|table| table.rows.len() >= 500).await.unwrap();
+    writing.await.unwrap();
+    table.assert_holds(&records(0, 500));
+    println!("{} connections were cut", relay.cuts());
+    assert!(relay.cuts() >= 3);
+}
+
+/// A table that does not take what is read ahead of it stops the reading, and the lag says how far it is behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_ahead_is_bounded_and_lag_is_told() {
+    const RECORD_BYTES: usize = 40_000;
+    let emulator = Kinesalite::shared();
+    let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
+    producer.create(&stream, 2);
+    proxy.set_rules(&json!([{"service": "kinesis", "operation": "GetRecords", "latency": 1}]));
+    let written: Vec<(String, String)> =
+        records(0, 200).into_iter().map(|(key, data)| (key, format!("{data}{}", "x".repeat(RECORD_BYTES)))).collect();
+    for some in written.chunks(50) {
+        producer.put(&stream, some);
+    }
+    // Ten records an answer: twenty answers in all.
+    let options = [("initialPosition", "trim_horizon"), ("maxRecordsPerFetch", "10"), ("fetchBufferSize", "1mb")];
+    let mut table = Table::make(&proxy.endpoint(), &stream, &options).await.with_limits(1_000, 200_000);
+    let mut reader = table.open().await.unwrap();
+    assert!(matches!(reader.next(&table.limits, Duration::from_secs(10)).await.unwrap(), Next::Slice(_)));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let calls = proxy.fired().len();
+    println!("{calls} calls; {:?}", reader.lag());
+    assert!(calls <= 5, "{calls} answers of 400 kB were read, and 1 MB may be");
+    let lag = reader.lag();
+    assert_eq!(lag.len(), 2);
+    assert!(lag.iter().any(|shard| shard.behind.is_some_and(|behind| behind >= Duration::from_secs(3))), "{lag:?}");
+    drop(reader);
+    table.catch_up().await.unwrap();
+    table.assert_holds(&written);
+}
+
 /// Throttling, expired iterators, failures, torn and lost answers, all the time: nothing is lost, doubled or fatal.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_pass() {
+    const FAULTS: usize = 8;
     let emulator = Kinesalite::shared();
     let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
     producer.create(&stream, 2);
@@ -295,17 +351,20 @@ async fn faults_pass() {
         kinesis("DescribeStreamSummary", json!({"error": {"code": "LimitExceededException"}}), 0.3),
     ]));
     let mut table = Table::make(&proxy.endpoint(), &stream, &HORIZON).await.with_limits(50, 1 << 20);
-    for round in 0..4 {
-        producer.put(&stream, &records(round * 250, (round + 1) * 250));
-        if round == 1 {
+    // Until each fault has happened: none is rare.
+    let (mut written, mut kinds) = (0, BTreeSet::new());
+    while kinds.len() < FAULTS {
+        assert!(written < 10_000, "only {kinds:?}");
+        producer.put(&stream, &records(written, written + 100));
+        written += 100;
+        if written == 200 {
             producer.split(&stream, &producer.open_shards(&stream)[0]);
         }
-        table.follow(|table| table.rows.len() >= 250 * (round as usize + 1)).await.unwrap();
+        table.follow(|table| table.rows.len() >= written as usize).await.unwrap();
+        kinds.extend(proxy.fired());
     }
-    table.assert_holds(&records(0, 1_000));
-    let fired: BTreeSet<_> = proxy.fired().into_iter().collect();
-    println!("{fired:?}");
-    assert!(fired.len() >= 6, "{fired:?}");
+    table.assert_holds(&records(0, written));
+    println!("{written} records through {kinds:?}");
 }
 
 /// Past its retention, and only then, what was not read is told; and left out when that is wanted.

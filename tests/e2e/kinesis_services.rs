@@ -4,9 +4,12 @@
 //! with both is not fitted to one. Neither enforces Kinesis' limits or lets iterators expire: the proxy does.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, Once, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -138,6 +141,72 @@ impl Microburst {
         let fired = fired.as_array().or_else(|| fired["fired"].as_array()).cloned().unwrap_or_default();
         fired.iter().map(|one| format!("{} {}", one["operation"], one["action"]).replace('"', "")).collect()
     }
+}
+
+/// Passes bytes on, and at times ends every connection where it stands.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    port: u16,
+    state: Arc<RelayState>,
+}
+
+#[derive(Debug, Default)]
+struct RelayState {
+    live: Mutex<Vec<TcpStream>>,
+    cuts: AtomicUsize,
+}
+
+impl Relay {
+    /// Listens until the tests end.
+    pub(crate) fn start(upstream: &Emulator) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, upstream) = (listener.local_addr().unwrap().port(), upstream.port);
+        let state: Arc<RelayState> = Arc::default();
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // A server that is gone is seen by the client as a connection that ends.
+                let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { continue };
+                let both = |stream: &TcpStream| stream.try_clone().unwrap();
+                shared.live.lock().unwrap().extend([both(&client), both(&server)]);
+                let back = (both(&server), both(&client));
+                thread::spawn(move || pass_on(client, server));
+                thread::spawn(move || pass_on(back.0, back.1));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn cut_every(&self, period: Duration) {
+        let state = Arc::downgrade(&self.state);
+        thread::spawn(move || {
+            loop {
+                thread::sleep(period);
+                let Some(state) = state.upgrade() else { return };
+                for stream in state.live.lock().unwrap().drain(..) {
+                    if stream.shutdown(Shutdown::Both).is_ok() {
+                        state.cuts.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+    }
+
+    pub(crate) fn cuts(&self) -> usize {
+        self.state.cuts.load(Ordering::Relaxed)
+    }
+}
+
+/// Until either side has ended.
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    // However it ended, the other side has to learn of it.
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
 }
 
 /// A process that writes with Amazon's own client.

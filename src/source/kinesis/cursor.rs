@@ -4,49 +4,24 @@
 //! there is noticed, also when the service begins with the oldest that it still has and says nothing; and the inside of
 //! an aggregate is found in the same way.
 //!
-//! What is read ahead is bounded for the table as a whole by its [`Budget`]. The room for the largest possible answer is
-//! reserved before the service is asked, and what the answer did not need is given back after it.
+//! What is read ahead is bounded for the table as a whole by its [`Budget`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::budget::{Budget, Room};
 use super::client::From;
 use super::position::{Place, ShardPosition, Start};
 use super::record::{Chunk, UserRecord};
 use super::retention::{Loss, NEAR_HORIZON_MS, Suspicion};
 use super::shard::{FetchPlace, Fetched, SharedShard};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The largest answer (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>).
-const ANSWER_BYTES_MAX: u64 = 10 << 20;
-const BUDGET_UNIT_BYTES: u64 = 1 << 10;
 /// A record that arrived this long after the opening proves that all that was there at the opening has been read, whatever
 /// the clocks say.
 const CLOCK_DIFFERENCE_MAX_MS: i64 = 60_000;
-
-/// How much one table may read ahead.
-#[derive(Debug, Clone)]
-pub(super) struct Budget {
-    room: Arc<Semaphore>,
-    answer_units: u32,
-}
-
-impl Budget {
-    pub(super) fn new(bytes_max: u64) -> Self {
-        let units = u32::try_from(bytes_max / BUDGET_UNIT_BYTES).unwrap_or(u32::MAX).max(1);
-        let answer_units = u32::try_from(ANSWER_BYTES_MAX / BUDGET_UNIT_BYTES).unwrap_or(u32::MAX).min(units);
-        let room = usize::try_from(units).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { room: Arc::new(Semaphore::new(room)), answer_units }
-    }
-
-    async fn reserve(&self) -> Result<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.room).acquire_many_owned(self.answer_units).await;
-        permit.map_err(|_| Error::internal("the reading ahead of a stream has ended"))
-    }
-}
 
 /// What a cursor found: records, or the end, or a gap.
 #[derive(Debug)]
@@ -56,14 +31,13 @@ pub(super) struct Piece {
     pub next: usize,
     pub loss: Option<Loss>,
     /// Gives the room back when the piece is used up.
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl Piece {
     #[cfg(test)]
     pub(super) fn of(chunk: Chunk, next: usize) -> Self {
-        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Self { chunk: Arc::new(chunk), next, loss: None, _room: room }
+        Self { chunk: Arc::new(chunk), next, loss: None, _room: Budget::new(u64::MAX).try_reserve().unwrap() }
     }
 
     pub(super) fn is_used_up(&self) -> bool {
@@ -167,19 +141,21 @@ impl Cursor {
     /// The next answer, also an empty one.
     pub(super) async fn next(&mut self, budget: &Budget) -> Result<Piece> {
         loop {
-            self.shared.pace().await;
-            let mut room = budget.reserve().await?;
-            match self.shared.fetch(&self.place).await? {
+            match self.shared.fetch(&self.place, budget).await? {
                 Fetched::Lost => self.open_again(),
-                Fetched::Chunk(chunk) => {
+                // Others may use the shard meanwhile.
+                Fetched::NoRoom => drop(budget.reserve().await?),
+                Fetched::Chunk(chunk, room) => {
+                    let room = match room {
+                        Some(room) => room.shrunk(chunk.bytes),
+                        None => budget.reserve_for(chunk.bytes).await?,
+                    };
                     let (next, loss) = self.settle(&chunk).await?;
                     if let Some((_, last)) = &chunk.sequences {
                         self.place = FetchPlace::Behind(Arc::clone(last));
                     }
                     self.complete_to_ms = self.complete_to_ms.max(chunk.complete_to_ms);
                     self.watch_the_horizon(&chunk).await?;
-                    let needed = usize::try_from(chunk.bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(usize::MAX);
-                    drop(room.split(room.num_permits().saturating_sub(needed)));
                     return Ok(Piece { chunk, next, loss, _room: room });
                 }
             }

@@ -10,6 +10,7 @@
 //! several streams in one call (each table names one; views put them together).
 
 mod aggregate;
+mod budget;
 mod client;
 mod cursor;
 mod error;

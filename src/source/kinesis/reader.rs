@@ -10,8 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::budget::Budget;
 use super::client::Shard;
-use super::cursor::{Arrival, Budget, Cursor};
+use super::cursor::{Arrival, Cursor};
 use super::lineage;
 use super::position::{Place, ShardPosition, ShardRange, StreamPosition, StreamRange, from_json, to_json};
 use super::replay::Replay;
@@ -39,6 +40,8 @@ pub(super) struct Reader {
     /// When to look for shards again, while some are missing.
     next_look: Option<Instant>,
     looks: u32,
+    /// How many shards were read out when their children were last begun.
+    read_out: usize,
     budget: Budget,
     opened_ms: i64,
     is_reading: bool,
@@ -67,6 +70,7 @@ impl Reader {
             listed,
             next_look: None,
             looks: 0,
+            read_out: 0,
             budget,
             opened_ms,
             is_reading: false,
@@ -187,6 +191,11 @@ impl Reader {
 
     /// Begins the children of shards that are read out, and looks for those that the service has not listed yet.
     async fn follow_lineage(&mut self) -> Result<()> {
+        let read_out = self.shards.values().filter(|shard| shard.position.closed).count();
+        if read_out == self.read_out && self.next_look.is_none() {
+            return Ok(());
+        }
+        self.read_out = read_out;
         self.begin_ready();
         let lacks_children = |(id, shard): (&String, &ReadShard)| shard.position.closed && self.is_childless(id);
         if !self.shards.iter().any(lacks_children) {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::budget::Budget;
 use super::client::Shard;
-use super::cursor::{Budget, Cursor};
+use super::cursor::Cursor;
 use super::position::{Place, ShardPosition, ShardRange, StreamPosition, StreamRange};
 use super::record::UserRecord;
 use super::rows::Taken;
@@ -19,6 +20,8 @@ use crate::source::stream::{Gap, ReadOptions};
 
 /// Shards that are read at the same time.
 const SHARDS_MAX: usize = 8;
+/// Empty answers, each one at the shard's end by its word, after which records that are missing are taken for gone.
+const EMPTY_ANSWERS_MAX: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
@@ -58,6 +61,7 @@ impl Replay<'_> {
         let mut cursor = Cursor::new(self.stream.shard(shard), self.position.start, &start);
         let mut taken = Taken { shard: id, spans: Vec::new() };
         let mut count = 0;
+        let mut empty_answers = 0;
         loop {
             let piece = cursor.next(&budget).await?;
             if let Some(loss) = &piece.loss {
@@ -72,7 +76,10 @@ impl Replay<'_> {
                 taken.spans.push((Arc::clone(&piece.chunk), piece.next..piece.next + wanted));
                 count += wanted as u64;
             }
-            let has_passed = wanted < records.len() || piece.chunk.closed || piece.chunk.at_end;
+            if piece.chunk.at_end && records.is_empty() {
+                empty_answers += 1;
+            }
+            let has_passed = wanted < records.len() || piece.chunk.closed || empty_answers >= EMPTY_ANSWERS_MAX;
             if count >= range.records || has_passed {
                 break;
             }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::aggregate::take_apart;
+use super::budget::{Budget, Room};
 use super::client::{Answer, From, Shard};
 use super::error::{Failure, TransientKind};
 use super::fanout::{Begin, Consumer, Subscription};
@@ -41,9 +42,21 @@ pub(super) enum FetchPlace {
 /// What a shard has behind a place.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    Chunk(Arc<Chunk>),
+    /// With the room reserved for it, if it was asked for by this call.
+    Chunk(Arc<Chunk>, Option<Room>),
+    /// The budget has no room for an answer.
+    NoRoom,
     /// No iterator is left that leads there: open one at the record, which also shows whether the record is still there.
     Lost,
+}
+
+/// What came of asking.
+enum Asked {
+    Answer(Answer, Option<Room>),
+    Lost,
+    NoRoom,
+    /// The subscription gives nothing more, and does not say so: the rest has to be polled for.
+    NothingMore,
 }
 
 /// One shard's reader.
@@ -88,8 +101,8 @@ impl SharedShard {
         &self.stream
     }
 
-    /// Waits until the shard may be asked. Whoever holds anything while it waits for an answer waits here before.
-    pub(super) async fn pace(&self) {
+    /// Waits until the shard may be asked.
+    async fn pace(&self) {
         let next = self.limiter(|limiter| limiter.next());
         sleep_until(next).await;
     }
@@ -99,21 +112,22 @@ impl SharedShard {
     }
 
     /// The next answer behind `place`. Safe to cancel.
-    pub(super) async fn fetch(self: &Arc<Self>, place: &FetchPlace) -> Result<Fetched> {
+    pub(super) async fn fetch(self: &Arc<Self>, place: &FetchPlace, budget: &Budget) -> Result<Fetched> {
         let mut state = self.state.lock().await;
         if let Some(chunk) = state.recent(place) {
-            return Ok(Fetched::Chunk(chunk));
+            return Ok(Fetched::Chunk(chunk, None));
         }
         // Without a bound: see the head of `shared.rs`.
         loop {
-            let wait = match self.attempt(&mut state, place).await {
-                Ok(Some(chunk)) => {
-                    self.recovered(&mut state);
-                    let others = Arc::strong_count(self) > 1;
-                    state.keep(place, &chunk, others);
-                    return Ok(Fetched::Chunk(chunk));
+            let wait = match self.attempt(&mut state, place, budget).await {
+                Ok(fetched) => {
+                    if let Fetched::Chunk(chunk, _) = &fetched {
+                        self.recovered(&mut state);
+                        let others = Arc::strong_count(self) > 1;
+                        state.keep(place, chunk, others);
+                    }
+                    return Ok(fetched);
                 }
-                Ok(None) => return Ok(Fetched::Lost),
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::IteratorExpired) => {
                     state.iterators.retain(|(kept, ..)| kept != place);
@@ -128,14 +142,18 @@ impl SharedShard {
         }
     }
 
-    async fn attempt(&self, state: &mut State, place: &FetchPlace) -> Result<Option<Arc<Chunk>>, Failure> {
-        let client = &self.stream.client;
-        let asked_ms = client.contact.now_ms();
-        let answer = match &self.stream.consumer {
+    async fn attempt(&self, state: &mut State, place: &FetchPlace, budget: &Budget) -> Result<Fetched, Failure> {
+        let asked_ms = self.stream.contact().now_ms();
+        let asked = match &self.stream.consumer {
             Some(consumer) if !state.polls_the_rest => self.next_event(consumer, state, place).await?,
-            _ => self.poll(state, place).await?,
+            _ => self.poll(state, place, budget).await?,
         };
-        let Some(answer) = answer else { return Ok(None) };
+        let (answer, room) = match asked {
+            Asked::Answer(answer, room) => (answer, room),
+            Asked::Lost => return Ok(Fetched::Lost),
+            Asked::NoRoom => return Ok(Fetched::NoRoom),
+            Asked::NothingMore => return Box::pin(self.attempt(state, place, budget)).await,
+        };
         let next_iterator = answer.next_iterator.clone();
         let chunk = self.chunk(answer, asked_ms);
         if self.stream.consumer.is_none() {
@@ -151,29 +169,26 @@ impl SharedShard {
             }
             state.remember(behind, iterator);
         }
-        Ok(Some(Arc::new(chunk)))
+        Ok(Fetched::Chunk(Arc::new(chunk), room))
     }
 
     /// One call of GetRecords.
-    async fn poll(&self, state: &mut State, place: &FetchPlace) -> Result<Option<Answer>, Failure> {
+    async fn poll(&self, state: &mut State, place: &FetchPlace, budget: &Budget) -> Result<Asked, Failure> {
         self.pace().await;
         let iterator = match (state.iterator(place), place) {
             (Some(iterator), _) => iterator,
             (None, FetchPlace::Open(from)) => self.open(from).await?,
-            (None, FetchPlace::Behind(_)) => return Ok(None),
+            (None, FetchPlace::Behind(_)) => return Ok(Asked::Lost),
         };
+        let Some(room) = budget.try_reserve() else { return Ok(Asked::NoRoom) };
         self.limiter(|limiter| limiter.called(Instant::now()));
         let records_max = self.stream.fetch.records_max;
-        self.stream.client.records(&self.shard.id, &iterator, records_max).await.map(Some)
+        let answer = self.stream.client.records(&self.shard.id, &iterator, records_max).await?;
+        Ok(Asked::Answer(answer, Some(room)))
     }
 
     /// One event of the subscription, which is made if there is none at this place.
-    async fn next_event(
-        &self,
-        consumer: &Consumer,
-        state: &mut State,
-        place: &FetchPlace,
-    ) -> Result<Option<Answer>, Failure> {
+    async fn next_event(&self, consumer: &Consumer, state: &mut State, place: &FetchPlace) -> Result<Asked, Failure> {
         // Without a bound: each subscription may run out, after five minutes or at once.
         loop {
             let subscribed = state.subscription.take().filter(|(at, _)| at == place);
@@ -184,7 +199,7 @@ impl SharedShard {
                     let begin = match (&continuation, place) {
                         (Some(continuation), _) => Begin::Behind(continuation),
                         (None, FetchPlace::Open(from)) => Begin::From(from),
-                        (None, FetchPlace::Behind(_)) => return Ok(None),
+                        (None, FetchPlace::Behind(_)) => return Ok(Asked::Lost),
                     };
                     self.pace().await;
                     self.limiter(|limiter| limiter.called(Instant::now()));
@@ -196,12 +211,12 @@ impl SharedShard {
                 if is_quiet && self.is_closed().await {
                     state.polls_the_rest = true;
                     state.iterators.clear();
-                    return self.poll(state, place).await;
+                    return Ok(Asked::NothingMore);
                 }
                 if answer.next_iterator.is_some() {
                     state.subscription = Some((place.clone(), subscription));
                 }
-                return Ok(Some(answer));
+                return Ok(Asked::Answer(answer, None));
             }
         }
     }
