@@ -37,9 +37,11 @@ const MERGES_A_ROUND_MAX: usize = 8;
 /// Time between checkpoints, in the time that the last one took.
 const CHECKPOINT_PAUSES: u32 = 9;
 const CHECKPOINT_INTERVALS_MAX: u64 = 10;
-/// The log is searched for old files so often in each retention period, but not less than hourly.
+/// Old files are looked for so often in each retention period, but not less than hourly.
 const SEARCHES_A_RETENTION: u32 = 24;
 const SEARCH_EVERY_MAX: Duration = Duration::from_secs(3_600);
+/// After a failure nothing is tried for so long: what fails every second would be told every second.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// Merged files that are remembered. The rest is left to VACUUM.
 const RETIRED_MAX: usize = 200_000;
 const DELETES_A_ROUND_MAX: usize = 10_000;
@@ -66,7 +68,9 @@ pub(super) struct Upkeep {
 struct Round {
     last_checkpoint: Option<u64>,
     next_checkpoint: Option<Instant>,
-    next_search: Option<Instant>,
+    next_log_search: Option<Instant>,
+    next_file_search: Option<Instant>,
+    paused_until: Option<Instant>,
     /// Whether what earlier processes merged has been looked up.
     has_read_tombstones: bool,
 }
@@ -127,7 +131,7 @@ impl Upkeep {
 pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maintained {
     let mut done = Maintained::default();
     let Ok(mut round) = handle.upkeep.round.try_lock() else { return done };
-    if handle.status().is_none() {
+    if handle.status().is_none() || round.paused_until.is_some_and(|until| Instant::now() < until) {
         return done;
     }
     let name = handle.location().name().to_owned();
@@ -152,6 +156,9 @@ pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maint
     match clean_merged_files(handle, &mut round).await {
         Ok(deleted) => done.data_files_deleted = deleted,
         Err(error) => done.warnings.push(format!("the merged files of {name} were not deleted: {}", told(&error))),
+    }
+    if !done.warnings.is_empty() {
+        round.paused_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
     }
     done
 }
@@ -227,17 +234,27 @@ async fn last_checkpoint(location: &TableLocation) -> Result<u64> {
 
 async fn clean_old_log(handle: &TableHandle, round: &mut Round) -> Result<u64> {
     let Some(settings) = handle.with(|known| known.settings) else { return Ok(0) };
-    let is_due = round.next_search.is_none_or(|next| Instant::now() >= next);
-    if !settings.log_cleanup || !is_due {
+    if !settings.log_cleanup || !is_due(&mut round.next_log_search, settings.log_retention) {
         return Ok(0);
     }
-    let every = (settings.log_retention / SEARCHES_A_RETENTION).min(SEARCH_EVERY_MAX);
-    round.next_search = Some(Instant::now() + every);
     clean_log(handle.location(), settings.log_retention).await
+}
+
+/// Whether it is time for the next search, which is then taken to be done.
+fn is_due(next: &mut Option<Instant>, retention: Duration) -> bool {
+    let now = Instant::now();
+    let is_due = next.is_none_or(|next| now >= next);
+    if is_due {
+        *next = Some(now + (retention / SEARCHES_A_RETENTION).min(SEARCH_EVERY_MAX));
+    }
+    is_due
 }
 
 async fn clean_merged_files(handle: &TableHandle, round: &mut Round) -> Result<u64> {
     let Some(settings) = handle.with(|known| known.settings) else { return Ok(0) };
+    if !is_due(&mut round.next_file_search, settings.file_retention) {
+        return Ok(0);
+    }
     if !round.has_read_tombstones {
         read_tombstones(handle).await?;
         round.has_read_tombstones = true;

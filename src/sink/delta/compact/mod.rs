@@ -182,11 +182,10 @@ async fn copy(
 }
 
 fn remove(file: SmallFile) -> Remove {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Remove {
         path: file.path,
         data_change: false,
-        deletion_timestamp: Some(now.as_millis() as i64),
+        deletion_timestamp: None,
         extended_file_metadata: Some(true),
         partition_values: Some(file.partition_values.into_iter().collect()),
         size: Some(file.bytes as i64),
@@ -203,7 +202,10 @@ async fn land(
     target: &Arc<WriteTarget>,
     merged: Merged,
 ) -> Result<Option<Committed>> {
-    let Merged { adds, removes, rows } = merged;
+    let Merged { adds, mut removes, rows } = merged;
+    // Their retention begins when they leave the table, not when they were read.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    removes.iter_mut().for_each(|remove| remove.deletion_timestamp = Some(now.as_millis() as i64));
     let change = Change {
         location: handle.location().clone(),
         kind: ChangeKind::Compact { removes },

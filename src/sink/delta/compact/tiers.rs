@@ -15,6 +15,8 @@ use super::super::live::SmallFile;
 const FAN_IN: usize = 16;
 /// Files merged into one at once.
 const FILES_A_BIN_MAX: usize = 1_024;
+/// Files made in one commit: a table may have thousands of partitions.
+const BINS_A_COMMIT_MAX: usize = 64;
 /// Bytes merged in one commit, in target sizes: what is lost when another writer changes one of the files.
 const TARGETS_A_COMMIT_MAX: u64 = 4;
 
@@ -35,7 +37,7 @@ pub(super) fn bins<'a>(files: impl Iterator<Item = &'a SmallFile>, target_bytes:
         while let Some(count) = first_bin(rest, target_bytes) {
             let (bin, behind) = rest.split_at(count);
             let bytes: u64 = bin.iter().map(|file| file.bytes).sum();
-            if bytes > budget_bytes {
+            if bytes > budget_bytes || bins.len() == BINS_A_COMMIT_MAX {
                 return bins;
             }
             budget_bytes -= bytes;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::faulty_store::Fault;
 use super::kept::{in_memory, kept};
 use super::*;
 
@@ -182,13 +183,30 @@ async fn what_an_earlier_process_merged_is_deleted_too_and_what_came_back_is_not
     std::fs::write(fixture.folder.path().join("t/_delta_log/00000000000000000017.json"), text).unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
 
-    for handle in [handle, TableHandle::new(fixture.location.clone())] {
-        assert!(handle.exists().await.unwrap());
-        handle.refresh().await.unwrap();
+    let successor = TableHandle::new(fixture.location.clone());
+    assert!(successor.exists().await.unwrap());
+    assert_eq!(tended(&fixture, &successor).await.data_files_deleted, 15);
+    handle.refresh().await.unwrap();
+    for handle in [handle, successor] {
         tended(&fixture, &handle).await;
         assert_eq!(fixture.files_on_disk(), 2);
         assert!(fixture.query("SELECT count(*) AS c FROM t").await.contains("| 17 |"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_told_once_a_minute_and_hinders_nobody() {
+    let (store, fixture) = in_memory().await;
+    let handle = TableHandle::new(fixture.location.clone());
+    for version in 1..=15 {
+        fixture.step(&handle, version).await.unwrap();
+    }
+    store.inject("part-", Fault::Forbidden, 1);
+    let failed = maintain(&handle, &fixture.session.task_ctx()).await.warnings;
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].starts_with("the small files of default.t were not merged: "), "{failed:?}");
+    assert!(tended(&fixture, &handle).await.compactions.is_empty());
+    assert_eq!(fixture.step(&handle, 16).await.unwrap().version, 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]
