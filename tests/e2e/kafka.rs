@@ -31,6 +31,8 @@ pub(crate) struct Kafka {
     /// The log, which a killed broker leaves behind.
     data: TempDir,
     ports: Ports,
+    /// Then it lives to the end of the process, and no destructor deletes its log.
+    is_shared: bool,
     service: Option<Service>,
 }
 
@@ -45,16 +47,21 @@ struct Ports {
 /// The broker that all tests share, started by the first that asks.
 pub(crate) fn broker() -> &'static Kafka {
     static BROKER: OnceLock<Kafka> = OnceLock::new();
-    BROKER.get_or_init(Kafka::start)
+    BROKER.get_or_init(|| Kafka::make(true))
 }
 
 impl Kafka {
+    /// A broker of one's own, to be killed and begun again.
     pub(crate) fn start() -> Self {
+        Self::make(false)
+    }
+
+    fn make(is_shared: bool) -> Self {
         let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         fs::create_dir_all(&parent).unwrap();
         let data = tempfile::Builder::new().prefix("kafka-data-").tempdir_in(parent).unwrap();
         let [clear, sasl, tls, controller] = service::free_ports();
-        let mut kafka = Self { data, ports: Ports { clear, sasl, tls, controller }, service: None };
+        let mut kafka = Self { data, ports: Ports { clear, sasl, tls, controller }, is_shared, service: None };
         kafka.make_certificate();
         kafka.format();
         kafka.begin();
@@ -67,7 +74,8 @@ impl Kafka {
         let mut program = java();
         program.args(["-Xmx512m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
         program.arg("kafka.Kafka").arg(self.configuration());
-        let service = Service::start("Kafka", service::folder("kafka"), &[], &program);
+        let leftovers = if self.is_shared { vec![text(self.data.path())] } else { Vec::new() };
+        let service = Service::start("Kafka", service::folder("kafka"), &leftovers, &program);
         let ports = [self.ports.clear, self.ports.sasl, self.ports.tls];
         service.await_ready(|| ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()));
         self.service = Some(service);
