@@ -128,10 +128,11 @@ impl Microburst {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Replaces all rules.
+    /// Replaces all rules, and lets the first request that they are held against pass: it may take many seconds.
     pub(crate) fn set_rules(&self, rules: &Value) {
         let answer = http("POST", self.port, "/_microburst/rules", &rules.to_string());
         assert!(matches!(answer, Some((200..=204, _))), "{answer:?}");
+        Producer::at(&self.endpoint()).ask("touch", &json!([]));
     }
 
     /// How many requests each action was done to.
@@ -218,9 +219,13 @@ pub(crate) struct Producer {
 
 impl Producer {
     pub(crate) fn start(emulator: &Emulator) -> Self {
+        Self::at(&emulator.endpoint())
+    }
+
+    fn at(endpoint: &str) -> Self {
         give_credentials();
         let mut command = Command::new(python::interpreter());
-        command.arg(file("tests/e2e/kinesis_producer.py")).arg(emulator.endpoint());
+        command.arg(file("tests/e2e/kinesis_producer.py")).arg(endpoint);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, pipes: Mutex::new(pipes) }

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -46,15 +47,23 @@ impl Piece {
 }
 
 /// What a shard where nothing happens tells, which is no event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Idle {
+    /// Negative until there was an answer.
     behind_ms: AtomicI64,
     complete_to_ms: AtomicI64,
 }
 
+impl Default for Idle {
+    fn default() -> Self {
+        Self { behind_ms: AtomicI64::new(-1), complete_to_ms: AtomicI64::new(0) }
+    }
+}
+
 impl Idle {
-    pub(super) fn behind_ms(&self) -> i64 {
-        self.behind_ms.load(Ordering::Acquire)
+    /// How far behind the shard's end the last answer was, by the service's word; nothing before the first.
+    pub(super) fn behind(&self) -> Option<Duration> {
+        u64::try_from(self.behind_ms.load(Ordering::Acquire)).ok().map(Duration::from_millis)
     }
 
     /// Holds for what was sent before it was read, so it must be read before what was sent is taken.

@@ -341,12 +341,14 @@ impl StreamReader for Reader {
         let open = self.shards.iter().filter(|(_, shard)| !shard.position.closed);
         open.map(|(id, shard)| {
             let first = shard.pending.front().and_then(|piece| piece.chunk.records.get(piece.next));
-            let behind_ms = match first {
-                Some(first) => now_ms - first.arrival_us.div_euclid(1_000),
-                None => shard.idle.behind_ms(),
+            let behind = match first {
+                Some(first) => {
+                    let behind_ms = now_ms - first.arrival_us.div_euclid(1_000);
+                    Some(Duration::from_millis(u64::try_from(behind_ms).unwrap_or(0)))
+                }
+                None => shard.idle.behind(),
             };
-            let behind = Duration::from_millis(u64::try_from(behind_ms).unwrap_or(0));
-            Lag { partition: id.clone(), records: None, behind: Some(behind) }
+            Lag { partition: id.clone(), records: None, behind }
         })
         .collect()
     }

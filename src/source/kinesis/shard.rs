@@ -136,7 +136,12 @@ impl SharedShard {
                     }
                     state.backoff.failed()
                 }
-                Err(Failure::Transient { what, kind }) => self.failed(&mut state, place, &what, kind),
+                Err(Failure::Transient { what, kind }) => {
+                    if kind == TransientKind::NoAnswer && matches!(place, FetchPlace::Open(From::Moment(_))) {
+                        self.listen_to_moments(&mut state).await;
+                    }
+                    self.failed(&mut state, &what)
+                }
             };
             sleep(wait).await;
         }
@@ -257,14 +262,16 @@ impl SharedShard {
         chunk
     }
 
-    /// Notes a failure and says how long to wait.
-    fn failed(&self, state: &mut State, place: &FetchPlace, what: &str, kind: TransientKind) -> Duration {
-        if kind == TransientKind::NoAnswer && matches!(place, FetchPlace::Open(From::Moment(_))) {
-            state.silent_moments += 1;
-            if state.silent_moments >= SILENT_MOMENTS_MAX {
-                self.stream.moments_are_silent.store(true, Ordering::Relaxed);
-            }
+    /// A moment had no answer. If that happens again while other questions are answered, no moment is asked for any more.
+    async fn listen_to_moments(&self, state: &mut State) {
+        state.silent_moments += 1;
+        if state.silent_moments >= SILENT_MOMENTS_MAX && self.stream.client.list_shards().await.is_ok() {
+            self.stream.moments_are_silent.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Notes a failure and says how long to wait.
+    fn failed(&self, state: &mut State, what: &str) -> Duration {
         let wait = state.backoff.failed();
         let failures = state.backoff.failures();
         if failures >= WARN_AFTER_FAILURES && failures.is_power_of_two() {

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Client, Contact, Description, Shard};
-use super::error::Failure;
+use super::error::{Failure, TransientKind};
 use super::fanout::Consumer;
 use super::limiter::Backoff;
 use super::options::{FetchOptions, Options};
@@ -136,13 +136,15 @@ impl SharedStream {
         let started = Instant::now();
         let mut backoff = Backoff::default();
         loop {
-            let what = match call().await {
+            let (what, kind) = match call().await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::Transient { what, .. }) => what,
-                Err(Failure::IteratorExpired) => "the iterator has expired".to_owned(),
+                Err(Failure::Transient { what, kind }) => (what, kind),
+                Err(Failure::IteratorExpired) => ("the iterator has expired".to_owned(), TransientKind::Unavailable),
             };
-            let patience = if self.contact().is_made() { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
+            // Somebody who is slow is there.
+            let is_there = self.contact().is_made() || kind == TransientKind::NoAnswer;
+            let patience = if is_there { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
             let left = patience.saturating_sub(started.elapsed());
             if left.is_zero() {
                 let seconds = started.elapsed().as_secs();
