@@ -49,14 +49,13 @@ pub struct Ledger {
     pub duplicates: u64,
     pub rejected: u64,
     /// Of the rejected, those that came later than their stream's watermark.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub late: u64,
     /// Whether the query makes new rows out of those it reads (joins, aggregates, unnests), so that they do not add up.
     pub combined: bool,
     pub sources: Vec<SourceCount>,
     /// By name, how many rows were as a streaming table expects them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expectations: BTreeMap<String, ExpectationCount>,
 }
 
@@ -75,6 +74,7 @@ impl Ledger {
         self.filtered += other.filtered;
         self.duplicates += other.duplicates;
         self.rejected += other.rejected;
+        self.late += other.late;
         self.combined |= other.combined;
         for (name, theirs) in &other.expectations {
             let ours = self.expectations.entry(name.clone()).or_default();
@@ -267,5 +267,21 @@ fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
     match first.and_then(|file| file.object_meta.location.as_ref().rsplit_once('/')) {
         Some((folder, _)) => format!("{}{folder}", config.object_store_url.as_str()),
         None => config.object_store_url.as_str().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream finds a batch whose answer was lost by the ledger in its commit.
+    #[test]
+    fn a_ledger_is_read_back_as_it_was_written() {
+        let mut ledger = Ledger { read: 3, written: 2, rejected: 1, ..Ledger::default() };
+        for late in [0, 1] {
+            ledger.late = late;
+            let written = serde_json::to_value(&ledger).unwrap();
+            assert_eq!(serde_json::from_value::<Ledger>(written).unwrap(), ledger);
+        }
     }
 }

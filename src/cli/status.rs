@@ -161,6 +161,7 @@ fn landed_as_json(report: &BatchReport) -> Value {
         "files": report.files,
         "bytes": report.bytes,
         "elapsed_ms": report.elapsed.as_millis(),
+        "seen": report.seen,
         "lag": report.lag.iter().map(lag).collect::<Vec<_>>(),
     })
 }

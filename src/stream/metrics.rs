@@ -111,13 +111,6 @@ impl Metrics {
         }
     }
 
-    /// How much a table remembers to tell duplicates.
-    pub fn deduplication_state(&self, table: &TableName, rows: u64, bytes: u64) {
-        let labels = of_table(table);
-        self.state_rows.get_or_create(&labels).set(signed(rows));
-        self.state_bytes.get_or_create(&labels).set(signed(bytes));
-    }
-
     /// In the text format that Prometheus scrapes.
     pub fn to_text(&self) -> Result<String> {
         if let Some(bytes) = resident_memory_bytes() {
@@ -180,6 +173,10 @@ impl Observer for Metrics {
             self.table_files.get_or_create(&labels).set(signed(status.files));
             self.table_bytes.get_or_create(&labels).set(signed(status.bytes));
         }
+        if let Some(seen) = &report.seen {
+            self.state_rows.get_or_create(&labels).set(signed(seen.rows));
+            self.state_bytes.get_or_create(&labels).set(signed(seen.bytes));
+        }
         self.lag(&report.table, &report.lag);
     }
 
@@ -236,6 +233,7 @@ mod tests {
     use super::*;
     use crate::ledger::{Ledger, SourceCount};
     use crate::sink::delta::TableStatus;
+    use crate::stream::SeenSize;
 
     fn report(table: &TableName) -> BatchReport {
         let source = SourceCount { source: "kinesis://pins".into(), read: 10, rejected: 1 };
@@ -256,6 +254,7 @@ mod tests {
             bytes: 2_048,
             status: Some(TableStatus { version: 9, files: 12, bytes: 4_096, small_files: 3 }),
             elapsed: Duration::from_millis(30),
+            seen: Some(SeenSize { rows: 100, bytes: 3_200 }),
             lag: vec![Lag {
                 partition: "shard \"0\"".into(),
                 records: Some(5),
@@ -273,7 +272,6 @@ mod tests {
         metrics.landed(&report(&table));
         metrics.landed(&report(&table));
         metrics.retrying(&table, &Error::service("away"), Duration::ZERO);
-        metrics.deduplication_state(&table, 100, 3_200);
         let text = metrics.to_text().unwrap();
         for line in [
             r#"pinsql_stream_records_read_total{table="default.pins",source="kinesis://pins"} 20"#,

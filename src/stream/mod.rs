@@ -23,6 +23,7 @@ mod upkeep;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 
 pub use self::follow::{FollowOptions, follow, refresh};
@@ -51,7 +52,17 @@ pub struct BatchReport {
     pub status: Option<TableStatus>,
     pub elapsed: Duration,
     pub lag: Vec<Lag>,
+    /// What the query's DISTINCT remembers, if it has one.
+    pub seen: Option<SeenSize>,
     pub warnings: Vec<String>,
+}
+
+/// The size of the state of a DISTINCT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SeenSize {
+    pub rows: u64,
+    /// In memory.
+    pub bytes: u64,
 }
 
 /// What one refresh took in, all its batches together.

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::batch::{self, Landed, Target};
 use super::checkpoint::{Checkpoint, Identity, SeenState};
 use super::upkeep::Upkeep;
-use super::{BatchReport, Observer};
+use super::{BatchReport, Observer, SeenSize};
+use crate::catalog::TableName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operators::{SeenRows, StateOptions};
 use crate::session::Session;
@@ -31,6 +32,8 @@ const SLICE_RECORDS_MAX: u64 = 1_000_000;
 /// Waits between attempts after a service failed: they double from the first to the second.
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Attempts of a refresh, which somebody waits for: about a minute of them. A stream goes on for as long as it takes.
+const REFRESH_ATTEMPTS_MAX: u32 = 9;
 
 /// How a stream reads.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +62,7 @@ pub(super) struct OpenTable<'a> {
     reader: Box<dyn StreamReader>,
     limits: SliceLimits,
     upkeep: Upkeep,
+    attempts_max: u32,
 }
 
 impl<'a> OpenTable<'a> {
@@ -98,7 +102,8 @@ impl<'a> OpenTable<'a> {
                 let bytes_max = slice_bytes.clamp(SLICE_BYTES_MIN, SLICE_BYTES_MAX);
                 let limits = SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max };
                 let upkeep = Upkeep::of([target.table.clone(), target.rejects.clone()], session);
-                Ok(Self { session, table, observer, target, checkpoint, seen, reader, limits, upkeep })
+                let attempts_max = if options.available_now { REFRESH_ATTEMPTS_MAX } else { u32::MAX };
+                Ok(Self { session, table, observer, target, checkpoint, seen, reader, limits, upkeep, attempts_max })
             }
             Err(error) => {
                 checkpoint.release().await;
@@ -109,11 +114,18 @@ impl<'a> OpenTable<'a> {
 
     /// The next slice: the one that an earlier process fixed and did not finish, or what has arrived. Safe to cancel.
     pub(super) async fn take(&mut self, wait: Duration) -> Result<Taken> {
-        let next = match self.checkpoint.pending() {
-            Some(record) => self.reader.replay(&record.range.clone()).await.map(Next::Slice),
-            None => self.reader.next(&self.limits, wait).await,
+        let mut retries = Retries::of(self);
+        let next = loop {
+            let next = match self.checkpoint.pending() {
+                Some(record) => self.reader.replay(&record.range.clone()).await.map(Next::Slice),
+                None => self.reader.next(&self.limits, wait).await,
+            };
+            match next {
+                Ok(next) => break next,
+                Err(error) => retries.wait(error).await?,
+            }
         };
-        match next? {
+        match next {
             Next::Slice(slice) => Ok(Taken::Slice(slice)),
             Next::End => Ok(Taken::End),
             Next::Idle => {
@@ -126,18 +138,12 @@ impl<'a> OpenTable<'a> {
     /// Lands one slice, however long its storage takes. Not to be cancelled but by the end of the process.
     pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
         let started = Instant::now();
-        let mut wait = RETRY_WAIT_MIN;
-        let mut is_first = true;
+        let mut retries = Retries::of(self);
         let landed = loop {
-            let error = match self.attempt(slice, is_first).await {
+            match self.attempt(slice, retries.failed == 0).await {
                 Ok(landed) => break landed,
-                Err(error) if error.kind == ErrorKind::Service => error,
-                Err(error) => return Err(error),
-            };
-            is_first = false;
-            self.observer.retrying(&self.table.table, &error, wait);
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_WAIT_MAX);
+                Err(error) => retries.wait(error).await?,
+            }
         };
         let mut warnings = landed.committed.warnings;
         warnings.extend(self.upkeep.go_on().await);
@@ -161,6 +167,7 @@ impl<'a> OpenTable<'a> {
             status: self.target.table.status(),
             elapsed: started.elapsed(),
             lag: self.reader.lag(),
+            seen: self.seen.as_ref().map(|seen| SeenSize { rows: seen.rows().rows(), bytes: seen.rows().bytes() }),
             warnings,
         })
     }
@@ -177,7 +184,10 @@ impl<'a> OpenTable<'a> {
     async fn attempt(&mut self, slice: &Slice, is_first: bool) -> Result<Landed> {
         let record = match self.checkpoint.pending() {
             Some(record) => record.clone(),
-            None => self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), None).await?,
+            None => {
+                let watermark_us = self.seen.as_ref().and_then(|seen| seen.rows().watermark());
+                self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), watermark_us).await?
+            }
         };
         // An earlier attempt may have landed, and nobody could be asked.
         if !is_first && self.has_landed(record.batch).await? {
@@ -204,6 +214,34 @@ impl<'a> OpenTable<'a> {
     pub(super) async fn close(self) {
         self.upkeep.finish().await;
         self.checkpoint.release().await;
+    }
+}
+
+/// Attempts at one thing, while a service fails.
+struct Retries<'a> {
+    table: &'a TableName,
+    observer: &'a dyn Observer,
+    attempts_max: u32,
+    failed: u32,
+    wait: Duration,
+}
+
+impl<'a> Retries<'a> {
+    fn of(table: &OpenTable<'a>) -> Self {
+        let OpenTable { table, observer, attempts_max, .. } = table;
+        Self { table: &table.table, observer: *observer, attempts_max: *attempts_max, failed: 0, wait: RETRY_WAIT_MIN }
+    }
+
+    /// Waits before the next attempt; gives the error back if another attempt cannot help, or was the last.
+    async fn wait(&mut self, error: Error) -> Result<()> {
+        self.failed += 1;
+        if error.kind != ErrorKind::Service || self.failed >= self.attempts_max {
+            return Err(error);
+        }
+        self.observer.retrying(self.table, &error, self.wait);
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(RETRY_WAIT_MAX);
+        Ok(())
     }
 }
 
