@@ -40,7 +40,10 @@ impl UserRecord {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
     pub records: Vec<UserRecord>,
+    /// What it takes in memory.
     pub bytes: u64,
+    /// What the service counts against its limit: data and keys.
+    pub payload_bytes: u64,
     /// The sequence numbers of the first and the last record as the service gave them: an aggregate may hold no record.
     pub sequences: Option<(Arc<str>, Arc<str>)>,
     /// When the first of them arrived, in milliseconds since 1970.
