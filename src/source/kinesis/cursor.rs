@@ -85,6 +85,8 @@ pub(super) struct Arrival {
 pub(super) struct Cursor {
     shared: Arc<SharedShard>,
     place: FetchPlace,
+    /// Records that arrived before this moment are left out: not every server begins with it.
+    since_ms: Option<i64>,
     opening: Option<Opening>,
     complete_to_ms: i64,
 }
@@ -92,8 +94,8 @@ pub(super) struct Cursor {
 /// What has to be seen to at the first records.
 #[derive(Debug, Clone)]
 enum Opening {
-    /// Nothing was read before. Records that arrived before the moment are left out.
-    Start { moment_ms: Option<i64> },
+    /// Nothing was read before.
+    Start,
     /// The first record is one that was read already.
     Behind { sequence: Arc<str>, record: Option<u32> },
 }
@@ -101,15 +103,19 @@ enum Opening {
 impl Cursor {
     pub(super) fn new(shared: Arc<SharedShard>, start: Start, position: &ShardPosition) -> Self {
         let (from, opening) = match (&position.place, start) {
-            (Place::Start, Start::TrimHorizon) => (From::TrimHorizon, Opening::Start { moment_ms: None }),
-            (Place::Start, Start::Moment(ms)) => (From::Moment(ms), Opening::Start { moment_ms: Some(ms) }),
+            (Place::Start, Start::TrimHorizon) => (From::TrimHorizon, Opening::Start),
+            (Place::Start, Start::Moment(ms)) => (From::Moment(ms), Opening::Start),
             (Place::After { sequence, record }, _) => {
                 let sequence: Arc<str> = sequence.as_str().into();
                 (From::At(Arc::clone(&sequence)), Opening::Behind { sequence, record: *record })
             }
         };
         let place = FetchPlace::Open(from);
-        Self { shared, place, opening: Some(opening), complete_to_ms: position.complete_to_ms }
+        let since_ms = match start {
+            Start::TrimHorizon => None,
+            Start::Moment(ms) => Some(ms),
+        };
+        Self { shared, place, since_ms, opening: Some(opening), complete_to_ms: position.complete_to_ms }
     }
 
     /// Reads until the shard's end, or with `until_ms` until all that was there at that moment is read, or until the table
@@ -158,6 +164,10 @@ impl Cursor {
                     let room = match room {
                         Some(room) => room.shrunk(chunk.bytes),
                         None => budget.reserve_for(chunk.bytes).await?,
+                    };
+                    let chunk = match self.since_ms {
+                        Some(since_ms) => chunk.arrived_since(since_ms),
+                        None => chunk,
                     };
                     let (next, loss) = self.settle(&chunk).await?;
                     if let Some((_, last)) = &chunk.sequences {
@@ -210,19 +220,13 @@ impl Cursor {
                     Ok((0, self.loss(chunk, format!("sequence number {sequence}"), true).await?))
                 }
             },
-            Opening::Start { moment_ms } => {
-                if chunk.sequences.is_none() && !chunk.at_end {
+            Opening::Start => {
+                if chunk.sequences.is_some() {
+                    self.opening = None;
+                } else if !chunk.at_end {
                     return Ok((0, None));
                 }
-                let loss = self.loss(chunk, "the beginning".to_owned(), false).await?;
-                let is_early = |record: &&UserRecord| {
-                    moment_ms.is_some_and(|moment_ms| record.arrival_us < moment_ms.saturating_mul(1_000))
-                };
-                let early = chunk.records.iter().take_while(is_early).count();
-                if early < chunk.records.len() {
-                    self.opening = None;
-                }
-                Ok((early, loss))
+                Ok((0, self.loss(chunk, "the beginning".to_owned(), false).await?))
             }
         }
     }

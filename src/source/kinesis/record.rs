@@ -37,10 +37,13 @@ impl UserRecord {
 }
 
 /// The records of one answer of one shard, taken apart, and shared by the tables that want them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
     pub records: Vec<UserRecord>,
+    /// What it takes in memory.
     pub bytes: u64,
+    /// What the service counts against its limit: data and keys.
+    pub payload_bytes: u64,
     /// The sequence numbers of the first and the last record as the service gave them: an aggregate may hold no record.
     pub sequences: Option<(Arc<str>, Arc<str>)>,
     /// When the first of them arrived, in milliseconds since 1970.
@@ -54,4 +57,18 @@ pub(super) struct Chunk {
     pub complete_to_ms: i64,
     /// There was nothing behind this when it was read.
     pub at_end: bool,
+}
+
+impl Chunk {
+    /// Without the records that arrived before a moment, wherever they stand: whether a record counts must not depend on
+    /// where reading began.
+    pub(super) fn arrived_since(self: Arc<Self>, moment_ms: i64) -> Arc<Self> {
+        let moment_us = moment_ms.saturating_mul(1_000);
+        if self.records.iter().all(|record| record.arrival_us >= moment_us) {
+            return self;
+        }
+        let mut since = Self::clone(&self);
+        since.records.retain(|record| record.arrival_us >= moment_us);
+        Arc::new(since)
+    }
 }

@@ -162,7 +162,7 @@ impl SharedShard {
         let next_iterator = answer.next_iterator.clone();
         let chunk = self.chunk(answer, asked_ms);
         if self.stream.consumer.is_none() {
-            self.limiter(|limiter| limiter.answered(Instant::now(), chunk.bytes));
+            self.limiter(|limiter| limiter.answered(Instant::now(), chunk.payload_bytes));
         }
         if let Some(iterator) = next_iterator {
             let behind = match &chunk.sequences {
@@ -256,6 +256,7 @@ impl SharedShard {
         for record in answer.records {
             // An aggregate's records are slices of its data, which stay as a whole as long as one of them does.
             chunk.bytes += record.data.len() as u64;
+            chunk.payload_bytes += (record.data.len() + record.partition_key.len()) as u64;
             take_apart(record, &self.shard.hash_keys, &mut chunk.records);
         }
         chunk.bytes = chunk.bytes.max(chunk.records.iter().map(UserRecord::bytes).sum());
