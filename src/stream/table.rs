@@ -60,6 +60,7 @@ pub(super) struct OpenTable<'a> {
     /// What the query's DISTINCT remembers.
     seen: Option<SeenState>,
     reader: Box<dyn StreamReader>,
+    read: ReadOptions,
     limits: SliceLimits,
     upkeep: Upkeep,
     attempts_max: u32,
@@ -103,7 +104,19 @@ impl<'a> OpenTable<'a> {
                 let limits = SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max };
                 let upkeep = Upkeep::of([target.table.clone(), target.rejects.clone()], session);
                 let attempts_max = if options.available_now { REFRESH_ATTEMPTS_MAX } else { u32::MAX };
-                Ok(Self { session, table, observer, target, checkpoint, seen, reader, limits, upkeep, attempts_max })
+                Ok(Self {
+                    session,
+                    table,
+                    observer,
+                    target,
+                    checkpoint,
+                    seen,
+                    reader,
+                    read,
+                    limits,
+                    upkeep,
+                    attempts_max,
+                })
             }
             Err(error) => {
                 checkpoint.release().await;
@@ -124,6 +137,11 @@ impl<'a> OpenTable<'a> {
                 Ok(next) => break next,
                 Err(error) => retries.wait(error).await?,
             }
+            // What a reader has left after an error is its own affair: the checkpoint knows where to go on.
+            match self.reopen().await {
+                Ok(()) => {}
+                Err(error) => retries.wait(error).await?,
+            }
         };
         match next {
             Next::Slice(slice) => Ok(Taken::Slice(slice)),
@@ -133,6 +151,13 @@ impl<'a> OpenTable<'a> {
                 Ok(Taken::Idle)
             }
         }
+    }
+
+    async fn reopen(&mut self) -> Result<()> {
+        let source = self.table.source.as_ref();
+        let position = self.checkpoint.position(source).await?;
+        self.reader = source.open(&position, &self.read).await?;
+        Ok(())
     }
 
     /// Lands one slice, however long its storage takes. Not to be cancelled but by the end of the process.

@@ -1,4 +1,6 @@
-//! A stream that is killed again and again, at random moments, while records keep coming.
+//! A stream that is killed again and again, at random moments, while records keep coming and its source changes its shape.
+//!
+//! `PINSQL_TEST_KILLS` multiplies the kills, for a longer run than every test run can afford.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,45 +8,170 @@ use std::thread;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
 
 use crate::environment::TestEnvironment;
-use crate::stream::write_files;
+use crate::kafka::broker;
+use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Producer};
+use crate::stream::{Sent, write_files};
 
-const KILLS: usize = 60;
+const KILLS_OF_FILES: usize = 70;
+const KILLS_OF_KINESIS: usize = 45;
+const KILLS_OF_KAFKA: usize = 45;
 /// A process lives this long: from before its first batch to after many.
 const LIFE_MS: std::ops::Range<u64> = 50..900;
 const TRIGGER: &str = "50ms";
+/// Messages are sent in rounds, with this much time between them.
+const ROUND_MS: u64 = 60;
+/// A stream of Kinesis is split or merged every so many rounds.
+const RESHARD_ROUNDS: u64 = 25;
+const OPEN_SHARDS_MAX: usize = 4;
 
 #[test]
 fn a_stream_over_files_survives_kills() {
     let environment = TestEnvironment::new();
     let folder = environment.path("raw");
     fs::create_dir_all(&folder).unwrap();
-    let statement = "CREATE OR REFRESH STREAMING TABLE killed AS
-        SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'serial BIGINT, payload STRING', maxFilesPerTrigger => 7)";
-    let file = environment.write("stream.sql", statement);
-    let raw = folder.to_str().unwrap().to_owned();
+    let file = environment.write(
+        "stream.sql",
+        "CREATE OR REFRESH STREAMING TABLE killed AS
+         SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'serial BIGINT, payload STRING', maxFilesPerTrigger => 7)",
+    );
+    let raw = folder.to_str().unwrap();
+    killed_while(&environment, &file, &[("raw", raw)], KILLS_OF_FILES, |over| write_files(&folder, over));
+}
+
+#[test]
+fn a_stream_over_kinesis_survives_kills_and_resharding() {
+    kinesis("kills", Kinesalite::shared());
+}
+
+/// The other emulator tells of children as Kinesis does.
+#[test]
+fn a_stream_over_kinesis_survives_kills_and_resharding_that_is_told() {
+    kinesis("kills-told", KinesisLocal::shared());
+}
+
+/// Every record may be there twice or thrice, aggregated or not; DISTINCT lets each through once, whatever is killed.
+fn kinesis(stream: &str, emulator: &Emulator) {
+    let environment = TestEnvironment::new().with_variables([
+        ("AWS_ENDPOINT_URL_KINESIS", emulator.endpoint()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+    ]);
+    let file = environment.write(
+        "stream.sql",
+        "CREATE OR REFRESH STREAMING TABLE killed AS
+         SELECT DISTINCT record.*
+         FROM (SELECT from_json(CAST(data AS STRING), 'serial BIGINT, payload STRING', map('mode', 'FAILFAST')) AS record
+               FROM STREAM read_kinesis(streamName => :stream, initialPosition => 'trim_horizon'))",
+    );
+    let producer = Producer::start(emulator);
+    producer.create(stream, 2);
+    killed_while(&environment, &file, &[("stream", stream)], KILLS_OF_KINESIS, |over| {
+        send_kinesis(&producer, stream, over)
+    });
+}
+
+#[test]
+fn a_stream_over_kafka_survives_kills_and_new_partitions() {
+    let kafka = broker();
+    let topic = kafka.topic("kills");
+    kafka.client(&json!([{"do": "create", "topic": topic, "partitions": 2}]));
+    let environment = TestEnvironment::new();
+    let file = environment.write(
+        "stream.sql",
+        "CREATE OR REFRESH STREAMING TABLE killed AS
+         SELECT record.*
+         FROM (SELECT from_json(CAST(value AS STRING), 'serial BIGINT, payload STRING', map('mode', 'FAILFAST')) AS record
+               FROM STREAM read_kafka(bootstrapServers => :brokers, subscribe => :topic, startingOffsets => 'earliest'))",
+    );
+    let parameters = [("brokers", kafka.servers()), ("topic", topic.clone())];
+    let parameters = parameters.each_ref().map(|(name, value)| (*name, value.as_str()));
+    killed_while(&environment, &file, &parameters, KILLS_OF_KAFKA, |over| {
+        let mut sent = Sent::default();
+        for round in 0_u64.. {
+            // Each start of the client takes a while, so it is given many records at once.
+            let records: Vec<Value> = (0..200).map(|number| json!([topic, number % 2, null, sent.next()])).collect();
+            kafka.client(&json!([{"do": "produce", "records": records}]));
+            if round == 2 {
+                kafka.client(&json!([{"do": "add_partitions", "topic": topic, "total": 4}]));
+            }
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        sent
+    });
+}
+
+/// Kills a stream over and over while `produce` sends, and looks at what arrived when it has sent all.
+fn killed_while(
+    environment: &TestEnvironment,
+    file: &str,
+    parameters: &[(&str, &str)],
+    kills: usize,
+    produce: impl FnOnce(&AtomicBool) -> Sent + Send,
+) {
+    let times: usize =
+        std::env::var_os("PINSQL_TEST_KILLS").map_or(1, |times| times.to_str().unwrap().parse().unwrap());
+    let run = |arguments: &[&str]| {
+        parameters.iter().fold(environment.pinsql(arguments), |run, (name, value)| run.parameter(name, value))
+    };
     let over = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
-        let producer = scope.spawn(|| write_files(&folder, &over));
-        survive(&environment, &file, &raw);
+        let producer = scope.spawn(|| produce(&over));
+        let seed = rand::random();
+        println!("seed {seed}");
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..kills * times {
+            let life = Duration::from_millis(random.random_range(LIFE_MS));
+            let output = run(&["stream", file, "--trigger", TRIGGER]).start().kill_after(life);
+            assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
+        }
         over.store(true, Ordering::Relaxed);
         producer.join().unwrap()
     });
-    environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
-    println!("{} records", sent.count());
-    sent.assert_arrived(&environment, "killed");
+    run(&["run", file]).output().success();
+    println!("{} kills, {} records", kills * times, sent.count());
+    sent.assert_arrived(environment, "killed");
 }
 
-fn survive(environment: &TestEnvironment, file: &str, raw: &str) {
-    let seed = rand::random();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..KILLS {
-        let life = Duration::from_millis(random.random_range(LIFE_MS));
-        let run = environment.pinsql(&["stream", file, "--trigger", TRIGGER]).parameter("raw", raw);
-        let output = run.start().kill_after(life);
-        assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
+/// Sends records, some of them again and some of them in aggregates, while shards are split and merged.
+fn send_kinesis(producer: &Producer, stream: &str, over: &AtomicBool) -> Sent {
+    let mut sent = Sent::default();
+    let mut random = StdRng::seed_from_u64(1);
+    let mut good: Vec<(String, String)> = Vec::new();
+    for round in 1_u64.. {
+        let fresh: Vec<(String, String)> =
+            (0..random.random_range(1..30)).map(|_| (format!("key {}", sent.count()), sent.next())).collect();
+        match round % 4 {
+            0 => producer.aggregate(stream, &fresh),
+            _ => producer.put(stream, &fresh),
+        }
+        good.extend(fresh.into_iter().filter(|(_, record)| record.ends_with('}')));
+        let again: Vec<(String, String)> = (0..5).filter_map(|_| good.choose(&mut random).cloned()).collect();
+        producer.put(stream, &again);
+        if round % RESHARD_ROUNDS == 0 {
+            reshard(producer, stream, &mut random);
+        }
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(ROUND_MS));
+    }
+    sent
+}
+
+/// Splits a shard while there are few, and merges two that were one before when there are many.
+fn reshard(producer: &Producer, stream: &str, random: &mut StdRng) {
+    let open = producer.open_shards(stream);
+    match open.as_slice() {
+        // The last two come from one split: they are neighbours.
+        [.., one, other] if open.len() >= OPEN_SHARDS_MAX => producer.merge(stream, one, other),
+        _ => producer.split(stream, open.choose(random).unwrap()),
     }
 }

@@ -179,6 +179,12 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Where the stream goes on after the last batch that landed.
+    pub async fn position(&self, source: &dyn StreamSource) -> Result<Position> {
+        let (base, _) = newest_position(&self.files).await?;
+        self.ranges.iter().try_fold(base.position, |position, range| source.advance(&position, range))
+    }
+
     /// The rows that the query's DISTINCT has seen, as of the last batch that landed.
     pub async fn seen(&self, rows: Arc<SeenRows>) -> Result<SeenState> {
         SeenState::load(self.files.clone(), rows, self.landed).await
