@@ -1,10 +1,11 @@
-//! pinsql runs SQL files over JSON objects and keeps the results as Delta Lake tables.
+//! pinsql runs SQL files over JSON objects and streams and keeps the results as Delta Lake tables.
 //!
 //! The modules, in the order in which a statement meets them:
 //!
 //! - [`cli`] turns flags into a config and prints what comes back;
 //! - [`config`] is what the user set, resolved once;
 //! - [`session`] is the one maker of an engine session;
+//! - [`stream`] is the loop that runs a statement over each micro-batch;
 //! - [`statement`] parses, resolves and runs;
 //! - [`operators`] is what plans have beside DataFusion's own nodes;
 //! - [`source`] is where records come from, [`schema`] the types that SQL gives them;

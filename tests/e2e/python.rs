@@ -56,6 +56,8 @@ impl Script {
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)));
         // Spark looks up the machine's name otherwise, and gives timestamps in the machine's zone.
+        // Spark leaves a folder of its own wherever it is started.
+        command.current_dir(env!("CARGO_TARGET_TMPDIR"));
         command.env("SPARK_LOCAL_IP", "127.0.0.1").env("TZ", "UTC").env("PINSQL_TEST_JARS", jars());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, name }
