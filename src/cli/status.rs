@@ -1,4 +1,4 @@
-//! What streams do, as their operator sees it: one line that changes on a terminal, one JSON object an event elsewhere.
+//! What streams do, as their operator sees it: a line a table that changes on a terminal, one JSON object an event elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +38,7 @@ impl Status {
     pub(super) fn new(output: Output) -> Self {
         let bar = output.is_watched().then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -66,7 +66,7 @@ impl Status {
         change(tables.entry(table.clone()).or_default());
         if let Some(bar) = &self.bar {
             let lines: Vec<String> = tables.iter().map(|(table, status)| status.line(table)).collect();
-            bar.set_message(lines.join("   "));
+            bar.set_message(lines.join("\n  "));
         }
     }
 }

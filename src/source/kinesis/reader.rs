@@ -229,6 +229,16 @@ impl Reader {
         self.shards.values().any(|shard| !shard.pending.is_empty())
     }
 
+    /// Whether a shard has been read for so long without a record that this is worth a range of its own: a stream that was
+    /// quiet for longer than its retention would look as if it had lost something.
+    fn has_been_quiet(&self) -> bool {
+        let since = |(id, shard): (&String, &ReadShard)| {
+            let before = self.given.shards.get(id).map(|before| before.complete_to_ms);
+            before.map_or(0, |before_ms| shard.position.complete_to_ms - before_ms)
+        };
+        self.shards.iter().map(since).any(|quiet_ms| quiet_ms >= QUIET_NOTE_PERIOD_MS)
+    }
+
     /// Whether all that was there at the opening has been given.
     fn is_at_end(&self) -> bool {
         let is_looking = self.next_look.is_some() && self.looks < CHILDREN_LOOKS_MAX;
@@ -315,10 +325,15 @@ impl StreamReader for Reader {
             if self.has_pending() {
                 return Ok(Next::Slice(self.slice(limits)?));
             }
-            if self.options.available_now && self.is_at_end() {
+            let is_at_end = self.options.available_now && self.is_at_end();
+            let is_over = Instant::now() >= deadline;
+            if (is_at_end || is_over) && self.has_been_quiet() {
+                return Ok(Next::Slice(self.slice(limits)?));
+            }
+            if is_at_end {
                 return Ok(Next::End);
             }
-            if Instant::now() >= deadline {
+            if is_over {
                 return Ok(Next::Idle);
             }
             let until = self.next_look.map_or(deadline, |look| look.min(deadline));
