@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::service_config::ServiceConfigKey;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use object_store::aws::{AmazonS3Builder, AwsCredential, resolve_bucket_region};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
@@ -78,7 +79,7 @@ fn bucket_root(url: &Url) -> Result<Url> {
 async fn open_bucket(root: &Url, config: &S3Config) -> Result<Arc<dyn object_store::ObjectStore>> {
     let bucket = root.host_str().unwrap_or_default();
     let aws = aws_config(config.region.as_deref()).await;
-    let endpoint = aws.endpoint_url().map(str::to_owned).or_else(|| config.endpoint.clone());
+    let endpoint = s3_endpoint(&aws).or_else(|| config.endpoint.clone());
     let region = match (aws.region(), &endpoint) {
         (Some(region), _) => region.to_string(),
         (None, Some(_)) => REGION_OF_COMPATIBLE_SERVERS.to_owned(),
@@ -115,6 +116,13 @@ fn retry_config() -> RetryConfig {
         max_retries: RETRIES_MAX,
         retry_timeout: RETRY_TIMEOUT,
     }
+}
+
+/// The endpoint that AWS's variables and profiles name for S3 (`AWS_ENDPOINT_URL_S3`), or for all services.
+fn s3_endpoint(aws: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_s3 = aws.service_config().zip(key.ok()).and_then(|(services, key)| services.load_config(key));
+    of_s3.or_else(|| aws.endpoint_url().map(str::to_owned))
 }
 
 /// AWS's own chain: region, endpoint, credentials. `region` counts where the chain names none.

@@ -79,7 +79,8 @@ pub trait StreamReader: Send {
     /// first [`Self::next`], which goes on behind it.
     async fn replay(&mut self, range: &SliceRange) -> Result<Slice>;
 
-    /// What comes next, within `limits` but at least one record. Waits up to `wait` for the first record. Safe to
+    /// What comes next, within `limits` but at least one record, unless the range itself is news (a stream that was quiet for
+    /// long, a shard that has ended). Waits up to `wait` for the first record. Safe to
     /// cancel: a slice that was not returned is given by the next call.
     async fn next(&mut self, limits: &SliceLimits, wait: Duration) -> Result<Next>;
 

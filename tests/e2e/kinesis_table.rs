@@ -12,6 +12,7 @@ use pinsql::source::kinesis::{self, Hub};
 use pinsql::source::stream::{
     Content, Gap, Next, Position, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader, StreamSource,
 };
+use serde_json::Value;
 
 const WAIT: Duration = Duration::from_millis(500);
 /// No test reads longer for what it wants, or it hangs.
@@ -132,13 +133,23 @@ impl Table {
 
     pub(crate) fn write_ahead(&mut self, slice: Slice) {
         let rows = rows_of(&slice);
-        assert!(!rows.is_empty() || !slice.gaps.is_empty(), "a slice without a record");
+        let is_for_something = !rows.is_empty() || !slice.gaps.is_empty() || self.notes_an_hour(&slice);
+        assert!(is_for_something, "a slice without a record");
         assert!(rows.len() as u64 <= self.limits.records_max.max(1), "{} rows", rows.len());
         // As the checkpoint does it: through text.
         let text = serde_json::to_string(&slice.range).unwrap();
         self.gaps.extend(slice.gaps);
         self.slices += 1;
         self.pending = Some((serde_json::from_str(&text).unwrap(), rows));
+    }
+
+    /// Whether a shard of the slice was quiet for an hour, which is worth writing down.
+    fn notes_an_hour(&self, slice: &Slice) -> bool {
+        let complete_to_ms = |shard: &Value| shard["complete_to_ms"].as_i64().unwrap();
+        let shards = slice.range.0["shards"].as_object().unwrap();
+        shards
+            .iter()
+            .any(|(id, shard)| complete_to_ms(shard) - complete_to_ms(&self.position.0["shards"][id]) >= 3_600_000)
     }
 
     pub(crate) async fn land(&mut self, reader: &mut dyn StreamReader) -> Result<()> {

@@ -27,6 +27,7 @@ mod kafka_faults;
 mod kafka_security;
 mod kafka_source;
 mod kinesis;
+mod kinesis_faults;
 mod local_faults;
 mod readers;
 mod s3_credentials;

@@ -31,6 +31,16 @@ fn the_environment() {
     assert_reads(&environment, "environment");
 }
 
+/// Kinesis and S3 are often at two addresses: the one that is named for S3 alone is taken.
+#[test]
+fn an_endpoint_for_s3_alone() {
+    let mut variables = s3::server().variables(Identity::Owner);
+    variables.push(("AWS_ENDPOINT_URL_S3", variable("AWS_ENDPOINT_URL")));
+    let nobody_answers = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9".to_owned());
+    let environment = TestEnvironment::new().with_variables(variables).with_variables([nobody_answers]);
+    assert_reads(&environment, "endpoint");
+}
+
 #[test]
 fn a_profile() {
     let environment = TestEnvironment::new().with_variables([("AWS_PROFILE", "posts".to_owned())]);

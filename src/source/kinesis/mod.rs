@@ -1,9 +1,9 @@
 //! `read_kinesis`: a Kinesis stream as a streaming source.
 //!
-//! From the outside in: [`open`] checks the options; a [`reader`] begins the shards of a table in their order ([`lineage`])
-//! and cuts slices of what they give ([`slices`]); a [`cursor`] goes through one shard, in front of the table and within its
-//! memory, and notices what the stream's [`retention`] has taken; [`shared`] and [`shard`] make the calls, at the pace that Kinesis
-//! allows ([`limiter`]), once for all the tables of a session that read the stream ([`hub`]); [`client`] is the SDK, [`fanout`] its
+//! From the outside in: [`open`] checks the options; a `reader` begins the shards of a table in their order (`lineage`)
+//! and cuts slices of what they give (`slices`); a `cursor` goes through one shard, in front of the table and within its
+//! memory, and notices what the stream's `retention` has taken; `shared` and `shard` make the calls, at the pace that Kinesis
+//! allows (`limiter`), once for all the tables of a session that read the stream (`hub`); `client` is the SDK, `fanout` its
 //! enhanced fan-out.
 //!
 //! Deliberately absent: leases and a coordinator (a table has one process, and its position lies beside the table), and
