@@ -177,8 +177,12 @@ fn check(plan: &LogicalPlan) -> Result<bool> {
 }
 
 fn name_of_aggregate(aggregate: &Aggregate) -> String {
-    match aggregate.aggr_expr.first() {
-        Some(Expr::Alias(alias)) => format!("the aggregate {}", alias.expr),
+    let function = aggregate.aggr_expr.first().map(|expression| match expression {
+        Expr::Alias(alias) => alias.expr.as_ref(),
+        expression => expression,
+    });
+    match function {
+        Some(Expr::AggregateFunction(function)) => format!("the aggregate {}", function.func.name()),
         Some(expression) => format!("the aggregate {expression}"),
         None => "GROUP BY".to_owned(),
     }
