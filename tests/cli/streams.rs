@@ -37,6 +37,14 @@ fn a_refresh_takes_each_object_once() {
 }
 
 #[test]
+fn a_stream_of_files_tells_where_a_row_comes_from() {
+    let scratch = scratch();
+    scratch.file("named.sql", STREAM.replace("title\n", "title, _metadata.file_name AS file_name\n"));
+    scratch.run(&["run", "named.sql"]);
+    assert_snapshot!("stream_metadata", scratch.run(&["-c", "SELECT * FROM pins ORDER BY ind", "--format", "csv"]));
+}
+
+#[test]
 fn a_stream_is_checked_without_reading_it() {
     let scratch = scratch();
     assert_snapshot!("check_stream", scratch.run(&["check", "stream.sql"]));

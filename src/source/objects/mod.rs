@@ -132,7 +132,8 @@ pub async fn read_objects(
 ) -> Result<Arc<dyn TableProvider>> {
     stream::StreamOptions::take(&mut call.options)?;
     let mut options = Options::parse(&call.options)?;
-    options.schema = Some(schema.clone());
+    let of_records = schema.fields().iter().filter(|field| !(call.with_metadata && field.name() == METADATA_COLUMN));
+    options.schema = Some(Schema::new(of_records.cloned().collect::<Vec<_>>()));
     let location = Location::parse(&call.path)?;
     let storage = open_storage(&location, environment)?;
     table_of(call, options, location, storage, objects, environment).await

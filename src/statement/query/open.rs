@@ -33,17 +33,17 @@ pub(super) async fn open_call(
     match purpose {
         Purpose::Batch(batch) if call.is_stream => batch_table(batch, arguments, with_metadata, &environment()).await,
         Purpose::Check if call.is_stream => {
-            let source = open_stream(session, state, call, arguments, Purpose::Check).await?;
+            let source = open_stream(session, state, call, arguments, with_metadata, Purpose::Check).await?;
             Ok(slice_table(source.as_ref(), Vec::new()))
         }
         Purpose::Run if call.is_stream => Err(Error::sql("a batch statement cannot read a STREAM").with_hint(
             "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads what is there now",
         )),
         Purpose::Run | Purpose::Batch(_) if call.function != "read_files" => {
-            Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, purpose).await?)))
+            Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, with_metadata, purpose).await?)))
         }
         Purpose::Check if call.function != "read_files" => {
-            let source = open_stream(session, state, call, arguments, purpose).await?;
+            let source = open_stream(session, state, call, arguments, with_metadata, purpose).await?;
             Ok(Arc::new(EmptyTable::new(source.schema())))
         }
         Purpose::Check => {
@@ -76,7 +76,7 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
     let open = async {
         let arguments = call.evaluate(&state)?;
         let watermark = arguments.watermark.clone();
-        let source = open_stream(session, &state, call, arguments, Purpose::Run).await?;
+        let source = open_stream(session, &state, call, arguments, calls.names_metadata, Purpose::Run).await?;
         Ok(Stream { source, watermark })
     };
     let opened: Result<Stream> = open.await;
@@ -89,11 +89,12 @@ async fn open_stream(
     state: &SessionState,
     call: &Call,
     arguments: Arguments,
+    with_metadata: bool,
     purpose: Purpose<'_>,
 ) -> Result<Arc<dyn StreamSource>> {
     match call.function.as_str() {
         "read_files" => {
-            let files = files_of(arguments, false)?;
+            let files = files_of(arguments, with_metadata)?;
             if !(matches!(purpose, Purpose::Check) && files.declares_schema()) {
                 session.connect(&files.path).await?;
             }
