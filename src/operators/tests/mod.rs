@@ -18,7 +18,6 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
     TableProvider,
 };
-use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::collect;
@@ -137,10 +136,9 @@ impl Stream {
         table: Arc<dyn TableProvider>,
         (rejects, mut rejected): (Rejects, mpsc::Receiver<Reject>),
     ) -> Result<Outcome> {
-        // Planned over no records, and run over these, as one micro-batch after another is.
-        let state = self.state(Arc::new(EmptyTable::new(table.schema())));
+        let state = self.state(table);
         let plan = state.create_logical_plan(sql).await?;
-        let plan = prepare(&self.session, &state, plan, &self.clauses)?.over(table)?;
+        let plan = prepare(&self.session, &state, plan, &self.clauses)?;
         let (stop, mut stopped) = oneshot::channel::<()>();
         let taken = tokio::spawn(async move {
             let mut taken: Vec<Reject> = Vec::new();

@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
@@ -58,20 +56,6 @@ pub struct StreamPlan {
     /// What the state of its DISTINCTs is about, for those that carry it on: another text means another state. None where it
     /// needs no state.
     pub state: Option<String>,
-}
-
-impl StreamPlan {
-    /// The same query over another table of the same columns: the records of the next micro-batch.
-    pub fn over(&self, records: Arc<dyn TableProvider>) -> Result<Self> {
-        let source = provider_as_source(records);
-        let plan = self.plan.clone().transform_down(|node| match node {
-            LogicalPlan::TableScan(scan) if scan.table_name.table().starts_with(STREAM_PREFIX) => {
-                Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source: source.clone(), ..scan })))
-            }
-            node => Ok(Transformed::no(node)),
-        })?;
-        Ok(Self { plan: plan.data, state: self.state.clone() })
-    }
 }
 
 /// Checks that `plan`, as the query has it, may run over its stream, and marks what its SQL says of it.

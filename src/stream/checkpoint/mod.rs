@@ -8,8 +8,8 @@
 //! seen/<batch>.seen, seen_all/…          the rows that DISTINCT has seen, if the query has one
 //! ```
 //!
-//! Every file is made by a conditional PUT and never changed, but for the owner's, which only its owner rewrites. Which
-//! batches have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
+//! Ranges, positions and the identity are made by conditional PUTs and never changed; the owner's file is rewritten by its owner, and
+//! what DISTINCT has seen by whoever runs its batch, each time with the same rows. Which batches have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
 //! there is no moment in which the two could disagree: the newest batch file is either the one that landed last, or the
 //! one behind it, which is then run again over the same range.
 //!
