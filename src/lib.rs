@@ -32,3 +32,4 @@ pub mod statement;
 pub mod storage_error;
 pub mod store;
 pub mod stream;
+pub mod units;

@@ -9,6 +9,7 @@ use super::output::LogFormat;
 use super::rows::Format;
 use crate::config::{Config, Layer, Param};
 use crate::error::{Error, Result};
+use crate::units::duration;
 
 #[derive(Debug, Args)]
 pub struct Settings {
@@ -96,16 +97,6 @@ fn parse_param(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// `200ms`, `1s`, `5m`, `1h`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time such as 200ms, 1s or 5m".to_owned();
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
-    match &text[digits.len()..] {
-        "ms" => Ok(Duration::from_millis(count)),
-        "s" => Ok(Duration::from_secs(count)),
-        "m" => Ok(Duration::from_secs(count.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(count.saturating_mul(3_600))),
-        _ => Err(wrong()),
-    }
+    duration(text).ok_or_else(|| "write a time such as 200ms, 1s or 5m".to_owned())
 }

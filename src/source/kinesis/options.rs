@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result, nearest};
 use crate::source::objects::json::TemporalFormats;
+use crate::units::{bytes, duration};
 
 /// What Kinesis allows: calls of GetRecords a second and bytes a second from one shard, records a call
 /// (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>).
@@ -291,38 +292,6 @@ impl Collected<'_> {
 struct AtTimestamp {
     at_timestamp: String,
     format: Option<String>,
-}
-
-/// `400ms`, `10s`, `2m`, `1h`.
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split_number(text)?;
-    let milliseconds: u64 = match unit.as_str() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    Some(Duration::from_millis(number.checked_mul(milliseconds)?))
-}
-
-/// `10mb`, `2gb`, `512k`, `4096`.
-fn bytes(text: &str) -> Option<u64> {
-    let (number, unit) = split_number(text)?;
-    let unit_bytes: u64 = match unit.as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(unit_bytes)
-}
-
-fn split_number(text: &str) -> Option<(u64, String)> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    Some((number.parse().ok()?, unit.trim().to_ascii_lowercase()))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod bundle_reader;
 mod columns;
 mod csv;
 mod decompress;
+mod given;
 pub mod json;
 mod json_source;
 mod limits;

@@ -19,9 +19,10 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use super::given::Given;
 use super::listing::{Selection, list_for_stream};
 use super::location::Location;
-use super::options::{Given, Options};
+use super::options::Options;
 use super::read_ahead::Storage;
 use super::{ReadFiles, SourceEnvironment, open_storage, read_files};
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ use crate::source::stream::{
     Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
     StreamSource,
 };
+use crate::units::bytes;
 
 /// Databricks' default for `maxFilesPerTrigger`.
 const FILES_PER_TRIGGER: u64 = 1_000;
@@ -69,19 +71,9 @@ impl StreamOptions {
 /// `1073741824`, or Databricks' `'10g'`.
 fn size_bytes(given: &Given<'_>) -> Result<u64> {
     let Ok(text) = given.text() else { return given.count() };
-    let wrong = || Error::sql(format!("the option {} needs a size such as '10g', not {text}", given.name));
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let factor = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        "t" | "tb" => 1 << 40,
-        _ => return Err(wrong()),
-    };
-    let count: u64 = digits.trim().parse().map_err(|_| wrong())?;
-    count.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+    bytes(text)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| Error::sql(format!("the option {} needs a size such as '10g', not {text}", given.name)))
 }
 
 /// One call of `STREAM read_files`.
