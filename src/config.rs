@@ -120,6 +120,12 @@ impl Config {
     }
 }
 
+/// A variable that is no flag, because it may hold a secret. One that is set to nothing is not set.
+#[expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn read_layer(path: &Path) -> Result<Layer> {
     let text = fs::read_to_string(path)
         .map_err(|error| Error::config(format!("cannot read the settings in {}", path.display())).caused_by(error))?;

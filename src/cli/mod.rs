@@ -1,10 +1,11 @@
 //! The command line: one file a command, and the list of them below.
 //!
 //! Flags stop here. A command turns them into a [`Config`](crate::config::Config) once and calls the library with it. The
-//! interactive shell, the stream, the gateway and the cluster are not built yet, and so are not commands.
+//! interactive shell and the cluster are not built yet, and so are not commands.
 
 mod check;
 mod checkpoint;
+mod gateway;
 mod output;
 mod progress;
 mod rows;
@@ -23,6 +24,7 @@ use std::thread;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
@@ -57,6 +59,11 @@ enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         arguments: StreamArguments,
+    },
+    /// Serves the HTTP API in front of Kafka and Kinesis, until SIGTERM or Ctrl-C.
+    Gateway {
+        #[command(flatten)]
+        arguments: Box<GatewayArguments>,
     },
     /// Looks at the checkpoint of a streaming table.
     Checkpoint {
@@ -140,7 +147,14 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
-    // A stream hears the signals itself: it finishes the batches in hand.
+    // A gateway hears the signals itself: it answers the requests in hand.
+    if let Some(Command::Gateway { arguments: gateway }) = arguments.subcommand {
+        if arguments.sql.is_some() {
+            return Err(Error::usage("-c takes the place of a command: give one of them").into());
+        }
+        return runtime.block_on(gateway::gateway(*gateway, output));
+    }
+    // So does a stream: it finishes the batches in hand.
     if let Some(Command::Stream { files, arguments: stream }) = arguments.subcommand {
         if arguments.sql.is_some() {
             return Err(Error::usage("-c takes the place of a command: give one of them").into());
@@ -164,7 +178,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), None) => {
             checkpoint::show(&table, settings, output).await
         }
-        (Some(Command::Stream { .. }), None) => Err(Error::internal("a stream was dispatched twice").into()),
+        (Some(Command::Stream { .. } | Command::Gateway { .. }), None) => {
+            Err(Error::internal("a command was dispatched twice").into())
+        }
         (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
