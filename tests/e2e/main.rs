@@ -22,6 +22,9 @@ mod stream;
 
 mod cleaning;
 mod crash;
+mod gateway;
+mod gateway_figures;
+mod gateway_load;
 mod kafka_backlog;
 mod kafka_faults;
 mod kafka_security;
