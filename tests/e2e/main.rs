@@ -24,6 +24,7 @@ mod cleaning;
 mod crash;
 mod gateway;
 mod gateway_figures;
+mod gateway_kinesis;
 mod gateway_load;
 mod kafka_backlog;
 mod kafka_faults;
