@@ -153,7 +153,8 @@ async fn draw(
         }
     };
     tokio::pin!(ended);
-    while options.count.is_none_or(|count| drawn.posts < count) && lanes.iter().any(|lane| !lane.lane.health.is_gone()) {
+    while options.count.is_none_or(|count| drawn.posts < count) && lanes.iter().any(|lane| !lane.lane.health.is_gone())
+    {
         // Nothing is drawn that is not then given to every receiver.
         let room = tokio::select! {
             biased;

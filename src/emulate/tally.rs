@@ -168,6 +168,16 @@ pub struct ReceiverReport {
     pub topics: BTreeMap<String, TopicReport>,
 }
 
+impl ReceiverReport {
+    /// The first failure of this kind.
+    pub fn first(&self, blame: Blame) -> Option<&Failure> {
+        match blame {
+            Blame::Refused => self.first_refused.as_ref(),
+            Blame::Unanswered => self.first_unanswered.as_ref(),
+        }
+    }
+}
+
 /// The line that a person reads at the end.
 impl fmt::Display for ReceiverReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +187,10 @@ impl fmt::Display for ReceiverReport {
             fast => grouped(fast as u64),
         };
         let (to, retries) = (&self.to, self.retries);
-        write!(f, "{to}: sent {sent} = acknowledged {acknowledged} + failed {failed} (retries {retries}), {rate} records/s")
+        write!(
+            f,
+            "{to}: sent {sent} = acknowledged {acknowledged} + failed {failed} (retries {retries}), {rate} records/s"
+        )
     }
 }
 

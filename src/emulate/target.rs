@@ -75,19 +75,24 @@ impl Target {
         let Some((scheme, rest)) = written.split_once("://") else { return Self::objects(written) };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err(Error::usage(format!("the {scheme}:// URL of --to has a user in it, which everybody could read"))
-                .with_hint(match scheme {
-                    "kafka" => "put sasl.jaas.config or the like into a file: --kafka-properties FILE",
-                    "http" | "https" => "the API key comes from PINSQL_API_KEY or from --api-key-file",
-                    _ => "credentials come from where every AWS tool takes them",
-                }));
+            return Err(Error::usage(format!(
+                "the {scheme}:// URL of --to has a user in it, which everybody could read"
+            ))
+            .with_hint(match scheme {
+                "kafka" => "put sasl.jaas.config or the like into a file: --kafka-properties FILE",
+                "http" | "https" => "the API key comes from PINSQL_API_KEY or from --api-key-file",
+                _ => "credentials come from where every AWS tool takes them",
+            }));
         }
         match scheme {
             "http" | "https" => Self::http(written),
             "kafka" => Self::kafka(rest),
             "kinesis" => Self::kinesis(rest),
             "s3" | "s3a" | "file" => Self::objects(written),
-            other => Err(Error::usage(format!("`{other}://` is nothing that records can be posted to")).with_hint(KINDS_HINT)),
+            other => {
+                Err(Error::usage(format!("`{other}://` is nothing that records can be posted to"))
+                    .with_hint(KINDS_HINT))
+            }
         }
     }
 
@@ -126,8 +131,10 @@ impl Target {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let name = name.to_ascii_lowercase();
             if SECRET_MARKS.iter().any(|mark| name.contains(mark)) {
-                return Err(Error::usage(format!("the property {name} has no place in a URL, which everybody could read"))
-                    .with_hint("put it into a file, one `name=value` a line: --kafka-properties FILE"));
+                return Err(Error::usage(format!(
+                    "the property {name} has no place in a URL, which everybody could read"
+                ))
+                .with_hint("put it into a file, one `name=value` a line: --kafka-properties FILE"));
             }
             if properties.insert(name.clone(), value.into_owned()).is_some() {
                 return Err(Error::usage(format!("the property {name} is given twice")));
@@ -241,7 +248,8 @@ mod tests {
 
     #[test]
     fn properties_are_taken_apart() {
-        let Target::Kafka { servers, properties } = Target::parse("kafka://a:9092/?Linger.ms=5&x=a%20b").unwrap() else {
+        let Target::Kafka { servers, properties } = Target::parse("kafka://a:9092/?Linger.ms=5&x=a%20b").unwrap()
+        else {
             panic!("not Kafka");
         };
         assert_eq!(servers, "a:9092");
@@ -254,12 +262,18 @@ mod tests {
         for (written, said) in [
             ("ftp://host/x", "`ftp://` is nothing that records can be posted to"),
             ("http://host/x", "`http://host/x` does not say which API it is"),
-            ("http://host/topics?key=hush", "`http://host/topics` is not a URL to post to: it has more behind the path"),
+            (
+                "http://host/topics?key=hush",
+                "`http://host/topics` is not a URL to post to: it has more behind the path",
+            ),
             ("http://user:hush@host/topics", "the http:// URL of --to has a user in it, which everybody could read"),
             ("kafka://user:hush@host:1", "the kafka:// URL of --to has a user in it, which everybody could read"),
             ("kafka://host", "`kafka://host` names no brokers"),
             ("kafka://a:1,,b:2", "`kafka://a:1,,b:2` names no brokers"),
-            ("kafka://a:1?sasl.password=hush", "the property sasl.password has no place in a URL, which everybody could read"),
+            (
+                "kafka://a:1?sasl.password=hush",
+                "the property sasl.password has no place in a URL, which everybody could read",
+            ),
             ("kafka://a:1?x=1&X=2", "the property x is given twice"),
             ("kinesis://", "`` is not the name of a Kinesis stream"),
             ("kinesis://posts?key=hush", "kinesis:// has no option `key`"),

@@ -47,7 +47,8 @@ fn the_example_data_comes_out_byte_for_byte() {
             partition.extend_from_slice(message);
             partition.push(b'\n');
         });
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/topics/example.{}", topic.name()));
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/topics/example.{}", topic.name()));
         assert_eq!(partitions.len(), 3);
         for (partition, made) in partitions {
             let kept = contents(&folder.join(format!("partition={partition}")));

@@ -11,7 +11,7 @@ use url::Url;
 use super::Answer;
 use crate::emulate::ApiKey;
 use crate::error::{Error, Result};
-use crate::storage_error::shorten;
+use crate::storage_error::{causes, shorten};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the request to the end of its answer.
@@ -146,8 +146,8 @@ fn what_failed(error: &reqwest::Error) -> String {
 
 /// The last cause says most, and has no URL in it.
 fn deepest(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.last().map_or_else(|| "the request failed".to_owned(), |cause| shorten(&cause.to_string()))
+    let Some(cause) = error.source() else { return "the request failed".to_owned() };
+    causes(cause).last().map(|cause| shorten(&cause.to_string())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -169,7 +169,10 @@ mod tests {
         check(401, &json!({}), &refused("answered 401 Unauthorized"));
         check(501, &json!({}), &refused("answered 501 Not Implemented"));
         for status in [408, 429, 500, 502, 503, 504] {
-            assert!(matches!(judge(StatusCode::from_u16(status).unwrap(), None, None), Answer::Later { .. }), "{status}");
+            assert!(
+                matches!(judge(StatusCode::from_u16(status).unwrap(), None, None), Answer::Later { .. }),
+                "{status}"
+            );
         }
         let throttled = json!({"__type": "ProvisionedThroughputExceededException", "message": "Rate exceeded"});
         let reason = "answered 400 Bad Request: ProvisionedThroughputExceededException: Rate exceeded";

@@ -86,8 +86,7 @@ impl Kafka {
     }
 
     async fn hand_over(&self, lane: &Lane, item: &Item, outstanding: &mut Outstanding) {
-        let record =
-            Record { topic: &self.topics[item.topic], partition: None, key: None, value: Some(&item.payload) };
+        let record = Record { topic: &self.topics[item.topic], partition: None, key: None, value: Some(&item.payload) };
         // Ends at the latest when the records in front of this one have timed out.
         loop {
             if lane.health.is_gone() {

@@ -59,7 +59,9 @@ fn body(records: &[Item]) -> Vec<u8> {
 fn read_answer(answer: &Value, records: usize) -> Attempt {
     match answer.get("offsets").and_then(Value::as_array) {
         Some(offsets) if offsets.len() == records => Attempt::Each(offsets.iter().map(read_offset).collect()),
-        _ => Attempt::All(Answer::Refused("the answer has no offset for each record: is it a Kafka REST API?".to_owned())),
+        _ => Attempt::All(Answer::Refused(
+            "the answer has no offset for each record: is it a Kafka REST API?".to_owned(),
+        )),
     }
 }
 

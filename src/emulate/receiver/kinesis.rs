@@ -52,7 +52,9 @@ impl Receiver for Kinesis {
         };
         let records: Vec<Record> = records.iter().map(record).collect();
         match self.writer.put(&self.streams[group], &records).await {
-            Ok(answers) => Attempt::Each(answers.into_iter().map(|answer| answer.map_or_else(refused, taken)).collect()),
+            Ok(answers) => {
+                Attempt::Each(answers.into_iter().map(|answer| answer.map_or_else(refused, taken)).collect())
+            }
             Err(failure) => {
                 let reason = format!("{}: {}", failure.code, failure.message);
                 Attempt::All(if failure.is_retriable { Answer::later(reason) } else { Answer::Refused(reason) })

@@ -58,7 +58,10 @@ pub(super) enum Answer {
     /// No, and sending it again would change nothing.
     Refused(String),
     /// Not now, or nothing at all.
-    Later { reason: String, asked_wait: Option<Duration> },
+    Later {
+        reason: String,
+        asked_wait: Option<Duration>,
+    },
 }
 
 impl Answer {

@@ -41,12 +41,7 @@ struct ObjectTopic {
 
 impl Objects {
     /// Looks for where each topic ends.
-    pub(crate) async fn open(
-        url: &Url,
-        s3: &S3Config,
-        topics: &[PostedTopic],
-        batch: Option<usize>,
-    ) -> Result<Self> {
+    pub(crate) async fn open(url: &Url, s3: &S3Config, topics: &[PostedTopic], batch: Option<usize>) -> Result<Self> {
         let runtime = RuntimeEnv::default();
         store::connect(&runtime, url, s3).await?;
         let store = runtime
