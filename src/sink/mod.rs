@@ -1,3 +1,5 @@
 //! Where rows go.
 
 pub mod delta;
+pub mod kafka;
+pub mod kinesis;

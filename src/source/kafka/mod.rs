@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: a schema registry (values are bytes, and SQL takes them apart), Kerberos, and Java's key stores.
 
+mod client;
 mod columns;
 mod connection;
 mod discovery;
@@ -27,6 +28,7 @@ mod options;
 mod progress;
 mod properties;
 mod reader;
+mod refusals;
 mod replay;
 mod start;
 mod tls;
@@ -45,6 +47,11 @@ use tokio::runtime::Handle;
 use self::options::Options;
 use crate::error::{Error, Result};
 use crate::source::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
+
+/// What the producer shares with the reader: `sink/kafka`.
+pub(crate) use self::client::{ClientEvents, not_made};
+pub(crate) use self::error::KafkaFailure;
+pub(crate) use self::properties::Properties;
 
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
