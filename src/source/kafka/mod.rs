@@ -24,6 +24,7 @@ mod jaas;
 mod native;
 mod offsets;
 mod options;
+mod partitioning;
 mod progress;
 mod properties;
 mod reader;
@@ -44,7 +45,9 @@ use tokio::runtime::Handle;
 
 use self::options::Options;
 use crate::error::{Error, Result};
-use crate::source::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
+use crate::source::stream::{
+    Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,
+};
 
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
@@ -68,6 +71,10 @@ impl StreamSource for KafkaSource {
 
     fn origins(&self) -> Option<Arc<dyn Origins>> {
         Some(Arc::new(columns::KafkaOrigins))
+    }
+
+    fn partitioning(&self) -> Option<Arc<dyn Partitioning>> {
+        Some(Arc::new(partitioning::KafkaPartitioning))
     }
 
     async fn start(&self) -> Result<Position> {
