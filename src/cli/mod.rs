@@ -53,7 +53,7 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Keeps the streaming tables of the files refreshed, until SIGTERM or Ctrl-C.
+    /// Keeps the streaming tables and sinks of the files refreshed, until SIGTERM or Ctrl-C.
     Stream {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -62,7 +62,7 @@ enum Command {
     },
     /// Posts records as the users of the pipeline would, to Kafka, Kinesis, their APIs, or as objects.
     Emulate(Box<EmulateArguments>),
-    /// Looks at the checkpoint of a streaming table.
+    /// Looks at the checkpoint of a streaming table or a sink.
     Checkpoint {
         #[command(subcommand)]
         command: CheckpointCommand,
@@ -76,7 +76,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum CheckpointCommand {
-    /// Prints where a streaming table stands in its stream.
+    /// Prints where a streaming table or a sink stands in its stream.
     Show {
         #[arg(value_name = "TABLE")]
         table: String,

@@ -18,6 +18,7 @@ mod python;
 mod raw;
 mod s3;
 mod service;
+mod sink;
 mod stream;
 
 mod cleaning;
@@ -33,6 +34,8 @@ mod readers;
 mod s3_credentials;
 mod s3_faults;
 mod same_rows;
+mod sink_kills;
+mod sink_objects;
 mod stream_faults;
 mod stream_kills;
 mod stream_operation;
