@@ -27,7 +27,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The flags of the emulator.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("rows").args(["generate"]).required(true))]
+#[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["generate"]).required(true))]
 pub(super) struct EmulateArguments {
     /// Posts to http://…/topics (Kafka REST), http://…/streams/NAME (Kinesis API), kafka://host:port, kinesis://NAME,
     /// s3://bucket/prefix or a folder; may be repeated

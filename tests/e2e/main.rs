@@ -22,6 +22,9 @@ mod stream;
 
 mod cleaning;
 mod crash;
+mod emulate;
+mod emulate_api;
+mod emulate_faults;
 mod kafka_backlog;
 mod kafka_faults;
 mod kafka_security;

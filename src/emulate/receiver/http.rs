@@ -190,7 +190,7 @@ mod tests {
         };
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert_eq!(after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert!(after("Wed, 21 Oct 2215 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
+        assert!(after("Sat, 21 Oct 2215 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
         assert_eq!(after("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }
