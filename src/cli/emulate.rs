@@ -47,7 +47,7 @@ pub(super) struct EmulateArguments {
     topics: Vec<Topic>,
 
     /// What the topics' names begin with: 0a1b gives 0a1b.pin
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_prefix)]
     prefix: Option<String>,
 
     /// Posts a second, each of one record for every topic, such as 50/s; `max` is as fast as the receivers take them
@@ -250,6 +250,15 @@ fn read_properties(path: &Path) -> Result<BTreeMap<String, String>> {
 
 fn parse_topic(text: &str) -> Result<Topic, String> {
     Topic::ALL.into_iter().find(|topic| topic.name() == text).ok_or_else(|| "pin, geo or user".to_owned())
+}
+
+/// What Kafka takes in a topic's name.
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match (1..=200).contains(&text.len()) && text.bytes().all(is_taken) {
+        true => Ok(text.to_owned()),
+        false => Err("a topic's name has letters, digits, `.`, `_` and `-`".to_owned()),
+    }
 }
 
 fn parse_rate(text: &str) -> Result<Pace, String> {

@@ -259,7 +259,9 @@ impl OpenReceiver {
                 let writer = WriterOptions { region: region.clone(), endpoint: endpoint.clone() };
                 Self::Plain(Box::new(Kinesis::open(stream, &writer, topics, batch).await?))
             }
-            Target::Objects { url, .. } => Self::Plain(Box::new(Objects::open(url, s3, topics, batch).await?)),
+            Target::Objects { url, written } => {
+                Self::Plain(Box::new(Objects::open(url, written, s3, topics, batch).await?))
+            }
         })
     }
 

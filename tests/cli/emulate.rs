@@ -49,6 +49,7 @@ fn a_command_line_that_makes_no_sense_is_refused() {
         ("emulate_rate_and_wait", &["--generate", "--to", "raw", "--rate", "5/s", "--wait", "1s"]),
         ("emulate_wait_backwards", &["--generate", "--to", "raw", "--wait", "2s..1s"]),
         ("emulate_no_such_topic", &["--generate", "--to", "raw", "--topics", "pin,place"]),
+        ("emulate_prefix", &["--generate", "--to", "raw", "--prefix", "0a/1b"]),
         ("emulate_topic_twice", &["--generate", "--to", "raw", "--topics", "pin,pin"]),
         ("emulate_to_twice", &["--generate", "--to", "raw", "--to", "raw/"]),
         ("emulate_scheme", &["--generate", "--to", "ftp://host/x"]),
