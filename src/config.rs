@@ -120,6 +120,12 @@ impl Config {
     }
 }
 
+/// A secret that has no flag, since everybody on the machine can read a process's arguments. Set to nothing is not set.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn secret(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
 fn read_layer(path: &Path) -> Result<Layer> {
     let text = fs::read_to_string(path)
         .map_err(|error| Error::config(format!("cannot read the settings in {}", path.display())).caused_by(error))?;

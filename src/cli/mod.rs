@@ -1,10 +1,11 @@
 //! The command line: one file a command, and the list of them below.
 //!
 //! Flags stop here. A command turns them into a [`Config`](crate::config::Config) once and calls the library with it. The
-//! interactive shell, the stream, the gateway and the cluster are not built yet, and so are not commands.
+//! interactive shell and the cluster are not built yet, and so are not commands.
 
 mod check;
 mod checkpoint;
+mod emulate;
 mod output;
 mod progress;
 mod rows;
@@ -23,6 +24,7 @@ use std::thread;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::emulate::EmulateArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
@@ -58,6 +60,8 @@ enum Command {
         #[command(flatten)]
         arguments: StreamArguments,
     },
+    /// Posts records as the users of the pipeline would, to Kafka, Kinesis, their APIs, or as objects.
+    Emulate(Box<EmulateArguments>),
     /// Looks at the checkpoint of a streaming table or a sink.
     Checkpoint {
         #[command(subcommand)]
@@ -134,18 +138,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
+fn execute(mut arguments: Arguments, output: Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
-    // A stream hears the signals itself: it finishes the batches in hand.
-    if let Some(Command::Stream { files, arguments: stream }) = arguments.subcommand {
-        if arguments.sql.is_some() {
+    // These hear the signals themselves: they finish what is in hand.
+    match (arguments.subcommand, arguments.sql.is_some()) {
+        (Some(Command::Stream { .. } | Command::Emulate(_)), true) => {
             return Err(Error::usage("-c takes the place of a command: give one of them").into());
         }
-        return runtime.block_on(stream::stream(read_scripts(&files)?, stream, arguments.settings, output));
+        (Some(Command::Stream { files, arguments: stream }), false) => {
+            return runtime.block_on(stream::stream(read_scripts(&files)?, stream, arguments.settings, output));
+        }
+        (Some(Command::Emulate(emulate)), false) => {
+            return Ok(runtime.block_on(emulate::emulate(*emulate, arguments.settings, output))?);
+        }
+        (subcommand, _) => arguments.subcommand = subcommand,
     }
     runtime.block_on(async {
         tokio::select! {
@@ -164,7 +174,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), None) => {
             checkpoint::show(&table, settings, output).await
         }
-        (Some(Command::Stream { .. }), None) => Err(Error::internal("a stream was dispatched twice").into()),
+        (Some(Command::Stream { .. } | Command::Emulate(_)), None) => {
+            Err(Error::internal("a command was dispatched twice").into())
+        }
         (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,

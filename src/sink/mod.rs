@@ -3,6 +3,8 @@
 //! A statement writes Delta tables; a stream writes those, or it has a sink: objects in a folder or a bucket.
 
 pub mod delta;
+pub mod kafka;
+pub mod kinesis;
 pub mod objects;
 mod options;
 

@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: a schema registry (values are bytes, and SQL takes them apart), Kerberos, and Java's key stores.
 
+mod client;
 mod columns;
 mod connection;
 mod discovery;
@@ -28,6 +29,7 @@ mod partitioning;
 mod progress;
 mod properties;
 mod reader;
+mod refusals;
 mod replay;
 mod start;
 mod tls;
@@ -48,6 +50,11 @@ use crate::error::{Error, Result};
 use crate::source::stream::{
     Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,
 };
+
+/// What the producer shares with the reader: `sink/kafka`.
+pub(crate) use self::client::{ClientEvents, not_made};
+pub(crate) use self::error::KafkaFailure;
+pub(crate) use self::properties::Properties;
 
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
