@@ -108,11 +108,6 @@ impl S3Server {
         self.runtime.block_on(self.store.put(&Key::from(key), body.into())).unwrap();
     }
 
-    pub(crate) fn get(&self, key: &str) -> Vec<u8> {
-        let body = async { self.store.get(&Key::from(key)).await?.bytes().await };
-        self.runtime.block_on(body).unwrap().to_vec()
-    }
-
     /// Copies a folder, file by file, and gives its URL.
     pub(crate) fn upload(&self, folder: &Path, prefix: &str) -> String {
         let uploads = raw::files(folder).into_iter().map(|file| {
