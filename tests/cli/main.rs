@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod docs;
 mod isolation;
+mod mysql;
 mod scratch;
 mod streams;
 mod views;
