@@ -35,6 +35,7 @@ mod kinesis;
 mod kinesis_faults;
 mod local_faults;
 mod mysql;
+mod mysql_faults;
 mod readers;
 mod s3_credentials;
 mod s3_faults;
