@@ -77,7 +77,7 @@ class Pinsql:
 def fill(database, pinsql, work):
     """Fills the three tables with generated posts, the same in every run."""
     rows = work / "rows"
-    pinsql.run("emulate", "--generate", "--bad", "0", "--duplicates", "0", "--count", ROWS, "--rate", "1000000/s", "--batch", 1000, "--to", rows, quiet=True)
+    pinsql.run("emulate", "--generate", "--count", ROWS, "--rate", "max", "--batch", 1000, "--to", rows, quiet=True)
     with database.connect() as connection, connection.cursor() as cursor:
         for statement in (Path(__file__).parent / "tables.sql").read_text().split(";"):
             if statement.strip():
@@ -192,7 +192,9 @@ def start_gateway(pinsql, kafka):
     """The API in front of both sides; it may make the stream, which in AWS somebody else does."""
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    gateway = pinsql.start("gateway", "gateway", "--listen", f"127.0.0.1:{port}", "--kafka", kafka.brokers, "--kinesis", "--admin")
+    gateway = pinsql.start(
+        "gateway", "gateway", "--listen", f"127.0.0.1:{port}", "--kafka", kafka.brokers, "--kinesis", "--admin",
+    )
     gateway.await_ready(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5).status == 200)
     return gateway, url
 
@@ -200,8 +202,12 @@ def start_gateway(pinsql, kafka):
 def post(pinsql, gateway, credentials, given):
     """Sends posts as their users would, and gives how many of each topic were acknowledged by both sides."""
     report = pinsql.work / "posts.json"
-    pinsql.run("emulate", "--db", "--credentials", credentials, "--prefix", PREFIX, "--duration", f"{given.seconds}s", "--rate", given.rate, "--to", f"{gateway}/topics", "--to", f"{gateway}/streams/{STREAM}", "--report", report)
-    acknowledged = [to["acknowledged_by_topic"] for to in json.loads(report.read_text())["receivers"]]
+    pinsql.run(
+        "emulate", "--db", "--credentials", credentials, "--prefix", PREFIX, "--duration", f"{given.seconds}s",
+        "--rate", given.rate, "--to", f"{gateway}/topics", "--to", f"{gateway}/streams/{STREAM}", "--report", report,
+    )
+    receivers = json.loads(report.read_text())["receivers"]
+    acknowledged = [{topic: of["acknowledged"] for topic, of in receiver["topics"].items()} for receiver in receivers]
     if acknowledged[0] != acknowledged[1]:
         raise SystemExit(f"Kafka and Kinesis acknowledged different numbers: {acknowledged}")
     return acknowledged[0]

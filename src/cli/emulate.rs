@@ -13,26 +13,37 @@ use tokio::sync::watch;
 
 use super::output::Output;
 use super::settings::{Settings, parse_duration};
-use crate::config;
+use crate::config::Secret;
 use crate::emulate::generate::Topic;
 use crate::emulate::{
-    ApiKey, Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport,
+    Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport,
     Source, Stop, Summary, Tally, Target, run,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::mysql::DatabaseOptions;
 
-/// Where the key of an API is, when no file is named. There is no flag for it: everybody can read a process's arguments.
-const API_KEY_VARIABLE: &str = "PINSQL_API_KEY";
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The flags of the emulator.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("rows").args(["generate"]).required(true))]
+#[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["db", "generate"]).required(true))]
 pub(super) struct EmulateArguments {
     /// Posts to http://…/topics (Kafka REST), http://…/streams/NAME (Kinesis API), kafka://host:port, kinesis://NAME,
     /// s3://bucket/prefix or a folder; may be repeated
     #[arg(long, required = true, value_name = "URL")]
     to: Vec<String>,
+
+    /// Draws the posts from the tables pinterest_data, geolocation_data and user_data of a MySQL or MariaDB server
+    #[arg(long)]
+    db: bool,
+
+    /// A file such as db_creds.yaml, with HOST, USER, PASSWORD, DATABASE and PORT [default: the variables PINSQL_DB_…]
+    #[arg(long, value_name = "FILE", requires = "db")]
+    credentials: Option<PathBuf>,
+
+    /// The server as mysql://user@host:port/database; the password comes from PINSQL_DB_PASSWORD or the file
+    #[arg(long, value_name = "URL", requires = "db")]
+    db_url: Option<String>,
 
     /// Makes the posts up, each one new
     #[arg(long)]
@@ -47,7 +58,7 @@ pub(super) struct EmulateArguments {
     topics: Vec<Topic>,
 
     /// What the topics' names begin with: 0a1b gives 0a1b.pin
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_prefix)]
     prefix: Option<String>,
 
     /// Posts a second, each of one record for every topic, such as 50/s; `max` is as fast as the receivers take them
@@ -121,9 +132,22 @@ impl EmulateArguments {
             }
             topics.push(posted(topic));
         }
+        let config = settings.resolve()?;
+        let source = match self.generate {
+            true => Source::Generated { duplicates_percent: self.duplicates, bad_percent: self.bad },
+            false => Source::Database(DatabaseOptions::resolve(
+                self.credentials.as_deref(),
+                self.db_url.as_deref(),
+                &config.database,
+            )?),
+        };
+        let api_key = match &self.api_key_file {
+            Some(path) => Some(read_key(path)?),
+            None => config.api_key,
+        };
         Ok(Options {
             targets,
-            source: Source::Generated { duplicates_percent: self.duplicates, bad_percent: self.bad },
+            source,
             seed: self.seed,
             topics,
             pace: self.rate.unwrap_or(self.wait),
@@ -134,11 +158,11 @@ impl EmulateArguments {
                 in_flight_max: self.in_flight as usize,
                 give_up_after: self.give_up_after,
             },
-            api_key: api_key(self.api_key_file.as_deref())?,
+            api_key,
             kafka_properties: KafkaProperties(
                 self.kafka_properties.as_deref().map_or(Ok(BTreeMap::new()), read_properties)?,
             ),
-            s3: settings.resolve()?.s3,
+            s3: config.s3,
         })
     }
 }
@@ -220,13 +244,12 @@ fn cannot_write(path: &Path) -> Error {
     Error::config(format!("the report {} cannot be written", path.display()))
 }
 
-fn api_key(file: Option<&Path>) -> Result<Option<ApiKey>> {
-    let Some(path) = file else { return Ok(config::secret(API_KEY_VARIABLE).map(ApiKey)) };
+fn read_key(path: &Path) -> Result<Secret> {
     let key = fs::read_to_string(path)
         .map_err(|error| Error::config(format!("cannot read the API key in {}", path.display())).caused_by(error))?;
     match key.trim() {
         "" => Err(Error::config(format!("there is no API key in {}", path.display()))),
-        key => Ok(Some(ApiKey(key.to_owned()))),
+        key => Ok(Secret::new(key)),
     }
 }
 
@@ -250,6 +273,15 @@ fn read_properties(path: &Path) -> Result<BTreeMap<String, String>> {
 
 fn parse_topic(text: &str) -> Result<Topic, String> {
     Topic::ALL.into_iter().find(|topic| topic.name() == text).ok_or_else(|| "pin, geo or user".to_owned())
+}
+
+/// What Kafka takes in a topic's name.
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match (1..=200).contains(&text.len()) && text.bytes().all(is_taken) {
+        true => Ok(text.to_owned()),
+        false => Err("a topic's name has letters, digits, `.`, `_` and `-`".to_owned()),
+    }
 }
 
 fn parse_rate(text: &str) -> Result<Pace, String> {

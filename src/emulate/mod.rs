@@ -47,13 +47,3 @@ struct Item {
     /// Its JSON text.
     payload: Bytes,
 }
-
-/// The secret that an API asks for.
-#[derive(Clone)]
-pub struct ApiKey(pub String);
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ApiKey") // never the key
-    }
-}

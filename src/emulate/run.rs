@@ -15,8 +15,8 @@ use super::pace::{Pace, Pacer};
 use super::posts::{Posts, Source};
 use super::receiver::{ApiStream, Http, Kafka, KafkaRest, Kinesis, KinesisApi, Objects, Receiver};
 use super::tally::{Summary, Tally};
-use super::{ApiKey, PostedTopic, Target};
-use crate::config::S3Config;
+use super::{PostedTopic, Target};
+use crate::config::{S3Config, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::kinesis::WriterOptions;
 
@@ -39,7 +39,8 @@ pub struct Options {
     /// After so long it is enough.
     pub duration: Option<Duration>,
     pub delivery: DeliveryOptions,
-    pub api_key: Option<ApiKey>,
+    /// Sent to the APIs as `x-api-key`.
+    pub api_key: Option<Secret>,
     /// Of the Kafka client, for every `kafka://`. Some values are secrets.
     pub kafka_properties: KafkaProperties,
     pub s3: S3Config,
@@ -98,7 +99,7 @@ pub async fn run(options: Options, mut stop: watch::Receiver<Stop>, observer: Ar
     let opening = async {
         let is_json_only = options.targets.iter().any(Target::is_json_only);
         let bad_kinds = if is_json_only { BadKinds::Objects } else { BadKinds::All };
-        let posts = Posts::open(&options.source, options.seed, &options.topics, bad_kinds).await?;
+        let posts = Posts::open(&options, bad_kinds).await?;
         let mut receivers = Vec::with_capacity(options.targets.len());
         for target in &options.targets {
             receivers.push((target, OpenReceiver::open(target, &options).await?));
@@ -162,11 +163,12 @@ async fn draw(
             () = &mut ended => return,
             room = room_for_one(&mut pacer, lanes) => room,
         };
-        let next = match room {
-            Ok(room) => posts.next().await.map(|post| (room, post)),
-            Err(error) => Err(error),
+        let next = tokio::select! {
+            biased;
+            () = asked_to(stop, Stop::Finish) => return,
+            next = posts.next() => next,
         };
-        match next {
+        match room.and_then(|room| Ok((room, next?))) {
             Ok((room, post)) => hand_out(room, lanes, post.into()),
             Err(error) => {
                 drawn.failure = Some(error);
@@ -259,7 +261,9 @@ impl OpenReceiver {
                 let writer = WriterOptions { region: region.clone(), endpoint: endpoint.clone() };
                 Self::Plain(Box::new(Kinesis::open(stream, &writer, topics, batch).await?))
             }
-            Target::Objects { url, .. } => Self::Plain(Box::new(Objects::open(url, s3, topics, batch).await?)),
+            Target::Objects { url, written } => {
+                Self::Plain(Box::new(Objects::open(url, written, s3, topics, batch).await?))
+            }
         })
     }
 

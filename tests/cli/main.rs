@@ -5,6 +5,7 @@
 mod bad_input;
 mod commands;
 mod docs;
+mod emulate;
 mod isolation;
 mod scratch;
 mod streams;

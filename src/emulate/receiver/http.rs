@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Answer;
-use crate::emulate::ApiKey;
+use crate::config::Secret;
 use crate::error::{Error, Result};
 use crate::storage_error::{causes, shorten};
 
@@ -31,10 +31,10 @@ pub(crate) struct Http {
 pub(super) type Answered = Result<Value, Answer>;
 
 impl Http {
-    pub(crate) fn new(api_key: Option<&ApiKey>, in_flight_max: usize) -> Result<Self> {
+    pub(crate) fn new(api_key: Option<&Secret>, in_flight_max: usize) -> Result<Self> {
         let mut headers = HeaderMap::new();
-        if let Some(ApiKey(key)) = api_key {
-            let mut value = HeaderValue::from_str(key.trim())
+        if let Some(key) = api_key {
+            let mut value = HeaderValue::from_str(key.reveal().trim())
                 .map_err(|_| Error::config("the API key has characters that no header can carry"))?;
             value.set_sensitive(true);
             headers.insert(API_KEY_HEADER, value);
@@ -190,7 +190,7 @@ mod tests {
         };
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert_eq!(after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert!(after("Wed, 21 Oct 2215 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
+        assert!(after("Sat, 21 Oct 2215 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
         assert_eq!(after("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }

@@ -16,6 +16,8 @@ use crate::emulate::{Item, PostedTopic};
 use crate::error::Result;
 use crate::sink::kafka::{Delivery, Producer, ProducerOptions, Record, SendError};
 
+/// How long the brokers may take to answer at the beginning.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records that are not yet acknowledged.
 const OUTSTANDING_MAX: usize = 20_000;
 /// Posts that are taken from the queue at once.
@@ -48,7 +50,7 @@ impl Kafka {
             delivery_timeout: give_up_after,
             transactional_id: None,
         })?;
-        producer.topics().await?;
+        producer.topics_within(ANSWER_TIMEOUT.min(give_up_after)).await?;
         Ok(Self { producer, topics: topics.iter().map(|topic| topic.name.clone()).collect() })
     }
 

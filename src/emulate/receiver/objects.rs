@@ -34,6 +34,8 @@ pub(crate) struct Objects {
 
 struct ObjectTopic {
     name: String,
+    /// The folder, as the user knows it.
+    shown: String,
     folder: Path,
     /// Of the next record.
     offset: Mutex<u64>,
@@ -41,7 +43,13 @@ struct ObjectTopic {
 
 impl Objects {
     /// Looks for where each topic ends.
-    pub(crate) async fn open(url: &Url, s3: &S3Config, topics: &[PostedTopic], batch: Option<usize>) -> Result<Self> {
+    pub(crate) async fn open(
+        url: &Url,
+        written: &str,
+        s3: &S3Config,
+        topics: &[PostedTopic],
+        batch: Option<usize>,
+    ) -> Result<Self> {
         let runtime = RuntimeEnv::default();
         store::connect(&runtime, url, s3).await?;
         let store = runtime
@@ -52,9 +60,11 @@ impl Objects {
             .map_err(|error| Error::config(format!("`{url}` is not a place for objects")).caused_by(error))?;
         let mut found = Vec::with_capacity(topics.len());
         for topic in topics {
-            let folder = root.clone().join("topics").join(topic.name.as_str()).join(format!("partition={PARTITION}"));
-            let offset = next_offset(store.as_ref(), &folder, &topic.name).await?;
-            found.push(ObjectTopic { name: topic.name.clone(), folder, offset: Mutex::new(offset) });
+            let name = topic.name.clone();
+            let shown = format!("{written}/topics/{name}/partition={PARTITION}");
+            let folder = root.clone().join("topics").join(name.as_str()).join(format!("partition={PARTITION}"));
+            let offset = next_offset(store.as_ref(), &folder, &shown, &name).await?;
+            found.push(ObjectTopic { name, shown, folder, offset: Mutex::new(offset) });
         }
         Ok(Self { store, topics: found, batch: batch.unwrap_or(1) })
     }
@@ -84,7 +94,9 @@ impl Receiver for Objects {
 
     async fn attempt(&self, group: usize, place: u64, records: &[Item]) -> Attempt {
         let topic = &self.topics[group];
-        let path = topic.folder.clone().join(object_name(&topic.name, place));
+        let name = object_name(&topic.name, place);
+        let path = topic.folder.clone().join(name.as_str());
+        let shown = format!("{}/{name}", topic.shown);
         let body = body(records);
         let put = self.store.put_opts(&path, PutPayload::from(body.clone()), PutMode::Create.into()).await;
         let outcome = match put {
@@ -94,8 +106,8 @@ impl Receiver for Objects {
         };
         Attempt::All(match outcome {
             Ok(true) => Answer::Acknowledged,
-            Ok(false) => Answer::Refused(format!("somebody else has written {path}: a topic takes one writer")),
-            Err(error) => answer(storage_error(&format!("write {path}"), error)),
+            Ok(false) => Answer::Refused(format!("somebody else has written {shown}: a topic takes one writer")),
+            Err(error) => answer(storage_error(&format!("write {shown}"), error)),
         })
     }
 }
@@ -130,8 +142,8 @@ fn offset_of(name: &str, topic: &str) -> Option<u64> {
 }
 
 /// The offset behind the last record that is there.
-async fn next_offset(store: &dyn ObjectStore, folder: &Path, topic: &str) -> Result<u64> {
-    let failed = |error| storage_error(&format!("list {folder}"), error);
+async fn next_offset(store: &dyn ObjectStore, folder: &Path, shown: &str, topic: &str) -> Result<u64> {
+    let failed = |error| storage_error(&format!("list {shown}"), error);
     let mut last: Option<(u64, Path)> = None;
     let mut objects = store.list(Some(folder));
     while let Some(object) = objects.try_next().await.map_err(failed)? {
@@ -143,11 +155,12 @@ async fn next_offset(store: &dyn ObjectStore, folder: &Path, topic: &str) -> Res
         }
     }
     let Some((offset, path)) = last else { return Ok(0) };
-    let failed = |error| storage_error(&format!("read {path}"), error);
+    let name = path.filename().unwrap_or_default();
+    let failed = |error| storage_error(&format!("read {shown}/{name}"), error);
     let body = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-    let is_compressed = path.as_ref().ends_with(".gz");
+    let is_compressed = name.ends_with(".gz");
     let lines = if is_compressed { count_lines(MultiGzDecoder::new(&body[..])) } else { count_lines(&body[..]) };
-    let lines = lines.map_err(|error| io_error(&format!("read {path}"), error))?;
+    let lines = lines.map_err(|error| io_error(&format!("read {shown}/{name}"), error))?;
     Ok(offset + lines)
 }
 
@@ -184,7 +197,7 @@ mod tests {
 
     async fn open(folder: &std::path::Path) -> Objects {
         let url = store::to_url(folder.to_str().unwrap()).unwrap();
-        Objects::open(&url, &S3Config::default(), &topics(), None).await.unwrap()
+        Objects::open(&url, "raw", &S3Config::default(), &topics(), None).await.unwrap()
     }
 
     fn item(text: &'static str) -> Item {
