@@ -54,7 +54,7 @@ use crate::source::stream::{
 /// What the producer shares with the reader: `sink/kafka`.
 pub(crate) use self::client::{ClientEvents, not_made};
 pub(crate) use self::error::KafkaFailure;
-pub(crate) use self::properties::Properties;
+pub(crate) use self::properties::{Properties, is_secret};
 
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
