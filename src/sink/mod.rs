@@ -1,10 +1,12 @@
 //! Where rows go.
 //!
-//! A statement writes Delta tables; a stream writes those, or it has a sink: objects in a folder or a bucket.
+//! A statement writes Delta tables; a stream writes those, or it has a sink: objects in a folder or a bucket, a topic of Kafka, a stream of
+//! Kinesis.
 
 pub mod delta;
 pub mod kafka;
 pub mod kinesis;
+mod messages;
 pub mod objects;
 mod options;
 
@@ -16,26 +18,33 @@ use crate::error::{Error, Result, Span};
 #[derive(Debug, Clone)]
 pub enum SinkDefinition {
     Objects(objects::Definition),
+    Kafka(kafka::Definition),
+    Kinesis(kinesis::Definition),
 }
 
 impl SinkDefinition {
     /// `destination` and its place, as the statement has them.
     pub fn parse(destination: &str, span: Span, options: &[SinkOption]) -> Result<Self> {
         options::refuse_twice(options)?;
-        match destination.split_once("://").map(|(scheme, _)| scheme) {
-            None | Some("file" | "s3" | "s3a") => {
-                objects::Definition::parse(destination, options).map(Self::Objects).map_err(|error| error.at(span))
+        let parsed = match destination.split_once("://") {
+            None | Some(("file" | "s3" | "s3a", _)) => {
+                objects::Definition::parse(destination, options).map(Self::Objects)
             }
-            Some(other) => Err(Error::sql(format!("`{other}://` is not a place that a sink can write to"))
-                .at(span)
-                .with_hint("s3://bucket/prefix, or the path of a folder")),
-        }
+            Some(("kafka", place)) => kafka::Definition::parse(place, options).map(Self::Kafka),
+            Some(("kinesis", stream)) => kinesis::Definition::parse(stream, options).map(Self::Kinesis),
+            Some((other, _)) => Err(Error::sql(format!("`{other}://` is not a place that a sink can write to"))
+                .with_hint("s3://bucket/prefix, the path of a folder, kafka://brokers/topic, or kinesis://stream")),
+        };
+        parsed.map_err(|error| error.at(span))
     }
 
     /// What a checkpoint remembers of it: a sink is carried on only into the same place in the same form.
     pub fn identity(&self) -> String {
         match self {
             Self::Objects(definition) => definition.identity(),
+            // The brokers of a cluster may change.
+            Self::Kafka(definition) => format!("kafka topic {}", definition.topic),
+            Self::Kinesis(definition) => format!("kinesis stream {}", definition.stream),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
 use crate::error::{Error, Result, Span};
 use crate::operators::marker::Marker;
 use crate::session::Session;
-use crate::sink::{SinkDefinition, SinkOption, objects};
+use crate::sink::{SinkDefinition, SinkOption, kafka, kinesis, objects};
 use crate::source::rejects::Rejects;
 use crate::source::stream::StreamSource;
 
@@ -29,15 +29,16 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
             .with_hint("a sink and a table cannot have the same name: choose another"));
     }
     let definition = definition(session, create)?;
-    let SinkDefinition::Objects(objects) = &definition;
-    let destination = Span::from(create.destination.span());
-    session.connect(&objects.destination).await.map_err(|error| error.at(destination))?;
+    if let SinkDefinition::Objects(objects) = &definition {
+        let destination = Span::from(create.destination.span());
+        session.connect(&objects.destination).await.map_err(|error| error.at(destination))?;
+    }
     // Views may change while the stream goes on; its query does not.
     let query = query::detached(session, &create.query)?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
     let planned = query::plan(session, &query, Purpose::Check).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };
-    let prepared = check_query(session, planned, &clauses, source.as_ref())?;
+    let prepared = check_query(session, planned, &clauses, source.as_ref(), &definition)?;
     Ok(Flow {
         name,
         target: FlowTarget::Sink(definition),
@@ -52,12 +53,12 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
 
 pub(super) async fn check(session: &Session, create: &CreateSink) -> Result<Checked> {
     let name = create.name.writable_table(session)?;
-    definition(session, create)?;
+    let definition = definition(session, create)?;
     let planned = query::plan(session, &create.query, Purpose::Check).await?;
     let columns = describe_columns(planned.plan.schema().as_arrow());
     let Stream { source, watermark } = query::stream(session, &create.query).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };
-    check_query(session, planned, &clauses, source.as_ref())?;
+    check_query(session, planned, &clauses, source.as_ref(), &definition)?;
     Ok(Checked::Table { table: name.to_string(), columns })
 }
 
@@ -93,33 +94,58 @@ fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     }
 }
 
-/// Whether the query gives the same lines for the same records, whenever it is run, and knows which record each is.
+/// The query, if it may run over its stream and gives what the sink writes.
 fn check_query(
     session: &Session,
     planned: Planned,
     clauses: &StreamClauses,
     source: &dyn StreamSource,
+    definition: &SinkDefinition,
 ) -> Result<StreamPlan> {
+    let Planned { state, plan, .. } = planned;
+    let prepared = streaming::prepare(session, &state, plan.clone(), clauses)?;
+    match definition {
+        SinkDefinition::Objects(_) => check_objects(&state, &plan, &prepared, source)?,
+        definition => drop(state.optimize(&shape(definition, prepared.clone())?.plan)?),
+    }
+    Ok(prepared)
+}
+
+/// Whether the query gives the same lines for the same records, whenever it is run, and knows which record each is.
+fn check_objects(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    prepared: &StreamPlan,
+    source: &dyn StreamSource,
+) -> Result<()> {
     if source.partitioning().is_none() {
         let kind = source.identity().kind;
         return Err(Error::sql(format!("a sink into objects reads read_kafka(…), and not read_{kind}(…)"))
             .with_hint("its objects are named by partitions and offsets; a streaming table can read this source"));
     }
-    let Planned { state, plan, .. } = planned;
-    if let Some(function) = changing_function(&plan)? {
+    if let Some(function) = changing_function(plan)? {
         return Err(Error::sql(format!("{function} gives something else each time, and an object has to be the same"))
             .with_hint("a batch that is run again after a crash writes the same bytes: leave the function out"));
     }
-    let prepared = streaming::prepare(session, &state, plan, clauses)?;
-    let lines = objects::lines(prepared.plan.clone())?;
-    let optimized = state.optimize(&lines)?;
+    let optimized = state.optimize(&objects::lines(prepared.plan.clone())?)?;
     let (rejects, _) = Rejects::channel();
     if rowwise::isolate_with_lineage(&optimized, &rejects, &[])?.is_none() {
         let what = name_of_what_mixes(&prepared.plan).unwrap_or("a subquery");
         return Err(Error::sql(format!("{what} in a sink into objects is not supported"))
             .with_hint("each line of an object is one record: write a streaming table, and read that"));
     }
-    Ok(prepared)
+    Ok(())
+}
+
+/// The plan with the columns of the sink's messages.
+pub(super) fn shape(definition: &SinkDefinition, prepared: StreamPlan) -> Result<StreamPlan> {
+    let StreamPlan { plan, state } = prepared;
+    let plan = match definition {
+        SinkDefinition::Objects(_) => objects::lines(plan)?,
+        SinkDefinition::Kafka(_) => kafka::messages(plan)?,
+        SinkDefinition::Kinesis(_) => kinesis::messages(plan)?,
+    };
+    Ok(StreamPlan { plan, state })
 }
 
 /// The name of the first function that is not the same for the same arguments.

@@ -56,11 +56,13 @@ impl Flow {
         seen: Option<Arc<SeenRows>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let prepared = streaming::prepare(session, state, plan, &self.clauses)?;
-        match &self.target {
-            FlowTarget::Table(_) => streaming::plan_batch(state, &prepared, rejects, seen).await,
+        let prepared = match &self.target {
+            FlowTarget::Table(_) => prepared,
             FlowTarget::Sink(SinkDefinition::Objects(_)) => {
-                create_sink::plan_objects(state, prepared, self.source.as_ref(), rejects).await
+                return create_sink::plan_objects(state, prepared, self.source.as_ref(), rejects).await;
             }
-        }
+            FlowTarget::Sink(definition) => create_sink::shape(definition, prepared)?,
+        };
+        streaming::plan_batch(state, &prepared, rejects, seen).await
     }
 }

@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::batch::{self, Landing};
 use super::checkpoint::{Checkpoint, Commits, Identity, Opened, SeenState};
+use super::into_kafka::KafkaTarget;
+use super::into_kinesis::KinesisTarget;
 use super::into_objects::ObjectsTarget;
 use super::into_table::{TableTarget, make_table};
 use super::target::{Landed, Target};
@@ -16,9 +18,9 @@ use crate::catalog::TableName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operators::{SeenRows, StateOptions};
 use crate::session::Session;
-use crate::sink::SinkDefinition;
 use crate::sink::delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
 use crate::sink::objects::{Gathering, Place, Rotation};
+use crate::sink::{SinkDefinition, kinesis};
 use crate::source::stream::{
     Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
 };
@@ -346,6 +348,11 @@ async fn connect(
             let place = Place::open(definition, session.state().runtime_env())?;
             let (definition, commits) = (definition.clone(), Commits::of(location));
             Ok(Box::new(ObjectsTarget { definition, place, partitioning, commits }))
+        }
+        FlowTarget::Sink(SinkDefinition::Kafka(definition)) => Ok(Box::new(KafkaTarget::new(definition, &identity.id))),
+        FlowTarget::Sink(SinkDefinition::Kinesis(kinesis::Definition { stream, writer })) => {
+            let writer = kinesis::Writer::connect(writer).await?;
+            Ok(Box::new(KinesisTarget { stream: stream.clone(), writer, commits: Commits::of(location) }))
         }
     }
 }

@@ -9,8 +9,9 @@
 //! leaves either nothing of it, or all of it, or a range that its successor reads again. Tables do not wait for each
 //! other: each has a loop, a checkpoint and a reader of its own.
 //!
-//! Where a batch lands is the target's business (`target.rs`): in a Delta table (`into_table.rs`) or as objects
-//! (`into_objects.rs`). There is one loop for all of them.
+//! Where a batch lands is the target's business (`target.rs`): in a Delta table (`into_table.rs`), as objects
+//! (`into_objects.rs`), in a topic of Kafka (`into_kafka.rs`) or a stream of Kinesis (`into_kinesis.rs`). There is one loop for
+//! all of them.
 //!
 //! Deliberately absent: any state of a stream that is neither in the checkpoint nor in its target.
 
@@ -19,6 +20,8 @@ pub mod checkpoint;
 mod flow;
 mod follow;
 mod health;
+mod into_kafka;
+mod into_kinesis;
 mod into_objects;
 mod into_table;
 mod listen;
