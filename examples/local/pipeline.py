@@ -194,7 +194,7 @@ def start_gateway(pinsql, kafka):
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     gateway = pinsql.start(
-        "gateway", "gateway", "--listen", f"127.0.0.1:{port}", "--kafka", kafka.brokers, "--kinesis", "--admin",
+        "gateway", "gateway", "--listen", f"127.0.0.1:{port}", "--kafka", kafka.brokers, "--kinesis", "--stream-changes",
     )
     gateway.await_ready(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5).status == 200)
     return gateway, url
