@@ -28,6 +28,9 @@ const KEYS_VARIABLE: &str = "PINSQL_GATEWAY_API_KEYS";
 /// Lines of the request log that wait to be written, at most.
 const LINES_MAX: usize = 10_000;
 
+/// How long the end of the log may take to be written.
+const LOG_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// A record is in the queue for so long before it is sent, so that those that come together go together.
 const LINGER: (&str, &str) = ("linger.ms", "1");
 
@@ -79,11 +82,11 @@ pub(super) struct GatewayArguments {
     body_max: u64,
 
     /// Records in one request, at most
-    #[arg(long, env = "PINSQL_GATEWAY_RECORDS_MAX", value_name = "N", default_value = "10000")]
+    #[arg(long, env = "PINSQL_GATEWAY_RECORDS_MAX", value_name = "N", default_value = "10000", value_parser = parse_count)]
     records_max: usize,
 
     /// Requests that are answered at a time; more are answered 503 at once
-    #[arg(long, env = "PINSQL_GATEWAY_REQUESTS_MAX", value_name = "N", default_value = "1000")]
+    #[arg(long, env = "PINSQL_GATEWAY_REQUESTS_MAX", value_name = "N", default_value = "1000", value_parser = parse_count)]
     requests_max: usize,
 
     /// Bodies in memory, of all requests together; more are answered 503 at once
@@ -91,7 +94,7 @@ pub(super) struct GatewayArguments {
     in_flight_max: u64,
 
     /// Open connections, at most; more wait
-    #[arg(long, env = "PINSQL_GATEWAY_CONNECTIONS_MAX", value_name = "N", default_value = "4096")]
+    #[arg(long, env = "PINSQL_GATEWAY_CONNECTIONS_MAX", value_name = "N", default_value = "4096", value_parser = parse_count)]
     connections_max: usize,
 
     /// How long a record may take to be acknowledged
@@ -114,7 +117,7 @@ pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Resu
     let prefix = options.prefix.clone().unwrap_or_default();
     let is_open = options.keys.is_empty() && !options.listen.ip().is_loopback();
     let log = Arc::new(Lines::start(output)?);
-    let server = Server::bind(options, log).await?;
+    let server = Server::bind(options, Arc::clone(&log) as Arc<dyn RequestLog>).await?;
     if is_open {
         output.warning("everybody who reaches this address may post: --api-keys says who may");
     }
@@ -130,11 +133,12 @@ pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Resu
         // Only when the server has ended already does nobody listen.
         let _ = begun.send(());
     };
-    tokio::select! {
-        outcome = server.run(stop) => outcome?,
-        error = second_signal(stopping) => return Err(error.into()),
-    }
-    Ok(())
+    let outcome = tokio::select! {
+        outcome = server.run(stop) => outcome,
+        error = second_signal(stopping) => Err(error),
+    };
+    log.finish();
+    Ok(outcome?)
 }
 
 async fn second_signal(stopping: tokio::sync::oneshot::Receiver<()>) -> Error {
@@ -230,8 +234,15 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
 /// The request log. A thread of its own writes it: when nobody reads standard error, requests do not wait for that.
 #[derive(Debug)]
 struct Lines {
-    lines: SyncSender<RequestLine>,
+    lines: SyncSender<Item>,
     left_out: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Line(RequestLine),
+    /// All lines before it are written: tell so.
+    End(SyncSender<()>),
 }
 
 impl Lines {
@@ -244,46 +255,68 @@ impl Lines {
         writer.map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
         Ok(Self { lines, left_out })
     }
+
+    /// Waits until what has been logged is written, unless nobody reads it.
+    fn finish(&self) {
+        let (end, ended) = sync_channel(1);
+        if self.lines.try_send(Item::End(end)).is_ok() {
+            // However it went, the gateway is at its end.
+            let _ = ended.recv_timeout(LOG_WAIT_MAX);
+        }
+    }
 }
 
 impl RequestLog for Lines {
     fn request(&self, line: RequestLine) {
-        if self.lines.try_send(line).is_err() {
+        if self.lines.try_send(Item::Line(line)).is_err() {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn write_lines(lines: &Receiver<RequestLine>, left_out: &AtomicU64, output: Output) {
-    // Ends when the gateway has.
-    while let Ok(line) = lines.recv() {
-        let milliseconds = line.elapsed.as_secs_f64() * 1000.0;
-        match output.log_format {
-            LogFormat::Text => {
-                let RequestLine { method, route, status, records_written, records_failed, bytes_in, id, .. } = line;
-                let failed = if records_failed > 0 { format!(" failed={records_failed}") } else { String::new() };
-                output.note(&format!(
-                    "{method} {route} {status} records={records_written}{failed} bytes={bytes_in} ms={milliseconds:.1} id={id}"
-                ));
+fn write_lines(items: &Receiver<Item>, left_out: &AtomicU64, output: Output) {
+    while let Ok(item) = items.recv() {
+        match item {
+            Item::Line(line) => write_line(line, output),
+            Item::End(end) => {
+                // Nobody is there who could go on waiting.
+                let _ = end.send(());
             }
-            LogFormat::Json => output.record(&json!({
-                "level": "info",
-                "event": "request",
-                "method": line.method,
-                "route": line.route,
-                "status": line.status,
-                "records_written": line.records_written,
-                "records_failed": line.records_failed,
-                "bytes_in": line.bytes_in,
-                "elapsed_ms": (milliseconds * 1000.0).round() / 1000.0,
-                "request_id": line.id,
-            })),
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
             output.warning(&format!("{missing} requests are not in this log: it could not be written fast enough"));
         }
     }
+}
+
+fn write_line(line: RequestLine, output: Output) {
+    let milliseconds = line.elapsed.as_secs_f64() * 1000.0;
+    match output.log_format {
+        LogFormat::Text => {
+            let RequestLine { method, route, status, records_written, records_failed, bytes_in, id, .. } = line;
+            let failed = if records_failed > 0 { format!(" failed={records_failed}") } else { String::new() };
+            output.note(&format!(
+                "{method} {route} {status} records={records_written}{failed} bytes={bytes_in} ms={milliseconds:.1} id={id}"
+            ));
+        }
+        LogFormat::Json => output.record(&json!({
+            "level": "info",
+            "event": "request",
+            "method": line.method,
+            "route": line.route,
+            "status": line.status,
+            "records_written": line.records_written,
+            "records_failed": line.records_failed,
+            "bytes_in": line.bytes_in,
+            "elapsed_ms": (milliseconds * 1000.0).round() / 1000.0,
+            "request_id": line.id,
+        })),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number of 1 or more".to_owned())
 }
 
 #[cfg(test)]

@@ -48,6 +48,10 @@ impl Gateway {
             return Err(Error::usage("the gateway leads nowhere")
                 .with_hint("name the brokers by --kafka broker:9092, or --kinesis, or both"));
         }
+        if options.limits.in_flight_bytes_max < options.limits.body_bytes_max {
+            return Err(Error::usage("a body may be larger than all bodies together")
+                .with_hint("raise --in-flight-max, or lower --body-max"));
+        }
         let kinesis = match &options.kinesis {
             Some(kinesis) => Some(Writer::connect(kinesis).await?),
             None => None,

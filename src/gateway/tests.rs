@@ -223,7 +223,7 @@ async fn brokers_that_are_away_are_told_within_the_timeout() {
 async fn more_than_may_be_in_hand_is_refused_at_once() {
     let mut options = options();
     options.limits.requests_max = 1;
-    options.limits.in_flight_bytes_max = 1_024;
+    options.limits.in_flight_bytes_max = 1_024; // the least that there is, and one body takes it
     options.limits.timeout = Duration::from_secs(2);
     options.kafka.as_mut().unwrap().delivery_timeout = Duration::from_secs(2);
     let client = client(options).await;

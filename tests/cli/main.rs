@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod docs;
 mod emulate;
+mod gateway;
 mod isolation;
 mod mysql;
 mod scratch;
