@@ -25,6 +25,7 @@ mod cleaning;
 mod crash;
 mod emulate;
 mod emulate_api;
+mod emulate_database;
 mod emulate_faults;
 mod kafka_backlog;
 mod kafka_faults;
