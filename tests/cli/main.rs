@@ -7,6 +7,7 @@ mod commands;
 mod docs;
 mod emulate;
 mod isolation;
+mod mysql;
 mod scratch;
 mod streams;
 mod views;

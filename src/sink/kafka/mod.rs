@@ -12,8 +12,11 @@
 //! the brokers' `auto.create.topics.enable` decides.
 
 mod configs;
+mod definition;
 mod error;
+mod messages;
 mod topics;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
@@ -31,12 +34,16 @@ use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer as _, Producer
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use self::definition::Definition;
 pub use self::error::SendError;
+pub use self::messages::{messages, records};
 pub use self::topics::{PartitionDescription, ReplicaDescription, TopicDescription};
+pub use self::transactions::Transactions;
 use crate::error::{Error, Result};
-use crate::source::kafka::{ClientEvents, KafkaFailure, Properties, not_made};
+use crate::source::kafka::{ClientEvents, KafkaFailure, Properties, is_secret, not_made};
 
 type Events = ClientEvents<()>;
+type Client = ThreadedProducer<Events>;
 type Answer = Result<Delivered, SendError>;
 
 /// How long to wait before looking again whether a full queue has room.
@@ -100,7 +107,7 @@ pub struct Delivered {
 /// A client that writes. Clones share it; the last that is dropped gives up what is not yet acknowledged.
 #[derive(Clone)]
 pub struct Producer {
-    client: Arc<ThreadedProducer<Events>>,
+    client: Arc<Client>,
     servers: Arc<str>,
     delivery_timeout: Duration,
 }
@@ -142,6 +149,9 @@ impl Producer {
 
     /// Puts a record into the queue. The bytes are copied; order within a partition is the order of these calls.
     pub fn enqueue(&self, record: Record<'_>) -> Result<Delivery, SendError> {
+        if !is_topic_name(record.topic) {
+            return Err(SendError::InvalidTopic { topic: record.topic.to_owned() });
+        }
         let (waiting, answer) = oneshot::channel();
         let queued = BaseRecord::<[u8], [u8], _> {
             topic: record.topic,
@@ -203,6 +213,18 @@ impl Producer {
             (None, None) => KafkaFailure::Request { what, reason }.into(),
         }
     }
+}
+
+/// Whether the value of a property is not to be shown, and so has no place on a command line.
+pub fn is_secret_property(name: &str) -> bool {
+    is_secret(&name.to_ascii_lowercase())
+}
+
+/// Kafka's own rule for the names of topics.
+pub fn is_topic_name(name: &str) -> bool {
+    const LENGTH_MAX: usize = 249;
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=LENGTH_MAX).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_legal)
 }
 
 /// The acknowledgement of a record that was put into the queue.

@@ -90,6 +90,13 @@ async fn what_no_retry_can_mend_is_told_by_its_kind() {
     assert_eq!(Error::from(denied).kind, ErrorKind::Config);
 }
 
+#[test]
+fn a_name_that_no_topic_can_have_is_known() {
+    assert!(["a", "a.b_c-1", "0b1.pin"].into_iter().all(is_topic_name));
+    assert!(!["", ".", "..", "a b", "a/b", "ü", "a\0"].into_iter().any(is_topic_name));
+    assert!(is_topic_name(&"x".repeat(249)) && !is_topic_name(&"x".repeat(250)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_there_is_a_timeout_and_the_reason_is_known() {
     let options = ProducerOptions { delivery_timeout: Duration::from_millis(500), ..options("127.0.0.1:1", &[]) };

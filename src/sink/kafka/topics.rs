@@ -4,6 +4,7 @@
 //! (`auto.create.topics.enable`), and looking must make nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
@@ -11,7 +12,6 @@ use rdkafka::producer::Producer as _;
 
 use super::{Producer, blocking, configs};
 use crate::error::Result;
-use std::sync::Arc;
 
 /// How long a broker may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,8 +61,13 @@ impl Producer {
 
     /// What a topic is made of; nothing where there is none of this name.
     pub async fn topic(&self, name: &str) -> Result<Option<TopicDescription>> {
+        self.topic_within(name, ANSWER_TIMEOUT).await
+    }
+
+    /// The same, from brokers that answer within `timeout`.
+    pub async fn topic_within(&self, name: &str, timeout: Duration) -> Result<Option<TopicDescription>> {
         let wanted = name.to_owned();
-        let partitions = self.metadata(ANSWER_TIMEOUT, move |topics| {
+        let partitions = self.metadata(timeout, move |topics| {
             let found = topics.iter().find(|topic| topic.name() == wanted && topic.error().is_none())?;
             let mut partitions: Vec<_> = found.partitions().iter().map(partition).collect();
             partitions.sort_unstable_by_key(|partition| partition.partition);
@@ -70,7 +75,7 @@ impl Producer {
         });
         let Some(partitions) = partitions.await? else { return Ok(None) };
         let (client, topic) = (Arc::clone(&self.client), name.to_owned());
-        let configs = blocking(move || Ok(configs::of_topic(client.client(), &topic, ANSWER_TIMEOUT))).await?;
+        let configs = blocking(move || Ok(configs::of_topic(client.client(), &topic, timeout))).await?;
         let configs = configs.unwrap_or_else(|reason| {
             tracing::debug!("Kafka: the settings of {name} are not told: {reason}");
             BTreeMap::new()

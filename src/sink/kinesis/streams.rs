@@ -1,9 +1,11 @@
 //! Which streams there are, what a stream is made of, and its making and end.
 
+use std::time::Duration;
+
 use aws_sdk_kinesis::types::Shard;
 
 use super::{WriteFailure, Writer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A page of the names of streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,15 @@ impl Writer {
         let call = call.set_exclusive_start_stream_name(after.map(ToOwned::to_owned));
         let answer = call.send().await.map_err(|error| WriteFailure::of("list the streams", &error))?;
         Ok(StreamList { names: answer.stream_names, has_more: answer.has_more_streams })
+    }
+
+    /// Whether the service answers, whatever its answer is: the right to list streams is not needed.
+    pub async fn is_reachable(&self, timeout: Duration) -> Result<()> {
+        match tokio::time::timeout(timeout, self.list_streams(None, Some(1))).await {
+            Ok(Err(failure)) if failure.is_retriable => Err(failure.into()),
+            Ok(Err(_) | Ok(_)) => Ok(()),
+            Err(_) => Err(Error::service(format!("Kinesis does not answer within {timeout:?}"))),
+        }
     }
 }
 

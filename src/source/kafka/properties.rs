@@ -137,7 +137,8 @@ impl Properties {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether the value of a property may be one that nobody is to see.
+pub(crate) fn is_secret(name: &str) -> bool {
     SECRET_MARKS.iter().any(|mark| name.contains(mark))
 }
 

@@ -3,6 +3,7 @@
 //! Times are in UTC, text is utf8mb4, and nothing can be written, whatever the server's defaults are. Rows come through the
 //! binary protocol, since the other prints FLOAT with six digits.
 
+use std::fmt;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -31,11 +32,17 @@ const SETUP: [&str; 3] = [
     "SET SESSION TRANSACTION READ ONLY",
 ];
 
-#[derive(Debug)]
 pub(super) struct Connection {
     /// None only while it is dropped.
     conn: Option<Conn>,
     options: DatabaseOptions,
+}
+
+/// The client's own form would show the password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
