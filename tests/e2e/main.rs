@@ -26,6 +26,7 @@ mod cleaning;
 mod crash;
 mod emulate;
 mod emulate_api;
+mod emulate_database;
 mod emulate_faults;
 mod gateway;
 mod gateway_figures;
