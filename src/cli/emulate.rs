@@ -16,8 +16,8 @@ use super::settings::{Settings, parse_duration};
 use crate::config::Secret;
 use crate::emulate::generate::Topic;
 use crate::emulate::{
-    Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport,
-    Source, Stop, Summary, Tally, Target, run,
+    Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport, Source,
+    Stop, Summary, Tally, Target, run,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::mysql::DatabaseOptions;
