@@ -40,6 +40,7 @@ mod kinesis_faults;
 mod local_faults;
 mod mysql;
 mod mysql_faults;
+mod pipeline;
 mod readers;
 mod s3_credentials;
 mod s3_faults;
