@@ -4,12 +4,15 @@
 //! rest of pinsql reads. No other module looks at a flag or at the environment; the exception is AWS's own chain
 //! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
 
+mod database;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
+pub use self::database::{DatabaseEnvironment, Secret};
 use crate::error::{Error, Result, nearest};
 
 /// The file that is read from the current folder when no other is named.
@@ -82,6 +85,10 @@ pub struct Config {
     pub format: Option<String>,
     pub s3: S3Config,
     pub params: BTreeMap<String, Param>,
+    /// What the environment says of the database that `read_mysql` reads.
+    pub database: DatabaseEnvironment,
+    /// `PINSQL_API_KEY`: what `pinsql emulate` shows an API. It has no flag either.
+    pub api_key: Option<Secret>,
 }
 
 impl Config {
@@ -116,6 +123,8 @@ impl Config {
                 path_style: flags.s3.path_style.or(file.s3.path_style),
             },
             params,
+            database: DatabaseEnvironment::from_variables(variable),
+            api_key: variable("PINSQL_API_KEY").filter(|key| !key.is_empty()).map(Secret::new),
         })
     }
 }

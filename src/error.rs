@@ -127,6 +127,12 @@ impl Error {
         self
     }
 
+    /// For an error about a secret in the text: its line must not be shown, so it has no place, whatever others know of one.
+    pub fn without_place(mut self) -> Self {
+        self.span = Some(Span { start: (0, 0), end: (0, 0) });
+        self
+    }
+
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

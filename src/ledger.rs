@@ -24,6 +24,7 @@ use crate::operators::expectation::ExpectationCount;
 use crate::operators::{
     EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
 };
+use crate::source::mysql::MysqlSource;
 use crate::source::objects;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
 use crate::source::slice::SliceSource;
@@ -256,6 +257,9 @@ fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
     let scanned = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
     if let Some(slice) = scanned.and_then(|scanned| scanned.downcast_ref::<SliceSource>()) {
         return slice.name().to_owned();
+    }
+    if let Some(database) = scanned.and_then(|scanned| scanned.downcast_ref::<MysqlSource>()) {
+        return database.name();
     }
     let Some(config) = scanned.and_then(|scanned| scanned.downcast_ref::<FileScanConfig>()) else {
         return "values".to_owned();

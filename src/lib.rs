@@ -13,6 +13,7 @@
 //! - [`gateway`] is the HTTP API in front of Kafka and Kinesis;
 //! - [`ledger`] accounts for every record;
 //! - [`store`] is the local file system and S3;
+//! - [`emulate`] posts records as the users of the pipeline do;
 //! - [`error`] is what a person reads when any of it fails: [`engine_error`] and [`storage_error`] put the libraries' errors
 //!   into it.
 //!
@@ -21,6 +22,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod emulate;
 pub mod engine_error;
 pub mod error;
 pub mod gateway;

@@ -39,6 +39,11 @@ impl Output {
         self.log_format == LogFormat::Text && io::stderr().is_terminal()
     }
 
+    /// Whether what is said is for machines.
+    pub fn is_json(self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
     /// Whether the rows themselves go to a terminal.
     pub fn data_is_watched(self) -> bool {
         io::stdout().is_terminal()
@@ -93,9 +98,9 @@ fn render_error(error: &Error, script: Option<&Script>) -> String {
     let mut text = format!("{RED}error:{RED:#} {}\n", error.message);
     if let Some(script) = script {
         match error.span {
-            Some(span) => render_place(&mut text, script, span),
-            None if script.is_file() => push_line(&mut text, format_args!("  {BLUE}-->{BLUE:#} {}", script.name)),
-            None => {}
+            Some(span) if span.start.0 > 0 => render_place(&mut text, script, span),
+            _ if script.is_file() => push_line(&mut text, format_args!("  {BLUE}-->{BLUE:#} {}", script.name)),
+            _ => {}
         }
     }
     for cause in error.causes() {

@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod kinesis;
+pub mod mysql;
 pub mod objects;
 pub mod peek;
 pub mod places;

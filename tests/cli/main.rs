@@ -5,8 +5,10 @@
 mod bad_input;
 mod commands;
 mod docs;
+mod emulate;
 mod gateway;
 mod isolation;
+mod mysql;
 mod scratch;
 mod streams;
 mod views;

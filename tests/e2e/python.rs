@@ -30,6 +30,11 @@ pub(crate) fn kafka_jars() -> PathBuf {
     installed("PINSQL_TEST_KAFKA", "kafka")
 }
 
+/// The folder of a MariaDB server, as its packages unpack.
+pub(crate) fn mariadb() -> PathBuf {
+    installed("PINSQL_TEST_MARIADB", "mariadb")
+}
+
 fn installed(variable: &str, default: &str) -> PathBuf {
     let given = std::env::var_os(variable).map(PathBuf::from);
     let path = given.unwrap_or_else(|| repository().join("target/test-services").join(default));

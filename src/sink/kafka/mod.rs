@@ -12,8 +12,11 @@
 //! the brokers' `auto.create.topics.enable` decides.
 
 mod configs;
+mod definition;
 mod error;
+mod messages;
 mod topics;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
@@ -31,12 +34,16 @@ use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer as _, Producer
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use self::definition::Definition;
 pub use self::error::SendError;
+pub use self::messages::{messages, records};
 pub use self::topics::{PartitionDescription, ReplicaDescription, TopicDescription};
+pub use self::transactions::Transactions;
 use crate::error::{Error, Result};
 use crate::source::kafka::{ClientEvents, KafkaFailure, Properties, is_secret, not_made};
 
 type Events = ClientEvents<()>;
+type Client = ThreadedProducer<Events>;
 type Answer = Result<Delivered, SendError>;
 
 /// How long to wait before looking again whether a full queue has room.
@@ -102,7 +109,7 @@ pub struct Delivered {
 /// A client that writes. Clones share it; the last that is dropped gives up what is not yet acknowledged.
 #[derive(Clone)]
 pub struct Producer {
-    client: Arc<ThreadedProducer<Events>>,
+    client: Arc<Client>,
     servers: Arc<str>,
     delivery_timeout: Duration,
 }

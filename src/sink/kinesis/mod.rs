@@ -10,7 +10,9 @@
 //!
 //! Deliberately absent: aggregates of the Kinesis Producer Library, which not every reader takes apart.
 
+mod definition;
 mod error;
+mod messages;
 mod put;
 mod streams;
 
@@ -19,7 +21,9 @@ mod tests;
 
 use bytes::Bytes;
 
+pub use self::definition::Definition;
 pub use self::error::WriteFailure;
+pub use self::messages::{messages, records};
 pub use self::streams::{ShardDescription, StreamDescription, StreamList};
 use crate::error::{Error, Result};
 use crate::source::kinesis::{Contact, sdk_client};

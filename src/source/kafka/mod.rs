@@ -25,6 +25,7 @@ mod jaas;
 mod native;
 mod offsets;
 mod options;
+mod partitioning;
 mod progress;
 mod properties;
 mod reader;
@@ -46,7 +47,9 @@ use tokio::runtime::Handle;
 
 use self::options::Options;
 use crate::error::{Error, Result};
-use crate::source::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
+use crate::source::stream::{
+    Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,
+};
 
 /// What the producer shares with the reader: `sink/kafka`.
 pub(crate) use self::client::{ClientEvents, not_made};
@@ -75,6 +78,10 @@ impl StreamSource for KafkaSource {
 
     fn origins(&self) -> Option<Arc<dyn Origins>> {
         Some(Arc::new(columns::KafkaOrigins))
+    }
+
+    fn partitioning(&self) -> Option<Arc<dyn Partitioning>> {
+        Some(Arc::new(partitioning::KafkaPartitioning))
     }
 
     async fn start(&self) -> Result<Position> {

@@ -17,7 +17,7 @@ use crate::source::peek::PeekTable;
 use crate::source::rejects::Rejects;
 use crate::source::slice::SliceTable;
 use crate::source::stream::{Content, StreamSource};
-use crate::source::{kafka, kinesis};
+use crate::source::{kafka, kinesis, mysql};
 
 /// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
 pub(super) async fn open_call(
@@ -29,6 +29,13 @@ pub(super) async fn open_call(
     purpose: Purpose<'_>,
 ) -> Result<Arc<dyn TableProvider>> {
     let arguments = call.evaluate(state)?;
+    if call.function == "read_mysql" && !call.is_stream {
+        let environment = &session.config().database;
+        return match purpose {
+            Purpose::Check => mysql::declared(&arguments.options, environment).await,
+            Purpose::Run | Purpose::Batch(_) => mysql::read_mysql(&arguments.options, environment).await,
+        };
+    }
     let environment = || SourceEnvironment::new(state.clone(), rejects.clone());
     match purpose {
         Purpose::Batch(batch) if call.is_stream => batch_table(batch, arguments, with_metadata, &environment()).await,
@@ -66,7 +73,7 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
     let _ = query.visit(&mut calls);
     let mut streams = calls.found.iter().filter(|call| call.is_stream);
     let call = streams.next().ok_or_else(|| {
-        Error::sql("the query of a streaming table reads no stream")
+        Error::sql("the query of a streaming table or a sink reads no stream")
             .with_hint("write FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)")
     })?;
     if let Some(second) = streams.next() {

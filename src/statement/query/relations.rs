@@ -30,7 +30,7 @@ use crate::source::objects::METADATA_COLUMN;
 use crate::source::rejects::Rejects;
 
 /// The table functions that pinsql itself provides.
-pub(super) const TABLE_FUNCTIONS: [&str; 3] = ["read_files", "read_kafka", "read_kinesis"];
+pub(super) const TABLE_FUNCTIONS: [&str; 4] = ["read_files", "read_kafka", "read_kinesis", "read_mysql"];
 
 /// The schema that holds the relations of table functions. No user's schema can have a space in its name.
 pub(super) const CALLS_SCHEMA: &str = "table function";

@@ -1,12 +1,12 @@
 //! Texts of the lengths and with the characters of real posts.
 
-use crate::random::Random;
-use crate::vocabulary::{ADJECTIVES, CLOSINGS, ODDITIES, OPENINGS, PLACES, SUBJECTS, THINGS};
+use super::random::Random;
+use super::vocabulary::{ADJECTIVES, CLOSINGS, ODDITIES, OPENINGS, PLACES, SUBJECTS, THINGS};
 
 /// The source cuts a description here, and ends it with an ellipsis and a no-break space.
 const DESCRIPTION_CHARACTERS_MAX: usize = 178;
 
-pub(crate) fn title(category: &str, random: &mut Random) -> String {
+pub(super) fn title(category: &str, random: &mut Random) -> String {
     let mut title = match random.below(4) {
         0 => format!("{} {} {}", random.between(5, 150), random.pick(ADJECTIVES), random.pick(THINGS)),
         1 => format!("{} {} for {}", random.pick(OPENINGS), random.pick(THINGS), random.pick(SUBJECTS)),
@@ -20,7 +20,7 @@ pub(crate) fn title(category: &str, random: &mut Random) -> String {
     sprinkle(title, 6.0, random)
 }
 
-pub(crate) fn description(category: &str, random: &mut Random) -> String {
+pub(super) fn description(category: &str, random: &mut Random) -> String {
     let length = random.between(20, 260) as usize;
     let mut text = String::new();
     while text.len() < length {
@@ -59,7 +59,7 @@ fn sprinkle(text: String, percent: f64, random: &mut Random) -> String {
     }
 }
 
-pub(crate) fn tags(category: &str, random: &mut Random) -> String {
+pub(super) fn tags(category: &str, random: &mut Random) -> String {
     let words = category.replace('-', " ");
     let tags = (0..random.between(5, 11)).map(|_| match random.below(3) {
         0 => format!("{} {}", random.pick(ADJECTIVES), random.pick(THINGS)),
@@ -69,7 +69,7 @@ pub(crate) fn tags(category: &str, random: &mut Random) -> String {
     tags.collect::<Vec<_>>().join(",")
 }
 
-pub(crate) fn poster_name(random: &mut Random) -> String {
+pub(super) fn poster_name(random: &mut Random) -> String {
     let name = match random.below(3) {
         0 => format!("{} {}", random.pick(ADJECTIVES), random.pick(THINGS)),
         1 => format!("The {} of {}", random.pick(THINGS), random.pick(PLACES)),
@@ -78,14 +78,14 @@ pub(crate) fn poster_name(random: &mut Random) -> String {
     sprinkle(name, 3.0, random)
 }
 
-pub(crate) fn image_address(random: &mut Random) -> String {
-    let hash = format!("{:016x}{:016x}", random.next(), random.next());
+pub(super) fn image_address(random: &mut Random) -> String {
+    let hash = format!("{:016x}{:016x}", random.next_number(), random.next_number());
     format!("https://images.example.com/originals/{}/{}/{}/{hash}.jpg", &hash[0..2], &hash[2..4], &hash[4..6])
 }
 
 /// A random UUID, version 4.
-pub(crate) fn unique_id(random: &mut Random) -> String {
-    let (high, low) = (random.next(), random.next());
+pub(super) fn unique_id(random: &mut Random) -> String {
+    let (high, low) = (random.next_number(), random.next_number());
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
         high >> 32,
@@ -97,7 +97,7 @@ pub(crate) fn unique_id(random: &mut Random) -> String {
 }
 
 /// A moment of the years given, as `2020-08-28 03:52:47`, and now and then with a `T` between the two halves.
-pub(crate) fn time(random: &mut Random, first_year: u64, last_year: u64) -> String {
+pub(super) fn time(random: &mut Random, first_year: u64, last_year: u64) -> String {
     let year = random.between(first_year, last_year);
     let month = random.between(1, 12);
     let day = random.between(1, 28);

@@ -1,13 +1,26 @@
 //! Messages that cannot be read, of the kinds that real senders and connectors have left behind.
 
-use crate::json::{Style, render as render_record, render_text};
-use crate::random::Random;
-use crate::records::{Record, Topic, Value};
+use super::json::{Style, render as render_record, render_text};
+use super::random::Random;
+use super::records::{Record, Topic, Value};
+
+/// Which bad messages there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadKinds {
+    /// Also such as are no JSON at all.
+    All,
+    /// JSON objects whose values are wrong: what an API that takes JSON lets through.
+    Objects,
+}
 
 /// Puts the `count`-th bad message of its topic in the place of what `out` held: the kinds take turns.
-pub(crate) fn render(mut record: Record, count: u64, random: &mut Random, out: &mut Vec<u8>) {
+pub(super) fn render(mut record: Record, kinds: BadKinds, count: u64, random: &mut Random, out: &mut Vec<u8>) {
     let style = Style { is_compact: false, is_ascii: false };
-    match count % 5 {
+    let kind = match kinds {
+        BadKinds::All => count % 5,
+        BadKinds::Objects => 1 + count % 2,
+    };
+    match kind {
         0 => {
             render_record(&record, style, out);
             truncate(out, random);

@@ -1,25 +1,25 @@
 //! A record as JSON text, in the styles that the senders of such records use.
 
-use crate::random::Random;
-use crate::records::{Record, Value};
+use super::random::Random;
+use super::records::{Record, Value};
 
 /// How a sender writes JSON: the same record in another style is the same record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Style {
+pub(super) struct Style {
     /// No space after a comma or a colon.
-    pub(crate) is_compact: bool,
+    pub(super) is_compact: bool,
     /// Every character past ASCII as a `\u` escape.
-    pub(crate) is_ascii: bool,
+    pub(super) is_ascii: bool,
 }
 
 impl Style {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    pub(super) fn draw(random: &mut Random) -> Self {
         Self { is_compact: random.chance(30.0), is_ascii: random.chance(20.0) }
     }
 }
 
 /// Puts the record's text in the place of what `out` held.
-pub(crate) fn render(record: &Record, style: Style, out: &mut Vec<u8>) {
+pub(super) fn render(record: &Record, style: Style, out: &mut Vec<u8>) {
     out.clear();
     for (position, (name, value)) in record.fields.iter().enumerate() {
         out.push(if position == 0 { b'{' } else { b',' });
@@ -36,7 +36,7 @@ pub(crate) fn render(record: &Record, style: Style, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-pub(crate) fn render_text(text: &str, style: Style, out: &mut Vec<u8>) {
+pub(super) fn render_text(text: &str, style: Style, out: &mut Vec<u8>) {
     out.push(b'"');
     for character in text.chars() {
         match character {

@@ -3,22 +3,29 @@
 //! They meet in `index` (called `ind` in two of them). What belongs to a person is drawn from the person's number, so
 //! that someone with forty posts has one name, one age and one follower count in all of them.
 
-use crate::arguments::Arguments;
-use crate::random::Random;
-use crate::text;
-use crate::vocabulary::{CATEGORIES, COUNTRIES, FIRST_NAMES, LAST_NAMES};
+use super::random::Random;
+use super::text;
+use super::vocabulary::{CATEGORIES, COUNTRIES, FIRST_NAMES, LAST_NAMES};
+
+/// How many posts there may be, and how many people make them.
+#[derive(Debug, Clone, Copy)]
+pub struct Population {
+    /// So many records have an index of their own; the next begin anew.
+    pub records: u64,
+    pub people: u64,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topic {
+pub enum Topic {
     Pin = 1,
     Geo = 2,
     User = 3,
 }
 
 impl Topic {
-    pub(crate) const ALL: [Self; 3] = [Self::Pin, Self::Geo, Self::User];
+    pub const ALL: [Self; 3] = [Self::Pin, Self::Geo, Self::User];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Pin => "pin",
             Self::Geo => "geo",
@@ -28,26 +35,26 @@ impl Topic {
 }
 
 #[derive(Debug)]
-pub(crate) enum Value {
+pub(super) enum Value {
     Text(String),
     Number(String),
 }
 
 #[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) topic: Topic,
-    pub(crate) fields: Vec<(&'static str, Value)>,
+pub(super) struct Record {
+    pub(super) topic: Topic,
+    pub(super) fields: Vec<(&'static str, Value)>,
 }
 
 impl Record {
-    pub(crate) fn draw(topic: Topic, arguments: &Arguments, number: u64) -> Self {
-        let index = index(arguments.records, number);
-        let person = person(arguments, number);
-        let random = &mut Random::new(&[arguments.seed, topic as u64, number]);
+    pub(super) fn draw(topic: Topic, seed: u64, population: Population, number: u64) -> Self {
+        let index = index(population.records, number);
+        let person = person(seed, population.people, number);
+        let random = &mut Random::new(&[seed, topic as u64, number]);
         let fields = match topic {
-            Topic::Pin => pin(index, random, &mut Random::new(&[arguments.seed, topic as u64, u64::MAX, person])),
-            Topic::Geo => geo(index, random, &mut Random::new(&[arguments.seed, topic as u64, u64::MAX, person])),
-            Topic::User => user(index, &mut Random::new(&[arguments.seed, topic as u64, u64::MAX, person])),
+            Topic::Pin => pin(index, random, &mut Random::new(&[seed, topic as u64, u64::MAX, person])),
+            Topic::Geo => geo(index, random, &mut Random::new(&[seed, topic as u64, u64::MAX, person])),
+            Topic::User => user(index, &mut Random::new(&[seed, topic as u64, u64::MAX, person])),
         };
         Self { topic, fields }
     }
@@ -61,9 +68,9 @@ fn index(records: u64, number: u64) -> u64 {
 }
 
 /// Few people make many posts, and many make one.
-fn person(arguments: &Arguments, number: u64) -> u64 {
-    let mut random = Random::new(&[arguments.seed, 0, number]);
-    ((arguments.records as f64) * random.fraction().powi(2)) as u64
+fn person(seed: u64, people: u64, number: u64) -> u64 {
+    let mut random = Random::new(&[seed, 0, number]);
+    ((people as f64) * random.fraction().powi(2)) as u64
 }
 
 fn text(value: impl Into<String>) -> Value {
