@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use serde_json::json;
 
 use super::Failure;
@@ -54,11 +55,11 @@ pub(super) struct GatewayArguments {
     kafka_config: Option<PathBuf>,
 
     /// Opens /streams; region, endpoint and credentials come from AWS's own variables and profiles
-    #[arg(long, env = "PINSQL_GATEWAY_KINESIS")]
+    #[arg(long, env = "PINSQL_GATEWAY_KINESIS", value_parser = FalseyValueParser::new())]
     kinesis: bool,
 
     /// Lets clients make and delete streams
-    #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", requires = "kinesis")]
+    #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", value_parser = FalseyValueParser::new(), requires = "kinesis")]
     stream_changes: bool,
 
     /// What stands before every path of the API, such as /dev
@@ -161,7 +162,8 @@ fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
         }),
         None => None,
     };
-    let keys = match arguments.api_keys {
+    // A variable that is set to nothing is not set.
+    let keys = match arguments.api_keys.filter(|file| !file.as_os_str().is_empty()) {
         Some(file) => ApiKeys::read(&file)?,
         None => ApiKeys::default(),
     };

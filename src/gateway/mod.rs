@@ -22,6 +22,7 @@ mod kafka;
 mod keys;
 mod kinesis;
 mod metrics;
+mod object;
 mod openapi;
 mod router;
 mod server;

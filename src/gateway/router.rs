@@ -141,6 +141,7 @@ struct Document(Arc<str>);
 /// This API, as OpenAPI 3.1 describes it.
 #[utoipa::path(
     get,
+    operation_id = "openapi",
     path = "/openapi.json",
     tag = "Operation",
     security(()),

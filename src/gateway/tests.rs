@@ -110,13 +110,16 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served() {
     let client = client(GatewayOptions { prefix: Some("/dev".to_owned()), ..options() }).await;
     let document = client.ask("GET", "/openapi.json", &[], "").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let mut served = Vec::new();
+    let (mut served, mut ids) = (Vec::new(), Vec::new());
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let concrete = path.replace("{topic}", "pins").replace("{stream}", "posts");
             let answer = client.ask(&method.to_uppercase(), &concrete, &[], "").await;
             assert!(!answer.text.contains("openapi.json lists") && answer.status != 405, "{method} {path}: {answer:?}");
             served.push(format!("{} {path}", method.to_uppercase()));
+            let id = methods[method]["operationId"].as_str().unwrap().to_owned();
+            assert!(!ids.contains(&id), "{id} comes twice");
+            ids.push(id);
         }
     }
     served.sort();
@@ -217,6 +220,16 @@ async fn brokers_that_are_away_are_told_within_the_timeout() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_client_that_was_given_up_is_replaced() {
+    let client = client(options()).await;
+    let Ok(kafka) = client.gateway.kafka() else { panic!() };
+    kafka.producer().break_down();
+    let answer = client.post("/topics/pins", RECORD).await;
+    assert_eq!((answer.status, answer.failure().1), (503, 50_003));
+    assert!(!kafka.producer().is_broken());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::environment::{Output, Running, TestEnvironment, file, repository};
 use crate::kafka::{Kafka, broker};
-use crate::kinesis_services::{Emulator, Kinesalite, Producer};
+use crate::kinesis_services::{Kinesalite, Producer};
 use crate::python::Script;
 
 pub(crate) const JSON: &str = "application/vnd.kafka.json.v2+json";
@@ -70,12 +70,12 @@ pub(crate) fn topic_of(kafka: &Kafka, name: &str, partitions: u32) -> String {
     topic
 }
 
-fn kinesis_environment(emulator: &Emulator) -> TestEnvironment {
+pub(crate) fn kinesis_environment(endpoint: String) -> TestEnvironment {
     TestEnvironment::new().with_variables([
         ("AWS_ACCESS_KEY_ID", "test".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ENDPOINT_URL_KINESIS", emulator.endpoint()),
+        ("AWS_ENDPOINT_URL_KINESIS", endpoint),
     ])
 }
 
@@ -107,7 +107,7 @@ fn what_the_pipelines_scripts_post_arrives_to_the_byte() {
     let emulator = Kinesalite::shared();
     let producer = Producer::start(emulator);
     producer.create("gateway-posts", 2);
-    let environment = kinesis_environment(emulator);
+    let environment = kinesis_environment(emulator.endpoint());
     let gateway = Gateway::start_in(
         environment,
         &["--kafka", &kafka.servers(), "--kinesis", "--prefix", "/dev", "--log-format", "json"],
@@ -247,9 +247,10 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
         slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("the body did not come within 1s"),
         "{slow_body}"
     );
-    for (slow, answer) in [(&answers[9], "HTTP/1.1 408 "), (&answers[10], "")] {
+    // Where no request has begun there is nothing to answer: the connection ends.
+    for slow in [&answers[9], &answers[10]] {
         let seconds = slow[1].as_f64().unwrap();
-        assert!((0.9..15.0).contains(&seconds) && slow[0].as_str().unwrap().starts_with(answer), "{slow}");
+        assert!((0.9..15.0).contains(&seconds) && slow[0] == "", "{slow}");
     }
     assert_eq!(failure(&answers[11]), (404, 40_401, "there is no topic `no-such-topic`"));
     assert_eq!(failure(&answers[12]).2, "Kinesis is not configured: this gateway was started without --kinesis");
@@ -308,40 +309,4 @@ async fn http_2_and_tls() {
     }
     open.terminate().success();
     closed.terminate().success();
-}
-
-#[test]
-fn streams_are_made_listed_described_and_deleted() {
-    let emulator = Kinesalite::shared();
-    let gateway = Gateway::start_in(kinesis_environment(emulator), &["--kinesis", "--stream-changes"]);
-    let base = gateway.base();
-    let at = |path: &str| format!("{base}/streams{path}");
-    let ask = |method: &str, path: &str, body: &str| {
-        let headers = json!({"content-type": "application/json"});
-        client(&json!([{"do": "request", "method": method, "url": at(path), "headers": headers, "body": body}]))[0]
-            .clone()
-    };
-    assert_eq!(ask("POST", "/gateway-made", r#"{"ShardCount": 2}"#)["status"], 200);
-    let again = ask("POST", "/gateway-made", r#"{"ShardCount": 2}"#);
-    assert_eq!((&again["status"], &again["body"]["__type"]), (&json!(409), &json!("ResourceInUseException")));
-    let begun = Instant::now();
-    let described = loop {
-        let described = ask("GET", "/gateway-made", "")["body"]["StreamDescription"].clone();
-        if described["StreamStatus"] == "ACTIVE" {
-            break described;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{described}");
-    };
-    assert_eq!((&described["StreamName"], described["Shards"].as_array().unwrap().len()), (&json!("gateway-made"), 2));
-    assert_eq!(described["Shards"][0]["HashKeyRange"]["StartingHashKey"], "0");
-    assert!(ask("GET", "", "")["body"]["StreamNames"].as_array().unwrap().contains(&json!("gateway-made")));
-    let records: Vec<Value> =
-        (0..3).map(|number| json!({"data": {"number": number}, "partition-key": format!("k{number}")})).collect();
-    let put = ask("PUT", "/gateway-made/records", &json!({"records": records}).to_string());
-    assert_eq!((&put["status"], &put["body"]["FailedRecordCount"]), (&json!(200), &json!(0)));
-    assert!(put["body"]["Records"].as_array().unwrap().iter().all(|record| record["SequenceNumber"].is_string()));
-    let unknown = ask("PUT", "/gateway-unknown/record", r#"{"Data":1,"PartitionKey":"k"}"#);
-    assert_eq!((&unknown["status"], &unknown["body"]["__type"]), (&json!(404), &json!("ResourceNotFoundException")));
-    assert_eq!(ask("DELETE", "/gateway-made", "")["status"], 200);
-    gateway.terminate().success();
 }

@@ -30,6 +30,7 @@ mod emulate_database;
 mod emulate_faults;
 mod gateway;
 mod gateway_figures;
+mod gateway_kinesis;
 mod gateway_load;
 mod kafka_backlog;
 mod kafka_faults;

@@ -54,6 +54,7 @@ struct RecordAnswer {
 /// which. A request of which nothing was written fails as a whole.
 #[utoipa::path(
     post,
+    operation_id = "produce",
     path = "/topics/{topic}",
     tag = "Kafka",
     params(("topic" = String, Path, description = "The topic's name", pattern = "^[a-zA-Z0-9._-]{1,249}$")),

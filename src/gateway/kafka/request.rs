@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::answer::Failure;
 use crate::gateway::body::media_type;
+use crate::gateway::object::Object;
 
 /// How keys and values are written in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,17 +101,15 @@ pub(super) struct BinaryRecord {
 }
 
 pub(super) fn parse(body: &[u8], format: Format, records_max: usize) -> Result<Vec<Posted<'_>>, Failure> {
-    let request: JsonRequest<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Failure::unprocessable(without_place(&error)),
-        _ => Failure::bad_request(format!("the body is not JSON: {error}")),
-    })?;
+    let Object(request): Object<JsonRequest<'_>> =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Failure::unprocessable(without_place(&error)),
+            _ => Failure::bad_request(format!("the body is not JSON: {error}")),
+        })?;
     let records = request.records.get();
     let posted: Vec<Posted<'_>> = match format {
-        Format::Json => elements::<JsonRecord<'_>>(records, records_max)?.into_iter().map(of_json).collect(),
-        Format::Binary => {
-            let records = elements::<BinaryRecord>(records, records_max)?;
-            records.into_iter().map(of_base64).collect::<Result<_, _>>()?
-        }
+        Format::Json => elements(records, records_max)?.into_iter().map(of_json).collect(),
+        Format::Binary => elements(records, records_max)?.into_iter().map(of_base64).collect::<Result<_, _>>()?,
     };
     if posted.is_empty() {
         return Err(Failure::unprocessable("there is no record in `records`"));
@@ -121,7 +120,7 @@ pub(super) fn parse(body: &[u8], format: Format, records_max: usize) -> Result<V
     }
 }
 
-fn of_json(record: JsonRecord<'_>) -> Posted<'_> {
+fn of_json(Object(record): Object<JsonRecord<'_>>) -> Posted<'_> {
     let JsonRecord { key, value, partition } = record;
     Posted {
         partition,
@@ -130,7 +129,7 @@ fn of_json(record: JsonRecord<'_>) -> Posted<'_> {
     }
 }
 
-fn of_base64<'a>(record: BinaryRecord) -> Result<Posted<'a>, Failure> {
+fn of_base64<'a>(Object(record): Object<BinaryRecord>) -> Result<Posted<'a>, Failure> {
     let decode = |text: Option<String>| match text.map(|text| STANDARD.decode(text)).transpose() {
         Ok(bytes) => Ok(bytes.map(Cow::Owned)),
         Err(_) => Err(Failure::unprocessable(format!("the keys and values of {BINARY} are base64"))),
@@ -240,7 +239,10 @@ mod tests {
         check("", 400, "the body is not JSON: EOF while parsing a value at line 1 column 0");
         check(r#"{"records":[{"value":}]}"#, 400, "the body is not JSON: expected value at line 1 column 22");
         check(r#"{"records":[]} x"#, 400, "the body is not JSON: trailing characters at line 1 column 16");
-        check("[]", 422, "invalid length 0, expected struct JsonRequest with 1 element");
+        check("[]", 422, "invalid type: sequence, expected an object");
+        check("[[]]", 422, "invalid type: sequence, expected an object");
+        check(r#"{"records":[[null,null]]}"#, 422, "record 0: invalid type: sequence, expected an object");
+        check(r#"{"records":[1]}"#, 422, "record 0: invalid type: integer `1`, expected an object");
         check("{}", 422, "missing field `records`");
         check(r#"{"record":[]}"#, 422, "unknown field `record`, expected `records`");
         check(r#"{"records":null}"#, 422, "records: invalid type: null, expected an array of records");

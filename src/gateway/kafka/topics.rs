@@ -61,6 +61,7 @@ impl From<PartitionDescription> for PartitionAnswer {
 /// The names of all topics but Kafka's own.
 #[utoipa::path(
     get,
+    operation_id = "list_topics",
     path = "/topics",
     tag = "Kafka",
     responses(
@@ -78,6 +79,7 @@ pub(super) async fn list(State(gateway): State<Shared>, headers: HeaderMap) -> R
 /// What a topic is made of.
 #[utoipa::path(
     get,
+    operation_id = "describe_topic",
     path = "/topics/{topic}",
     tag = "Kafka",
     params(("topic" = String, Path, description = "The topic's name", pattern = "^[a-zA-Z0-9._-]{1,249}$")),

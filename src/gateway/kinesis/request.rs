@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::answer::Failure;
 use crate::gateway::body::media_type;
+use crate::gateway::object::Object;
 use crate::sink::kinesis::{RECORDS_PER_CALL_MAX, Record};
 
 const STREAM_NAME_CHARS_MAX: usize = 128;
@@ -40,8 +41,8 @@ pub(super) struct PutRecords {
     #[serde(rename = "StreamName", alias = "streamName", alias = "stream-name", default)]
     stream: Option<String>,
     #[serde(rename = "Records", alias = "records")]
-    #[schema(min_items = 1, max_items = 500)]
-    records: Vec<PutRecordsEntry>,
+    #[schema(value_type = Vec<PutRecordsEntry>, min_items = 1, max_items = 500)]
+    records: Vec<Object<PutRecordsEntry>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -84,7 +85,7 @@ pub(super) fn parse_records(stream: &str, body: &[u8]) -> Result<Vec<Record>, Fa
         let message = format!("a call has 1 to {RECORDS_PER_CALL_MAX} records, not {}", records.len());
         return Err(invalid(message));
     }
-    records.into_iter().map(record).collect()
+    records.into_iter().map(|Object(entry)| record(entry)).collect()
 }
 
 pub(super) fn parse_create(stream: &str, body: &[u8]) -> Result<CreateStream, Failure> {
@@ -100,7 +101,8 @@ pub(super) fn parse_create(stream: &str, body: &[u8]) -> Result<CreateStream, Fa
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    let parsed = serde_json::from_slice(body).map(|Object(parsed)| parsed);
+    parsed.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Failure::bad_request(error.to_string()).into_aws(),
         _ => Failure::bad_request(format!("the body is not JSON: {error}")).into_aws(),
     })
@@ -198,6 +200,8 @@ mod tests {
             "StreamName is `other`, and the path is of the stream `posts`",
         );
         assert_eq!(data(r#"{"Data":"\ud800","PartitionKey":"k"}"#).unwrap_err().1, serialization);
+        assert_eq!(data(r#"["posts",1,"k",null]"#).unwrap_err().1, serialization);
+        assert_eq!(parse_records("posts", br#"{"records":[[1,"k"]]}"#).unwrap_err().parts().0, 400);
         assert_eq!(data(r#"{"Data":1,"PartitionKey":7}"#).unwrap_err().1, serialization);
         assert_eq!(data(r#"{"Data":1,"PartitionKey":"k","Daten":2}"#).unwrap_err().1, serialization);
     }

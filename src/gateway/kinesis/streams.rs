@@ -150,6 +150,7 @@ impl From<ShardDescription> for Shard {
 /// The names of the streams, a page at a time.
 #[utoipa::path(
     get,
+    operation_id = "list_streams",
     path = "/streams",
     tag = "Kinesis",
     params(ListQuery),
@@ -171,6 +172,7 @@ pub(super) async fn list(
 /// What a stream is made of.
 #[utoipa::path(
     get,
+    operation_id = "describe_stream",
     path = "/streams/{stream}",
     tag = "Kinesis",
     params(
@@ -196,6 +198,7 @@ pub(super) async fn describe(
 /// Makes a stream, which can be written to once it is `ACTIVE`. Only where the gateway was started with `--stream-changes`.
 #[utoipa::path(
     post,
+    operation_id = "create_stream",
     path = "/streams/{stream}",
     tag = "Kinesis",
     params(("stream" = String, Path, description = "The stream's name", pattern = "^[a-zA-Z0-9_.-]{1,128}$")),
@@ -222,6 +225,7 @@ pub(super) async fn create(
 /// Deletes a stream with all that is in it. Only where the gateway was started with `--stream-changes`.
 #[utoipa::path(
     delete,
+    operation_id = "delete_stream",
     path = "/streams/{stream}",
     tag = "Kinesis",
     params(("stream" = String, Path, description = "The stream's name", pattern = "^[a-zA-Z0-9_.-]{1,128}$")),
