@@ -7,6 +7,7 @@ mod check;
 mod checkpoint;
 mod emulate;
 mod gateway;
+mod kafka_config;
 mod output;
 mod progress;
 mod rows;
