@@ -31,6 +31,7 @@ mod kinesis;
 mod kinesis_faults;
 mod local_faults;
 mod mysql;
+mod mysql_conditions;
 mod mysql_faults;
 mod readers;
 mod s3_credentials;
