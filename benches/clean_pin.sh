@@ -14,13 +14,12 @@ target=${CARGO_TARGET_DIR:-target}
 folder=$target/bench
 data=$folder/pin-$records
 
-cargo build --release --bin pinsql
+cargo build --release --bin pinsql --example generate
 
 if [ ! -d "$data" ]; then
   mkdir -p "$folder"
-  rustc --edition 2024 -O -o "$folder/generate" examples/generate/main.rs
   rm -rf "$data.unfinished"
-  "$folder/generate" --out "$data.unfinished" --topics pin --records "$records" --records-per-object 100000 --bad 0
+  "$target/release/examples/generate" --out "$data.unfinished" --topics pin --records "$records" --records-per-object 100000 --bad 0
   mv "$data.unfinished" "$data"
 fi
 

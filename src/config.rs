@@ -87,6 +87,8 @@ pub struct Config {
     pub params: BTreeMap<String, Param>,
     /// What the environment says of the database that `read_mysql` reads.
     pub database: DatabaseEnvironment,
+    /// `PINSQL_API_KEY`: what `pinsql emulate` shows an API. It has no flag either.
+    pub api_key: Option<Secret>,
 }
 
 impl Config {
@@ -122,14 +124,15 @@ impl Config {
             },
             params,
             database: DatabaseEnvironment::from_variables(variable),
+            api_key: variable("PINSQL_API_KEY").filter(|key| !key.is_empty()).map(Secret::new),
         })
     }
 }
 
-/// A variable of the environment, if it is text.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is resolved")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// A variable that is no flag, because it may hold a secret. One that is set to nothing is not set.
+#[expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn read_layer(path: &Path) -> Result<Layer> {

@@ -10,8 +10,10 @@
 //! - [`operators`] is what plans have beside DataFusion's own nodes;
 //! - [`source`] is where records come from, [`schema`] the types that SQL gives them;
 //! - [`catalog`] finds tables, [`sink`] writes them;
+//! - [`gateway`] is the HTTP API in front of Kafka and Kinesis;
 //! - [`ledger`] accounts for every record;
 //! - [`store`] is the local file system and S3;
+//! - [`emulate`] posts records as the users of the pipeline do;
 //! - [`error`] is what a person reads when any of it fails: [`engine_error`] and [`storage_error`] put the libraries' errors
 //!   into it.
 //!
@@ -20,8 +22,10 @@
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod emulate;
 pub mod engine_error;
 pub mod error;
+pub mod gateway;
 pub mod ledger;
 pub mod operators;
 pub mod schema;

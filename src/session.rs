@@ -20,6 +20,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::config::Dialect;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
@@ -39,6 +40,10 @@ use crate::store;
 
 /// How many memory consumers an out-of-memory error names.
 const CONSUMERS_SHOWN: usize = 3;
+
+/// What the footers of Parquet files may hold of memory, which the pool does not count. A file that several partitions read
+/// is opened once; more would only be kept of files that compaction has replaced since.
+const FOOTERS_BYTES_MAX: usize = 8 << 20;
 
 /// A table that a statement reads.
 #[derive(Debug)]
@@ -168,7 +173,11 @@ fn build_state(config: &Config) -> Result<SessionState> {
         FairSpillPool::new(config.memory_bytes),
         std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN),
     );
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let caches = CacheManagerConfig::default()
+        .with_list_files_cache_limit(0)
+        .with_file_statistics_cache_limit(0)
+        .with_metadata_cache_limit(FOOTERS_BYTES_MAX);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_cache_manager(caches).build_arc()?;
     let mut state = SessionStateBuilder::new()
         .with_config(engine_config(config))
         .with_runtime_env(runtime)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::records::Topic;
+use pinsql::emulate::generate::Topic;
 
 pub(crate) const USAGE: &str = "\
 usage: generate --out FOLDER [options]

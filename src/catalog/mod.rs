@@ -4,6 +4,8 @@
 //! queried, and another engine finds it by its path. So there is no state to go stale: each question lists the folders,
 //! and each statement opens the tables it names at their newest version.
 //!
+//! A sink has such a folder too. What it writes is elsewhere; here are its checkpoint and its name.
+//!
 //! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
 
 mod name;
@@ -32,6 +34,10 @@ pub const DEFAULT_SCHEMA: &str = "default";
 
 /// The object that makes a schema without tables visible in a store that has no folders.
 const SCHEMA_MARKER: &str = ".pinsql_schema";
+
+/// The folder in that of a streaming table or a sink which says where its stream stands, and the file there that says what it is.
+pub const CHECKPOINT_FOLDER: &str = "_pinsql_checkpoint";
+pub const CHECKPOINT_IDENTITY: &str = "checkpoint.json";
 
 /// Tables looked at at once when a schema is listed.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
@@ -156,20 +162,38 @@ impl Warehouse {
 
     /// The tables of a schema, in alphabetical order.
     pub async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+        self.named(schema, async |name| self.table_exists(&name).await).await
+    }
+
+    /// The sinks of a schema, in alphabetical order.
+    pub async fn sinks(&self, schema: &str) -> Result<Vec<String>> {
+        self.named(schema, async |name| self.sink_exists(&name).await).await
+    }
+
+    /// The names in a schema of which `is_it` is true.
+    async fn named(&self, schema: &str, is_it: impl AsyncFn(TableName) -> Result<bool>) -> Result<Vec<String>> {
         let schema = schema_name(schema)?;
         let folders = self.folders(&self.path.clone().join(schema.as_str())).await?;
-        let look = |table: String| {
-            let name = TableName::new(&schema, &table);
-            async move {
-                let is_table = self.location(&name?)?.exists().await?;
-                Ok::<_, Error>(is_table.then_some(table))
-            }
+        let look = async |folder: String| {
+            let is_it = is_it(TableName::new(&schema, &folder)?).await?;
+            Ok::<_, Error>(is_it.then_some(folder))
         };
         let found: Vec<Option<String>> =
             futures::stream::iter(folders).map(look).buffered(LOOKUPS_IN_FLIGHT_MAX).try_collect().await?;
-        let mut tables: Vec<String> = found.into_iter().flatten().collect();
-        tables.sort();
-        Ok(tables)
+        let mut names: Vec<String> = found.into_iter().flatten().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether a sink has this name: it has a checkpoint, and no table's log.
+    pub async fn sink_exists(&self, name: &TableName) -> Result<bool> {
+        let location = self.location(name)?;
+        let identity = location.path().clone().join(CHECKPOINT_FOLDER).join(CHECKPOINT_IDENTITY);
+        match self.store.head(&identity).await {
+            Ok(_) => Ok(!location.exists().await?),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(storage_error(&format!("look for the sink {name}"), error)),
+        }
     }
 
     pub async fn table_exists(&self, name: &TableName) -> Result<bool> {
@@ -186,6 +210,10 @@ impl Warehouse {
 
     /// The error for a table that is not there.
     pub async fn no_table(&self, name: &TableName) -> Error {
+        if self.sink_exists(name).await.unwrap_or(false) {
+            return Error::sql(format!("{name} is a sink, and not a table"))
+                .with_hint("what it writes is where its INTO says; DROP SINK removes it");
+        }
         let error = Error::sql(format!("there is no table {name}"));
         // The hint is not worth a second failure.
         let tables = self.tables(name.schema()).await.unwrap_or_default();
@@ -203,6 +231,19 @@ impl Warehouse {
             return Err(self.no_table(name).await);
         }
         drop_table(&location).await
+    }
+
+    /// Removes a sink's name and checkpoint. What it has written stays.
+    pub async fn drop_sink(&self, name: &TableName) -> Result<()> {
+        if self.sink_exists(name).await? {
+            return drop_table(&self.location(name)?).await;
+        }
+        let error = Error::sql(format!("there is no sink {name}"));
+        let sinks = self.sinks(name.schema()).await.unwrap_or_default();
+        Err(match nearest(name.table(), sinks.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),
+            None => error,
+        })
     }
 
     /// The names right under a folder.

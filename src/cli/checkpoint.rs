@@ -1,4 +1,4 @@
-//! `pinsql checkpoint show`: where a streaming table stands, without touching it.
+//! `pinsql checkpoint show`: where a streaming table or a sink stands, without touching it.
 
 use std::io::Write;
 
@@ -13,37 +13,52 @@ use crate::sink::delta::transaction_version;
 use crate::statement::Rows;
 use crate::stream::checkpoint::{self, OwnerRecord, Shown};
 
-/// Prints the checkpoint of `table` as rows of a name and a value.
+/// Prints the checkpoint of `table`, which may be a sink, as rows of a name and a value.
 pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Result<(), Failure> {
     let config = settings.resolve()?;
     let format = settings.format(&config)?;
     let session = Session::new(config).await?;
     let parts: Vec<&str> = table.split('.').collect();
     let name = TableName::from_parts(&parts, &session.current_schema())?;
-    let delta = session.warehouse().open_table(&name).await?;
-    let shown = checkpoint::show(&session.warehouse().location(&name)?).await?;
-    let landed = transaction_version(&delta, &shown.identity.id).await?;
-    let rows = Rows::of_text(&["name", "value"], describe(shown, landed.unwrap_or(0))?)?;
+    let location = session.warehouse().location(&name)?;
+    let (shown, landed) = if session.warehouse().sink_exists(&name).await? {
+        let shown = checkpoint::show(&location).await?;
+        // Those of a sink into Kafka are known to its brokers.
+        let is_told = shown.committed.is_some() || shown.newest.is_none();
+        let landed = if is_told { Some(shown.committed.unwrap_or(0)) } else { None };
+        (shown, landed)
+    } else {
+        let delta = session.warehouse().open_table(&name).await?;
+        let shown = checkpoint::show(&location).await?;
+        let landed = transaction_version(&delta, &shown.identity.id).await?;
+        (shown, Some(landed.and_then(|landed| u64::try_from(landed).ok()).unwrap_or(0)))
+    };
+    let rows = Rows::of_text(&["name", "value"], describe(shown, landed))?;
     let mut data = output.data();
     write_rows(rows.stream, format, &mut data).await?;
     Ok(data.flush().map_err(stdout_error)?)
 }
 
-fn describe(shown: Shown, landed: i64) -> Result<Vec<Vec<Option<String>>>> {
-    let Shown { identity, owner, position_batch, position, newest } = shown;
+/// `landed` is the last batch that did, where that can be told without asking anybody.
+fn describe(shown: Shown, landed: Option<u64>) -> Vec<Vec<Option<String>>> {
+    let Shown { identity, owner, position_batch, position, newest, committed: _ } = shown;
     let row = |name: &str, value: Option<String>| vec![Some(name.to_owned()), value];
-    let is_pending = newest.as_ref().is_some_and(|newest| newest.batch > u64::try_from(landed).unwrap_or(0));
-    Ok(vec![
+    let is_pending = newest.as_ref().is_some_and(|newest| landed.is_some_and(|landed| newest.batch > landed));
+    let mut rows = vec![
         row("id", Some(identity.id)),
         row("source", Some(format!("{} {}", identity.source.kind, identity.source.name))),
         row("distinct", identity.distinct),
-        row("batches landed", Some(landed.to_string())),
+        row("batches landed", landed.map(|landed| landed.to_string())),
         row("pending batch", newest.as_ref().filter(|_| is_pending).map(|newest| newest.batch.to_string())),
         row("newest range", newest.as_ref().map(|newest| newest.range.0.to_string())),
         row("newest range written at", newest.map(|newest| newest.written_at.to_rfc3339())),
         row(&format!("position after batch {position_batch}"), Some(position.0.to_string())),
         row("owner", owner.map(describe_owner)),
-    ])
+    ];
+    if let Some(sink) = identity.sink {
+        rows.insert(2, row("sink", Some(sink)));
+    }
+    rows
 }
 
 fn describe_owner(owner: OwnerRecord) -> String {

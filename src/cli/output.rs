@@ -39,6 +39,11 @@ impl Output {
         self.log_format == LogFormat::Text && io::stderr().is_terminal()
     }
 
+    /// Whether what is said is for machines.
+    pub fn is_json(self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
     /// Whether the rows themselves go to a terminal.
     pub fn data_is_watched(self) -> bool {
         io::stdout().is_terminal()

@@ -83,11 +83,11 @@ impl Runner<'_> {
                 }
                 Ok(Some(written.to_json()))
             }
-            Outcome::Stream(table) => {
-                let refreshed = refresh(self.session, &table, self.allow_gap, &Refreshing(output)).await?;
-                output.note(&format!("{}: {refreshed}", table.table.table()));
+            Outcome::Stream(flow) => {
+                let refreshed = refresh(self.session, &flow, self.allow_gap, &Refreshing(output)).await?;
+                output.note(&format!("{}: {refreshed}", flow.name.table()));
                 if refreshed.ledger.rejected > 0 {
-                    output.note(&rejects_note(&table.table));
+                    output.note(&rejects_note(&flow.name));
                 }
                 Ok(Some(refreshed.to_json()))
             }

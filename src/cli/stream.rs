@@ -1,4 +1,4 @@
-//! `pinsql stream`: the streaming tables of the files, refreshed until somebody stops them.
+//! `pinsql stream`: the streaming tables and sinks of the files, refreshed until somebody stops them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::settings::{Settings, parse_duration};
 use super::status::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
-use crate::statement::{self, Outcome, StatementKind, StreamingTable, Watch};
+use crate::statement::{self, Flow, Outcome, StatementKind, Watch};
 use crate::stream::{Both, FollowOptions, Health, Metrics, Pages, follow, listen};
 
 /// The flags of a stream.
@@ -33,7 +33,7 @@ pub(super) struct StreamArguments {
     listen: Option<SocketAddr>,
 }
 
-/// Runs the statements that define things, and then follows every streaming table until a signal comes.
+/// Runs the statements that define things, and then follows every streaming table and sink until a signal comes.
 pub(super) async fn stream(
     scripts: Vec<Script>,
     arguments: StreamArguments,
@@ -41,12 +41,12 @@ pub(super) async fn stream(
     output: Output,
 ) -> Result<(), Failure> {
     let session = Session::new(settings.resolve()?).await?;
-    let (tables, places) = define(&session, scripts, output).await?;
+    let (flows, places) = define(&session, scripts, output).await?;
     let (stop, stopped) = watch::channel(false);
     let options = FollowOptions { trigger: arguments.trigger, allow_gap: settings.allow_gap, stop: stopped };
     let pages = Arc::new(Pages {
         metrics: Metrics::new(),
-        health: Health::new(tables.iter().map(|table| &table.table), arguments.trigger),
+        health: Health::new(flows.iter().map(|flow| &flow.name), arguments.trigger),
     });
     let listening = match arguments.listen {
         Some(address) => Some(listen(address, Arc::clone(&pages)).await?),
@@ -58,7 +58,7 @@ pub(super) async fn stream(
     let status = Status::new(output);
     let observer = Both(&status, pages.as_ref());
     let outcome = tokio::select! {
-        outcome = follow(&session, &tables, options, &observer) => outcome,
+        outcome = follow(&session, &flows, options, &observer) => outcome,
         error = overdue(stop, arguments.shutdown_timeout, output) => return Err(error.into()),
     };
     status.finish();
@@ -68,37 +68,37 @@ pub(super) async fn stream(
     })
 }
 
-/// All streaming tables of the scripts, each with its place. A statement that reads or writes data has no place in a stream.
+/// All streaming tables and sinks of the scripts, each with its place. A statement that reads or writes data has no place in a stream.
 async fn define(
     session: &Session,
     scripts: Vec<Script>,
     output: Output,
-) -> Result<(Vec<StreamingTable>, Vec<(crate::error::Span, Arc<Script>)>), Failure> {
-    let (mut tables, mut places) = (Vec::<StreamingTable>::new(), Vec::new());
+) -> Result<(Vec<Flow>, Vec<(crate::error::Span, Arc<Script>)>), Failure> {
+    let (mut flows, mut places) = (Vec::<Flow>::new(), Vec::new());
     for Placed { statement, script } in statements(scripts)? {
         let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
         if !may_stand_in_a_stream(&statement.kind) {
             return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(
-                "`pinsql stream` takes streaming tables and what defines them; `pinsql run` runs the rest",
+                "`pinsql stream` takes streaming tables, sinks and what defines them; `pinsql run` runs the rest",
             )));
         }
         match statement::execute(session, &statement, &Unwatched).await.map_err(failed)? {
-            Outcome::Stream(table) => {
-                if tables.iter().any(|known| known.table == table.table) {
-                    return Err(failed(Error::sql(format!("{} is defined twice", table.table))));
+            Outcome::Stream(flow) => {
+                if flows.iter().any(|known| known.name == flow.name) {
+                    return Err(failed(Error::sql(format!("{} is defined twice", flow.name))));
                 }
-                tables.push(*table);
+                flows.push(*flow);
                 places.push((statement.span, script));
             }
             Outcome::Done(text) | Outcome::Defined { text, .. } => output.note(&text),
             Outcome::Rows(_) | Outcome::Written(_) | Outcome::Prepared => {}
         }
     }
-    match tables.is_empty() {
-        true => Err(Error::sql("there is no streaming table in these files")
+    match flows.is_empty() {
+        true => Err(Error::sql("there is no streaming table and no sink in these files")
             .with_hint("CREATE OR REFRESH STREAMING TABLE … AS SELECT … FROM STREAM …")
             .into()),
-        false => Ok((tables, places)),
+        false => Ok((flows, places)),
     }
 }
 
@@ -106,6 +106,7 @@ async fn define(
 fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::CreateStreamingTable(_)
+        | StatementKind::CreateSink(_)
         | StatementKind::CreateView(_)
         | StatementKind::DeclareVariable(_)
         | StatementKind::DropView { .. }

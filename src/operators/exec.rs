@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::take;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
@@ -223,7 +224,10 @@ impl Runner {
         }
         for rows in parts.into_iter().filter(|rows| rows.len() > 0) {
             let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            let columns = rows.batch.columns().to_vec();
+            let mut columns = rows.batch.columns().to_vec();
+            for lineage in &self.context.lineage {
+                columns.push(take(scanned.column(*lineage), &rows.origins, None)?);
+            }
             self.ready.push_back(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?);
         }
         Ok(())

@@ -63,6 +63,8 @@ pub struct RecordsContext {
     pub places: Arc<dyn Places>,
     /// For the steps that deduplicate.
     pub seen: Option<Arc<SeenRows>>,
+    /// The columns of the scanned batch that are put behind those of each row, for who has to know which record it was.
+    pub lineage: Vec<usize>,
 }
 
 /// See the module's documentation. Two nodes are equal if they are the same one: nothing compares their contexts.
@@ -80,7 +82,7 @@ struct Content {
 }
 
 impl RecordsNode {
-    /// `schema` is that of the rows behind the last step.
+    /// `schema` is that of the rows behind the last step, and of the lineage behind them.
     pub fn new(input: LogicalPlan, steps: Vec<LogicalStep>, schema: DFSchemaRef, context: RecordsContext) -> Self {
         Self { input, content: Arc::new(Content { steps, schema, context }) }
     }

@@ -55,6 +55,11 @@ pub trait StreamSource: fmt::Debug + Send + Sync {
     /// `position` with the records of `range` behind it.
     fn advance(&self, position: &Position, range: &SliceRange) -> Result<Position>;
 
+    /// How records are told apart by partition. `None` where a record's place in a partition is no number.
+    fn partitioning(&self) -> Option<Arc<dyn Partitioning>> {
+        None
+    }
+
     /// Begins to read after `position`.
     async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>>;
 }
@@ -166,6 +171,48 @@ pub trait Origins: fmt::Debug + Send + Sync {
 
     /// Where the record in `row` of `batch` (all columns, also the hidden ones) stands.
     fn of(&self, batch: &RecordBatch, row: usize) -> Origin;
+}
+
+/// Takes slices apart by partition, for a sink whose objects have records of one partition each.
+///
+/// Such a sink also says in its ranges where within them its objects begin (the cuts), so that a range that is run again
+/// makes the same objects. A source keeps the cuts with the range and does not look at them.
+pub trait Partitioning: fmt::Debug + Send + Sync {
+    /// A range by partition: one span each.
+    fn split(&self, range: &SliceRange) -> Result<Vec<PartitionSpan>>;
+
+    /// The range that has these spans, at most one of each partition.
+    fn join(&self, spans: &[PartitionSpan]) -> Result<SliceRange>;
+
+    /// Which columns of a slice's batches tell the place of a record: topic (STRING), partition (INT) and offset (BIGINT).
+    fn columns(&self) -> [usize; 3];
+
+    /// What the record in `row` of a slice's batch takes as it was sent.
+    fn size_bytes(&self, batch: &RecordBatch, row: usize) -> u64;
+}
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionName {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
+/// As Kafka's own tools write it.
+impl fmt::Display for PartitionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// The offsets of one partition from `from` to before `to`. Not every number between need have a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionSpan {
+    pub name: PartitionName,
+    pub from: i64,
+    pub to: i64,
+    /// Where the objects after the first begin, in order.
+    pub cuts: Vec<i64>,
 }
 
 /// Where one record stands, and what it is.

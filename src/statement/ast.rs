@@ -39,15 +39,18 @@ pub enum StatementKind {
     CreateSchema { name: Name, if_not_exists: bool },
     CreateTable(Box<CreateTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
+    CreateSink(Box<CreateSink>),
     Insert(Insert),
     CreateView(Box<CreateView>),
     DropTable { name: Name, if_exists: bool },
+    DropSink { name: Name, if_exists: bool },
     DeclareVariable(Box<DeclareVariable>),
     DropView { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
+    ShowSinks { schema: Option<Name>, like: Option<String> },
     ShowViews { like: Option<String> },
     ShowColumns { table: Name },
     Describe { table: Name, extended: bool },
@@ -156,6 +159,20 @@ pub struct CreateStreamingTable {
     /// Whether a table that is there already is carried on.
     pub or_refresh: bool,
     pub expectations: Vec<Expectation>,
+}
+
+/// `CREATE [OR REFRESH] SINK`.
+#[derive(Debug)]
+pub struct CreateSink {
+    pub name: Name,
+    /// An expression over constants and parameters.
+    pub destination: Expr,
+    /// By name, each with the place of its name and a constant expression.
+    pub options: Vec<(String, Span, Expr)>,
+    pub query: Box<Query>,
+    /// Whether a sink that is there already is carried on.
+    pub or_refresh: bool,
+    pub if_not_exists: bool,
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! CREATE [OR REFRESH] STREAMING TABLE: checked and typed here, refreshed by whoever runs the statements.
 //!
-//! A statement of this kind gives a [`StreamingTable`], as a query gives its rows: nothing of the stream has been read.
+//! A statement of this kind gives a [`Flow`], as a query gives its rows: nothing of the stream has been read.
 //! `pinsql run` refreshes it once, `pinsql stream` goes on until it is stopped (`crate::stream`).
 
 use std::sync::Arc;
@@ -8,37 +8,19 @@ use std::sync::Arc;
 use sqlparser::ast::Query;
 
 use super::ast::{CreateStreamingTable, CreateTable};
-use super::create_table::{declared, target, with_clauses};
+use super::create_table::{declared, refuse_sink, target, with_clauses};
 use super::query::streaming::{self, StreamClauses};
 use super::query::{self, Planned, Purpose, Stream};
-use super::{Checked, describe_columns};
-use crate::catalog::TableName;
+use super::{Checked, Flow, FlowTarget, describe_columns};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::TableDefinition;
-use crate::source::stream::StreamSource;
 
-/// A streaming table as its statement defines it.
-#[derive(Debug)]
-pub struct StreamingTable {
-    pub table: TableName,
-    pub definition: TableDefinition,
-    pub query: Box<Query>,
-    pub source: Arc<dyn StreamSource>,
-    /// What the statement says beside its query.
-    pub clauses: StreamClauses,
-    /// What the state of the query's DISTINCT is about, if it has one.
-    pub state: Option<String>,
-    /// Whether a table that is there already is carried on.
-    pub or_refresh: bool,
-    /// Whether a table that is there already is left as it is.
-    pub if_not_exists: bool,
-}
-
-pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> Result<StreamingTable> {
+pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> Result<Flow> {
     let CreateStreamingTable { table: create_table, or_refresh, expectations } = create;
     let table = target(session, create_table).await?;
     session.warehouse().require_schema(table.schema()).await.map_err(|error| error.at(create_table.name.span))?;
+    refuse_sink(session, create_table, &table).await?;
     // Views may change while the stream goes on; its query does not.
     let query = query::detached(session, query_of(create_table)?)?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
@@ -47,10 +29,10 @@ pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> 
     let columns = Some(Arc::new(definition.schema()));
     let clauses = StreamClauses { columns, watermark, expectations: expectations.clone() };
     let prepared = streaming::prepare(session, &planned.state, planned.plan, &clauses)?;
-    Ok(StreamingTable {
-        definition,
+    Ok(Flow {
+        name: table,
+        target: FlowTarget::Table(definition),
         query: Box::new(query),
-        table,
         source,
         clauses,
         state: prepared.state,

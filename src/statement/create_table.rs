@@ -15,6 +15,7 @@ use crate::sink::delta::{Column, PreparedWrite, TableDefinition, WriteKind, Writ
 pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn Watch) -> Result<Outcome> {
     let table = target(session, create).await?;
     session.warehouse().require_schema(table.schema()).await.map_err(|error| error.at(create.name.span))?;
+    refuse_sink(session, create, &table).await?;
     if create.if_not_exists && session.warehouse().table_exists(&table).await? {
         return Ok(Outcome::Done(format!("table {table} is there already")));
     }
@@ -55,6 +56,16 @@ pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<Ta
             .with_hint("tables live in <warehouse>/<schema>/<table>; --warehouse says where"));
     }
     create.name.writable_table(session)
+}
+
+/// A sink and a table cannot have one name: their folders would be the same.
+pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
+    match session.warehouse().sink_exists(table).await? {
+        true => Err(Error::sql(format!("{table} is a sink, and not a table"))
+            .at(create.name.span)
+            .with_hint("a sink and a table cannot have the same name: choose another, or DROP SINK")),
+        false => Ok(()),
+    }
 }
 
 /// The table as the statement describes it: its own columns, or those of its query.

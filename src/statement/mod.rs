@@ -3,10 +3,12 @@
 //! [`execute`] is the list of them.
 
 mod ast;
+mod create_sink;
 mod create_streaming_table;
 mod create_table;
 mod describe;
 mod dialect;
+mod flow;
 mod insert;
 mod parser;
 pub mod query;
@@ -24,7 +26,7 @@ use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 
 pub use self::ast::{Part, Source, Statement, StatementKind};
-pub use self::create_streaming_table::StreamingTable;
+pub use self::flow::{Flow, FlowTarget};
 pub use self::parser::{parse, parse_parts};
 pub use self::rejected::RejectReport;
 pub use self::rows::Rows;
@@ -40,8 +42,8 @@ pub enum Outcome {
     Rows(Rows),
     /// A table was written and committed.
     Written(Box<Written>),
-    /// A streaming table. Nothing of its stream has been read yet: `crate::stream` refreshes it.
-    Stream(Box<StreamingTable>),
+    /// A streaming table or a sink. Nothing of its stream has been read yet: `crate::stream` refreshes it.
+    Stream(Box<Flow>),
     /// A table was committed without rows. One line says what was done; the warnings are about what followed.
     Defined { text: String, warnings: Vec<String> },
     /// Something else was done; one line says what.
@@ -70,8 +72,12 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
         StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
         StatementKind::CreateStreamingTable(create) => {
-            create_streaming_table::define(session, create).await.map(|table| Outcome::Stream(Box::new(table)))
+            create_streaming_table::define(session, create).await.map(|flow| Outcome::Stream(Box::new(flow)))
         }
+        StatementKind::CreateSink(create) => {
+            create_sink::define(session, create).await.map(|flow| Outcome::Stream(Box::new(flow)))
+        }
+        StatementKind::DropSink { name, if_exists } => create_sink::drop_sink(session, name, *if_exists).await,
         StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
         StatementKind::CreateView(create) => view::create(session, create).await,
         StatementKind::DeclareVariable(declare) => variable::declare(session, declare),
@@ -83,6 +89,9 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::ShowSchemas { like } => show::schemas(session, like.as_deref()).await.map(Outcome::Rows),
         StatementKind::ShowTables { schema, like } => {
             show::tables(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
+        }
+        StatementKind::ShowSinks { schema, like } => {
+            show::sinks(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
         }
         StatementKind::ShowViews { like } => view::show(session, like.as_deref()).map(Outcome::Rows),
         StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
@@ -102,6 +111,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         }
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
+        StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
         StatementKind::CreateView(create) => view::create(session, create).await.map(|_| Checked::NoOutput),
         StatementKind::DeclareVariable(declare) => variable::declare(session, declare).map(|_| Checked::NoOutput),
@@ -120,6 +130,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             Ok(Checked::NoOutput)
         }
         StatementKind::DropTable { .. }
+        | StatementKind::DropSink { .. }
+        | StatementKind::ShowSinks { .. }
         | StatementKind::CreateSchema { .. }
         | StatementKind::DropSchema { .. }
         | StatementKind::ShowSchemas { .. }

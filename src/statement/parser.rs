@@ -4,6 +4,7 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod create_sink;
 mod create_streaming_table;
 mod create_table;
 mod create_view;
@@ -25,7 +26,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -146,7 +147,8 @@ impl StatementParser<'_> {
         let what = self.parser.next_token();
         match upper(&what).as_str() {
             "STREAMING" if !or_replace => self.create_streaming_table(or_refresh),
-            _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE").at(what.span)),
+            "SINK" if !or_replace => self.create_sink(or_refresh),
+            _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE or a SINK").at(what.span)),
             "TABLE" => self.create_table(or_replace),
             "TEMP" | "TEMPORARY" => self.create_temporary(or_replace),
             "VIEW" => Err(permanent_view(&what)),
@@ -192,13 +194,14 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let what = self.parser.next_token();
         let kind = upper(&what);
-        if !matches!(kind.as_str(), "TABLE" | "VIEW" | "SCHEMA" | "DATABASE") {
+        if !matches!(kind.as_str(), "TABLE" | "SINK" | "VIEW" | "SCHEMA" | "DATABASE") {
             return Err(unsupported(&format!("DROP {kind}"), &what));
         }
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         let name = self.name()?;
         Ok(match kind.as_str() {
             "TABLE" => StatementKind::DropTable { name, if_exists },
+            "SINK" => StatementKind::DropSink { name, if_exists },
             "VIEW" => StatementKind::DropView { name, if_exists },
             _ => {
                 // RESTRICT is what is done anyway; CASCADE is left over and refused.
@@ -227,6 +230,10 @@ impl StatementParser<'_> {
             "TABLES" => {
                 let schema = if self.in_or_from() { Some(self.name()?) } else { None };
                 Ok(StatementKind::ShowTables { schema, like: self.like()? })
+            }
+            "SINKS" => {
+                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
+                Ok(StatementKind::ShowSinks { schema, like: self.like()? })
             }
             "VIEWS" => Ok(StatementKind::ShowViews { like: self.like()? }),
             "COLUMNS" => {

@@ -1,4 +1,4 @@
-//! SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS. SHOW VIEWS is in `view`.
+//! SHOW SCHEMAS, SHOW TABLES, SHOW SINKS, SHOW COLUMNS. SHOW VIEWS is in `view`.
 
 use super::ast::Name;
 use super::rows::Rows;
@@ -28,6 +28,17 @@ pub(super) async fn tables(session: &Session, schema: Option<&Name>, like: Optio
     let tables = tables.into_iter().filter(|name| matches(name)).map(row);
     let views = session.views().names().into_iter().filter(|name| matches(name)).map(view);
     Rows::of_text(&["database", "tableName", "isTemporary"], tables.chain(views).collect())
+}
+
+pub(super) async fn sinks(session: &Session, schema: Option<&Name>, like: Option<&str>) -> Result<Rows> {
+    let schema = match schema {
+        Some(name) => schema::existing(session, name).await?,
+        None => session.current_schema(),
+    };
+    let matches = pattern(like)?;
+    let sinks = session.warehouse().sinks(&schema).await?;
+    let row = |sink: String| vec![Some(schema.clone()), Some(sink)];
+    Rows::of_text(&["database", "sinkName"], sinks.into_iter().filter(|name| matches(name)).map(row).collect())
 }
 
 pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {

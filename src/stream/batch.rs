@@ -1,50 +1,39 @@
-//! One micro-batch through the path of every write: plan, Delta writer, rejects, ledger, commit.
+//! One micro-batch through the path of every write: plan, target, rejects, ledger, landing.
 
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::checkpoint::{BatchRecord, SeenState};
+use super::into_table::{run_id, transaction, user_metadata};
+use super::target::{Landed, Target, Work};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
-use crate::sink::delta::{
-    ApplicationTransaction, Committed, RejectsMode, RejectsTable, TableHandle, Write, WriteRequest, history,
-};
+use crate::sink::delta::{RejectsMode, RejectsTable, TableHandle};
 use crate::source::stream::{Content, Slice};
-use crate::statement::StreamingTable;
-use crate::statement::query::{self, Batch, Planned, Purpose, streaming};
+use crate::statement::Flow;
+use crate::statement::query::{self, Batch, Planned, Purpose};
 
 /// A slice of fewer records is written by one partition: more files would only have to be compacted.
 const RECORDS_OF_ONE_PARTITION: usize = 50_000;
 
-/// How far back a commit is looked for whose answer was lost a moment ago.
-const COMMITS_SEARCHED: usize = 50;
-
-/// Where a table's batches land.
+/// Where the batches of a stream land, and its rejects.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) table: Arc<TableHandle>,
+pub(super) struct Landing {
+    pub(super) target: Box<dyn Target>,
     pub(super) rejects: Arc<TableHandle>,
-    /// The application id of the transactions.
+    /// What batches are known by: in the transactions of tables and rejects, and as a part of their runs' ids.
     pub(super) checkpoint_id: String,
 }
 
-/// What landed.
-#[derive(Debug)]
-pub(super) struct Landed {
-    pub(super) ledger: Ledger,
-    pub(super) committed: Committed,
-}
-
-/// Runs the batch and commits it. After an error it may have landed nevertheless: the table's log tells.
+/// Runs the batch and lands it. After an error it may have landed nevertheless: the target tells.
 pub(super) async fn run(
     session: &Session,
-    table: &StreamingTable,
-    target: &Target,
+    flow: &Flow,
+    landing: &Landing,
     record: &BatchRecord,
     slice: &Slice,
     mut seen: Option<&mut SeenState>,
@@ -52,24 +41,16 @@ pub(super) async fn run(
     if let Some(seen) = &seen {
         seen.rows().begin(record.batch);
     }
-    let batch = Batch { source: table.source.as_ref(), content: &slice.content };
-    let planned = query::plan(session, &table.query, Purpose::Batch(&batch)).await?;
+    let batch = Batch { source: flow.source.as_ref(), content: &slice.content };
+    let planned = query::plan(session, &flow.query, Purpose::Batch(&batch)).await?;
     let Planned { mut state, plan, rejects, rejected, reads: _ } = planned;
     narrow(&mut state, &slice.content);
-    let prepared = streaming::prepare(session, &state, plan, &table.clauses)?;
     let rows = seen.as_ref().map(|seen| seen.rows().clone());
-    let query = streaming::plan_batch(&state, &prepared, &rejects, rows).await?;
+    let query = flow.plan_batch(session, &state, plan, &rejects, rows).await?;
     drop(rejects);
-    let transaction = ApplicationTransaction {
-        application_id: target.checkpoint_id.clone(),
-        version: i64::try_from(record.batch).unwrap_or(i64::MAX),
-    };
-    let request = WriteRequest::append_to(&target.table, Some(transaction.clone()));
-    let write = Write::plan(request, query.clone(), &state).await?;
-    let run_id = run_id(target, record.batch);
-    let context = state.task_ctx();
-    let collector = RejectsTable::start_on(&target.rejects, rejected, run_id.as_str(), &context)?;
-    let prepared = match write.run(context).await {
+    let run_id = run_id(&landing.checkpoint_id, record.batch);
+    let collector = RejectsTable::start_on(&landing.rejects, rejected, run_id.as_str(), &state.task_ctx())?;
+    let prepared = match landing.target.prepare(&Work { query: &query, state: &state, record }).await {
         Ok(prepared) => prepared,
         // When the rejects cannot be written, that is why the batch failed.
         Err(error) => return Err(collector.abandon().await.unwrap_or(error)),
@@ -86,7 +67,8 @@ pub(super) async fn run(
     if !record.gaps.is_empty() {
         entry["gaps"] = json!(&record.gaps);
     }
-    let user_metadata = json!({ "pinsql": entry }).to_string();
+    let transaction = transaction(&landing.checkpoint_id, record);
+    let user_metadata = user_metadata(&entry);
     if let Err(error) = collector.finish(RejectsMode::Append, Some(transaction), Some(&user_metadata)).await {
         prepared.abandon().await;
         return Err(error);
@@ -97,8 +79,8 @@ pub(super) async fn run(
         prepared.abandon().await;
         return Err(error);
     }
-    let committed = prepared.commit(Some(&user_metadata)).await?;
-    Ok(Landed { ledger, committed })
+    let receipt = prepared.land(&entry).await?;
+    Ok(Landed { ledger, receipt })
 }
 
 /// Few records are not worth many partitions.
@@ -118,29 +100,4 @@ fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, written: u64) -> R
         return Err(Error::data(said).with_hint("--max-rejects sets how many there may be in one batch"));
     }
     Ok(ledger)
-}
-
-/// What the log says of a batch whose commit stands though its answer was lost.
-pub(super) async fn find(target: &Target, batch: u64) -> Result<Landed> {
-    let run_id = run_id(target, batch);
-    let found = history(target.table.location(), Some(COMMITS_SEARCHED)).await?.into_iter().find_map(|entry| {
-        let metadata: serde_json::Value = serde_json::from_str(entry.user_metadata.as_deref()?).ok()?;
-        let said = metadata.get("pinsql").filter(|said| said["run_id"] == run_id)?;
-        let number = |name: &str| entry.operation_metrics.get(name).and_then(|text| text.parse::<u64>().ok());
-        let committed = Committed {
-            version: entry.version,
-            files: number("numFiles").and_then(|files| usize::try_from(files).ok()).unwrap_or(0),
-            rows: number("numOutputRows").unwrap_or(0),
-            bytes: number("numOutputBytes").unwrap_or(0),
-            warnings: Vec::new(),
-        };
-        Some(Landed { ledger: Ledger::deserialize(&said["ledger"]).ok()?, committed })
-    });
-    found.ok_or_else(|| {
-        Error::service(format!("batch {batch} is in {}, and its commit is not found", target.table.location().name()))
-    })
-}
-
-fn run_id(target: &Target, batch: u64) -> String {
-    format!("{}-{batch}", target.checkpoint_id)
 }

@@ -6,11 +6,11 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::table::{OpenOptions, OpenTable, Taken};
+use super::flow::{OpenFlow, OpenOptions, Taken};
 use super::{Observer, Refreshed};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::statement::StreamingTable;
+use crate::statement::{Flow, FlowTarget};
 
 /// How long a refresh waits for the next record that was there when it began. A source that has nothing more says so.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);
@@ -27,18 +27,13 @@ pub struct FollowOptions {
 }
 
 /// Takes everything that the stream has now, and gives what landed.
-pub async fn refresh(
-    session: &Session,
-    table: &StreamingTable,
-    allow_gap: bool,
-    observer: &dyn Observer,
-) -> Result<Refreshed> {
-    let mut refreshed = Refreshed::of(&table.table);
-    if is_left_alone(session, table).await? {
+pub async fn refresh(session: &Session, flow: &Flow, allow_gap: bool, observer: &dyn Observer) -> Result<Refreshed> {
+    let mut refreshed = Refreshed::of(&flow.name);
+    if is_left_alone(session, flow).await? {
         return Ok(refreshed);
     }
-    let options = OpenOptions { available_now: true, allow_gap, tables: 1 };
-    let mut open = OpenTable::open(session, table, observer, options).await?;
+    let options = OpenOptions { available_now: true, allow_gap, flows: 1 };
+    let mut open = OpenFlow::open(session, flow, observer, options).await?;
     let work = async {
         loop {
             match open.take(REFRESH_WAIT).await? {
@@ -57,20 +52,20 @@ pub async fn refresh(
     outcome.map(|()| refreshed)
 }
 
-/// Keeps all tables refreshed until `stop`, or until one of them fails: then the others finish their batch and the
-/// failure is returned, with the place of its table in `tables`.
+/// Keeps all tables and sinks refreshed until `stop`, or until one of them fails: then the others finish their batch and the
+/// failure is returned, with the place of its stream in `flows`.
 pub async fn follow(
     session: &Session,
-    tables: &[StreamingTable],
+    flows: &[Flow],
     mut options: FollowOptions,
     observer: &dyn Observer,
 ) -> Result<(), (usize, Error)> {
     // A failure stops the others as the user does.
     let (stop, stopped) = watch::channel(false);
-    let loops = tables.iter().enumerate().map(|(index, table)| {
+    let loops = flows.iter().enumerate().map(|(index, flow)| {
         let options = FollowOptions { stop: stopped.clone(), ..options.clone() };
         async move {
-            let outcome = follow_table(session, table, options, tables.len(), observer).await;
+            let outcome = follow_one(session, flow, options, flows.len(), observer).await;
             outcome.map_err(|error| (index, error))
         }
     });
@@ -96,24 +91,24 @@ pub async fn follow(
     first_failure.map_or(Ok(()), Err)
 }
 
-async fn follow_table(
+async fn follow_one(
     session: &Session,
-    table: &StreamingTable,
+    flow: &Flow,
     mut options: FollowOptions,
-    tables: usize,
+    flows: usize,
     observer: &dyn Observer,
 ) -> Result<()> {
-    if is_left_alone(session, table).await? {
+    if is_left_alone(session, flow).await? {
         return Ok(());
     }
-    let open_options = OpenOptions { available_now: false, allow_gap: options.allow_gap, tables };
-    let mut open = OpenTable::open(session, table, observer, open_options).await?;
+    let open_options = OpenOptions { available_now: false, allow_gap: options.allow_gap, flows };
+    let mut open = OpenFlow::open(session, flow, observer, open_options).await?;
     let outcome = follow_open(&mut open, &mut options, observer).await;
     open.close().await;
     outcome
 }
 
-async fn follow_open(open: &mut OpenTable<'_>, options: &mut FollowOptions, observer: &dyn Observer) -> Result<()> {
+async fn follow_open(open: &mut OpenFlow<'_>, options: &mut FollowOptions, observer: &dyn Observer) -> Result<()> {
     loop {
         let started = Instant::now();
         let taken = tokio::select! {
@@ -140,14 +135,20 @@ async fn follow_open(open: &mut OpenTable<'_>, options: &mut FollowOptions, obse
     }
 }
 
-/// Whether the statement does not want a table that is there already to be refreshed.
-async fn is_left_alone(session: &Session, table: &StreamingTable) -> Result<bool> {
-    if table.or_refresh || !session.warehouse().table_exists(&table.table).await? {
+/// Whether the statement does not want a table or sink that is there already to be refreshed.
+async fn is_left_alone(session: &Session, flow: &Flow) -> Result<bool> {
+    if flow.or_refresh {
         return Ok(false);
     }
-    if table.if_not_exists {
-        return Ok(true);
+    let warehouse = session.warehouse();
+    let (kind, is_there) = match &flow.target {
+        FlowTarget::Table(_) => ("table", warehouse.table_exists(&flow.name).await?),
+        FlowTarget::Sink(_) => ("sink", warehouse.sink_exists(&flow.name).await?),
+    };
+    if !is_there || flow.if_not_exists {
+        return Ok(is_there);
     }
-    Err(Error::sql(format!("the table {} already exists", table.table))
-        .with_hint("CREATE OR REFRESH STREAMING TABLE carries it on"))
+    let create = if kind == "table" { "STREAMING TABLE" } else { "SINK" };
+    Err(Error::sql(format!("the {kind} {} already exists", flow.name))
+        .with_hint(format!("CREATE OR REFRESH {create} carries it on")))
 }

@@ -168,7 +168,9 @@ impl Observer for Metrics {
         self.last_batch.get_or_create(&labels).set(signed(report.batch));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_batch_at.get_or_create(&labels).set(now.as_secs_f64());
-        self.table_version.get_or_create(&labels).set(signed(report.version));
+        if let Some(version) = report.version {
+            self.table_version.get_or_create(&labels).set(signed(version));
+        }
         if let Some(status) = &report.status {
             self.table_files.get_or_create(&labels).set(signed(status.files));
             self.table_bytes.get_or_create(&labels).set(signed(status.bytes));
@@ -240,7 +242,7 @@ mod tests {
         BatchReport {
             table: table.clone(),
             batch: 7,
-            version: 9,
+            version: Some(9),
             ledger: Ledger {
                 read: 10,
                 written: 8,

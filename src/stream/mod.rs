@@ -1,23 +1,32 @@
-//! Streams: a loop around the path of a batch, for each streaming table.
+//! Streams: a loop around the path of a batch, for each streaming table and each sink.
 //!
 //! ```text
-//! reader.next ─▶ checkpoint.begin ─▶ plan over the slice ─▶ Delta writer ─▶ rejects ─▶ commit ─▶ reader.acknowledge
-//!                (written ahead)                                             (both with the batch as transaction)
+//! reader.next ─▶ checkpoint.begin ─▶ plan over the slice ─▶ target.prepare ─▶ rejects ─▶ land ─▶ reader.acknowledge
+//!                (written ahead)                                               (both with the batch's number)
 //! ```
 //!
 //! A micro-batch is a batch whose source range was fixed beforehand, so that a process that dies anywhere on this way
 //! leaves either nothing of it, or all of it, or a range that its successor reads again. Tables do not wait for each
 //! other: each has a loop, a checkpoint and a reader of its own.
 //!
-//! Deliberately absent: any state of a stream that is neither in the checkpoint nor in the table's log.
+//! Where a batch lands is the target's business (`target.rs`): in a Delta table (`into_table.rs`), as objects
+//! (`into_objects.rs`), in a topic of Kafka (`into_kafka.rs`) or a stream of Kinesis (`into_kinesis.rs`). There is one loop for
+//! all of them.
+//!
+//! Deliberately absent: any state of a stream that is neither in the checkpoint nor in its target.
 
 mod batch;
 pub mod checkpoint;
+mod flow;
 mod follow;
 mod health;
+mod into_kafka;
+mod into_kinesis;
+mod into_objects;
+mod into_table;
 mod listen;
 mod metrics;
-mod table;
+mod target;
 mod upkeep;
 
 use std::fmt;
@@ -42,8 +51,8 @@ use crate::source::stream::{Gap, Lag};
 pub struct BatchReport {
     pub table: TableName,
     pub batch: u64,
-    /// The table's version that has it.
-    pub version: u64,
+    /// The table's version that has it; a sink has no versions.
+    pub version: Option<u64>,
     pub ledger: Ledger,
     pub gaps: Vec<Gap>,
     pub files: usize,
@@ -95,7 +104,7 @@ impl Refreshed {
 
     fn add(&mut self, report: &BatchReport) {
         self.batches += 1;
-        self.version = Some(report.version);
+        self.version = report.version.or(self.version);
         self.ledger.add(&report.ledger);
         self.gaps.extend(report.gaps.iter().cloned());
         self.files += report.files;

@@ -12,15 +12,15 @@ use crate::sink::delta::{TableHandle, maintain};
 /// How long the end of a stream waits for a round that is under way. What is not finished is done by the next process.
 const FINISH_WAIT: Duration = Duration::from_secs(10);
 
-/// One round at a time over the table and its rejects.
+/// One round at a time over the table and its rejects, or a sink's rejects.
 pub(super) struct Upkeep {
-    tables: [Arc<TableHandle>; 2],
+    tables: Vec<Arc<TableHandle>>,
     context: Arc<TaskContext>,
     round: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Upkeep {
-    pub(super) fn of(tables: [Arc<TableHandle>; 2], session: &Session) -> Self {
+    pub(super) fn of(tables: Vec<Arc<TableHandle>>, session: &Session) -> Self {
         Self { tables, context: session.state().task_ctx(), round: None }
     }
 

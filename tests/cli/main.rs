@@ -5,6 +5,8 @@
 mod bad_input;
 mod commands;
 mod docs;
+mod emulate;
+mod gateway;
 mod isolation;
 mod mysql;
 mod scratch;

@@ -206,9 +206,13 @@ impl Running {
 
     /// Asks the process to end, as a scheduler does, and waits for it.
     pub(crate) fn terminate(self) -> Output {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.wait()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -129,6 +129,26 @@ def group_lag(group, topic):
     return {str(partition): [offset, ends[partition] - offset] for partition, offset in committed.items()}
 
 
+def read_all(topic):
+    """[partition, offset, key, value] of every committed record."""
+    consumer = Consumer(
+        {**configuration, "group.id": "read-all", "enable.partition.eof": True, "isolation.level": "read_committed"}
+    )
+    partitions = admin.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    text = lambda bytes: None if bytes is None else bytes.decode()
+    records, left = [], set(partitions)
+    while left:
+        message = consumer.poll(WAIT_SECONDS)
+        assert message is not None
+        if message.error():
+            left.discard(message.partition())
+        elif message.partition() in left:
+            records.append([message.partition(), message.offset(), text(message.key()), text(message.value())])
+    consumer.close()
+    return records
+
+
 def await_fewer(topic, count):
     """Waits until compaction has left fewer records than `count` in partition 0, and says which offsets are left."""
     deadline = time.time() + WAIT_SECONDS

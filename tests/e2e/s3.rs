@@ -2,6 +2,7 @@
 //!
 //! Every test has a prefix of its own in the one bucket. The server checks signatures and honours conditional PUT.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -128,6 +129,20 @@ impl S3Server {
         let mut keys: Vec<String> = self.runtime.block_on(listing.try_collect()).unwrap();
         keys.sort();
         keys
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Vec<u8> {
+        let got = async { self.store.get(&Key::from(key)).await?.bytes().await };
+        self.runtime.block_on(got).unwrap().to_vec()
+    }
+
+    /// The keys below a prefix, each with the tag that changes when the object is written again, and the time of its writing.
+    pub(crate) fn tags(&self, prefix: &str) -> BTreeMap<String, String> {
+        let listing = self.store.list(Some(&Key::from(prefix)));
+        let tagged = listing.map_ok(|object| {
+            (object.location.to_string(), format!("{} {}", object.e_tag.unwrap(), object.last_modified))
+        });
+        self.runtime.block_on(tagged.try_collect()).unwrap()
     }
 
     /// A prefix that no other test has.

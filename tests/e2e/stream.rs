@@ -66,7 +66,7 @@ pub(crate) fn write_files(folder: &Path, over: &AtomicBool) -> Sent {
     sent
 }
 
-fn is_broken(serial: u64) -> bool {
+pub(crate) fn is_broken(serial: u64) -> bool {
     serial % BROKEN_EVERY == BROKEN_EVERY - 1
 }
 

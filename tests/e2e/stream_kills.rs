@@ -116,6 +116,20 @@ fn killed_while(
     kills: usize,
     produce: impl FnOnce(&AtomicBool) -> Sent + Send,
 ) {
+    let sent = kill_while(environment, file, parameters, kills, produce, || {});
+    sent.assert_arrived(environment, "killed");
+}
+
+/// The same without a look at the end: `look` is called after each kill, and what was sent is given back when a last run has
+/// taken in all of it.
+pub(crate) fn kill_while(
+    environment: &TestEnvironment,
+    file: &str,
+    parameters: &[(&str, &str)],
+    kills: usize,
+    produce: impl FnOnce(&AtomicBool) -> Sent + Send,
+    mut look: impl FnMut(),
+) -> Sent {
     let times: usize =
         std::env::var_os("PINSQL_TEST_KILLS").map_or(1, |times| times.to_str().unwrap().parse().unwrap());
     let run = |arguments: &[&str]| {
@@ -131,13 +145,15 @@ fn killed_while(
             let life = Duration::from_millis(random.random_range(LIFE_MS));
             let output = run(&["stream", file, "--trigger", TRIGGER]).start().kill_after(life);
             assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
+            look();
         }
         over.store(true, Ordering::Relaxed);
         producer.join().unwrap()
     });
     run(&["run", file]).output().success();
     println!("{} kills, {} records", kills * times, sent.count());
-    sent.assert_arrived(environment, "killed");
+    look();
+    sent
 }
 
 /// Sends records, some of them again and some of them in aggregates, while shards are split and merged.

@@ -19,12 +19,14 @@ pub async fn sync(location: &TableLocation, files: Vec<String>) -> Result<()> {
         return Ok(());
     }
     let Ok(root) = location.url().to_file_path() else { return Ok(()) };
-    let synced = tokio::task::spawn_blocking(move || sync_files(files.iter().map(|file| root.join(file)))).await;
-    let failed = |error| io_error(&format!("write the table {}", location.name()), error);
-    match synced {
-        Ok(outcome) => outcome.map_err(failed),
-        Err(panic) => Err(failed(io::Error::other(panic))),
-    }
+    let synced = sync_paths(files.iter().map(|file| root.join(file)).collect()).await;
+    synced.map_err(|error| io_error(&format!("write the table {}", location.name()), error))
+}
+
+/// The same for any files of the local disk.
+pub async fn sync_paths(files: Vec<PathBuf>) -> io::Result<()> {
+    let synced = tokio::task::spawn_blocking(move || sync_files(files.into_iter())).await;
+    synced.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
 fn sync_files(files: impl Iterator<Item = PathBuf>) -> io::Result<()> {

@@ -94,7 +94,7 @@ impl TableLocation {
     }
 
     /// Refuses a store in which two writers could both believe that they made a version.
-    pub(super) async fn require_conditional_put(&self) -> Result<()> {
+    pub async fn require_conditional_put(&self) -> Result<()> {
         self.conditional_put.require().await
     }
 

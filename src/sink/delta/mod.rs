@@ -50,7 +50,7 @@ pub use self::conditional_put::ConditionalPut;
 pub use self::definition::{Column, TableDefinition};
 pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
 pub use self::drop::drop_table;
-pub use self::durable::sync as sync_files;
+pub use self::durable::{sync as sync_files, sync_paths};
 pub use self::error::delta_error;
 pub use self::handle::{TableHandle, TableStatus};
 pub use self::location::TableLocation;

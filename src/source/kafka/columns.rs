@@ -22,10 +22,11 @@ const BATCH_BYTES_MAX: u64 = 16 << 20;
 /// What a record takes beside its key and value: the other columns, and the offsets into the text and bytes columns.
 const ROW_BYTES: u64 = 64;
 
-const VALUE: usize = 1;
-const TOPIC: usize = 2;
-const PARTITION: usize = 3;
-const OFFSET: usize = 4;
+pub(super) const KEY: usize = 0;
+pub(super) const VALUE: usize = 1;
+pub(super) const TOPIC: usize = 2;
+pub(super) const PARTITION: usize = 3;
+pub(super) const OFFSET: usize = 4;
 
 /// Kafka's numbers for what a timestamp is.
 const CREATE_TIME: i32 = 0;

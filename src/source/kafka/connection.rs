@@ -5,7 +5,6 @@
 //! That thread also looks, every few seconds, which partitions there are and how far they go. Records do not pass
 //! through it: they have a queue of their own (`native.rs`).
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -13,16 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
+use super::client::{ClientEvents, not_made};
 use super::discovery::{self, View};
 use super::error::KafkaFailure;
-use super::iam::Iam;
 use super::native::CommitQueue;
 use super::offsets::Offsets;
 use super::options::Subscription;
@@ -30,6 +28,8 @@ use super::properties::Properties;
 use crate::error::{Error, Result};
 
 pub(super) type Consumer = BaseConsumer<Context>;
+/// The client's context, which keeps what the consumer group has yet to be told.
+type Context = ClientEvents<Mutex<Commits>>;
 
 /// How long the attendant sleeps at most; also what closing a connection takes.
 const ATTEND_INTERVAL: Duration = Duration::from_millis(50);
@@ -49,27 +49,10 @@ const PARTITION_ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// What librdkafka holds for a record beside its bytes, rounded up; it does not count this itself.
 const RECORD_OVERHEAD_BYTES: u64 = 512;
 
-/// What librdkafka said that matters at the opening of a connection.
-#[derive(Debug, Clone, Default)]
-struct Complaints {
-    authentication: Option<String>,
-    tls: Option<String>,
-    last: Option<String>,
-}
-
-/// Where librdkafka's words go.
-pub(super) struct Context {
-    secrets: Vec<String>,
-    iam: Option<Iam>,
-    runtime: Handle,
-    complaints: Mutex<Complaints>,
-    commits: Mutex<Commits>,
-}
-
 /// What the consumer group has to be told. One commit is on its way at a time: while the brokers are away, the next
 /// ones come together instead of standing in a queue.
 #[derive(Debug, Default)]
-struct Commits {
+pub(super) struct Commits {
     waiting: Offsets,
     in_flight_since: Option<Instant>,
 }
@@ -80,67 +63,9 @@ impl Commits {
     }
 }
 
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").finish_non_exhaustive()
-    }
-}
-
 impl Context {
-    /// librdkafka names no password in what it says; this is for the day on which it does.
-    fn without_secrets(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-    }
-
-    fn complaints(&self) -> Complaints {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn commits(&self) -> MutexGuard<'_, Commits> {
-        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let message = self.without_secrets(message);
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => tracing::warn!(facility, "Kafka: {message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, "Kafka: {message}"),
-            RDKafkaLogLevel::Debug => tracing::debug!(facility, "Kafka: {message}"),
-        }
-    }
-
-    fn stats_raw(&self, _statistics: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let reason = self.without_secrets(reason);
-        tracing::debug!(%error, "Kafka: {reason}");
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                complaints.authentication = Some(reason);
-            }
-            Some(RDKafkaErrorCode::SSL) => complaints.tls = Some(reason),
-            // It says nothing that the broker's own failure did not say before.
-            Some(RDKafkaErrorCode::AllBrokersDown) if complaints.last.is_some() => {}
-            _ => complaints.last = Some(reason),
-        }
-    }
-
-    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        let iam = self.iam.as_ref().ok_or("no token can be made without AWS's credentials")?;
-        let token = self.runtime.block_on(iam.token());
-        let token = token.inspect_err(|reason| {
-            self.complaints.lock().unwrap_or_else(PoisonError::into_inner).authentication = Some(reason.clone());
-        })?;
-        Ok(OAuthToken { token: token.text, principal_name: String::new(), lifetime_ms: token.expires_ms })
+        self.state().lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,16 +99,10 @@ impl Connection {
     /// Makes the client. Brokers are reached in the background.
     pub(super) fn open(settings: &ConnectionSettings<'_>, runtime: &Handle) -> Result<Self> {
         let properties = settings.properties;
-        let context = Context {
-            secrets: properties.secrets(),
-            iam: properties.iam.clone(),
-            runtime: runtime.clone(),
-            complaints: Mutex::default(),
-            commits: Mutex::default(),
-        };
+        let context = Context::new(properties, runtime, Mutex::default());
         let config = configure(settings);
         let consumer = config.create_with_context::<_, Consumer>(context);
-        let consumer = Arc::new(consumer.map_err(|error| client(&error))?);
+        let consumer = Arc::new(consumer.map_err(|error| not_made(&error))?);
         let view = Arc::<Mutex<View>>::default();
         let flag = Arc::<AtomicBool>::default();
         let (close, closed) = mpsc::sync_channel(1);
@@ -231,16 +150,13 @@ impl Connection {
                 Err(failure) => failure,
             };
             let servers = self.servers.clone();
-            let complaints = self.consumer.context().complaints();
-            if let Some(reason) = complaints.authentication {
-                return Err(KafkaFailure::Authentication { servers, reason }.into());
-            }
-            if let Some(reason) = complaints.tls {
-                return Err(KafkaFailure::Tls { servers, reason }.into());
+            let events = self.consumer.context();
+            if let Some(refusal) = events.refusal(&servers) {
+                return Err(refusal.into());
             }
             let KafkaFailure::Request { reason, .. } = &failure else { return Err(failure.into()) };
             if left.is_zero() {
-                let reason = complaints.last.unwrap_or_else(|| reason.clone());
+                let reason = events.last_complaint().unwrap_or_else(|| reason.clone());
                 return Err(KafkaFailure::NoBroker { servers, reason }.into());
             }
             // A first answer takes a while in a large cluster: each try is given twice the time of the one before.
@@ -281,15 +197,6 @@ pub(super) fn partition_list(offsets: &Offsets) -> KafkaResult<TopicPartitionLis
         list.add_partition_offset(&place.topic, place.partition, Offset::from_raw(*offset))?;
     }
     Ok(list)
-}
-
-fn client(error: &KafkaError) -> Error {
-    // This variant alone holds a value, which may be a secret.
-    let reason = match error {
-        KafkaError::ClientConfig(_, reason, name, _) => format!("{name}: {reason}"),
-        _ => error.to_string(),
-    };
-    KafkaFailure::Client { reason }.into()
 }
 
 /// Ours first, then the user's, then those without which pinsql's promises would not hold.

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::error::{Error, ErrorKind, nearest};
 
 #[derive(Debug, Error)]
-pub(super) enum KafkaFailure {
+pub(crate) enum KafkaFailure {
     #[error("no broker of {servers} answers")]
     NoBroker { servers: String, reason: String },
     #[error("the brokers of {servers} refuse the credentials")]

@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: a schema registry (values are bytes, and SQL takes them apart), Kerberos, and Java's key stores.
 
+mod client;
 mod columns;
 mod connection;
 mod discovery;
@@ -24,9 +25,11 @@ mod jaas;
 mod native;
 mod offsets;
 mod options;
+mod partitioning;
 mod progress;
 mod properties;
 mod reader;
+mod refusals;
 mod replay;
 mod start;
 mod tls;
@@ -44,7 +47,14 @@ use tokio::runtime::Handle;
 
 use self::options::Options;
 use crate::error::{Error, Result};
-use crate::source::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
+use crate::source::stream::{
+    Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,
+};
+
+/// What the producer shares with the reader: `sink/kafka`.
+pub(crate) use self::client::{ClientEvents, not_made};
+pub(crate) use self::error::KafkaFailure;
+pub(crate) use self::properties::{Properties, is_secret};
 
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
@@ -68,6 +78,10 @@ impl StreamSource for KafkaSource {
 
     fn origins(&self) -> Option<Arc<dyn Origins>> {
         Some(Arc::new(columns::KafkaOrigins))
+    }
+
+    fn partitioning(&self) -> Option<Arc<dyn Partitioning>> {
+        Some(Arc::new(partitioning::KafkaPartitioning))
     }
 
     async fn start(&self) -> Result<Position> {

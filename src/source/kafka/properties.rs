@@ -12,15 +12,16 @@ use rdkafka::error::KafkaError;
 
 use super::error::KafkaFailure;
 use super::iam::Iam;
+use super::refusals::Role;
 use super::{jaas, tls};
 use crate::error::{Error, Result};
 
 /// What a client is made with.
 #[derive(Clone, Default)]
-pub(super) struct Properties {
+pub(crate) struct Properties {
     /// By librdkafka's names.
     values: BTreeMap<String, String>,
-    pub(super) servers: String,
+    pub(crate) servers: String,
     /// `kafka.group.id`.
     pub(super) group: Option<String>,
     pub(super) iam: Option<Iam>,
@@ -33,42 +34,12 @@ impl fmt::Debug for Properties {
     }
 }
 
-/// Refused, with the reason.
-const REFUSED: [(&str, &str); 30] = [
-    ("auto.offset.reset", "startingOffsets says where a new table begins, and its checkpoint where it goes on"),
-    ("enable.auto.commit", "pinsql tells the consumer group what is in the table, and nothing else"),
-    ("auto.commit.interval.ms", "pinsql tells the consumer group what is in the table, and nothing else"),
-    ("enable.auto.offset.store", "pinsql tells the consumer group what is in the table, and nothing else"),
-    ("enable.partition.eof", "pinsql needs it itself"),
-    ("key.deserializer", "keys are bytes; SQL takes them apart"),
-    ("value.deserializer", "values are bytes; SQL takes them apart"),
-    ("interceptor.classes", "it names a Java class"),
-    ("metric.reporters", "it names a Java class"),
-    ("security.providers", "it names a Java class"),
-    ("partition.assignment.strategy", "a table reads all partitions, each with an offset of its own"),
-    ("group.instance.id", "a table reads all partitions, each with an offset of its own"),
-    ("group.protocol", "a table reads all partitions, each with an offset of its own"),
-    ("group.remote.assignor", "a table reads all partitions, each with an offset of its own"),
-    ("max.poll.records", "maxOffsetsPerTrigger bounds a micro-batch"),
-    ("max.poll.interval.ms", "a table is no member of its consumer group, so no member can be too slow"),
-    ("session.timeout.ms", "a table is no member of its consumer group, so no member can be too slow"),
-    ("heartbeat.interval.ms", "a table is no member of its consumer group, so no member can be too slow"),
-    ("default.api.timeout.ms", "pinsql tries again for as long as it takes"),
-    ("request.timeout.ms", "pinsql tries again for as long as it takes"),
-    ("queued.max.messages.kbytes", "--memory says how much may be read ahead"),
-    ("queued.min.messages", "--memory says how much may be read ahead"),
-    ("allow.auto.create.topics", "reading makes no topics"),
-    ("plugin.library.paths", "it would load code"),
-    ("ssl.engine.location", "it would load code"),
-    ("ssl.providers", "it would load code"),
-    ("sasl.login.callback.handler.class", "it names a Java class"),
-    ("debug", "it would put what is sent into the log"),
-    ("enable.ssl.certificate.verification", "a connection that anybody can answer protects nothing"),
-    ("test.mock.num.brokers", "it would read from no broker at all"),
-];
-
 /// Java classes that Spark's users have to name, and that say nothing more than the mechanism does.
 const IAM_HANDLER: &str = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
+
+/// Properties of Java's producer under other names: (Java's, librdkafka's). Java's buffer is bounded in bytes, librdkafka's in
+/// kilobytes, so `buffer.memory` is not among them.
+const RENAMED_OF_WRITERS: [(&str, &str); 1] = [("max.request.size", "message.max.bytes")];
 
 const SECRET_MARKS: [&str; 5] = ["password", "secret", "jaas", "pem", "username"];
 
@@ -78,18 +49,44 @@ const STRUCK_OUT_BYTES_MIN: usize = 4;
 impl Properties {
     /// `given` by names in lower case, without `kafka.`.
     pub(super) fn translate(given: &BTreeMap<String, String>, region: Option<&str>) -> Result<Self> {
-        let mut left = given.clone();
-        let Some(servers) = left.get("bootstrap.servers").cloned().filter(|servers| !servers.trim().is_empty()) else {
+        let Some(servers) = given.get("bootstrap.servers").filter(|servers| !servers.trim().is_empty()) else {
             return Err(Error::sql("read_kafka needs the option bootstrapServers")
                 .with_hint("such as bootstrapServers => 'broker-1:9092,broker-2:9092'"));
         };
+        Self::translate_for(Role::Reader, servers, given.clone(), region)
+    }
+
+    /// The same for a client that writes.
+    pub(crate) fn of_writer(servers: &str, given: &BTreeMap<String, String>) -> Result<Self> {
+        if servers.trim().is_empty() {
+            return Err(Error::config("no Kafka broker is named").with_hint("such as broker-1:9092,broker-2:9092"));
+        }
+        let lower = given.iter().map(|(name, value)| (name.trim().to_ascii_lowercase(), value.clone()));
+        let mut left: BTreeMap<String, String> = lower.collect();
+        for (java, librdkafka) in RENAMED_OF_WRITERS {
+            if let Some(value) = left.remove(java) {
+                left.insert(librdkafka.to_owned(), value);
+            }
+        }
+        if left.insert("bootstrap.servers".to_owned(), servers.trim().to_owned()).is_some() {
+            return Err(refused("bootstrap.servers", "the brokers are named already"));
+        }
+        Self::translate_for(Role::Writer, servers.trim(), left, None)
+    }
+
+    fn translate_for(
+        role: Role,
+        servers: &str,
+        mut left: BTreeMap<String, String>,
+        region: Option<&str>,
+    ) -> Result<Self> {
         let mut values = BTreeMap::new();
         let group = left.remove("group.id");
-        let iam = translate_sasl(&mut left, &mut values, &servers, region)?;
+        let iam = translate_sasl(&mut left, &mut values, servers, region)?;
         tls::translate(&mut left, &mut values)?;
         for (name, value) in left {
-            if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-                return Err(refused(&name, *reason));
+            if let Some(reason) = role.refusal(&name) {
+                return Err(refused(&name, reason));
             }
             let value = match name.as_str() {
                 "security.protocol" => protocol(&value, iam.is_some())?,
@@ -98,7 +95,7 @@ impl Properties {
             };
             values.insert(name, value);
         }
-        let properties = Self { values, servers, group, iam };
+        let properties = Self { values, servers: servers.to_owned(), group, iam };
         properties.check()?;
         Ok(properties)
     }
@@ -126,7 +123,7 @@ impl Properties {
         }
     }
 
-    pub(super) fn apply(&self, config: &mut ClientConfig) {
+    pub(crate) fn apply(&self, config: &mut ClientConfig) {
         for (name, value) in &self.values {
             config.set(name, value);
         }
@@ -140,7 +137,8 @@ impl Properties {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether the value of a property may be one that nobody is to see.
+pub(crate) fn is_secret(name: &str) -> bool {
     SECRET_MARKS.iter().any(|mark| name.contains(mark))
 }
 

@@ -81,31 +81,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
-        let loaded = store::aws_config(None).await;
         let contact = Contact::default();
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(ANSWER_TIMEOUT).build();
-        let mut config = aws_sdk_kinesis::config::Builder::from(&loaded)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            // A shard where nothing happens is no stalled stream.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(contact.clone());
-        if options.endpoint.is_some() {
-            config.set_endpoint_url(options.endpoint.clone());
-        }
-        let region = options.region.clone().map(Region::new).or_else(|| loaded.region().cloned());
-        let has_endpoint = options.endpoint.is_some() || loaded.endpoint_url().is_some();
-        let region = match region {
-            Some(region) => region,
-            None if has_endpoint => Region::from_static(REGION_OF_COMPATIBLE_SERVERS),
-            None => {
-                return Err(Error::config(format!("the region of the stream {} is not known", options.stream.name()))
-                    .with_hint("set AWS_REGION, or read_kinesis(…, region => 'eu-west-1')"));
-            }
-        };
-        let config = config.region(region);
-        Ok(Self { sdk: aws_sdk_kinesis::Client::from_conf(config.build()), stream: options.stream.clone(), contact })
+        let sdk = sdk_client(options.region.as_deref(), options.endpoint.as_deref(), contact.clone()).await;
+        let sdk = sdk.ok_or_else(|| {
+            Error::config(format!("the region of the stream {} is not known", options.stream.name()))
+                .with_hint("set AWS_REGION, or read_kinesis(…, region => 'eu-west-1')")
+        })?;
+        Ok(Self { sdk, stream: options.stream.clone(), contact })
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -193,6 +175,33 @@ impl Client {
     }
 }
 
+/// Amazon's client, with nothing tried again by itself. Nothing when no region is known.
+pub(crate) async fn sdk_client(
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    contact: Contact,
+) -> Option<aws_sdk_kinesis::Client> {
+    let loaded = store::aws_config(None).await;
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(ANSWER_TIMEOUT).build();
+    let mut config = aws_sdk_kinesis::config::Builder::from(&loaded)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        // A shard where nothing happens is no stalled stream.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(contact);
+    if let Some(endpoint) = endpoint {
+        config.set_endpoint_url(Some(endpoint.to_owned()));
+    }
+    let region = region.map(|region| Region::new(region.to_owned())).or_else(|| loaded.region().cloned());
+    let has_endpoint = endpoint.is_some() || loaded.endpoint_url().is_some();
+    let region = match region {
+        Some(region) => region,
+        None if has_endpoint => Region::from_static(REGION_OF_COMPATIBLE_SERVERS),
+        None => return None,
+    };
+    Some(aws_sdk_kinesis::Client::from_conf(config.region(region).build()))
+}
+
 fn shard(listed: aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [listed.parent_shard_id, listed.adjacent_parent_shard_id];
     let bound = |text: &str, otherwise: u128| text.parse().unwrap_or(otherwise);
@@ -227,14 +236,14 @@ fn milliseconds(time: &DateTime) -> i64 {
 
 /// What the answers tell besides themselves: that there is somebody, and what time it is there.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Contact {
+pub(crate) struct Contact {
     answered: Arc<AtomicBool>,
     ahead_ms: Arc<AtomicI64>,
 }
 
 impl Contact {
     /// Whether the service has ever answered.
-    pub(super) fn is_made(&self) -> bool {
+    pub(crate) fn is_made(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 

@@ -16,10 +16,11 @@ const CREDENTIALS_HINT: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
 const RIGHTS_HINT: &str = "reading a stream needs kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords; \
                            enhanced fan-out also kinesis:RegisterStreamConsumer, kinesis:DescribeStreamConsumer and \
                            kinesis:SubscribeToShard";
-const STREAM_HINT: &str = "check streamName, the region (AWS_REGION) and the endpoint (AWS_ENDPOINT_URL_KINESIS)";
+const STREAM_HINT: &str =
+    "check the stream's name, the region (AWS_REGION) and the endpoint (AWS_ENDPOINT_URL_KINESIS)";
 
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Asking again can help. The text is one line for the log.
     Transient { what: String, kind: TransientKind },
     /// The iterator's five minutes are over.
@@ -29,7 +30,7 @@ pub(super) enum Failure {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TransientKind {
+pub(crate) enum TransientKind {
     Throttled,
     /// The request was sent, and no answer came in time.
     NoAnswer,
@@ -44,7 +45,7 @@ impl Failure {
 }
 
 /// `doing` completes the sentence "cannot …": `read shardId-000000000000 of the stream pins`.
-pub(super) fn classify<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Failure
+pub(crate) fn classify<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {

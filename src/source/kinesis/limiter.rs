@@ -38,7 +38,7 @@ impl Limiter {
 
 /// How long to wait before the next try: random, twice as long with each failure in a row, and never above a bound.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
@@ -55,7 +55,7 @@ impl Backoff {
     }
 
     /// Counts a failure. The wait is between half its bound and the bound: readers that failed together come back apart.
-    pub(super) fn failed(&mut self) -> Duration {
+    pub(crate) fn failed(&mut self) -> Duration {
         let bound = BACKOFF_MIN.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_MAX);
         self.failures = self.failures.saturating_add(1);
         bound.mul_f64(0.5 + 0.5 * random_fraction())

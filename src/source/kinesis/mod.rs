@@ -37,7 +37,11 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 
+/// What the writer shares with the reader: `sink/kinesis`.
+pub(crate) use self::client::{Contact, sdk_client};
+pub(crate) use self::error::{Failure, classify};
 pub use self::hub::Hub;
+pub(crate) use self::limiter::Backoff;
 use self::options::{InitialPosition, Options};
 use self::position::{Start, StreamPosition, StreamRange, from_json, to_json};
 use self::reader::Reader;

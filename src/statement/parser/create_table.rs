@@ -131,12 +131,17 @@ impl StatementParser<'_> {
 
     /// `'name' = 'value'`, `name.part = value` or `'name' 'value'`.
     fn property(&mut self) -> Result<(String, String)> {
-        let mut key = self.property_word()?;
-        while self.parser.consume_token(&Token::Period) {
-            key = format!("{key}.{}", self.property_word()?);
-        }
+        let name = self.property_name()?;
         let _ = self.parser.consume_token(&Token::Eq);
-        Ok((key, self.property_word()?))
+        Ok((name, self.property_word()?))
+    }
+
+    pub(super) fn property_name(&mut self) -> Result<String> {
+        let mut name = self.property_word()?;
+        while self.parser.consume_token(&Token::Period) {
+            name = format!("{name}.{}", self.property_word()?);
+        }
+        Ok(name)
     }
 
     fn property_word(&mut self) -> Result<String> {

@@ -177,7 +177,7 @@ fn argument_name(argument: &FunctionArg) -> Option<&str> {
 }
 
 /// The value of an expression that reads no table.
-pub(super) fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
+pub(in crate::statement) fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
     let evaluate = || -> Result<ScalarValue> {
         let aliased = ExprWithAlias { expr: expr.clone(), alias: None };
         let schema = DFSchema::empty();

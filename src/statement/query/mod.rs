@@ -29,6 +29,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
+pub(super) use self::calls::constant;
 pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
 use self::streaming::Watermark;

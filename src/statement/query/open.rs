@@ -73,7 +73,7 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
     let _ = query.visit(&mut calls);
     let mut streams = calls.found.iter().filter(|call| call.is_stream);
     let call = streams.next().ok_or_else(|| {
-        Error::sql("the query of a streaming table reads no stream")
+        Error::sql("the query of a streaming table or a sink reads no stream")
             .with_hint("write FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)")
     })?;
     if let Some(second) = streams.next() {

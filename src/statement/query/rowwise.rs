@@ -74,6 +74,32 @@ pub fn isolate_stream(
     Ok(Rewriter { rejects, seen, is_stream: true, is_changed: false }.run(optimized)?.plan)
 }
 
+/// The same for a query that is nothing but one chain over the scan of its stream. Behind its columns come those of the scan
+/// that `lineage` names: they say which record a row is.
+pub fn isolate_with_lineage(
+    optimized: &LogicalPlan,
+    rejects: &Rejects,
+    lineage: &[usize],
+) -> EngineResult<Option<LogicalPlan>> {
+    let chain = chain(optimized);
+    let bottom = match chain.last() {
+        Some(lowest) => lowest.inputs().into_iter().next(),
+        None => Some(optimized),
+    };
+    let rewriter = Rewriter { rejects, seen: None, is_stream: true, is_changed: false };
+    let Some(LogicalPlan::TableScan(scan)) = bottom else { return Ok(None) };
+    let Some(start) = rewriter.keeping_places(scan)? else { return Ok(None) };
+    let steps = start.first.into_iter().chain(chain.iter().rev().filter_map(|node| step(node)));
+    let steps = with_early_filters(steps)?;
+    let scanned = start.input.schema();
+    let behind = lineage.iter().map(|column| scanned.field(*column).clone());
+    let fields: Vec<_> = optimized.schema().fields().iter().cloned().chain(behind).collect();
+    let schema = DFSchema::try_from(Schema::new(fields))?;
+    let context = rewriter.context(start.places, lineage.to_vec());
+    let node = RecordsNode::new(start.input, steps, Arc::new(schema), context);
+    Ok(Some(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
+}
+
 struct Rewriter<'a> {
     rejects: &'a Rejects,
     seen: Option<Arc<SeenRows>>,
@@ -94,6 +120,10 @@ impl Rewriter<'_> {
         Ok(Isolated { plan, is_changed: self.is_changed })
     }
 
+    fn context(&self, places: Arc<dyn Places>, lineage: Vec<usize>) -> RecordsContext {
+        RecordsContext { rejects: self.rejects.clone(), places, seen: self.seen.clone(), lineage }
+    }
+
     fn rewrite(&mut self, plan: LogicalPlan) -> EngineResult<Transformed<LogicalPlan>> {
         let chain = chain(&plan);
         if let Some(lowest) = chain.last() {
@@ -102,8 +132,7 @@ impl Rewriter<'_> {
                 self.is_changed = true;
                 let steps = start.first.into_iter().chain(chain.iter().rev().filter_map(|node| step(node)));
                 let steps = with_early_filters(steps)?;
-                let context =
-                    RecordsContext { rejects: self.rejects.clone(), places: start.places, seen: self.seen.clone() };
+                let context = self.context(start.places, Vec::new());
                 let node = RecordsNode::new(start.input, steps, plan.schema().clone(), context);
                 return Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })));
             }

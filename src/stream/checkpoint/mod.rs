@@ -6,15 +6,17 @@
 //! batches/<batch>.json                   the range of a micro-batch, written ahead of it
 //! positions/<batch>.json                 all ranges up to that batch, added up
 //! seen/<batch>.seen, seen_all/…          the rows that DISTINCT has seen, if the query has one
+//! commits/<batch>.json                   that a batch of a sink into objects or Kinesis has landed
 //! ```
 //!
 //! Ranges, positions and the identity are made by conditional PUTs and never changed; the owner's file is rewritten by its owner, and
-//! what DISTINCT has seen by whoever runs its batch, each time with the same rows. Which batches have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
+//! what DISTINCT has seen by whoever runs its batch, each time with the same rows. Which batches of a table have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
 //! there is no moment in which the two could disagree: the newest batch file is either the one that landed last, or the
 //! one behind it, which is then run again over the same range.
 //!
 //! Readers of Delta tables skip folders that begin with `_`.
 
+mod commits;
 mod files;
 mod owner;
 mod seen;
@@ -22,6 +24,7 @@ mod seen;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::commits::{CommitRecord, Commits};
 pub use self::owner::OwnerRecord;
 pub use self::seen::SeenState;
 
@@ -33,9 +36,10 @@ use crate::error::{Error, Result};
 use crate::operators::SeenRows;
 use crate::sink::delta::TableLocation;
 use crate::source::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
+use crate::stream::target::Target;
 
 /// The folder in the table's own.
-pub const FOLDER: &str = "_pinsql_checkpoint";
+pub use crate::catalog::CHECKPOINT_FOLDER as FOLDER;
 
 /// The layout above. A checkpoint of another one is not touched.
 const FORMAT: u32 = 1;
@@ -44,7 +48,8 @@ const BATCHES_UNTIL_POSITION: usize = 50;
 /// Batch files that stay when they are added up, for people to look at.
 const BATCHES_KEPT: u64 = 10;
 
-const IDENTITY: &str = "checkpoint.json";
+use crate::catalog::CHECKPOINT_IDENTITY as IDENTITY;
+
 const BATCHES: &str = "batches";
 const POSITIONS: &str = "positions";
 
@@ -58,6 +63,9 @@ pub struct Identity {
     /// What the rows that DISTINCT has seen are told by, when the query removes duplicates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinct: Option<String>,
+    /// Where a sink writes, and in which form. A streaming table has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
 }
 
 /// One micro-batch as it is written ahead.
@@ -82,6 +90,15 @@ struct PositionRecord {
     position: Position,
 }
 
+/// What [`Checkpoint::open`] gives.
+pub(super) struct Opened {
+    pub(super) checkpoint: Checkpoint,
+    /// The checkpoint's own id.
+    pub(super) id: String,
+    pub(super) target: Box<dyn Target>,
+    pub(super) position: Position,
+}
+
 /// An open checkpoint. Only the owner of the table has one.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -96,25 +113,29 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Claims the table and reads where it stands; a new one stands where `source` begins. `landed` is the transaction
-    /// that the table's log has.
-    pub async fn open(
+    /// Claims the table or sink and reads where it stands; a new one stands where `source` begins. `connect` makes the
+    /// target, which knows what has landed, for the identity that counts.
+    pub(super) async fn open(
         location: &TableLocation,
         wanted: Identity,
         source: &dyn StreamSource,
-        landed: impl AsyncFnOnce() -> Result<Option<u64>>,
-    ) -> Result<(Self, Position)> {
+        connect: impl AsyncFnOnce(&Identity) -> Result<Box<dyn Target>>,
+    ) -> Result<Opened> {
         let files = Files::of(location);
         let owner = Owner::claim(&files).await?;
         let read = async {
             // Only now nobody else moves it.
-            let landed = landed().await?.unwrap_or(0);
-            make_or_match(&files, &wanted, source, landed).await?;
-            standing(&files, source, landed).await
+            let there: Option<Identity> = files.read(IDENTITY).await?;
+            let wanted = wanted.of_sink_there(there.as_ref());
+            let target = connect(&wanted).await?;
+            let landed = target.landed().await?.unwrap_or(0);
+            make_or_match(&files, there, &wanted, source, landed).await?;
+            Ok((wanted.id, target, standing(&files, source, landed).await?))
         };
         match read.await {
-            Ok(Standing { landed, position, ranges, pending }) => {
-                Ok((Self { files, owner, landed, ranges, pending }, position))
+            Ok((id, target, Standing { landed, position, ranges, pending })) => {
+                let checkpoint = Self { files, owner, landed, ranges, pending };
+                Ok(Opened { checkpoint, id, target, position })
             }
             Err(error) => {
                 owner.release().await;
@@ -176,7 +197,7 @@ impl Checkpoint {
         for batch in batches.into_iter().filter(|batch| batch + BATCHES_KEPT <= self.landed) {
             self.files.delete(&numbered(BATCHES, batch)).await?;
         }
-        Ok(())
+        commits::tidy(&self.files, self.landed).await
     }
 
     /// Where the stream goes on after the last batch that landed.
@@ -202,16 +223,22 @@ impl Checkpoint {
 }
 
 /// Makes the checkpoint's identity, or holds the one that is there against what the query needs.
-async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
+async fn make_or_match(
+    files: &Files,
+    there: Option<Identity>,
+    wanted: &Identity,
+    source: &dyn StreamSource,
+    landed: u64,
+) -> Result<()> {
     let table = files.table();
-    let there: Option<Identity> = files.read(IDENTITY).await?;
+    let drop = if wanted.sink.is_some() { "DROP SINK" } else { "DROP TABLE" };
     let Some(there) = there else {
         if landed > 0 {
             return Err(Error::data(format!(
                 "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
             ))
             .with_hint(format!(
-                "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
+                "put the folder {FOLDER} of the table back, or {drop} {table} to read the stream anew"
             )));
         }
         // The position goes first: what has an identity has a position.
@@ -227,6 +254,9 @@ async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSour
     } else if there.source != wanted.source {
         let SourceIdentity { kind, name } = &there.source;
         format!("it reads {kind} {name}, and the query reads {} {}", wanted.source.kind, wanted.source.name)
+    } else if there.sink != wanted.sink {
+        let sink = |sink: &Option<String>| sink.clone().unwrap_or_else(|| "a table".to_owned());
+        format!("it writes {}, and the statement says {}", sink(&there.sink), sink(&wanted.sink))
     } else if there.distinct != wanted.distinct {
         let state = |distinct: &Option<String>| distinct.clone().unwrap_or_else(|| "no DISTINCT".to_owned());
         format!("its checkpoint is for {}, and the query has {}", state(&there.distinct), state(&wanted.distinct))
@@ -234,7 +264,8 @@ async fn make_or_match(files: &Files, wanted: &Identity, source: &dyn StreamSour
         return Ok(());
     };
     Err(Error::sql(format!("{table} cannot go on with this query: {why}")).with_hint(format!(
-        "give the changed query a table of its own, or DROP TABLE {table} to read the stream anew from where the query begins"
+        "give the changed query a {} of its own, or {drop} {table} to read the stream anew from where the query begins",
+        if wanted.sink.is_some() { "sink" } else { "table" }
     )))
 }
 
@@ -294,8 +325,16 @@ async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
 }
 
 impl Identity {
-    pub fn new(id: String, source: SourceIdentity, distinct: Option<String>) -> Self {
-        Self { format: FORMAT, id, source, distinct }
+    pub fn new(id: String, source: SourceIdentity, distinct: Option<String>, sink: Option<String>) -> Self {
+        Self { format: FORMAT, id, source, distinct, sink }
+    }
+
+    /// With the id that is there, if this is a sink's: it is written nowhere but in the checkpoint. A table knows its own.
+    fn of_sink_there(self, there: Option<&Self>) -> Self {
+        match there {
+            Some(there) if self.sink.is_some() && there.sink.is_some() => Self { id: there.id.clone(), ..self },
+            _ => self,
+        }
     }
 }
 
@@ -309,19 +348,23 @@ pub struct Shown {
     pub position: Position,
     /// The newest batch file, landed or not.
     pub newest: Option<BatchRecord>,
+    /// The last batch that `commits/` has, for sinks that keep it there.
+    pub committed: Option<u64>,
 }
 
 /// Reads a table's checkpoint without claiming it.
 pub async fn show(location: &TableLocation) -> Result<Shown> {
     let files = Files::of(location);
     let identity: Option<Identity> = files.read(IDENTITY).await?;
-    let identity = identity
-        .ok_or_else(|| Error::sql(format!("{} has no checkpoint: it is not a streaming table", files.table())))?;
+    let identity = identity.ok_or_else(|| {
+        Error::sql(format!("{} has no checkpoint: it is neither a streaming table nor a sink", files.table()))
+    })?;
     let (base, _) = newest_position(&files).await?;
     let newest = match files.numbers(BATCHES).await?.last() {
         Some(batch) => files.read(&numbered(BATCHES, *batch)).await?,
         None => None,
     };
     let PositionRecord { batch: position_batch, position } = base;
-    Ok(Shown { identity, owner: owner::newest(&files).await?, position_batch, position, newest })
+    let committed = commits::landed(&files).await?;
+    Ok(Shown { identity, owner: owner::newest(&files).await?, position_batch, position, newest, committed })
 }

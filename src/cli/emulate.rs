@@ -1,0 +1,434 @@
+//! `pinsql emulate`: posts records as the users of the pipeline would.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::{ArgGroup, Args};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::output::Output;
+use super::settings::{Settings, parse_duration};
+use crate::config::Secret;
+use crate::emulate::generate::Topic;
+use crate::emulate::{
+    Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport, Source,
+    Stop, Summary, Tally, Target, run,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::mysql::DatabaseOptions;
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The flags of the emulator.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["db", "generate"]).required(true))]
+pub(super) struct EmulateArguments {
+    /// Posts to http://…/topics (Kafka REST), http://…/streams/NAME (Kinesis API), kafka://host:port, kinesis://NAME,
+    /// s3://bucket/prefix or a folder; may be repeated
+    #[arg(long, required = true, value_name = "URL")]
+    to: Vec<String>,
+
+    /// Draws the posts from the tables pinterest_data, geolocation_data and user_data of a MySQL or MariaDB server
+    #[arg(long)]
+    db: bool,
+
+    /// A file such as db_creds.yaml, with HOST, USER, PASSWORD, DATABASE and PORT [default: the variables PINSQL_DB_…]
+    #[arg(long, value_name = "FILE", requires = "db")]
+    credentials: Option<PathBuf>,
+
+    /// The server as mysql://user@host:port/database; the password comes from PINSQL_DB_PASSWORD or the file
+    #[arg(long, value_name = "URL", requires = "db")]
+    db_url: Option<String>,
+
+    /// Makes the posts up, each one new
+    #[arg(long)]
+    generate: bool,
+
+    /// Posts are drawn with it: the same seed gives the same posts in the same order
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    seed: u64,
+
+    /// The topics to post to, of pin, geo and user
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "pin,geo,user", value_parser = parse_topic)]
+    topics: Vec<Topic>,
+
+    /// What the topics' names begin with: 0a1b gives 0a1b.pin
+    #[arg(long, value_name = "NAME", value_parser = parse_prefix)]
+    prefix: Option<String>,
+
+    /// Posts a second, each of one record for every topic, such as 50/s; `max` is as fast as the receivers take them
+    #[arg(long, value_name = "N/s", value_parser = parse_rate, conflicts_with = "wait")]
+    rate: Option<Pace>,
+
+    /// The time between two posts, drawn from this range
+    #[arg(long, value_name = "A..B", value_parser = parse_wait, default_value = "0s..2s")]
+    wait: Pace,
+
+    /// Stops after so many posts
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+
+    /// Stops after this time, such as 60s
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+
+    /// Records of a request or an object [default: 1; kinesis:// as many as wait, up to 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    batch: Option<u32>,
+
+    /// Requests under way to one receiver; with more than one, order is not kept over HTTP and Kinesis
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    in_flight: u32,
+
+    /// How long a receiver that does not answer is tried
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    give_up_after: Duration,
+
+    /// How long the records under way may take after SIGTERM or Ctrl-C
+    #[arg(long, env = "PINSQL_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    shutdown_timeout: Duration,
+
+    /// Generated messages that come twice, for each hundred
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, requires = "generate")]
+    duplicates: f64,
+
+    /// Generated messages that cannot be read, for each hundred
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, requires = "generate")]
+    bad: f64,
+
+    /// A file with the API key, sent as x-api-key [default: the variable PINSQL_API_KEY]
+    #[arg(long, env = "PINSQL_API_KEY_FILE", value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+
+    /// A file with properties of the Kafka client, one `name=value` a line: TLS, SASL, passwords
+    #[arg(long, env = "PINSQL_KAFKA_PROPERTIES", value_name = "FILE")]
+    kafka_properties: Option<PathBuf>,
+}
+
+impl EmulateArguments {
+    fn resolve(self, settings: &Settings) -> Result<Options> {
+        let targets = self.to.iter().map(|written| Target::parse(written)).collect::<Result<Vec<_>>>()?;
+        let mut shown: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        shown.sort_unstable();
+        if let Some(twice) = shown.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::usage(format!("--to {} is given twice", twice[0])));
+        }
+        let posted = |topic: Topic| PostedTopic {
+            topic,
+            name: self
+                .prefix
+                .as_ref()
+                .map_or_else(|| topic.name().to_owned(), |prefix| format!("{prefix}.{}", topic.name())),
+        };
+        let mut topics: Vec<PostedTopic> = Vec::new();
+        for topic in self.topics {
+            if topics.iter().any(|known| known.topic == topic) {
+                return Err(Error::usage(format!("--topics names {} twice", topic.name())));
+            }
+            topics.push(posted(topic));
+        }
+        let config = settings.resolve()?;
+        let source = match self.generate {
+            true => Source::Generated { duplicates_percent: self.duplicates, bad_percent: self.bad },
+            false => Source::Database(DatabaseOptions::resolve(
+                self.credentials.as_deref(),
+                self.db_url.as_deref(),
+                &config.database,
+            )?),
+        };
+        let api_key = match &self.api_key_file {
+            Some(path) => Some(read_key(path)?),
+            None => config.api_key,
+        };
+        Ok(Options {
+            targets,
+            source,
+            seed: self.seed,
+            topics,
+            pace: self.rate.unwrap_or(self.wait),
+            count: self.count,
+            duration: self.duration,
+            delivery: DeliveryOptions {
+                batch: self.batch.map(|batch| batch as usize),
+                in_flight_max: self.in_flight as usize,
+                give_up_after: self.give_up_after,
+            },
+            api_key,
+            kafka_properties: KafkaProperties(
+                self.kafka_properties.as_deref().map_or(Ok(BTreeMap::new()), read_properties)?,
+            ),
+            s3: config.s3,
+        })
+    }
+}
+
+/// Posts until it is enough or a signal comes, and says what became of every record.
+pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, output: Output) -> Result<()> {
+    let shutdown_timeout = arguments.shutdown_timeout;
+    let options = arguments.resolve(&settings)?;
+    // Made before anything is sent: a report that cannot be written is known at the start.
+    let report = settings.report.as_deref().map(|path| Ok::<_, Error>((path, create(path)?))).transpose()?;
+    let (stop, stopped) = watch::channel(Stop::Going);
+    let narrator = Arc::new(Narrator::new(output));
+    let outcome = tokio::select! {
+        outcome = run(options, stopped, Arc::clone(&narrator) as Arc<dyn Observer>) => outcome,
+        never = listen_for_signals(stop, shutdown_timeout, &narrator) => match never {},
+    };
+    narrator.finish();
+    let Outcome { summary, failure } = outcome?;
+    for receiver in &summary.receivers {
+        narrator.tell(&receiver.to_string(), || receiver_as_json(receiver));
+    }
+    if let Some((path, file)) = report {
+        serde_json::to_writer_pretty(file, &summary).map_err(|error| cannot_write(path).caused_by(error))?;
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => judge(&summary),
+    }
+}
+
+/// Asks the run to finish when the first signal comes, and to end when that takes too long or a second one comes.
+async fn listen_for_signals(
+    stop: watch::Sender<Stop>,
+    timeout: Duration,
+    narrator: &Narrator,
+) -> std::convert::Infallible {
+    super::interrupted().await;
+    let text = "stopping: what is under way is finished first";
+    narrator.tell(text, || json!({"level": "info", "message": text}));
+    stop.send_replace(Stop::Finish);
+    tokio::select! {
+        () = tokio::time::sleep(timeout) => {}
+        () = super::interrupted() => {}
+    }
+    stop.send_replace(Stop::Now);
+    std::future::pending().await
+}
+
+/// Records that nobody took are an error: a person's to mend when they were refused, a service's when nobody answered.
+fn judge(summary: &Summary) -> Result<()> {
+    let failed: u64 = summary.receivers.iter().map(|receiver| receiver.total.failed).sum();
+    if failed == 0 {
+        return Ok(());
+    }
+    let first = |blame| summary.receivers.iter().find_map(|receiver| Some((receiver, receiver.first(blame)?)));
+    let (kind, (receiver, failure)) = match (first(Blame::Refused), first(Blame::Unanswered)) {
+        (Some(first), _) => (ErrorKind::Data, first),
+        (None, Some(first)) => (ErrorKind::Service, first),
+        (None, None) => return Err(Error::internal("records failed, and nobody knows why")),
+    };
+    let records = if failed == 1 { "record was" } else { "records were" };
+    let cause = format!("{}, topic {}: {}", receiver.to, failure.topic, failure.reason);
+    Err(Error::new(kind, format!("{failed} {records} not acknowledged")).caused_by(cause))
+}
+
+fn receiver_as_json(receiver: &ReceiverReport) -> Value {
+    let mut record = json!({"level": "info", "event": "posted"});
+    if let (Value::Object(record), Ok(Value::Object(counts))) = (&mut record, serde_json::to_value(receiver)) {
+        record.extend(counts);
+    }
+    record
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).map_err(|error| cannot_write(path).caused_by(error))
+}
+
+fn cannot_write(path: &Path) -> Error {
+    Error::config(format!("the report {} cannot be written", path.display()))
+}
+
+fn read_key(path: &Path) -> Result<Secret> {
+    let key = fs::read_to_string(path)
+        .map_err(|error| Error::config(format!("cannot read the API key in {}", path.display())).caused_by(error))?;
+    match key.trim() {
+        "" => Err(Error::config(format!("there is no API key in {}", path.display()))),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+/// A file of properties as Kafka's own tools take it.
+fn read_properties(path: &Path) -> Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Error::config(format!("cannot read the properties in {}", path.display())).caused_by(error))?;
+    let mut properties = BTreeMap::new();
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with(['#', '!']) {
+            continue;
+        }
+        // The line is not shown: it may be a secret.
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| Error::config(format!("line {} of {} is not `name=value`", number + 1, path.display())))?;
+        properties.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
+    }
+    Ok(properties)
+}
+
+fn parse_topic(text: &str) -> Result<Topic, String> {
+    Topic::ALL.into_iter().find(|topic| topic.name() == text).ok_or_else(|| "pin, geo or user".to_owned())
+}
+
+/// What Kafka takes in a topic's name.
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match (1..=200).contains(&text.len()) && text.bytes().all(is_taken) {
+        true => Ok(text.to_owned()),
+        false => Err("a topic's name has letters, digits, `.`, `_` and `-`".to_owned()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<Pace, String> {
+    if text == "max" {
+        return Ok(Pace::Unlimited);
+    }
+    let rate = text.strip_suffix("/s").unwrap_or(text).trim().parse::<f64>();
+    rate.ok()
+        .filter(|rate| (0.001..=10_000_000.0).contains(rate))
+        .map(Pace::Rate)
+        .ok_or_else(|| "write a number of posts a second such as 50/s, 0.5/s or max".to_owned())
+}
+
+fn parse_wait(text: &str) -> Result<Pace, String> {
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
+    let (least, most) = (parse_duration(least)?, parse_duration(most)?);
+    match least <= most {
+        true => Ok(Pace::Wait { least, most }),
+        false => Err("the shorter time comes first: 0s..2s".to_owned()),
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok();
+    percent.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "write a number from 0 to 100".to_owned())
+}
+
+/// Tells what happens: lines, and on a terminal a few that change.
+struct Narrator {
+    output: Output,
+    progress: Mutex<Option<(tokio::task::JoinHandle<()>, ProgressBar)>>,
+}
+
+impl Narrator {
+    fn new(output: Output) -> Self {
+        Self { output, progress: Mutex::default() }
+    }
+
+    /// Lines stay above those that change.
+    fn tell(&self, text: &str, record: impl FnOnce() -> Value) {
+        let say = || match self.output.is_json() {
+            true => self.output.record(&record()),
+            false => self.output.note(text),
+        };
+        match &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, bar)) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
+    fn warn(&self, event: &str, to: &str, text: &str) {
+        self.tell(&format!("{to}: {text}"), || json!({"level": "warning", "event": event, "to": to, "message": text}));
+    }
+
+    fn finish(&self) {
+        if let Some((task, bar)) = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Narrator {
+    fn began(&self, receivers: &[Arc<Tally>]) {
+        if !self.output.is_watched() {
+            return;
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        let (shown, tallies, begun) = (bar.clone(), receivers.to_vec(), Instant::now());
+        let task = tokio::spawn(async move {
+            let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
+            loop {
+                interval.tick().await;
+                let lines: Vec<String> =
+                    tallies.iter().map(|tally| progress_line(&tally.report(begun.elapsed()))).collect();
+                shown.set_message(lines.join("\n  "));
+                shown.tick();
+            }
+        });
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some((task, bar));
+    }
+
+    fn in_trouble(&self, to: &str, reason: &str) {
+        self.warn("in_trouble", to, &format!("{reason}; tried again"));
+    }
+
+    fn recovered(&self, to: &str, after: Duration) {
+        self.warn("recovered", to, &format!("takes records again, after {:.1} s", after.as_secs_f64()));
+    }
+
+    fn refused(&self, to: &str, reason: &str) {
+        self.warn("refused", to, &format!("a record was refused, the first: {reason}"));
+    }
+
+    fn given_up(&self, to: &str, after: Duration, reason: &str) {
+        self.warn("given_up", to, &format!("given up after {after:?}: {reason}"));
+    }
+}
+
+fn progress_line(report: &ReceiverReport) -> String {
+    let counts = report.total;
+    let under_way = counts.sent.saturating_sub(counts.acknowledged + counts.failed);
+    format!(
+        "{}: {} acknowledged, {} under way, {} failed, {} retries, {} records/s",
+        report.to,
+        HumanCount(counts.acknowledged),
+        HumanCount(under_way),
+        HumanCount(counts.failed),
+        HumanCount(report.retries),
+        HumanCount(report.records_per_second as u64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_a_rate_or_a_wait() {
+        assert_eq!(parse_rate("50/s"), Ok(Pace::Rate(50.0)));
+        assert_eq!(parse_rate("0.5"), Ok(Pace::Rate(0.5)));
+        assert_eq!(parse_rate("max"), Ok(Pace::Unlimited));
+        for wrong in ["0", "0/s", "-1", "nan", "inf", "fast", "50/m"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
+        }
+        let wait = |least_ms, most_ms| Pace::Wait {
+            least: Duration::from_millis(least_ms),
+            most: Duration::from_millis(most_ms),
+        };
+        assert_eq!(parse_wait("0s..2s"), Ok(wait(0, 2_000)));
+        assert_eq!(parse_wait("250ms"), Ok(wait(250, 250)));
+        assert!(parse_wait("2s..1s").is_err() && parse_wait("1..2").is_err() && parse_wait("..").is_err());
+    }
+
+    #[test]
+    fn properties_are_read_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.properties");
+        fs::write(&path, "# who we are\nsasl.mechanism = PLAIN\n\nsasl.JAAS.config=a b=\"c\";\n").unwrap();
+        let properties = read_properties(&path).unwrap();
+        assert_eq!(properties["sasl.mechanism"], "PLAIN");
+        assert_eq!(properties["sasl.jaas.config"], "a b=\"c\";");
+        fs::write(&path, "sasl.mechanism=PLAIN\nhush\n").unwrap();
+        let error = read_properties(&path).unwrap_err();
+        assert!(error.message.starts_with("line 2 of ") && !error.message.contains("hush"), "{}", error.message);
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether a receiver answers, and when it is given up.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A receiver that is in and out of trouble is spoken of no more often than this.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// What changed, when it is worth saying.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Trouble,
+    /// After so long.
+    Recovered(Duration),
+}
+
+#[derive(Debug)]
+pub(super) struct Health {
+    state: Mutex<State>,
+    gone: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    last_good: Option<Instant>,
+    last_said: Option<Instant>,
+    /// Since when there is trouble that was spoken of.
+    trouble: Option<Instant>,
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        let state = State { last_good: None, last_said: None, trouble: None };
+        Self { state: Mutex::new(state), gone: watch::Sender::new(false) }
+    }
+
+    /// The receiver has taken something.
+    pub(super) fn good(&self, now: Instant) -> Option<Change> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last_good = Some(now);
+        state.trouble.take().map(|since| Change::Recovered(now - since))
+    }
+
+    /// The receiver has not answered, or has asked for patience.
+    pub(super) fn bad(&self, now: Instant) -> Option<Change> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.trouble.is_some() || state.last_said.is_some_and(|said| now - said < SAID_AGAIN_AFTER) {
+            return None;
+        }
+        state.trouble = Some(now);
+        state.last_said = Some(now);
+        Some(Change::Trouble)
+    }
+
+    /// Patience is at its end: gives up the receiver, unless it has taken something since the moment given. Says whether
+    /// that is new.
+    pub(super) fn give_up(&self, unless_good_since: Option<Instant>) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_good = state.last_good.zip(unless_good_since).is_some_and(|(good, since)| good >= since);
+        !was_good && !self.gone.send_replace(true)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        *self.gone.borrow()
+    }
+
+    /// Ends when the receiver is given up.
+    pub(super) async fn gone(&self) {
+        let mut gone = self.gone.subscribe();
+        // The sender lives as long as `self`.
+        let _ = gone.wait_for(|gone| *gone).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_took_something_since_is_not_given_up() {
+        let health = Health::new();
+        let begun = Instant::now();
+        health.good(begun + Duration::from_secs(1));
+        assert!(!health.give_up(Some(begun)) && !health.is_gone());
+        assert!(health.give_up(Some(begun + Duration::from_secs(2))) && health.is_gone());
+        assert!(!health.give_up(None), "it is no news");
+        assert!(Health::new().give_up(Some(begun)), "it has never taken anything");
+    }
+
+    #[test]
+    fn trouble_is_said_once_and_its_end_too() {
+        let health = Health::new();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(health.good(now), None);
+        assert_eq!(health.bad(now), Some(Change::Trouble));
+        assert_eq!(health.bad(after(1)), None);
+        assert_eq!(health.good(after(3)), Some(Change::Recovered(Duration::from_secs(3))));
+        assert_eq!((health.good(after(4)), health.bad(after(5)), health.good(after(6))), (None, None, None));
+        assert_eq!(health.bad(after(20)), Some(Change::Trouble));
+    }
+}

@@ -1,0 +1,358 @@
+//! One stream at work: what it has taken, and how the next batch lands.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::batch::{self, Landing};
+use super::checkpoint::{Checkpoint, Commits, Identity, Opened, SeenState};
+use super::into_kafka::KafkaTarget;
+use super::into_kinesis::KinesisTarget;
+use super::into_objects::ObjectsTarget;
+use super::into_table::{TableTarget, make_table};
+use super::target::{Landed, Target};
+use super::upkeep::Upkeep;
+use super::{BatchReport, Observer, SeenSize};
+use crate::catalog::TableName;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operators::{SeenRows, StateOptions};
+use crate::session::Session;
+use crate::sink::delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
+use crate::sink::objects::{Gathering, Place, Rotation};
+use crate::sink::{SinkDefinition, kinesis};
+use crate::source::stream::{
+    Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
+};
+use crate::statement::{Flow, FlowTarget};
+
+/// The part of the memory that may hold records which are read ahead, that of one slice, and that of records which wait to
+/// be an object.
+const AHEAD_PART: usize = 8;
+const SLICE_PART: usize = 16;
+const OPEN_PART: usize = 8;
+const SLICE_BYTES_MIN: u64 = 1 << 20;
+const SLICE_BYTES_MAX: u64 = 64 << 20;
+const SLICE_RECORDS_MAX: u64 = 1_000_000;
+
+/// Waits between attempts after a service failed: they double from the first to the second.
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Attempts of a refresh, which somebody waits for: about a minute of them. A stream goes on for as long as it takes.
+const REFRESH_ATTEMPTS_MAX: u32 = 9;
+
+/// How a stream reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenOptions {
+    pub(super) available_now: bool,
+    pub(super) allow_gap: bool,
+    /// How many streams share the memory.
+    pub(super) flows: usize,
+}
+
+/// What a stream has for its target.
+pub(super) enum Taken {
+    Slice(Slice),
+    Idle,
+    End,
+}
+
+pub(super) struct OpenFlow<'a> {
+    session: &'a Session,
+    flow: &'a Flow,
+    observer: &'a dyn Observer,
+    landing: Landing,
+    checkpoint: Checkpoint,
+    /// What the query's DISTINCT remembers.
+    seen: Option<SeenState>,
+    reading: Reading<'a>,
+    reader: Box<dyn StreamReader>,
+    limits: SliceLimits,
+    upkeep: Upkeep,
+    attempts_max: u32,
+}
+
+impl<'a> OpenFlow<'a> {
+    /// Makes the table or sink if it is not there, claims it, and opens its stream where the target says.
+    pub(super) async fn open(
+        session: &'a Session,
+        flow: &'a Flow,
+        observer: &'a dyn Observer,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        let location = session.warehouse().location(&flow.name)?;
+        let rejects = TableHandle::new(session.warehouse().location(&flow.name.with_suffix(REJECTS_SUFFIX))?);
+        let table = TableHandle::new(location.clone());
+        let identity = identity(&location, flow).await?;
+        let connect = async |identity: &Identity| connect(session, flow, &location, &table, identity).await;
+        let opened = Checkpoint::open(&location, identity, flow.source.as_ref(), connect).await?;
+        let Opened { checkpoint, id: checkpoint_id, target, position } = opened;
+        let part = |part: usize| (session.config().memory_bytes / part / options.flows) as u64;
+        let reading = Reading::of(flow, options, part(AHEAD_PART), part(OPEN_PART));
+        let opened = async {
+            let seen = match &flow.state {
+                Some(_) => Some(checkpoint.seen(seen_rows(session, flow)).await?),
+                None => None,
+            };
+            Ok::<_, Error>((reading.open(&position).await?, seen))
+        };
+        let (reader, seen) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                checkpoint.release().await;
+                return Err(error);
+            }
+        };
+        observer.opened(&flow.name, checkpoint.landed(), checkpoint.pending().map(|record| record.batch));
+        let bytes_max = part(SLICE_PART).clamp(SLICE_BYTES_MIN, SLICE_BYTES_MAX);
+        let kept = match flow.target {
+            FlowTarget::Table(_) => vec![table, rejects.clone()],
+            FlowTarget::Sink(_) => vec![rejects.clone()],
+        };
+        Ok(Self {
+            session,
+            flow,
+            observer,
+            landing: Landing { target, rejects, checkpoint_id },
+            checkpoint,
+            seen,
+            reading,
+            reader,
+            limits: SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max },
+            upkeep: Upkeep::of(kept, session),
+            attempts_max: if options.available_now { REFRESH_ATTEMPTS_MAX } else { u32::MAX },
+        })
+    }
+
+    /// The next slice: the one that an earlier process fixed and did not finish, or what has arrived. Safe to cancel.
+    pub(super) async fn take(&mut self, wait: Duration) -> Result<Taken> {
+        let mut retries = Retries::of(self);
+        let next = loop {
+            let next = match self.checkpoint.pending() {
+                Some(record) => self.reader.replay(&record.range.clone()).await.map(Next::Slice),
+                None => self.reader.next(&self.limits, wait).await,
+            };
+            match next {
+                Ok(next) => break next,
+                Err(error) => retries.wait(error).await?,
+            }
+            // What a reader has left after an error is its own affair: the checkpoint knows where to go on.
+            match self.reopen().await {
+                Ok(()) => {}
+                Err(error) => retries.wait(error).await?,
+            }
+        };
+        match next {
+            Next::Slice(slice) => Ok(Taken::Slice(slice)),
+            Next::End => Ok(Taken::End),
+            Next::Idle => {
+                self.observer.idle(&self.flow.name, &self.reader.lag());
+                Ok(Taken::Idle)
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<()> {
+        let position = self.checkpoint.position(self.flow.source.as_ref()).await?;
+        self.reader = self.reading.open(&position).await?;
+        Ok(())
+    }
+
+    /// Lands one slice, however long its storage takes. Not to be cancelled but by the end of the process.
+    pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
+        let started = Instant::now();
+        let mut retries = Retries::of(self);
+        let landed = loop {
+            match self.attempt(slice, retries.failed == 0).await {
+                Ok(landed) => break landed,
+                Err(error) => retries.wait(error).await?,
+            }
+        };
+        let receipt = landed.receipt;
+        let mut warnings = receipt.warnings;
+        warnings.extend(self.upkeep.go_on().await);
+        if let Some(seen) = &self.seen {
+            seen.commit()?;
+        }
+        if let Err(error) = self.tidy().await {
+            warnings.push(format!("the checkpoint was not tidied: {error}"));
+        }
+        if let Err(error) = self.reader.acknowledge(&slice.range).await {
+            warnings.push(format!("the source was not told of it: {error}"));
+        }
+        Ok(BatchReport {
+            table: self.flow.name.clone(),
+            batch: self.checkpoint.landed(),
+            version: receipt.version,
+            ledger: landed.ledger,
+            gaps: slice.gaps.clone(),
+            files: receipt.files,
+            bytes: receipt.bytes,
+            status: self.landing.target.status(),
+            elapsed: started.elapsed(),
+            lag: self.reader.lag(),
+            seen: self.seen.as_ref().map(|seen| SeenSize { rows: seen.rows().rows(), bytes: seen.rows().bytes() }),
+            warnings,
+        })
+    }
+
+    async fn tidy(&mut self) -> Result<()> {
+        self.checkpoint.landed_pending(self.flow.source.as_ref()).await?;
+        match &mut self.seen {
+            Some(seen) => seen.tidy(self.checkpoint.landed()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the range ahead, if that is not done, and runs the batch over it, unless it has landed.
+    async fn attempt(&mut self, slice: &Slice, is_first: bool) -> Result<Landed> {
+        let record = match self.checkpoint.pending() {
+            Some(record) => record.clone(),
+            None => {
+                let watermark_us = self.seen.as_ref().and_then(|seen| seen.rows().watermark());
+                self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), watermark_us).await?
+            }
+        };
+        // An earlier attempt may have landed, and nobody could be asked.
+        if !is_first && self.has_landed(record.batch).await? {
+            return self.landing.target.find(&record).await;
+        }
+        let failed = match batch::run(self.session, self.flow, &self.landing, &record, slice, self.seen.as_mut()).await
+        {
+            Ok(landed) => return Ok(landed),
+            Err(error) => error,
+        };
+        // Whatever failed: the commit may stand, and then it was the answer that was lost.
+        match self.has_landed(record.batch).await? {
+            true => self.landing.target.find(&record).await,
+            false => Err(failed),
+        }
+    }
+
+    async fn has_landed(&self, batch: u64) -> Result<bool> {
+        self.checkpoint.check_owner().await?;
+        Ok(self.landing.target.landed().await?.is_some_and(|landed| landed >= batch))
+    }
+
+    /// Ends the upkeep, and lets the next process have the table or sink.
+    pub(super) async fn close(self) {
+        self.upkeep.finish().await;
+        self.checkpoint.release().await;
+    }
+}
+
+/// Attempts at one thing, while a service fails.
+struct Retries<'a> {
+    table: &'a TableName,
+    observer: &'a dyn Observer,
+    attempts_max: u32,
+    failed: u32,
+    wait: Duration,
+}
+
+impl<'a> Retries<'a> {
+    fn of(open: &OpenFlow<'a>) -> Self {
+        let OpenFlow { flow, observer, attempts_max, .. } = open;
+        Self { table: &flow.name, observer: *observer, attempts_max: *attempts_max, failed: 0, wait: RETRY_WAIT_MIN }
+    }
+
+    /// Waits before the next attempt; gives the error back if another attempt cannot help, or was the last.
+    async fn wait(&mut self, error: Error) -> Result<()> {
+        self.failed += 1;
+        if error.kind != ErrorKind::Service || self.failed >= self.attempts_max {
+            return Err(error);
+        }
+        self.observer.retrying(self.table, &error, self.wait);
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(RETRY_WAIT_MAX);
+        Ok(())
+    }
+}
+
+/// An empty state for the query's DISTINCT, whose memory is the session's.
+fn seen_rows(session: &Session, flow: &Flow) -> Arc<SeenRows> {
+    let options = StateOptions { delay: flow.clauses.watermark.as_ref().map(|watermark| watermark.delay) };
+    Arc::new(SeenRows::new(&session.state().runtime_env().memory_pool, options))
+}
+
+/// How the stream is read, each time that it is opened.
+struct Reading<'a> {
+    source: &'a dyn StreamSource,
+    options: ReadOptions,
+    /// For a sink whose records wait until they are an object.
+    gathering: Option<GatheringOptions>,
+}
+
+struct GatheringOptions {
+    partitioning: Arc<dyn Partitioning>,
+    rotation: Rotation,
+    bytes_max: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn of(flow: &'a Flow, options: OpenOptions, ahead_bytes_max: u64, open_bytes_max: u64) -> Self {
+        let OpenOptions { available_now, allow_gap, flows: _ } = options;
+        let source = flow.source.as_ref();
+        let reader = format!("pinsql-{}", flow.name);
+        let gathering = match (&flow.target, source.partitioning()) {
+            (FlowTarget::Sink(SinkDefinition::Objects(definition)), Some(partitioning)) => {
+                Some(GatheringOptions { partitioning, rotation: definition.rotation, bytes_max: open_bytes_max })
+            }
+            _ => None,
+        };
+        Self { source, options: ReadOptions { reader, available_now, allow_gap, ahead_bytes_max }, gathering }
+    }
+
+    async fn open(&self, position: &Position) -> Result<Box<dyn StreamReader>> {
+        let reader = self.source.open(position, &self.options).await?;
+        Ok(match &self.gathering {
+            Some(GatheringOptions { partitioning, rotation, bytes_max }) => {
+                Box::new(Gathering::new(reader, partitioning.clone(), *rotation, *bytes_max))
+            }
+            None => reader,
+        })
+    }
+}
+
+/// What the checkpoint has to belong to. A table is made here, if it is not there.
+async fn identity(location: &TableLocation, flow: &Flow) -> Result<Identity> {
+    let source = flow.source.identity();
+    match &flow.target {
+        FlowTarget::Table(definition) => {
+            let id = make_table(location, definition).await?;
+            Ok(Identity::new(id, source, flow.state.clone(), None))
+        }
+        FlowTarget::Sink(definition) => {
+            location.require_conditional_put().await?;
+            let id = Uuid::new_v4().to_string();
+            Ok(Identity::new(id, source, flow.state.clone(), Some(definition.identity())))
+        }
+    }
+}
+
+/// Makes the target ready for batches.
+async fn connect(
+    session: &Session,
+    flow: &Flow,
+    location: &TableLocation,
+    table: &Arc<TableHandle>,
+    identity: &Identity,
+) -> Result<Box<dyn Target>> {
+    match &flow.target {
+        FlowTarget::Table(_) => {
+            Ok(Box::new(TableTarget { table: Arc::clone(table), checkpoint_id: identity.id.clone() }))
+        }
+        FlowTarget::Sink(SinkDefinition::Objects(definition)) => {
+            let partitioning = flow.source.partitioning();
+            let partitioning = partitioning.ok_or_else(|| Error::internal("a sink's source has no partitions"))?;
+            let place = Place::open(definition, session.state().runtime_env())?;
+            let (definition, commits) = (definition.clone(), Commits::of(location));
+            Ok(Box::new(ObjectsTarget { definition, place, partitioning, commits }))
+        }
+        FlowTarget::Sink(SinkDefinition::Kafka(definition)) => Ok(Box::new(KafkaTarget::new(definition, &identity.id))),
+        FlowTarget::Sink(SinkDefinition::Kinesis(kinesis::Definition { stream, writer })) => {
+            let writer = kinesis::Writer::connect(writer).await?;
+            Ok(Box::new(KinesisTarget { stream: stream.clone(), writer, commits: Commits::of(location) }))
+        }
+    }
+}

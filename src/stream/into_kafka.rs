@@ -1,0 +1,135 @@
+//! A topic of Kafka as a target: a batch is a transaction, which carries the batch's number.
+//!
+//! After any failure the connection is given up: a new one first ends what the old one left open, and only then can say which
+//! batch was the last to land.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::physical_plan::execute_stream;
+use futures::TryStreamExt;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::checkpoint::BatchRecord;
+use super::target::{Landed, Prepared, Receipt, Target, Work};
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::sink::kafka::{Definition, ProducerOptions, Transactions, records};
+
+/// How long the brokers may take for a record. A transaction of Kafka's must not be given less.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone)]
+pub(super) struct KafkaTarget(Arc<Connected>);
+
+#[derive(Debug)]
+struct Connected {
+    options: ProducerOptions,
+    /// The id of the transactions.
+    checkpoint_id: String,
+    topic: String,
+    current: Mutex<Option<Arc<Transactions>>>,
+    /// What became of the last batch that was on its way: a transaction keeps no ledger.
+    last: Mutex<Option<(u64, Ledger)>>,
+}
+
+impl KafkaTarget {
+    pub(super) fn new(definition: &Definition, checkpoint_id: &str) -> Self {
+        let Definition { bootstrap_servers, topic, properties } = definition.clone();
+        let options = ProducerOptions {
+            bootstrap_servers,
+            properties,
+            delivery_timeout: DELIVERY_TIMEOUT,
+            transactional_id: Some(checkpoint_id.to_owned()),
+        };
+        let (current, last) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Connected { options, checkpoint_id: checkpoint_id.to_owned(), topic, current, last }))
+    }
+}
+
+impl Connected {
+    async fn transactions(&self) -> Result<Arc<Transactions>> {
+        let mut current = self.current.lock().await;
+        if let Some(transactions) = current.as_ref() {
+            return Ok(Arc::clone(transactions));
+        }
+        let made = Transactions::connect(&self.options, &self.checkpoint_id, &self.topic).await?;
+        Ok(Arc::clone(current.insert(Arc::new(made))))
+    }
+
+    /// What follows a failure: nothing more is done with this connection.
+    async fn give_up(&self) {
+        *self.current.lock().await = None;
+    }
+
+    async fn or_give_up<T: Send>(&self, outcome: Result<T>) -> Result<T> {
+        if outcome.is_err() {
+            self.give_up().await;
+        }
+        outcome
+    }
+}
+
+#[async_trait]
+impl Target for KafkaTarget {
+    async fn landed(&self) -> Result<Option<u64>> {
+        let landed = self.0.transactions().await?.landed().await;
+        self.0.or_give_up(landed).await
+    }
+
+    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
+        let transactions = self.0.transactions().await?;
+        let written = async {
+            transactions.begin().await?;
+            let mut batches = execute_stream(Arc::clone(work.query), work.state.task_ctx())?;
+            let mut rows = 0;
+            while let Some(batch) = batches.try_next().await? {
+                rows += transactions.write(records(&batch, &self.0.topic)?).await?;
+            }
+            Ok::<u64, Error>(rows)
+        };
+        let rows = self.0.or_give_up(written.await).await?;
+        let batch = work.record.batch;
+        Ok(Box::new(PreparedTransaction { connected: Arc::clone(&self.0), transactions, batch, rows }))
+    }
+
+    /// The transaction says that the batch landed. Its ledger is known to the process that sent it; what another one sent is told by
+    /// its own output.
+    async fn find(&self, record: &BatchRecord) -> Result<Landed> {
+        let last = self.0.last.lock().await.clone();
+        let ledger = last.filter(|(batch, _)| *batch == record.batch).map(|(_, ledger)| ledger);
+        Ok(Landed { ledger: ledger.unwrap_or_default(), receipt: Receipt::default() })
+    }
+}
+
+struct PreparedTransaction {
+    connected: Arc<Connected>,
+    transactions: Arc<Transactions>,
+    batch: u64,
+    rows: u64,
+}
+
+#[async_trait]
+impl Prepared for PreparedTransaction {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    async fn abandon(self: Box<Self>) {
+        // One that cannot be aborted is given up, and the next connection aborts it.
+        if self.transactions.abort().await.is_err() {
+            self.connected.give_up().await;
+        }
+    }
+
+    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
+        let ledger = serde_json::from_value(entry["ledger"].clone());
+        let ledger = ledger.map_err(|error| Error::internal("a ledger cannot be read").caused_by(error))?;
+        *self.connected.last.lock().await = Some((self.batch, ledger));
+        let committed = self.transactions.commit(self.batch).await;
+        self.connected.or_give_up(committed).await?;
+        Ok(Receipt::default())
+    }
+}

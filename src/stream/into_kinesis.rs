@@ -1,0 +1,95 @@
+//! A stream of Kinesis as a target: at least once.
+//!
+//! Kinesis has no transactions and no name for a record that a second PUT could meet. A batch has landed when its commit says
+//! so; one that was on its way at a crash is sent again, and what had arrived of it is there twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{SubsecRound, Utc};
+use datafusion::physical_plan::collect;
+use serde_json::Value;
+
+use super::checkpoint::{BatchRecord, CommitRecord, Commits};
+use super::into_objects;
+use super::target::{Landed, Prepared, Receipt, Target, Work};
+use crate::error::{Error, Result};
+use crate::sink::kinesis::{Record, Writer, records};
+
+/// How long a batch is tried again before the stream's loop takes over.
+const PUT_DEADLINE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct KinesisTarget {
+    pub(super) stream: String,
+    pub(super) writer: Writer,
+    pub(super) commits: Commits,
+}
+
+struct PreparedRecords {
+    stream: String,
+    writer: Writer,
+    commits: Commits,
+    batch: u64,
+    records: Vec<Record>,
+}
+
+#[async_trait]
+impl Target for KinesisTarget {
+    async fn landed(&self) -> Result<Option<u64>> {
+        self.commits.landed().await
+    }
+
+    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
+        let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
+        let mut all = Vec::new();
+        for batch in &batches {
+            all.extend(records(batch)?);
+        }
+        // What Kinesis will never take stops the stream before anything of the batch is sent.
+        if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
+            return Err(Error::data(format!("a record cannot be written to the stream {}", self.stream))
+                .caused_by(refused.message)
+                .with_hint("let the query leave such records out, or give them another partitionKey"));
+        }
+        Ok(Box::new(PreparedRecords {
+            stream: self.stream.clone(),
+            writer: self.writer.clone(),
+            commits: self.commits.clone(),
+            batch: work.record.batch,
+            records: all,
+        }))
+    }
+
+    async fn find(&self, record: &BatchRecord) -> Result<Landed> {
+        into_objects::landed(self.commits.find(record.batch).await?)
+    }
+}
+
+#[async_trait]
+impl Prepared for PreparedRecords {
+    fn rows(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// Nothing has left the memory.
+    async fn abandon(self: Box<Self>) {}
+
+    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
+        let Self { stream, writer, commits, batch, records } = *self;
+        let bytes = records.iter().map(|record| record.size_bytes() as u64).sum();
+        let answers = match records.is_empty() {
+            true => Vec::new(),
+            false => writer.put_all(&stream, &records, PUT_DEADLINE).await?,
+        };
+        let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        if let Some(first) = refused.first() {
+            let said = format!("the stream {stream} has not taken {} of {} records", refused.len(), records.len());
+            return Err(Error::service(said).caused_by(format!("{}: {}", first.code, first.message)));
+        }
+        let committed_at = Utc::now().trunc_subsecs(3);
+        commits.make(&CommitRecord { batch, entry: entry.clone(), objects: 0, bytes, committed_at }).await?;
+        Ok(Receipt { bytes, ..Receipt::default() })
+    }
+}

@@ -1,0 +1,92 @@
+//! A sink of objects as a target: a batch has landed when its objects are there and its commit says so.
+//!
+//! The objects are made in memory and PUT when the batch's rejects are committed. To PUT them again, after an error or by another
+//! process, changes nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{SubsecRound, Utc};
+use datafusion::physical_plan::collect;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::checkpoint::{BatchRecord, CommitRecord, Commits};
+use super::target::{Landed, Prepared, Receipt, Target, Work};
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::sink::objects::{Definition, Object, Place, encode};
+use crate::source::stream::Partitioning;
+
+#[derive(Debug)]
+pub(super) struct ObjectsTarget {
+    pub(super) definition: Definition,
+    pub(super) place: Place,
+    pub(super) partitioning: Arc<dyn Partitioning>,
+    pub(super) commits: Commits,
+}
+
+struct PreparedObjects {
+    place: Place,
+    commits: Commits,
+    batch: u64,
+    rows: u64,
+    objects: Vec<Object>,
+}
+
+#[async_trait]
+impl Target for ObjectsTarget {
+    async fn landed(&self) -> Result<Option<u64>> {
+        self.commits.landed().await
+    }
+
+    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
+        let spans = self.partitioning.split(&work.record.range)?;
+        let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let definition = self.definition.clone();
+        // Compressing takes a processor for a while.
+        let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
+        let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
+        Ok(Box::new(PreparedObjects {
+            place: self.place.clone(),
+            commits: self.commits.clone(),
+            batch: work.record.batch,
+            rows,
+            objects,
+        }))
+    }
+
+    async fn find(&self, record: &BatchRecord) -> Result<Landed> {
+        landed(self.commits.find(record.batch).await?)
+    }
+}
+
+/// What a commit says of its batch.
+pub(super) fn landed(record: CommitRecord) -> Result<Landed> {
+    let CommitRecord { batch, entry, objects, bytes, committed_at: _ } = record;
+    let ledger = Ledger::deserialize(&entry["ledger"]);
+    let ledger =
+        ledger.map_err(|error| Error::data(format!("the commit of batch {batch} is damaged")).caused_by(error))?;
+    Ok(Landed { ledger, receipt: Receipt { files: objects, bytes, ..Receipt::default() } })
+}
+
+#[async_trait]
+impl Prepared for PreparedObjects {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Nothing has left the memory.
+    async fn abandon(self: Box<Self>) {}
+
+    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
+        let Self { place, commits, batch, rows: _, objects } = *self;
+        let files = objects.len();
+        let bytes = objects.iter().map(|object| object.content.len() as u64).sum();
+        place.put_all(objects).await?;
+        let committed_at = Utc::now().trunc_subsecs(3);
+        commits.make(&CommitRecord { batch, entry: entry.clone(), objects: files, bytes, committed_at }).await?;
+        Ok(Receipt { files, bytes, ..Receipt::default() })
+    }
+}

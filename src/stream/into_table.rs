@@ -1,0 +1,143 @@
+//! A Delta table as a target: a batch has landed when the table's log has its transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::checkpoint::BatchRecord;
+use super::target::{Landed, Prepared, Receipt, Target, Work};
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::sink::delta::{
+    ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
+    WriteKind, WriteRequest, column_names, history, property,
+};
+
+/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
+const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
+
+/// How far back a commit is looked for whose answer was lost a moment ago.
+const COMMITS_SEARCHED: usize = 50;
+
+#[derive(Debug)]
+pub(super) struct TableTarget {
+    pub(super) table: Arc<TableHandle>,
+    /// The application id of the transactions.
+    pub(super) checkpoint_id: String,
+}
+
+#[async_trait]
+impl Target for TableTarget {
+    async fn landed(&self) -> Result<Option<u64>> {
+        let version = self.table.landed(&self.checkpoint_id).await?;
+        Ok(version.and_then(|version| u64::try_from(version).ok()))
+    }
+
+    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
+        let transaction = transaction(&self.checkpoint_id, work.record);
+        let request = WriteRequest::append_to(&self.table, Some(transaction));
+        let write = Write::plan(request, Arc::clone(work.query), work.state).await?;
+        Ok(Box::new(PreparedAppend(write.run(work.state.task_ctx()).await?)))
+    }
+
+    /// Looks in the log.
+    async fn find(&self, record: &BatchRecord) -> Result<Landed> {
+        let run_id = run_id(&self.checkpoint_id, record.batch);
+        let commits = history(self.table.location(), Some(COMMITS_SEARCHED)).await?;
+        let found = commits.into_iter().find_map(|entry| {
+            let metadata: Value = serde_json::from_str(entry.user_metadata.as_deref()?).ok()?;
+            let said = metadata.get("pinsql").filter(|said| said["run_id"] == run_id)?;
+            let number = |name: &str| entry.operation_metrics.get(name).and_then(|text| text.parse::<u64>().ok());
+            let receipt = Receipt {
+                version: Some(entry.version),
+                files: number("numFiles").and_then(|files| usize::try_from(files).ok()).unwrap_or(0),
+                bytes: number("numOutputBytes").unwrap_or(0),
+                warnings: Vec::new(),
+            };
+            Some(Landed { ledger: Ledger::deserialize(&said["ledger"]).ok()?, receipt })
+        });
+        found.ok_or_else(|| {
+            let name = self.table.location().name();
+            Error::service(format!("batch {} is in {name}, and its commit is not found", record.batch))
+        })
+    }
+
+    fn status(&self) -> Option<TableStatus> {
+        self.table.status()
+    }
+}
+
+struct PreparedAppend(PreparedWrite);
+
+#[async_trait]
+impl Prepared for PreparedAppend {
+    fn rows(&self) -> u64 {
+        self.0.rows()
+    }
+
+    async fn abandon(self: Box<Self>) {
+        self.0.abandon().await;
+    }
+
+    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
+        let Committed { version, files, rows: _, bytes, warnings } = self.0.commit(Some(&user_metadata(entry))).await?;
+        Ok(Receipt { version: Some(version), files, bytes, warnings })
+    }
+}
+
+/// What a commit of a batch says about it.
+pub(super) fn user_metadata(entry: &Value) -> String {
+    json!({ "pinsql": entry }).to_string()
+}
+
+/// The transaction of a batch, in its table and in that of its rejects.
+pub(super) fn transaction(checkpoint_id: &str, record: &BatchRecord) -> ApplicationTransaction {
+    ApplicationTransaction {
+        application_id: checkpoint_id.to_owned(),
+        version: i64::try_from(record.batch).unwrap_or(i64::MAX),
+    }
+}
+
+/// The id of one batch's run, the same for every attempt at it.
+pub(super) fn run_id(checkpoint_id: &str, batch: u64) -> String {
+    format!("{checkpoint_id}-{batch}")
+}
+
+/// Makes the Delta table, or finds it, and gives the id of its checkpoint.
+pub(super) async fn make_table(location: &TableLocation, definition: &TableDefinition) -> Result<String> {
+    if let Some(id) = checkpoint_of(location, definition).await? {
+        return Ok(id);
+    }
+    let id = Uuid::new_v4().to_string();
+    let mut made = definition.clone();
+    made.properties.insert(CHECKPOINT_PROPERTY.to_owned(), id.clone());
+    let request = WriteRequest::new(location.clone(), WriteKind::Create(made));
+    match PreparedWrite::define(request).await?.commit(None).await {
+        Ok(_) => Ok(id),
+        // Another process may have been faster; whose table it is then, the claim decides.
+        Err(error) => checkpoint_of(location, definition).await?.ok_or(error),
+    }
+}
+
+async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -> Result<Option<String>> {
+    let Some(there) = location.open().await? else { return Ok(None) };
+    let name = location.name();
+    let id = property(&there, CHECKPOINT_PROPERTY)?.ok_or_else(|| {
+        Error::sql(format!("{name} is there already, and is not a streaming table"))
+            .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
+    })?;
+    // Columns go by position, so a query that was changed to give others would mix them up.
+    let (has, gives) = (column_names(&there)?, definition.schema());
+    let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
+    if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {
+        return Err(Error::sql(format!("{name} cannot go on with this query: it has other columns"))
+            .caused_by(format!("the table has {}; the query gives {gives:?}", has.join(", ")).replace(['[', ']', '"'], ""))
+            .with_hint(format!(
+                "give the changed query a table of its own, or DROP TABLE {name} to read the stream anew from where the query begins"
+            )));
+    }
+    Ok(Some(id))
+}

@@ -1,0 +1,265 @@
+//! Posts and where they arrive: every record that is acknowledged is there, and what is there is what was drawn.
+//!
+//! A run that posts to a service posts into a folder as well. What lies there is what was drawn, and what other programs read
+//! from the service is compared with it, byte for byte.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::environment::{Output, TestEnvironment, repository};
+use crate::kafka::{Kafka, broker};
+use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Producer};
+use crate::python::Script;
+use crate::raw;
+use crate::s3::{self, Identity};
+
+const TOPICS: [&str; 3] = ["pin", "geo", "user"];
+
+/// The records of each topic, by its name.
+pub(crate) type Arrived = BTreeMap<String, Vec<String>>;
+
+/// What a run said of its receivers.
+#[derive(Debug)]
+pub(crate) struct Report(pub(crate) Value);
+
+impl Report {
+    pub(crate) fn read(environment: &TestEnvironment) -> Self {
+        Self(serde_json::from_slice(&fs::read(environment.path("report.json")).unwrap()).unwrap())
+    }
+
+    /// Sent, acknowledged and failed, of the receiver whose name begins so, after holding the sums.
+    pub(crate) fn counts(&self, to: &str) -> (u64, u64, u64) {
+        let receiver = self.receiver(to);
+        let of = |counts: &Value| ["sent", "acknowledged", "failed"].map(|name| counts[name].as_u64().unwrap());
+        let [sent, acknowledged, failed] = of(receiver);
+        assert_eq!(sent, acknowledged + failed, "{receiver}");
+        let topics = receiver["topics"].as_object().unwrap().values().map(of);
+        let sums = topics.fold([0; 3], |sums, counts| [0, 1, 2].map(|index| sums[index] + counts[index]));
+        assert_eq!(sums, [sent, acknowledged, failed], "{receiver}");
+        (sent, acknowledged, failed)
+    }
+
+    pub(crate) fn receiver(&self, to: &str) -> &Value {
+        let mut receivers = self.0["receivers"].as_array().unwrap().iter();
+        receivers.find(|receiver| receiver["to"].as_str().unwrap().starts_with(to)).unwrap()
+    }
+}
+
+/// `pinsql emulate --generate` with a report.
+pub(crate) fn emulate(environment: &TestEnvironment, arguments: &[&str]) -> crate::environment::Run {
+    let report = environment.path("report.json");
+    let fixed = ["emulate", "--generate", "--report", report.to_str().unwrap()];
+    environment.pinsql(&[&fixed, arguments].concat())
+}
+
+/// The lines of the objects of each topic, in the order of their offsets, which have no gap.
+pub(crate) fn laid_down(folder: &Path) -> Arrived {
+    let mut arrived = Arrived::new();
+    let mut files = raw::files(folder);
+    files.sort();
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let [topic, "0", offset] = name.split('+').collect::<Vec<_>>()[..] else { panic!("{name}") };
+        let lines = arrived.entry(topic.to_owned()).or_default();
+        assert_eq!((offset.len(), offset.parse()), (10, Ok(lines.len())), "a gap before {name}");
+        lines.extend(fs::read_to_string(&file).unwrap().lines().map(str::to_owned));
+    }
+    arrived
+}
+
+pub(crate) fn sorted(mut arrived: Arrived) -> Arrived {
+    arrived.values_mut().for_each(|records| records.sort_unstable());
+    arrived
+}
+
+fn read(arguments: &[&str]) -> Value {
+    Script::start(&repository().join("tests/e2e/emulate_reader.py"), arguments, &[]).answer()
+}
+
+/// Makes the topics of a prefix that no other test has.
+pub(crate) fn make_topics(kafka: &Kafka, partitions: u32) -> String {
+    let prefix = kafka.topic("emulate");
+    let create = |topic| json!({"do": "create", "topic": format!("{prefix}.{topic}"), "partitions": partitions});
+    kafka.client(&json!(TOPICS.map(create)));
+    prefix
+}
+
+/// What confluent-kafka's consumer finds in them, in the order of the partitions and of the offsets in each.
+pub(crate) fn in_kafka(kafka: &Kafka, prefix: &str) -> BTreeMap<String, Vec<(u64, String)>> {
+    let topics = TOPICS.map(|topic| format!("{prefix}.{topic}"));
+    let servers = kafka.servers();
+    let arguments: Vec<&str> = ["kafka", &servers].into_iter().chain(topics.iter().map(String::as_str)).collect();
+    serde_json::from_value(read(&arguments)).unwrap()
+}
+
+pub(crate) fn values(arrived: BTreeMap<String, Vec<(u64, String)>>) -> Arrived {
+    arrived.into_iter().map(|(topic, records)| (topic, records.into_iter().map(|(_, value)| value).collect())).collect()
+}
+
+/// What boto3 finds in a stream, by partition key.
+pub(crate) fn in_kinesis(emulator: &Emulator, stream: &str) -> Arrived {
+    let records: Vec<(String, String)> =
+        serde_json::from_value(read(&["kinesis", &emulator.endpoint(), stream])).unwrap();
+    let mut arrived = Arrived::new();
+    for (key, data) in records {
+        arrived.entry(key).or_default().push(data);
+    }
+    arrived
+}
+
+pub(crate) const AWS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")];
+
+fn with_aws() -> TestEnvironment {
+    TestEnvironment::new().with_variables(AWS.map(|(name, value)| (name, value.to_owned())))
+}
+
+#[test]
+fn a_seed_gives_the_same_posts_in_the_same_order() {
+    let posts = |seed: &str| {
+        let environment = TestEnvironment::new();
+        let raw = environment.path("raw");
+        let to = raw.to_str().unwrap();
+        let arguments = ["--to", to, "--seed", seed, "--count", "40", "--rate", "max", "--batch", "10"];
+        emulate(&environment, &arguments).output().success();
+        laid_down(&raw)
+    };
+    let first = posts("100");
+    assert_eq!(first.values().map(Vec::len).collect::<Vec<_>>(), [40, 40, 40]);
+    assert_eq!(first, posts("100"));
+    assert_ne!(first, posts("101"));
+    // A post is one record for each topic, all with one index.
+    let index = |topic: &str, name: &str| -> Vec<i64> {
+        let records = first[topic].iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.map(|record| record[name].as_i64().unwrap()).collect()
+    };
+    assert_eq!(index("pin", "index"), index("geo", "ind"));
+    assert_eq!(index("pin", "index"), index("user", "ind"));
+}
+
+#[test]
+fn objects_go_on_behind_what_is_there() {
+    let environment = TestEnvironment::new();
+    let raw = environment.path("raw");
+    let to = raw.to_str().unwrap();
+    for (batch, count) in [("4", "10"), ("1", "3"), ("100", "7")] {
+        let arguments = ["--to", to, "--prefix", "0a1b", "--count", count, "--rate", "max", "--batch", batch];
+        emulate(&environment, &arguments).output().success();
+    }
+    let arrived = laid_down(&raw);
+    assert_eq!(arrived["0a1b.pin"].len(), 20);
+    assert!(raw.join("topics/0a1b.pin/partition=0/0a1b.pin+0+0000000013.json").exists());
+}
+
+#[test]
+fn what_is_laid_down_is_what_the_pipeline_reads() {
+    let environment = TestEnvironment::new();
+    let raw = environment.path("raw");
+    let to = raw.to_str().unwrap();
+    let arguments = ["--to", to, "--count", "200", "--rate", "max", "--duplicates", "10", "--bad", "10"];
+    let output = emulate(&environment, &arguments).output().success();
+    assert!(output.stderr.contains("sent 720 = acknowledged 720 + failed 0 (retries 0)"), "{}", output.stderr);
+    let reading = "SELECT count(index) AS records FROM read_files(:raw, format => 'json', schema => 'index INT')";
+    let glob = format!("{to}/topics/pin");
+    let rows =
+        environment.run_sql(reading).parameter("raw", glob).arguments(&["--format", "ndjson"]).output().success();
+    // Two hundred and the repeated ones: none of the bad can be read.
+    assert_eq!(rows.rows(), [json!({"records": 220})]);
+}
+
+#[test]
+fn each_record_goes_to_kafka_and_to_the_folder() {
+    let (environment, kafka) = (TestEnvironment::new(), broker());
+    let prefix = make_topics(kafka, 3);
+    let raw = environment.path("raw");
+    let (to, folder) = (format!("kafka://{}", kafka.servers()), raw.to_str().unwrap());
+    let arguments = ["--to", &to, "--to", folder, "--prefix", &prefix, "--count", "500", "--rate", "max", "--bad", "4"];
+    emulate(&environment, &[&arguments[..], &["--batch", "50"]].concat()).output().success();
+    let report = Report::read(&environment);
+    assert_eq!(report.counts("kafka"), (1_560, 1_560, 0));
+    assert_eq!(report.counts(folder), (1_560, 1_560, 0));
+    let drawn = laid_down_bytes(&raw);
+    assert_eq!(sorted(values(in_kafka(kafka, &prefix))), sorted(drawn));
+}
+
+/// As the reader prints them: what is no UTF-8 is replaced.
+fn laid_down_bytes(folder: &Path) -> Arrived {
+    let mut arrived = Arrived::new();
+    for file in raw::files(folder) {
+        let topic = file.file_name().unwrap().to_str().unwrap().split('+').next().unwrap().to_owned();
+        let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+        arrived.entry(topic).or_default().extend(text.lines().map(str::to_owned));
+    }
+    arrived
+}
+
+#[test]
+fn each_record_goes_to_s3_as_it_goes_to_a_folder() {
+    let server = s3::server();
+    let environment = TestEnvironment::new().with_variables(server.variables(Identity::Owner));
+    let prefix = server.prefix("emulate");
+    let raw = environment.path("raw");
+    let (to, folder) = (server.url(&prefix), raw.to_str().unwrap());
+    let arguments = ["--to", &to, "--to", folder, "--count", "50", "--rate", "max", "--batch", "8"];
+    emulate(&environment, &arguments).output().success();
+    assert_eq!(Report::read(&environment).counts("s3://"), (150, 150, 0));
+    let keys = |folder: &Path| -> Vec<String> {
+        let files = raw::files(folder).into_iter();
+        let mut keys: Vec<String> =
+            files.map(|file| format!("{prefix}/{}", file.strip_prefix(folder).unwrap().to_str().unwrap())).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(server.keys(&prefix), keys(&raw));
+    let count = "SELECT count(*) AS records, count(DISTINCT ind) AS posts FROM read_files(:raw, format => 'json', schema => 'ind INT')";
+    let run =
+        environment.run_sql(count).parameter("raw", format!("{to}/topics/geo")).arguments(&["--format", "ndjson"]);
+    assert_eq!(run.output().success().rows(), [json!({"records": 50, "posts": 50})]);
+}
+
+#[test]
+fn each_record_goes_to_kinesis_under_the_key_of_its_topic() {
+    for emulator in [Kinesalite::shared(), KinesisLocal::shared()] {
+        let environment = with_aws();
+        let producer = Producer::start(emulator);
+        producer.create("emulated-posts", 2);
+        let raw = environment.path("raw");
+        let to = format!("kinesis://emulated-posts?endpoint={}", emulator.endpoint());
+        let arguments =
+            ["--to", &to, "--to", raw.to_str().unwrap(), "--count", "300", "--rate", "max", "--batch", "100"];
+        let output = emulate(&environment, &arguments).output().success();
+        assert!(output.stderr.contains("kinesis://emulated-posts: sent 900 = acknowledged 900"), "{}", output.stderr);
+        assert_eq!(sorted(in_kinesis(emulator, "emulated-posts")), sorted(laid_down(&raw)));
+        producer.delete("emulated-posts");
+    }
+}
+
+#[test]
+fn a_stream_may_be_one_for_each_topic() {
+    let (environment, emulator) = (with_aws(), Kinesalite::shared());
+    let producer = Producer::start(emulator);
+    TOPICS.iter().for_each(|topic| producer.create(&format!("streaming-0a1b-{topic}"), 1));
+    let to = format!("kinesis://streaming-0a1b-{{topic}}?region=us-east-1&endpoint={}", emulator.endpoint());
+    emulate(&environment, &["--to", &to, "--count", "20", "--rate", "max"]).output().success();
+    for topic in TOPICS {
+        let arrived = in_kinesis(emulator, &format!("streaming-0a1b-{topic}"));
+        assert_eq!(arrived.keys().collect::<Vec<_>>(), [topic]);
+        assert_eq!(arrived[topic].len(), 20);
+        producer.delete(&format!("streaming-0a1b-{topic}"));
+    }
+}
+
+#[test]
+fn a_rate_and_a_time_are_kept() {
+    let environment = TestEnvironment::new();
+    let raw = environment.path("raw");
+    let arguments = ["--to", raw.to_str().unwrap(), "--rate", "40/s", "--duration", "3s", "--topics", "geo"];
+    let output: Output = emulate(&environment, &arguments).output().success();
+    let (sent, acknowledged, _) = Report::read(&environment).counts(raw.to_str().unwrap());
+    assert_eq!(sent, acknowledged);
+    assert!((110..=121).contains(&sent), "{sent} records in 3 s at 40 posts a second: {}", output.describe());
+    assert_eq!(laid_down(&raw).into_keys().collect::<Vec<_>>(), ["geo"]);
+}
