@@ -40,6 +40,7 @@ mod kinesis;
 mod kinesis_faults;
 mod local_faults;
 mod mysql;
+mod mysql_conditions;
 mod mysql_faults;
 mod pipeline;
 mod readers;

@@ -1,4 +1,4 @@
-//! `read_mysql` against a real MariaDB server: types, texts, what is pushed down, and how much memory it takes.
+//! `read_mysql` against a real MariaDB server: types, what is pushed down, and how much memory it takes.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::mariadb::{self, Database, PASSWORD};
 const MEBIBYTE: u64 = 1 << 20;
 
 /// The table function's call for a table, with more options behind.
-fn call(database: &Database<'_>, table: &str, more: &str) -> String {
+pub(crate) fn call(database: &Database<'_>, table: &str, more: &str) -> String {
     format!("read_mysql(table => '{table}', credentials => '{}'{more})", database.credentials_file())
 }
 
@@ -38,7 +38,7 @@ CREATE TABLE kinds (
   medium MEDIUMINT, medium_u MEDIUMINT UNSIGNED, plain INT, plain_u INT UNSIGNED, big BIGINT, big_u BIGINT UNSIGNED,
   year_of YEAR, amount DECIMAL(10,2), long_amount DECIMAL(38,10), huge DECIMAL(60,20), single FLOAT, twice DOUBLE,
   day DATE, at DATETIME, at_us DATETIME(6), stamp TIMESTAMP NULL, span TIME, span_ms TIME(3),
-  fixed CHAR(5), varying VARCHAR(50), body LONGTEXT, latin VARCHAR(20) CHARACTER SET latin1,
+  fixed CHAR(5), vary VARCHAR(50), body LONGTEXT, latin VARCHAR(20) CHARACTER SET latin1,
   raw_fixed BINARY(3), raw BLOB, doc JSON, colour ENUM('red','green'), tags SET('a','b','c'),
   bit1 BIT(1), bit9 BIT(9), place POINT
 ) CHARACTER SET utf8mb4;
@@ -91,7 +91,7 @@ fn every_type_is_what_the_documents_say() {
             "span STRING",
             "span_ms STRING",
             "fixed STRING",
-            "varying STRING",
+            "vary STRING",
             "body STRING",
             "latin STRING",
             "raw_fixed BINARY",
@@ -104,27 +104,30 @@ fn every_type_is_what_the_documents_say() {
             "place BINARY",
         ]
     );
-    let shown = "SELECT * REPLACE (hex(raw_fixed) AS raw_fixed, hex(raw) AS raw, hex(bit9) AS bit9, length(place) AS place, \
-                 CAST(big_u AS STRING) AS big_u, CAST(long_amount AS STRING) AS long_amount, CAST(amount AS STRING) AS amount) \
-                 FROM kinds ORDER BY id";
-    let rows = rows(&environment, shown);
+    let rows = rows(&environment, "SELECT * EXCEPT (long_amount) FROM kinds ORDER BY id");
     let expected = json!({
         "id": 1, "flag": true, "tiny": -128, "tiny_u": 255, "small": -32768, "small_u": 65535, "medium": -8388608,
-        "medium_u": 16777215, "plain": -2147483648i64, "plain_u": 4294967295u64, "big": i64::MIN,
-        "big_u": "18446744073709551615", "year_of": 2018, "amount": "-12345678.90",
-        "long_amount": "1234567890123456789012345678.0123456789", "huge": "1.50000000000000000000", "single": 0.1,
-        "twice": 0.1, "day": "2018-03-27", "span": "-838:59:59", "span_ms": "01:02:03.500", "fixed": "ab",
-        "varying": "😀 é ‏ע", "body": "e\u{301}\u{e000}", "latin": "café", "raw_fixed": "610000", "raw": "00FF",
-        "doc": "{\"a\": 1}", "colour": "green", "tags": "a,c", "bit1": true, "bit9": "0101", "place": 25,
+        "medium_u": 16777215, "plain": -2147483648i64, "plain_u": 4294967295u64, "big": i64::MIN, "big_u": u64::MAX,
+        "year_of": 2018, "amount": -12345678.9, "huge": "1.50000000000000000000", "single": 0.1, "twice": 0.1,
+        "day": "2018-03-27", "span": "-838:59:59", "span_ms": "01:02:03.500", "fixed": "ab", "vary": "😀 é ‏ע",
+        "body": "e\u{301}\u{e000}", "latin": "café", "raw_fixed": "610000", "raw": "00ff", "doc": "{\"a\": 1}",
+        "colour": "green", "tags": "a,c", "bit1": true, "bit9": "0101",
+        "place": "000000000101000000000000000000f03f0000000000000040",
     });
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&rows[0][name], value, "{name}");
     }
     // DATETIME has no zone and is taken as UTC; TIMESTAMP is an instant, written here at +02:00.
-    let times = "SELECT CAST(at AS STRING) AS at, CAST(at_us AS STRING) AS at_us, CAST(stamp AS STRING) AS stamp FROM kinds WHERE id = 1";
+    let exact = "SELECT CAST(at AS STRING) AS at, CAST(at_us AS STRING) AS at_us, CAST(stamp AS STRING) AS stamp, \
+                 CAST(long_amount AS STRING) AS amount FROM kinds WHERE id = 1";
     assert_eq!(
-        environment.query(times),
-        [json!({"at": "2018-03-27 05:24:10", "at_us": "9999-12-31 23:59:59.999999", "stamp": "2018-03-27 03:24:10"})]
+        environment.query(exact),
+        [json!({
+            "at": "2018-03-27 05:24:10",
+            "at_us": "9999-12-31 23:59:59.999999",
+            "stamp": "2018-03-27 03:24:10",
+            "amount": "1234567890123456789012345678.0123456789",
+        })]
     );
     for row in &rows[1..] {
         let given: Vec<&String> =
@@ -156,139 +159,6 @@ fn a_value_that_no_type_has_is_an_error_that_names_the_column() {
     fails("id", " ) WHERE (flag", &[&["`flag` holds 5"]]);
     let numbers = format!("SELECT sum(flag) AS flags FROM {}", call(&database, "odd", ", tinyInt1isBit => false"));
     assert_eq!(environment.value(&numbers), 6);
-}
-
-/// Texts on which collations and bytes disagree, for columns of several collations.
-const TEXTS: &str = r"
-CREATE TABLE texts (
-  id INT PRIMARY KEY,
-  general VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci,
-  bin VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
-  nopad VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_nopad_ci,
-  latin VARCHAR(20) CHARACTER SET latin1,
-  fixed CHAR(6) CHARACTER SET utf8mb4,
-  named ENUM('a', 'A ', 'b', '1', ''),
-  n INT, u BIGINT UNSIGNED, d DECIMAL(8,3), f FLOAT, x DOUBLE, y YEAR, flag TINYINT(1), b BIT(1), day DATE, at DATETIME(6),
-  KEY (general), KEY (latin), KEY (n), KEY (day)
-);
-INSERT INTO texts VALUES
-  (1, 'a', 'a', 'a', 'a', 'a', 'a', 1, 1, 1.5, 0.1, 0.1, 2017, 1, b'1', '2017-01-01', '2017-01-01 00:00:00.000001'),
-  (2, 'A', 'A', 'A', 'A', 'A', 'b', -1, 18446744073709551615, -1.5, -0.1, -0.1, 2018, 0, b'0', '2018-01-01', '2018-01-01'),
-  (3, 'a ', 'a ', 'a ', 'a ', 'a ', 'b', 70, 70, 70, 70, 70, 1970, 0, b'0', '0000-00-00', '0000-00-00'),
-  (4, 'á', 'á', 'á', 'á', 'á', '1', 0, 0, 0, 0, 0, 2000, NULL, NULL, '1999-12-31', '1999-12-31 23:59:59.999999'),
-  (5, 'ß', 'ß', 'ß', 'ß', 'ß', '', 5, 5, 0.005, 1e10, 1e300, 1901, 1, b'1', '2026-00-10', '2026-00-10'),
-  (6, 'ss', 'ss', 'ss', 'ss', 'ss', 'a', 6, 6, 6, 6, 6, 2155, 1, b'1', '9999-12-31', '9999-12-31'),
-  (7, 'b\\%_|', 'b\\%_|', 'b\\%_|', 'b\\%_|', 'b\\%_|', 'a', 7, 7, 7, 7, 7, 0, 0, b'0', '2017-01-02', '2017-01-02'),
-  (8, '', '', '', '', '', 'a', 8, 8, 8, 8, 8, 1999, 1, b'1', '2017-01-03', '2017-01-03'),
-  (9, ' ', ' ', ' ', '~', ' ', 'a', 9, 9, 9, 9, 9, 1998, 1, b'1', '2017-01-04', '2017-01-04'),
-  (10, '😀b', '😀b', '😀b', 'x', '😀b', 'b', 10, 10, 10, 10, 10, 1997, 1, b'1', '2017-01-05', '2017-01-05'),
-  (11, 'a\nb', 'a\nb', 'a\nb', 'a\nb', 'a\nb', 'b', 11, 11, 11, 11, 11, 1996, 1, b'1', '2017-01-06', '2017-01-06'),
-  (12, 'quo''te\'', 'q', 'q', 'q', 'q', 'b', 12, 12, 12, 12, 12, 1995, 1, b'1', '2017-01-07', '2017-01-07'),
-  (13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-UPDATE texts SET x = -0.0 WHERE id = 4;
-";
-
-/// Every condition over every kind of column.
-fn conditions() -> Vec<String> {
-    let mut conditions = Vec::new();
-    for column in ["general", "bin", "nopad", "latin", "fixed", "named"] {
-        for text in ["a", "A", "a ", "á", "ß", "ss", "", " ", "😀b", "b", "1", "z"] {
-            for operator in ["=", "<>", "<", "<=", ">", ">="] {
-                conditions.push(format!("{column} {operator} '{text}'"));
-            }
-            conditions.push(format!("NOT ({column} = '{text}')"));
-        }
-        for rest in [
-            "IN ('a', 'ß', 'z')",
-            "NOT IN ('a', 'á')",
-            "IS NULL",
-            "IS NOT NULL",
-            "BETWEEN 'a' AND 'b'",
-            "LIKE 'a%'",
-            "LIKE 'A%'",
-            "LIKE 'a_'",
-            "LIKE '_b'",
-            "LIKE 'a_b'",
-            "LIKE '%|'",
-            "NOT LIKE '%b%'",
-            "LIKE 'b\\\\\\\\%'",
-            "LIKE ''",
-            "ILIKE 'A%'",
-            "= 'quo\\'te\\''",
-            "IN ('a', NULL)",
-        ] {
-            conditions.push(format!("{column} {rest}"));
-        }
-    }
-    for column in ["n", "u", "d", "f", "x", "y"] {
-        for number in ["-1", "0", "1", "70", "1.5", "0.005", "0.1", "1e300", "2017", "18446744073709551615", "1970"] {
-            for operator in ["=", "<>", "<", ">="] {
-                conditions.push(format!("{column} {operator} {number}"));
-            }
-        }
-        conditions.push(format!("{column} BETWEEN 1 AND 70"));
-        conditions.push(format!("{column} NOT IN (1, 70, 2017)"));
-        conditions.push(format!("{column} IS NULL OR NOT ({column} > 5)"));
-    }
-    for column in ["day", "at"] {
-        for moment in
-            ["2017-01-01", "0001-01-01", "9999-12-31", "2017-01-01 00:00:00.000001", "1999-12-31 23:59:59.999999"]
-        {
-            for operator in ["=", "<>", "<", ">="] {
-                conditions.push(format!("{column} {operator} TIMESTAMP '{moment}'"));
-            }
-        }
-        for rest in [
-            "IS NULL",
-            "IS NOT NULL",
-            "> DATE '2017-01-01'",
-            "IN (DATE '2017-01-01', DATE '2018-01-01')",
-            "< '2018-01-01'",
-        ] {
-            conditions.push(format!("{column} {rest}"));
-            conditions.push(format!("NOT ({column} {rest})"));
-        }
-    }
-    for column in ["flag", "b"] {
-        for rest in ["", "IS NULL", "= true", "= false", "<> true", "IS NOT TRUE"] {
-            conditions.push(format!("{column} {rest}"));
-            conditions.push(format!("NOT ({column} {rest})"));
-        }
-    }
-    for mixed in [
-        "general = 'a' AND n > 0 OR latin = 'A'",
-        "(general = 'a' OR f > 1) AND n >= 0",
-        "NOT (general = 'a' AND f > 1)",
-        "NOT (n > 5 OR day > DATE '2017-01-01')",
-        "flag AND NOT b OR n IS NULL",
-        "upper(general) = 'A' AND n < 100",
-        "CASE WHEN n > 5 THEN general = 'a' ELSE bin = 'A' END",
-    ] {
-        conditions.push(mixed.to_owned());
-    }
-    conditions
-}
-
-#[test]
-fn a_condition_gives_the_same_rows_pushed_down_or_not() {
-    let environment = TestEnvironment::new();
-    let database = mariadb::server().database("texts");
-    database.load(TEXTS);
-    let from = call(&database, "texts", "");
-    environment.run_sql(&format!("CREATE TABLE texts AS SELECT * FROM {from}")).output().success();
-    let conditions = conditions();
-    let mut script = format!("CREATE TEMPORARY VIEW pushed AS SELECT * FROM {from};\n");
-    for condition in &conditions {
-        for table in ["pushed", "texts"] {
-            script += &format!("SELECT array_agg(id ORDER BY id) AS ids FROM {table} WHERE {condition};\n");
-        }
-    }
-    let output = environment.run_sql(&script).arguments(&["--format", "ndjson"]).output().success();
-    let answers = output.rows();
-    assert_eq!(answers.len(), conditions.len() * 2);
-    for (condition, answer) in conditions.iter().zip(answers.chunks(2)) {
-        assert_eq!(answer[0], answer[1], "pushed down and not, {condition}");
-    }
 }
 
 #[test]

@@ -106,13 +106,15 @@ impl MysqlFailure {
             Self::Silent { connecting: false, .. } => "socketTimeout => '1h' waits longer for a slow query",
             Self::Lost { .. } => "nothing was written; run the statement again when the server is there",
             Self::Denied { .. } => {
-                "look at USER and PASSWORD, and at the hosts that the server lets this user sign in from"
+                "look at USER and PASSWORD, at the hosts that the server lets this user come from, and whether it wants TLS"
             }
             Self::MachineDenied { .. } => "the server's CREATE USER names the hosts that a user may come from",
             Self::SignIn { .. } => {
                 "give the user a password of mysql_native_password, caching_sha2_password or ed25519"
             }
-            Self::Tls { .. } => "sslCa => 'ca.pem' names the authority that the server's certificate comes from",
+            Self::Tls { .. } => {
+                "sslCa => 'ca.pem' names the authority of the server's certificate; sslMode => 'DISABLED' does without TLS"
+            }
             Self::NoTls { .. } => "sslMode => 'PREFERRED' also connects without it",
             Self::TlsWanted { .. } => "sslMode => 'REQUIRED', or VERIFY_IDENTITY with sslCa",
             Self::DatabaseDenied { .. } => "is the name right? GRANT SELECT ON the database TO the user lets it read",

@@ -13,6 +13,7 @@ mod decode;
 mod error;
 mod filter;
 mod json;
+mod operand;
 mod options;
 mod request;
 mod rows;
