@@ -8,5 +8,6 @@ mod docs;
 mod emulate;
 mod isolation;
 mod scratch;
+mod sinks;
 mod streams;
 mod views;

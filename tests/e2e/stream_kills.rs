@@ -138,6 +138,8 @@ pub(crate) fn kill_while(
     let over = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let producer = scope.spawn(|| produce(&over));
+        // Also when the test fails: it waits for the producer then.
+        let over = SetWhenDropped(&over);
         let seed = rand::random();
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
@@ -147,13 +149,21 @@ pub(crate) fn kill_while(
             assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
             look();
         }
-        over.store(true, Ordering::Relaxed);
+        drop(over);
         producer.join().unwrap()
     });
     run(&["run", file]).output().success();
     println!("{} kills, {} records", kills * times, sent.count());
     look();
     sent
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Sends records, some of them again and some of them in aggregates, while shards are split and merged.
