@@ -63,8 +63,12 @@ fn what_a_sink_cannot_be_is_said() {
             "CREATE SINK pins INTO 's3://lake' AS SELECT value FROM TOPIC WHERE offset < (SELECT max(index) FROM read_files('raw', format => 'json', schema => 'index INT'))",
         ),
         (
-            "sink_explode",
-            "CREATE SINK pins INTO 's3://lake' AS SELECT explode(split(CAST(value AS STRING), ',')) AS x FROM TOPIC",
+            "sink_unnest",
+            "CREATE SINK pins INTO 's3://lake' AS SELECT unnest(split(CAST(value AS STRING), ',')) AS x FROM TOPIC",
+        ),
+        (
+            "sink_join",
+            "CREATE SINK pins INTO 's3://lake' AS SELECT m.value FROM TOPIC m JOIN read_files('raw', format => 'json', schema => 'index INT') r ON m.offset = r.index",
         ),
         ("sink_of_now", "CREATE SINK pins INTO 's3://lake' AS SELECT offset, current_timestamp() AS at FROM TOPIC"),
         ("sink_of_bytes", "CREATE SINK pins INTO 's3://lake' AS SELECT key, offset FROM TOPIC"),
