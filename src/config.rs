@@ -129,10 +129,10 @@ impl Config {
     }
 }
 
-/// A variable of the environment, if it is text.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is resolved")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// A variable that is no flag, because it may hold a secret. One that is set to nothing is not set.
+#[expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn read_layer(path: &Path) -> Result<Layer> {

@@ -10,6 +10,7 @@
 //! - [`operators`] is what plans have beside DataFusion's own nodes;
 //! - [`source`] is where records come from, [`schema`] the types that SQL gives them;
 //! - [`catalog`] finds tables, [`sink`] writes them;
+//! - [`gateway`] is the HTTP API in front of Kafka and Kinesis;
 //! - [`ledger`] accounts for every record;
 //! - [`store`] is the local file system and S3;
 //! - [`emulate`] posts records as the users of the pipeline do;
@@ -24,6 +25,7 @@ pub mod config;
 pub mod emulate;
 pub mod engine_error;
 pub mod error;
+pub mod gateway;
 pub mod ledger;
 pub mod operators;
 pub mod schema;

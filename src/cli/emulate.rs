@@ -1,28 +1,30 @@
 //! `pinsql emulate`: posts records as the users of the pipeline would.
 
+mod narrator;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use self::narrator::Narrator;
+use super::kafka_config;
 use super::output::Output;
 use super::settings::{Settings, parse_duration};
 use crate::config::Secret;
 use crate::emulate::generate::Topic;
 use crate::emulate::{
     Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport, Source,
-    Stop, Summary, Tally, Target, run,
+    Stop, Summary, Target, run,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::sink::kafka::is_topic_name;
 use crate::source::mysql::DatabaseOptions;
-
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The flags of the emulator.
 #[derive(Debug, Args)]
@@ -105,9 +107,9 @@ pub(super) struct EmulateArguments {
     #[arg(long, env = "PINSQL_API_KEY_FILE", value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
-    /// A file with properties of the Kafka client, one `name=value` a line: TLS, SASL, passwords
-    #[arg(long, env = "PINSQL_KAFKA_PROPERTIES", value_name = "FILE")]
-    kafka_properties: Option<PathBuf>,
+    /// A file of properties of the Kafka client, one NAME=VALUE a line: the place for passwords
+    #[arg(long, env = "PINSQL_KAFKA_CONFIG", value_name = "FILE")]
+    kafka_config: Option<PathBuf>,
 }
 
 impl EmulateArguments {
@@ -145,6 +147,10 @@ impl EmulateArguments {
             Some(path) => Some(read_key(path)?),
             None => config.api_key,
         };
+        let kafka_properties = match &self.kafka_config {
+            Some(path) => kafka_config::read(path)?,
+            None => BTreeMap::new(),
+        };
         Ok(Options {
             targets,
             source,
@@ -159,9 +165,7 @@ impl EmulateArguments {
                 give_up_after: self.give_up_after,
             },
             api_key,
-            kafka_properties: KafkaProperties(
-                self.kafka_properties.as_deref().map_or(Ok(BTreeMap::new()), read_properties)?,
-            ),
+            kafka_properties: KafkaProperties(kafka_properties),
             s3: config.s3,
         })
     }
@@ -253,32 +257,12 @@ fn read_key(path: &Path) -> Result<Secret> {
     }
 }
 
-/// A file of properties as Kafka's own tools take it.
-fn read_properties(path: &Path) -> Result<BTreeMap<String, String>> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Error::config(format!("cannot read the properties in {}", path.display())).caused_by(error))?;
-    let mut properties = BTreeMap::new();
-    for (number, line) in text.lines().map(str::trim).enumerate() {
-        if line.is_empty() || line.starts_with(['#', '!']) {
-            continue;
-        }
-        // The line is not shown: it may be a secret.
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Error::config(format!("line {} of {} is not `name=value`", number + 1, path.display())))?;
-        properties.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
-    }
-    Ok(properties)
-}
-
 fn parse_topic(text: &str) -> Result<Topic, String> {
     Topic::ALL.into_iter().find(|topic| topic.name() == text).ok_or_else(|| "pin, geo or user".to_owned())
 }
 
-/// What Kafka takes in a topic's name.
 fn parse_prefix(text: &str) -> Result<String, String> {
-    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    match (1..=200).contains(&text.len()) && text.bytes().all(is_taken) {
+    match is_topic_name(&format!("{text}.user")) && !text.is_empty() {
         true => Ok(text.to_owned()),
         false => Err("a topic's name has letters, digits, `.`, `_` and `-`".to_owned()),
     }
@@ -309,95 +293,6 @@ fn parse_percent(text: &str) -> Result<f64, String> {
     percent.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "write a number from 0 to 100".to_owned())
 }
 
-/// Tells what happens: lines, and on a terminal a few that change.
-struct Narrator {
-    output: Output,
-    progress: Mutex<Option<(tokio::task::JoinHandle<()>, ProgressBar)>>,
-}
-
-impl Narrator {
-    fn new(output: Output) -> Self {
-        Self { output, progress: Mutex::default() }
-    }
-
-    /// Lines stay above those that change.
-    fn tell(&self, text: &str, record: impl FnOnce() -> Value) {
-        let say = || match self.output.is_json() {
-            true => self.output.record(&record()),
-            false => self.output.note(text),
-        };
-        match &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, bar)) => bar.suspend(say),
-            None => say(),
-        }
-    }
-
-    fn warn(&self, event: &str, to: &str, text: &str) {
-        self.tell(&format!("{to}: {text}"), || json!({"level": "warning", "event": event, "to": to, "message": text}));
-    }
-
-    fn finish(&self) {
-        if let Some((task, bar)) = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            task.abort();
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl Observer for Narrator {
-    fn began(&self, receivers: &[Arc<Tally>]) {
-        if !self.output.is_watched() {
-            return;
-        }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        let (shown, tallies, begun) = (bar.clone(), receivers.to_vec(), Instant::now());
-        let task = tokio::spawn(async move {
-            let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
-            loop {
-                interval.tick().await;
-                let lines: Vec<String> =
-                    tallies.iter().map(|tally| progress_line(&tally.report(begun.elapsed()))).collect();
-                shown.set_message(lines.join("\n  "));
-                shown.tick();
-            }
-        });
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some((task, bar));
-    }
-
-    fn in_trouble(&self, to: &str, reason: &str) {
-        self.warn("in_trouble", to, &format!("{reason}; tried again"));
-    }
-
-    fn recovered(&self, to: &str, after: Duration) {
-        self.warn("recovered", to, &format!("takes records again, after {:.1} s", after.as_secs_f64()));
-    }
-
-    fn refused(&self, to: &str, reason: &str) {
-        self.warn("refused", to, &format!("a record was refused, the first: {reason}"));
-    }
-
-    fn given_up(&self, to: &str, after: Duration, reason: &str) {
-        self.warn("given_up", to, &format!("given up after {after:?}: {reason}"));
-    }
-}
-
-fn progress_line(report: &ReceiverReport) -> String {
-    let counts = report.total;
-    let under_way = counts.sent.saturating_sub(counts.acknowledged + counts.failed);
-    format!(
-        "{}: {} acknowledged, {} under way, {} failed, {} retries, {} records/s",
-        report.to,
-        HumanCount(counts.acknowledged),
-        HumanCount(under_way),
-        HumanCount(counts.failed),
-        HumanCount(report.retries),
-        HumanCount(report.records_per_second as u64),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,18 +312,5 @@ mod tests {
         assert_eq!(parse_wait("0s..2s"), Ok(wait(0, 2_000)));
         assert_eq!(parse_wait("250ms"), Ok(wait(250, 250)));
         assert!(parse_wait("2s..1s").is_err() && parse_wait("1..2").is_err() && parse_wait("..").is_err());
-    }
-
-    #[test]
-    fn properties_are_read_and_never_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.properties");
-        fs::write(&path, "# who we are\nsasl.mechanism = PLAIN\n\nsasl.JAAS.config=a b=\"c\";\n").unwrap();
-        let properties = read_properties(&path).unwrap();
-        assert_eq!(properties["sasl.mechanism"], "PLAIN");
-        assert_eq!(properties["sasl.jaas.config"], "a b=\"c\";");
-        fs::write(&path, "sasl.mechanism=PLAIN\nhush\n").unwrap();
-        let error = read_properties(&path).unwrap_err();
-        assert!(error.message.starts_with("line 2 of ") && !error.message.contains("hush"), "{}", error.message);
     }
 }

@@ -6,6 +6,8 @@
 mod check;
 mod checkpoint;
 mod emulate;
+mod gateway;
+mod kafka_config;
 mod output;
 mod progress;
 mod rows;
@@ -25,6 +27,7 @@ use std::thread;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::emulate::EmulateArguments;
+use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
@@ -62,6 +65,8 @@ enum Command {
     },
     /// Posts records as the users of the pipeline would, to Kafka, Kinesis, their APIs, or as objects.
     Emulate(Box<EmulateArguments>),
+    /// Serves the HTTP API in front of Kafka and Kinesis, until SIGTERM or Ctrl-C.
+    Gateway(Box<GatewayArguments>),
     /// Looks at the checkpoint of a streaming table or a sink.
     Checkpoint {
         #[command(subcommand)]
@@ -72,6 +77,13 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether the command finishes what is in hand when a signal comes. The others end at once.
+    fn hears_signals(&self) -> bool {
+        matches!(self, Self::Stream { .. } | Self::Emulate(_) | Self::Gateway(_))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,28 +150,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(mut arguments: Arguments, output: Output) -> Result<(), Failure> {
+fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
-    // These hear the signals themselves: they finish what is in hand.
-    match (arguments.subcommand, arguments.sql.is_some()) {
-        (Some(Command::Stream { .. } | Command::Emulate(_)), true) => {
-            return Err(Error::usage("-c takes the place of a command: give one of them").into());
-        }
-        (Some(Command::Stream { files, arguments: stream }), false) => {
-            return runtime.block_on(stream::stream(read_scripts(&files)?, stream, arguments.settings, output));
-        }
-        (Some(Command::Emulate(emulate)), false) => {
-            return Ok(runtime.block_on(emulate::emulate(*emulate, arguments.settings, output))?);
-        }
-        (subcommand, _) => arguments.subcommand = subcommand,
+    let hears_signals = arguments.subcommand.as_ref().is_some_and(Command::hears_signals);
+    let work = dispatch(arguments, output);
+    if hears_signals {
+        return runtime.block_on(work);
     }
     runtime.block_on(async {
         tokio::select! {
-            outcome = dispatch(arguments, output) => outcome,
+            outcome = work => outcome,
             // Dropping the work removes what it has spilled; nothing of it was committed.
             () = interrupted() => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
         }
@@ -167,17 +171,21 @@ fn execute(mut arguments: Arguments, output: Output) -> Result<(), Failure> {
 }
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let settings = arguments.settings;
-    match (arguments.subcommand, arguments.sql) {
-        (Some(_), Some(_)) => Err(Error::usage("-c takes the place of a command: give one of them").into()),
-        (Some(Command::Run { files }), None) => run::run(read_scripts(&files)?, settings, output).await,
-        (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), None) => {
+    let Arguments { sql, settings, subcommand } = arguments;
+    if sql.is_some() && subcommand.is_some() {
+        return Err(Error::usage("-c takes the place of a command: give one of them").into());
+    }
+    match (subcommand, sql) {
+        (Some(Command::Run { files }), _) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Stream { files, arguments }), _) => {
+            stream::stream(read_scripts(&files)?, arguments, settings, output).await
+        }
+        (Some(Command::Emulate(arguments)), _) => Ok(emulate::emulate(*arguments, settings, output).await?),
+        (Some(Command::Gateway(arguments)), _) => gateway::gateway(*arguments, output).await,
+        (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), _) => {
             checkpoint::show(&table, settings, output).await
         }
-        (Some(Command::Stream { .. } | Command::Emulate(_)), None) => {
-            Err(Error::internal("a command was dispatched twice").into())
-        }
-        (Some(Command::Check { files }), None) => check::check(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Check { files }), _) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")

@@ -10,13 +10,11 @@ use url::Url;
 
 use super::PostedTopic;
 use crate::error::{Error, Result};
+use crate::sink::kafka::is_secret_property;
 use crate::store::to_url;
 
 /// In the name of a stream, the topic that a record is of.
 const TOPIC_MARK: &str = "{topic}";
-
-/// Parts of names of properties whose values are secrets.
-const SECRET_MARKS: [&str; 6] = ["password", "secret", "jaas", "pem", "username", "token"];
 
 const KINDS_HINT: &str = "http://host/topics (Kafka REST), http://host/streams/NAME (Kinesis API), kafka://host:port, \
                           kinesis://NAME, s3://bucket/prefix or a folder";
@@ -79,7 +77,7 @@ impl Target {
                 "the {scheme}:// URL of --to has a user in it, which everybody could read"
             ))
             .with_hint(match scheme {
-                "kafka" => "put sasl.jaas.config or the like into a file: --kafka-properties FILE",
+                "kafka" => "put sasl.jaas.config or the like into a file: --kafka-config FILE",
                 "http" | "https" => "the API key comes from PINSQL_API_KEY or from --api-key-file",
                 _ => "credentials come from where every AWS tool takes them",
             }));
@@ -130,11 +128,11 @@ impl Target {
         let mut properties = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let name = name.to_ascii_lowercase();
-            if SECRET_MARKS.iter().any(|mark| name.contains(mark)) {
+            if is_secret_property(&name) {
                 return Err(Error::usage(format!(
                     "the property {name} has no place in a URL, which everybody could read"
                 ))
-                .with_hint("put it into a file, one `name=value` a line: --kafka-properties FILE"));
+                .with_hint("put it into a file, one `name=value` a line: --kafka-config FILE"));
             }
             if properties.insert(name.clone(), value.into_owned()).is_some() {
                 return Err(Error::usage(format!("the property {name} is given twice")));

@@ -65,12 +65,18 @@ fn a_command_line_that_makes_no_sense_is_refused() {
         ("emulate_key_file_gone", &["--generate", "--to", "http://host/topics", "--api-key-file", "gone"]),
         (
             "emulate_properties_broken",
-            &["--generate", "--to", "kafka://127.0.0.1:1", "--kafka-properties", "broken.properties"],
+            &["--generate", "--to", "kafka://127.0.0.1:1", "--kafka-config", "broken.properties"],
         ),
         (
             "emulate_properties_refused",
-            &["--generate", "--to", "kafka://127.0.0.1:1", "--kafka-properties", "refused.properties"],
+            &["--generate", "--to", "kafka://127.0.0.1:1", "--kafka-config", "refused.properties"],
         ),
+        ("emulate_db_and_generate", &["--generate", "--db", "--to", "raw"]),
+        ("emulate_credentials_without_db", &["--generate", "--credentials", "db_creds.yaml", "--to", "raw"]),
+        ("emulate_db_nowhere", &["--db", "--to", "raw"]),
+        ("emulate_credentials_gone", &["--db", "--credentials", "db_creds.yaml", "--to", "raw"]),
+        ("emulate_password_in_url", &["--db", "--db-url", "mysql://me:hush@127.0.0.1:1/pins", "--to", "raw"]),
+        ("emulate_db_unreachable", &["--db", "--db-url", "mysql://me@127.0.0.1:1/pins", "--to", "raw"]),
         ("emulate_report_nowhere", &["--generate", "--to", "raw", "--count", "1", "--report", "gone/report.json"]),
     ] {
         assert_snapshot!(name, run(&scratch, arguments));

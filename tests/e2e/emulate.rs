@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::environment::{Output, TestEnvironment, repository};
-use crate::kafka::{Kafka, broker};
+use crate::kafka::{Kafka, PLAIN_PASSWORD, PLAIN_USER, broker};
 use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Producer};
 use crate::python::Script;
 use crate::raw;
@@ -183,6 +183,39 @@ fn each_record_goes_to_kafka_and_to_the_folder() {
     assert_eq!(report.counts(folder), (1_560, 1_560, 0));
     let drawn = laid_down_bytes(&raw);
     assert_eq!(sorted(values(in_kafka(kafka, &prefix))), sorted(drawn));
+}
+
+#[test]
+fn a_password_comes_from_a_file_and_is_shown_nowhere() {
+    let (environment, kafka) = (TestEnvironment::new(), broker());
+    let prefix = make_topics(kafka, 1);
+    let to = format!("kafka://{}?security.protocol=SASL_PLAINTEXT&sasl.mechanism=PLAIN", kafka.sasl_servers());
+    let login = |password: &str| {
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let text = format!("sasl.jaas.config={module} username=\"{PLAIN_USER}\" password=\"{password}\";\n");
+        environment.write("client.properties", text)
+    };
+    let post = |config: &str| {
+        let arguments = ["--to", &to, "--prefix", &prefix, "--count", "10", "--rate", "max", "--kafka-config", config];
+        emulate(&environment, &arguments).output()
+    };
+    let output = post(&login(PLAIN_PASSWORD)).success();
+    assert!(!output.stderr.contains(PLAIN_PASSWORD), "{}", output.describe());
+    assert!(in_kafka(kafka, &prefix).values().all(|records| records.len() == 10));
+    let output = post(&login("not-the-password")).failure(1, &[&["refuse the credentials"]]);
+    assert!(!output.stderr.contains("not-the-password"), "{}", output.describe());
+}
+
+#[test]
+fn a_topic_or_a_stream_that_is_not_there_is_told() {
+    let (environment, kafka, emulator) = (with_aws(), broker(), Kinesalite::shared());
+    let to = format!("kafka://{}", kafka.servers());
+    let arguments = ["--to", &to, "--prefix", "nobody-made", "--topics", "pin", "--count", "5", "--rate", "max"];
+    let output = emulate(&environment, &arguments).output();
+    output.failure(1, &[&["5 records were not acknowledged"], &["there is no topic `nobody-made.pin`"]]);
+    assert_eq!(Report::read(&environment).receiver("kafka")["refused"], 5);
+    let to = format!("kinesis://nobody-made?endpoint={}", emulator.endpoint());
+    emulate(&environment, &["--to", &to, "--count", "5"]).output().failure(1, &[&["nobody-made"], &["not found"]]);
 }
 
 /// As the reader prints them: what is no UTF-8 is replaced.

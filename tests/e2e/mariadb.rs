@@ -143,7 +143,7 @@ impl Mariadb {
         run(&mut install);
         let users = format!(
             "CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
-             GRANT ALL ON *.* TO '{USER}'@'127.0.0.1';\n\
+             GRANT ALL ON *.* TO '{USER}'@'127.0.0.1' WITH GRANT OPTION;\n\
              CREATE USER IF NOT EXISTS '{STRANGER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
              CREATE DATABASE IF NOT EXISTS {DATABASE};\n"
         );

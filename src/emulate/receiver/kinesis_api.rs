@@ -9,6 +9,7 @@ use url::Url;
 use super::http::{Http, is_for_a_while};
 use super::{Answer, Attempt, Filling, Receiver};
 use crate::emulate::Item;
+use crate::sink::kinesis::RECORDS_PER_CALL_MAX;
 
 const CONTENT_TYPE: &str = "application/json";
 
@@ -35,6 +36,8 @@ impl KinesisApi {
         topics: Vec<(usize, &'static str)>,
         batch: Option<usize>,
     ) -> Self {
+        // Kinesis takes no more in one call.
+        let batch = batch.map(|batch| batch.min(RECORDS_PER_CALL_MAX));
         Self { http, streams, topics, batch }
     }
 

@@ -50,10 +50,12 @@ type Answer = Result<Delivered, SendError>;
 const ROOM_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What applies unless a property of the same name is given.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
     ("client.id", "pinsql"),
     // Java's, and with it that of most other producers.
     ("partitioner", "murmur2_random"),
+    // As large as in Java's producer; what a topic takes is up to its brokers.
+    ("message.max.bytes", "1048576"),
     // A broker that returns is found again soon.
     ("reconnect.backoff.max.ms", "2000"),
     ("log.connection.close", "false"),

@@ -106,6 +106,28 @@ async fn nobody_there_is_a_timeout_and_the_reason_is_known() {
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Service, "no broker of 127.0.0.1:1 answers"));
 }
 
+impl Producer {
+    /// Lets librdkafka give the client up, as it does when it can keep its promises no longer.
+    pub(crate) fn break_down(&self) {
+        use rdkafka::bindings::rd_kafka_test_fatal_error;
+        let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client is alive, and the text is a C string.
+        unsafe { rd_kafka_test_fatal_error(self.client.client().native_ptr(), fenced, c"a test".as_ptr()) };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_given_up_says_so() {
+    let cluster = cluster();
+    let producer = producer(&cluster.bootstrap_servers(), &[]);
+    producer.send(record(b"x")).await.unwrap();
+    producer.break_down();
+    assert!(producer.is_broken());
+    let error = producer.send(record(b"x")).await.unwrap_err();
+    assert!(matches!(error, SendError::Broken { .. }) && error.is_retriable(), "{error:?}");
+    assert_eq!(Error::from(error).kind, ErrorKind::Service);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_cannot_be_switched_off() {
     let check = |name: &str, value: &str, reason: &str| {

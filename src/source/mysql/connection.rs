@@ -3,10 +3,11 @@
 //! Times are in UTC, text is utf8mb4, and nothing can be written, whatever the server's defaults are. Rows come through the
 //! binary protocol, since the other prints FLOAT with six digits.
 
+use std::fmt;
 use std::sync::Once;
+use std::thread;
 use std::time::Duration;
 
-use futures::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{
     BinaryProtocol, Column, Conn, DriverError, Error as ClientError, Opts, OptsBuilder, QueryResult, Row, SslOpts,
@@ -31,11 +32,17 @@ const SETUP: [&str; 3] = [
     "SET SESSION TRANSACTION READ ONLY",
 ];
 
-#[derive(Debug)]
 pub(super) struct Connection {
     /// None only while it is dropped.
     conn: Option<Conn>,
     options: DatabaseOptions,
+}
+
+/// The client's own form would show the password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -131,11 +138,12 @@ impl Connection {
 impl Drop for Connection {
     /// Drops the socket, which ends the query on the server.
     ///
-    /// The client's own destructor would first read what is left of the result, which can be all of a huge table. A
-    /// connection that is already saying goodbye is dropped without that.
+    /// The client's own destructor would first read what is left of the result, which can be all of a huge table, in a task
+    /// of the runtime that it finds itself in. On a thread of its own it finds none, and closes the socket.
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take() {
-            let _ = conn.disconnect().now_or_never();
+            // Without a thread to be had, the rest is read in the background: slow, and no worse.
+            let _ = thread::Builder::new().name("mysql-close".to_owned()).spawn(move || drop(conn));
         }
     }
 }

@@ -38,8 +38,8 @@ pub(super) enum MysqlFailure {
     DatabaseDenied { server: String, user: String, database: String, reason: String },
     #[error("no database is named")]
     NoDatabase,
-    #[error("there is no table `{table}` in the database")]
-    UnknownTable { table: String, tables: Vec<String>, reason: String },
+    #[error("there is no table `{table}` on {server}")]
+    UnknownTable { server: String, table: String, tables: Vec<String> },
     #[error("the user {user} may not read `{table}`")]
     TableDenied { user: String, table: String, reason: String },
     #[error("the database server {server} cannot go on")]
@@ -89,7 +89,6 @@ impl MysqlFailure {
             | Self::Tls { reason, .. }
             | Self::TlsWanted { reason, .. }
             | Self::DatabaseDenied { reason, .. }
-            | Self::UnknownTable { reason, .. }
             | Self::TableDenied { reason, .. }
             | Self::Overloaded { reason, .. }
             | Self::Query { reason, .. }
@@ -107,13 +106,15 @@ impl MysqlFailure {
             Self::Silent { connecting: false, .. } => "socketTimeout => '1h' waits longer for a slow query",
             Self::Lost { .. } => "nothing was written; run the statement again when the server is there",
             Self::Denied { .. } => {
-                "look at USER and PASSWORD, and at the hosts that the server lets this user sign in from"
+                "look at USER and PASSWORD, at the hosts that the server lets this user come from, and whether it wants TLS"
             }
             Self::MachineDenied { .. } => "the server's CREATE USER names the hosts that a user may come from",
             Self::SignIn { .. } => {
                 "give the user a password of mysql_native_password, caching_sha2_password or ed25519"
             }
-            Self::Tls { .. } => "sslCa => 'ca.pem' names the authority that the server's certificate comes from",
+            Self::Tls { .. } => {
+                "sslCa => 'ca.pem' names the authority of the server's certificate; sslMode => 'DISABLED' does without TLS"
+            }
             Self::NoTls { .. } => "sslMode => 'PREFERRED' also connects without it",
             Self::TlsWanted { .. } => "sslMode => 'REQUIRED', or VERIFY_IDENTITY with sslCa",
             Self::DatabaseDenied { .. } => "is the name right? GRANT SELECT ON the database TO the user lets it read",
@@ -125,7 +126,7 @@ impl MysqlFailure {
             Self::Changed { .. } => "run the statement again",
             Self::Value { hint, .. } if !hint.is_empty() => hint,
             Self::UnknownDatabase { database, databases, .. } => return did_you_mean(database, databases),
-            Self::UnknownTable { table, tables, .. } => return did_you_mean(table, tables),
+            Self::UnknownTable { table, tables, .. } => return did_you_mean(&unqualified(Some(table)), tables),
             _ => return None,
         };
         Some(said.to_owned())
@@ -211,11 +212,11 @@ fn refused(options: &DatabaseOptions, error: &ServerError) -> MysqlFailure {
         1044 => MysqlFailure::DatabaseDenied { server, user, database: database(), reason },
         1049 => MysqlFailure::UnknownDatabase { server, database: database(), databases: Vec::new() },
         1046 => MysqlFailure::NoDatabase,
-        1146 => MysqlFailure::UnknownTable {
-            table: unqualified(reason.split('\'').nth(1)),
-            tables: Vec::new(),
-            reason: String::new(),
-        },
+        1146 => {
+            // Table 'pins.pin_dat' doesn't exist
+            let table = reason.split('\'').nth(1).unwrap_or_default().to_owned();
+            MysqlFailure::UnknownTable { server, table, tables: Vec::new() }
+        }
         1142 | 1143 => MysqlFailure::TableDenied { user, table: unqualified(last_quoted(&reason)), reason },
         // Connections, memory, disk, locks and time that ran out; a shutdown; a query or a connection that somebody ended.
         1021
@@ -265,7 +266,7 @@ mod tests {
     fn a_servers_no_is_told_by_its_number() {
         check(1045, "Access denied", ErrorKind::Config, "the database server db:3306 refuses the user me");
         check(1049, "Unknown", ErrorKind::Config, "there is no database `pins` on db:3306");
-        check(1146, "Table 'pins.pin' doesn't exist", ErrorKind::Sql, "there is no table `pin` in the database");
+        check(1146, "Table 'pins.pin' doesn't exist", ErrorKind::Sql, "there is no table `pins.pin` on db:3306");
         check(
             1142,
             "SELECT command denied to user 'me'@'h' for table `pins`.`pin`",

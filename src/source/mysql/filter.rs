@@ -5,12 +5,11 @@
 //! be wider, so that the server may use an index. Dates are pushed wider than they are, since the server holds zero dates
 //! that are NULL here; the engine then filters again. What cannot be said rightly is left to the engine: FLOAT, BINARY, JSON, TIME.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Like, Operator};
 use datafusion::scalar::ScalarValue;
-use mysql_async::Value;
 
+use super::operand::{Operand, operand};
 use super::request::{Condition, write_name};
 use super::types::{Kind, SourceColumn, TextKind};
 
@@ -18,11 +17,6 @@ use super::types::{Kind, SourceColumn, TextKind};
 const LIST_MAX: usize = 1_000;
 /// All parameters of one scan.
 pub(super) const PARAMETERS_MAX: usize = 10_000;
-/// The scale that both MySQL and MariaDB take in a CAST.
-const SCALE_MAX: i8 = 30;
-/// A year below this is read as one of two digits.
-const YEAR_MIN: i64 = 1901;
-const YEAR_MAX: i64 = 2155;
 
 /// `expression` for the server, if the server can hold to it.
 pub(super) fn condition(expression: &Expr, columns: &[SourceColumn]) -> Option<Condition> {
@@ -170,100 +164,6 @@ fn compare(column: &SourceColumn, comparison: Comparison, value: &ScalarValue) -
         parameters: vec![parameter],
         is_exact,
     })
-}
-
-/// A value as the server compares a column with it.
-struct Operand {
-    placeholder: String,
-    parameter: Value,
-    is_exact: bool,
-}
-
-fn operand(kind: Kind, value: &ScalarValue) -> Option<Operand> {
-    let plain = |parameter: Value| Operand { placeholder: "?".to_owned(), parameter, is_exact: true };
-    match kind {
-        Kind::Integer { .. } => Some(plain(Value::Int(i64::try_from(whole(value)?).ok()?))),
-        Kind::UnsignedLong => Some(plain(Value::UInt(u64::try_from(whole(value)?).ok()?))),
-        Kind::Year => {
-            let year = i64::try_from(whole(value)?).ok().filter(|year| (YEAR_MIN..=YEAR_MAX).contains(year))?;
-            Some(plain(Value::Int(year)))
-        }
-        Kind::Decimal { .. } => {
-            let (digits, scale) = decimal(value)?;
-            Some(Operand {
-                placeholder: format!("CAST(? AS DECIMAL(65, {scale}))"),
-                parameter: Value::Bytes(digits.into_bytes()),
-                is_exact: true,
-            })
-        }
-        // The two zeros differ here, and are one on the server.
-        Kind::Double => match value {
-            ScalarValue::Float64(Some(number)) if number.is_finite() && *number != 0.0 => {
-                Some(plain(Value::Double(*number)))
-            }
-            _ => None,
-        },
-        Kind::Date => {
-            let ScalarValue::Date32(Some(days)) = value else { return None };
-            let date = NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_DAYS_FROM_CE)?)?;
-            Some(Operand { is_exact: false, ..plain(moment(date.and_hms_opt(0, 0, 0)?)?) })
-        }
-        Kind::DateTime => {
-            let ScalarValue::TimestampMicrosecond(Some(microseconds), _) = value else { return None };
-            let value = DateTime::from_timestamp_micros(*microseconds)?.naive_utc();
-            Some(Operand { is_exact: false, ..plain(moment(value)?) })
-        }
-        _ => None,
-    }
-}
-
-/// From the first day of the year 1 to that of 1970.
-const EPOCH_DAYS_FROM_CE: i32 = 719_163;
-
-fn moment(value: NaiveDateTime) -> Option<Value> {
-    let year = u16::try_from(value.year()).ok().filter(|year| (1..=9999).contains(year))?;
-    let small = |number: u32| u8::try_from(number).ok();
-    Some(Value::Date(
-        year,
-        small(value.month())?,
-        small(value.day())?,
-        small(value.hour())?,
-        small(value.minute())?,
-        small(value.second())?,
-        value.nanosecond() / 1_000,
-    ))
-}
-
-/// A literal that is a whole number, also when it is written as a DECIMAL.
-fn whole(value: &ScalarValue) -> Option<i128> {
-    Some(match value {
-        ScalarValue::Int8(Some(number)) => i128::from(*number),
-        ScalarValue::Int16(Some(number)) => i128::from(*number),
-        ScalarValue::Int32(Some(number)) => i128::from(*number),
-        ScalarValue::Int64(Some(number)) => i128::from(*number),
-        ScalarValue::Decimal128(Some(number), _, scale) => {
-            let unit = 10i128.checked_pow(u32::try_from(*scale).ok()?)?;
-            (number % unit == 0).then_some(number / unit)?
-        }
-        _ => return None,
-    })
-}
-
-/// A literal's digits, and how many stand behind the point.
-fn decimal(value: &ScalarValue) -> Option<(String, i8)> {
-    let (number, scale) = match value {
-        ScalarValue::Decimal128(Some(number), _, scale) => (*number, *scale),
-        other => (whole(other)?, 0),
-    };
-    if !(0..=SCALE_MAX).contains(&scale) {
-        return None;
-    }
-    let sign = if number < 0 { "-" } else { "" };
-    let places = usize::try_from(scale).ok()?;
-    let digits = format!("{:0>width$}", number.unsigned_abs(), width = places + 1);
-    let (before, behind) = digits.split_at(digits.len() - places);
-    let point = if places > 0 { "." } else { "" };
-    Some((format!("{sign}{before}{point}{behind}"), scale))
 }
 
 /// The text of a column as its bytes are here.

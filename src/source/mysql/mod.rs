@@ -13,6 +13,7 @@ mod decode;
 mod error;
 mod filter;
 mod json;
+mod operand;
 mod options;
 mod request;
 mod rows;
@@ -65,13 +66,13 @@ pub async fn declared(
 async fn columns_of(options: &Options) -> Result<Vec<SourceColumn>> {
     let mut connection = Connection::open(&options.database).await?;
     let statement = match connection.prepare(&Request::all(&options.relation)).await {
-        Err(MysqlFailure::UnknownTable { table, reason, .. }) => {
+        Err(MysqlFailure::UnknownTable { server, table, .. }) => {
             let database = match &options.relation {
                 Relation::Table { database, .. } => database.as_deref(),
                 Relation::Query(_) => None,
             };
             let tables = connection.tables(database).await;
-            return Err(MysqlFailure::UnknownTable { table, tables, reason }.into());
+            return Err(MysqlFailure::UnknownTable { server, table, tables }.into());
         }
         prepared => prepared?,
     };

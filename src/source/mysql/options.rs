@@ -94,12 +94,10 @@ impl Options {
 
     /// What the ledger calls the source.
     pub(super) fn source_name(&self) -> String {
-        let database = self.database.database.as_ref();
-        let folder = match (&self.relation, database) {
-            (Relation::Table { database: None, .. } | Relation::Query(_), Some(database)) => format!("{database}/"),
-            _ => String::new(),
-        };
-        format!("mysql://{}/{folder}{}", self.database.server, self.relation)
+        match &self.relation {
+            Relation::Table { database: Some(_), .. } => format!("mysql://{}/{}", self.database.server, self.relation),
+            relation => format!("{}/{relation}", self.database),
+        }
     }
 }
 

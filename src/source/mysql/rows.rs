@@ -58,6 +58,12 @@ impl Database {
         })
     }
 
+    /// Holds less, or more, than 256 MiB of rows in memory.
+    pub fn with_memory_max(mut self, bytes_max: usize) -> Self {
+        self.held_bytes_max = bytes_max;
+        self
+    }
+
     /// How many rows a table has: a row's number is below that. A small table is read here.
     pub async fn count(&mut self, table: &str) -> Result<u64> {
         Ok(match self.drawn(table).await? {
@@ -102,10 +108,9 @@ impl Database {
 
     /// Reads a table, or, when it is too large to hold, counts it.
     async fn look(&mut self, table: &str) -> Result<Drawn, MysqlFailure> {
-        let relation = relation(table)?;
+        let relation = relation(&self.options, table)?;
         let room_bytes = self.held_bytes_max.saturating_sub(self.held_bytes);
-        if let Some((rows, bytes)) = hold(self.connection().await?, table, &Request::all(&relation), room_bytes).await?
-        {
+        if let Some((rows, bytes)) = hold(self.connection().await?, &Request::all(&relation), room_bytes).await? {
             self.held_bytes += bytes;
             return Ok(Drawn::Held(rows));
         }
@@ -126,7 +131,7 @@ impl Database {
     }
 
     async fn ask(&mut self, table: &str, numbers: &[u64]) -> Result<Vec<Arc<str>>, MysqlFailure> {
-        let sql = format!("{} LIMIT ?, 1", Request::all(&relation(table)?));
+        let sql = format!("{} LIMIT ?, 1", Request::all(&relation(&self.options, table)?));
         let connection = self.connection().await?;
         let statement = connection.prepare(&sql).await?;
         let columns = columns(&statement.columns(), TYPES)?;
@@ -142,22 +147,24 @@ impl Database {
     }
 }
 
-fn relation(table: &str) -> Result<Relation, MysqlFailure> {
-    let unknown = || MysqlFailure::UnknownTable { table: table.to_owned(), tables: Vec::new(), reason: String::new() };
+fn relation(options: &DatabaseOptions, table: &str) -> Result<Relation, MysqlFailure> {
+    let unknown = || {
+        let server = options.server.to_string();
+        MysqlFailure::UnknownTable { server, table: table.to_owned(), tables: Vec::new() }
+    };
     Relation::table(table).ok_or_else(unknown)
 }
 
 /// All rows of a query with their cost in bytes, or None when they cost more than `bytes_max`.
 async fn hold(
     connection: &mut Connection,
-    table: &str,
     sql: &str,
     bytes_max: usize,
 ) -> Result<Option<(Vec<Arc<str>>, usize)>, MysqlFailure> {
     let statement = match connection.prepare(sql).await {
-        Err(MysqlFailure::UnknownTable { reason, .. }) => {
+        Err(MysqlFailure::UnknownTable { server, table, .. }) => {
             let tables = connection.tables(None).await;
-            return Err(MysqlFailure::UnknownTable { table: table.to_owned(), tables, reason });
+            return Err(MysqlFailure::UnknownTable { server, table, tables });
         }
         prepared => prepared?,
     };

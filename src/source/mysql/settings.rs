@@ -75,6 +75,17 @@ pub struct DatabaseOptions {
     pub(super) read_timeout: Duration,
 }
 
+/// Without the user and the password: `mysql://host:3306/database`.
+impl fmt::Display for DatabaseOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mysql://{}", self.server)?;
+        match &self.database {
+            Some(database) => write!(f, "/{database}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl DatabaseOptions {
     /// What `--credentials`, `--db-url` and the environment say. A password in `url` is refused.
     pub fn resolve(credentials: Option<&Path>, url: Option<&str>, environment: &DatabaseEnvironment) -> Result<Self> {

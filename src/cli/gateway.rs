@@ -1,0 +1,346 @@
+//! `pinsql gateway`: the HTTP API, until somebody stops it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use serde_json::json;
+
+use super::Failure;
+use super::output::{LogFormat, Output};
+use super::settings::parse_duration;
+use crate::config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gateway::{ApiKeys, GatewayOptions, Limits, RequestLine, RequestLog, Server, TlsFiles};
+use crate::sink::kafka::{ProducerOptions, is_secret_property};
+use crate::sink::kinesis::WriterOptions;
+use crate::units::bytes;
+
+/// Keys, divided by commas. Not a flag: what is on a command line can be seen by everybody on the machine.
+const KEYS_VARIABLE: &str = "PINSQL_GATEWAY_API_KEYS";
+
+/// Lines of the request log that wait to be written, at most.
+const LINES_MAX: usize = 10_000;
+
+/// How long the end of the log may take to be written.
+const LOG_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// A record is in the queue for so long before it is sent, so that those that come together go together.
+const LINGER: (&str, &str) = ("linger.ms", "1");
+
+/// The flags of a gateway.
+#[derive(Debug, Args)]
+pub(super) struct GatewayArguments {
+    /// Where to listen
+    #[arg(long, env = "PINSQL_GATEWAY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The Kafka brokers, such as broker-1:9092,broker-2:9092; opens /topics
+    #[arg(long, env = "PINSQL_GATEWAY_KAFKA", value_name = "BROKERS")]
+    kafka: Option<String>,
+
+    /// Gives the Kafka client a property, by the Java client's name or librdkafka's; may be repeated
+    #[arg(long = "kafka-property", value_name = "NAME=VALUE", value_parser = parse_property, requires = "kafka")]
+    kafka_properties: Vec<(String, String)>,
+
+    /// A file of such properties, one NAME=VALUE a line: the place for passwords
+    #[arg(long, env = "PINSQL_GATEWAY_KAFKA_CONFIG", value_name = "FILE", requires = "kafka")]
+    kafka_config: Option<PathBuf>,
+
+    /// Opens /streams; region, endpoint and credentials come from AWS's own variables and profiles
+    #[arg(long, env = "PINSQL_GATEWAY_KINESIS", value_parser = FalseyValueParser::new())]
+    kinesis: bool,
+
+    /// Lets clients make and delete streams
+    #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", value_parser = FalseyValueParser::new(), requires = "kinesis")]
+    stream_changes: bool,
+
+    /// What stands before every path of the API, such as /dev
+    #[arg(long, env = "PINSQL_GATEWAY_PREFIX", value_name = "PATH")]
+    prefix: Option<String>,
+
+    /// A file of API keys, one a line; PINSQL_GATEWAY_API_KEYS takes some too, divided by commas [default: everybody may post]
+    #[arg(long, env = "PINSQL_GATEWAY_API_KEYS_FILE", value_name = "FILE")]
+    api_keys: Option<PathBuf>,
+
+    /// The server's certificate, and those it hangs from, as PEM
+    #[arg(long, env = "PINSQL_GATEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, as PEM
+    #[arg(long, env = "PINSQL_GATEWAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// A body is no larger than this
+    #[arg(long, env = "PINSQL_GATEWAY_BODY_MAX", value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
+    body_max: u64,
+
+    /// Records in one request, at most
+    #[arg(long, env = "PINSQL_GATEWAY_RECORDS_MAX", value_name = "N", default_value = "10000", value_parser = parse_count)]
+    records_max: usize,
+
+    /// Requests that are answered at a time; more are answered 503 at once
+    #[arg(long, env = "PINSQL_GATEWAY_REQUESTS_MAX", value_name = "N", default_value = "1000", value_parser = parse_count)]
+    requests_max: usize,
+
+    /// Bodies in memory, of all requests together; more are answered 503 at once
+    #[arg(long, env = "PINSQL_GATEWAY_IN_FLIGHT_MAX", value_name = "SIZE", default_value = "256MB", value_parser = parse_bytes)]
+    in_flight_max: u64,
+
+    /// Open connections, at most; more wait
+    #[arg(long, env = "PINSQL_GATEWAY_CONNECTIONS_MAX", value_name = "N", default_value = "4096", value_parser = parse_count)]
+    connections_max: usize,
+
+    /// How long a record may take to be acknowledged
+    #[arg(long, env = "PINSQL_GATEWAY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+
+    /// How long a client may take for a request's head, and then for its body; an idle connection is closed after it
+    #[arg(long, env = "PINSQL_GATEWAY_READ_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    read_timeout: Duration,
+
+    /// How long the requests in hand may take after SIGTERM or Ctrl-C
+    #[arg(long, env = "PINSQL_GATEWAY_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    shutdown_timeout: Duration,
+}
+
+/// Serves until a signal comes, and then until the requests in hand are answered.
+pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Result<(), Failure> {
+    let options = resolve(arguments)?;
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let prefix = options.prefix.clone().unwrap_or_default();
+    let is_open = options.keys.is_empty() && !options.listen.ip().is_loopback();
+    let log = Arc::new(Lines::start(output)?);
+    let server = Server::bind(options, Arc::clone(&log) as Arc<dyn RequestLog>).await?;
+    if is_open {
+        output.warning("everybody who reaches this address may post: --api-keys says who may");
+    }
+    let address = server.address();
+    output.note(&format!("serving {scheme}://{address}{prefix}; {scheme}://{address}/openapi.json describes it"));
+    let stop = async {
+        super::interrupted().await;
+        output.note("stopping: the requests in hand are answered first");
+    };
+    let (begun, stopping) = tokio::sync::oneshot::channel::<()>();
+    let stop = async {
+        stop.await;
+        // Only when the server has ended already does nobody listen.
+        let _ = begun.send(());
+    };
+    let outcome = tokio::select! {
+        outcome = server.run(stop) => outcome,
+        error = second_signal(stopping) => Err(error),
+    };
+    log.finish();
+    Ok(outcome?)
+}
+
+async fn second_signal(stopping: tokio::sync::oneshot::Receiver<()>) -> Error {
+    if stopping.await.is_err() {
+        // The server ends by itself.
+        std::future::pending::<()>().await;
+    }
+    super::interrupted().await;
+    Error::new(ErrorKind::Interrupted, "stopped by a second signal")
+        .with_hint("no acknowledged record is lost; the requests in hand were not answered")
+}
+
+fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
+    let kafka = match arguments.kafka.filter(|brokers| !brokers.trim().is_empty()) {
+        Some(bootstrap_servers) => Some(ProducerOptions {
+            bootstrap_servers,
+            properties: kafka_properties(arguments.kafka_config, arguments.kafka_properties)?,
+            delivery_timeout: arguments.timeout,
+            transactional_id: None,
+        }),
+        None => None,
+    };
+    // A variable that is set to nothing is not set.
+    let keys = match arguments.api_keys.filter(|file| !file.as_os_str().is_empty()) {
+        Some(file) => ApiKeys::read(&file)?,
+        None => ApiKeys::default(),
+    };
+    let keys = match config::variable(KEYS_VARIABLE) {
+        Some(given) => keys.and(ApiKeys::parse(&given)?),
+        None => keys,
+    };
+    let tls = arguments.tls_cert.zip(arguments.tls_key);
+    Ok(GatewayOptions {
+        listen: arguments.listen,
+        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
+        prefix: arguments.prefix,
+        kafka,
+        kinesis: arguments.kinesis.then(WriterOptions::default),
+        keys,
+        allow_stream_changes: arguments.stream_changes,
+        limits: Limits {
+            body_bytes_max: arguments.body_max,
+            records_max: arguments.records_max,
+            requests_max: arguments.requests_max,
+            in_flight_bytes_max: arguments.in_flight_max,
+            connections_max: arguments.connections_max,
+            timeout: arguments.timeout,
+            read_timeout: arguments.read_timeout,
+            shutdown_timeout: arguments.shutdown_timeout,
+        },
+    })
+}
+
+/// The file's, then those of the command line over them.
+fn kafka_properties(file: Option<PathBuf>, given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
+    let mut properties = BTreeMap::from([(LINGER.0.to_owned(), LINGER.1.to_owned())]);
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            Error::config(format!("the Kafka properties cannot be read from {}", file.display())).caused_by(error)
+        })?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', '!']) {
+                continue;
+            }
+            let property = parse_property(line)
+                .map_err(|_| Error::config(format!("line {number} of {} is not NAME=VALUE", file.display())))?;
+            properties.insert(property.0, property.1);
+        }
+    }
+    for (name, value) in given {
+        if is_secret_property(&name) {
+            return Err(Error::usage(format!("the Kafka property {name} may be a secret, and a command line is none"))
+                .with_hint("put it into a file and name that by --kafka-config"));
+        }
+        properties.insert(name, value);
+    }
+    Ok(properties)
+}
+
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| "write a size such as 64KB or 10MB".to_owned())
+}
+
+/// The request log. A thread of its own writes it: when nobody reads standard error, requests do not wait for that.
+#[derive(Debug)]
+struct Lines {
+    lines: SyncSender<Item>,
+    left_out: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Line(RequestLine),
+    /// All lines before it are written: tell so.
+    End(SyncSender<()>),
+}
+
+impl Lines {
+    fn start(output: Output) -> Result<Self> {
+        let (lines, written) = sync_channel(LINES_MAX);
+        let left_out = Arc::<AtomicU64>::default();
+        let left_out_here = Arc::clone(&left_out);
+        let writer = thread::Builder::new().name("request-log".to_owned());
+        let writer = writer.spawn(move || write_lines(&written, &left_out_here, output));
+        writer.map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+        Ok(Self { lines, left_out })
+    }
+
+    /// Waits until what has been logged is written, unless nobody reads it.
+    fn finish(&self) {
+        let (end, ended) = sync_channel(1);
+        if self.lines.try_send(Item::End(end)).is_ok() {
+            // However it went, the gateway is at its end.
+            let _ = ended.recv_timeout(LOG_WAIT_MAX);
+        }
+    }
+}
+
+impl RequestLog for Lines {
+    fn request(&self, line: RequestLine) {
+        if self.lines.try_send(Item::Line(line)).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn write_lines(items: &Receiver<Item>, left_out: &AtomicU64, output: Output) {
+    while let Ok(item) = items.recv() {
+        match item {
+            Item::Line(line) => write_line(line, output),
+            Item::End(end) => {
+                // Nobody is there who could go on waiting.
+                let _ = end.send(());
+            }
+        }
+        let missing = left_out.swap(0, Ordering::Relaxed);
+        if missing > 0 {
+            output.warning(&format!("{missing} requests are not in this log: it could not be written fast enough"));
+        }
+    }
+}
+
+fn write_line(line: RequestLine, output: Output) {
+    let milliseconds = line.elapsed.as_secs_f64() * 1000.0;
+    match output.log_format {
+        LogFormat::Text => {
+            let RequestLine { method, route, status, records_written, records_failed, bytes_in, id, .. } = line;
+            let failed = if records_failed > 0 { format!(" failed={records_failed}") } else { String::new() };
+            output.note(&format!(
+                "{method} {route} {status} records={records_written}{failed} bytes={bytes_in} ms={milliseconds:.1} id={id}"
+            ));
+        }
+        LogFormat::Json => output.record(&json!({
+            "level": "info",
+            "event": "request",
+            "method": line.method,
+            "route": line.route,
+            "status": line.status,
+            "records_written": line.records_written,
+            "records_failed": line.records_failed,
+            "bytes_in": line.bytes_in,
+            "elapsed_ms": (milliseconds * 1000.0).round() / 1000.0,
+            "request_id": line.id,
+        })),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number of 1 or more".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_come_from_the_file_and_then_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.properties");
+        std::fs::write(&file, "# MSK\n\nsasl.password = a=b\nLinger.ms=20\nclient.id=x\n").unwrap();
+        let given = vec![("client.id".to_owned(), "y".to_owned())];
+        let properties = kafka_properties(Some(file.clone()), given).unwrap();
+        let expected = [("client.id", "y"), ("linger.ms", "20"), ("sasl.password", "a=b")];
+        assert_eq!(properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(kafka_properties(None, Vec::new()).unwrap()["linger.ms"], "1");
+
+        std::fs::write(&file, "a=1\nhunter2\n").unwrap();
+        let wrong = kafka_properties(Some(file.clone()), Vec::new()).unwrap_err();
+        assert_eq!(wrong.message, format!("line 2 of {} is not NAME=VALUE", file.display()));
+        let secret = kafka_properties(None, vec![("sasl.password".to_owned(), "hunter2".to_owned())]).unwrap_err();
+        assert_eq!(secret.message, "the Kafka property sasl.password may be a secret, and a command line is none");
+        assert_eq!((parse_bytes("64kb"), parse_bytes("0").is_err()), (Ok(65_536), true));
+    }
+}

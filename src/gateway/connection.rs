@@ -1,0 +1,122 @@
+//! One connection, from its first byte to its end.
+//!
+//! HTTP/1.1 or 2 is told apart before hyper has the connection. hyper can tell by itself, but waits without end for a client that
+//! sends the beginning of neither, and such a client would hold a connection for ever.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::Limits;
+use super::tls::HTTP_2;
+
+/// The method with which HTTP/2 begins, and nothing else does.
+const HTTP_2_BEGINNING: &[u8] = b"PRI";
+/// How long to wait for the rest of a beginning that has come in part.
+const BEGINNING_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Requests that one HTTP/2 connection may have open.
+const STREAMS_MAX: u32 = 250;
+/// How often a quiet HTTP/2 connection is asked whether anybody is there, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+const HEADERS_BYTES_MAX: u32 = 64 << 10;
+
+/// What connections share.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pub(super) router: Router,
+    pub(super) acceptor: Option<Acceptor>,
+    pub(super) limits: Limits,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+#[derive(Clone)]
+pub(super) struct Acceptor(pub(super) Arc<TlsAcceptor>);
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+impl Connections {
+    /// Serves a connection until it ends, or until the request in hand is answered when the gateway stops.
+    pub(super) async fn serve(mut self, stream: TcpStream, watcher: Watcher) {
+        // Answers are small, and each is waited for.
+        let _ = stream.set_nodelay(true);
+        let wait_max = self.limits.read_timeout;
+        match self.acceptor.take() {
+            Some(Acceptor(acceptor)) => {
+                let handshake = timeout(wait_max, acceptor.accept(stream));
+                let Some(Ok(Ok(stream))) = self.unless_stopping(handshake).await else { return };
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+                self.speak(stream, is_http2, watcher).await;
+            }
+            None => {
+                let begun = timeout(wait_max, begins_http2(&stream));
+                let Some(Ok(Ok(is_http2))) = self.unless_stopping(begun).await else { return };
+                self.speak(stream, is_http2, watcher).await;
+            }
+        }
+    }
+
+    async fn unless_stopping<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            _ = self.stopping.wait_for(|stopping| *stopping) => None,
+        }
+    }
+
+    async fn speak<S>(self, stream: S, is_http2: bool, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.read_timeout);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_header_list_size(HEADERS_BYTES_MAX)
+            .max_concurrent_streams(STREAMS_MAX);
+        let builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+        let service = TowerToHyperService::new(self.router);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            // A client that goes away, or that speaks something else, is no fault of the gateway.
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+/// Looks at the first bytes without taking them.
+async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut beginning = [0; HTTP_2_BEGINNING.len()];
+    loop {
+        let count = stream.peek(&mut beginning).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if beginning.get(..count) != HTTP_2_BEGINNING.get(..count) {
+            return Ok(false);
+        }
+        if count == HTTP_2_BEGINNING.len() {
+            return Ok(true);
+        }
+        // The caller's timeout ends this.
+        sleep(BEGINNING_INTERVAL).await;
+    }
+}
