@@ -230,7 +230,7 @@ fn text_in_list(column: &SourceColumn, kind: TextKind, texts: &[&str]) -> Option
     }
     let list = |left: &str, placeholder: &str| Condition {
         sql: format!("({left} IN ({}))", vec![placeholder; texts.len()].join(", ")),
-        parameters: texts.iter().map(|text| Value::from(*text)).collect(),
+        parameters: texts.iter().map(|text| (*text).into()).collect(),
         is_exact: true,
     };
     let exact = list(&text_bytes(column), "CAST(? AS BINARY)");
