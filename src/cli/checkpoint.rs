@@ -23,15 +23,13 @@ pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Res
     let location = session.warehouse().location(&name)?;
     let (shown, landed) = if session.warehouse().sink_exists(&name).await? {
         let shown = checkpoint::show(&location).await?;
-        // Those of a sink into Kafka are known to its brokers.
-        let is_told = shown.committed.is_some() || shown.newest.is_none();
-        let landed = if is_told { Some(shown.committed.unwrap_or(0)) } else { None };
+        let landed = shown.committed.unwrap_or(0);
         (shown, landed)
     } else {
         let delta = session.warehouse().open_table(&name).await?;
         let shown = checkpoint::show(&location).await?;
         let landed = transaction_version(&delta, &shown.identity.id).await?;
-        (shown, Some(landed.and_then(|landed| u64::try_from(landed).ok()).unwrap_or(0)))
+        (shown, landed.and_then(|landed| u64::try_from(landed).ok()).unwrap_or(0))
     };
     let rows = Rows::of_text(&["name", "value"], describe(shown, landed))?;
     let mut data = output.data();
@@ -39,16 +37,15 @@ pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Res
     Ok(data.flush().map_err(stdout_error)?)
 }
 
-/// `landed` is the last batch that did, where that can be told without asking anybody.
-fn describe(shown: Shown, landed: Option<u64>) -> Vec<Vec<Option<String>>> {
+fn describe(shown: Shown, landed: u64) -> Vec<Vec<Option<String>>> {
     let Shown { identity, owner, position_batch, position, newest, committed: _ } = shown;
     let row = |name: &str, value: Option<String>| vec![Some(name.to_owned()), value];
-    let is_pending = newest.as_ref().is_some_and(|newest| landed.is_some_and(|landed| newest.batch > landed));
+    let is_pending = newest.as_ref().is_some_and(|newest| newest.batch > landed);
     let mut rows = vec![
         row("id", Some(identity.id)),
         row("source", Some(format!("{} {}", identity.source.kind, identity.source.name))),
         row("distinct", identity.distinct),
-        row("batches landed", landed.map(|landed| landed.to_string())),
+        row("batches landed", Some(landed.to_string())),
         row("pending batch", newest.as_ref().filter(|_| is_pending).map(|newest| newest.batch.to_string())),
         row("newest range", newest.as_ref().map(|newest| newest.range.0.to_string())),
         row("newest range written at", newest.map(|newest| newest.written_at.to_rfc3339())),

@@ -42,11 +42,6 @@ impl Marker {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
-    /// Whether it is where duplicates are removed.
-    pub fn deduplicates(&self) -> bool {
-        matches!(self.mark, Mark::Deduplicate { .. })
-    }
-
     /// The marker that `plan` is, if it is one.
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
         match plan {

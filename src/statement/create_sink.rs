@@ -14,7 +14,6 @@ use super::query::streaming::{self, StreamClauses, StreamPlan};
 use super::query::{self, Planned, Purpose, Stream, parameters, rowwise};
 use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
 use crate::error::{Error, Result, Span};
-use crate::operators::marker::Marker;
 use crate::session::Session;
 use crate::sink::{SinkDefinition, SinkOption, kafka, kinesis, objects};
 use crate::source::rejects::Rejects;
@@ -123,6 +122,10 @@ fn check_objects(
         return Err(Error::sql(format!("a sink into objects reads read_kafka(…), and not read_{kind}(…)"))
             .with_hint("its objects are named by partitions and offsets; a streaming table can read this source"));
     }
+    // What it remembers is the batches before, and an object is made of its own records alone.
+    if prepared.state.is_some() {
+        return Err(refused("DISTINCT"));
+    }
     if let Some(function) = changing_function(plan)? {
         return Err(Error::sql(format!("{function} gives something else each time, and an object has to be the same"))
             .with_hint("a batch that is run again after a crash writes the same bytes: leave the function out"));
@@ -130,11 +133,14 @@ fn check_objects(
     let optimized = state.optimize(&objects::lines(prepared.plan.clone())?)?;
     let (rejects, _) = Rejects::channel();
     if rowwise::isolate_with_lineage(&optimized, &rejects, &[])?.is_none() {
-        let what = name_of_what_mixes(&prepared.plan).unwrap_or("a subquery");
-        return Err(Error::sql(format!("{what} in a sink into objects is not supported"))
-            .with_hint("each line of an object is one record: write a streaming table, and read that"));
+        return Err(refused(name_of_what_mixes(&prepared.plan).unwrap_or("a subquery")));
     }
     Ok(())
+}
+
+fn refused(what: &str) -> Error {
+    Error::sql(format!("{what} in a sink into objects is not supported"))
+        .with_hint("each line of an object is one record: write a streaming table, and read that")
 }
 
 /// The plan with the columns of the sink's messages.
@@ -169,8 +175,7 @@ fn changing_function(plan: &LogicalPlan) -> Result<Option<String>> {
 fn name_of_what_mixes(plan: &LogicalPlan) -> Option<&'static str> {
     match plan {
         LogicalPlan::Join(_) => return Some("a join"),
-        LogicalPlan::Unnest(_) => return Some("explode"),
-        other if Marker::of(other).is_some_and(Marker::deduplicates) => return Some("DISTINCT"),
+        LogicalPlan::Unnest(_) => return Some("unnest"),
         _ => {}
     }
     plan.inputs().into_iter().find_map(name_of_what_mixes)

@@ -349,7 +349,9 @@ async fn connect(
             let (definition, commits) = (definition.clone(), Commits::of(location));
             Ok(Box::new(ObjectsTarget { definition, place, partitioning, commits }))
         }
-        FlowTarget::Sink(SinkDefinition::Kafka(definition)) => Ok(Box::new(KafkaTarget::new(definition, &identity.id))),
+        FlowTarget::Sink(SinkDefinition::Kafka(definition)) => {
+            Ok(Box::new(KafkaTarget::new(definition, &identity.id, Commits::of(location))))
+        }
         FlowTarget::Sink(SinkDefinition::Kinesis(kinesis::Definition { stream, writer })) => {
             let writer = kinesis::Writer::connect(writer).await?;
             Ok(Box::new(KinesisTarget { stream: stream.clone(), writer, commits: Commits::of(location) }))

@@ -1,5 +1,8 @@
 //! A topic of Kafka as a target: a batch is a transaction, which carries the batch's number.
 //!
+//! What landed is also written to the checkpoint, afterwards: brokers forget a mark when nothing was committed for a week. So
+//! the mark has to decide about the last batch only, when a process died between the two.
+//!
 //! After any failure the connection is given up: a new one first ends what the old one left open, and only then can say which
 //! batch was the last to land.
 
@@ -7,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::checkpoint::BatchRecord;
+use super::checkpoint::{BatchRecord, CommitRecord, Commits};
+use super::into_objects;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
 use crate::error::{Error, Result};
-use crate::ledger::Ledger;
 use crate::sink::kafka::{Definition, ProducerOptions, Transactions, records};
 
 /// How long the brokers may take for a record. A transaction of Kafka's must not be given less.
@@ -31,12 +35,13 @@ struct Connected {
     checkpoint_id: String,
     topic: String,
     current: Mutex<Option<Arc<Transactions>>>,
-    /// What became of the last batch that was on its way: a transaction keeps no ledger.
-    last: Mutex<Option<(u64, Ledger)>>,
+    commits: Commits,
+    /// The commit of the last batch that was on its way: its transaction may stand although the answer was lost.
+    last: Mutex<Option<CommitRecord>>,
 }
 
 impl KafkaTarget {
-    pub(super) fn new(definition: &Definition, checkpoint_id: &str) -> Self {
+    pub(super) fn new(definition: &Definition, checkpoint_id: &str, commits: Commits) -> Self {
         let Definition { bootstrap_servers, topic, properties } = definition.clone();
         let options = ProducerOptions {
             bootstrap_servers,
@@ -45,7 +50,7 @@ impl KafkaTarget {
             transactional_id: Some(checkpoint_id.to_owned()),
         };
         let (current, last) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Connected { options, checkpoint_id: checkpoint_id.to_owned(), topic, current, last }))
+        Self(Arc::new(Connected { options, checkpoint_id: checkpoint_id.to_owned(), topic, current, commits, last }))
     }
 }
 
@@ -75,8 +80,9 @@ impl Connected {
 #[async_trait]
 impl Target for KafkaTarget {
     async fn landed(&self) -> Result<Option<u64>> {
-        let landed = self.0.transactions().await?.landed().await;
-        self.0.or_give_up(landed).await
+        let marked = self.0.transactions().await?.landed().await;
+        let marked = self.0.or_give_up(marked).await?;
+        Ok(marked.max(self.0.commits.landed().await?))
     }
 
     async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
@@ -95,12 +101,16 @@ impl Target for KafkaTarget {
         Ok(Box::new(PreparedTransaction { connected: Arc::clone(&self.0), transactions, batch, rows }))
     }
 
-    /// The transaction says that the batch landed. Its ledger is known to the process that sent it; what another one sent is told by
-    /// its own output.
+    /// The mark says that it landed, and this process has sent it.
     async fn find(&self, record: &BatchRecord) -> Result<Landed> {
-        let last = self.0.last.lock().await.clone();
-        let ledger = last.filter(|(batch, _)| *batch == record.batch).map(|(_, ledger)| ledger);
-        Ok(Landed { ledger: ledger.unwrap_or_default(), receipt: Receipt::default() })
+        let last = self.0.last.lock().await.clone().filter(|last| last.batch == record.batch);
+        match last {
+            Some(last) => {
+                self.0.commits.make(&last).await?;
+                into_objects::landed(last)
+            }
+            None => into_objects::landed(self.0.commits.find(record.batch).await?),
+        }
     }
 }
 
@@ -125,11 +135,12 @@ impl Prepared for PreparedTransaction {
     }
 
     async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let ledger = serde_json::from_value(entry["ledger"].clone());
-        let ledger = ledger.map_err(|error| Error::internal("a ledger cannot be read").caused_by(error))?;
-        *self.connected.last.lock().await = Some((self.batch, ledger));
+        let committed_at = Utc::now().trunc_subsecs(3);
+        let commit = CommitRecord { batch: self.batch, entry: entry.clone(), objects: 0, bytes: 0, committed_at };
+        *self.connected.last.lock().await = Some(commit.clone());
         let committed = self.transactions.commit(self.batch).await;
         self.connected.or_give_up(committed).await?;
+        self.connected.commits.make(&commit).await?;
         Ok(Receipt::default())
     }
 }

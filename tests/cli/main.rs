@@ -10,5 +10,6 @@ mod gateway;
 mod isolation;
 mod mysql;
 mod scratch;
+mod sinks;
 mod streams;
 mod views;

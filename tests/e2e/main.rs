@@ -48,6 +48,7 @@ mod s3_credentials;
 mod s3_faults;
 mod same_rows;
 mod sink_kills;
+mod sink_messages;
 mod sink_objects;
 mod stream_faults;
 mod stream_kills;

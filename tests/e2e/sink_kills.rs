@@ -18,7 +18,7 @@ const KILLS_OF_S3: usize = 30;
 #[test]
 fn a_sink_into_a_folder_survives_kills_and_new_partitions() {
     let kafka = broker();
-    let topic = kafka.topic("sink-kills");
+    let topic = make_topic(kafka, "sink-kills");
     let environment = TestEnvironment::new();
     let folder = environment.path("lake");
     let file = environment.write("sink.sql", SINK.replace("OPTIONS", "'flush.size' = 23, 'rotate.interval' = '150ms'"));
@@ -44,7 +44,7 @@ fn a_sink_into_a_folder_survives_kills_and_new_partitions() {
 #[test]
 fn a_sink_into_s3_survives_kills() {
     let kafka = broker();
-    let topic = kafka.topic("sink-kills-s3");
+    let topic = make_topic(kafka, "sink-kills-s3");
     let server = s3::server();
     let prefix = server.prefix("sink-kills");
     let environment = TestEnvironment::new()
@@ -77,8 +77,13 @@ fn a_sink_into_s3_survives_kills() {
 const SINK: &str = "CREATE OR REFRESH SINK killed INTO :into WITH (OPTIONS) AS
     SELECT value FROM STREAM read_kafka(bootstrapServers => :brokers, subscribe => :topic, startingOffsets => 'earliest')";
 
-fn produce(kafka: &Kafka, topic: &str, over: &AtomicBool) -> Sent {
+fn make_topic(kafka: &Kafka, name: &str) -> String {
+    let topic = kafka.topic(name);
     kafka.client(&json!([{"do": "create", "topic": topic, "partitions": 2}]));
+    topic
+}
+
+fn produce(kafka: &Kafka, topic: &str, over: &AtomicBool) -> Sent {
     let mut sent = Sent::default();
     for round in 0_u64.. {
         let records: Vec<Value> = (0..200).map(|number| json!([topic, number % 2, null, sent.next()])).collect();

@@ -136,8 +136,12 @@ pub(crate) fn kill_while(
         parameters.iter().fold(environment.pinsql(arguments), |run, (name, value)| run.parameter(name, value))
     };
     let over = AtomicBool::new(false);
+    // Processes that found a batch which the one before had written ahead and not finished.
+    let mut resumed = 0;
     let sent = thread::scope(|scope| {
         let producer = scope.spawn(|| produce(&over));
+        // Also when the test fails: it waits for the producer then.
+        let over = SetWhenDropped(&over);
         let seed = rand::random();
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
@@ -145,15 +149,25 @@ pub(crate) fn kill_while(
             let life = Duration::from_millis(random.random_range(LIFE_MS));
             let output = run(&["stream", file, "--trigger", TRIGGER]).start().kill_after(life);
             assert!(output.status.code().is_none(), "ended by itself: {}", output.describe());
+            let is_resumed = |line: &str| line.contains("\"pending\":") && !line.contains("\"pending\":null");
+            resumed += usize::from(output.stderr.lines().any(is_resumed));
             look();
         }
-        over.store(true, Ordering::Relaxed);
+        drop(over);
         producer.join().unwrap()
     });
     run(&["run", file]).output().success();
-    println!("{} kills, {} records", kills * times, sent.count());
+    println!("{} kills, {resumed} of them in a batch; {} records", kills * times, sent.count());
     look();
     sent
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Sends records, some of them again and some of them in aggregates, while shards are split and merged.

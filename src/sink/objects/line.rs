@@ -64,7 +64,7 @@ fn check_columns(fields: &[Arc<Field>]) -> Result<()> {
         if has_type(field.data_type(), &is_binary) {
             return Err(Error::sql(format!("the column `{}` has bytes, which JSON has no form for", field.name()))
                 .with_hint(format!(
-                    "CAST({0} AS STRING) or base64({0}); a single column called value is laid down as it is",
+                    "CAST({} AS STRING); a single column called value is laid down as it is",
                     field.name()
                 )));
         }

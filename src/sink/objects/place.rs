@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
@@ -19,6 +20,12 @@ use crate::store;
 
 /// Objects that are on their way at once.
 const PUTS_IN_FLIGHT_MAX: usize = 16;
+
+/// Attempts at one object, before the stream's loop begins with the batch anew; the waits between them double. A store's client
+/// does not repeat a conditional PUT whose answer was lost, since it cannot know what an object that is there means. Here it
+/// is known.
+const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPT_WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -45,19 +52,35 @@ impl Place {
     /// when it is tried again.
     pub async fn put_all(&self, objects: Vec<Object>) -> Result<()> {
         let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
-        let puts = objects.into_iter().map(|object| self.put(object));
-        futures::stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT_MAX).try_collect::<()>().await?;
+        let puts = objects.into_iter().map(|object| self.put_with_patience(object));
+        // One that fails does not keep the others from being done.
+        let outcomes: Vec<Result<()>> =
+            futures::stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT_MAX).collect().await;
+        outcomes.into_iter().collect::<Result<()>>()?;
         self.sync(names).await
     }
 
-    async fn put(&self, object: Object) -> Result<()> {
+    async fn put_with_patience(&self, object: Object) -> Result<()> {
+        let mut wait = ATTEMPT_WAIT_MIN;
+        for _ in 1..ATTEMPTS_MAX {
+            match self.put(&object).await {
+                Err(error) if error.kind.is_retryable() => tracing::debug!(%error, "an object is written again"),
+                outcome => return outcome,
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        self.put(&object).await
+    }
+
+    async fn put(&self, object: &Object) -> Result<()> {
         let Object { name, content, records: _ } = object;
-        let path = self.path(&name);
+        let path = self.path(name);
         let options = PutOptions::from(PutMode::Create);
         match self.store.put_opts(&path, PutPayload::from(content.clone()), options).await {
             Ok(_) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                self.require_same(&name, &path, &content).await
+                self.require_same(name, &path, content).await
             }
             Err(error) => Err(storage_error(&format!("write {}/{name}", self.url), error)),
         }

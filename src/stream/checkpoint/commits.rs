@@ -1,8 +1,8 @@
-//! Which batches of a sink have landed, where the place that it writes to cannot say so itself.
+//! Which batches of a sink have landed.
 //!
-//! Objects and Kinesis have no transactions. A file here says that a batch is there; it is made when all of it is. A process that
-//! dies before that leaves the batch to be written again: the same objects, which is no change, or the same records of
-//! Kinesis a second time.
+//! A file here says that a batch is there; it is made when all of it is. A process that dies before that leaves the batch to
+//! be written again: the same objects, which is no change, or the same records of Kinesis a second time. Kafka's
+//! transactions say themselves whether the last one stands.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 //! batches/<batch>.json                   the range of a micro-batch, written ahead of it
 //! positions/<batch>.json                 all ranges up to that batch, added up
 //! seen/<batch>.seen, seen_all/…          the rows that DISTINCT has seen, if the query has one
-//! commits/<batch>.json                   that a batch of a sink into objects or Kinesis has landed
+//! commits/<batch>.json                   that a batch of a sink has landed
 //! ```
 //!
 //! Ranges, positions and the identity are made by conditional PUTs and never changed; the owner's file is rewritten by its owner, and
@@ -127,9 +127,14 @@ impl Checkpoint {
             // Only now nobody else moves it.
             let there: Option<Identity> = files.read(IDENTITY).await?;
             let wanted = wanted.of_sink_there(there.as_ref());
+            if let Some(there) = &there {
+                require_match(files.table(), there, &wanted)?;
+            }
             let target = connect(&wanted).await?;
             let landed = target.landed().await?.unwrap_or(0);
-            make_or_match(&files, there, &wanted, source, landed).await?;
+            if there.is_none() {
+                make(&files, &wanted, source, landed).await?;
+            }
             Ok((wanted.id, target, standing(&files, source, landed).await?))
         };
         match read.await {
@@ -222,31 +227,26 @@ impl Checkpoint {
     }
 }
 
-/// Makes the checkpoint's identity, or holds the one that is there against what the query needs.
-async fn make_or_match(
-    files: &Files,
-    there: Option<Identity>,
-    wanted: &Identity,
-    source: &dyn StreamSource,
-    landed: u64,
-) -> Result<()> {
+/// Makes the checkpoint of a table or sink that has none. Nothing of its stream may have landed then.
+async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
     let table = files.table();
-    let drop = if wanted.sink.is_some() { "DROP SINK" } else { "DROP TABLE" };
-    let Some(there) = there else {
-        if landed > 0 {
-            return Err(Error::data(format!(
-                "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
-            ))
-            .with_hint(format!(
-                "put the folder {FOLDER} of the table back, or {drop} {table} to read the stream anew"
-            )));
-        }
-        // The position goes first: what has an identity has a position.
-        let start = PositionRecord { batch: 0, position: source.start().await? };
-        files.create(&numbered(POSITIONS, 0), &start).await?;
-        files.create(IDENTITY, wanted).await?;
-        return Ok(());
-    };
+    if landed > 0 {
+        return Err(Error::data(format!(
+            "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
+        ))
+        .with_hint(format!(
+            "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
+        )));
+    }
+    // The position goes first: what has an identity has a position.
+    let start = PositionRecord { batch: 0, position: source.start().await? };
+    files.create(&numbered(POSITIONS, 0), &start).await?;
+    files.create(IDENTITY, wanted).await?;
+    Ok(())
+}
+
+/// Holds the identity that is there against what the query needs.
+fn require_match(table: &str, there: &Identity, wanted: &Identity) -> Result<()> {
     let why = if there.format != FORMAT {
         format!("its checkpoint has format {}, and this version of pinsql writes {FORMAT}", there.format)
     } else if there.id != wanted.id {
@@ -263,9 +263,9 @@ async fn make_or_match(
     } else {
         return Ok(());
     };
+    let (kind, drop) = if wanted.sink.is_some() { ("sink", "DROP SINK") } else { ("table", "DROP TABLE") };
     Err(Error::sql(format!("{table} cannot go on with this query: {why}")).with_hint(format!(
-        "give the changed query a {} of its own, or {drop} {table} to read the stream anew from where the query begins",
-        if wanted.sink.is_some() { "sink" } else { "table" }
+        "give the changed query a {kind} of its own, or {drop} {table} to read the stream anew from where the query begins"
     )))
 }
 
