@@ -26,6 +26,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::kafka::is_topic_name;
 use crate::source::mysql::DatabaseOptions;
 
+/// Whatever is missing or wrong: `read_mysql` has other words for the same.
+const DATABASE_HINT: &str = "--credentials FILE (YAML with HOST, USER, PASSWORD, DATABASE and PORT), or \
+                             --db-url mysql://user@host:3306/database and PINSQL_DB_PASSWORD";
+
 /// The flags of the emulator.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["db", "generate"]).required(true))]
@@ -118,11 +122,11 @@ impl EmulateArguments {
         let config = settings.resolve()?;
         let source = match self.generate {
             true => Source::Generated { duplicates_percent: self.duplicates, bad_percent: self.bad },
-            false => Source::Database(DatabaseOptions::resolve(
-                self.credentials.as_deref(),
-                self.db_url.as_deref(),
-                &config.database,
-            )?),
+            false => {
+                let (file, url) = (self.credentials.as_deref(), self.db_url.as_deref());
+                let options = DatabaseOptions::resolve(file, url, &config.database);
+                Source::Database(options.map_err(|error| error.with_hint(DATABASE_HINT))?)
+            }
         };
         let api_key = match &self.api_key_file {
             Some(path) => Some(read_key(path)?),
