@@ -26,6 +26,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::kafka::is_topic_name;
 use crate::source::mysql::DatabaseOptions;
 
+/// Whatever is missing or wrong: `read_mysql` has other words for the same.
+const DATABASE_HINT: &str = "--credentials FILE (YAML with HOST, USER, PASSWORD, DATABASE and PORT), or \
+                             --db-url mysql://user@host:3306/database and PINSQL_DB_PASSWORD";
+
 /// The flags of the emulator.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["db", "generate"]).required(true))]
@@ -40,11 +44,11 @@ pub(super) struct EmulateArguments {
     db: bool,
 
     /// A file such as db_creds.yaml, with HOST, USER, PASSWORD, DATABASE and PORT [default: the variables PINSQL_DB_…]
-    #[arg(long, value_name = "FILE", requires = "db")]
+    #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     credentials: Option<PathBuf>,
 
     /// The server as mysql://user@host:port/database; the password comes from PINSQL_DB_PASSWORD or the file
-    #[arg(long, value_name = "URL", requires = "db")]
+    #[arg(long, value_name = "URL", conflicts_with = "generate")]
     db_url: Option<String>,
 
     /// Makes the posts up, each one new
@@ -80,7 +84,7 @@ pub(super) struct EmulateArguments {
     duration: Option<Duration>,
 
     /// Records of a request or an object [default: 1; kinesis:// as many as wait, up to 500]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: Option<u32>,
 
     /// Requests under way to one receiver; with more than one, order is not kept over HTTP and Kinesis
@@ -96,11 +100,11 @@ pub(super) struct EmulateArguments {
     shutdown_timeout: Duration,
 
     /// Generated messages that come twice, for each hundred
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, requires = "generate")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, conflicts_with = "db")]
     duplicates: f64,
 
     /// Generated messages that cannot be read, for each hundred
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, requires = "generate")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, conflicts_with = "db")]
     bad: f64,
 
     /// A file with the API key, sent as x-api-key [default: the variable PINSQL_API_KEY]
@@ -114,34 +118,15 @@ pub(super) struct EmulateArguments {
 
 impl EmulateArguments {
     fn resolve(self, settings: &Settings) -> Result<Options> {
-        let targets = self.to.iter().map(|written| Target::parse(written)).collect::<Result<Vec<_>>>()?;
-        let mut shown: Vec<String> = targets.iter().map(ToString::to_string).collect();
-        shown.sort_unstable();
-        if let Some(twice) = shown.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::usage(format!("--to {} is given twice", twice[0])));
-        }
-        let posted = |topic: Topic| PostedTopic {
-            topic,
-            name: self
-                .prefix
-                .as_ref()
-                .map_or_else(|| topic.name().to_owned(), |prefix| format!("{prefix}.{}", topic.name())),
-        };
-        let mut topics: Vec<PostedTopic> = Vec::new();
-        for topic in self.topics {
-            if topics.iter().any(|known| known.topic == topic) {
-                return Err(Error::usage(format!("--topics names {} twice", topic.name())));
-            }
-            topics.push(posted(topic));
-        }
+        let (targets, topics) = (self.targets()?, self.posted_topics()?);
         let config = settings.resolve()?;
         let source = match self.generate {
             true => Source::Generated { duplicates_percent: self.duplicates, bad_percent: self.bad },
-            false => Source::Database(DatabaseOptions::resolve(
-                self.credentials.as_deref(),
-                self.db_url.as_deref(),
-                &config.database,
-            )?),
+            false => {
+                let (file, url) = (self.credentials.as_deref(), self.db_url.as_deref());
+                let options = DatabaseOptions::resolve(file, url, &config.database);
+                Source::Database(options.map_err(|error| error.with_hint(DATABASE_HINT))?)
+            }
         };
         let api_key = match &self.api_key_file {
             Some(path) => Some(read_key(path)?),
@@ -168,6 +153,31 @@ impl EmulateArguments {
             kafka_properties: KafkaProperties(kafka_properties),
             s3: config.s3,
         })
+    }
+
+    fn targets(&self) -> Result<Vec<Target>> {
+        let targets = self.to.iter().map(|written| Target::parse(written)).collect::<Result<Vec<_>>>()?;
+        let mut shown: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        shown.sort_unstable();
+        match shown.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(twice) => Err(Error::usage(format!("--to {} is given twice", twice[0]))),
+            None => Ok(targets),
+        }
+    }
+
+    fn posted_topics(&self) -> Result<Vec<PostedTopic>> {
+        let mut topics: Vec<PostedTopic> = Vec::with_capacity(self.topics.len());
+        for topic in &self.topics {
+            if topics.iter().any(|known| known.topic == *topic) {
+                return Err(Error::usage(format!("--topics names {} twice", topic.name())));
+            }
+            let name = match &self.prefix {
+                Some(prefix) => format!("{prefix}.{}", topic.name()),
+                None => topic.name().to_owned(),
+            };
+            topics.push(PostedTopic { topic: *topic, name });
+        }
+        Ok(topics)
     }
 }
 

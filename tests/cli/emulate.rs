@@ -72,7 +72,11 @@ fn a_command_line_that_makes_no_sense_is_refused() {
             &["--generate", "--to", "kafka://127.0.0.1:1", "--kafka-config", "refused.properties"],
         ),
         ("emulate_db_and_generate", &["--generate", "--db", "--to", "raw"]),
-        ("emulate_credentials_without_db", &["--generate", "--credentials", "db_creds.yaml", "--to", "raw"]),
+        (
+            "emulate_credentials_without_db",
+            &["--generate", "--credentials", "db_creds.yaml", "--to", "raw", "--count", "1"],
+        ),
+        ("emulate_bad_of_a_database", &["--db", "--bad", "5", "--to", "raw"]),
         ("emulate_db_nowhere", &["--db", "--to", "raw"]),
         ("emulate_credentials_gone", &["--db", "--credentials", "db_creds.yaml", "--to", "raw"]),
         ("emulate_password_in_url", &["--db", "--db-url", "mysql://me:hush@127.0.0.1:1/pins", "--to", "raw"]),
