@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::router::{Gateway, Shared};
+use crate::error::Error;
 
 /// How old an answer may be: probes come from everywhere, and each would ask the brokers.
 const AGE_MAX: Duration = Duration::from_secs(2);
@@ -90,7 +91,7 @@ impl Readiness {
             Err(_) => None,
         };
         let is_ready = kafka.as_ref().is_none_or(Result::is_ok) && kinesis.as_ref().is_none_or(Result::is_ok);
-        let word = |outcome: Result<(), crate::error::Error>| match outcome {
+        let word = |outcome: Result<(), Error>| match outcome {
             Ok(()) => "ok".to_owned(),
             Err(error) => error.message,
         };

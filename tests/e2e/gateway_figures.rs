@@ -28,16 +28,20 @@ struct Figures {
     records_per_second: f64,
     p50: Duration,
     p99: Duration,
+    /// Of the process that writes, clients not counted where they are another.
+    processors: f64,
 }
 
 /// Lets as many clients as there are do `post` again and again. Each turn is one request of so many records.
 fn measure<C: Send + 'static>(
     records: usize,
+    writer: u32,
     client: impl Fn() -> C,
     post: impl Fn(&mut C) + Send + Sync + 'static,
 ) -> Figures {
     let post = Arc::new(post);
     let waits = Arc::<Mutex<Vec<Duration>>>::default();
+    let used_before = processor_time(writer);
     let begun = Instant::now();
     let running: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -55,11 +59,22 @@ fn measure<C: Send + 'static>(
         .collect();
     running.into_iter().for_each(|client| client.join().unwrap());
     let elapsed = begun.elapsed();
+    let processors = (processor_time(writer) - used_before).as_secs_f64() / elapsed.as_secs_f64();
     let mut waits = waits.lock().unwrap();
     waits.sort_unstable();
     let records_per_second = (waits.len() * records) as f64 / elapsed.as_secs_f64();
     let at = |share: usize| waits[(waits.len() - 1) * share / 100];
-    Figures { records_per_second, p50: at(50), p99: at(99) }
+    Figures { records_per_second, p50: at(50), p99: at(99), processors }
+}
+
+/// What a process has used of processors so far, in user and in kernel mode.
+fn processor_time(pid: u32) -> Duration {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Behind the program's name, which may have blanks, the twelfth and thirteenth fields.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }
 
 fn through_the_gateway(gateway: &Gateway, topic: &str, records: usize) -> Figures {
@@ -69,6 +84,7 @@ fn through_the_gateway(gateway: &Gateway, topic: &str, records: usize) -> Figure
     let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
     measure(
         records,
+        gateway.pid(),
         || BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap()),
         move |connection| {
             connection.get_mut().write_all(request.as_bytes()).unwrap();
@@ -90,6 +106,7 @@ fn bare(servers: &str, topic: &str, records: usize) -> Figures {
     let topic = topic.to_owned();
     let figures = measure(
         records,
+        std::process::id(),
         || producer.clone(),
         move |producer| {
             let send = |_| producer.send_result(FutureRecord::<(), _>::to(&topic).payload(RECORD)).unwrap();
@@ -128,9 +145,11 @@ fn the_gateway_beside_a_bare_producer() {
     for records in [1, 100] {
         let bare = bare(&kafka.servers(), &topic, records);
         let gateway = through_the_gateway(&gateway, &topic, records);
-        for (name, Figures { records_per_second, p50, p99 }) in [("bare rdkafka", &bare), ("gateway", &gateway)] {
+        for (name, figures) in [("bare rdkafka", &bare), ("gateway", &gateway)] {
+            let Figures { records_per_second, p50, p99, processors } = figures;
             println!(
-                "{records:>4} a post  {name:<12}  {records_per_second:>9.0} records/s  p50 {p50:>10.2?}  p99 {p99:>10.2?}"
+                "{records:>4} a post  {name:<12}  {records_per_second:>9.0} records/s  p50 {p50:>9.1?}  p99 {p99:>9.1?}  \
+                 {processors:.2} processors"
             );
         }
         assert!(gateway.records_per_second > bare.records_per_second / 50.0, "{gateway:?} beside {bare:?}");

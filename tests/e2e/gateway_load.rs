@@ -14,6 +14,7 @@ use crate::kafka::{Kafka, broker};
 
 const THREADS: u32 = 16;
 const PARTITIONS: u32 = 3;
+const KILLS: u32 = 5;
 
 /// The numbers that are in the topic.
 fn arrived(kafka: &Kafka, topic: &str) -> Vec<u64> {
@@ -61,13 +62,15 @@ fn sigterm_under_load_loses_nothing_and_leaves_no_request_unanswered() {
 
 #[test]
 fn sigkill_under_load_loses_nothing_that_was_acknowledged() {
-    let (_, acknowledged, in_topic) = stopped_under_load("killed", |gateway, ready| {
-        gateway.kill_when_there(&ready);
-    });
-    let arrived: BTreeSet<u64> = in_topic.iter().copied().collect();
-    let lost: Vec<&u64> = acknowledged.difference(&arrived).collect();
-    assert!(lost.is_empty(), "{} of {} are lost", lost.len(), acknowledged.len());
-    assert_eq!(in_topic.len(), arrived.len(), "a record was written twice");
+    for _ in 0..KILLS {
+        let (_, acknowledged, in_topic) = stopped_under_load("killed", |gateway, ready| {
+            gateway.kill_when_there(&ready);
+        });
+        let arrived: BTreeSet<u64> = in_topic.iter().copied().collect();
+        let lost: Vec<&u64> = acknowledged.difference(&arrived).collect();
+        assert!(lost.is_empty(), "{} of {} are lost", lost.len(), acknowledged.len());
+        assert_eq!(in_topic.len(), arrived.len(), "a record was written twice");
+    }
 }
 
 #[test]

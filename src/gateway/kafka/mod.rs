@@ -51,7 +51,11 @@ impl KafkaSide {
             return;
         }
         match Producer::connect(&self.options) {
-            Ok(renewed) => *producer = renewed,
+            Ok(renewed) => {
+                let broken = std::mem::replace(&mut *producer, renewed);
+                // Its end waits for librdkafka's threads.
+                tokio::task::spawn_blocking(move || drop(broken));
+            }
             Err(error) => tracing::error!("the Kafka client cannot be made anew: {error}"),
         }
     }

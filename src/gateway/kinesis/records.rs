@@ -15,7 +15,7 @@ use crate::gateway::answer::{Accounted, Failure};
 use crate::gateway::body::{self, Received};
 use crate::gateway::openapi::PostFailures;
 use crate::gateway::router::{Gateway, Shared};
-use crate::sink::kinesis::{Placed, Record, Refused};
+use crate::sink::kinesis::{Placed, Record, Refused, Writer};
 
 /// Where the record is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -142,7 +142,7 @@ pub(super) async fn put_records(
 /// A record that Kinesis never takes fails the whole request, as it does there.
 async fn put_valid(
     gateway: &Gateway,
-    kinesis: &crate::sink::kinesis::Writer,
+    kinesis: &Writer,
     stream: &str,
     records: &[Record],
 ) -> Result<Vec<Result<Placed, Refused>>, Failure> {

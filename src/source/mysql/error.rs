@@ -104,7 +104,7 @@ impl MysqlFailure {
                 "does a firewall or a security group keep this machine away? connectTimeout => '30s' waits longer"
             }
             Self::Silent { connecting: false, .. } => "socketTimeout => '1h' waits longer for a slow query",
-            Self::Lost { .. } => "nothing was written; run the statement again when the server is there",
+            Self::Lost { .. } => "try again when the server is there",
             Self::Denied { .. } => {
                 "look at USER and PASSWORD, at the hosts that the server lets this user come from, and whether it wants TLS"
             }
