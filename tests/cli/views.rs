@@ -147,7 +147,7 @@ fn the_files_of_the_pipeline_are_sound() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .collect();
     files.sort();
-    assert_eq!(files.len(), 12, "{files:?}");
+    assert_eq!(files.len(), 15, "{files:?}");
     let raw = format!("raw={}", repository().join("examples/data").display());
     for file in files {
         let arguments = [

@@ -230,6 +230,14 @@ impl Checkpoint {
 /// Makes the checkpoint of a table or sink that has none. Nothing of its stream may have landed then.
 async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
     let table = files.table();
+    if landed > 0 && wanted.sink.is_some() {
+        return Err(Error::data(format!(
+            "the checkpoint of {table} is damaged: {landed} batches landed, and {IDENTITY} is gone"
+        ))
+        .with_hint(format!(
+            "put the file back into the folder {FOLDER}, or delete the folder to read the stream anew"
+        )));
+    }
     if landed > 0 {
         return Err(Error::data(format!(
             "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
