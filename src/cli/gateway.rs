@@ -14,6 +14,7 @@ use clap::builder::FalseyValueParser;
 use serde_json::json;
 
 use super::Failure;
+use super::kafka_config;
 use super::output::{LogFormat, Output};
 use super::settings::parse_duration;
 use crate::config;
@@ -197,18 +198,7 @@ fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
 fn kafka_properties(file: Option<PathBuf>, given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
     let mut properties = BTreeMap::from([(LINGER.0.to_owned(), LINGER.1.to_owned())]);
     if let Some(file) = file {
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            Error::config(format!("the Kafka properties cannot be read from {}", file.display())).caused_by(error)
-        })?;
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with(['#', '!']) {
-                continue;
-            }
-            let property = parse_property(line)
-                .map_err(|_| Error::config(format!("line {number} of {} is not NAME=VALUE", file.display())))?;
-            properties.insert(property.0, property.1);
-        }
+        properties.extend(kafka_config::read(&file)?);
     }
     for (name, value) in given {
         if is_secret_property(&name) {

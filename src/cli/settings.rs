@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::units::duration;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings of all commands")]
 pub struct Settings {
     /// Where tables live: a folder or s3://bucket/prefix [default: warehouse]
     #[arg(long, global = true, env = "PINSQL_WAREHOUSE", value_name = "LOCATION")]
@@ -41,7 +42,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "PINSQL_FORMAT", value_enum, ignore_case = true)]
     format: Option<Format>,
 
-    /// Writes the ledger of every table written to this file, as JSON
+    /// Writes what became of every record to this file, as JSON: the ledger of each table, or what was posted
     #[arg(long, global = true, value_name = "FILE")]
     pub report: Option<PathBuf>,
 

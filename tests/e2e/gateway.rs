@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::environment::{Output, Running, TestEnvironment, file, repository};
+use crate::certificate;
+use crate::environment::{Output, Running, TestEnvironment, repository};
 use crate::kafka::{Kafka, broker};
 use crate::kinesis_services::{Kinesalite, Producer};
 use crate::python::Script;
@@ -292,7 +293,9 @@ fn a_broker_that_goes_away_is_told_and_is_found_again() {
 async fn http_2_and_tls() {
     let kafka = broker();
     let topic = topic_of(kafka, "tls", 1);
-    let (certificate, key) = (file("tests/e2e/gateway_tls/certificate.pem"), file("tests/e2e/gateway_tls/key.pem"));
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate::make(folder.path());
+    let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap().to_owned());
     let servers = kafka.servers();
     let closed = Gateway::start(&["--kafka", &servers, "--tls-cert", &certificate, "--tls-key", &key]);
     let open = Gateway::start(&["--kafka", &servers]);

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]
 
+mod certificate;
 mod environment;
 mod fault_proxy;
 mod kafka;
@@ -29,7 +30,6 @@ mod emulate_api;
 mod emulate_database;
 mod emulate_faults;
 mod gateway;
-mod gateway_figures;
 mod gateway_kinesis;
 mod gateway_load;
 mod kafka_backlog;

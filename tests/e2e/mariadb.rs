@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
+use crate::certificate;
 use crate::python;
 use crate::service::{self, Service};
 
@@ -53,7 +54,7 @@ impl Mariadb {
         let data = tempfile::Builder::new().prefix("mariadb-data-").tempdir_in(parent).unwrap();
         let [port] = service::free_ports();
         let mut server = Self { data, port, is_shared, service: None };
-        server.make_certificate();
+        certificate::make(server.data.path());
         server.make_data();
         server.begin();
         server
@@ -124,15 +125,6 @@ impl Mariadb {
         let log = fs::read(self.data.path().join("general.log")).unwrap();
         let log = String::from_utf8_lossy(&log).into_owned();
         log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-
-    fn make_certificate(&self) {
-        let path = |name: &str| self.data.path().join(name);
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=127.0.0.1"]);
-        openssl.args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
-        openssl.arg("-keyout").arg(path("server.key")).arg("-out").arg(path("server.pem"));
-        run(&mut openssl);
     }
 
     fn make_data(&self) {
