@@ -46,10 +46,6 @@ impl Gateway {
         authority.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.running.pid()
-    }
-
     pub(crate) fn terminate(self) -> Output {
         self.running.terminate()
     }
