@@ -16,6 +16,7 @@ use self::narrator::Narrator;
 use super::kafka_config;
 use super::output::Output;
 use super::settings::{Settings, parse_duration};
+use super::signals::Signals;
 use crate::config::Secret;
 use crate::emulate::generate::Topic;
 use crate::emulate::{
@@ -189,9 +190,10 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
     let report = settings.report.as_deref().map(|path| Ok::<_, Error>((path, create(path)?))).transpose()?;
     let (stop, stopped) = watch::channel(Stop::Going);
     let narrator = Arc::new(Narrator::new(output));
+    let signals = Signals::listen()?;
     let outcome = tokio::select! {
         outcome = run(options, stopped, Arc::clone(&narrator) as Arc<dyn Observer>) => outcome,
-        never = listen_for_signals(stop, shutdown_timeout, &narrator) => match never {},
+        never = heed(signals, stop, shutdown_timeout, &narrator) => match never {},
     };
     narrator.finish();
     let Outcome { summary, failure } = outcome?;
@@ -208,18 +210,19 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
 }
 
 /// Asks the run to finish when the first signal comes, and to end when that takes too long or a second one comes.
-async fn listen_for_signals(
+async fn heed(
+    mut signals: Signals,
     stop: watch::Sender<Stop>,
     timeout: Duration,
     narrator: &Narrator,
 ) -> std::convert::Infallible {
-    super::interrupted().await;
+    signals.next().await;
     let text = "stopping: what is under way is finished first";
     narrator.tell(text, || json!({"level": "info", "message": text}));
     stop.send_replace(Stop::Finish);
     tokio::select! {
         () = tokio::time::sleep(timeout) => {}
-        () = super::interrupted() => {}
+        () = signals.next() => {}
     }
     stop.send_replace(Stop::Now);
     std::future::pending().await

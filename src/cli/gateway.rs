@@ -12,11 +12,13 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::Failure;
 use super::kafka_config;
 use super::output::{LogFormat, Output};
 use super::settings::parse_duration;
+use super::signals::Signals;
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::{ApiKeys, GatewayOptions, Limits, RequestLine, RequestLog, Server, TlsFiles};
@@ -123,32 +125,28 @@ pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Resu
     if is_open {
         output.warning("everybody who reaches this address may post: --api-keys says who may");
     }
+    let signals = Signals::listen()?;
     let address = server.address();
     output.note(&format!("serving {scheme}://{address}{prefix}; {scheme}://{address}/openapi.json describes it"));
-    let stop = async {
-        super::interrupted().await;
-        output.note("stopping: the requests in hand are answered first");
-    };
-    let (begun, stopping) = tokio::sync::oneshot::channel::<()>();
-    let stop = async {
-        stop.await;
-        // Only when the server has ended already does nobody listen.
-        let _ = begun.send(());
+    let (stop, mut stopping) = watch::channel(false);
+    let stopped = async move {
+        // Nobody drops the sender before the server has ended.
+        let _ = stopping.wait_for(|stop| *stop).await;
     };
     let outcome = tokio::select! {
-        outcome = server.run(stop) => outcome,
-        error = second_signal(stopping) => Err(error),
+        outcome = server.run(stopped) => outcome,
+        error = second_signal(signals, stop, output) => Err(error),
     };
     log.finish();
     Ok(outcome?)
 }
 
-async fn second_signal(stopping: tokio::sync::oneshot::Receiver<()>) -> Error {
-    if stopping.await.is_err() {
-        // The server ends by itself.
-        std::future::pending::<()>().await;
-    }
-    super::interrupted().await;
+/// Asks the server to end when the first signal comes, and ends when a second one does.
+async fn second_signal(mut signals: Signals, stop: watch::Sender<bool>, output: Output) -> Error {
+    signals.next().await;
+    output.note("stopping: the requests in hand are answered first");
+    stop.send_replace(true);
+    signals.next().await;
     Error::new(ErrorKind::Interrupted, "stopped by a second signal")
         .with_hint("no acknowledged record is lost; the requests in hand were not answered")
 }

@@ -14,6 +14,7 @@ mod rows;
 mod run;
 mod script;
 mod settings;
+mod signals;
 mod status;
 mod stream;
 
@@ -31,6 +32,7 @@ use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
 use self::settings::Settings;
+use self::signals::Signals;
 use self::stream::StreamArguments;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -162,10 +164,11 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         return runtime.block_on(work);
     }
     runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         tokio::select! {
             outcome = work => outcome,
             // Dropping the work removes what it has spilled; nothing of it was committed.
-            () = interrupted() => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
+            () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
         }
     })
 }
@@ -191,16 +194,6 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (None, None) => Err(Error::usage("there is nothing to run")
             .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; pinsql --help lists all")
             .into()),
-    }
-}
-
-/// Ends when the process is asked to: Ctrl-C, or SIGTERM from a scheduler.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
     }
 }
 

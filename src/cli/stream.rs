@@ -11,6 +11,7 @@ use super::Failure;
 use super::output::Output;
 use super::script::{Placed, Script, statements};
 use super::settings::{Settings, parse_duration};
+use super::signals::Signals;
 use super::status::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
@@ -57,9 +58,10 @@ pub(super) async fn stream(
     }
     let status = Status::new(output);
     let observer = Both(&status, pages.as_ref());
+    let signals = Signals::listen()?;
     let outcome = tokio::select! {
         outcome = follow(&session, &flows, options, &observer) => outcome,
-        error = overdue(stop, arguments.shutdown_timeout, output) => return Err(error.into()),
+        error = overdue(signals, stop, arguments.shutdown_timeout, output) => return Err(error.into()),
     };
     status.finish();
     outcome.map_err(|(index, error)| match places.into_iter().nth(index) {
@@ -118,13 +120,13 @@ fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
 }
 
 /// Asks the stream to end when a signal comes, and ends when it takes too long or a second signal comes.
-async fn overdue(stop: watch::Sender<bool>, timeout: Duration, output: Output) -> Error {
-    super::interrupted().await;
+async fn overdue(mut signals: Signals, stop: watch::Sender<bool>, timeout: Duration, output: Output) -> Error {
+    signals.next().await;
     output.note("stopping: the batches in hand are finished first");
     stop.send_replace(true);
     let why = tokio::select! {
         () = tokio::time::sleep(timeout) => format!("the batches in hand were not finished within {timeout:?}"),
-        () = super::interrupted() => "stopped by a second signal".to_owned(),
+        () = signals.next() => "stopped by a second signal".to_owned(),
     };
     Error::new(ErrorKind::Interrupted, why).with_hint("nothing is lost: the next start finishes them")
 }

@@ -141,13 +141,8 @@ fn the_rules_give_a_stream_of_objects_the_rows_of_the_batch() {
 #[test]
 fn the_files_of_the_pipeline_are_sound() {
     let scratch = Scratch::new();
-    let mut files: Vec<PathBuf> = std::fs::read_dir(repository().join("sql"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
-        .collect();
-    files.sort();
-    assert_eq!(files.len(), 15, "{files:?}");
+    let files = [files("sql", "sql"), files("examples/aws", "sql")].concat();
+    assert_eq!(files.len(), 18, "{files:?}");
     let raw = format!("raw={}", repository().join("examples/data").display());
     for file in files {
         let arguments = [
@@ -163,6 +158,32 @@ fn the_files_of_the_pipeline_are_sound() {
         let checked = scratch.run(&arguments);
         assert!(checked.contains("--- exit code 0"), "{checked}");
     }
+}
+
+/// The roles of `examples/aws` have single actions on named resources.
+#[test]
+fn the_policies_give_single_rights() {
+    let policies = files("examples/aws/policies", "json");
+    assert_eq!(policies.len(), 5, "{policies:?}");
+    for file in policies {
+        let policy: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(policy["Version"], "2012-10-17");
+        for statement in policy["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Allow");
+            let actions: Vec<&str> =
+                statement["Action"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+            assert!(actions.iter().all(|action| action.contains(':') && !action.contains('*')), "{actions:?}");
+            assert!(statement["Resource"] != "*", "{}", file.display());
+        }
+    }
+}
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    files.sort();
+    files
 }
 
 fn repository() -> &'static Path {

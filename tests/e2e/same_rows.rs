@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::environment::{TestEnvironment, file};
-use crate::kafka::broker;
+use crate::kafka::Kafka;
 use crate::kinesis_services::{Kinesalite, Producer};
 use crate::oracle::assert_same_rows;
 use crate::raw;
@@ -100,7 +100,8 @@ fn kinesis_gives_the_rows_of_the_batch() {
 #[test]
 fn kafka_gives_the_rows_of_the_batch() {
     let expected = Expected::of_the_batch();
-    let kafka = broker();
+    // Of its own: the files read every topic whose name fits, and other tests post to such topics.
+    let kafka = Kafka::start();
     let name = kafka.topic("same-rows");
     for topic in TOPICS {
         let topic_name = format!("{name}.{topic}");

@@ -1,0 +1,11 @@
+-- sql/sink_user.sql over MSK with IAM. Roles and credentials come from where every AWS tool takes them.
+CREATE OR REFRESH SINK user_objects INTO :raw
+WITH ('flush.size' = 1000, 'rotate.interval' = '60s')
+AS SELECT value
+FROM STREAM read_kafka(
+  bootstrapServers => :brokers,
+  `kafka.security.protocol` => 'SASL_SSL',
+  `kafka.sasl.mechanism` => 'AWS_MSK_IAM',
+  subscribePattern => '(.*[.])?user',
+  startingOffsets => 'earliest'
+);
