@@ -62,7 +62,7 @@ pub(super) struct GatewayArguments {
     kinesis: bool,
 
     /// Lets clients make and delete streams
-    #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", value_parser = FalseyValueParser::new(), requires = "kinesis")]
+    #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", value_parser = FalseyValueParser::new())]
     stream_changes: bool,
 
     /// What stands before every path of the API, such as /dev
@@ -152,6 +152,12 @@ async fn second_signal(mut signals: Signals, stop: watch::Sender<bool>, output: 
 }
 
 fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
+    // clap takes a switch that is off for one that is given, so its `requires` does not see this.
+    if arguments.stream_changes && !arguments.kinesis {
+        return Err(Error::usage(
+            "--stream-changes lets clients change streams, and --kinesis, which opens them, is not given",
+        ));
+    }
     let kafka = match arguments.kafka.filter(|brokers| !brokers.trim().is_empty()) {
         Some(bootstrap_servers) => Some(ProducerOptions {
             bootstrap_servers,

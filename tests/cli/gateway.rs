@@ -25,6 +25,7 @@ fn a_gateway_that_cannot_serve_says_why() {
     assert_snapshot!("gateway_tls", with_kafka(&["--tls-cert", "cert.pem", "--tls-key", "cert.pem"]));
     assert_snapshot!("gateway_prefix", with_kafka(&["--prefix", "/{stage}"]));
     assert_snapshot!("gateway_kinesis_region", gateway(&["--kinesis"]));
+    assert_snapshot!("gateway_stream_changes", with_kafka(&["--stream-changes"]));
     assert_snapshot!("gateway_size", with_kafka(&["--body-max", "0"]));
     assert_snapshot!("gateway_count", with_kafka(&["--requests-max", "0"]));
     assert_snapshot!("gateway_in_flight", with_kafka(&["--in-flight-max", "1MB"]));

@@ -36,6 +36,7 @@ mod kafka_backlog;
 mod kafka_faults;
 mod kafka_security;
 mod kafka_source;
+mod kafka_topics;
 mod kinesis;
 mod kinesis_faults;
 mod local_faults;
