@@ -9,6 +9,9 @@ mod create_streaming_table;
 mod create_table;
 mod create_view;
 mod declare;
+mod drop;
+mod insert;
+mod show;
 mod streams;
 
 use sqlparser::ast::{Ident, ObjectNamePart};
@@ -18,7 +21,7 @@ use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
 use self::create_view::permanent_view;
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
-use super::ast::{Insert, Name, Part, Source, Statement, StatementKind};
+use super::ast::{Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use crate::error::{Error, Result, Span};
 
@@ -158,126 +161,6 @@ impl StatementParser<'_> {
             }
             other => Err(unsupported(&format!("CREATE {}{other}", if or_replace { "OR REPLACE " } else { "" }), &what)),
         }
-    }
-
-    fn insert(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let overwrite = self.parser.parse_keyword(Keyword::OVERWRITE);
-        if !overwrite {
-            self.keyword(Keyword::INTO)?;
-        } else {
-            self.optional(Keyword::INTO);
-        }
-        self.optional(Keyword::TABLE);
-        let table = self.name()?;
-        let clause = self.parser.peek_token();
-        if matches!(upper(&clause).as_str(), "PARTITION" | "REPLACE") {
-            return Err(unsupported(&format!("INSERT … {}", upper(&clause)), &clause));
-        }
-        let by_name = self.parser.parse_keywords(&[Keyword::BY, Keyword::NAME]);
-        let columns = if !by_name && self.parser.peek_token().token == Token::LParen && !self.at_query() {
-            self.expect(&Token::LParen)?;
-            let columns = self.comma_separated(Self::identifier)?;
-            self.expect(&Token::RParen)?;
-            columns
-        } else {
-            Vec::new()
-        };
-        let clause = self.parser.peek_token();
-        if upper(&clause) == "REPLACE" {
-            return Err(unsupported("INSERT … REPLACE WHERE", &clause));
-        }
-        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, query: self.query()? }))
-    }
-
-    fn drop(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let what = self.parser.next_token();
-        let kind = upper(&what);
-        if !matches!(kind.as_str(), "TABLE" | "SINK" | "VIEW" | "SCHEMA" | "DATABASE") {
-            return Err(unsupported(&format!("DROP {kind}"), &what));
-        }
-        let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-        let name = self.name()?;
-        Ok(match kind.as_str() {
-            "TABLE" => StatementKind::DropTable { name, if_exists },
-            "SINK" => StatementKind::DropSink { name, if_exists },
-            "VIEW" => StatementKind::DropView { name, if_exists },
-            _ => {
-                // RESTRICT is what is done anyway; CASCADE is left over and refused.
-                self.optional(Keyword::RESTRICT);
-                StatementKind::DropSchema { name, if_exists }
-            }
-        })
-    }
-
-    fn use_schema(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let next = self.parser.peek_token();
-        match upper(&next).as_str() {
-            "CATALOG" => return Err(unsupported("USE CATALOG", &next)),
-            "SCHEMA" | "DATABASE" => drop(self.parser.next_token()),
-            _ => {}
-        }
-        Ok(StatementKind::Use { name: self.name()? })
-    }
-
-    fn show(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let what = self.parser.next_token();
-        match upper(&what).as_str() {
-            "SCHEMAS" | "DATABASES" => Ok(StatementKind::ShowSchemas { like: self.like()? }),
-            "TABLES" => {
-                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
-                Ok(StatementKind::ShowTables { schema, like: self.like()? })
-            }
-            "SINKS" => {
-                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
-                Ok(StatementKind::ShowSinks { schema, like: self.like()? })
-            }
-            "VIEWS" => Ok(StatementKind::ShowViews { like: self.like()? }),
-            "COLUMNS" => {
-                if !self.in_or_from() {
-                    return Err(self.missing("IN and the name of a table"));
-                }
-                let mut table = self.name()?;
-                if self.in_or_from() {
-                    let schema = self.name()?;
-                    table.parts.splice(0..0, schema.parts);
-                }
-                Ok(StatementKind::ShowColumns { table })
-            }
-            other => Err(unsupported(&format!("SHOW {other}"), &what)),
-        }
-    }
-
-    fn describe(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let next = self.parser.peek_token();
-        let word = upper(&next);
-        if matches!(word.as_str(), "SCHEMA" | "DATABASE" | "FUNCTION" | "DETAIL" | "QUERY" | "CATALOG") {
-            return Err(unsupported(&format!("DESCRIBE {word}"), &next));
-        }
-        if word == "HISTORY" {
-            self.parser.next_token();
-            return Ok(StatementKind::DescribeHistory { table: self.name()? });
-        }
-        self.optional(Keyword::TABLE);
-        let extended = self.parser.parse_keyword(Keyword::EXTENDED);
-        Ok(StatementKind::Describe { table: self.name()?, extended })
-    }
-
-    fn in_or_from(&mut self) -> bool {
-        self.parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some()
-    }
-
-    /// `[LIKE] 'pattern'`
-    fn like(&mut self) -> Result<Option<String>> {
-        let given = self.parser.parse_keyword(Keyword::LIKE);
-        if given || matches!(self.parser.peek_token().token, Token::SingleQuotedString(_)) {
-            return self.literal().map(Some);
-        }
-        Ok(None)
     }
 
     /// Whether a query starts here, perhaps behind brackets.

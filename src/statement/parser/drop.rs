@@ -1,0 +1,30 @@
+//! DROP.
+
+use sqlparser::keywords::Keyword;
+
+use super::{StatementParser, unsupported, upper};
+use crate::error::Result;
+use crate::statement::ast::StatementKind;
+
+impl StatementParser<'_> {
+    pub(super) fn drop(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let what = self.parser.next_token();
+        let kind = upper(&what);
+        if !matches!(kind.as_str(), "TABLE" | "SINK" | "VIEW" | "SCHEMA" | "DATABASE") {
+            return Err(unsupported(&format!("DROP {kind}"), &what));
+        }
+        let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+        let name = self.name()?;
+        Ok(match kind.as_str() {
+            "TABLE" => StatementKind::DropTable { name, if_exists },
+            "SINK" => StatementKind::DropSink { name, if_exists },
+            "VIEW" => StatementKind::DropView { name, if_exists },
+            _ => {
+                // RESTRICT is what is done anyway; CASCADE is left over and refused.
+                self.optional(Keyword::RESTRICT);
+                StatementKind::DropSchema { name, if_exists }
+            }
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! INSERT.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::Token;
+
+use super::{StatementParser, unsupported, upper};
+use crate::error::Result;
+use crate::statement::ast::{Insert, StatementKind};
+
+impl StatementParser<'_> {
+    pub(super) fn insert(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let overwrite = self.parser.parse_keyword(Keyword::OVERWRITE);
+        if !overwrite {
+            self.keyword(Keyword::INTO)?;
+        } else {
+            self.optional(Keyword::INTO);
+        }
+        self.optional(Keyword::TABLE);
+        let table = self.name()?;
+        let clause = self.parser.peek_token();
+        if matches!(upper(&clause).as_str(), "PARTITION" | "REPLACE") {
+            return Err(unsupported(&format!("INSERT … {}", upper(&clause)), &clause));
+        }
+        let by_name = self.parser.parse_keywords(&[Keyword::BY, Keyword::NAME]);
+        let columns = if !by_name && self.parser.peek_token().token == Token::LParen && !self.at_query() {
+            self.expect(&Token::LParen)?;
+            let columns = self.comma_separated(Self::identifier)?;
+            self.expect(&Token::RParen)?;
+            columns
+        } else {
+            Vec::new()
+        };
+        let clause = self.parser.peek_token();
+        if upper(&clause) == "REPLACE" {
+            return Err(unsupported("INSERT … REPLACE WHERE", &clause));
+        }
+        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, query: self.query()? }))
+    }
+}
