@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::optimize::OptimizeChange;
+use super::restore::RestoreChange;
+use super::vacuum::VacuumChange;
 use crate::error::Result;
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -38,6 +41,12 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
+    /// The same, because somebody asked for it.
+    Optimize(OptimizeChange),
+    /// Nothing changes but the history.
+    Vacuum(VacuumChange),
+    /// The table becomes what an older version of it was.
+    Restore(Box<RestoreChange>),
 }
 
 #[derive(Debug)]
@@ -81,7 +90,9 @@ impl Change {
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
-            ChangeKind::Append => {}
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
+            ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
         if let Some(transaction) = &self.transaction {
@@ -99,7 +110,9 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
-            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
+            (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
+            (ChangeKind::Restore(_), _) => "RESTORE",
         }
     }
 
@@ -112,6 +125,9 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
+            ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
+            ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
+            ChangeKind::Restore(restore) => restore.metrics(&self.adds),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -129,6 +145,9 @@ impl Change {
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
+            ChangeKind::Optimize(optimize) => optimize.parameters(),
+            ChangeKind::Vacuum(vacuum) => vacuum.parameters(),
+            ChangeKind::Restore(restore) => restore.parameters(),
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),
