@@ -84,6 +84,7 @@ impl Change {
             ChangeKind::Replace { definition } => match on {
                 None => actions.extend(first_actions(definition)?),
                 Some(state) => {
+                    actions.extend(definition.raised(state.protocol())?.map(Action::Protocol));
                     actions.push(Action::Metadata(definition.metadata()?));
                     actions.extend(removes(state));
                 }
@@ -160,7 +161,7 @@ impl Change {
 
 fn first_actions(definition: &TableDefinition) -> Result<[Action; 2]> {
     let metadata: Metadata = definition.metadata()?;
-    Ok([Action::Protocol(TableDefinition::protocol()?), Action::Metadata(metadata)])
+    Ok([Action::Protocol(definition.protocol()?), Action::Metadata(metadata)])
 }
 
 fn removes(state: &DeltaTableState) -> impl Iterator<Item = Action> + '_ {

@@ -27,6 +27,7 @@ use super::error::delta_error;
 use super::location::TableLocation;
 use super::log::{self, Commit};
 use super::partition::value_of;
+use super::protocol::has_change_data_feed;
 use super::scan::{ParquetScan, data_file};
 use super::shape::{Shape, table_schema};
 use super::versions::{AsOf, Versions};
@@ -36,8 +37,6 @@ use crate::schema::timestamp;
 const CHANGE_TYPE: &str = "_change_type";
 const COMMIT_VERSION: &str = "_commit_version";
 const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
-
-const FEED: &str = "delta.enableChangeDataFeed";
 
 /// The versions whose changes are asked for, both included.
 #[derive(Debug, Clone, Copy)]
@@ -139,8 +138,11 @@ async fn require_feed_before(location: &TableLocation, first: u64) -> Result<()>
 }
 
 fn require_feed(name: &str, version: u64, metadata: &Metadata) -> Result<()> {
-    let is_on = metadata.configuration().get(FEED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if is_on { Ok(()) } else { Err(not_recorded(name, version, "delta.enableChangeDataFeed is not on there")) }
+    if has_change_data_feed(metadata.configuration()) {
+        Ok(())
+    } else {
+        Err(not_recorded(name, version, "delta.enableChangeDataFeed is not on there"))
+    }
 }
 
 /// A version that changed the definition must have kept recording, with columns that the newest version still has.

@@ -6,7 +6,7 @@
 //! A process that dies in between leaves files that no log names, and the table as it was.
 //!
 //! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
-//! and every protocol above reader 1, writer 2 for new tables.
+//! and every protocol above reader 1, writer 4 for new tables.
 
 mod base;
 mod change;
@@ -30,6 +30,7 @@ mod maintain;
 mod optimize;
 mod partition;
 mod properties;
+mod protocol;
 mod rejects;
 mod restore;
 mod run;
@@ -54,7 +55,7 @@ pub use self::changes::{ChangeRange, changes};
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
-pub use self::definition::{Column, TableDefinition};
+pub use self::definition::{Column, Constraint, TableDefinition};
 pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property};
 pub use self::drop::drop_table;
 pub use self::durable::{sync as sync_files, sync_paths};
