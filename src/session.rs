@@ -14,6 +14,7 @@ mod variables;
 pub mod views;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
@@ -35,6 +36,7 @@ use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
+use crate::sink::delta::AsOf;
 use crate::source::kinesis;
 use crate::store;
 
@@ -73,6 +75,7 @@ pub struct Session {
     kinesis: Arc<kinesis::Hub>,
     views: Views,
     variables: Variables,
+    checks_retention: AtomicBool,
 }
 
 impl Session {
@@ -96,6 +99,7 @@ impl Session {
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
+            checks_retention: AtomicBool::new(true),
         })
     }
 
@@ -138,6 +142,15 @@ impl Session {
         &self.variables
     }
 
+    /// Whether VACUUM refuses a retention that is shorter than the table's own.
+    pub fn checks_retention(&self) -> bool {
+        self.checks_retention.load(Ordering::Relaxed)
+    }
+
+    pub fn check_retention(&self, check: bool) {
+        self.checks_retention.store(check, Ordering::Relaxed);
+    }
+
     /// Makes the object store that `location` lives in known to the engine.
     pub async fn connect(&self, location: &str) -> Result<()> {
         store::connect(self.state.runtime_env(), &store::to_url(location)?, &self.config.s3).await
@@ -158,6 +171,16 @@ impl Session {
             return Ok(OpenedTable { provider: Arc::new(EmptyTable::new(schema)), version: None });
         }
         let table = self.warehouse.open_table(name).await?;
+        let provider = self.warehouse.location(name)?.provider(&table)?;
+        Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// An older version of a table. What a check has seen declared has one version only.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<OpenedTable> {
+        if self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
+            return self.open_table(name).await;
+        }
+        let table = self.warehouse.open_table_as_of(name, as_of).await?;
         let provider = self.warehouse.location(name)?.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
     }

@@ -23,7 +23,7 @@ use url::Url;
 pub use self::name::{TableName, schema_name};
 
 use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{ConditionalPut, TableLocation, drop_table};
+use crate::sink::delta::{AsOf, ConditionalPut, TableLocation, Versions, drop_table};
 use crate::storage_error::{io_error, storage_error};
 
 /// The name of the catalog that holds the warehouse's schemas.
@@ -205,6 +205,17 @@ impl Warehouse {
         match self.location(name)?.open().await? {
             Some(table) => Ok(table),
             None => Err(self.no_table(name).await),
+        }
+    }
+
+    /// The snapshot of an older version of a table, which says what versions there are when it has no such.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<DeltaTable> {
+        let newest = self.open_table(name).await?;
+        let location = self.location(name)?;
+        let version = Versions::of(&location, &newest).await?.resolve(as_of)?;
+        match newest.version() {
+            Some(latest) if latest == version => Ok(newest),
+            _ => location.open_version(version).await,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Queries and expressions stay sqlparser's; only the statements around them are ours, because their Databricks forms
 //! are. A clause that is accepted has a field here: there is nowhere to put one that would be ignored.
 
-use sqlparser::ast::{Expr, Ident, Query, TableFactor};
+use sqlparser::ast::{Expr, Ident, Query, TableFactor, TableVersion};
 
 use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
@@ -41,8 +41,8 @@ pub enum StatementKind {
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
     Insert(Insert),
-    Delete(Delete),
-    Update(Update),
+    Delete(Box<Delete>),
+    Update(Box<Update>),
     Merge(Box<Merge>),
     Truncate { table: Name },
     CreateView(Box<CreateView>),
@@ -58,7 +58,15 @@ pub enum StatementKind {
     ShowViews { like: Option<String> },
     ShowColumns { table: Name },
     Describe { table: Name, extended: bool },
-    DescribeHistory { table: Name },
+    DescribeHistory { table: Name, limit: Option<u64> },
+    DescribeDetail { table: Name },
+    DescribeSchema { schema: Name },
+    DescribeQuery { query: Box<Query> },
+    ShowPartitions { table: Name, values: Vec<(String, String)> },
+    Optimize(Box<Optimize>),
+    Vacuum(Vacuum),
+    Restore(Box<Restore>),
+    Set { key: String, value: Option<bool> },
 }
 
 /// A name of one or two parts, as written.
@@ -259,4 +267,30 @@ pub enum MergeAction {
     },
     /// `INSERT *`
     InsertAll,
+}
+
+/// OPTIMIZE.
+#[derive(Debug)]
+pub struct Optimize {
+    pub table: Name,
+    /// Over the partition columns.
+    pub predicate: Option<Expr>,
+    /// Columns, or fields of STRUCTs; empty means that small files are merged and no row is moved.
+    pub z_order_by: Vec<Name>,
+}
+
+/// VACUUM.
+#[derive(Debug)]
+pub struct Vacuum {
+    pub table: Name,
+    /// Without it, the table's own retention.
+    pub retain_hours: Option<f64>,
+    pub dry_run: bool,
+}
+
+/// RESTORE.
+#[derive(Debug)]
+pub struct Restore {
+    pub table: Name,
+    pub version: TableVersion,
 }

@@ -12,17 +12,21 @@ mod dialect;
 mod flow;
 mod insert;
 mod merge;
+mod optimize;
 mod parser;
 pub mod query;
 mod rejected;
 mod replace_where;
+mod restore;
 mod rewrite;
 mod rows;
 mod schema;
+mod set;
 mod show;
 mod template;
 mod truncate;
 mod update;
+mod vacuum;
 mod variable;
 mod view;
 mod write;
@@ -109,7 +113,20 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::Describe { table, extended } => {
             describe::table(session, table, *extended).await.map(Outcome::Rows)
         }
-        StatementKind::DescribeHistory { table } => describe::history(session, table).await.map(Outcome::Rows),
+        StatementKind::DescribeHistory { table, limit } => {
+            let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+            describe::history(session, table, limit).await.map(Outcome::Rows)
+        }
+        StatementKind::DescribeDetail { table } => describe::detail(session, table).await.map(Outcome::Rows),
+        StatementKind::DescribeSchema { schema } => describe::schema(session, schema).await.map(Outcome::Rows),
+        StatementKind::DescribeQuery { query } => describe::query(session, query).await.map(Outcome::Rows),
+        StatementKind::ShowPartitions { table, values } => {
+            describe::partitions(session, table, values).await.map(Outcome::Rows)
+        }
+        StatementKind::Optimize(optimize) => optimize::execute(session, optimize).await.map(Outcome::Rows),
+        StatementKind::Vacuum(vacuum) => vacuum::execute(session, vacuum).await.map(Outcome::Rows),
+        StatementKind::Restore(restore) => restore::execute(session, restore).await.map(Outcome::Rows),
+        StatementKind::Set { key, value } => set::execute(session, key, *value),
     }
 }
 
@@ -120,6 +137,12 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             let planned = query::plan(session, query, query::Purpose::Check).await?;
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
+        StatementKind::DescribeQuery { query } => {
+            query::plan(session, query, query::Purpose::Check).await.map(|_| Checked::NoOutput)
+        }
+        StatementKind::Optimize(optimize) => optimize::check(session, optimize).await,
+        StatementKind::Vacuum(vacuum) => vacuum::check(session, vacuum).await,
+        StatementKind::Restore(restore) => restore::check(session, restore).await,
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
@@ -138,7 +161,9 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         }
         StatementKind::ShowColumns { table: name }
         | StatementKind::Describe { table: name, .. }
-        | StatementKind::DescribeHistory { table: name }
+        | StatementKind::DescribeHistory { table: name, .. }
+        | StatementKind::DescribeDetail { table: name }
+        | StatementKind::ShowPartitions { table: name, .. }
         | StatementKind::Truncate { table: name }
         | StatementKind::DropTable { name, if_exists: false } => {
             session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
@@ -151,6 +176,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::DropSchema { .. }
         | StatementKind::ShowSchemas { .. }
         | StatementKind::ShowTables { .. }
+        | StatementKind::DescribeSchema { .. }
+        | StatementKind::Set { .. }
         | StatementKind::ShowViews { .. } => Ok(Checked::NoOutput),
     }
 }

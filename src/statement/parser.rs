@@ -13,10 +13,15 @@ mod delete;
 mod drop;
 mod insert;
 mod merge;
+mod optimize;
+mod restore;
+mod set;
 mod show;
 mod streams;
 mod truncate;
 mod update;
+mod vacuum;
+mod versions;
 
 use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
@@ -33,7 +38,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SET, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -69,7 +74,7 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Part> {
         let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
         StatementParser { parser, end }
     };
-    let marked = streams::marked(tokens)?;
+    let marked = versions::written_out(streams::marked(tokens)?)?;
     if meaningful().next().is_some_and(|token| upper(token) == "SOURCE") {
         return parser(marked).source(span).map(Part::Source).map_err(|error| error.at(span));
     }
@@ -108,6 +113,10 @@ impl StatementParser<'_> {
                 "USE" => self.use_schema()?,
                 "SHOW" => self.show()?,
                 "DESCRIBE" | "DESC" => self.describe()?,
+                "OPTIMIZE" => self.optimize()?,
+                "VACUUM" => self.vacuum()?,
+                "RESTORE" => self.restore()?,
+                "SET" => self.set()?,
                 other => return Err(unsupported(&format!("the statement {other}"), &first)),
             },
             _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::optimize::OptimizeChange;
+use super::restore::RestoreChange;
 use super::rewrite::{Reading, Replacement};
+use super::vacuum::VacuumChange;
 use crate::error::Result;
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -44,6 +47,12 @@ pub(super) enum ChangeKind {
         replacement: Box<Replacement>,
         reading: Box<Reading>,
     },
+    /// The same, because somebody asked for it.
+    Optimize(OptimizeChange),
+    /// Nothing changes but the history.
+    Vacuum(VacuumChange),
+    /// The table becomes what an older version of it was.
+    Restore(Box<RestoreChange>),
 }
 
 #[derive(Debug)]
@@ -102,7 +111,9 @@ impl Change {
                 actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
                 actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
             }
-            ChangeKind::Append => {}
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
+            ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
         if let Some(transaction) = &self.transaction {
@@ -120,8 +131,10 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
-            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
             (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
+            (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
+            (ChangeKind::Restore(_), _) => "RESTORE",
         }
     }
 
@@ -135,6 +148,9 @@ impl Change {
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
             ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
+            ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
+            ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
+            ChangeKind::Restore(restore) => restore.metrics(&self.adds),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -153,6 +169,9 @@ impl Change {
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
+            ChangeKind::Optimize(optimize) => optimize.parameters(),
+            ChangeKind::Vacuum(vacuum) => vacuum.parameters(),
+            ChangeKind::Restore(restore) => restore.parameters(),
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),

@@ -6,6 +6,7 @@
 
 mod calls;
 mod casts;
+mod changes;
 pub mod expectations;
 mod json_calls;
 mod names;
@@ -17,6 +18,7 @@ pub mod rowwise;
 mod spelling;
 pub mod streaming;
 mod struct_star;
+pub(super) mod time_travel;
 pub(super) mod views;
 
 use std::collections::HashMap;

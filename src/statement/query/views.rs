@@ -45,6 +45,11 @@ fn expand_within(
                 None => Ok(()),
             };
         };
+        if matches!(factor, TableFactor::Table { version: Some(_), .. }) {
+            return Err(Error::sql(format!("`{}` is a view, and a view has no versions", name.value))
+                .at(span)
+                .with_hint("ask for the version of a table in the view's query"));
+        }
         *expansions += 1;
         if *expansions > EXPANSIONS_MAX {
             return Err(Error::sql(format!("the query reads views more than {EXPANSIONS_MAX} times"))
@@ -95,7 +100,7 @@ pub fn qualify(views: &Views, schema: &str, query: &mut Query) -> Result<()> {
 }
 
 /// Calls `act` with every relation that has a name of one part, unless the name is that of a WITH query.
-fn each_relation(query: &mut Query, act: impl FnMut(Ident, &mut TableFactor) -> Result<()>) -> Result<()> {
+pub(super) fn each_relation(query: &mut Query, act: impl FnMut(Ident, &mut TableFactor) -> Result<()>) -> Result<()> {
     let mut relations = Relations { act, common: Vec::new(), open: Vec::new() };
     match query.visit(&mut relations) {
         ControlFlow::Break(error) => Err(error),
