@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::PhysicalExpr;
@@ -229,9 +230,9 @@ impl Work<'_> {
             return Ok((unit, Outcome::Written(adds.map_err(|error| write_error(name, &error))?)));
         }
         let memory = MemoryConsumer::new("DeltaOptimize").register(self.context.memory_pool());
-        // A task of its own for each: encoding is what takes the time.
+        // A task of its own for each: encoding is what takes the time. Where one fails, the others are stopped.
         let target = Arc::clone(self.target);
-        let task = tokio::spawn(async move {
+        let task = SpawnedTask::spawn(async move {
             let merged = merge(&target, &unit, &memory).await;
             (unit, merged)
         });
