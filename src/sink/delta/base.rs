@@ -150,7 +150,9 @@ fn operation(change: &Change) -> DeltaOperation {
             SaveMode::Append
         }
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) => SaveMode::Overwrite,
+        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) | ChangeKind::Rewrite { .. } => {
+            SaveMode::Overwrite
+        }
     };
     DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }

@@ -14,6 +14,7 @@ use super::definition::TableDefinition;
 use super::location::TableLocation;
 use super::optimize::OptimizeChange;
 use super::restore::RestoreChange;
+use super::rewrite::{Reading, Replacement};
 use super::vacuum::VacuumChange;
 use crate::error::Result;
 
@@ -47,6 +48,11 @@ pub(super) enum ChangeKind {
     Vacuum(VacuumChange),
     /// The table becomes what an older version of it was.
     Restore(Box<RestoreChange>),
+    /// Rows change: the files that held them are written again.
+    Rewrite {
+        replacement: Box<Replacement>,
+        reading: Box<Reading>,
+    },
 }
 
 #[derive(Debug)]
@@ -65,6 +71,16 @@ pub(super) struct Change {
 impl Change {
     pub(super) fn bytes(&self) -> u64 {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
+    }
+
+    /// By path, all files that the change brings.
+    pub(super) fn files_written(&self) -> Vec<String> {
+        let changes = match &self.kind {
+            ChangeKind::Rewrite { replacement, .. } => replacement.changes.as_slice(),
+            _ => &[],
+        };
+        let data = self.adds.iter().map(|add| add.path.clone());
+        data.chain(changes.iter().map(|file| file.path.clone())).collect()
     }
 
     pub(super) fn is_blind_append(&self) -> bool {
@@ -93,6 +109,10 @@ impl Change {
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
             ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
             ChangeKind::Restore(restore) => actions.extend(restore.actions()),
+            ChangeKind::Rewrite { replacement, .. } => {
+                actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
+                actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
+            }
             ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
@@ -114,6 +134,7 @@ impl Change {
             (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
             (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
             (ChangeKind::Restore(_), _) => "RESTORE",
+            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
 
@@ -129,6 +150,7 @@ impl Change {
             ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
             ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
             ChangeKind::Restore(restore) => restore.metrics(&self.adds),
+            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -143,6 +165,7 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
