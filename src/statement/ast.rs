@@ -41,8 +41,8 @@ pub enum StatementKind {
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
     Insert(Insert),
-    Delete(Box<Delete>),
-    Update(Box<Update>),
+    Delete(Delete),
+    Update(Update),
     Merge(Box<Merge>),
     Truncate { table: Name },
     CreateView(Box<CreateView>),
@@ -199,6 +199,32 @@ pub struct Insert {
     pub query: Box<Query>,
 }
 
+/// OPTIMIZE.
+#[derive(Debug)]
+pub struct Optimize {
+    pub table: Name,
+    /// Over the partition columns.
+    pub predicate: Option<Expr>,
+    /// Columns, or fields of STRUCTs; empty means that small files are merged and no row is moved.
+    pub z_order_by: Vec<Name>,
+}
+
+/// VACUUM.
+#[derive(Debug)]
+pub struct Vacuum {
+    pub table: Name,
+    /// Without it, the table's own retention.
+    pub retain_hours: Option<f64>,
+    pub dry_run: bool,
+}
+
+/// RESTORE.
+#[derive(Debug)]
+pub struct Restore {
+    pub table: Name,
+    pub version: TableVersion,
+}
+
 /// The table whose rows a statement changes, as its expressions may call it.
 #[derive(Debug)]
 pub struct Target {
@@ -267,30 +293,4 @@ pub enum MergeAction {
     },
     /// `INSERT *`
     InsertAll,
-}
-
-/// OPTIMIZE.
-#[derive(Debug)]
-pub struct Optimize {
-    pub table: Name,
-    /// Over the partition columns.
-    pub predicate: Option<Expr>,
-    /// Columns, or fields of STRUCTs; empty means that small files are merged and no row is moved.
-    pub z_order_by: Vec<Name>,
-}
-
-/// VACUUM.
-#[derive(Debug)]
-pub struct Vacuum {
-    pub table: Name,
-    /// Without it, the table's own retention.
-    pub retain_hours: Option<f64>,
-    pub dry_run: bool,
-}
-
-/// RESTORE.
-#[derive(Debug)]
-pub struct Restore {
-    pub table: Name,
-    pub version: TableVersion,
 }

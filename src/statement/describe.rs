@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlparser::ast::Query;
 
 use super::ast::Name;
@@ -182,6 +182,6 @@ mod tests {
         let rows = Rows::typed(HISTORY_COLUMNS, &[row]).unwrap();
         assert_eq!(rows.stream.schema().fields().len(), 15);
         assert!(Rows::typed(DETAIL_COLUMNS, &[]).is_ok());
-        assert!(Rows::typed("a: INT", &[Value::from(3)]).is_err());
+        assert!(Rows::typed("a: INT", &[serde_json::Value::from(3)]).is_err());
     }
 }

@@ -57,4 +57,5 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
+mod upkeep;
 mod writers;

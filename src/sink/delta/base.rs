@@ -150,7 +150,7 @@ fn operation(change: &Change) -> DeltaOperation {
             SaveMode::Append
         }
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Rewrite { .. } | ChangeKind::Restore(_) => {
+        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) | ChangeKind::Rewrite { .. } => {
             SaveMode::Overwrite
         }
     };

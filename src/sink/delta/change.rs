@@ -42,17 +42,17 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
-    /// Rows change: the files that held them are written again.
-    Rewrite {
-        replacement: Box<Replacement>,
-        reading: Box<Reading>,
-    },
     /// The same, because somebody asked for it.
     Optimize(OptimizeChange),
     /// Nothing changes but the history.
     Vacuum(VacuumChange),
     /// The table becomes what an older version of it was.
     Restore(Box<RestoreChange>),
+    /// Rows change: the files that held them are written again.
+    Rewrite {
+        replacement: Box<Replacement>,
+        reading: Box<Reading>,
+    },
 }
 
 #[derive(Debug)]
@@ -107,12 +107,12 @@ impl Change {
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
             ChangeKind::Rewrite { replacement, .. } => {
                 actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
                 actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
             }
-            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
-            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
             ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
@@ -132,9 +132,9 @@ impl Change {
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
             (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
-            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
             (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
             (ChangeKind::Restore(_), _) => "RESTORE",
+            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
 
@@ -147,10 +147,10 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
-            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
             ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
             ChangeKind::Restore(restore) => restore.metrics(&self.adds),
+            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),

@@ -56,12 +56,12 @@ pub async fn changes(
     let shape = readable_shape(name, table)?;
     let versions = Versions::of(location, table).await?;
     let (first, last) = resolve(name, &versions, range)?;
-    require_feed_before(location, first).await?;
     let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
     let commits = log::since(location, first.checked_sub(1), count).await?;
     if commits.len() < count {
         return Err(not_recorded(name, first + commits.len() as u64, "the log no longer has it"));
     }
+    require_feed_before(location, first).await?;
     let files_schema =
         Schema::new(super::partition::file_schema(&shape.schema, &shape.partition_columns).fields().clone());
     let mut files = Files { location, shape: &shape, inferred: Vec::new(), recorded: Vec::new() };
@@ -235,6 +235,21 @@ impl Files<'_> {
     }
 }
 
+fn change_type() -> Field {
+    Field::new(CHANGE_TYPE, DataType::Utf8, true)
+}
+
+fn commit_columns() -> [Field; 2] {
+    [Field::new(COMMIT_VERSION, DataType::Int64, true), Field::new(COMMIT_TIMESTAMP, timestamp(), true)]
+}
+
+/// The columns of the changes of a table with these columns.
+pub fn changes_schema(columns: &Schema) -> Schema {
+    // A deleted row may be older than a rule of the table: every column may be NULL.
+    let columns = columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Schema::new(columns.chain([change_type()]).chain(commit_columns()).collect::<Vec<_>>())
+}
+
 #[derive(Debug)]
 struct ChangesTable {
     schema: SchemaRef,
@@ -249,15 +264,9 @@ impl ChangesTable {
         inferred: Vec<PartitionedFile>,
         recorded: Vec<PartitionedFile>,
     ) -> Result<Self> {
-        let change_type = Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true));
-        let end = [
-            Arc::new(Field::new(COMMIT_VERSION, DataType::Int64, true)),
-            Arc::new(Field::new(COMMIT_TIMESTAMP, timestamp(), true)),
-        ];
-        let table_columns = shape.schema.fields().iter().cloned();
-        let all = table_columns.chain([Arc::clone(&change_type)]).chain(end.iter().cloned());
-        // A deleted row may be older than a rule of the table.
-        let all = all.map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+        let schema = Arc::new(changes_schema(&shape.schema));
+        let change_type = Arc::new(change_type());
+        let end = commit_columns().map(Arc::new);
         let partitions = shape.partition_columns.iter().filter_map(|name| shape.schema.field_with_name(name).ok());
         let partitions: Vec<_> = partitions.map(|field| Arc::new(field.clone().with_nullable(true))).collect();
         let columns = files_schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
@@ -278,7 +287,7 @@ impl ChangesTable {
             scan(columns.clone(), with(partitions.clone(), &type_and_end), inferred),
             scan(with(columns, &[change_type]), with(partitions, &end), recorded),
         ];
-        Ok(Self { schema: Arc::new(Schema::new(all.collect::<Vec<_>>())), scans })
+        Ok(Self { schema, scans })
     }
 }
 

@@ -205,10 +205,10 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
     };
     let why = match &change.kind {
         ChangeKind::Create { .. } => return Some(already_exists(name)),
-        ChangeKind::Rewrite { .. } if rewritten.is_some() => rewritten.unwrap_or_default().to_owned(),
         // It only tells the history something.
         ChangeKind::Vacuum(_) => return None,
         ChangeKind::Restore(_) if changes_schema || changes_files(winner) => "changed the table".to_owned(),
+        ChangeKind::Rewrite { .. } if rewritten.is_some() => rewritten.unwrap_or_default().to_owned(),
         ChangeKind::Compact { removes } if removes_any(winner, removes) => "removed files that were merged".to_owned(),
         ChangeKind::Optimize(optimize) if removes_any(winner, &optimize.removes) => {
             "removed files that were being optimized".to_owned()
@@ -221,9 +221,9 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
         ChangeKind::Append
         | ChangeKind::Overwrite
         | ChangeKind::Compact { .. }
-        | ChangeKind::Rewrite { .. }
         | ChangeKind::Optimize(_)
-        | ChangeKind::Restore(_) => return None,
+        | ChangeKind::Restore(_)
+        | ChangeKind::Rewrite { .. } => return None,
     };
     let operation = winner.actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => info.operation.as_deref(),

@@ -52,7 +52,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 
 pub use self::change::ApplicationTransaction;
-pub use self::changes::{ChangeRange, changes};
+pub use self::changes::{ChangeRange, changes, changes_schema};
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;

@@ -104,9 +104,9 @@ fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     })
 }
 
-/// The value that a text in the log stands for.
+/// The value that a text in the log stands for. An empty one stands for NULL.
 pub(super) fn value_of(text: Option<&str>, data_type: &DataType) -> Result<ScalarValue, DataFusionError> {
-    let text = StringArray::from(vec![text]);
+    let text = StringArray::from(vec![text.filter(|text| !text.is_empty())]);
     ScalarValue::try_from_array(&cast(&text, data_type)?, 0)
 }
 

@@ -12,34 +12,30 @@
 //! that have them are refused).
 
 mod curve;
+mod partitions;
 mod zorder;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::error::DataFusionError;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::PhysicalExpr;
-use deltalake::DeltaTable;
 use deltalake::kernel::{Add, Remove};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use self::zorder::ZORDER_TAG;
+pub use self::partitions::partition_schema;
+use self::partitions::{Partition, files_by_partition, wanted};
 use super::base::Base;
 use super::change::{Change, ChangeKind};
 use super::commit;
 use super::compact::{MergeError, merge, remove};
-use super::describe::add_of;
 use super::error::write_error;
 use super::live::SmallFile;
 use super::location::TableLocation;
-use super::shape::{Shape, refuse_deletion_vectors};
 use super::write::WriteTarget;
 use super::{WriteKind, WriteRequest};
 use crate::error::{Error, Result};
@@ -116,17 +112,6 @@ impl OptimizeChange {
     }
 }
 
-/// The table's partition columns, for a predicate over them.
-pub fn partition_schema(location: &TableLocation, table: &DeltaTable) -> Result<SchemaRef> {
-    let shape = Shape::of(&WriteRequest::new(location.clone(), WriteKind::Append), Some(table))?;
-    Ok(Arc::new(partition_fields(&shape)))
-}
-
-fn partition_fields(shape: &Shape) -> Schema {
-    let field = |name: &String| shape.schema.field_with_name(name).ok().cloned();
-    Schema::new(shape.partition_columns.iter().filter_map(field).collect::<Vec<_>>())
-}
-
 /// Rewrites what is worth it, and commits.
 pub async fn optimize(location: &TableLocation, request: OptimizeRequest, state: &SessionState) -> Result<Optimized> {
     let started_ms = now_ms();
@@ -188,87 +173,6 @@ fn change_of(location: &TableLocation, adds: Vec<Add>, removed: Vec<SmallFile>, 
     Change { location, kind, has_query: false, adds, rows, read_version: None, transaction: None }
 }
 
-/// The files of one partition, with a text by which those that one Z-ordering wrote are known, where they all have it.
-#[derive(Debug, Default)]
-struct PartitionFiles {
-    files: Vec<SmallFile>,
-    /// The tag of each file that has one.
-    curves: Vec<String>,
-}
-
-impl PartitionFiles {
-    fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Whether one run wrote all of them in the order of these columns.
-    fn is_ordered_by(&self, columns: &[String]) -> bool {
-        let Some(first) = self.curves.first() else { return false };
-        self.curves.len() == self.files.len()
-            && self.curves.iter().all(|curve| curve == first)
-            && first.ends_with(&zorder::tag_end(columns))
-    }
-}
-
-type Partition = (Vec<(String, Option<String>)>, PartitionFiles);
-
-struct Found {
-    partitions: Vec<Partition>,
-    warning: Option<String>,
-}
-
-/// Files that lie elsewhere, have rows deleted from them, or do not say how many rows they have stay as they are: without
-/// that number, nobody could say afterwards that all rows are still there.
-fn files_by_partition(location: &TableLocation, base: &Base, shape: &Shape) -> Result<Found> {
-    let state = base.state(location)?.ok_or_else(|| Error::internal("OPTIMIZE needs a snapshot"))?;
-    refuse_deletion_vectors(location.name(), state)?;
-    let mut partitions: BTreeMap<Vec<(String, Option<String>)>, PartitionFiles> = BTreeMap::new();
-    let mut left_alone = 0;
-    for (sequence, file) in state.log_data().into_iter().enumerate() {
-        let path = file.path().into_owned();
-        let is_plain = !path.contains("://") && file.deletion_vector_descriptor().is_none();
-        let Some(rows) = file.num_records().filter(|_| is_plain) else {
-            left_alone += 1;
-            continue;
-        };
-        let values = file.partition_values_map();
-        let value = |column: &String| (column.clone(), values.get(column).cloned().flatten());
-        let partition_values: Vec<_> = shape.partition_columns.iter().map(value).collect();
-        let entry = partitions.entry(partition_values.clone()).or_default();
-        entry.curves.extend(add_of(&file).tags.and_then(|mut tags| tags.remove(ZORDER_TAG).flatten()));
-        entry.files.push(SmallFile {
-            path,
-            bytes: file.size().unsigned_abs(),
-            rows: rows as u64,
-            partition_values,
-            sequence: sequence as u64,
-        });
-    }
-    let warning = (left_alone > 0)
-        .then(|| format!("{left_alone} files stay as they are: they lie elsewhere, have deleted rows, or do not say how many rows they have"));
-    Ok(Found { partitions: partitions.into_iter().collect(), warning })
-}
-
-/// The partitions for which `predicate` is true.
-fn wanted(shape: &Shape, partitions: Vec<Partition>, predicate: &Arc<dyn PhysicalExpr>) -> Result<Vec<Partition>> {
-    let schema = Arc::new(partition_fields(shape));
-    let columns: Vec<ArrayRef> = schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(column, field)| {
-            let texts: StringArray = partitions.iter().map(|(values, _)| values.get(column)?.1.as_deref()).collect();
-            cast(&texts, field.data_type()).map_err(DataFusionError::from)
-        })
-        .collect::<Result<_, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(partitions.len()));
-    let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(DataFusionError::from)?;
-    let verdicts = predicate.evaluate(&batch)?.into_array(partitions.len())?;
-    let verdicts = verdicts.as_boolean_opt().ok_or_else(|| Error::sql("the WHERE of OPTIMIZE is not a condition"))?;
-    let keep: Vec<bool> = verdicts.iter().map(|verdict| verdict == Some(true)).collect();
-    Ok(partitions.into_iter().zip(keep).filter_map(|(partition, keep)| keep.then_some(partition)).collect())
-}
-
 /// What every unit of work needs.
 struct Work<'a> {
     location: &'a TableLocation,
@@ -281,7 +185,7 @@ struct Work<'a> {
 struct Done {
     adds: Vec<Add>,
     removed: Vec<SmallFile>,
-    partitions: std::collections::BTreeSet<Vec<(String, Option<String>)>>,
+    partitions: BTreeSet<Vec<(String, Option<String>)>>,
     warnings: Vec<String>,
 }
 
@@ -326,9 +230,9 @@ impl Work<'_> {
             return Ok((unit, Outcome::Written(adds.map_err(|error| write_error(name, &error))?)));
         }
         let memory = MemoryConsumer::new("DeltaOptimize").register(self.context.memory_pool());
-        // A task of its own for each: encoding is what takes the time.
+        // A task of its own for each: encoding is what takes the time. Where one fails, the others are stopped.
         let target = Arc::clone(self.target);
-        let task = tokio::spawn(async move {
+        let task = SpawnedTask::spawn(async move {
             let merged = merge(&target, &unit, &memory).await;
             (unit, merged)
         });
