@@ -3,6 +3,7 @@
 mod commits;
 pub(crate) mod faulty_store;
 mod kept;
+mod rewrites;
 mod rows;
 mod side_tables;
 mod upkeep;
