@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
 
 mod bad_input;
+mod changes;
 mod commands;
 mod docs;
 mod emulate;

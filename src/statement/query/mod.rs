@@ -41,6 +41,7 @@ use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
 use crate::session::{Session, literals};
+use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::stream::{Content, StreamSource};
 use crate::statement::variable;
@@ -135,7 +136,7 @@ pub async fn plan_over(
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
-    let explain = |error: Error| locate(explain_functions(error, &state), &functions);
+    let explain = |error: Error| locate(explain_functions(without_hidden(error), &state), &functions);
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
     let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
@@ -182,6 +183,13 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
         Some((_, span)) => error.at(*span),
         None => error,
     }
+}
+
+/// The hidden columns of a target are nobody's to choose.
+fn without_hidden(mut error: Error) -> Error {
+    let hidden = format!("{FILE_COLUMN}, {ROW_COLUMN}");
+    error.hint = error.hint.map(|hint| hint.replace(&format!(", {hidden}"), "").replace(&hidden, ""));
+    error
 }
 
 fn explain_functions(error: Error, state: &SessionState) -> Error {
