@@ -7,10 +7,12 @@
 mod calls;
 mod casts;
 mod functions;
+pub mod libraries;
 pub mod literals;
 mod operators;
+pub mod sql_functions;
 mod types;
-mod variables;
+pub mod variables;
 pub mod views;
 
 use std::collections::HashMap;
@@ -30,6 +32,8 @@ use datafusion::prelude::SessionConfig;
 
 pub(crate) use self::functions::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::libraries::LibraryFunctions;
+use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
@@ -73,6 +77,8 @@ pub struct Session {
     kinesis: Arc<kinesis::Hub>,
     views: Views,
     variables: Variables,
+    sql_functions: SqlFunctions,
+    libraries: LibraryFunctions,
 }
 
 impl Session {
@@ -96,6 +102,8 @@ impl Session {
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
+            sql_functions: SqlFunctions::default(),
+            libraries: LibraryFunctions::default(),
         })
     }
 
@@ -110,6 +118,10 @@ impl Session {
     /// A copy of the engine's state for one statement.
     pub fn state(&self) -> SessionState {
         let mut state = self.state.clone();
+        for function in self.libraries.all() {
+            // Only a state that refuses functions fails here, and this is none.
+            let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+        }
         // One moment for all that the statement calls now.
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
@@ -133,7 +145,17 @@ impl Session {
         &self.views
     }
 
-    /// The texts that statements of this session have declared.
+    /// The temporary functions that statements of this session have made.
+    pub fn sql_functions(&self) -> &SqlFunctions {
+        &self.sql_functions
+    }
+
+    /// The functions of libraries that statements of this session have loaded.
+    pub fn library_functions(&self) -> &LibraryFunctions {
+        &self.libraries
+    }
+
+    /// The variables that statements of this session have declared.
     pub fn variables(&self) -> &Variables {
         &self.variables
     }
@@ -160,6 +182,33 @@ impl Session {
         let table = self.warehouse.open_table(name).await?;
         let provider = self.warehouse.location(name)?.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Whether the engine has a function of that name, which nothing of the user's hides.
+    pub fn is_built_in_function(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.state.scalar_functions().contains_key(&name)
+            || self.state.aggregate_functions().contains_key(&name)
+            || self.state.window_functions().contains_key(&name)
+            || self.state.table_functions().contains_key(&name)
+    }
+
+    /// The names of the engine's functions, table functions included.
+    pub fn built_in_functions(&self) -> Vec<String> {
+        let state = &self.state;
+        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.extend(state.table_functions().keys().cloned());
+        names.retain(|name| !name.contains(' '));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether a check has seen a table declared that may not be there yet.
+    pub fn is_declared(&self, name: &TableName) -> bool {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
 
     /// Lets later statements of a check see a table that this one would make.

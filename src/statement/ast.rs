@@ -8,6 +8,7 @@ use sqlparser::ast::{Expr, Ident, Query};
 use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
+use crate::session::sql_functions::{Body, Signature};
 use crate::sink::delta::REJECTS_SUFFIX;
 use crate::statement::query::expectations::Expectation;
 
@@ -42,16 +43,23 @@ pub enum StatementKind {
     CreateSink(Box<CreateSink>),
     Insert(Insert),
     CreateView(Box<CreateView>),
+    AlterView(Box<AlterView>),
+    CreateFunction(Box<CreateFunction>),
+    DropFunction { name: Name, is_temporary: bool, if_exists: bool },
+    ShowFunctions { kind: FunctionsShown, schema: Option<Name>, like: Option<String> },
+    DescribeFunction { name: Name, extended: bool },
     DropTable { name: Name, if_exists: bool },
     DropSink { name: Name, if_exists: bool },
     DeclareVariable(Box<DeclareVariable>),
+    SetVariable(Box<SetVariable>),
+    DropVariable { name: Name, if_exists: bool },
     DropView { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
     ShowSinks { schema: Option<Name>, like: Option<String> },
-    ShowViews { like: Option<String> },
+    ShowViews { schema: Option<Name>, like: Option<String> },
     ShowColumns { table: Name },
     Describe { table: Name, extended: bool },
     DescribeHistory { table: Name },
@@ -62,6 +70,13 @@ pub enum StatementKind {
 pub struct Name {
     pub parts: Vec<Ident>,
     pub span: Span,
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.value.as_str()).collect();
+        f.write_str(&parts.join("."))
+    }
 }
 
 impl Name {
@@ -83,25 +98,94 @@ impl Name {
     }
 }
 
-/// CREATE TEMPORARY VIEW.
+/// CREATE [TEMPORARY] VIEW.
 #[derive(Debug)]
 pub struct CreateView {
     pub name: Name,
+    pub is_temporary: bool,
     pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub properties: Vec<(String, String)>,
     pub columns: Vec<ViewColumn>,
     pub comment: Option<String>,
     pub query: Box<Query>,
     /// The same query without a place anywhere in it: what other statements read in the view's stead. Places of this
     /// statement would point into the text of those.
     pub placeless_query: Box<Query>,
+    /// The statement, and its query, as they are written.
+    pub text: String,
+    pub query_text: String,
+    pub query_start: (u64, u64),
 }
 
-/// DECLARE VARIABLE.
+/// ALTER VIEW … AS.
+#[derive(Debug)]
+pub struct AlterView {
+    pub name: Name,
+    pub query: Box<Query>,
+    pub query_start: (u64, u64),
+    pub query_text: String,
+}
+
+/// CREATE [TEMPORARY] FUNCTION.
+#[derive(Debug)]
+pub struct CreateFunction {
+    pub name: Name,
+    pub is_temporary: bool,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub source: FunctionSource,
+    /// The same without a place anywhere in it, for the statements that call the function.
+    pub placeless: FunctionSource,
+    /// The statement, and what follows RETURN, as they are written.
+    pub text: String,
+    pub body_text: String,
+    pub body_start: (u64, u64),
+}
+
+/// Where a function's meaning stands.
+#[derive(Debug, Clone)]
+pub enum FunctionSource {
+    Sql {
+        signature: Signature,
+        body: Body,
+    },
+    /// In a library on this machine, perhaps under another name there.
+    Library {
+        path: String,
+        path_span: Span,
+        exported: Option<String>,
+    },
+}
+
+/// Which functions SHOW FUNCTIONS shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionsShown {
+    All,
+    System,
+    User,
+}
+
+/// DECLARE VARIABLE. There is a type, or a value that has one.
 #[derive(Debug)]
 pub struct DeclareVariable {
-    pub name: Ident,
+    pub names: Vec<Name>,
     pub or_replace: bool,
-    pub value: Expr,
+    pub data_type: Option<String>,
+    pub value: Option<Expr>,
+}
+
+/// SET VARIABLE.
+#[derive(Debug)]
+pub enum SetVariable {
+    Each(Vec<(Name, Assigned)>),
+    OfQuery { names: Vec<Name>, query: Box<Query> },
+}
+
+#[derive(Debug)]
+pub enum Assigned {
+    Default,
+    Value(Box<Expr>),
 }
 
 #[derive(Debug)]

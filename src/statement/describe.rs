@@ -13,8 +13,8 @@ use crate::sink::delta;
 /// The columns; EXTENDED adds what else is known of the table, under a heading
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
-    if let Some(view) = view::of_name(session, name) {
-        return view::describe(session, view, extended).await;
+    if let Some(view) = view::described(session, name).await? {
+        return view.rows(extended);
     }
     let table_name = name.table(session)?;
     let location = session.warehouse().location(&table_name)?;
@@ -89,7 +89,7 @@ pub(super) async fn history(session: &Session, name: &Name) -> Result<Rows> {
     Rows::of_text(&names, entries.into_iter().map(row).collect())
 }
 
-fn timestamp(milliseconds: Option<i64>) -> Option<String> {
+pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
     let moment = chrono::DateTime::from_timestamp_millis(milliseconds?)?;
     Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

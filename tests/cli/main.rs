@@ -12,4 +12,5 @@ mod mysql;
 mod scratch;
 mod sinks;
 mod streams;
+mod udf_library;
 mod views;

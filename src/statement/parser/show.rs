@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::error::Result;
-use crate::statement::ast::StatementKind;
+use crate::statement::ast::{FunctionsShown, StatementKind};
 
 impl StatementParser<'_> {
     pub(super) fn show(&mut self) -> Result<StatementKind> {
@@ -21,7 +21,19 @@ impl StatementParser<'_> {
                 let schema = if self.in_or_from() { Some(self.name()?) } else { None };
                 Ok(StatementKind::ShowSinks { schema, like: self.like()? })
             }
-            "VIEWS" => Ok(StatementKind::ShowViews { like: self.like()? }),
+            "VIEWS" => {
+                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
+                Ok(StatementKind::ShowViews { schema, like: self.like()? })
+            }
+            "FUNCTIONS" => self.show_functions(FunctionsShown::All),
+            "USER" | "SYSTEM" | "ALL" if upper(&self.parser.peek_token()) == "FUNCTIONS" => {
+                self.parser.next_token();
+                self.show_functions(match upper(&what).as_str() {
+                    "USER" => FunctionsShown::User,
+                    "SYSTEM" => FunctionsShown::System,
+                    _ => FunctionsShown::All,
+                })
+            }
             "COLUMNS" => {
                 if !self.in_or_from() {
                     return Err(self.missing("IN and the name of a table"));
@@ -41,8 +53,12 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let next = self.parser.peek_token();
         let word = upper(&next);
-        if matches!(word.as_str(), "SCHEMA" | "DATABASE" | "FUNCTION" | "DETAIL" | "QUERY" | "CATALOG") {
+        if matches!(word.as_str(), "SCHEMA" | "DATABASE" | "DETAIL" | "QUERY" | "CATALOG") {
             return Err(unsupported(&format!("DESCRIBE {word}"), &next));
+        }
+        if word == "FUNCTION" {
+            self.parser.next_token();
+            return self.describe_function();
         }
         if word == "HISTORY" {
             self.parser.next_token();
@@ -64,12 +80,12 @@ impl StatementParser<'_> {
         Ok(StatementKind::Use { name: self.name()? })
     }
 
-    fn in_or_from(&mut self) -> bool {
+    pub(super) fn in_or_from(&mut self) -> bool {
         self.parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some()
     }
 
     /// `[LIKE] 'pattern'`
-    fn like(&mut self) -> Result<Option<String>> {
+    pub(super) fn like(&mut self) -> Result<Option<String>> {
         let given = self.parser.parse_keyword(Keyword::LIKE);
         if given || matches!(self.parser.peek_token().token, Token::SingleQuotedString(_)) {
             return self.literal().map(Some);

@@ -23,6 +23,7 @@ use super::Purpose;
 use super::calls::Calls;
 use super::open::open_call;
 use super::spelling::Spelling;
+use super::sql_functions::RELATIONS_SCHEMA;
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
@@ -79,7 +80,7 @@ pub(super) async fn resolve(
         let parts: Vec<&str> =
             [reference.catalog(), reference.schema(), Some(reference.table())].into_iter().flatten().collect();
         let key = parts.join(".");
-        if reference.schema() == Some(CALLS_SCHEMA) || calls.other_functions.contains(&key) {
+        if matches!(reference.schema(), Some(CALLS_SCHEMA | RELATIONS_SCHEMA)) || calls.other_functions.contains(&key) {
             continue;
         }
         let span = calls.relation_spans.get(&key).copied();
@@ -98,6 +99,7 @@ pub(super) async fn resolve(
             None => error,
         })?;
     }
+    spelling.declare_names(session.variables().names());
     if calls.names_metadata {
         let _ = query.visit(&mut HideMetadata);
     }
