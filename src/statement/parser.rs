@@ -10,12 +10,16 @@ mod create_streaming_table;
 mod create_table;
 mod create_view;
 mod declare;
+mod delete;
 mod drop;
 mod insert;
+mod merge;
 mod show;
 mod streams;
+mod truncate;
+mod update;
 
-use sqlparser::ast::{Ident, ObjectNamePart};
+use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
@@ -29,7 +33,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, DECLARE, SET VARIABLE, ALTER VIEW, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, DECLARE, SET VARIABLE, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -53,18 +57,6 @@ pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
         .filter(|tokens| tokens.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)))
         .map(|tokens| parse_one(sql, tokens))
         .collect()
-}
-
-/// Reads one query none of whose parts has a place: it is put together with others, or read in the place of others.
-pub(super) fn parse_placeless(sql: &str) -> Result<sqlparser::ast::Query> {
-    let tokens = tokenize(sql).map_err(|error| Error::sql(error.message))?;
-    let dialect = PinsqlDialect::default();
-    let tokens = streams::marked(&tokens)?.iter().map(placeless).collect();
-    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
-    match (StatementParser { parser, end: (0, 0) }).statement()? {
-        StatementKind::Query(query) => Ok(*query),
-        _ => Err(Error::internal("expected a query")),
-    }
 }
 
 fn placeless(token: &TokenWithSpan) -> TokenWithSpan {
@@ -144,6 +136,10 @@ impl StatementParser<'_> {
                 "EXPLAIN" => self.explain()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
+                "DELETE" => self.delete()?,
+                "UPDATE" => self.update()?,
+                "MERGE" => self.merge()?,
+                "TRUNCATE" => self.truncate()?,
                 "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
                 "ALTER" => self.alter()?,
@@ -249,6 +245,10 @@ impl StatementParser<'_> {
             .collect();
         let end = parts.last().map_or(start, |part| part.span);
         Ok(Name { parts, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
+    }
+
+    fn expression(&mut self) -> Result<Expr> {
+        self.parser.parse_expr().map_err(|error| self.located(error))
     }
 
     fn identifier(&mut self) -> Result<Ident> {

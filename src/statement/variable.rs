@@ -15,9 +15,8 @@ use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Spanned, Value, visit_exp
 
 use super::Outcome;
 use super::ast::{Assigned, DeclareVariable, Name, SetVariable};
-use super::parser::parse_placeless;
 use super::query::{self, Purpose};
-use super::rows;
+use super::{rows, template};
 use crate::error::{Error, Result, nearest};
 use crate::schema::type_name;
 use crate::session::Session;
@@ -147,11 +146,11 @@ async fn evaluate(
     data_type: Option<&str>,
     mode: Mode,
 ) -> Result<(ScalarValue, DataType)> {
-    let template = match data_type {
+    let sql = match data_type {
         Some(data_type) => format!("SELECT CAST(0 AS {data_type}) AS value"),
         None => "SELECT (0) AS value".to_owned(),
     };
-    let mut query = parse_placeless(&template)?;
+    let mut query = template::query(&sql, &[], &[])?;
     let SetExpr::Select(select) = query.body.as_mut() else { return Err(Error::internal("a value was lost")) };
     match select.projection.first_mut() {
         Some(SelectItem::ExprWithAlias { expr: Expr::Cast { expr, .. } | Expr::Nested(expr), .. }) => {

@@ -28,6 +28,7 @@ pub(super) mod views;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -38,6 +39,7 @@ pub(super) use self::calls::constant;
 pub(super) use self::definitions::{Definitions, function_of, temporary_name, view_of};
 pub(super) use self::function_bodies::{check as check_body, columns as body_columns};
 use self::relations::Resolved;
+pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
 pub(super) use self::sql_functions::{scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::variables::without_variables;
@@ -57,6 +59,17 @@ pub enum Purpose<'a> {
     Check,
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
+}
+
+/// The table whose rows a statement changes. Its query reads it under [`TARGET_SCHEMA`] with the places of its rows, and under
+/// its own name in the same version.
+#[derive(Debug)]
+pub struct TargetRelation {
+    pub name: TableName,
+    /// None of a table that is only declared.
+    pub version: Option<u64>,
+    pub table: Arc<dyn TableProvider>,
+    pub rows: Arc<dyn TableProvider>,
 }
 
 /// The records of a stream that one plan reads.
@@ -127,12 +140,22 @@ pub struct Planned {
 
 /// Plans `query`.
 pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
+    plan_over(session, query, purpose, None).await
+}
+
+/// The same for the query of a statement that changes rows of the `target` table.
+pub async fn plan_over(
+    session: &Session,
+    query: &Query,
+    purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
+) -> Result<Planned> {
     // A micro-batch's query was expanded when its stream was defined.
     let Expanded { query, views } = match purpose {
         Purpose::Batch(_) => Expanded { query: query.clone(), views: Vec::new() },
         Purpose::Run | Purpose::Check => expanded(session, query).await?,
     };
-    match plan_expanded(session, query, purpose).await {
+    match plan_expanded(session, query, purpose, target).await {
         Err(error) if error.kind == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {
             Err(Box::pin(broken_view(session, &views)).await.unwrap_or(error))
         }
@@ -152,12 +175,17 @@ async fn broken_view(session: &Session, views: &[(TableName, Arc<View>)]) -> Opt
     None
 }
 
-async fn plan_expanded(session: &Session, mut query: Query, purpose: Purpose<'_>) -> Result<Planned> {
+async fn plan_expanded(
+    session: &Session,
+    mut query: Query,
+    purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
+) -> Result<Planned> {
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
-    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
     let taken = function_bodies::take(&mut query);
     let variables = variables::values(session, &taken);
     let bodies = function_bodies::plan(&mut state, &variables, taken).await?;

@@ -20,7 +20,7 @@ use super::{names, views};
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Parameter, ResultColumn, Returns, SqlFunction};
-use crate::statement::parser::parse_placeless;
+use crate::statement::template::{self, quoted};
 
 /// What the WITH query of a body is called, in front of the function's name; `table function` in the place of `function` for one
 /// call of a table function, behind which the number of the call stands. No user's name can have a space and a colon.
@@ -52,7 +52,7 @@ pub(super) fn put_with(query: &mut Query, mut common: Vec<Cte>) -> Result<()> {
     let mut with = match query.with.take() {
         Some(with) => with,
         None => {
-            let mut with = parse_placeless("WITH w AS (SELECT 1) SELECT 1")?.with.ok_or_else(lost)?;
+            let mut with = template_query("WITH w AS (SELECT 1) SELECT 1")?.with.ok_or_else(lost)?;
             with.cte_tables.clear();
             with
         }
@@ -248,7 +248,7 @@ pub(in crate::statement) fn scalar_query(function: &SqlFunction) -> Result<Query
         Returns::Scalar(data_type) => format!("CAST(0 AS {data_type})"),
         Returns::Inferred | Returns::Table(_) => "(0)".to_owned(),
     };
-    let mut query = parse_placeless(&format!(
+    let mut query = template_query(&format!(
         "SELECT {cast} AS result FROM ({}) AS {}",
         parameters(function),
         quoted(&function.name)
@@ -268,7 +268,7 @@ pub(in crate::statement) fn scalar_query(function: &SqlFunction) -> Result<Query
 
 /// `SELECT EXISTS (body) FROM (SELECT arguments)`: a query whose body knows its parameters from around it.
 pub(in crate::statement) fn table_query(function: &SqlFunction, arguments: Option<Vec<Expr>>) -> Result<Query> {
-    let mut query = parse_placeless(&format!(
+    let mut query = template_query(&format!(
         "SELECT EXISTS (SELECT 1) AS result FROM ({}) AS {}",
         parameters(function),
         quoted(&function.name)
@@ -283,7 +283,7 @@ pub(in crate::statement) fn table_query(function: &SqlFunction, arguments: Optio
             });
             let names = list(&|column| quoted(&column.name.value));
             let mut outer =
-                parse_placeless(&format!("SELECT {casts} FROM (SELECT 1) AS {} ({names})", quoted(&function.name)))?;
+                template_query(&format!("SELECT {casts} FROM (SELECT 1) AS {} ({names})", quoted(&function.name)))?;
             match select_of(&mut outer)?.from.first_mut().map(|from| &mut from.relation) {
                 Some(TableFactor::Derived { subquery, .. }) => *subquery = body.clone(),
                 _ => return Err(lost()),
@@ -318,10 +318,6 @@ fn parameters(function: &SqlFunction) -> String {
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 fn select_of(query: &mut Query) -> Result<&mut Select> {
     match query.body.as_mut() {
         SetExpr::Select(select) => Ok(select),
@@ -330,7 +326,7 @@ fn select_of(query: &mut Query) -> Result<&mut Select> {
 }
 
 pub(super) fn common(name: &str, query: Query) -> Result<Cte> {
-    let template = parse_placeless(&format!("WITH {} AS (SELECT 1) SELECT 1", quoted(name)))?;
+    let template = template_query(&format!("WITH {} AS (SELECT 1) SELECT 1", quoted(name)))?;
     let mut common = template.with.and_then(|with| with.cte_tables.into_iter().next()).ok_or_else(lost)?;
     *common.query = query;
     Ok(common)
@@ -338,4 +334,9 @@ pub(super) fn common(name: &str, query: Query) -> Result<Cte> {
 
 pub(super) fn lost() -> Error {
     Error::internal("the body of a function was lost on its way")
+}
+
+/// A query of this module's own.
+pub(super) fn template_query(sql: &str) -> Result<Query> {
+    template::query(sql, &[], &[])
 }

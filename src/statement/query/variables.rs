@@ -25,12 +25,11 @@ use sqlparser::ast::{
 use super::definitions::temporary_name;
 use super::inline::Values;
 use super::json_calls::is_from_json;
-use super::sql_functions::{RELATIONS_SCHEMA, common, lost, put_with};
+use super::sql_functions::{RELATIONS_SCHEMA, common, lost, put_with, template_query};
 use crate::catalog::CATALOG_NAME;
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::session::variables::Values as Kept;
-use crate::statement::parser::parse_placeless;
 
 /// The relation whose columns the variables are, and the name that users have for it.
 const RELATION: &str = "session";
@@ -44,7 +43,7 @@ const WITHOUT: &str = "variables: none";
 /// `query` where no variable means anything.
 pub(in crate::statement) fn without_variables(query: &Query) -> Result<Query> {
     let mut query = query.clone();
-    put_with(&mut query, vec![common(WITHOUT, parse_placeless("SELECT 1")?)?])?;
+    put_with(&mut query, vec![common(WITHOUT, template_query("SELECT 1")?)?])?;
     Ok(query)
 }
 
@@ -143,7 +142,7 @@ pub(super) fn keep(session: &Session, query: &mut Query) -> Result<()> {
         return Ok(());
     }
     let name = format!("{KEPT_PREFIX}{}", session.variables().keep());
-    put_with(query, vec![common(&name, parse_placeless("SELECT 1")?)?])
+    put_with(query, vec![common(&name, template_query("SELECT 1")?)?])
 }
 
 fn kept_number(query: &Query) -> Option<usize> {
@@ -206,7 +205,7 @@ pub(super) async fn plan(state: &SessionState, values: &Kept, mut query: Query) 
     let fields: Vec<Field> = columns.clone().map(|(name, it)| Field::new(name, it.data_type.clone(), true)).collect();
     register(state, Schema::new(fields))?;
     let around = format!("SELECT EXISTS (SELECT 1) AS result FROM `{RELATIONS_SCHEMA}`.`{RELATION}` AS {RELATION}");
-    let mut around = parse_placeless(&around)?;
+    let mut around = template_query(&around)?;
     let SetExpr::Select(select) = around.body.as_mut() else { return Err(lost()) };
     match select.projection.first_mut() {
         Some(SelectItem::ExprWithAlias { expr: Expr::Exists { subquery, .. }, .. }) => **subquery = query,
