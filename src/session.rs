@@ -36,7 +36,7 @@ use self::libraries::LibraryFunctions;
 use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
-use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
+use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
 use crate::source::kinesis;
@@ -73,6 +73,8 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    /// Views and functions of which the same is true.
+    declared_definitions: Mutex<HashMap<(DefinitionKind, TableName), Definition>>,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
     views: Views,
@@ -99,6 +101,7 @@ impl Session {
             warehouse,
             schema,
             declared: Mutex::default(),
+            declared_definitions: Mutex::default(),
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
@@ -206,9 +209,26 @@ impl Session {
         names
     }
 
-    /// Whether a check has seen a table declared that may not be there yet.
-    pub fn is_declared(&self, name: &TableName) -> bool {
-        self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    /// The definition of a view or a function of the warehouse, or what a check has seen of it.
+    pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let declared = declared.get(&(kind, name.clone())).cloned();
+        match declared {
+            Some(declared) => Ok(Some(declared)),
+            None => self.warehouse.definition(kind, name).await,
+        }
+    }
+
+    /// Lets later statements of a check see a view or a function that this one would make.
+    pub fn declare_definition(&self, kind: DefinitionKind, name: TableName, definition: Definition) {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.insert((kind, name), definition);
+    }
+
+    /// What a statement of a check would drop. Says whether a check had seen it made.
+    pub fn forget_definition(&self, kind: DefinitionKind, name: &TableName) -> bool {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.remove(&(kind, name.clone())).is_some()
     }
 
     /// Lets later statements of a check see a table that this one would make.

@@ -19,7 +19,7 @@ const FUNCTIONS_FOLDER: &str = "_pinsql_functions";
 /// What this program writes. Another number is another program's, and not guessed at.
 const FORMAT: u32 = 1;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DefinitionKind {
     View,
     Function,

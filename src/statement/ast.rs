@@ -3,6 +3,8 @@
 //! Queries and expressions stay sqlparser's; only the statements around them are ours, because their Databricks forms
 //! are. A clause that is accepted has a field here: there is nowhere to put one that would be ignored.
 
+use std::borrow::Cow;
+
 use sqlparser::ast::{Expr, Ident, Query, TableFactor};
 
 use crate::catalog::TableName;
@@ -11,6 +13,7 @@ use crate::session::Session;
 use crate::session::sql_functions::{Body, Signature};
 use crate::sink::delta::REJECTS_SUFFIX;
 use crate::statement::query::expectations::Expectation;
+use crate::statement::query::identifier_parts;
 
 /// A statement and the stretch of the file it was read from.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ pub enum StatementKind {
     CreateTable(Box<CreateTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
-    Insert(Insert),
+    Insert(Box<Insert>),
     Delete(Delete),
     Update(Update),
     Merge(Box<Merge>),
@@ -72,14 +75,20 @@ pub enum StatementKind {
 /// A name of one or two parts, as written.
 #[derive(Debug, Clone)]
 pub struct Name {
+    /// Empty when the name is computed.
     pub parts: Vec<Ident>,
+    /// The text in `IDENTIFIER(text)`, evaluated when the statement runs.
+    pub computed: Option<Box<Expr>>,
     pub span: Span,
 }
 
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts: Vec<&str> = self.parts.iter().map(|part| part.value.as_str()).collect();
-        f.write_str(&parts.join("."))
+        match &self.computed {
+            Some(text) => write!(f, "IDENTIFIER({text})"),
+            None => f.write_str(&parts.join(".")),
+        }
     }
 }
 
@@ -95,9 +104,18 @@ impl Name {
         }
     }
 
+    /// Its parts, also those of a name that is computed.
+    pub(super) fn resolved(&self, session: &Session) -> Result<Cow<'_, [Ident]>> {
+        match &self.computed {
+            Some(text) => identifier_parts(session, text).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(&self.parts)),
+        }
+    }
+
     /// The table it means in `session`.
     pub(super) fn table(&self, session: &Session) -> Result<TableName> {
-        let parts: Vec<&str> = self.parts.iter().map(|part| part.value.as_str()).collect();
+        let parts = self.resolved(session)?;
+        let parts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         TableName::from_parts(&parts, &session.current_schema()).map_err(|error| error.at(self.span))
     }
 }

@@ -75,7 +75,7 @@ async fn create_permanent(
     if mode == Mode::Run {
         warehouse.require_schema(name.schema()).await.map_err(|error| error.at(span))?;
     }
-    let is_there = warehouse.definition(DefinitionKind::Function, &name).await?.is_some();
+    let is_there = session.definition(DefinitionKind::Function, &name).await?.is_some();
     if is_there && create.if_not_exists {
         return Ok(Outcome::Done(format!("the function {name} is there already")));
     }
@@ -95,21 +95,15 @@ async fn create_permanent(
     check_defaults(session, &function).await?;
     let planned = temporary::plan_without(session, &carrier, &what).await?;
     check_shape(&function, &planned.plan)?;
-    if mode == Mode::Check {
-        return check_only(session, create, function);
-    }
     let definition = Definition::new(create.text.clone());
+    if mode == Mode::Check {
+        session.declare_definition(DefinitionKind::Function, name, definition);
+        return Ok(Outcome::Prepared);
+    }
     match warehouse.put_definition(DefinitionKind::Function, &name, &definition, create.or_replace).await? {
         true => Ok(Outcome::Done(format!("function {name} created"))),
         false => Err(there_already(&name, span)),
     }
-}
-
-/// For the rest of a check, a function that would be made is a temporary one.
-fn check_only(session: &Session, create: &CreateFunction, function: SqlFunction) -> Result<Outcome> {
-    let FunctionSource::Sql { signature, body } = create.placeless.clone() else { return Err(lost()) };
-    session.sql_functions().put(SqlFunction { signature, body, is_temporary: true, ..function });
-    Ok(Outcome::Prepared)
 }
 
 fn there_already(name: &TableName, span: Span) -> Error {
@@ -222,7 +216,7 @@ pub(super) async fn drop(
         }
         let is_temporary = session.sql_functions().get(&only.value).is_some()
             || session.library_functions().get(&only.value).is_some();
-        if is_temporary && mode == Mode::Run {
+        if is_temporary {
             return Err(Error::sql(format!("`{only}` is a temporary function"))
                 .at(name.span)
                 .with_hint("DROP TEMPORARY FUNCTION removes it"));
@@ -231,7 +225,10 @@ pub(super) async fn drop(
     let function = name.table(session)?;
     let there = match mode {
         Mode::Run => session.warehouse().drop_definition(DefinitionKind::Function, &function).await?,
-        Mode::Check => true,
+        Mode::Check => {
+            session.forget_definition(DefinitionKind::Function, &function)
+                || session.warehouse().definition(DefinitionKind::Function, &function).await?.is_some()
+        }
     };
     match (there, if_exists) {
         (true, _) => Ok(Outcome::Done(format!("function {function} dropped"))),

@@ -59,6 +59,18 @@ pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
         .collect()
 }
 
+/// Reads a text that is a name and nothing else.
+pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
+    let tokens = tokenize(text).map_err(|error| Error::sql(error.message))?;
+    let dialect = PinsqlDialect::default();
+    let mut parser = StatementParser { parser: Parser::new(&dialect).with_tokens_with_locations(tokens), end: (0, 0) };
+    let name = parser.name()?;
+    match (parser.parser.peek_token().token, name.computed) {
+        (Token::EOF, None) => Ok(name.parts),
+        _ => Err(Error::sql("something stands behind it")),
+    }
+}
+
 fn placeless(token: &TokenWithSpan) -> TokenWithSpan {
     TokenWithSpan { span: TokenSpan::empty(), ..token.clone() }
 }
@@ -234,6 +246,15 @@ impl StatementParser<'_> {
 
     fn name(&mut self) -> Result<Name> {
         let start = self.parser.peek_token().span;
+        if self.at_identifier() {
+            self.parser.next_token();
+            self.expect(&Token::LParen)?;
+            let text = self.parser.parse_expr().map_err(|error| self.located(error))?;
+            let end = self.parser.peek_token().span;
+            self.expect(&Token::RParen)?;
+            let span = Span { start: Span::from(start).start, end: Span::from(end).end };
+            return Ok(Name { parts: Vec::new(), computed: Some(Box::new(text)), span });
+        }
         let object = self.parser.parse_object_name(false).map_err(|error| self.located(error))?;
         let parts: Vec<Ident> = object
             .0
@@ -244,11 +265,22 @@ impl StatementParser<'_> {
             })
             .collect();
         let end = parts.last().map_or(start, |part| part.span);
-        Ok(Name { parts, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
+        Ok(Name { parts, computed: None, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
     }
 
     fn expression(&mut self) -> Result<Expr> {
         self.parser.parse_expr().map_err(|error| self.located(error))
+    }
+
+    /// Whether `IDENTIFIER(text)` stands here, and not a name with a list of columns behind it.
+    fn at_identifier(&self) -> bool {
+        let token = |place| self.parser.peek_nth_token(place);
+        let is_text = match token(2).token {
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::Colon | Token::Placeholder(_) => true,
+            Token::Word(_) => token(3).token == Token::RParen,
+            _ => false,
+        };
+        upper(&token(0)) == "IDENTIFIER" && token(1).token == Token::LParen && is_text
     }
 
     fn identifier(&mut self) -> Result<Ident> {

@@ -57,7 +57,7 @@ pub(super) async fn describe(session: &Session, name: &Name, extended: bool) -> 
         return lines(function.facts(extended));
     }
     let function = name.table(session)?;
-    match session.warehouse().definition(DefinitionKind::Function, &function).await? {
+    match session.definition(DefinitionKind::Function, &function).await? {
         Some(definition) => lines(of_sql(session, &query::function_of(&function, &definition)?, extended).await?),
         None => {
             let error = Error::sql(format!("there is no function {name}")).at(name.span);

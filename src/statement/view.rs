@@ -13,7 +13,7 @@ use sqlparser::ast::{Expr, Query, Value, visit_expressions};
 use super::Outcome;
 use super::ast::{AlterView, CreateView, Name, StatementKind};
 use super::parser::parse;
-use super::query::{self, Definitions, Purpose, parameters, views};
+use super::query::{self, Definitions, Purpose, views};
 use super::rows::Rows;
 use super::show::pattern;
 use super::variable::Mode;
@@ -41,15 +41,17 @@ async fn create_temporary(session: &Session, create: &CreateView) -> Result<Outc
             .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes its place"));
     }
     let schema = session.current_schema();
-    let definitions = Definitions::load(session, &create.query).await?;
+    let mut bound = create.query.as_ref().clone();
+    query::bind(session, &mut bound)?;
+    let definitions = Definitions::load(session, &bound).await?;
     let known = views::Known { temporary: session.views(), definitions: &definitions, schema: &schema };
-    if views::expand(known, &mut create.query.as_ref().clone())?.temporary.contains(&name.to_lowercase()) {
+    if views::expand(known, &mut bound)?.temporary.contains(&name.to_lowercase()) {
         return Err(reads_itself(name, create.name.span));
     }
     let planned = Box::pin(query::plan(session, &create.query, Purpose::Check)).await?;
     check_columns(create, planned.plan.schema().as_arrow())?;
     let mut query = (*create.placeless_query).clone();
-    parameters::bind(&mut query, &session.config().params)?;
+    query::bind(session, &mut query)?;
     views::qualify(session.views(), &schema, &mut query)?;
     definitions.qualify_functions(session, &schema, &mut query);
     let view = View {
@@ -68,7 +70,7 @@ async fn create_permanent(session: &Session, create: &CreateView, mode: Mode) ->
     if mode == Mode::Run {
         warehouse.require_schema(name.schema()).await.map_err(|error| error.at(create.name.span))?;
     }
-    let is_there = warehouse.view_exists(&name).await?;
+    let is_there = session.definition(DefinitionKind::View, &name).await?.is_some();
     if create.if_not_exists && (is_there || warehouse.table_exists(&name).await?) {
         return Ok(Outcome::Done(format!("{name} is there already")));
     }
@@ -78,11 +80,11 @@ async fn create_permanent(session: &Session, create: &CreateView, mode: Mode) ->
     }
     let columns = check_permanent(session, &create.query, &name, create.name.span).await?;
     check_columns(create, &columns)?;
+    let definition = Definition::new(create.text.clone());
     if mode == Mode::Check {
-        session.declare(name, named(create, &columns));
+        session.declare_definition(DefinitionKind::View, name, definition);
         return Ok(Outcome::Prepared);
     }
-    let definition = Definition::new(create.text.clone());
     match warehouse.put_definition(DefinitionKind::View, &name, &definition, create.or_replace).await? {
         true => Ok(Outcome::Done(format!("view {name} created"))),
         false => Err(there_already(&name, create.name.span)),
@@ -139,6 +141,11 @@ async fn check_permanent(session: &Session, query: &Query, name: &TableName, spa
 
 /// The value of a parameter is one command's.
 pub(super) fn refuse_parameters(tree: &impl sqlparser::ast::Visit, what: &str) -> Result<()> {
+    if let Some(span) = query::find_identifier(tree) {
+        return Err(Error::sql(format!("{what} cannot have an IDENTIFIER"))
+            .at(span)
+            .with_hint("it would mean another name whenever the view or the function is used: write the name"));
+    }
     let found = visit_expressions(tree, |expr| match expr {
         Expr::Value(value) => match &value.value {
             Value::Placeholder(marker) => ControlFlow::Break((marker.clone(), value.span)),
@@ -154,15 +161,6 @@ pub(super) fn refuse_parameters(tree: &impl sqlparser::ast::Visit, what: &str) -
     }
 }
 
-/// The columns of a view, with the names that the statement gives them.
-fn named(create: &CreateView, given: &Schema) -> SchemaRef {
-    let fields = given.fields().iter().enumerate().map(|(position, field)| {
-        let name = create.columns.get(position).map_or(field.name(), |column| &column.name.value);
-        field.as_ref().clone().with_name(name)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
 /// ALTER VIEW … AS: another query, and its columns; comment and properties stay.
 pub(super) async fn alter(session: &Session, alter: &AlterView, mode: Mode) -> Result<Outcome> {
     if let Some(view) = of_name(session, &alter.name) {
@@ -171,15 +169,16 @@ pub(super) async fn alter(session: &Session, alter: &AlterView, mode: Mode) -> R
             .with_hint("CREATE OR REPLACE TEMPORARY VIEW changes it"));
     }
     let name = alter.name.table(session)?;
-    let Some(definition) = session.warehouse().definition(DefinitionKind::View, &name).await? else {
+    let Some(definition) = session.definition(DefinitionKind::View, &name).await? else {
         return Err(no_view(session, &alter.name, &name).await);
     };
     check_permanent(session, &alter.query, &name, alter.name.span).await?;
-    if mode == Mode::Check {
-        return Ok(Outcome::Prepared);
-    }
     let before = created(&name, &definition)?;
     let definition = Definition::new(statement_text(&name, &before, false, &alter.query_text));
+    if mode == Mode::Check {
+        session.declare_definition(DefinitionKind::View, name, definition);
+        return Ok(Outcome::Prepared);
+    }
     session.warehouse().put_definition(DefinitionKind::View, &name, &definition, true).await?;
     Ok(Outcome::Done(format!("view {name} changed")))
 }
@@ -249,8 +248,9 @@ pub(super) async fn drop(session: &Session, name: &Name, if_exists: bool, mode: 
     let view = name.table(session)?;
     let there = match mode {
         Mode::Run => session.warehouse().drop_definition(DefinitionKind::View, &view).await?,
-        // What a check has seen declared is not there yet.
-        Mode::Check => session.is_declared(&view) || session.warehouse().view_exists(&view).await?,
+        Mode::Check => {
+            session.forget_definition(DefinitionKind::View, &view) || session.warehouse().view_exists(&view).await?
+        }
     };
     match (there, if_exists) {
         (true, _) => Ok(Outcome::Done(format!("view {view} dropped"))),
@@ -323,7 +323,7 @@ pub(super) async fn described(session: &Session, name: &Name) -> Result<Option<D
         return Described::new(session, &view, details).await.map(Some);
     }
     let view_name = name.table(session)?;
-    let Some(definition) = session.warehouse().definition(DefinitionKind::View, &view_name).await? else {
+    let Some(definition) = session.definition(DefinitionKind::View, &view_name).await? else {
         return Ok(None);
     };
     let create = created(&view_name, &definition)?;

@@ -8,6 +8,7 @@ mod docs;
 mod emulate;
 mod gateway;
 mod isolation;
+mod language;
 mod mysql;
 mod scratch;
 mod sinks;

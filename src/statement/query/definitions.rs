@@ -43,7 +43,7 @@ impl Definitions {
             asked.extend(wanted.iter().cloned());
             let found: Vec<_> = futures::stream::iter(wanted)
                 .map(|wanted| async {
-                    let definition = session.warehouse().definition(wanted.kind.kind(), &wanted.name).await?;
+                    let definition = session.definition(wanted.kind, &wanted.name).await?;
                     Ok::<_, Error>((wanted, definition))
                 })
                 .buffered(LOOKUPS_IN_FLIGHT_MAX)
@@ -70,13 +70,13 @@ impl Definitions {
     fn take_in(&mut self, session: &Session, what: Wanted, definition: &Definition) -> Result<BTreeSet<Wanted>> {
         let schema = what.name.schema().to_owned();
         match what.kind {
-            Kind::View => {
+            DefinitionKind::View => {
                 let view = view_of(&what.name, definition)?;
                 let named = self.named(session, &view.query, &schema);
                 self.views.insert(what.name, Arc::new(view));
                 Ok(named)
             }
-            Kind::Function => {
+            DefinitionKind::Function => {
                 let function = function_of(&what.name, definition)?;
                 let named = self.named_by_function(session, &function);
                 self.functions.insert(what.name, Arc::new(function));
@@ -147,24 +147,9 @@ impl Definitions {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    View,
-    Function,
-}
-
-impl Kind {
-    fn kind(self) -> DefinitionKind {
-        match self {
-            Self::View => DefinitionKind::View,
-            Self::Function => DefinitionKind::Function,
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
-    kind: Kind,
+    kind: DefinitionKind,
     name: TableName,
 }
 
@@ -179,7 +164,7 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn want(&mut self, kind: Kind, parts: &[&str]) {
+    fn want(&mut self, kind: DefinitionKind, parts: &[&str]) {
         if let Ok(name) = TableName::from_parts(parts, &self.schema) {
             self.wanted.insert(Wanted { kind, name });
         }
@@ -195,7 +180,7 @@ impl Names<'_> {
             }
             return;
         }
-        self.want(Kind::View, &parts);
+        self.want(DefinitionKind::View, &parts);
     }
 
     fn function(&mut self, name: &ObjectName) {
@@ -206,7 +191,7 @@ impl Names<'_> {
             [only] => self.session.sql_functions().get(only),
             parts => temporary_name(parts).and_then(|name| self.session.sql_functions().get(name)),
         };
-        let Some(function) = temporary else { return self.want(Kind::Function, &parts) };
+        let Some(function) = temporary else { return self.want(DefinitionKind::Function, &parts) };
         if self.seen.insert(format!("function {}", function.name)) {
             self.wanted.extend(self.definitions.named_by_function(self.session, &function));
         }

@@ -10,6 +10,7 @@ mod definitions;
 pub mod expectations;
 mod function_arguments;
 mod function_bodies;
+mod identifiers;
 mod inline;
 mod json_calls;
 mod names;
@@ -38,6 +39,8 @@ use tokio::sync::mpsc;
 pub(super) use self::calls::constant;
 pub(super) use self::definitions::{Definitions, function_of, temporary_name, view_of};
 pub(super) use self::function_bodies::{check as check_body, columns as body_columns};
+pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
+use self::json_calls::constant_text;
 use self::relations::Resolved;
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
 pub(super) use self::sql_functions::{scalar_query, table_query};
@@ -102,6 +105,12 @@ pub async fn detached(session: &Session, query: &Query) -> Result<Query> {
     Ok(query)
 }
 
+/// Puts the values of parameters in the place of their markers, and names in that of IDENTIFIER.
+pub(super) fn bind(session: &Session, query: &mut Query) -> Result<()> {
+    parameters::bind(query, &session.config().params)?;
+    identifiers::resolve(session, query)
+}
+
 /// A query whose names of views and functions have been replaced by what they stand for.
 struct Expanded {
     query: Query,
@@ -111,7 +120,7 @@ struct Expanded {
 
 async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     let mut query = query.clone();
-    parameters::bind(&mut query, &session.config().params)?;
+    bind(session, &mut query)?;
     refuse::refuse_ignored(&query)?;
     let definitions = Definitions::load(session, &query).await?;
     let schema = session.current_schema();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pinsql_udf::Function;
-use pinsql_udf::arrow::array::{Array, ArrayData, ArrayRef, AsArray, Int32Array, Int64Array, StringArray, make_array};
+use pinsql_udf::arrow::array::{ArrayData, ArrayRef, AsArray, Int32Array, Int64Array, StringArray, make_array};
 use pinsql_udf::arrow::buffer::Buffer;
 use pinsql_udf::arrow::datatypes::DataType;
 
