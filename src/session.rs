@@ -7,10 +7,12 @@
 mod calls;
 mod casts;
 mod functions;
+pub mod libraries;
 pub mod literals;
 mod operators;
+pub mod sql_functions;
 mod types;
-mod variables;
+pub mod variables;
 pub mod views;
 
 use std::collections::HashMap;
@@ -31,9 +33,11 @@ use datafusion::prelude::SessionConfig;
 
 pub(crate) use self::functions::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::libraries::LibraryFunctions;
+use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
-use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
+use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects};
 use crate::error::{Error, Result};
 use crate::sink::delta::AsOf;
@@ -71,11 +75,15 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    /// Views and functions of which the same is true.
+    declared_definitions: Mutex<HashMap<(DefinitionKind, TableName), Definition>>,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
     views: Views,
     variables: Variables,
     checks_retention: AtomicBool,
+    sql_functions: SqlFunctions,
+    libraries: LibraryFunctions,
 }
 
 impl Session {
@@ -96,10 +104,13 @@ impl Session {
             warehouse,
             schema,
             declared: Mutex::default(),
+            declared_definitions: Mutex::default(),
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
             checks_retention: AtomicBool::new(true),
+            sql_functions: SqlFunctions::default(),
+            libraries: LibraryFunctions::default(),
         })
     }
 
@@ -114,6 +125,10 @@ impl Session {
     /// A copy of the engine's state for one statement.
     pub fn state(&self) -> SessionState {
         let mut state = self.state.clone();
+        for function in self.libraries.all() {
+            // Only a state that refuses functions fails here, and this is none.
+            let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+        }
         // One moment for all that the statement calls now.
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
@@ -137,7 +152,17 @@ impl Session {
         &self.views
     }
 
-    /// The texts that statements of this session have declared.
+    /// The temporary functions that statements of this session have made.
+    pub fn sql_functions(&self) -> &SqlFunctions {
+        &self.sql_functions
+    }
+
+    /// The functions of libraries that statements of this session have loaded.
+    pub fn library_functions(&self) -> &LibraryFunctions {
+        &self.libraries
+    }
+
+    /// The variables that statements of this session have declared.
     pub fn variables(&self) -> &Variables {
         &self.variables
     }
@@ -183,6 +208,50 @@ impl Session {
         let table = self.warehouse.open_table_as_of(name, as_of).await?;
         let provider = self.warehouse.location(name)?.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Whether the engine has a function of that name, which nothing of the user's hides.
+    pub fn is_built_in_function(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.state.scalar_functions().contains_key(&name)
+            || self.state.aggregate_functions().contains_key(&name)
+            || self.state.window_functions().contains_key(&name)
+            || self.state.table_functions().contains_key(&name)
+    }
+
+    /// The names of the engine's functions, table functions included.
+    pub fn built_in_functions(&self) -> Vec<String> {
+        let state = &self.state;
+        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.extend(state.table_functions().keys().cloned());
+        names.retain(|name| !name.contains(' '));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The definition of a view or a function of the warehouse, or what a check has seen of it.
+    pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let declared = declared.get(&(kind, name.clone())).cloned();
+        match declared {
+            Some(declared) => Ok(Some(declared)),
+            None => self.warehouse.definition(kind, name).await,
+        }
+    }
+
+    /// Lets later statements of a check see a view or a function that this one would make.
+    pub fn declare_definition(&self, kind: DefinitionKind, name: TableName, definition: Definition) {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.insert((kind, name), definition);
+    }
+
+    /// What a statement of a check would drop. Says whether a check had seen it made.
+    pub fn forget_definition(&self, kind: DefinitionKind, name: &TableName) -> bool {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.remove(&(kind, name.clone())).is_some()
     }
 
     /// Lets later statements of a check see a table that this one would make.

@@ -23,6 +23,7 @@ use super::calls::Calls;
 use super::changes::TABLE_CHANGES;
 use super::open::open_call;
 use super::spelling::Spelling;
+use super::sql_functions::RELATIONS_SCHEMA;
 use super::time_travel::{self, VERSIONS_SCHEMA};
 use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
@@ -91,7 +92,8 @@ pub(super) async fn resolve(
         let parts: Vec<&str> =
             [reference.catalog(), reference.schema(), Some(reference.table())].into_iter().flatten().collect();
         let key = parts.join(".");
-        if matches!(reference.schema(), Some(CALLS_SCHEMA | VERSIONS_SCHEMA)) || calls.other_functions.contains(&key) {
+        let is_made_here = matches!(reference.schema(), Some(CALLS_SCHEMA | VERSIONS_SCHEMA | RELATIONS_SCHEMA));
+        if is_made_here || calls.other_functions.contains(&key) {
             continue;
         }
         let span = calls.relation_spans.get(&key).copied();
@@ -118,6 +120,7 @@ pub(super) async fn resolve(
             None => error,
         })?;
     }
+    spelling.declare_names(session.variables().names());
     if calls.names_metadata {
         let _ = query.visit(&mut HideMetadata);
     }
