@@ -22,7 +22,7 @@ pub(super) fn declare(session: &Session, declare: &DeclareVariable) -> Result<Ou
             .with_hint("DECLARE OR REPLACE VARIABLE takes its place"));
     }
     let mut value = declare.value.clone();
-    parameters::bind(&mut value, &session.config().params)?;
+    parameters::bind(&mut value, &session.params())?;
     put_in(session, &mut value);
     let text = constant_text(&session.state(), &value, "a variable is a text, and not NULL")?;
     session.variables().put(name, text);

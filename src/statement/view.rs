@@ -31,7 +31,7 @@ pub(super) async fn create(session: &Session, create: &CreateView) -> Result<Out
     let given = planned.plan.schema().as_arrow().fields().iter().map(|field| field.name().clone());
     check_columns(create, &given.collect::<Vec<_>>())?;
     let mut query = (*create.placeless_query).clone();
-    parameters::bind(&mut query, &session.config().params)?;
+    parameters::bind(&mut query, &session.params())?;
     views::qualify(session.views(), &session.current_schema(), &mut query)?;
     let view = View {
         query,

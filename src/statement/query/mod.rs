@@ -32,13 +32,17 @@ use tokio::sync::mpsc;
 pub(super) use self::calls::constant;
 pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
+pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 use self::streaming::Watermark;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, Result, Span};
+use crate::schema::type_name;
 use crate::session::{Session, literals};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::stream::{Content, StreamSource};
+use crate::statement::ast::StatementKind;
+use crate::statement::parser::parse;
 use crate::statement::variable;
 
 /// Why a query is planned.
@@ -80,7 +84,7 @@ pub fn detached(session: &Session, query: &Query) -> Result<Query> {
 
 fn expanded(session: &Session, query: &Query) -> Result<Query> {
     let mut query = query.clone();
-    parameters::bind(&mut query, &session.config().params)?;
+    parameters::bind(&mut query, &session.params())?;
     refuse::refuse_ignored(&query)?;
     views::expand(session.views(), &mut query)?;
     variable::put(session, &mut query);
@@ -120,6 +124,16 @@ pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Res
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
     state.optimize(&plan).map_err(explain)?;
     Ok(Planned { state, plan, rejects, rejected, reads })
+}
+
+/// The name and the type of each column of a query, without reading its data.
+pub async fn columns(session: &Session, sql: &str) -> Result<Vec<(String, String)>> {
+    let statements = parse(sql)?;
+    let [statement] = statements.as_slice() else { return Err(Error::sql("expected one query")) };
+    let StatementKind::Query(query) = &statement.kind else { return Err(Error::sql("expected a query")) };
+    let planned = plan(session, query, Purpose::Check).await?;
+    let fields = planned.plan.schema().as_arrow().fields().iter();
+    Ok(fields.map(|field| (field.name().clone(), type_name(field.data_type()))).collect())
 }
 
 /// Where each function in the query stands, by its name in lower case.
