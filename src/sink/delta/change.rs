@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::rewrite::{Reading, Replacement};
 use crate::error::Result;
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -38,6 +39,11 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
+    /// Rows change: the files that held them are written again.
+    Rewrite {
+        replacement: Box<Replacement>,
+        reading: Box<Reading>,
+    },
 }
 
 #[derive(Debug)]
@@ -58,6 +64,16 @@ impl Change {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
     }
 
+    /// By path, all files that the change brings.
+    pub(super) fn files_written(&self) -> Vec<String> {
+        let changes = match &self.kind {
+            ChangeKind::Rewrite { replacement, .. } => replacement.changes.as_slice(),
+            _ => &[],
+        };
+        let data = self.adds.iter().map(|add| add.path.clone());
+        data.chain(changes.iter().map(|file| file.path.clone())).collect()
+    }
+
     pub(super) fn is_blind_append(&self) -> bool {
         matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
     }
@@ -75,12 +91,17 @@ impl Change {
             ChangeKind::Replace { definition } => match on {
                 None => actions.extend(first_actions(definition)?),
                 Some(state) => {
+                    actions.extend(definition.raised(state.protocol())?.map(Action::Protocol));
                     actions.push(Action::Metadata(definition.metadata()?));
                     actions.extend(removes(state));
                 }
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Rewrite { replacement, .. } => {
+                actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
+                actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
+            }
             ChangeKind::Append => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
@@ -100,6 +121,7 @@ impl Change {
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
             (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
 
@@ -112,6 +134,7 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
+            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -126,6 +149,7 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
@@ -141,7 +165,7 @@ impl Change {
 
 fn first_actions(definition: &TableDefinition) -> Result<[Action; 2]> {
     let metadata: Metadata = definition.metadata()?;
-    Ok([Action::Protocol(TableDefinition::protocol()?), Action::Metadata(metadata)])
+    Ok([Action::Protocol(definition.protocol()?), Action::Metadata(metadata)])
 }
 
 fn removes(state: &DeltaTableState) -> impl Iterator<Item = Action> + '_ {

@@ -11,9 +11,10 @@ use deltalake::table::state::DeltaTableState;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::definition::{COMMENT_KEY, Column, TableDefinition};
+use super::definition::{COMMENT_KEY, Column, Constraint, TableDefinition};
 use super::error::delta_error;
 use super::location::TableLocation;
+use super::protocol::CONSTRAINT_PREFIX;
 use crate::error::{Error, Result};
 use crate::storage_error::storage_error;
 
@@ -191,10 +192,14 @@ pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableD
             _ => None,
         },
     });
+    let (constraints, properties): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        metadata.configuration().clone().into_iter().partition(|(key, _)| key.starts_with(CONSTRAINT_PREFIX));
+    let constraint = |(key, sql): (String, String)| Constraint { name: key[CONSTRAINT_PREFIX.len()..].to_owned(), sql };
     Ok(TableDefinition {
         columns: columns.collect(),
         partition_columns: metadata.partition_columns().to_vec(),
         comment: metadata.description().map(str::to_owned),
-        properties: metadata.configuration().clone().into_iter().collect(),
+        properties,
+        constraints: constraints.into_iter().map(constraint).collect(),
     })
 }

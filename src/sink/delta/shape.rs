@@ -14,6 +14,7 @@ use super::conform::Rule;
 use super::error::delta_error;
 use super::location::TableLocation;
 use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
+use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
 use super::{WriteKind, WriteRequest};
@@ -21,7 +22,6 @@ use crate::error::{Error, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
 
-const CONSTRAINT_PREFIX: &str = "delta.constraints.";
 const INVARIANT_KEY: &str = "delta.invariants";
 const GENERATION_KEY: &str = "delta.generationExpression";
 
@@ -39,22 +39,22 @@ impl Shape {
         let name = request.location.name();
         match (&request.kind, base) {
             (WriteKind::Create(definition), _) | (WriteKind::CreateOrReplace(definition), None) => {
-                Self::of_metadata(name, &definition.metadata()?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?)
             }
             (WriteKind::CreateOrReplace(definition), Some(table)) => {
                 ensure_writable(name, state_of(name, table)?)?;
-                Self::of_metadata(name, &definition.metadata()?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?)
             }
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
                 ensure_writable(name, state)?;
-                Self::of_metadata(name, state.metadata(), rules(name, state)?)
+                Self::of_metadata(name, state.metadata())
             }
             (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
         }
     }
 
-    fn of_metadata(name: &str, metadata: &Metadata, rules: Vec<Rule>) -> Result<Self> {
+    fn of_metadata(name: &str, metadata: &Metadata) -> Result<Self> {
         let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
         let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
         let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
@@ -62,7 +62,7 @@ impl Shape {
         Ok(Self {
             schema: Arc::new(without_metadata(&arrow)),
             partition_columns: metadata.partition_columns().to_vec(),
-            rules,
+            rules: rules(name, metadata)?,
             indexed: indexed_columns(properties),
             target_file_bytes: properties
                 .get(TARGET_FILE_SIZE)
@@ -81,9 +81,14 @@ impl Shape {
     }
 
     pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {
+        self.target_of(location, &self.schema)
+    }
+
+    /// The same for files with these columns.
+    pub(super) fn target_of(&self, location: &TableLocation, schema: &Schema) -> WriteTarget {
         WriteTarget::new(
             location.table_store(),
-            &self.schema,
+            schema,
             self.partition_columns.clone(),
             self.indexed.clone(),
             self.target_file_bytes,
@@ -108,7 +113,7 @@ fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
     if mapping.is_some_and(|mode| mode != "none") {
         return Err(unwritable(name, "column mapping"));
     }
-    let schema = parsed(name, state)?;
+    let schema = parsed(name, state.metadata())?;
     if schema.fields().any(|field| field.metadata().contains_key(GENERATION_KEY)) {
         return Err(unwritable(name, "generated columns"));
     }
@@ -119,21 +124,19 @@ fn unwritable(name: &str, feature: &str) -> Error {
     Error::data(format!("cannot write the table {name}: it has {feature}, which pinsql reads but does not write"))
 }
 
-fn parsed(name: &str, state: &DeltaTableState) -> Result<StructType> {
-    state
-        .metadata()
+fn parsed(name: &str, metadata: &Metadata) -> Result<StructType> {
+    metadata
         .parse_schema()
         .map_err(|error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error.to_string()))
 }
 
-fn rules(name: &str, state: &DeltaTableState) -> Result<Vec<Rule>> {
-    let mut rules: Vec<Rule> = state
-        .metadata()
+fn rules(name: &str, metadata: &Metadata) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = metadata
         .configuration()
         .iter()
         .filter_map(|(key, sql)| Some(Rule { name: key.strip_prefix(CONSTRAINT_PREFIX)?.to_owned(), sql: sql.clone() }))
         .collect();
-    for field in parsed(name, state)?.fields() {
+    for field in parsed(name, metadata)?.fields() {
         if let Some(value) = field.metadata().get(INVARIANT_KEY) {
             let sql = invariant_sql(value).ok_or_else(|| {
                 Error::data(format!("the invariant of the column {} of {name} cannot be read: {value}", field.name()))

@@ -22,6 +22,7 @@ pub(super) mod views;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -33,6 +34,7 @@ pub(super) use self::calls::constant;
 pub(super) use self::json_calls::{constant_text, is_from_json};
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
+pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
 use self::streaming::Watermark;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
@@ -53,6 +55,17 @@ pub enum Purpose<'a> {
     Check,
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
+}
+
+/// The table whose rows a statement changes. Its query reads it under [`TARGET_SCHEMA`] with the places of its rows, and under
+/// its own name in the same version.
+#[derive(Debug)]
+pub struct TargetRelation {
+    pub name: TableName,
+    /// None of a table that is only declared.
+    pub version: Option<u64>,
+    pub table: Arc<dyn TableProvider>,
+    pub rows: Arc<dyn TableProvider>,
 }
 
 /// The records of a stream that one plan reads.
@@ -107,13 +120,23 @@ pub struct Planned {
 
 /// Plans `query`.
 pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
+    plan_over(session, query, purpose, None).await
+}
+
+/// The same for the query of a statement that changes rows of the `target` table.
+pub async fn plan_over(
+    session: &Session,
+    query: &Query,
+    purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
+) -> Result<Planned> {
     let mut query = expanded(session, query)?;
     names::name_columns(&mut query);
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
-    let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
     let explain = |error: Error| locate(explain_functions(error, &state), &functions);
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
