@@ -6,7 +6,7 @@
 mod data;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Direction, Rect};
+use ratatui::layout::{Alignment, Direction, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Bar, BarChart, BarGroup, Chart, Dataset, GraphType, Widget};
@@ -120,9 +120,11 @@ fn lines(data: &Data, width: u16, terminal_rows: u16) -> Result<Buffer> {
             .data(line)
     });
     let ends = [first_at(data, f64::min), first_at(data, f64::max)];
-    let chart = Chart::new(datasets.collect::<Vec<_>>())
-        .x_axis(Axis::default().bounds([left, right]).labels(ends))
-        .y_axis(Axis::default().bounds([low, high]).labels([number(low), number(low.midpoint(high)), number(high)]));
+    // To the right: the first label of x begins at the axis, and takes no room from the chart.
+    let x_axis = Axis::default().bounds([left, right]).labels(ends).labels_alignment(Alignment::Right);
+    let y_labels = [number(low), number(low.midpoint(high)), number(high)];
+    let y_axis = Axis::default().bounds([low, high]).labels(y_labels).labels_alignment(Alignment::Right);
+    let chart = Chart::new(datasets.collect::<Vec<_>>()).x_axis(x_axis).y_axis(y_axis);
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     chart.render(area, &mut buffer);

@@ -30,7 +30,7 @@ fn bars_are_as_long_as_their_values() {
     assert!(lines[1].starts_with("art           10 █"), "{drawn}");
     assert!(lines[2].starts_with("home-decor     5 █"), "{drawn}");
     assert_eq!(lines[3], "NULL        NULL");
-    assert_eq!(length(lines[1]), 2 * length(lines[2]), "{drawn}");
+    assert!(length(lines[1]).abs_diff(2 * length(lines[2])) <= 1, "{drawn}");
     assert!(lines.iter().all(|line| line.width() <= SIZE.columns));
 }
 
@@ -44,7 +44,7 @@ fn lines_go_from_the_first_moment_to_the_last() {
     let drawn = draw(&result, Shape::Line, &[], Size { columns: 80, rows: 20 }, false).unwrap();
     assert!(drawn.starts_with("value by at\n"), "{drawn}");
     assert!(drawn.contains("1970-01-01 00:00:00") && drawn.contains("1970-01-01 23:00:00"), "{drawn}");
-    assert!(drawn.contains("23│") || drawn.contains("23 │"), "{drawn}");
+    assert!(drawn.contains("    23│") && drawn.contains("     0│"), "{drawn}");
     let colored = draw(&result, Shape::Line, &[], SIZE, true).unwrap();
     assert!(colored.contains("\u{1b}[36m"), "{colored:?}");
 }
