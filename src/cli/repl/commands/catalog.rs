@@ -6,7 +6,7 @@ use super::super::complete::functions::{Function, all};
 use super::super::{Next, Shell};
 use super::{Command, one_argument};
 use crate::cli::Failure;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::statement::{self, Rows, like};
 
 /// SHOW, with a pattern if there is one.
@@ -33,7 +33,7 @@ pub(super) async fn schema(shell: &mut Shell, table: &str) -> Result<Next, Failu
             let row = |(column, data_type)| vec![Some(name.clone()), Some(column), Some(data_type)];
             rows.extend(columns.into_iter().map(row));
         }
-        Ok(rows)
+        Ok::<_, Error>(rows)
     };
     let rows = shell.guarded(columns).await?;
     shell.show(Rows::of_text(&["table", "column", "type"], rows)?).await?;
