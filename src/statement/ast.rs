@@ -41,8 +41,8 @@ pub enum StatementKind {
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
     Insert(Insert),
-    Delete(Delete),
-    Update(Update),
+    Delete(Box<Delete>),
+    Update(Box<Update>),
     Merge(Box<Merge>),
     Truncate { table: Name },
     CreateView(Box<CreateView>),
@@ -187,7 +187,7 @@ pub struct Insert {
     pub columns: Vec<Ident>,
     pub by_name: bool,
     /// The rows that the new ones take the place of.
-    pub replace_where: Option<Expr>,
+    pub replace_where: Option<Box<Expr>>,
     pub query: Box<Query>,
 }
 

@@ -37,7 +37,7 @@ impl StatementParser<'_> {
     }
 
     /// `REPLACE WHERE condition`, between the columns and the query.
-    fn replace_where(&mut self, overwrite: bool) -> Result<Option<Expr>> {
+    fn replace_where(&mut self, overwrite: bool) -> Result<Option<Box<Expr>>> {
         let clause = self.parser.peek_token();
         if upper(&clause) != "REPLACE" {
             return Ok(None);
@@ -50,6 +50,6 @@ impl StatementParser<'_> {
                 .with_hint("INSERT INTO … REPLACE WHERE condition query"));
         }
         self.parser.next_token();
-        self.expression().map(Some)
+        self.expression().map(|condition| Some(Box::new(condition)))
     }
 }
