@@ -15,7 +15,7 @@ mod types;
 pub mod variables;
 pub mod views;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -24,7 +24,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
 use datafusion::logical_expr::ScalarUDF;
@@ -38,7 +38,7 @@ use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
-use crate::config::{Config, MaxRejects};
+use crate::config::{Config, MaxRejects, Param};
 use crate::error::{Error, Result};
 use crate::sink::delta::AsOf;
 use crate::source::kinesis;
@@ -84,6 +84,8 @@ pub struct Session {
     checks_retention: AtomicBool,
     sql_functions: SqlFunctions,
     libraries: LibraryFunctions,
+    /// The values of parameter markers: those of the config, and what a shell has set since.
+    params: RwLock<Arc<BTreeMap<String, Param>>>,
 }
 
 impl Session {
@@ -98,6 +100,7 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
+        let params = RwLock::new(Arc::new(config.params.clone()));
         Ok(Self {
             state,
             config,
@@ -111,6 +114,7 @@ impl Session {
             checks_retention: AtomicBool::new(true),
             sql_functions: SqlFunctions::default(),
             libraries: LibraryFunctions::default(),
+            params,
         })
     }
 
@@ -135,6 +139,16 @@ impl Session {
         state
     }
 
+    /// What the operators of all statements take memory from.
+    pub fn memory_pool(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(&self.state.runtime_env().memory_pool)
+    }
+
+    /// What statements have on disk now because memory was short.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.state.runtime_env().disk_manager.used_disk_space()
+    }
+
     pub fn kinesis(&self) -> &Arc<kinesis::Hub> {
         &self.kinesis
     }
@@ -145,6 +159,21 @@ impl Session {
 
     pub fn use_schema(&self, schema: String) {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
+    }
+
+    /// The values of the parameter markers in SQL.
+    pub fn params(&self) -> Arc<BTreeMap<String, Param>> {
+        Arc::clone(&self.params.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives a parameter marker a value for the statements that follow, or takes it away. Says whether there was one.
+    pub fn set_param(&self, name: &str, value: Option<Param>) -> bool {
+        let mut params = self.params.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::make_mut(&mut params);
+        match value {
+            Some(value) => changed.insert(name.to_owned(), value).is_some(),
+            None => changed.remove(name).is_some(),
+        }
     }
 
     /// The temporary views that statements of this session have made.
@@ -179,6 +208,12 @@ impl Session {
     /// Makes the object store that `location` lives in known to the engine.
     pub async fn connect(&self, location: &str) -> Result<()> {
         store::connect(self.state.runtime_env(), &store::to_url(location)?, &self.config.s3).await
+    }
+
+    /// The names right under a folder, local or `s3://`; those of folders end in `/`.
+    pub async fn browse(&self, folder: &str) -> Result<Vec<String>> {
+        self.connect(folder).await?;
+        store::browse(self.state.runtime_env(), &store::to_url(folder)?).await
     }
 
     /// The most records that a statement may reject, where that is a count.

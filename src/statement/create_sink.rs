@@ -84,7 +84,7 @@ fn definition(session: &Session, create: &CreateSink) -> Result<SinkDefinition> 
 /// The text of a constant: of a string, or of a number as it is written.
 fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     let mut bound = expr.clone();
-    parameters::bind(&mut bound, &session.config().params)?;
+    parameters::bind(&mut bound, &session.params())?;
     match query::constant(&session.state(), &bound)? {
         value if value.is_null() => Err(Error::sql(format!("{what} is NULL")).at(expr.span())),
         ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {

@@ -47,7 +47,7 @@ pub(super) async fn execute(
     new.plan = arrange(plan, &schema, target.partition_columns(), &assigned)?;
     new.reads.extend(old.reads);
     let mut bound = condition.clone();
-    parameters::bind(&mut bound, &session.config().params)?;
+    parameters::bind(&mut bound, &session.params())?;
     let changes = Changes {
         assigned: (0..columns).collect(),
         actions: vec![RowAction::Delete, RowAction::Insert { assigns: vec![true; columns] }],

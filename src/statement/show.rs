@@ -54,7 +54,7 @@ pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {
 
 /// Databricks' pattern for names: `*` for any characters, `|` between alternatives, case of no matter
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-tables.html>).
-pub(super) fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
+pub fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
     let mut set = globset::GlobSetBuilder::new();
     for alternative in like.unwrap_or("*").split('|') {
         let literal: Vec<String> = alternative.trim().split('*').map(globset::escape).collect();

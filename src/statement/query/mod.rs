@@ -44,6 +44,7 @@ pub(super) use self::function_bodies::{check as check_body, columns as body_colu
 pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
 use self::json_calls::constant_text;
 use self::relations::Resolved;
+pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
 pub(super) use self::sql_functions::{scalar_query, table_query};
 use self::streaming::Watermark;
@@ -51,11 +52,14 @@ pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
 use crate::error::{Error, ErrorKind, Result, Span};
+use crate::schema::type_name;
 use crate::session::views::View;
 use crate::session::{Session, literals};
 use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::stream::{Content, StreamSource};
+use crate::statement::ast::StatementKind;
+use crate::statement::parser::parse;
 
 /// Why a query is planned.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +114,7 @@ pub async fn detached(session: &Session, query: &Query) -> Result<Query> {
 
 /// Puts the values of parameters in the place of their markers, and names in that of IDENTIFIER.
 pub(super) fn bind(session: &Session, query: &mut Query) -> Result<()> {
-    parameters::bind(query, &session.config().params)?;
+    parameters::bind(query, &session.params())?;
     identifiers::resolve(session, query)
 }
 
@@ -211,6 +215,16 @@ async fn plan_expanded(
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
     state.optimize(&plan).map_err(explain)?;
     Ok(Planned { state, plan, rejects, rejected, reads })
+}
+
+/// The name and the type of each column of a query, without reading its data.
+pub async fn columns(session: &Session, sql: &str) -> Result<Vec<(String, String)>> {
+    let statements = parse(sql)?;
+    let [statement] = statements.as_slice() else { return Err(Error::sql("expected one query")) };
+    let StatementKind::Query(query) = &statement.kind else { return Err(Error::sql("expected a query")) };
+    let planned = plan(session, query, Purpose::Check).await?;
+    let fields = planned.plan.schema().as_arrow().fields().iter();
+    Ok(fields.map(|field| (field.name().clone(), type_name(field.data_type()))).collect())
 }
 
 /// Where each function in the query stands, by its name in lower case.

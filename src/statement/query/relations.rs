@@ -29,11 +29,23 @@ use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::source::objects::METADATA_COLUMN;
+use crate::source::objects::{self, METADATA_COLUMN};
 use crate::source::rejects::Rejects;
+use crate::source::{kafka, kinesis, mysql};
 
 /// The table functions that pinsql itself provides.
-pub(super) const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
+pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
+
+/// The names of the options that a table function takes, for those who help with writing a call.
+pub fn table_function_options(function: &str) -> &'static [&'static str] {
+    match function.to_ascii_lowercase().as_str() {
+        "read_files" => objects::option_names(),
+        "read_kafka" => kafka::option_names(),
+        "read_kinesis" => kinesis::option_names(),
+        "read_mysql" => mysql::option_names(),
+        _ => &[],
+    }
+}
 
 /// The schema that holds the relations of table functions. No user's schema can have a space in its name.
 pub(super) const CALLS_SCHEMA: &str = "table function";
