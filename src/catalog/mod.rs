@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
 
+mod definitions;
 mod name;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
 
+pub use self::definitions::{Definition, DefinitionKind};
 pub use self::name::{TableName, schema_name};
 
 use crate::error::{Error, Result, nearest};
@@ -142,6 +144,12 @@ impl Warehouse {
             let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
             return Err(Error::sql(said).with_hint("drop them first"));
         }
+        for (what, names) in [("view", self.views(&schema).await?), ("function", self.functions(&schema).await?)] {
+            if let Some(name) = names.first() {
+                let said = format!("the schema {schema} is not empty: it has {} {what}s, such as {name}", names.len());
+                return Err(Error::sql(said).with_hint("drop them first"));
+            }
+        }
         let doing = format!("drop the schema {schema}");
         let folder = self.path.clone().join(schema.as_str());
         match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
@@ -224,6 +232,9 @@ impl Warehouse {
         if self.sink_exists(name).await.unwrap_or(false) {
             return Error::sql(format!("{name} is a sink, and not a table"))
                 .with_hint("what it writes is where its INTO says; DROP SINK removes it");
+        }
+        if self.view_exists(name).await.unwrap_or(false) {
+            return Error::sql(format!("{name} is a view, and not a table"));
         }
         let error = Error::sql(format!("there is no table {name}"));
         // The hint is not worth a second failure.

@@ -31,8 +31,8 @@ const DETAIL_COLUMNS: &str = "format: STRING, id: STRING, name: STRING, descript
 /// The columns; EXTENDED adds what else is known of the table, under a heading
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
-    if let Some(view) = view::of_name(session, name) {
-        return view::describe(session, view, extended).await;
+    if let Some(view) = view::described(session, name).await? {
+        return view.rows(extended);
     }
     let table_name = name.table(session)?;
     let location = session.warehouse().location(&table_name)?;
@@ -161,7 +161,7 @@ pub(super) async fn partitions(session: &Session, name: &Name, wanted: &[(String
     Rows::of_text(&["partition"], found.into_iter().map(|partition| vec![Some(partition)]).collect())
 }
 
-fn timestamp(milliseconds: Option<i64>) -> Option<String> {
+pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
     let moment = chrono::DateTime::from_timestamp_millis(milliseconds?)?;
     Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

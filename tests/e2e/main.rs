@@ -23,6 +23,8 @@ mod service;
 mod sink;
 mod stream;
 
+mod change_rows;
+mod change_writers;
 mod cleaning;
 mod crash;
 mod emulate;

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::error::{Error, Result};
-use crate::statement::ast::StatementKind;
+use crate::statement::ast::{FunctionsShown, StatementKind};
 
 impl StatementParser<'_> {
     pub(super) fn show(&mut self) -> Result<StatementKind> {
@@ -25,7 +25,19 @@ impl StatementParser<'_> {
                 let table = self.name()?;
                 Ok(StatementKind::ShowPartitions { table, values: self.partition_values()? })
             }
-            "VIEWS" => Ok(StatementKind::ShowViews { like: self.like()? }),
+            "VIEWS" => {
+                let schema = if self.in_or_from() { Some(self.name()?) } else { None };
+                Ok(StatementKind::ShowViews { schema, like: self.like()? })
+            }
+            "FUNCTIONS" => self.show_functions(FunctionsShown::All),
+            "USER" | "SYSTEM" | "ALL" if upper(&self.parser.peek_token()) == "FUNCTIONS" => {
+                self.parser.next_token();
+                self.show_functions(match upper(&what).as_str() {
+                    "USER" => FunctionsShown::User,
+                    "SYSTEM" => FunctionsShown::System,
+                    _ => FunctionsShown::All,
+                })
+            }
             "COLUMNS" => {
                 if !self.in_or_from() {
                     return Err(self.missing("IN and the name of a table"));
@@ -45,8 +57,12 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let next = self.parser.peek_token();
         let word = upper(&next);
-        if matches!(word.as_str(), "FUNCTION" | "CATALOG") {
+        if word == "CATALOG" {
             return Err(unsupported(&format!("DESCRIBE {word}"), &next));
+        }
+        if word == "FUNCTION" {
+            self.parser.next_token();
+            return self.describe_function();
         }
         if word == "HISTORY" {
             self.parser.next_token();
@@ -109,12 +125,12 @@ impl StatementParser<'_> {
         Ok(values)
     }
 
-    fn in_or_from(&mut self) -> bool {
+    pub(super) fn in_or_from(&mut self) -> bool {
         self.parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some()
     }
 
     /// `[LIKE] 'pattern'`
-    fn like(&mut self) -> Result<Option<String>> {
+    pub(super) fn like(&mut self) -> Result<Option<String>> {
         let given = self.parser.parse_keyword(Keyword::LIKE);
         if given || matches!(self.parser.peek_token().token, Token::SingleQuotedString(_)) {
             return self.literal().map(Some);

@@ -43,33 +43,25 @@ pub(super) fn take(session: &Session, state: &SessionState, query: &mut Query) -
         }
         Ok(())
     };
-    // Names of one part first, where they are not those of a WITH query; then the rest.
     each_relation(query, |_, factor| take_one(factor))?;
-    let mut others = Others(|factor: &mut TableFactor| match is_qualified(factor) {
-        true => take_one(factor),
-        false => refuse_common(factor),
-    });
-    match query.visit(&mut others) {
+    // What is left names queries of WITH.
+    match query.visit(&mut Others) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(found),
     }
 }
 
-struct Others<F>(F);
+struct Others;
 
-impl<F: FnMut(&mut TableFactor) -> Result<()>> VisitorMut for Others<F> {
+impl VisitorMut for Others {
     type Break = Error;
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        match (self.0)(factor) {
+        match refuse_common(factor) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
-}
-
-fn is_qualified(factor: &TableFactor) -> bool {
-    matches!(factor, TableFactor::Table { name, .. } if name.0.len() > 1)
 }
 
 fn refuse_common(factor: &TableFactor) -> Result<()> {

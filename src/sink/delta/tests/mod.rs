@@ -5,6 +5,7 @@ pub(crate) mod faulty_store;
 mod kept;
 mod old_versions;
 mod optimized;
+mod rewrites;
 mod rows;
 mod side_tables;
 mod upkeep;
