@@ -16,6 +16,6 @@ mod repl_docs;
 mod scratch;
 mod sinks;
 mod streams;
-mod udf_library;
 mod terminal;
+mod udf_library;
 mod views;
