@@ -82,6 +82,9 @@ pub struct TargetRelation {
     pub rows: Arc<dyn TableProvider>,
 }
 
+/// The column that says a row of a MERGE's source is there.
+pub(super) const PRESENT_COLUMN: &str = "present in source";
+
 /// The records of a stream that one plan reads.
 #[derive(Debug)]
 pub struct Batch<'a> {
@@ -264,10 +267,12 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
     }
 }
 
-/// The hidden columns of a target are nobody's to choose.
+/// The columns that a statement puts beside the user's are nobody's to choose.
 fn without_hidden(mut error: Error) -> Error {
-    let hidden = format!("{FILE_COLUMN}, {ROW_COLUMN}");
-    error.hint = error.hint.map(|hint| hint.replace(&format!(", {hidden}"), "").replace(&hidden, ""));
+    error.hint = error.hint.map(|hint| {
+        let hidden = [FILE_COLUMN, ROW_COLUMN, PRESENT_COLUMN];
+        hidden.iter().fold(hint, |hint, name| hint.replace(&format!(", {name}"), "").replace(&format!("{name}, "), ""))
+    });
     error
 }
 
