@@ -43,7 +43,7 @@ pub(super) use self::identifiers::{find as find_identifier, parts as identifier_
 use self::json_calls::constant_text;
 use self::relations::Resolved;
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
-pub(super) use self::sql_functions::{scalar_query, table_query};
+pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
