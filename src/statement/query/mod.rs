@@ -46,7 +46,7 @@ use self::json_calls::constant_text;
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
-pub(super) use self::sql_functions::{scalar_query, table_query};
+pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
