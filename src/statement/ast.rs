@@ -9,6 +9,7 @@ use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::sink::delta::REJECTS_SUFFIX;
+use crate::statement::definitions::{AlterTable, CheckConstraint};
 use crate::statement::query::expectations::Expectation;
 
 /// A statement and the stretch of the file it was read from.
@@ -38,6 +39,7 @@ pub enum StatementKind {
     Explain { analyze: bool, query: Box<Query> },
     CreateSchema { name: Name, if_not_exists: bool },
     CreateTable(Box<CreateTable>),
+    AlterTable(Box<AlterTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
     Insert(Insert),
@@ -53,6 +55,8 @@ pub enum StatementKind {
     ShowSinks { schema: Option<Name>, like: Option<String> },
     ShowViews { like: Option<String> },
     ShowColumns { table: Name },
+    ShowCreateTable { table: Name },
+    ShowProperties { table: Name, key: Option<String> },
     Describe { table: Name, extended: bool },
     DescribeHistory { table: Name },
 }
@@ -121,6 +125,11 @@ pub struct CreateTable {
     pub comment: Option<String>,
     /// An expression over constants and parameters, evaluated when the statement runs.
     pub location: Option<Expr>,
+    /// `LIKE other`: the definition is that of another table.
+    pub like: Option<Name>,
+    pub constraints: Vec<CheckConstraint>,
+    /// What the query's rows are expected to be. It belongs to the statement, and is not kept in the table.
+    pub expectations: Vec<Expectation>,
     pub query: Option<Box<Query>>,
 }
 
@@ -136,6 +145,9 @@ impl CreateTable {
             properties: Vec::new(),
             comment: None,
             location: None,
+            like: None,
+            constraints: Vec::new(),
+            expectations: Vec::new(),
             query: None,
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! [`execute`] is the list of them.
 
+mod alter_table;
 mod ast;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
+mod definitions;
 mod describe;
 mod dialect;
 mod flow;
@@ -16,6 +18,7 @@ mod rejected;
 mod rows;
 mod schema;
 mod show;
+mod show_create;
 mod variable;
 mod view;
 mod write;
@@ -71,6 +74,7 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::Query(query) => rows::query(session, query).await.map(Outcome::Rows),
         StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
         StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
+        StatementKind::AlterTable(alter) => alter_table::execute(session, alter).await,
         StatementKind::CreateStreamingTable(create) => {
             create_streaming_table::define(session, create).await.map(|flow| Outcome::Stream(Box::new(flow)))
         }
@@ -95,6 +99,10 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         }
         StatementKind::ShowViews { like } => view::show(session, like.as_deref()).map(Outcome::Rows),
         StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
+        StatementKind::ShowCreateTable { table } => show_create::table(session, table).await.map(Outcome::Rows),
+        StatementKind::ShowProperties { table, key } => {
+            show_create::properties(session, table, key.as_deref()).await.map(Outcome::Rows)
+        }
         StatementKind::Describe { table, extended } => {
             describe::table(session, table, *extended).await.map(Outcome::Rows)
         }
@@ -110,6 +118,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
+        StatementKind::AlterTable(alter) => alter_table::check(session, alter).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
@@ -123,6 +132,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             Ok(Checked::NoOutput)
         }
         StatementKind::ShowColumns { table: name }
+        | StatementKind::ShowCreateTable { table: name }
+        | StatementKind::ShowProperties { table: name, .. }
         | StatementKind::Describe { table: name, .. }
         | StatementKind::DescribeHistory { table: name }
         | StatementKind::DropTable { name, if_exists: false } => {

@@ -4,6 +4,8 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod alter_table;
+mod constraint;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
@@ -29,7 +31,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, ALTER TABLE, COMMENT ON, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -93,6 +95,8 @@ impl StatementParser<'_> {
             Token::Word(word) => match word.value.to_uppercase().as_str() {
                 "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => self.query().map(StatementKind::Query)?,
                 "EXPLAIN" => self.explain()?,
+                "ALTER" => self.alter()?,
+                "COMMENT" => self.comment_on()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
                 "DECLARE" => self.declare()?,

@@ -85,8 +85,13 @@ pub(super) async fn write(
     let attempt =
         Attempt { session, state: &state, table: &table, kind: &kind, read_version: reads.get(&table).copied(), watch };
     let too_many = rejects.clone();
-    let outcome = match attempt.run(&state.optimize(&plan)?, rejects, rejected).await {
-        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
+    // What a query expects of its rows is held against them one by one from the start.
+    let optimized = match rowwise::is_marked(&plan) {
+        true => rowwise::isolate(&state, &plan, &rejects)?.plan,
+        false => state.optimize(&plan)?,
+    };
+    let outcome = match attempt.run(&optimized, rejects, rejected).await {
+        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() && !rowwise::is_marked(&plan) => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
             let plan = with_casts(session, &table, &kind, plan).await?;

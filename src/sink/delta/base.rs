@@ -146,7 +146,7 @@ pub(super) fn moved_on(name: &str) -> Error {
 /// What deltalake needs to know of the operation: it checks append-only tables by it.
 fn operation(change: &Change) -> DeltaOperation {
     let mode = match change.kind {
-        ChangeKind::Append | ChangeKind::Compact { .. } => SaveMode::Append,
+        ChangeKind::Append | ChangeKind::Alter(_) | ChangeKind::Compact { .. } => SaveMode::Append,
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
         ChangeKind::Overwrite | ChangeKind::Replace { .. } => SaveMode::Overwrite,
     };

@@ -9,10 +9,11 @@ use deltalake::kernel::{Action, Add, Metadata, Remove};
 use deltalake::table::state::DeltaTableState;
 use serde_json::{Value, json};
 
+use super::alter::Alteration;
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(super) enum ChangeKind {
     Append,
     /// The rows are replaced, the table stays as it is defined.
     Overwrite,
+    /// The definition changes, and no row.
+    Alter(Box<Alteration>),
     /// The rows of these files are in the new ones: no row changes.
     Compact {
         removes: Vec<Remove>,
@@ -82,6 +85,10 @@ impl Change {
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Alter(alteration) => {
+                let state = on.ok_or_else(|| Error::sql(format!("there is no table {}", self.location.name())))?;
+                actions.extend(alteration.actions(state)?);
+            }
             ChangeKind::Append => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
@@ -100,6 +107,7 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
+            (ChangeKind::Alter(alteration), _) => alteration.operation_name(),
             (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
         }
     }
@@ -113,6 +121,7 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
+            ChangeKind::Alter(_) => json!({}),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -127,6 +136,7 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Alter(alteration) => alteration.operation_parameters(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }

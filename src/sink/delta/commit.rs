@@ -208,7 +208,7 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
         // Whatever the table has become in the meantime, all of it is replaced.
         ChangeKind::Replace { .. } => return None,
         _ if changes_schema => "replaced or altered the table".to_owned(),
-        ChangeKind::Append | ChangeKind::Overwrite | ChangeKind::Compact { .. } => return None,
+        ChangeKind::Append | ChangeKind::Overwrite | ChangeKind::Alter(_) | ChangeKind::Compact { .. } => return None,
     };
     let operation = winner.actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => info.operation.as_deref(),

@@ -8,6 +8,7 @@
 //! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
 //! and every protocol above reader 1, writer 4 for new tables.
 
+mod alter;
 mod base;
 mod change;
 mod clean_log;
@@ -44,10 +45,12 @@ use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 
+pub use self::alter::{Alteration, ColumnPosition, NewColumn, alter};
 pub use self::change::ApplicationTransaction;
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
+pub use self::conform::{Conditions, PlanCondition};
 pub use self::definition::{Column, Constraint, TableDefinition};
 pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
 pub use self::drop::drop_table;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::transaction::PROTOCOL;
@@ -17,7 +17,7 @@ use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
 use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
-use super::{WriteKind, WriteRequest};
+use super::{WriteKind, WriteRequest, types};
 use crate::error::{Error, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
@@ -97,7 +97,10 @@ fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState
 
 /// Comments and Delta's own keys belong to the log. In files they would only differ from one engine to the next.
 fn without_metadata(schema: &Schema) -> Schema {
-    let bare = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    let bare = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), types::without_metadata(field.data_type()), field.is_nullable()));
     Schema::new(bare.collect::<Vec<_>>())
 }
 

@@ -6,6 +6,7 @@
 
 mod calls;
 mod casts;
+pub(super) mod conditions;
 pub mod expectations;
 mod json_calls;
 mod names;
@@ -109,7 +110,8 @@ pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Res
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
-    let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    conditions::give_to(&mut state);
     let explain = |error: Error| locate(explain_functions(error, &state), &functions);
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
