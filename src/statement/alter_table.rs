@@ -120,13 +120,25 @@ fn alteration(action: &AlterAction) -> Result<Alteration> {
     })
 }
 
-/// What makes a table a streaming table is not for statements to set.
-pub(super) fn refuse_own<'a>(mut keys: impl Iterator<Item = &'a String>) -> Result<()> {
-    match keys.find(|key| key.eq_ignore_ascii_case(CHECKPOINT_PROPERTY)) {
-        Some(key) => Err(Error::sql(format!("the table property {key} cannot be set: it belongs to streaming tables"))
-            .with_hint("CREATE STREAMING TABLE sets it")),
-        None => Ok(()),
+/// Properties that have a clause of their own, as in Spark, and the one that makes a table a streaming table.
+const RESERVED: [(&str, &str); 6] = [
+    (CHECKPOINT_PROPERTY, "CREATE STREAMING TABLE sets it"),
+    ("comment", "COMMENT ON TABLE t IS '…' sets it, and the clause COMMENT of CREATE TABLE"),
+    ("external", "tables live in <warehouse>/<schema>/<table>"),
+    ("location", "tables live in <warehouse>/<schema>/<table>"),
+    ("owner", "it is kept in Databricks' catalog, which a Delta table on its own does not have"),
+    ("provider", "pinsql keeps its tables in Delta format"),
+];
+
+/// Refuses properties that are not for TBLPROPERTIES.
+pub(super) fn refuse_own<'a>(keys: impl Iterator<Item = &'a String>) -> Result<()> {
+    for key in keys {
+        if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(key)) {
+            let said = format!("the table property {key} cannot be set with TBLPROPERTIES: it is reserved");
+            return Err(Error::sql(said).with_hint(*why));
+        }
     }
+    Ok(())
 }
 
 fn texts(path: &[Ident]) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::sink::delta::REJECTS_SUFFIX;
-use crate::statement::definitions::{AlterTable, CheckConstraint};
+use crate::statement::definitions::{AlterTable, CheckConstraint, CopyInto, ExplainForm};
 use crate::statement::query::expectations::Expectation;
 
 /// A statement and the stretch of the file it was read from.
@@ -36,29 +36,73 @@ pub struct Source {
 #[derive(Debug)]
 pub enum StatementKind {
     Query(Box<Query>),
-    Explain { analyze: bool, query: Box<Query> },
-    CreateSchema { name: Name, if_not_exists: bool },
+    /// Of a query, an INSERT or a CREATE TABLE … AS.
+    Explain {
+        form: ExplainForm,
+        statement: Box<StatementKind>,
+    },
+    CreateSchema {
+        name: Name,
+        if_not_exists: bool,
+    },
     CreateTable(Box<CreateTable>),
     AlterTable(Box<AlterTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
+    CopyInto(Box<CopyInto>),
     Insert(Insert),
     CreateView(Box<CreateView>),
-    DropTable { name: Name, if_exists: bool },
-    DropSink { name: Name, if_exists: bool },
+    DropTable {
+        name: Name,
+        if_exists: bool,
+    },
+    DropSink {
+        name: Name,
+        if_exists: bool,
+    },
     DeclareVariable(Box<DeclareVariable>),
-    DropView { name: Name, if_exists: bool },
-    DropSchema { name: Name, if_exists: bool },
-    Use { name: Name },
-    ShowSchemas { like: Option<String> },
-    ShowTables { schema: Option<Name>, like: Option<String> },
-    ShowSinks { schema: Option<Name>, like: Option<String> },
-    ShowViews { like: Option<String> },
-    ShowColumns { table: Name },
-    ShowCreateTable { table: Name },
-    ShowProperties { table: Name, key: Option<String> },
-    Describe { table: Name, extended: bool },
-    DescribeHistory { table: Name },
+    DropView {
+        name: Name,
+        if_exists: bool,
+    },
+    DropSchema {
+        name: Name,
+        if_exists: bool,
+    },
+    Use {
+        name: Name,
+    },
+    ShowSchemas {
+        like: Option<String>,
+    },
+    ShowTables {
+        schema: Option<Name>,
+        like: Option<String>,
+    },
+    ShowSinks {
+        schema: Option<Name>,
+        like: Option<String>,
+    },
+    ShowViews {
+        like: Option<String>,
+    },
+    ShowColumns {
+        table: Name,
+    },
+    ShowCreateTable {
+        table: Name,
+    },
+    ShowProperties {
+        table: Name,
+        key: Option<String>,
+    },
+    Describe {
+        table: Name,
+        extended: bool,
+    },
+    DescribeHistory {
+        table: Name,
+    },
 }
 
 /// A name of one or two parts, as written.

@@ -8,6 +8,7 @@ use sqlparser::ast::{Expr, Spanned};
 use super::alter_table::refuse_own;
 use super::ast::{CreateTable, Name};
 use super::definitions::CheckConstraint;
+use super::explain::Explained;
 use super::query::expectations::{self, Expectation};
 use super::query::{self, Planned, Purpose, conditions, parameters};
 use super::write::{Written, write};
@@ -44,6 +45,16 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
     let mut written = write(session, table, kind(definition), planned, watch).await?;
     written.warnings.extend(kept_notes(create, &written));
     Ok(Outcome::Written(Box::new(written)))
+}
+
+/// What EXPLAIN shows.
+pub(super) async fn explained(session: &Session, create: &CreateTable, purpose: Purpose<'_>) -> Result<Explained> {
+    let table = target(session, create).await?;
+    let query = create.query.as_ref().ok_or_else(|| Error::sql("the table has no query").at(create.name.span))?;
+    let planned = query::plan(session, query, purpose).await?;
+    let definition = define(session, create, Some(&planned)).await?;
+    definition.check()?;
+    Ok(Explained { planned, target: Some((table, WriteKind::CreateOrReplace(definition))) })
 }
 
 /// What is to be said of rows that are otherwise than expected and were written nevertheless.

@@ -1,6 +1,6 @@
 //! What statements that change a table's definition say, as the parser hands it on.
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::{Expr, Ident, SelectItem};
 
 use super::ast::{Column, Name};
 use crate::error::Span;
@@ -54,4 +54,49 @@ pub struct CheckConstraint {
     /// The condition as it is written: other engines get to see it.
     pub text: String,
     pub span: Span,
+}
+
+/// `COPY INTO`
+#[derive(Debug)]
+pub struct CopyInto {
+    pub table: Name,
+    pub columns: CopyColumns,
+    /// An expression over constants and parameters.
+    pub path: Expr,
+    /// `(SELECT … FROM 'path')`
+    pub select: Option<Vec<SelectItem>>,
+    /// As `read_files` names it.
+    pub format: &'static str,
+    pub format_span: Span,
+    pub validate: Option<Validate>,
+    pub files: Vec<String>,
+    pub pattern: Option<String>,
+    pub format_options: Vec<(String, String)>,
+    pub merge_schema: bool,
+    pub force: bool,
+}
+
+#[derive(Debug)]
+pub enum CopyColumns {
+    ByName,
+    ByPosition,
+    Listed(Vec<Ident>),
+}
+
+/// How many rows are held against the table, and none written.
+#[derive(Debug)]
+pub enum Validate {
+    All,
+    Rows(u64),
+}
+
+/// What EXPLAIN shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainForm {
+    Plain,
+    Extended,
+    Formatted,
+    Cost,
+    /// Runs the query, and shows what each step did.
+    Analyze,
 }

@@ -4,12 +4,14 @@
 
 mod alter_table;
 mod ast;
+mod copy_into;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
 mod definitions;
 mod describe;
 mod dialect;
+mod explain;
 mod flow;
 mod insert;
 mod parser;
@@ -72,9 +74,12 @@ pub trait Watch: Sync {
 pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch) -> Result<Outcome> {
     match &statement.kind {
         StatementKind::Query(query) => rows::query(session, query).await.map(Outcome::Rows),
-        StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
+        StatementKind::Explain { form, statement } => {
+            explain::explain(session, *form, statement).await.map(Outcome::Rows)
+        }
         StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
         StatementKind::AlterTable(alter) => alter_table::execute(session, alter).await,
+        StatementKind::CopyInto(copy) => copy_into::execute(session, copy, watch).await,
         StatementKind::CreateStreamingTable(create) => {
             create_streaming_table::define(session, create).await.map(|flow| Outcome::Stream(Box::new(flow)))
         }
@@ -113,12 +118,14 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
 /// Resolves and types one statement without running it.
 pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> {
     match &statement.kind {
-        StatementKind::Query(query) | StatementKind::Explain { query, .. } => {
+        StatementKind::Explain { statement, .. } => explain::check(session, statement).await,
+        StatementKind::Query(query) => {
             let planned = query::plan(session, query, query::Purpose::Check).await?;
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
         StatementKind::AlterTable(alter) => alter_table::check(session, alter).await,
+        StatementKind::CopyInto(copy) => copy_into::check(session, copy).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,

@@ -6,12 +6,14 @@
 
 mod alter_table;
 mod constraint;
+mod copy_into;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
 mod create_view;
 mod declare;
 mod drop;
+mod explain;
 mod insert;
 mod show;
 mod streams;
@@ -31,7 +33,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, ALTER TABLE, COMMENT ON, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -97,6 +99,7 @@ impl StatementParser<'_> {
                 "EXPLAIN" => self.explain()?,
                 "ALTER" => self.alter()?,
                 "COMMENT" => self.comment_on()?,
+                "COPY" => self.copy_into()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
                 "DECLARE" => self.declare()?,
@@ -138,13 +141,6 @@ impl StatementParser<'_> {
 
     fn query(&mut self) -> Result<Box<sqlparser::ast::Query>> {
         self.parser.parse_query().map_err(|error| self.located(error))
-    }
-
-    fn explain(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let analyze = self.parser.parse_keyword(Keyword::ANALYZE);
-        let query = self.query()?;
-        Ok(StatementKind::Explain { analyze, query })
     }
 
     fn create(&mut self) -> Result<StatementKind> {

@@ -97,7 +97,8 @@ fn identifier(name: &str) -> String {
     if is_plain { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
 }
 
-fn literal(text: &str) -> String {
+/// A text as Databricks reads it again.
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
 }
 

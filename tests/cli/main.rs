@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod definitions;
 mod docs;
 mod emulate;
 mod gateway;

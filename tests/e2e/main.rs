@@ -24,7 +24,9 @@ mod sink;
 mod stream;
 
 mod cleaning;
+mod copy_into;
 mod crash;
+mod definitions;
 mod emulate;
 mod emulate_api;
 mod emulate_database;

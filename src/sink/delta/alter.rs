@@ -90,6 +90,7 @@ pub async fn alter(location: &TableLocation, alteration: Alteration, version: Op
         rows: 0,
         read_version: version,
         transaction: None,
+        alteration: None,
     };
     commit::commit(&change, Base::Snapshot(Box::new(table)), None).await.map_err(|failure| failure.error)
 }
@@ -103,7 +104,7 @@ impl Alteration {
     }
 
     /// The metadata with the change in it, and the writer version that it asks for by name.
-    fn altered(&self, metadata: &Metadata) -> Result<(Metadata, Option<i32>)> {
+    pub(super) fn altered(&self, metadata: &Metadata) -> Result<(Metadata, Option<i32>)> {
         let mut value = serde_json::to_value(metadata).map_err(broken)?;
         let mut writer_version = None;
         match self {

@@ -48,7 +48,7 @@ impl Base {
             };
         }
         // A statement that reads the table it writes is judged against what it read, not against what is there now.
-        let opened = match (&request.kind, request.read_version) {
+        let opened = match (&request.kind, request.read_version.or(request.base_version)) {
             (WriteKind::Create(_), _) if location.exists().await? => {
                 return Err(already_exists(location.name()));
             }

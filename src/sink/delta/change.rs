@@ -54,6 +54,8 @@ pub(super) struct Change {
     /// The version of this very table that the query read, if it did: what others changed since then is then a conflict.
     pub(super) read_version: Option<u64>,
     pub(super) transaction: Option<ApplicationTransaction>,
+    /// What the definition becomes with it.
+    pub(super) alteration: Option<Alteration>,
 }
 
 impl Change {
@@ -90,6 +92,9 @@ impl Change {
                 actions.extend(alteration.actions(state)?);
             }
             ChangeKind::Append => {}
+        }
+        if let (Some(alteration), Some(state)) = (&self.alteration, on) {
+            actions.extend(alteration.actions(state)?);
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
         if let Some(transaction) = &self.transaction {

@@ -24,6 +24,7 @@ mod error;
 mod file;
 mod handle;
 mod live;
+mod loaded;
 mod location;
 mod log;
 mod maintain;
@@ -57,6 +58,7 @@ pub use self::drop::drop_table;
 pub use self::durable::{sync as sync_files, sync_paths};
 pub use self::error::delta_error;
 pub use self::handle::{TableHandle, TableStatus};
+pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
@@ -91,13 +93,25 @@ pub struct WriteRequest {
     /// The version of this table that the query itself reads, when it does (`catalog::version_read`).
     pub read_version: Option<u64>,
     pub transaction: Option<ApplicationTransaction>,
+    /// The version to build upon, when that is not the newest and others may change rows nevertheless.
+    pub base_version: Option<u64>,
+    /// What the same commit changes of the table's definition. Only an append can do so.
+    pub alteration: Option<Alteration>,
     /// The table as a stream keeps it open. Only an append can go through one.
     pub handle: Option<Arc<TableHandle>>,
 }
 
 impl WriteRequest {
     pub fn new(location: TableLocation, kind: WriteKind) -> Self {
-        Self { location, kind, read_version: None, transaction: None, handle: None }
+        Self {
+            location,
+            kind,
+            read_version: None,
+            transaction: None,
+            base_version: None,
+            alteration: None,
+            handle: None,
+        }
     }
 
     /// An append to a table that is kept open.
@@ -229,5 +243,6 @@ fn change_of(request: WriteRequest, has_query: bool) -> Change {
         rows: 0,
         read_version: request.read_version,
         transaction: request.transaction,
+        alteration: request.alteration,
     }
 }

@@ -48,7 +48,10 @@ impl Shape {
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
                 ensure_writable(name, state)?;
-                Self::of_metadata(name, state.metadata())
+                match &request.alteration {
+                    Some(alteration) => Self::of_metadata(name, &alteration.altered(state.metadata())?.0),
+                    None => Self::of_metadata(name, state.metadata()),
+                }
             }
             (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
         }

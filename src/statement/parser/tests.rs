@@ -1,3 +1,5 @@
+mod clauses;
+
 use super::*;
 
 fn parse_single(sql: &str) -> StatementKind {

@@ -1,6 +1,6 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, views and variables are put in the place
+//! In this order: parameters are bound, PIVOTs are written out, clauses that would be ignored are refused, views and variables are put in the place
 //! of their names, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
 //! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
@@ -9,9 +9,11 @@ mod casts;
 pub(super) mod conditions;
 pub mod expectations;
 mod json_calls;
+mod minus;
 mod names;
 mod open;
 pub(super) mod parameters;
+mod pivot;
 mod refuse;
 mod relations;
 pub mod rowwise;
@@ -27,11 +29,13 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
+use object_store::ObjectMeta;
 use sqlparser::ast::{Query, Statement, visit_expressions};
 use tokio::sync::mpsc;
 
 pub(super) use self::calls::constant;
 pub(super) use self::json_calls::{constant_text, is_from_json};
+pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
 use self::streaming::Watermark;
 use crate::catalog::TableName;
@@ -48,6 +52,8 @@ pub enum Purpose<'a> {
     Run,
     /// A check reads no data, so it takes schemas as they are declared.
     Check,
+    /// COPY INTO: the files in the query are these of them.
+    Listed(&'a [ObjectMeta]),
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
 }
@@ -82,7 +88,9 @@ pub fn detached(session: &Session, query: &Query) -> Result<Query> {
 fn expanded(session: &Session, query: &Query) -> Result<Query> {
     let mut query = query.clone();
     parameters::bind(&mut query, &session.config().params)?;
-    refuse::refuse_ignored(&query)?;
+    pivot::write_out(&mut query)?;
+    minus::write_out(&mut query);
+    refuse_ignored(&query)?;
     views::expand(session.views(), &mut query)?;
     variable::put(session, &mut query);
     Ok(query)
