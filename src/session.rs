@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::config::Dialect;
+use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -179,7 +179,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_metadata_cache_limit(FOOTERS_BYTES_MAX);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_cache_manager(caches).build_arc()?;
     let mut state = SessionStateBuilder::new()
-        .with_config(engine_config(config))
+        .with_config(engine_config(config)?)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
@@ -196,7 +196,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
     Ok(state)
 }
 
-fn engine_config(config: &Config) -> SessionConfig {
+fn engine_config(config: &Config) -> Result<SessionConfig> {
     let mut engine = SessionConfig::new()
         .with_target_partitions(config.threads)
         .with_default_catalog_and_schema(CATALOG_NAME, &config.schema)
@@ -209,9 +209,12 @@ fn engine_config(config: &Config) -> SessionConfig {
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     // Names are respelled before planning (statement::query), so the engine takes them literally.
     options.sql_parser.enable_ident_normalization = false;
+    // A file for each spilled batch: DataFusion 55.2 waits forever when two producers each have a file open and the reader has
+    // finished the older one (apache/datafusion#24883). A file of one batch is closed as soon as it is written.
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     // DataFusion 55.2 fails on valid queries over struct fields with this on (push_down_leaf_projections).
     options.optimizer.enable_leaf_expression_pushdown = false;
-    engine
+    Ok(engine)
 }
 
 /// The first planner that knows an operator decides, so DataFusion's own come last.
@@ -227,3 +230,6 @@ fn functions() -> Vec<ScalarUDF> {
     functions.extend(functions::all());
     functions
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,9 @@ pub fn main() -> ExitCode {
     };
     let output = Output { log_format: arguments.settings.log_format };
     init_logging(output);
+    // Each spilled batch is an open file (see `session`), and each connection of the gateway too. More than the shell's usual
+    // 1,024 are allowed to whoever asks; where not, the limit stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("no message");

@@ -9,18 +9,25 @@ mod create_sink;
 mod create_streaming_table;
 mod create_table;
 mod definitions;
+mod delete;
 mod describe;
 mod dialect;
 mod explain;
 mod flow;
 mod insert;
+mod merge;
 mod parser;
 pub mod query;
 mod rejected;
+mod replace_where;
+mod rewrite;
 mod rows;
 mod schema;
 mod show;
 mod show_create;
+mod template;
+mod truncate;
+mod update;
 mod variable;
 mod view;
 mod write;
@@ -88,6 +95,10 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         }
         StatementKind::DropSink { name, if_exists } => create_sink::drop_sink(session, name, *if_exists).await,
         StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
+        StatementKind::Delete(delete) => delete::execute(session, delete, watch).await,
+        StatementKind::Update(update) => update::execute(session, update, watch).await,
+        StatementKind::Merge(merge) => merge::execute(session, merge, watch).await,
+        StatementKind::Truncate { table } => truncate::execute(session, table).await,
         StatementKind::CreateView(create) => view::create(session, create).await,
         StatementKind::DeclareVariable(declare) => variable::declare(session, declare),
         StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists),
@@ -129,6 +140,9 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
+        StatementKind::Delete(delete) => delete::check(session, delete).await,
+        StatementKind::Update(update) => update::check(session, update).await,
+        StatementKind::Merge(merge) => merge::check(session, merge).await,
         StatementKind::CreateView(create) => view::create(session, create).await.map(|_| Checked::NoOutput),
         StatementKind::DeclareVariable(declare) => variable::declare(session, declare).map(|_| Checked::NoOutput),
         StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists).map(|_| Checked::NoOutput),
@@ -143,6 +157,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::ShowProperties { table: name, .. }
         | StatementKind::Describe { table: name, .. }
         | StatementKind::DescribeHistory { table: name }
+        | StatementKind::Truncate { table: name }
         | StatementKind::DropTable { name, if_exists: false } => {
             session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
             Ok(Checked::NoOutput)

@@ -12,13 +12,17 @@ mod create_streaming_table;
 mod create_table;
 mod create_view;
 mod declare;
+mod delete;
 mod drop;
 mod explain;
 mod insert;
+mod merge;
 mod show;
 mod streams;
+mod truncate;
+mod update;
 
-use sqlparser::ast::{Ident, ObjectNamePart};
+use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
@@ -33,7 +37,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, INSERT, DROP, USE, SHOW, DESCRIBE, SOURCE";
+const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -102,6 +106,10 @@ impl StatementParser<'_> {
                 "COPY" => self.copy_into()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
+                "DELETE" => self.delete()?,
+                "UPDATE" => self.update()?,
+                "MERGE" => self.merge()?,
+                "TRUNCATE" => self.truncate()?,
                 "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
                 "USE" => self.use_schema()?,
@@ -185,6 +193,10 @@ impl StatementParser<'_> {
             .collect();
         let end = parts.last().map_or(start, |part| part.span);
         Ok(Name { parts, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
+    }
+
+    fn expression(&mut self) -> Result<Expr> {
+        self.parser.parse_expr().map_err(|error| self.located(error))
     }
 
     fn identifier(&mut self) -> Result<Ident> {

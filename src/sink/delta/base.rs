@@ -148,7 +148,7 @@ fn operation(change: &Change) -> DeltaOperation {
     let mode = match change.kind {
         ChangeKind::Append | ChangeKind::Alter(_) | ChangeKind::Compact { .. } => SaveMode::Append,
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } => SaveMode::Overwrite,
+        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Rewrite { .. } => SaveMode::Overwrite,
     };
     DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }

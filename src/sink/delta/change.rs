@@ -13,6 +13,7 @@ use super::alter::Alteration;
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::rewrite::{Reading, Replacement};
 use crate::error::{Error, Result};
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -41,6 +42,11 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
+    /// Rows change: the files that held them are written again.
+    Rewrite {
+        replacement: Box<Replacement>,
+        reading: Box<Reading>,
+    },
 }
 
 #[derive(Debug)]
@@ -61,6 +67,16 @@ pub(super) struct Change {
 impl Change {
     pub(super) fn bytes(&self) -> u64 {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
+    }
+
+    /// By path, all files that the change brings.
+    pub(super) fn files_written(&self) -> Vec<String> {
+        let changes = match &self.kind {
+            ChangeKind::Rewrite { replacement, .. } => replacement.changes.as_slice(),
+            _ => &[],
+        };
+        let data = self.adds.iter().map(|add| add.path.clone());
+        data.chain(changes.iter().map(|file| file.path.clone())).collect()
     }
 
     pub(super) fn is_blind_append(&self) -> bool {
@@ -91,6 +107,10 @@ impl Change {
                 let state = on.ok_or_else(|| Error::sql(format!("there is no table {}", self.location.name())))?;
                 actions.extend(alteration.actions(state)?);
             }
+            ChangeKind::Rewrite { replacement, .. } => {
+                actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
+                actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
+            }
             ChangeKind::Append => {}
         }
         if let (Some(alteration), Some(state)) = (&self.alteration, on) {
@@ -114,6 +134,7 @@ impl Change {
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
             (ChangeKind::Alter(alteration), _) => alteration.operation_name(),
             (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
 
@@ -127,6 +148,7 @@ impl Change {
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
             ChangeKind::Alter(_) => json!({}),
+            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -142,6 +164,7 @@ impl Change {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
             ChangeKind::Alter(alteration) => alteration.operation_parameters(),
+            ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }

@@ -32,6 +32,7 @@ mod partition;
 mod properties;
 mod protocol;
 mod rejects;
+mod rewrite;
 mod run;
 mod shape;
 mod statistics;
@@ -62,6 +63,10 @@ pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::rewrite::{
+    Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, Rewritten, RowAction, RowChanges,
+    with_hidden_columns,
+};
 pub use self::types::{assignable, sql_name};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
@@ -161,7 +166,7 @@ impl Write {
             Ok(written) => {
                 change.adds = written.adds;
                 change.rows = written.rows;
-                Ok(PreparedWrite { change, base, target: Some(target) })
+                Ok(PreparedWrite { change, base, targets: vec![target] })
             }
             Err(error) => {
                 target.discard().await;
@@ -176,7 +181,7 @@ impl Write {
 pub struct PreparedWrite {
     change: Change,
     base: Base,
-    target: Option<Arc<WriteTarget>>,
+    targets: Vec<Arc<WriteTarget>>,
 }
 
 impl PreparedWrite {
@@ -184,11 +189,26 @@ impl PreparedWrite {
     pub async fn define(request: WriteRequest) -> Result<Self> {
         let base = Base::of(&request).await?;
         base.shape(&request)?;
-        Ok(Self { change: change_of(request, false), base, target: None })
+        Ok(Self { change: change_of(request, false), base, targets: Vec::new() })
     }
 
     pub fn rows(&self) -> u64 {
         self.change.rows
+    }
+
+    /// What became of the rows of the table, when the statement changed some.
+    pub fn rewritten(&self) -> Option<&Rewritten> {
+        match &self.change.kind {
+            ChangeKind::Rewrite { replacement, .. } => Some(&replacement.rows),
+            _ => None,
+        }
+    }
+
+    /// Says how many rows the source of a MERGE had, for the history.
+    pub fn count_source(&mut self, rows: u64) {
+        if let ChangeKind::Rewrite { replacement, .. } = &mut self.change.kind {
+            replacement.source_rows = rows;
+        }
     }
 
     pub fn files(&self) -> usize {
@@ -205,19 +225,30 @@ impl PreparedWrite {
         match commit::commit(&self.change, self.base, user_metadata).await {
             Ok(committed) => Ok(committed),
             Err(failure) => {
-                if let (Some(target), true) = (&self.target, failure.is_certain) {
-                    target.discard().await;
+                if failure.is_certain {
+                    discard(&self.targets).await;
                 }
                 Err(failure.error)
             }
         }
     }
 
+    /// Leaves the table at the version it has: there is nothing to commit.
+    pub async fn leave(self) -> Committed {
+        let version = self.base.version().unwrap_or_default();
+        discard(&self.targets).await;
+        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new() }
+    }
+
     /// Deletes the files instead.
     pub async fn abandon(self) {
-        if let Some(target) = &self.target {
-            target.discard().await;
-        }
+        discard(&self.targets).await;
+    }
+}
+
+async fn discard(targets: &[Arc<WriteTarget>]) {
+    for target in targets {
+        target.discard().await;
     }
 }
 

@@ -84,9 +84,14 @@ impl Shape {
     }
 
     pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {
+        self.target_of(location, &self.schema)
+    }
+
+    /// The same for files with these columns.
+    pub(super) fn target_of(&self, location: &TableLocation, schema: &Schema) -> WriteTarget {
         WriteTarget::new(
             location.table_store(),
-            &self.schema,
+            schema,
             self.partition_columns.clone(),
             self.indexed.clone(),
             self.target_file_bytes,

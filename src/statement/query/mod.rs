@@ -25,6 +25,7 @@ pub(super) mod views;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -37,6 +38,7 @@ pub(super) use self::calls::constant;
 pub(super) use self::json_calls::{constant_text, is_from_json};
 pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
+pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
 use self::streaming::Watermark;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
@@ -56,6 +58,17 @@ pub enum Purpose<'a> {
     Listed(&'a [ObjectMeta]),
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
+}
+
+/// The table whose rows a statement changes. Its query reads it under [`TARGET_SCHEMA`] with the places of its rows, and under
+/// its own name in the same version.
+#[derive(Debug)]
+pub struct TargetRelation {
+    pub name: TableName,
+    /// None of a table that is only declared.
+    pub version: Option<u64>,
+    pub table: Arc<dyn TableProvider>,
+    pub rows: Arc<dyn TableProvider>,
 }
 
 /// The records of a stream that one plan reads.
@@ -112,13 +125,23 @@ pub struct Planned {
 
 /// Plans `query`.
 pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
+    plan_over(session, query, purpose, None).await
+}
+
+/// The same for the query of a statement that changes rows of the `target` table.
+pub async fn plan_over(
+    session: &Session,
+    query: &Query,
+    purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
+) -> Result<Planned> {
     let mut query = expanded(session, query)?;
     names::name_columns(&mut query);
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
-    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
+    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
     conditions::give_to(&mut state);
     let explain = |error: Error| locate(explain_functions(error, &state), &functions);
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;

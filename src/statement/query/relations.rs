@@ -19,10 +19,10 @@ use sqlparser::ast::{
     ExceptSelectItem, Ident, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::Purpose;
 use super::calls::Calls;
 use super::open::open_call;
 use super::spelling::Spelling;
+use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
@@ -34,6 +34,10 @@ pub(super) const TABLE_FUNCTIONS: [&str; 4] = ["read_files", "read_kafka", "read
 
 /// The schema that holds the relations of table functions. No user's schema can have a space in its name.
 pub(super) const CALLS_SCHEMA: &str = "table function";
+
+/// The schema of the relation that holds the rows of the table which a statement changes, and its name there.
+pub(crate) const TARGET_SCHEMA: &str = "target of change";
+pub(crate) const TARGET_RELATION: &str = "rows";
 
 /// What a query plans in, and the version of each table that it reads.
 pub(super) struct Resolved {
@@ -47,6 +51,7 @@ pub(super) async fn resolve(
     query: &mut Query,
     rejects: &Rejects,
     purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
 ) -> Result<Resolved> {
     let mut state = session.state();
     let mut calls = Calls::default();
@@ -84,7 +89,15 @@ pub(super) async fn resolve(
         }
         let span = calls.relation_spans.get(&key).copied();
         let open = async {
+            if let (Some(target), Some(TARGET_SCHEMA)) = (target, reference.schema()) {
+                return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
+            }
             let name = TableName::from_parts(&parts, &session.current_schema())?;
+            if let Some(target) = target.filter(|target| target.name == name) {
+                add(name.schema(), name.table(), Arc::clone(&target.table))?;
+                reads.extend(target.version.map(|version| (name, version)));
+                return Ok(());
+            }
             let opened = session.open_table(&name).await?;
             add(name.schema(), name.table(), opened.provider)?;
             if let Some(version) = opened.version {

@@ -70,7 +70,7 @@ impl Input {
 
 /// The batch with the table's columns: those that were added after the file was written are NULL. Everything else has to
 /// be there as it is, since merging must not change a value.
-fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(in super::super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let mut found = 0;
     let columns = schema.fields().iter().map(|field| {
         let Some(column) = batch.column_by_name(field.name()) else {
@@ -101,11 +101,18 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arr
 }
 
 /// A Parquet file in the table's store.
-struct StoredFile {
+pub(in super::super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size_bytes: u64,
     whole: Option<Bytes>,
+}
+
+impl StoredFile {
+    /// A file that is read piece by piece.
+    pub(in super::super) fn new(store: Arc<dyn ObjectStore>, path: Path, size_bytes: u64) -> Self {
+        Self { store, path, size_bytes, whole: None }
+    }
 }
 
 impl AsyncFileReader for StoredFile {
