@@ -127,12 +127,12 @@ fn the_statement_of_a_table_makes_it_again() {
     let described = environment.query("DESCRIBE t");
 
     // In Spark: the table appears, and one without the place has the same columns.
-    let location = format!("LOCATION '{}'", environment.warehouse());
+    let location = format!("LOCATION 'file://{}/default/t'", environment.warehouse());
     let at = ddl.find("LOCATION '").unwrap();
     let end = at + ddl[at..].find('\n').unwrap();
     let elsewhere = environment.path("elsewhere").display().to_string();
     let moved = format!("{}LOCATION '{elsewhere}'{}", &ddl[..at], &ddl[end..]);
-    assert!(ddl[at..].starts_with(&location.replace("LOCATION '", "LOCATION 'file://")), "{ddl}");
+    assert!(ddl[at..].starts_with(&location), "{ddl}");
     let statements = [
         ddl.as_str(),
         "SELECT ind, title FROM default.t",

@@ -8,7 +8,7 @@ use super::*;
 use crate::statement::query::refuse_ignored;
 
 /// A statement, and the same with one clause more.
-const CLAUSES: [(&str, &[&str]); 26] = [
+const CLAUSES: [(&str, &[&str]); 30] = [
     (
         "CREATE TABLE t (a INT)",
         &[
@@ -231,6 +231,37 @@ const CLAUSES: [(&str, &[&str]); 26] = [
         ],
     ),
     (
+        "DELETE FROM t WHERE a = 1",
+        &["DELETE FROM t WHERE a = 2", "DELETE FROM t AS u WHERE a = 1", "DELETE FROM t USING u WHERE a = 1"],
+    ),
+    (
+        "UPDATE t SET a = 1",
+        &[
+            "UPDATE t AS u SET a = 1",
+            "UPDATE t SET a = 1, b = 2",
+            "UPDATE t SET a = DEFAULT",
+            "UPDATE t SET a = 1 WHERE a = 2",
+            "UPDATE t SET a = 1 FROM u",
+        ],
+    ),
+    ("TRUNCATE TABLE t", &["TRUNCATE TABLE t PARTITION (a = 1)", "TRUNCATE TABLE IF EXISTS t"]),
+    (
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+        &[
+            "MERGE WITH SCHEMA EVOLUTION INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+            "MERGE INTO t AS x USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING u AS x ON t.a = u.a WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING (SELECT 1 AS a) AS u ON t.a = u.a WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND t.a > 1 THEN DELETE",
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET *",
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET a = 1",
+            "MERGE INTO t USING u ON t.a = u.a WHEN NOT MATCHED THEN INSERT *",
+            "MERGE INTO t USING u ON t.a = u.a WHEN NOT MATCHED BY TARGET THEN INSERT (a) VALUES (1)",
+            "MERGE INTO t USING u ON t.a = u.a WHEN NOT MATCHED BY SOURCE THEN DELETE",
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT *",
+        ],
+    ),
+    (
         "CREATE SCHEMA s",
         &[
             "CREATE SCHEMA IF NOT EXISTS s",
@@ -283,6 +314,34 @@ const CLAUSES: [(&str, &[&str]); 26] = [
             "EXPLAIN DROP TABLE t",
         ],
     ),
+];
+
+/// What stands behind some statement or other of the reference.
+const TAILS: [&str; 24] = [
+    "AS SELECT 1 AS z",
+    "AFTER b",
+    "CASCADE",
+    "CLUSTER BY (a)",
+    "COMMENT 'z'",
+    "COPY_OPTIONS ('force' = 'true')",
+    "DRY RUN",
+    "FILES = ('z')",
+    "FIRST",
+    "IF EXISTS",
+    "IN z",
+    "LIKE 'z*'",
+    "LIMIT 7",
+    "LOCATION 's3://z'",
+    "OFFSET 7",
+    "ON VIOLATION DROP ROW",
+    "PARTITION (a = 1)",
+    "PARTITIONED BY (a)",
+    "RETAIN 7 HOURS",
+    "TBLPROPERTIES ('z' = 'z')",
+    "VERSION AS OF 7",
+    "WHERE z = 7",
+    "WITH (CREDENTIAL z)",
+    "ZORDER BY (a)",
 ];
 
 /// Clauses of queries: refused, or in the query.
@@ -351,6 +410,22 @@ fn every_clause_acts_or_is_refused() {
             match read(variant) {
                 Ok(given) => assert_ne!(given, plain, "a clause is parsed and ignored: {variant}"),
                 Err(error) => assert!(error.span.is_some(), "{variant}: {} has no place", error.message),
+            }
+        }
+    }
+}
+
+/// Each of them behind each of the statements: where it does not belong it is refused, and not passed over.
+#[test]
+fn no_tail_is_passed_over() {
+    for (base, variants) in CLAUSES {
+        for statement in [base].iter().chain(variants) {
+            let Ok(plain) = read(statement) else { continue };
+            for tail in TAILS {
+                let longer = format!("{statement} {tail}");
+                if let Ok(given) = read(&longer) {
+                    assert_ne!(given, plain, "a clause is parsed and ignored: {longer}");
+                }
             }
         }
     }
