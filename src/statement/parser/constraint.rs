@@ -36,12 +36,12 @@ impl StatementParser<'_> {
         let kind = self.parser.next_token();
         match upper(&kind).as_str() {
             "CHECK" => {
-                let (condition, text) = self.condition()?;
+                let (condition, text) = self.bracketed_condition()?;
                 self.refuse_constraint_options()?;
                 Ok(TableConstraint::Check(CheckConstraint { span: Span::from(name.span), name, condition, text }))
             }
             "EXPECT" => {
-                let (condition, _) = self.condition()?;
+                let (condition, _) = self.bracketed_condition()?;
                 let text = condition.to_string();
                 let action = self.on_violation()?;
                 let span = Span::from(name.span);
@@ -95,7 +95,7 @@ impl StatementParser<'_> {
     }
 
     /// `(condition)`, and the text between the brackets.
-    fn condition(&mut self) -> Result<(sqlparser::ast::Expr, String)> {
+    fn bracketed_condition(&mut self) -> Result<(sqlparser::ast::Expr, String)> {
         self.expect(&Token::LParen)?;
         let text = self.text_up_to_bracket();
         let condition = self.parser.parse_expr().map_err(|error| self.located(error))?;
