@@ -96,7 +96,7 @@ fn constant_path(session: &Session, copy: &CopyInto) -> Result<String> {
     use sqlparser::ast::Spanned;
 
     let mut path = copy.path.clone();
-    parameters::bind(&mut path, &session.config().params)?;
+    parameters::bind(&mut path, &session.params())?;
     let given = query::constant(&session.state(), &path)?;
     let text = given.try_as_str().flatten().map(str::to_owned);
     text.ok_or_else(|| Error::sql("the path of COPY INTO must be a string").at(path.span()))

@@ -113,7 +113,7 @@ pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<Ta
 /// LOCATION may say what is the case anyway: SHOW CREATE TABLE does.
 fn refuse_other_location(session: &Session, location: &Expr, table: &TableName) -> Result<()> {
     let mut location = location.clone();
-    parameters::bind(&mut location, &session.config().params)?;
+    parameters::bind(&mut location, &session.params())?;
     let given = query::constant(&session.state(), &location)?;
     let own = session.warehouse().location(table)?;
     let is_own = given.try_as_str().flatten().is_some_and(|given| {
@@ -130,6 +130,7 @@ fn refuse_other_location(session: &Session, location: &Expr, table: &TableName) 
 
 /// A sink and a table cannot have one name: their folders would be the same.
 pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
+    super::view::refuse_permanent(session, table, create.name.span).await?;
     match session.warehouse().sink_exists(table).await? {
         true => Err(Error::sql(format!("{table} is a sink, and not a table"))
             .at(create.name.span)

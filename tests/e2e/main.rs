@@ -23,6 +23,8 @@ mod service;
 mod sink;
 mod stream;
 
+mod change_rows;
+mod change_writers;
 mod cleaning;
 mod copy_into;
 mod crash;
@@ -59,4 +61,5 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
+mod upkeep;
 mod writers;

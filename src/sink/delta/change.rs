@@ -13,7 +13,10 @@ use super::alter::Alteration;
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::optimize::OptimizeChange;
+use super::restore::RestoreChange;
 use super::rewrite::{Reading, Replacement};
+use super::vacuum::VacuumChange;
 use crate::error::{Error, Result};
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -42,6 +45,12 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
+    /// The same, because somebody asked for it.
+    Optimize(OptimizeChange),
+    /// Nothing changes but the history.
+    Vacuum(VacuumChange),
+    /// The table becomes what an older version of it was.
+    Restore(Box<RestoreChange>),
     /// Rows change: the files that held them are written again.
     Rewrite {
         replacement: Box<Replacement>,
@@ -107,11 +116,13 @@ impl Change {
                 let state = on.ok_or_else(|| Error::sql(format!("there is no table {}", self.location.name())))?;
                 actions.extend(alteration.actions(state)?);
             }
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
             ChangeKind::Rewrite { replacement, .. } => {
                 actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
                 actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
             }
-            ChangeKind::Append => {}
+            ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         if let (Some(alteration), Some(state)) = (&self.alteration, on) {
             actions.extend(alteration.actions(state)?);
@@ -133,7 +144,9 @@ impl Change {
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
             (ChangeKind::Alter(alteration), _) => alteration.operation_name(),
-            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
+            (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
+            (ChangeKind::Restore(_), _) => "RESTORE",
             (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
@@ -148,6 +161,9 @@ impl Change {
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
             ChangeKind::Alter(_) => json!({}),
+            ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
+            ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
+            ChangeKind::Restore(restore) => restore.metrics(&self.adds),
             ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
@@ -168,6 +184,9 @@ impl Change {
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
+            ChangeKind::Optimize(optimize) => optimize.parameters(),
+            ChangeKind::Vacuum(vacuum) => vacuum.parameters(),
+            ChangeKind::Restore(restore) => restore.parameters(),
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),

@@ -11,6 +11,7 @@
 mod alter;
 mod base;
 mod change;
+mod changes;
 mod clean_log;
 mod commit;
 mod compact;
@@ -28,17 +29,22 @@ mod loaded;
 mod location;
 mod log;
 mod maintain;
+mod optimize;
 mod partition;
 mod properties;
 mod protocol;
 mod rejects;
+mod restore;
 mod rewrite;
 mod run;
+mod scan;
 mod shape;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;
+mod vacuum;
+mod versions;
 mod write;
 
 use std::sync::Arc;
@@ -49,12 +55,13 @@ use deltalake::DeltaTable;
 
 pub use self::alter::{Alteration, ColumnPosition, NewColumn, alter};
 pub use self::change::ApplicationTransaction;
+pub use self::changes::{ChangeRange, changes, changes_schema};
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
 pub use self::conform::{Conditions, PlanCondition};
 pub use self::definition::{Column, Constraint, TableDefinition};
-pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
+pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property};
 pub use self::drop::drop_table;
 pub use self::durable::{sync as sync_files, sync_paths};
 pub use self::error::delta_error;
@@ -62,12 +69,16 @@ pub use self::handle::{TableHandle, TableStatus};
 pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
+pub use self::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::restore::{Restored, restore};
 pub use self::rewrite::{
     Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, Rewritten, RowAction, RowChanges,
     with_hidden_columns,
 };
 pub use self::types::{assignable, sql_name};
+pub use self::vacuum::{VacuumRequest, Vacuumed, vacuum};
+pub use self::versions::{AsOf, Versions};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::base::Base;

@@ -52,6 +52,7 @@ use json_source::{JsonScan, JsonSource};
 use limits::Limits;
 pub use listed::{FileChoice, ListedFile, list_files, read_listed};
 use location::Location;
+pub use options::option_names;
 use options::{Format, Mode, Options};
 pub use places::{KeepingPlaces, keeping_places, path_of, with_rejects};
 use read_ahead::Storage;

@@ -20,13 +20,8 @@ const CLUSTERING: &str =
     "it needs liquid clustering, which pinsql does not write; OPTIMIZE t ZORDER BY (…) orders the rows";
 
 impl StatementParser<'_> {
-    /// From ALTER on.
-    pub(super) fn alter(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let what = self.parser.next_token();
-        if upper(&what) != "TABLE" {
-            return Err(refused(&format!("ALTER {}", upper(&what)), &what, "what can be altered is a TABLE"));
-        }
+    /// What follows ALTER TABLE.
+    pub(super) fn alter_table(&mut self) -> Result<StatementKind> {
         let table = self.name()?;
         let clause = self.parser.next_token();
         let action = match upper(&clause).as_str() {

@@ -33,11 +33,12 @@ impl StatementParser<'_> {
             Vec::new()
         };
         let replace_where = self.replace_where(overwrite)?;
-        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? }))
+        let insert = Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? };
+        Ok(StatementKind::Insert(Box::new(insert)))
     }
 
     /// `REPLACE WHERE condition`, between the columns and the query.
-    fn replace_where(&mut self, overwrite: bool) -> Result<Option<Expr>> {
+    fn replace_where(&mut self, overwrite: bool) -> Result<Option<Box<Expr>>> {
         let clause = self.parser.peek_token();
         if upper(&clause) != "REPLACE" {
             return Ok(None);
@@ -50,6 +51,6 @@ impl StatementParser<'_> {
                 .with_hint("INSERT INTO … REPLACE WHERE condition query"));
         }
         self.parser.next_token();
-        self.expression().map(Some)
+        self.expression().map(|condition| Some(Box::new(condition)))
     }
 }

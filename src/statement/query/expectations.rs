@@ -44,7 +44,7 @@ pub fn mark(
             return Err(Error::sql(said).at(expectation.span));
         }
         let name = format!("the expectation `{}`", expectation.name);
-        let params = &session.config().params;
+        let params = &session.params();
         let condition = conditions::plan(state, plan.schema(), &expectation.condition, &name, params);
         expressions.push(condition.map_err(|error| error.at(expectation.span))?);
         rules.push(Rule { name: expectation.name.clone(), text: expectation.text.clone(), action: expectation.action });

@@ -48,12 +48,10 @@ use super::base::Base;
 use super::change::{Change, ChangeKind};
 use super::error::delta_error;
 use super::location::TableLocation;
+use super::protocol::has_change_data_feed;
 use super::shape::Shape;
 use super::{PreparedWrite, WriteKind, WriteRequest};
 use crate::error::{Error, Result};
-
-/// The property by which a table keeps its changes.
-const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
 
 /// Files that a statement removes as they are.
 #[derive(Debug, Clone)]
@@ -99,13 +97,13 @@ impl RewriteTarget {
             store,
             location.path().clone(),
         );
-        let property = state.metadata().configuration().get(CHANGE_DATA_FEED).cloned();
+        let keeps_changes = has_change_data_feed(state.metadata().configuration());
         Ok(Self {
             version: state.version(),
             shape: Arc::new(shape),
             list,
             scan: Arc::new(scan),
-            keeps_changes: property.is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            keeps_changes,
             started: Instant::now(),
             table,
             location,
