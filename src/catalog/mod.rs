@@ -41,6 +41,9 @@ const SCHEMA_MARKER: &str = ".pinsql_schema";
 pub const CHECKPOINT_FOLDER: &str = "_pinsql_checkpoint";
 pub const CHECKPOINT_IDENTITY: &str = "checkpoint.json";
 
+/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
+pub const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
+
 /// Tables looked at at once when a schema is listed.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
 

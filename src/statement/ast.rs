@@ -12,6 +12,7 @@ use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Signature};
 use crate::sink::delta::REJECTS_SUFFIX;
+use crate::statement::definitions::{AlterTable, CheckConstraint, CopyInto, ExplainForm};
 use crate::statement::query::expectations::Expectation;
 use crate::statement::query::identifier_parts;
 
@@ -39,11 +40,13 @@ pub struct Source {
 #[derive(Debug)]
 pub enum StatementKind {
     Query(Box<Query>),
-    Explain { analyze: bool, query: Box<Query> },
+    Explain { form: ExplainForm, statement: Box<StatementKind> },
     CreateSchema { name: Name, if_not_exists: bool },
     CreateTable(Box<CreateTable>),
+    AlterTable(Box<AlterTable>),
     CreateStreamingTable(Box<CreateStreamingTable>),
     CreateSink(Box<CreateSink>),
+    CopyInto(Box<CopyInto>),
     Insert(Box<Insert>),
     Delete(Box<Delete>),
     Update(Box<Update>),
@@ -68,6 +71,8 @@ pub enum StatementKind {
     ShowSinks { schema: Option<Name>, like: Option<String> },
     ShowViews { schema: Option<Name>, like: Option<String> },
     ShowColumns { table: Name },
+    ShowCreateTable { table: Name },
+    ShowProperties { table: Name, key: Option<String> },
     Describe { table: Name, extended: bool },
     DescribeHistory { table: Name, limit: Option<u64> },
     DescribeDetail { table: Name },
@@ -235,6 +240,11 @@ pub struct CreateTable {
     pub comment: Option<String>,
     /// An expression over constants and parameters, evaluated when the statement runs.
     pub location: Option<Expr>,
+    /// `LIKE other`: the definition is that of another table.
+    pub like: Option<Name>,
+    pub constraints: Vec<CheckConstraint>,
+    /// What the query's rows are expected to be. It belongs to the statement, and is not kept in the table.
+    pub expectations: Vec<Expectation>,
     pub query: Option<Box<Query>>,
 }
 
@@ -250,6 +260,9 @@ impl CreateTable {
             properties: Vec::new(),
             comment: None,
             location: None,
+            like: None,
+            constraints: Vec::new(),
+            expectations: Vec::new(),
             query: None,
         }
     }

@@ -39,6 +39,11 @@ impl Dialect for PinsqlDialect {
         self.0.supports_numeric_prefix()
     }
 
+    // sqlparser's own does not have it, and Databricks does.
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
     fn supports_filter_during_aggregation(&self) -> bool {
         self.0.supports_filter_during_aggregation()
     }

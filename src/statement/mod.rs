@@ -2,14 +2,18 @@
 //!
 //! [`execute`] is the list of them.
 
+mod alter_table;
 mod ast;
+mod copy_into;
 mod create_function;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
+mod definitions;
 mod delete;
 mod describe;
 mod dialect;
+mod explain;
 mod flow;
 mod insert;
 pub mod lexeme;
@@ -26,6 +30,7 @@ mod rows;
 mod schema;
 mod set;
 mod show;
+mod show_create;
 mod show_functions;
 mod template;
 mod temporary;
@@ -88,8 +93,12 @@ pub trait Watch: Sync {
 pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch) -> Result<Outcome> {
     match &statement.kind {
         StatementKind::Query(query) => rows::query(session, query).await.map(Outcome::Rows),
-        StatementKind::Explain { analyze, query } => rows::explain(session, query, *analyze).await.map(Outcome::Rows),
+        StatementKind::Explain { form, statement } => {
+            explain::explain(session, *form, statement).await.map(Outcome::Rows)
+        }
         StatementKind::CreateTable(create) => create_table::execute(session, create, watch).await,
+        StatementKind::AlterTable(alter) => alter_table::execute(session, alter).await,
+        StatementKind::CopyInto(copy) => copy_into::execute(session, copy, watch).await,
         StatementKind::CreateStreamingTable(create) => {
             create_streaming_table::define(session, create).await.map(|flow| Outcome::Stream(Box::new(flow)))
         }
@@ -133,6 +142,10 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
             view::show(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
         }
         StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
+        StatementKind::ShowCreateTable { table } => show_create::table(session, table).await.map(Outcome::Rows),
+        StatementKind::ShowProperties { table, key } => {
+            show_create::properties(session, table, key.as_deref()).await.map(Outcome::Rows)
+        }
         StatementKind::Describe { table, extended } => {
             describe::table(session, table, *extended).await.map(Outcome::Rows)
         }
@@ -156,7 +169,8 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
 /// Resolves and types one statement without running it.
 pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> {
     match &statement.kind {
-        StatementKind::Query(query) | StatementKind::Explain { query, .. } => {
+        StatementKind::Explain { statement, .. } => explain::check(session, statement).await,
+        StatementKind::Query(query) => {
             let planned = query::plan(session, query, query::Purpose::Check).await?;
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
@@ -167,6 +181,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         StatementKind::Vacuum(vacuum) => vacuum::check(session, vacuum).await,
         StatementKind::Restore(restore) => restore::check(session, restore).await,
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
+        StatementKind::AlterTable(alter) => alter_table::check(session, alter).await,
+        StatementKind::CopyInto(copy) => copy_into::check(session, copy).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
@@ -195,6 +211,8 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             Ok(Checked::NoOutput)
         }
         StatementKind::ShowColumns { table: name }
+        | StatementKind::ShowCreateTable { table: name }
+        | StatementKind::ShowProperties { table: name, .. }
         | StatementKind::Describe { table: name, .. }
         | StatementKind::DescribeHistory { table: name, .. }
         | StatementKind::DescribeDetail { table: name }

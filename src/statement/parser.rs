@@ -4,6 +4,9 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod alter_table;
+mod constraint;
+mod copy_into;
 mod create_function;
 mod create_sink;
 mod create_streaming_table;
@@ -12,6 +15,7 @@ mod create_view;
 mod declare;
 mod delete;
 mod drop;
+mod explain;
 mod insert;
 mod merge;
 mod optimize;
@@ -38,7 +42,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
+pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -151,6 +155,8 @@ impl StatementParser<'_> {
             Token::Word(word) => match word.value.to_uppercase().as_str() {
                 "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => self.query().map(StatementKind::Query)?,
                 "EXPLAIN" => self.explain()?,
+                "COMMENT" => self.comment_on()?,
+                "COPY" => self.copy_into()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
                 "DELETE" => self.delete()?,
@@ -203,13 +209,6 @@ impl StatementParser<'_> {
         self.parser.parse_query().map_err(|error| self.located(error))
     }
 
-    fn explain(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let analyze = self.parser.parse_keyword(Keyword::ANALYZE);
-        let query = self.query()?;
-        Ok(StatementKind::Explain { analyze, query })
-    }
-
     fn create(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         let or_replace = self.parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
@@ -238,6 +237,7 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let what = self.parser.next_token();
         match upper(&what).as_str() {
+            "TABLE" => self.alter_table(),
             "VIEW" => self.alter_view(),
             other => Err(unsupported(&format!("ALTER {other}"), &what)),
         }

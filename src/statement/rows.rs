@@ -20,6 +20,7 @@ use super::rejected::RejectReport;
 use crate::error::{Error, Result};
 use crate::schema::parse_type;
 use crate::session::Session;
+use crate::sink::delta::{Write, WriteRequest};
 
 /// The rows of a statement, to be taken from `stream`; then `rejected` says what was left out.
 pub struct Rows {
@@ -96,7 +97,24 @@ fn plan_lines(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).flat_map(plan).collect()
 }
 
-async fn start(planned: Planned) -> Result<Rows> {
+/// Runs what a statement would write through all that the table asks of it, and keeps nothing.
+pub(super) async fn held_against(planned: Planned, request: WriteRequest) -> Result<()> {
+    let Planned { state, plan, rejects, rejected, .. } = planned;
+    let name = request.location.name().to_owned();
+    let report = RejectReport::start(rejected);
+    let query = state.create_physical_plan(&plan).await?;
+    drop((plan, rejects));
+    let write = Write::plan(request, query, &state).await?;
+    write.run(state.task_ctx()).await?.abandon().await;
+    match report.finish().await? {
+        Some(said) => Err(Error::data("some of the records cannot be loaded")
+            .caused_by(said)
+            .with_hint(format!("COPY INTO loads the others, and puts these into {name}_rejects"))),
+        None => Ok(()),
+    }
+}
+
+pub(super) async fn start(planned: Planned) -> Result<Rows> {
     let plan = planned.state.create_physical_plan(&planned.plan).await?;
     let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;
     Ok(Rows { stream, plan: Some(plan), rejected: RejectReport::start(planned.rejected) })

@@ -5,6 +5,7 @@
 mod bad_input;
 mod changes;
 mod commands;
+mod definitions;
 mod docs;
 mod emulate;
 mod gateway;

@@ -220,6 +220,7 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
         _ if changes_schema => "replaced or altered the table".to_owned(),
         ChangeKind::Append
         | ChangeKind::Overwrite
+        | ChangeKind::Alter(_)
         | ChangeKind::Compact { .. }
         | ChangeKind::Optimize(_)
         | ChangeKind::Restore(_)

@@ -121,6 +121,7 @@ pub async fn restore(location: &TableLocation, as_of: AsOf) -> Result<Restored> 
         has_query: false,
         read_version: None,
         transaction: None,
+        alteration: None,
     };
     let committed = commit::commit(&change, base, None).await.map_err(|failure| failure.error)?;
     restored.version = committed.version;

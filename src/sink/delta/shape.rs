@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::transaction::PROTOCOL;
@@ -18,7 +18,7 @@ use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
 use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
-use super::{WriteKind, WriteRequest};
+use super::{WriteKind, WriteRequest, types};
 use crate::error::{Error, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
@@ -49,7 +49,10 @@ impl Shape {
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
                 ensure_writable(name, state)?;
-                Self::of_metadata(name, state.metadata())
+                match &request.alteration {
+                    Some(alteration) => Self::of_metadata(name, &alteration.altered(state.metadata())?.0),
+                    None => Self::of_metadata(name, state.metadata()),
+                }
             }
             (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
         }
@@ -129,7 +132,10 @@ fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState
 
 /// Comments and Delta's own keys belong to the log. In files they would only differ from one engine to the next.
 fn without_metadata(schema: &Schema) -> Schema {
-    let bare = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    let bare = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), types::without_metadata(field.data_type()), field.is_nullable()));
     Schema::new(bare.collect::<Vec<_>>())
 }
 

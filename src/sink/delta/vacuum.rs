@@ -231,6 +231,7 @@ async fn note(location: &TableLocation, base: Base, vacuum: VacuumChange) -> Res
         rows: 0,
         read_version: None,
         transaction: None,
+        alteration: None,
     };
     commit::commit(&change, base, None).await.map(drop).map_err(|failure| failure.error)
 }

@@ -49,6 +49,28 @@ impl StatementParser<'_> {
                 }
                 Ok(StatementKind::ShowColumns { table })
             }
+            "CREATE" => {
+                let kind = self.parser.peek_token();
+                if matches!(upper(&kind).as_str(), "SCHEMA" | "DATABASE" | "VIEW") {
+                    return Err(unsupported(&format!("SHOW CREATE {}", upper(&kind)), &kind));
+                }
+                self.keyword(Keyword::TABLE)?;
+                let table = self.name()?;
+                let next = self.parser.peek_token();
+                match upper(&next).as_str() {
+                    "AS" => Err(unsupported("SHOW CREATE TABLE … AS SERDE", &next)),
+                    _ => Ok(StatementKind::ShowCreateTable { table }),
+                }
+            }
+            "TBLPROPERTIES" => {
+                let table = self.name()?;
+                let mut key = None;
+                if self.parser.consume_token(&Token::LParen) {
+                    key = Some(self.property_name()?);
+                    self.expect(&Token::RParen)?;
+                }
+                Ok(StatementKind::ShowProperties { table, key })
+            }
             other => Err(unsupported(&format!("SHOW {other}"), &what)),
         }
     }

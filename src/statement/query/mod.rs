@@ -1,12 +1,13 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, views are put in the place of their names and
-//! calls of SQL functions become calls of placeholders, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
+//! In this order: parameters are bound, PIVOTs are written out, clauses that would be ignored are refused, views are put in the place of
+//! their names and calls of SQL functions become calls of placeholders, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
 //! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod calls;
 mod casts;
 mod changes;
+pub(super) mod conditions;
 mod definitions;
 pub mod expectations;
 mod function_arguments;
@@ -14,9 +15,11 @@ mod function_bodies;
 mod identifiers;
 mod inline;
 mod json_calls;
+mod minus;
 mod names;
 mod open;
 pub(super) mod parameters;
+mod pivot;
 mod refuse;
 mod relations;
 pub mod rowwise;
@@ -35,6 +38,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use object_store::ObjectMeta;
 use sqlparser::ast::{Query, visit_expressions};
 use tokio::sync::mpsc;
 
@@ -43,6 +47,7 @@ pub(super) use self::definitions::{Definitions, function_of, temporary_name, vie
 pub(super) use self::function_bodies::{check as check_body, columns as body_columns};
 pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
 use self::json_calls::constant_text;
+pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
@@ -67,6 +72,8 @@ pub enum Purpose<'a> {
     Run,
     /// A check reads no data, so it takes schemas as they are declared.
     Check,
+    /// COPY INTO: the files in the query are these of them.
+    Listed(&'a [ObjectMeta]),
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
 }
@@ -131,7 +138,9 @@ struct Expanded {
 async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     let mut query = query.clone();
     bind(session, &mut query)?;
-    refuse::refuse_ignored(&query)?;
+    pivot::write_out(&mut query)?;
+    minus::write_out(&mut query);
+    refuse_ignored(&query)?;
     let definitions = Definitions::load(session, &query).await?;
     let schema = session.current_schema();
     let known = views::Known { temporary: session.views(), definitions: &definitions, schema: &schema };
@@ -172,7 +181,7 @@ pub async fn plan_over(
     // A micro-batch's query was expanded when its stream was defined.
     let Expanded { query, views } = match purpose {
         Purpose::Batch(_) => Expanded { query: query.clone(), views: Vec::new() },
-        Purpose::Run | Purpose::Check => expanded(session, query).await?,
+        Purpose::Run | Purpose::Check | Purpose::Listed(_) => expanded(session, query).await?,
     };
     match plan_expanded(session, query, purpose, target).await {
         Err(error) if error.kind == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {
@@ -205,6 +214,7 @@ async fn plan_expanded(
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
+    conditions::give_to(&mut state);
     let taken = function_bodies::take(&mut query);
     let variables = variables::values(session, &taken);
     let bodies = function_bodies::plan(&mut state, &variables, taken).await?;

@@ -77,7 +77,7 @@ impl Visitor for Refuse {
             connect_by,
             group_by,
             cluster_by,
-            distribute_by: _,
+            distribute_by,
             sort_by,
             having: _,
             named_window: _,
@@ -101,6 +101,8 @@ impl Visitor for Refuse {
                 (!connect_by.is_empty(), "CONNECT BY"),
                 (!cluster_by.is_empty(), "CLUSTER BY"),
                 (!sort_by.is_empty(), "SORT BY"),
+                (!distribute_by.is_empty(), "DISTRIBUTE BY"),
+                (from.iter().flat_map(|from| &from.joins).any(is_other_join), "this kind of JOIN"),
                 (value_table_mode.is_some(), "SELECT AS STRUCT"),
                 (matches!(flavor, SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect), "FROM before SELECT"),
             ],
@@ -153,6 +155,20 @@ fn has_modifiers(group_by: &GroupByExpr) -> bool {
     !modifiers.is_empty()
 }
 
+/// A join that Databricks does not have.
+fn is_other_join(join: &Join) -> bool {
+    matches!(
+        join.join_operator,
+        JoinOperator::CrossApply
+            | JoinOperator::OuterApply
+            | JoinOperator::AsOf { .. }
+            | JoinOperator::StraightJoin(_)
+            | JoinOperator::ArrayJoin
+            | JoinOperator::LeftArrayJoin
+            | JoinOperator::InnerArrayJoin
+    )
+}
+
 /// DataFusion gives NULL for the key of a row that only the right side has.
 fn is_full_join_using(join: &Join) -> bool {
     matches!(join.join_operator, JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural))
@@ -172,6 +188,8 @@ mod tests {
             ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
             ("SELECT * FROM (SELECT 1 FROM t TABLESAMPLE (10 ROWS))", "TABLESAMPLE"),
             ("SELECT a FROM t SORT BY a", "SORT BY"),
+            ("SELECT a FROM t DISTRIBUTE BY a", "DISTRIBUTE BY"),
+            ("SELECT a FROM t ASOF JOIN u MATCH_CONDITION (t.a > u.a)", "this kind of JOIN"),
             ("SELECT a FROM t LATERAL VIEW explode(b) x AS y", "LATERAL VIEW"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
             ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),

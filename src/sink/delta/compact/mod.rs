@@ -215,6 +215,7 @@ async fn land(
         rows,
         read_version: None,
         transaction: None,
+        alteration: None,
     };
     match commit::commit(&change, Base::Kept(base), None).await {
         Ok(committed) => {

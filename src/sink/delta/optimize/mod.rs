@@ -170,7 +170,7 @@ fn change_of(location: &TableLocation, adds: Vec<Add>, removed: Vec<SmallFile>, 
         z_order_by: request.z_order_by,
     });
     let location = location.clone();
-    Change { location, kind, has_query: false, adds, rows, read_version: None, transaction: None }
+    Change { location, kind, has_query: false, adds, rows, read_version: None, transaction: None, alteration: None }
 }
 
 /// What every unit of work needs.

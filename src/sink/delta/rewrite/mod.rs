@@ -204,6 +204,7 @@ impl RewriteTarget {
             rows,
             read_version,
             transaction: None,
+            alteration: None,
         };
         PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), targets }
     }
