@@ -204,6 +204,8 @@ fn engine_config(config: &Config) -> SessionConfig {
         .with_information_schema(false);
     let options = engine.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
+    // The functions of DataFusion's crate for Spark fail where Spark's ANSI mode fails.
+    options.execution.enable_ansi_mode = true;
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();

@@ -14,12 +14,12 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
-use super::functions::arithmetic::{IntegerArithmetic, Operation};
 use super::functions::array_element::{Access, ArrayElement};
-use super::functions::date_part::DatePart;
-use super::functions::divide::Divide;
-use super::functions::remainder::Remainder;
-use super::functions::substring::Substring;
+use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::numbers::divide::Divide;
+use super::functions::numbers::remainder::Remainder;
+use super::functions::text::substring::Substring;
+use super::functions::times::date_part::DatePart;
 
 /// The window functions that number rows.
 const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];

@@ -1,6 +1,6 @@
 SELECT id, regexp_like(s, 'a'), rlike(s, '^[0-9.-]+$'), regexp(s, '\\s'), s RLIKE 'o', s REGEXP 'l+', s NOT RLIKE 'a' FROM texts;
 SELECT id, regexp_replace(s, '[aeiou]', '<$0>'), regexp_replace(s, '\\s+', ''), regexp_replace(s, '^', '>'), regexp_replace(s, '', '-') FROM texts WHERE id <> 7;
-SELECT regexp_replace('100-200', '(\\d+)-(\\d+)', '$2/$1'), regexp_replace('aaa', 'a', 'b', 2), regexp_replace(NULL, 'a', 'b'), regexp_replace('a.b', '.', '\\$'), regexp_replace('foobar', '(?<x>o+)', '[${x}]'), regexp_replace('abc', 'B', 'x'), regexp_replace('aaa', 'a*', 'x');
+SELECT regexp_replace('100-200', '(\\d+)-(\\d+)', '$2/$1'), regexp_replace('aaa', 'a', 'b', 2), regexp_replace(NULL, 'a', 'b'), regexp_replace('a.b', '.', '\\$'), regexp_replace('foobar', '(?<x>o+)', concat('[$', '{x}]')), regexp_replace('abc', 'B', 'x'), regexp_replace('aaa', 'a*', 'x');
 SELECT regexp_extract('100-200', '(\\d+)-(\\d+)', 1), regexp_extract('100-200', '(\\d+)-(\\d+)'), regexp_extract('100-200', '(\\d+)-(\\d+)', 0), regexp_extract('x', '(\\d+)', 1), regexp_extract(NULL, 'a', 0), regexp_extract('ab', '(a)(c)?', 2);
 SELECT regexp_extract('100-200', '(\\d+)-(\\d+)', 3);
 SELECT regexp_extract('100-200', '(\\d+)-(\\d+)', -1);
