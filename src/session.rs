@@ -6,6 +6,7 @@
 
 mod calls;
 mod casts;
+mod forms;
 mod functions;
 pub mod literals;
 mod operators;

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use self::array_element::{Access, ArrayElement};
 use self::from_json::FromJson;
 use self::get_json_object::{GetJsonObject, Grammar};
+pub use self::text::DECODE_BYTES;
 
 /// Every function of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {

@@ -31,6 +31,7 @@ pub fn functions() -> Vec<RowFunction> {
         real!("expm1", f64::exp_m1),
         real!("radians", f64::to_radians),
         real!("rint", f64::round_ties_even),
+        real!("signum", |x: f64| if x == 0.0 || x.is_nan() { x } else { x.signum() }).with_aliases(&["sign"]),
         real!("sec", |x: f64| 1.0 / x.cos()),
         real!("sin", f64::sin),
         real!("sinh", f64::sinh),

@@ -14,7 +14,7 @@ use super::pattern::{Pattern, Patterns};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Find {
     Count,
-    /// Counted from 1; 0 for none.
+    /// Counted from 1 in units of UTF-16, as Java counts; 0 for none.
     Place,
     /// NULL for none.
     Text,
@@ -108,5 +108,6 @@ fn count(text: &str, pattern: &Pattern) -> Result<i32> {
 
 fn place(text: &str, pattern: &Pattern) -> Result<i32> {
     let found = pattern.find_at(text, 0)?;
-    Ok(found.map_or(0, |found| i32::try_from(text[..found.span().start].chars().count() + 1).unwrap_or(i32::MAX)))
+    Ok(found
+        .map_or(0, |found| i32::try_from(text[..found.span().start].encode_utf16().count() + 1).unwrap_or(i32::MAX)))
 }

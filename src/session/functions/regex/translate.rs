@@ -9,8 +9,10 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 const WORD: &str = "a-zA-Z_0-9";
-const SPACE: &str = r" \t\n\x0B\f\r";
-const BLANK: &str = r" \t\x{A0}\x{1680}\x{180E}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}";
+// A blank is written by its code: the flag `x` would pass over it.
+const SPACE: &str = r"\x20\t\n\x0B\f\r";
+const BLANK: &str = r"\x20\t\x{A0}\x{1680}\x{180E}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}";
+
 const LINE_END: &str = r"\n\x0B\f\r\x{85}\x{2028}\x{2029}";
 const ANY_BUT_LINE_END: &str = r"[^\n\r\x{85}\x{2028}\x{2029}]";
 const LINE_BREAK: &str = r"(?:\r\n|[\n\x0B\f\r\x{85}\x{2028}\x{2029}])";

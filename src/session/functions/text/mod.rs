@@ -25,6 +25,7 @@ mod urls;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{hash as hashes, map, string, url};
 
+pub use self::charsets::DECODE_BYTES;
 use self::length::{Length, Unit};
 
 /// Every function of this family that SQL can call by name.

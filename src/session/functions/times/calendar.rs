@@ -42,7 +42,10 @@ pub fn functions() -> Vec<RowFunction> {
             let weekday = weekday(wanted)
                 .ok_or_else(|| wrong_value(format!("next_day: `{wanted}` is no day of the week, such as MON")))?;
             // From one to seven days on.
-            let days = 7 - weekday.days_since(day.weekday()).wrapping_neg().rem_euclid(7);
+            let days = match weekday.days_since(day.weekday()) {
+                0 => 7,
+                days => days,
+            };
             day.checked_add_signed(Duration::days(days.into())).map(day_answer).ok_or_else(|| past_range("next_day"))
         }),
         RowFunction::new("make_date", &[Int, Int, Int], Date, |row| {

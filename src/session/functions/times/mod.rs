@@ -8,6 +8,7 @@ pub mod date_format;
 pub mod date_part;
 pub mod to_date;
 pub mod to_timestamp;
+mod units;
 mod unix_seconds;
 mod zone;
 
@@ -27,6 +28,7 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Null)),
         ScalarUDF::new_from_impl(unix_seconds::UnixSeconds::new()),
     ];
+    functions.extend(units::functions().into_iter().map(super::row::RowFunction::udf));
     functions.extend(calendar::functions().into_iter().map(super::row::RowFunction::udf));
     functions.extend(PART_FUNCTIONS.map(|part| ScalarUDF::new_from_impl(PartOf::new(part))));
     functions

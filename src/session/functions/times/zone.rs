@@ -84,7 +84,7 @@ impl Zone {
     pub fn local(self, utc: NaiveDateTime) -> NaiveDateTime {
         match self {
             Self::Named(zone) => utc + zone.offset_from_utc_datetime(&utc).fix(),
-            Self::Fixed(offset) => utc + *offset,
+            Self::Fixed(offset) => utc + offset,
         }
     }
 
@@ -92,7 +92,7 @@ impl Zone {
     /// forward.
     pub fn to_utc(self, local: NaiveDateTime) -> NaiveDateTime {
         match self {
-            Self::Fixed(offset) => local - *offset,
+            Self::Fixed(offset) => local - offset,
             Self::Named(zone) => match zone.offset_from_local_datetime(&local) {
                 LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => local - offset.fix(),
                 LocalResult::None => {
