@@ -28,8 +28,8 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
-pub(crate) use self::functions::from_json::schema_type as json_schema_type;
-pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
+pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
 use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
@@ -189,6 +189,9 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .build();
     for function in functions() {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
+    }
+    for function in functions::all_higher_order() {
+        datafusion::execution::FunctionRegistry::register_higher_order_function(&mut state, function)?;
     }
     for function in functions::all_aggregates() {
         datafusion::execution::FunctionRegistry::register_udaf(&mut state, Arc::new(function))?;

@@ -159,6 +159,9 @@ impl VisitorMut for Literals {
                     *expr = written_out;
                 }
             }
+            Expr::Struct { values, fields } if fields.is_empty() => {
+                *expr = calls::struct_of(values);
+            }
             expr if self.untouched == 0 => {
                 if let Some(typed) = typed(expr) {
                     *expr = typed;
@@ -254,8 +257,12 @@ mod tests {
             ("SELECT ltrim('x', a)", "SELECT TRIM(LEADING 'x' FROM a)"),
             ("SELECT ltrim(a)", "SELECT ltrim(a)"),
             ("SELECT position('l', a)", "SELECT POSITION('l' IN a)"),
-            ("SELECT left(a, 2)", "SELECT substring(a, 1, CAST(2 AS INT))"),
-            ("SELECT array_sort(a)", "SELECT array_sort(a, 'ASC', 'NULLS LAST')"),
+            ("SELECT left(a, 2)", "SELECT `substring`(a, 1, CAST(2 AS INT))"),
+            ("SELECT arrays_zip(a, t.b, f(c))", "SELECT `arrays zip`('a', a, 'b', t.b, '2', f(c))"),
+            (
+                "SELECT struct(a, 1 AS b, 2)",
+                "SELECT `named_struct`('a', a, 'b', CAST(1 AS INT), 'col3', CAST(2 AS INT))",
+            ),
         ] {
             let Statement::Query(mut query) = Parser::parse_sql(&DatabricksDialect, sql).unwrap().remove(0) else {
                 panic!("{sql}");

@@ -15,9 +15,10 @@ use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
 use super::functions::arithmetic::{IntegerArithmetic, Operation};
-use super::functions::array_element::{Access, ArrayElement};
+use super::functions::arrays::element::{Access, ArrayElement};
 use super::functions::date_part::DatePart;
 use super::functions::divide::Divide;
+use super::functions::maps::map_function;
 use super::functions::remainder::Remainder;
 use super::functions::substring::Substring;
 
@@ -33,6 +34,7 @@ pub(super) struct DatabricksOperators {
     remainder: Arc<ScalarUDF>,
     subscript: Arc<ScalarUDF>,
     date_part: Arc<ScalarUDF>,
+    map: Arc<ScalarUDF>,
     substring: Arc<ScalarUDF>,
 }
 
@@ -46,6 +48,7 @@ impl DatabricksOperators {
             divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
             remainder: Arc::new(ScalarUDF::new_from_impl(Remainder::new())),
             subscript: Arc::new(ScalarUDF::new_from_impl(ArrayElement::new(Access::Subscript))),
+            map: Arc::new(map_function()),
             date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
             substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
         }
@@ -112,6 +115,10 @@ impl ExprPlanner for DatabricksOperators {
             },
             field_access => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr })),
         }
+    }
+
+    fn plan_make_map(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(&self.map, arguments)))
     }
 
     fn plan_extract(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
