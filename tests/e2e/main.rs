@@ -51,6 +51,7 @@ mod same_rows;
 mod sink_kills;
 mod sink_messages;
 mod sink_objects;
+mod spark_answers;
 mod stream_faults;
 mod stream_kills;
 mod stream_operation;

@@ -1,9 +1,13 @@
 //! SQL behaviour, as sqllogictest files: every `.slt` file, each in a session and a warehouse of its own.
 //!
 //! `$FOLDER` in a statement is that file's own scratch folder. A statement that writes a table gives its ledger as its
-//! one row, so that a `query T` can look at it.
+//! one row, so that a `query T` can look at it. The files of `spark/` hold Spark's answers, and are made by its script;
+//! `PINSQL_TEST_SLT=part` runs the files whose path has that part.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it cannot go on")]
+
+mod cells;
+mod spark;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,10 +48,27 @@ async fn run_files() -> Vec<String> {
         collect(&root.join(folder), &mut files);
     }
     files.sort();
+    let part = std::env::var_os("PINSQL_TEST_SLT").unwrap_or_default();
+    files.retain(|file| file.to_string_lossy().contains(&*part.to_string_lossy()));
     let mut failures = Vec::new();
     for file in &files {
-        let mut runner = Runner::new(Database::open);
-        if let Err(error) = runner.run_file_async(file).await {
+        failures.extend(run_file(file).await);
+    }
+    failures
+}
+
+/// Of a file of hand-written queries the first failure; of one of Spark's answers all of them, since each query stands
+/// for itself.
+async fn run_file(file: &Path) -> Vec<String> {
+    let mut runner = Runner::new(Database::open);
+    if !file.parent().is_some_and(|folder| folder.ends_with("spark")) {
+        return runner.run_file_async(file).await.err().map(|error| error.display(false).to_string()).into_iter().collect();
+    }
+    // White space within a text counts.
+    runner.with_normalizer(|line| line.trim_end().to_owned());
+    let mut failures = Vec::new();
+    for record in sqllogictest::parse_file(file).unwrap() {
+        if let Err(error) = runner.run_async(record).await {
             failures.push(error.display(false).to_string());
         }
     }
@@ -83,6 +104,38 @@ impl Database {
         std::fs::write(&none, "").expect("an empty file of settings");
         let config = Config::resolve(flags, Some(&none)).map_err(Failure)?;
         Ok(Self { session: Session::new(config).await.map_err(Failure)?, folder })
+    }
+
+    /// A query of a file of Spark's answers has its types checked too.
+    async fn run_as_spark(&self, sql: &str, types: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let statements = statement::parse(sql)?;
+        let [statement] = statements.as_slice() else { return Err(Error::sql("one query was expected")) };
+        let Outcome::Rows(rows) = statement::execute(&self.session, statement, &Unwatched).await? else {
+            return Err(Error::sql("a query was expected"));
+        };
+        let schema = rows.stream.schema();
+        let batches: Vec<RecordBatch> = rows.stream.try_collect().await?;
+        let ours = cells::types(&schema);
+        if ours != types {
+            return Err(Error::sql(format!("the types are {ours}, Spark's are {types}")));
+        }
+        Ok(DBOutput::Rows {
+            types: vec![DefaultColumnType::Text],
+            rows: batches.iter().flat_map(cells::rows).collect(),
+        })
+    }
+
+    /// Where Spark fails, a function that is not there is no failure of the same kind.
+    async fn fail_as_spark(&self, sql: &str, class: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let is_absence = |error: &Error| {
+            ["there is no function `", "not implemented"].iter().any(|part| error.message.contains(part))
+        };
+        match self.run_all(sql).await {
+            Err(error) if is_absence(&error) && !class.starts_with("UNRESOLVED_ROUTINE") => {
+                Ok(DBOutput::StatementComplete(0))
+            }
+            other => other,
+        }
     }
 
     async fn run_all(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
@@ -165,7 +218,14 @@ impl AsyncDB for Database {
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let handle = tokio::runtime::Handle::current();
-        tokio::task::block_in_place(|| handle.block_on(self.run_all(sql))).map_err(Failure)
+        let run = async {
+            match (cells::marked(sql, cells::TYPES), cells::marked(sql, cells::RAISES)) {
+                (Some(types), _) => self.run_as_spark(sql, types).await,
+                (None, Some(class)) => self.fail_as_spark(sql, class).await,
+                (None, None) => self.run_all(sql).await,
+            }
+        };
+        tokio::task::block_in_place(|| handle.block_on(run)).map_err(Failure)
     }
 
     async fn shutdown(&mut self) {}
