@@ -4,9 +4,11 @@
 //! ascending order, TIMESTAMP as microseconds in UTC. So is what bounds memory. DataFusion's listing cache, its own table
 //! factories and its information schema are left out.
 
+mod aggregate_calls;
 mod calls;
 mod casts;
 mod functions;
+pub mod lateral;
 pub mod literals;
 mod operators;
 mod types;
@@ -28,6 +30,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
+pub(crate) use self::functions::generators::is_generator;
 pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
 use self::variables::Variables;
@@ -183,6 +186,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
+        .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))

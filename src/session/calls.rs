@@ -11,6 +11,7 @@ use sqlparser::ast::{
 
 use super::functions::arrays::ARRAYS_ZIP;
 use super::functions::higher_order::ARRAY_SORT_BY;
+use super::functions::maps::EMPTY as EMPTY_MAP;
 
 /// The call in that form; none when it needs none.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {
@@ -37,6 +38,7 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("array_sort", [array, comparator @ Expr::Lambda(_)]) => {
             Some(call(function, ARRAY_SORT_BY, [(*array).clone(), (*comparator).clone()]))
         }
+        ("map", []) => Some(call(function, EMPTY_MAP, [])),
         ("arrays_zip", arrays) => {
             let pair = |(place, array): (usize, &&Expr)| {
                 let name = column_name(array).unwrap_or_else(|| place.to_string());

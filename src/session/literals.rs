@@ -12,7 +12,7 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::calls;
+use super::{aggregate_calls, calls};
 
 /// Functions that DataFusion types by the value of their second argument: it must be a plain literal.
 const TYPED_BY_VALUE: [&str; 2] = ["round", "trunc"];
@@ -155,7 +155,9 @@ impl VisitorMut for Literals {
                 if let Some(frame) = frame_of(function) {
                     *frame = saved;
                 }
-                if let Some(written_out) = calls::written_out(function) {
+                if let Some(written_out) =
+                    calls::written_out(function).or_else(|| aggregate_calls::written_out(function))
+                {
                     *expr = written_out;
                 }
             }

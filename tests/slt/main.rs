@@ -62,7 +62,13 @@ async fn run_files() -> Vec<String> {
 async fn run_file(file: &Path) -> Vec<String> {
     let mut runner = Runner::new(Database::open);
     if !file.parent().is_some_and(|folder| folder.ends_with("spark")) {
-        return runner.run_file_async(file).await.err().map(|error| error.display(false).to_string()).into_iter().collect();
+        return runner
+            .run_file_async(file)
+            .await
+            .err()
+            .map(|error| error.display(false).to_string())
+            .into_iter()
+            .collect();
     }
     // White space within a text counts.
     runner.with_normalizer(|line| line.trim_end().to_owned());

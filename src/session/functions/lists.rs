@@ -182,7 +182,7 @@ pub fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)
 }
 
 /// One NaN, one zero, at any depth.
-fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
+pub fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Float32 => {
             let one = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };

@@ -3,7 +3,7 @@
 //! Each stands in for DataFusion's function of the same name; `docs/functions.md` says what is the same as in Databricks
 //! and what still differs. The pipeline's own functions are not here but in the crate `udfs`.
 
-mod aggregates;
+pub mod aggregates;
 pub mod arithmetic;
 pub mod arrays;
 pub mod binary_text;
@@ -12,6 +12,7 @@ mod current_timestamp;
 mod date_format;
 pub mod date_part;
 pub mod divide;
+pub mod generators;
 pub mod higher_order;
 pub mod json;
 mod length;

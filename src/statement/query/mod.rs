@@ -1,13 +1,15 @@
 //! From a query's text to a plan that can run.
 //!
 //! In this order: parameters are bound, clauses that would be ignored are refused, views and variables are put in the place
-//! of their names, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
-//! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
+//! of their names, generators get their places, everything the query reads is opened, names take their declared case, literals
+//! take their types, stars of a STRUCT are written out, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod calls;
 mod casts;
 pub mod expectations;
+mod generators;
 mod json_calls;
+mod lambdas;
 mod names;
 mod open;
 pub(super) mod parameters;
@@ -104,21 +106,25 @@ pub struct Planned {
 /// Plans `query`.
 pub async fn plan(session: &Session, query: &Query, purpose: Purpose<'_>) -> Result<Planned> {
     let mut query = expanded(session, query)?;
+    let state = session.state();
+    generators::write_out(&mut query, &|name| state.aggregate_functions().contains_key(name))?;
     names::name_columns(&mut query);
+    lambdas::open_fields(&mut query);
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
     let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose).await?;
     let explain = |error: Error| locate(explain_functions(error, &state), &functions);
-    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
+    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let explain = |error: DataFusionError| explain(error.into());
     let plan = state.statement_to_plan(statement).await.map_err(explain)?;
     casts::refuse_casts(&plan)?;
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
     state.optimize(&plan).map_err(explain)?;
+    let state = if lambdas::has_lambda(&plan)? { lambdas::with_fixed_projections(state) } else { state };
     Ok(Planned { state, plan, rejects, rejected, reads })
 }
 

@@ -7,7 +7,7 @@ SELECT id, array_append(a, NULL), array_prepend(a, NULL), array_append(a, CAST(9
 SELECT id, array_contains(a, 1), array_contains(a, 7), array_contains(a, id), array_position(a, 1), array_position(a, 7) FROM nested;
 
 SELECT array_contains(array('a', 'b'), 'b'), array_contains(array(1, 2), CAST(2 AS BIGINT)), array_contains(array(array(1), array(2)), array(2)),
-array_contains(array(named_struct('x', 1)), named_struct('x', 1)), array_contains(array(double('NaN')), double('NaN')), array_contains(array(double('-0.0')), double('0'));
+array_contains(array(named_struct('x', 1)), named_struct('x', 1)), array_contains(array(CAST('NaN' AS DOUBLE)), CAST('NaN' AS DOUBLE)), array_contains(array(CAST('-0.0' AS DOUBLE)), CAST('0' AS DOUBLE));
 
 SELECT array_position(array('a', 'b', 'a'), 'a'), array_position(array(3, NULL), 4), array_position(CAST(NULL AS ARRAY<INT>), 4);
 
@@ -17,7 +17,7 @@ SELECT id, array_remove(a, 1), array_remove(a, id), array_except(a, array(1, NUL
 
 SELECT id, array_intersect(a, array(1, NULL, 2)), array_union(a, array(7, 1, NULL)), arrays_overlap(a, array(1, 8)), arrays_overlap(a, array(8, NULL)) FROM nested;
 
-SELECT array_union(array(double('NaN'), double('-0.0')), array(double('0.0'), double('NaN'))), array_distinct(array(double('-0.0'), double('0.0'), double('NaN'), double('NaN')));
+SELECT array_union(array(CAST('NaN' AS DOUBLE), CAST('-0.0' AS DOUBLE)), array(CAST('0.0' AS DOUBLE), CAST('NaN' AS DOUBLE))), array_distinct(array(CAST('-0.0' AS DOUBLE), CAST('0.0' AS DOUBLE), CAST('NaN' AS DOUBLE), CAST('NaN' AS DOUBLE)));
 
 SELECT array_union(array(array(1), array(2)), array(array(2))), array_distinct(array(struct(1, 'a'), struct(1, 'a'), struct(2, 'a'))), arrays_overlap(array(), array(NULL));
 
@@ -29,13 +29,13 @@ SELECT array_insert(array(1), 0, 2);
 
 SELECT id, array_min(a), array_max(a), array_size(a), size(a), cardinality(a), size(m), cardinality(m) FROM nested;
 
-SELECT array_max(array(1.5D, double('NaN'), double('Infinity'))), array_min(array('b', 'B', 'a')), array_max(array(struct(1, 'b'), struct(1, 'c'))), array_max(array(NULL, NULL));
+SELECT array_max(array(CAST(1.5 AS DOUBLE), CAST('NaN' AS DOUBLE), CAST('Infinity' AS DOUBLE))), array_min(array('b', 'B', 'a')), array_max(array(struct(1, 'b'), struct(1, 'c'))), array_max(array(NULL, NULL));
 
 SELECT array_repeat('ab', 3), array_repeat(NULL, 2), array_repeat(1, 0), array_repeat(1, -2), array_repeat(1, CAST(NULL AS INT)), array_repeat(array(1), 2);
 
 SELECT id, array_sort(a), sort_array(a), sort_array(a, false), reverse(a) FROM nested;
 
-SELECT array_sort(array('b', 'a', NULL, 'B')), sort_array(array(double('NaN'), 1D, double('-Infinity'), NULL)), sort_array(array(double('NaN'), 1D, NULL), false), sort_array(array(struct(2, 'a'), struct(1, 'b'), NULL));
+SELECT array_sort(array('b', 'a', NULL, 'B')), sort_array(array(CAST('NaN' AS DOUBLE), CAST(1 AS DOUBLE), CAST('-Infinity' AS DOUBLE), NULL)), sort_array(array(CAST('NaN' AS DOUBLE), CAST(1 AS DOUBLE), NULL), false), sort_array(array(struct(2, 'a'), struct(1, 'b'), NULL));
 
 SELECT array_sort(array(array(2), array(1, 5), array())), sort_array(array(DATE '2024-01-02', DATE '2023-01-01')), sort_array(array(true, false, NULL), false);
 

@@ -35,7 +35,7 @@ SELECT transform(array(named_struct('n', 1, 't', 'a'), named_struct('n', 2, 't',
 
 SELECT transform(CAST(NULL AS ARRAY<INT>), x -> x + 1), filter(CAST(array() AS ARRAY<INT>), x -> x > 1), exists(CAST(array() AS ARRAY<INT>), x -> true), forall(CAST(array() AS ARRAY<INT>), x -> false), transform(array(), x -> 1);
 
-SELECT transform(array(1, 2), x -> CAST(x AS STRING)), transform(array('1', 'x'), s -> TRY_CAST(s AS INT)), transform(array(1.5D, 2.5D), d -> CAST(d AS STRING)), filter(split('a,,b', ','), s -> s <> '');
+SELECT transform(array(1, 2), x -> CAST(x AS STRING)), transform(array('1', 'x'), s -> TRY_CAST(s AS INT)), transform(array(CAST(1.5 AS DOUBLE), CAST(2.5 AS DOUBLE)), d -> CAST(d AS STRING)), filter(split('a,,b', ','), s -> s <> '');
 
 SELECT transform(array(0, 1), x -> 1 / x);
 

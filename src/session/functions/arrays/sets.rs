@@ -1,4 +1,5 @@
-//! Arrays as sets: each element once, in the order of its first place; NULL is an element like others.
+//! Arrays as sets: each element once, in the order of its first place; NULL is an element like others. Spark gives
+//! -0.0 as 0.0 here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use datafusion::common::Result;
 
 use crate::schema::list_of;
 use crate::session::functions::lists::{
-    Picker, common_element, comparable, comparable_pair, element_type, range, wrong_count,
+    Picker, common_element, comparable, comparable_pair, element_type, normalized, range, wrong_count,
 };
 use crate::session::functions::plain::{Call, Types};
 
@@ -28,7 +29,7 @@ pub(super) fn overlap_types(function: &str, types: &[DataType]) -> Result<Types>
 pub(super) fn distinct(call: &Call) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let elements = comparable(list.values(), SortOptions::default())?;
-    let mut picker = Picker::new(list.values().data_type(), vec![list.values().clone()]);
+    let mut picker = Picker::new(list.values().data_type(), vec![normalized(list.values())?]);
     for row in 0..call.rows {
         if list.is_null(row) {
             picker.null_row();
@@ -68,7 +69,7 @@ fn combined(call: &Call, operation: Operation) -> Result<ArrayRef> {
     let (left, right) = (call.arguments[0].as_list::<i32>(), call.arguments[1].as_list::<i32>());
     let (left_elements, right_elements) = comparable_pair(left.values(), right.values())?;
     let element = element_type(call.result).unwrap_or(DataType::Null);
-    let mut picker = Picker::new(&element, vec![left.values().clone(), right.values().clone()]);
+    let mut picker = Picker::new(&element, vec![normalized(left.values())?, normalized(right.values())?]);
     for row in 0..call.rows {
         if left.is_null(row) || right.is_null(row) {
             picker.null_row();

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::schema::{STRING, list_of};
+use crate::schema::list_of;
 use crate::session::functions::lists::{Picker, array_element, list_from, range};
 
 /// The name that no SQL can call.
@@ -38,7 +38,7 @@ impl ScalarUDFImpl for ArraysZip {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let pair = |pair: &[DataType]| match pair {
-            [_, array] => Ok([STRING, list_of(array_element("arrays_zip", array)?)]),
+            [name, array] => Ok([name.clone(), list_of(array_element("arrays_zip", array)?)]),
             _ => internal_err!("arrays_zip is called with names and arrays"),
         };
         Ok(types.chunks(2).map(pair).collect::<Result<Vec<_>>>()?.concat())

@@ -20,7 +20,6 @@ pub(super) fn map_types(function: &str, types: &[DataType]) -> Result<Types> {
         if column.is_empty() { Ok(DataType::Null) } else { common_type(function, &column) }
     };
     let (key, value) = (column(0)?, column(1)?);
-    let key = if types.is_empty() { crate::schema::STRING } else { key };
     let arguments = std::iter::repeat_n([key.clone(), value.clone()], types.len() / 2).flatten().collect::<Vec<_>>();
     Types::new(arguments, map_of(key, value))
 }

@@ -20,9 +20,13 @@ use crate::engine_error::external;
 use crate::error::Error;
 use crate::schema::map_of;
 
+/// What `map()` goes by, for which DataFusion's planner has no place; no SQL can call it.
+pub const EMPTY: &str = "empty map";
+
 pub fn all() -> Vec<ScalarUDF> {
     vec![
         map_function(),
+        plain(EMPTY, build::map_types, build::map),
         plain("map_concat", build::concat_types, build::concat),
         plain("map_contains_key", parts::contains_key_types, parts::contains_key),
         plain("map_entries", parts::entries_types, parts::entries),
@@ -31,6 +35,11 @@ pub fn all() -> Vec<ScalarUDF> {
         plain("map_keys", parts::keys_types, parts::keys),
         plain("map_values", parts::values_types, parts::values),
     ]
+}
+
+/// `map[key]`, and what `element_at` is of a map.
+pub fn map_value() -> ScalarUDF {
+    plain("map_value", parts::value_types, parts::value)
 }
 
 /// `map(key, value, …)`; the planner calls it too, where DataFusion would call its own.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, UInt64Array};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, internal_err};
 
@@ -65,6 +66,24 @@ pub(super) fn contains_key_types(function: &str, types: &[DataType]) -> Result<T
     let (map_key, value) = map_types(function, map)?;
     let key = common_type(function, &[map_key, key.clone()])?;
     Types::new([map_of(key.clone(), value), key], DataType::Boolean)
+}
+
+pub(super) fn value_types(function: &str, types: &[DataType]) -> Result<Types> {
+    let found = contains_key_types(function, types)?;
+    let (_, value) = map_types(function, &found.arguments[0])?;
+    Types::new(found.arguments, value)
+}
+
+/// The value of the key; NULL where the map has none.
+pub(super) fn value(call: &Call) -> Result<ArrayRef> {
+    let (map, wanted) = (call.arguments[0].as_map(), &call.arguments[1]);
+    let (keys, values) = comparable_pair(map.keys(), wanted)?;
+    let row = |row: usize| {
+        let is_known = map.is_valid(row) && wanted.is_valid(row);
+        let mut places = entry_range(map, row).filter(|_| is_known);
+        places.find(|place| keys.row(*place) == values.row(row)).map(|place| place as u64)
+    };
+    Ok(take(map.values(), &(0..call.rows).map(row).collect::<UInt64Array>(), None)?)
 }
 
 pub(super) fn contains_key(call: &Call) -> Result<ArrayRef> {
