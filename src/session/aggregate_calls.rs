@@ -4,8 +4,8 @@
 //! x)`. `WITHIN GROUP (ORDER BY …)` becomes arguments: see `functions::aggregates`. Counts that DataFusion gives without a sign are BIGINT.
 
 use sqlparser::ast::{
-    CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, NullTreatment, ObjectName, OrderByExpr, Value,
+    CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, NullTreatment, ObjectName, OrderByExpr, Value,
 };
 
 use super::functions::aggregates::listagg::{DESCENDING, NULLS_LAST};
@@ -47,14 +47,27 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("mode", [value, Expr::Value(flag)], []) if matches!(flag.value, Value::Boolean(_)) => {
             Some(Expr::Function(called(function, "mode", [(*value).clone()])))
         }
-        ("listagg" | "string_agg", [text, rest @ ..], [_, ..]) => {
+        ("listagg" | "string_agg", [text, rest @ ..], by) => {
+            let by = if by.is_empty() { order_in_call(&list.clauses)? } else { by };
             let delimiter = rest.first().map_or_else(|| text_value(""), |delimiter| (*delimiter).clone());
-            let keys = function.within_group.iter().flat_map(|by| [by.expr.clone(), flags(by)]);
+            let keys = by.iter().flat_map(|by| [by.expr.clone(), flags(by)]);
             let arguments = [(*text).clone(), delimiter].into_iter().chain(keys);
-            Some(Expr::Function(called(function, "listagg", arguments)))
+            let mut call = called(function, "listagg", arguments);
+            if let FunctionArguments::List(list) = &mut call.args {
+                list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(_)));
+            }
+            Some(Expr::Function(call))
         }
         _ => None,
     }
+}
+
+/// `ORDER BY` behind the arguments, as DataFusion has it.
+fn order_in_call(clauses: &[FunctionArgumentClause]) -> Option<&[OrderByExpr]> {
+    clauses.iter().find_map(|clause| match clause {
+        FunctionArgumentClause::OrderBy(by) => Some(by.as_slice()),
+        _ => None,
+    })
 }
 
 fn value(argument: &FunctionArg) -> Option<&Expr> {

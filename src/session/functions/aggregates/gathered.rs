@@ -363,3 +363,96 @@ impl Accumulator for OneGroup {
         self.groups.size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, Int32Array};
+    use arrow::datatypes::Float64Type;
+
+    use super::super::percentiles;
+    use super::*;
+
+    fn medians() -> Groups {
+        Groups {
+            types: vec![DataType::Float64],
+            result: DataType::Float64,
+            finish: percentiles::median,
+            is_distinct: false,
+            batches: Vec::new(),
+            groups: Vec::new(),
+            total: 0,
+        }
+    }
+
+    fn values(values: &[Option<f64>]) -> Vec<ArrayRef> {
+        vec![Arc::new(Float64Array::from(values.to_vec()))]
+    }
+
+    fn floats(array: &ArrayRef) -> Vec<Option<f64>> {
+        array.as_primitive::<Float64Type>().iter().collect()
+    }
+
+    #[test]
+    fn states_that_were_gathered_apart_come_together() {
+        let (mut first, mut second, mut last) = (medians(), medians(), medians());
+        first.update_batch(&values(&[Some(1.0), Some(5.0), None]), &[0, 1, 0], None, 2).unwrap();
+        second.update_batch(&values(&[Some(3.0), Some(2.0)]), &[1, 0], None, 3).unwrap();
+        for part in [&mut first, &mut second] {
+            let groups: Vec<usize> = (0..part.total).collect();
+            last.merge_batch(&part.state(EmitTo::All).unwrap(), &groups, 3).unwrap();
+        }
+        assert_eq!(floats(&last.evaluate(EmitTo::All).unwrap()), [Some(1.5), Some(4.0), None]);
+    }
+
+    #[test]
+    fn groups_that_stay_are_numbered_anew() {
+        let mut groups = medians();
+        groups.update_batch(&values(&[Some(1.0), Some(2.0), Some(3.0)]), &[0, 1, 2], None, 4).unwrap();
+        assert_eq!(floats(&groups.evaluate(EmitTo::First(1)).unwrap()), [Some(1.0)]);
+        groups.update_batch(&values(&[Some(4.0)]), &[1], None, 3).unwrap();
+        assert_eq!(floats(&groups.evaluate(EmitTo::All).unwrap()), [Some(2.0), Some(3.5), None]);
+    }
+
+    #[test]
+    fn rows_that_the_filter_leaves_out_have_an_empty_state() {
+        let filter = BooleanArray::from(vec![Some(true), None, Some(false)]);
+        let states = medians().convert_to_state(&values(&[Some(1.0), Some(2.0), Some(3.0)]), Some(&filter)).unwrap();
+        let lengths: Vec<usize> = (0..3).map(|row| range(states[0].as_list(), row).len()).collect();
+        assert_eq!(lengths, [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_window_forgets_what_came_first() {
+        let mut window = OneGroup::new(medians());
+        window.update_batch(&values(&[Some(9.0), None, Some(1.0), Some(3.0)])).unwrap();
+        window.retract_batch(&values(&[Some(9.0), None])).unwrap();
+        assert_eq!(window.evaluate().unwrap(), ScalarValue::Float64(Some(2.0)));
+    }
+
+    #[test]
+    fn what_is_gathered_counts_as_memory_in_use() {
+        let mut groups = medians();
+        groups.update_batch(&values(&vec![Some(0.5); 100_000]), &vec![0; 100_000], None, 1).unwrap();
+        assert!(groups.size() >= 100_000 * (8 + size_of::<usize>()), "{}", groups.size());
+    }
+
+    #[test]
+    fn a_distinct_value_counts_once() {
+        let mut groups = Groups { is_distinct: true, ..medians() };
+        groups.update_batch(&values(&[Some(1.0), Some(1.0), Some(4.0)]), &[0, 0, 0], None, 1).unwrap();
+        assert_eq!(floats(&groups.evaluate(EmitTo::All).unwrap()), [Some(2.5)]);
+    }
+
+    #[test]
+    fn lists_that_lie_elsewhere_are_laid_alike() {
+        let list = |values: Vec<i32>, lengths: Vec<usize>| {
+            let field = Arc::new(Field::new_list_field(DataType::Int32, true));
+            let values: ArrayRef = Arc::new(Int32Array::from(values));
+            ListArray::new(field, OffsetBuffer::from_lengths(lengths), values, None)
+        };
+        let like = list(vec![1, 2, 3, 4], vec![1, 3]);
+        let sliced = list(vec![9, 5, 6, 7, 8], vec![1, 1, 3]).slice(1, 2);
+        let aligned = aligned(&sliced, &like).unwrap();
+        assert_eq!(aligned.as_primitive::<arrow::datatypes::Int32Type>().values(), &[5, 6, 7, 8]);
+    }
+}
