@@ -4,10 +4,11 @@
 //! x)`. `WITHIN GROUP (ORDER BY …)` becomes arguments: see `functions::aggregates`. Counts that DataFusion gives without a sign are BIGINT.
 
 use sqlparser::ast::{
-    CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, NullTreatment, ObjectName, OrderByExpr, Value,
 };
 
+use super::calls::struct_of;
 use super::functions::aggregates::listagg::{DESCENDING, NULLS_LAST};
 use super::functions::aggregates::{PERCENTILE_CONT, PERCENTILE_DISC};
 
@@ -17,6 +18,9 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
     let arguments: Vec<&Expr> = list.args.iter().map(value).collect::<Option<_>>()?;
     let name = function.name.to_string().to_lowercase();
     match (name.as_str(), arguments.as_slice(), function.within_group.as_slice()) {
+        ("count", [_, _, ..], []) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => {
+            Some(Expr::Function(called(function, "count", [all_or_none(&arguments)])))
+        }
         ("count_if", [condition], []) => Some(Expr::Function(called(function, "count", [where_true(condition)]))),
         ("any_value" | "first", [value], []) => {
             Some(Expr::Function(called(function, "first_value", [(*value).clone()])))
@@ -100,12 +104,29 @@ fn nulls_ignored(function: &Function, name: &str, value: &Expr, flag: &Expr) -> 
     Some(Expr::Function(call))
 }
 
+/// The values as one STRUCT; NULL when one of them is.
+fn all_or_none(values: &[&Expr]) -> Expr {
+    let known = values.iter().map(|value| Expr::IsNotNull(Box::new((*value).clone())));
+    let both = |left: Expr, right: Expr| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    };
+    let condition = known.reduce(both).unwrap_or_else(|| boolean(true));
+    let values: Vec<Expr> = values.iter().map(|value| (*value).clone()).collect();
+    when(condition, struct_of(&values))
+}
+
 fn where_true(condition: &Expr) -> Expr {
+    when(condition.clone(), boolean(true))
+}
+
+fn when(condition: Expr, result: Expr) -> Expr {
     Expr::Case {
         case_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
         end_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
         operand: None,
-        conditions: vec![CaseWhen { condition: condition.clone(), result: boolean(true) }],
+        conditions: vec![CaseWhen { condition, result }],
         else_result: None,
     }
 }

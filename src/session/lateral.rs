@@ -4,7 +4,7 @@
 //! it. Here the call becomes an array of STRUCTs, which is unnested; the STRUCT's fields are the new columns. The columns of the relation
 //! keep their names and the name of their table.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, Result, TableReference, internal_err, plan_err};
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -28,6 +28,8 @@ pub struct Generated {
     pub call: Function,
     /// Whether a row for which the generator makes none is kept, with NULLs.
     pub is_outer: bool,
+    /// Whether a row is one column, a STRUCT.
+    pub is_struct: bool,
     /// The name of the new relation, and of its columns if they have others than the generator gives.
     pub alias: TableAlias,
 }
@@ -39,7 +41,7 @@ impl Generated {
         TableFactor::Pivot {
             table: Box::new(self.input),
             aggregate_functions: vec![ExprWithAlias { expr: SqlExpr::Function(self.call), alias: None }],
-            value_column: vec![flag(self.keeps_input), flag(self.is_outer)],
+            value_column: vec![flag(self.keeps_input), flag(self.is_outer), flag(self.is_struct)],
             value_source: PivotValueSource::List(Vec::new()),
             default_on_null: None,
             alias: Some(self.alias),
@@ -55,8 +57,8 @@ impl Generated {
                 let flags: Vec<bool> = value_column.iter().map(is_set).collect();
                 let call = aggregate_functions.pop().map(|function| function.expr);
                 match (call, flags.as_slice()) {
-                    (Some(SqlExpr::Function(call)), &[keeps_input, is_outer]) => {
-                        Ok(Self { input: *table, keeps_input, call, is_outer, alias })
+                    (Some(SqlExpr::Function(call)), &[keeps_input, is_outer, is_struct]) => {
+                        Ok(Self { input: *table, keeps_input, call, is_outer, is_struct, alias })
                     }
                     _ => Err(table),
                 }
@@ -89,7 +91,7 @@ impl RelationPlanner for GeneratorPlanner {
 const ROWS: &str = "generated rows";
 
 fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-    let Generated { input, keeps_input, call, is_outer, alias } = generated;
+    let Generated { input, keeps_input, call, is_outer, is_struct, alias } = generated;
     let name = call.name.to_string().replace('`', "");
     let input = context.plan(input)?;
     let Some(function) = generator(&name, is_outer) else { return internal_err!("there is no generator {name}") };
@@ -105,7 +107,6 @@ fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Resul
         },
         other => return internal_err!("{name} gives an array, not {other}"),
     };
-    let names = column_names(&name, &alias, fields.iter().map(|field| field.name().as_str()))?;
 
     let kept: Vec<Expr> = match keeps_input {
         true => input.schema().iter().map(|column| Expr::Column(Column::from(column))).collect(),
@@ -113,9 +114,16 @@ fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Resul
     };
     let relation = TableReference::bare(alias.name.value.as_str());
     let rows_column = Expr::Column(Column::from_name(ROWS));
-    let made = fields.iter().zip(names).map(|(field, name)| {
-        get_field(rows_column.clone(), field.name().as_str()).alias_qualified(Some(relation.clone()), name)
-    });
+    let made: Vec<Expr> = match (is_struct, alias.columns.as_slice()) {
+        (true, [column]) => vec![rows_column.alias_qualified(Some(relation), column.name.value.as_str())],
+        _ => {
+            let names = column_names(&name, &alias, fields.iter().map(|field| field.name().as_str()))?;
+            let column = |(field, name): (&FieldRef, String)| {
+                get_field(rows_column.clone(), field.name().as_str()).alias_qualified(Some(relation.clone()), name)
+            };
+            fields.iter().zip(names).map(column).collect()
+        }
+    };
     LogicalPlanBuilder::from(input)
         .project(kept.iter().cloned().chain([rows.alias(ROWS)]))?
         .unnest_column(Column::from_name(ROWS))?

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
 
-/// What the relation of a generator in a select list is called; no SQL can name it.
+/// What a generator in a select list, and its columns, are called; no SQL can name them, so no condition sees them.
 const SELECTED: &str = "generated";
 
 /// What the rows are called that a generator's arguments were aggregated in.
@@ -75,19 +75,38 @@ impl Generators<'_> {
             }
         };
         let mut from = std::mem::take(&mut select.from);
-        let items = select.projection.iter_mut().filter(|item| call_of(item).is_some());
-        for (number, (item, call)) in items.zip(arguments).enumerate() {
-            let columns = match item {
-                SelectItem::ExprWithAlias { alias, .. } => vec![alias.clone()],
-                SelectItem::ExprWithAliases { aliases, .. } => aliases.clone(),
+        let mut calls = arguments.into_iter();
+        let mut items = Vec::new();
+        for item in std::mem::take(&mut select.projection) {
+            let Some(call) = call_of(&item).and_then(|_| calls.next()) else {
+                items.push(item);
+                continue;
+            };
+            let number = calls.len();
+            let hidden = |column: usize| Ident::with_quote('`', format!("{SELECTED} {number} {column}"));
+            let names = match item {
+                SelectItem::ExprWithAlias { alias, .. } => vec![alias],
+                SelectItem::ExprWithAliases { aliases, .. } => aliases,
                 _ => Vec::new(),
             };
-            let name = format!("{SELECTED} {number}");
-            let keeps_input = !from.is_empty();
-            let alias = alias(&name, &columns);
-            from = vec![plain(generated(as_one(from), keeps_input, call, false, alias))];
-            *item = star_of(Ident::with_quote('`', name));
+            let is_struct = names.is_empty();
+            let columns: Vec<Ident> = (0..names.len().max(1)).map(hidden).collect();
+            let (keeps_input, alias) = (!from.is_empty(), alias(&format!("{SELECTED} {number}"), &columns));
+            let input = as_one(from);
+            let generated = Generated { input, keeps_input, call, is_outer: false, is_struct, alias };
+            from = vec![plain(generated.into_factor())];
+            match is_struct {
+                // The stars of STRUCTs are written out later.
+                true => items.push(star_of(hidden(0))),
+                false => {
+                    items.extend(columns.into_iter().zip(names).map(|(column, name)| SelectItem::ExprWithAlias {
+                        expr: Expr::Identifier(column),
+                        alias: name,
+                    }))
+                }
+            }
         }
+        select.projection = items;
         select.from = from;
         Ok(())
     }
@@ -367,7 +386,7 @@ fn lateral_view(view: LateralView, input: TableFactor) -> Result<TableFactor> {
 }
 
 fn generated(input: TableFactor, keeps_input: bool, call: Function, is_outer: bool, alias: TableAlias) -> TableFactor {
-    Generated { input, keeps_input, call, is_outer, alias }.into_factor()
+    Generated { input, keeps_input, call, is_outer, is_struct: false, alias }.into_factor()
 }
 
 /// One row, which a generator that reads no relation stands behind.

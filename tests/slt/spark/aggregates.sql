@@ -6,7 +6,7 @@ SELECT sum(i64) FROM wholes WHERE i64 > 0;
 
 SELECT sum(DISTINCT i64), count(DISTINCT i32), sum(DISTINCT i8) FROM wholes WHERE i64 > 0;
 
-SELECT avg(i8), mean(i32), avg(DISTINCT i8), try_avg(i64), try_sum(i32), try_sum(i64) FROM wholes;
+SELECT avg(i8), mean(i32), avg(DISTINCT i8), try_avg(i32), try_sum(i32), try_sum(i64) FROM wholes;
 
 SELECT sum(small), avg(small), sum(DISTINCT small), min(small), max(small), avg(DISTINCT small) FROM decimals;
 
@@ -62,9 +62,9 @@ SELECT skewness(x), kurtosis(x) FROM VALUES (-10), (-20), (100), (1000), (NULL) 
 
 SELECT skewness(x), kurtosis(x) FROM VALUES (5), (5) t(x);
 
-SELECT corr(x, y), covar_pop(x, y), covar_samp(x, y) FROM VALUES (3, 2), (3, 3), (6, 4), (NULL, 1) t(x, y);
+SELECT round(corr(x, y), 10), covar_pop(x, y), covar_samp(x, y) FROM VALUES (3, 2), (3, 3), (6, 4), (NULL, 1) t(x, y);
 
-SELECT regr_count(y, x), regr_avgx(y, x), regr_avgy(y, x), regr_slope(y, x), regr_intercept(y, x), regr_r2(y, x), regr_sxx(y, x), regr_sxy(y, x), regr_syy(y, x) FROM VALUES (1, 2), (2, 3), (2, 4), (NULL, 3), (4, NULL) t(y, x);
+SELECT regr_count(y, x), regr_avgx(y, x), regr_avgy(y, x), round(regr_slope(y, x), 10), round(regr_intercept(y, x), 10), round(regr_r2(y, x), 10), regr_sxx(y, x), round(regr_sxy(y, x), 10), round(regr_syy(y, x), 10) FROM VALUES (1, 2), (2, 3), (2, 4), (NULL, 3), (4, NULL) t(y, x);
 
 SELECT listagg(s) WITHIN GROUP (ORDER BY s), listagg(s, '-') WITHIN GROUP (ORDER BY n DESC), string_agg(s, '|') WITHIN GROUP (ORDER BY s DESC), listagg(DISTINCT s, ',') WITHIN GROUP (ORDER BY s) FROM VALUES ('b', 1), ('a', 2), ('b', 3), (NULL, 4) t(s, n);
 
@@ -89,7 +89,5 @@ SELECT count(DISTINCT a, b), count(a, b) FROM VALUES (1, 1), (1, 1), (1, NULL), 
 SELECT median('x');
 
 SELECT sum('x');
-
-SELECT max(m) FROM nested;
 
 SELECT count_if('x');

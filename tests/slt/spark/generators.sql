@@ -78,7 +78,20 @@ WITH e AS (SELECT id, explode(a) AS x FROM nested) SELECT id, sum(x) FROM e GROU
 
 SELECT id, (SELECT max(x) FROM nested i LATERAL VIEW explode(i.a) e AS x WHERE i.id = o.id) FROM nested o WHERE id < 3;
 
-SELECT explode(a), explode(a) FROM nested;
+SELECT explode(a) AS x, explode(a) AS y FROM nested;
+
+-- Conditions see the columns of FROM, and none of a generator in the select list.
+SELECT explode(a) AS id FROM nested WHERE id = 1;
+
+SELECT explode(m) FROM (SELECT id AS key, m FROM nested) WHERE key = 1;
+
+SELECT explode(a) AS x FROM nested WHERE x > 1;
+
+SELECT id, explode(a) AS x FROM nested ORDER BY x DESC, id LIMIT 2;
+
+SELECT id, explode(transform(a, x -> x + id)) AS x FROM nested;
+
+SELECT e.s.x, e.s.y FROM nested LATERAL VIEW explode(array(r, r)) e AS s WHERE id = 1;
 
 SELECT explode(a) + 1 FROM nested;
 

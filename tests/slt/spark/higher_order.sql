@@ -18,7 +18,7 @@ SELECT aggregate(array(2147483647, 1), 0, (s, x) -> s + x);
 
 SELECT id, zip_with(a, array(10, 20, 30, 40), (x, y) -> x + y), zip_with(a, a, (x, y) -> coalesce(x, 0) * id), zip_with(a, CAST(NULL AS ARRAY<INT>), (x, y) -> x) FROM nested;
 
-SELECT id, map_filter(m, (k, v) -> v > 1), transform_keys(m, (k, v) -> k || 'x'), transform_values(m, (k, v) -> coalesce(v, -1) + id), map_filter(m, (k, v) -> k = 'a') FROM nested;
+SELECT id, map_filter(m, (k, v) -> v > 1), array_sort(map_keys(transform_keys(m, (k, v) -> k || 'x'))), transform_keys(m, (k, v) -> k || 'x')['ax'], transform_values(m, (k, v) -> coalesce(v, -1) + id), map_filter(m, (k, v) -> k = 'a') FROM nested;
 
 SELECT transform_keys(map('a', 1, 'b', 2), (k, v) -> 'same');
 

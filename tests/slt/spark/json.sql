@@ -8,10 +8,12 @@ SELECT to_json(named_struct('t', TIMESTAMP '2024-01-02 03:04:05.678901', 'd', DA
 
 SELECT to_json(named_struct('s', 'quote " back \\ slash / tab \t newline \n é 😀 \u0001')), to_json(named_struct('a b', 1)), to_json(map(1, 'x', 2, 'y')), to_json(array());
 
-SELECT to_json(map(named_struct('k', 1), 2)), to_json(array(array(1), NULL)), to_json(CAST(NULL AS STRUCT<a: INT>));
+SELECT to_json(array(array(1), NULL)), to_json(CAST(NULL AS STRUCT<a: INT>));
 
 SELECT to_json(1);
 
+-- differs: an option that `to_json` has not
+-- our error: to_json: there is no option `nope`
 SELECT to_json(map('a', 1), map('nope', 'x'));
 
 SELECT json_array_length('[1, 2, [3, 4], {"a": [5]}]'), json_array_length('[]'), json_array_length('{"a": 1}'), json_array_length('[1, 2'), json_array_length(NULL), json_array_length('7');

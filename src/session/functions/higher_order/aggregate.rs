@@ -84,14 +84,17 @@ impl HigherOrderUDFImpl for Aggregate {
         let rows = arguments.number_rows;
         let (values, lambdas) = split(&arguments.args, rows)?;
         let merged = merge(&values[0], Arc::clone(&values[1]), lambdas[0])?;
-        let all: Vec<u32> = (0..rows).map(row_number).collect::<Result<_>>()?;
+        // Nothing is computed for an array that is NULL.
+        let known = (0..rows).filter(|row| values[0].is_valid(*row)).map(row_number).collect::<Result<Vec<u32>>>()?;
+        let merged = take(&merged, &UInt32Array::from(known.clone()), None)?;
         let finished = match lambdas.get(1) {
-            Some(finish) => call(finish, &[merged], &all)?,
+            Some(finish) => call(finish, &[merged], &known)?,
             None => merged,
         };
-        let known = |row: u32| values[0].is_valid(row as usize).then_some(row);
-        let kept: UInt32Array = all.into_iter().map(known).collect();
-        Ok(ColumnarValue::Array(take(&finished, &kept, None)?))
+        let mut next = 0_u32..;
+        let place = |row: usize| if values[0].is_valid(row) { next.next() } else { None };
+        let places: UInt32Array = (0..rows).map(place).collect();
+        Ok(ColumnarValue::Array(take(&finished, &places, None)?))
     }
 }
 
