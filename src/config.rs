@@ -5,6 +5,7 @@
 //! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
 
 mod database;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use self::database::{DatabaseEnvironment, Secret};
+pub use self::shell::{ShellConfig, ShellLayer};
 use crate::error::{Error, Result, nearest};
 
 /// The file that is read from the current folder when no other is named.
@@ -32,6 +34,8 @@ pub struct Layer {
     pub s3: S3Config,
     #[serde(default)]
     pub params: BTreeMap<String, Param>,
+    #[serde(default)]
+    pub shell: ShellLayer,
 }
 
 /// The value of a named parameter marker. Those of the command line are strings, as in Databricks' own commands.
@@ -89,6 +93,7 @@ pub struct Config {
     pub database: DatabaseEnvironment,
     /// `PINSQL_API_KEY`: what `pinsql emulate` shows an API. It has no flag either.
     pub api_key: Option<Secret>,
+    pub shell: ShellConfig,
 }
 
 impl Config {
@@ -124,6 +129,7 @@ impl Config {
             },
             params,
             database: DatabaseEnvironment::from_variables(variable),
+            shell: ShellConfig::resolve(file.shell, variable),
             api_key: variable("PINSQL_API_KEY").filter(|key| !key.is_empty()).map(Secret::new),
         })
     }

@@ -24,6 +24,7 @@ use crate::operators::expectation::ExpectationCount;
 use crate::operators::{
     EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
 };
+use crate::sink::delta::Rewritten;
 use crate::source::mysql::MysqlSource;
 use crate::source::objects;
 use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
@@ -58,6 +59,9 @@ pub struct Ledger {
     /// By name, how many rows were as a streaming table expects them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expectations: BTreeMap<String, ExpectationCount>,
+    /// What became of the rows that the table had, of a statement that changes some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Rewritten>,
 }
 
 impl Ledger {
@@ -66,6 +70,14 @@ impl Ledger {
         let mut ledger = Self { written, ..Self::default() };
         ledger.visit(plan, written, false);
         ledger.close()
+    }
+
+    /// The same for a statement that changes rows of a table. The rows of that table are nobody's records: what was read is what
+    /// its source gave.
+    pub fn of_changes(plan: &Arc<dyn ExecutionPlan>, written: u64, changes: Rewritten) -> Self {
+        let mut ledger = Self { written, combined: true, changes: Some(changes), ..Self::default() };
+        ledger.visit(plan, written, false);
+        ledger
     }
 
     /// Takes the counts of another run over the same sources in.
@@ -153,6 +165,9 @@ impl Ledger {
     }
 
     fn visit_leaf(&mut self, plan: &Arc<dyn ExecutionPlan>, rows: u64, is_limited: bool) -> u64 {
+        if is_target_of_changes(plan) {
+            return rows;
+        }
         let metrics = plan.metrics();
         let count = |name: &str| metrics.as_ref().and_then(|metrics| sum(metrics, name));
         // The Parquet reader evaluates some filters itself. Rows that its statistics let it skip were never read.
@@ -190,6 +205,13 @@ impl Ledger {
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
+        if let Some(changes) = &self.changes {
+            write!(f, "{changes}")?;
+            return match self.sources.is_empty() {
+                true => Ok(()),
+                false => write!(f, "; of the source read {read}, rejected {rejected}"),
+            };
+        }
         if *combined {
             return write!(f, "read {read}, rejected {rejected}, written {written} (rows joined or aggregated)");
         }
@@ -236,6 +258,13 @@ const ROW_KEEPING: [&str; 13] = [
     "UnionExec",
     "WindowAggExec",
 ];
+
+/// The scan of a table whose rows are being changed is the one that numbers them.
+fn is_target_of_changes(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let scanned = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
+    let config = scanned.and_then(|scanned| scanned.downcast_ref::<FileScanConfig>());
+    config.is_some_and(|config| !config.file_source().table_schema().virtual_columns().is_empty())
+}
 
 fn rows_filtered_in_scan(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own = plan.metrics().and_then(|metrics| sum(&metrics, "pushdown_rows_pruned")).unwrap_or(0);

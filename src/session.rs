@@ -9,21 +9,24 @@ mod calls;
 mod casts;
 mod functions;
 pub mod lateral;
+pub mod libraries;
 pub mod literals;
 mod operators;
+pub mod sql_functions;
 mod types;
-mod variables;
+pub mod variables;
 pub mod views;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::config::Dialect;
+use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
 use datafusion::logical_expr::ScalarUDF;
@@ -33,11 +36,14 @@ use datafusion::prelude::SessionConfig;
 pub(crate) use self::functions::generators::is_generator;
 pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::libraries::LibraryFunctions;
+use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
-use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
-use crate::config::{Config, MaxRejects};
+use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
+use crate::config::{Config, MaxRejects, Param};
 use crate::error::{Error, Result};
+use crate::sink::delta::AsOf;
 use crate::source::kinesis;
 use crate::store;
 
@@ -72,10 +78,17 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    /// Views and functions of which the same is true.
+    declared_definitions: Mutex<HashMap<(DefinitionKind, TableName), Definition>>,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
     views: Views,
     variables: Variables,
+    checks_retention: AtomicBool,
+    sql_functions: SqlFunctions,
+    libraries: LibraryFunctions,
+    /// The values of parameter markers: those of the config, and what a shell has set since.
+    params: RwLock<Arc<BTreeMap<String, Param>>>,
 }
 
 impl Session {
@@ -90,15 +103,21 @@ impl Session {
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?;
         let schema = RwLock::new(config.schema.clone());
+        let params = RwLock::new(Arc::new(config.params.clone()));
         Ok(Self {
             state,
             config,
             warehouse,
             schema,
             declared: Mutex::default(),
+            declared_definitions: Mutex::default(),
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
+            checks_retention: AtomicBool::new(true),
+            sql_functions: SqlFunctions::default(),
+            libraries: LibraryFunctions::default(),
+            params,
         })
     }
 
@@ -113,10 +132,24 @@ impl Session {
     /// A copy of the engine's state for one statement.
     pub fn state(&self) -> SessionState {
         let mut state = self.state.clone();
+        for function in self.libraries.all() {
+            // Only a state that refuses functions fails here, and this is none.
+            let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+        }
         // One moment for all that the statement calls now.
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
         state
+    }
+
+    /// What the operators of all statements take memory from.
+    pub fn memory_pool(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(&self.state.runtime_env().memory_pool)
+    }
+
+    /// What statements have on disk now because memory was short.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.state.runtime_env().disk_manager.used_disk_space()
     }
 
     pub fn kinesis(&self) -> &Arc<kinesis::Hub> {
@@ -131,19 +164,59 @@ impl Session {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
     }
 
+    /// The values of the parameter markers in SQL.
+    pub fn params(&self) -> Arc<BTreeMap<String, Param>> {
+        Arc::clone(&self.params.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives a parameter marker a value for the statements that follow, or takes it away. Says whether there was one.
+    pub fn set_param(&self, name: &str, value: Option<Param>) -> bool {
+        let mut params = self.params.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::make_mut(&mut params);
+        match value {
+            Some(value) => changed.insert(name.to_owned(), value).is_some(),
+            None => changed.remove(name).is_some(),
+        }
+    }
+
     /// The temporary views that statements of this session have made.
     pub fn views(&self) -> &Views {
         &self.views
     }
 
-    /// The texts that statements of this session have declared.
+    /// The temporary functions that statements of this session have made.
+    pub fn sql_functions(&self) -> &SqlFunctions {
+        &self.sql_functions
+    }
+
+    /// The functions of libraries that statements of this session have loaded.
+    pub fn library_functions(&self) -> &LibraryFunctions {
+        &self.libraries
+    }
+
+    /// The variables that statements of this session have declared.
     pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// Whether VACUUM refuses a retention that is shorter than the table's own.
+    pub fn checks_retention(&self) -> bool {
+        self.checks_retention.load(Ordering::Relaxed)
+    }
+
+    pub fn check_retention(&self, check: bool) {
+        self.checks_retention.store(check, Ordering::Relaxed);
     }
 
     /// Makes the object store that `location` lives in known to the engine.
     pub async fn connect(&self, location: &str) -> Result<()> {
         store::connect(self.state.runtime_env(), &store::to_url(location)?, &self.config.s3).await
+    }
+
+    /// The names right under a folder, local or `s3://`; those of folders end in `/`.
+    pub async fn browse(&self, folder: &str) -> Result<Vec<String>> {
+        self.connect(folder).await?;
+        store::browse(self.state.runtime_env(), &store::to_url(folder)?).await
     }
 
     /// The most records that a statement may reject, where that is a count.
@@ -165,6 +238,60 @@ impl Session {
         Ok(OpenedTable { provider, version: table.version() })
     }
 
+    /// An older version of a table. What a check has seen declared has one version only.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<OpenedTable> {
+        if self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
+            return self.open_table(name).await;
+        }
+        let table = self.warehouse.open_table_as_of(name, as_of).await?;
+        let provider = self.warehouse.location(name)?.provider(&table)?;
+        Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Whether the engine has a function of that name, which nothing of the user's hides.
+    pub fn is_built_in_function(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.state.scalar_functions().contains_key(&name)
+            || self.state.aggregate_functions().contains_key(&name)
+            || self.state.window_functions().contains_key(&name)
+            || self.state.table_functions().contains_key(&name)
+    }
+
+    /// The names of the engine's functions, table functions included.
+    pub fn built_in_functions(&self) -> Vec<String> {
+        let state = &self.state;
+        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.extend(state.table_functions().keys().cloned());
+        names.retain(|name| !name.contains(' '));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The definition of a view or a function of the warehouse, or what a check has seen of it.
+    pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let declared = declared.get(&(kind, name.clone())).cloned();
+        match declared {
+            Some(declared) => Ok(Some(declared)),
+            None => self.warehouse.definition(kind, name).await,
+        }
+    }
+
+    /// Lets later statements of a check see a view or a function that this one would make.
+    pub fn declare_definition(&self, kind: DefinitionKind, name: TableName, definition: Definition) {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.insert((kind, name), definition);
+    }
+
+    /// What a statement of a check would drop. Says whether a check had seen it made.
+    pub fn forget_definition(&self, kind: DefinitionKind, name: &TableName) -> bool {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.remove(&(kind, name.clone())).is_some()
+    }
+
     /// Lets later statements of a check see a table that this one would make.
     pub fn declare(&self, name: TableName, schema: SchemaRef) {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner).insert(name, schema);
@@ -182,7 +309,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_metadata_cache_limit(FOOTERS_BYTES_MAX);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_cache_manager(caches).build_arc()?;
     let mut state = SessionStateBuilder::new()
-        .with_config(engine_config(config))
+        .with_config(engine_config(config)?)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
@@ -203,7 +330,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
     Ok(state)
 }
 
-fn engine_config(config: &Config) -> SessionConfig {
+fn engine_config(config: &Config) -> Result<SessionConfig> {
     let mut engine = SessionConfig::new()
         .with_target_partitions(config.threads)
         .with_default_catalog_and_schema(CATALOG_NAME, &config.schema)
@@ -216,9 +343,12 @@ fn engine_config(config: &Config) -> SessionConfig {
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     // Names are respelled before planning (statement::query), so the engine takes them literally.
     options.sql_parser.enable_ident_normalization = false;
+    // A file for each spilled batch: DataFusion 55.2 waits forever when two producers each have a file open and the reader has
+    // finished the older one (apache/datafusion#24883). A file of one batch is closed as soon as it is written.
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     // DataFusion 55.2 fails on valid queries over struct fields with this on (push_down_leaf_projections).
     options.optimizer.enable_leaf_expression_pushdown = false;
-    engine
+    Ok(engine)
 }
 
 /// The first planner that knows an operator decides, so DataFusion's own come last.
@@ -234,3 +364,6 @@ fn functions() -> Vec<ScalarUDF> {
     functions.extend(functions::all());
     functions
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! variables, profiles, SSO, containers, instances) through the AWS SDK, so that pinsql finds them wherever the AWS
 //! command line does. Other clouds are absent.
 
+mod browse;
 mod complete;
 mod contact;
 
@@ -21,6 +22,7 @@ use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig
 use tokio::sync::Mutex;
 use url::Url;
 
+pub use self::browse::browse;
 use self::complete::CompleteReads;
 use crate::config::S3Config;
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! The command line: one file a command, and the list of them below.
 //!
 //! Flags stop here. A command turns them into a [`Config`](crate::config::Config) once and calls the library with it. The
-//! interactive shell and the cluster are not built yet, and so are not commands.
+//! cluster is not built yet, and so is not a command.
 
 mod check;
 mod checkpoint;
@@ -10,6 +10,7 @@ mod gateway;
 mod kafka_config;
 mod output;
 mod progress;
+mod repl;
 mod rows;
 mod run;
 mod script;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Starts the interactive shell; so does no command at all, on a terminal.
+    Repl,
     /// Keeps the streaming tables and sinks of the files refreshed, until SIGTERM or Ctrl-C.
     Stream {
         #[arg(required = true, value_name = "FILE")]
@@ -82,9 +85,10 @@ enum Command {
 }
 
 impl Command {
-    /// Whether the command finishes what is in hand when a signal comes. The others end at once.
+    /// Whether the command itself hears signals: to finish what is in hand, or, in the shell, to go on without it. The
+    /// others end at once.
     fn hears_signals(&self) -> bool {
-        matches!(self, Self::Stream { .. } | Self::Emulate(_) | Self::Gateway(_))
+        matches!(self, Self::Repl | Self::Stream { .. } | Self::Emulate(_) | Self::Gateway(_))
     }
 }
 
@@ -130,6 +134,9 @@ pub fn main() -> ExitCode {
     };
     let output = Output { log_format: arguments.settings.log_format };
     init_logging(output);
+    // Each spilled batch is an open file (see `session`), and each connection of the gateway too. More than the shell's usual
+    // 1,024 are allowed to whoever asks; where not, the limit stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("no message");
@@ -158,7 +165,10 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
-    let hears_signals = arguments.subcommand.as_ref().is_some_and(Command::hears_signals);
+    let hears_signals = match &arguments.subcommand {
+        Some(command) => command.hears_signals(),
+        None => arguments.sql.is_none() && repl::has_terminal(),
+    };
     let work = dispatch(arguments, output);
     if hears_signals {
         return runtime.block_on(work);
@@ -179,6 +189,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         return Err(Error::usage("-c takes the place of a command: give one of them").into());
     }
     match (subcommand, sql) {
+        (Some(Command::Repl), _) => repl::repl(settings, output).await,
         (Some(Command::Run { files }), _) => run::run(read_scripts(&files)?, settings, output).await,
         (Some(Command::Stream { files, arguments }), _) => {
             stream::stream(read_scripts(&files)?, arguments, settings, output).await
@@ -191,8 +202,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (Some(Command::Check { files }), _) => check::check(read_scripts(&files)?, settings, output).await,
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
+        (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")
-            .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; pinsql --help lists all")
+            .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output too")
             .into()),
     }
 }

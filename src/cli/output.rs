@@ -49,6 +49,11 @@ impl Output {
         io::stdout().is_terminal()
     }
 
+    /// Whether data on the terminal may have colours: not with `NO_COLOR`, nor on a terminal that has none.
+    pub fn data_has_colors(self) -> bool {
+        anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+    }
+
     /// Standard output, to be flushed by whoever wrote the last of the data.
     pub fn data(self) -> impl Write {
         io::BufWriter::with_capacity(1 << 16, io::stdout().lock())

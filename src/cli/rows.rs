@@ -4,6 +4,8 @@
 //! first [`TABLE_ROWS_MEASURED`] rows, and a later value that is wider pushes its line out of shape rather than the
 //! result out of memory.
 
+mod line;
+
 use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
@@ -35,10 +37,12 @@ pub enum Format {
     Ndjson,
     /// A table for a Markdown document.
     Markdown,
+    /// One value a line, under the number of its row.
+    Line,
 }
 
 const TABLE_ROWS_MEASURED: usize = 10_000;
-const NULL: &str = "NULL";
+pub(super) const NULL: &str = "NULL";
 
 /// Writes the whole of `rows` to `out` and returns how many there were.
 pub async fn write_rows(mut rows: SendableRecordBatchStream, format: Format, out: &mut impl Write) -> Result<u64> {
@@ -59,6 +63,7 @@ pub async fn write_rows(mut rows: SendableRecordBatchStream, format: Format, out
             }
             Ok(count)
         }
+        Format::Line => line::write_lines(rows, out).await,
         Format::Table | Format::Markdown => write_aligned(rows, schema, format, out).await,
     }
 }
@@ -90,7 +95,7 @@ fn json_error(error: ArrowError) -> Error {
 }
 
 /// The text of every value, row by row; `None` is NULL.
-fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     let options = FormatOptions::default()
         .with_null(NULL)
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
@@ -135,7 +140,7 @@ fn write_separated(out: &mut impl Write, row: Vec<Option<String>>, separator: &s
 }
 
 /// One line, whatever the value holds; nothing in it moves a terminal's cursor.
-fn escape_control(value: &str) -> String {
+pub(super) fn escape_control(value: &str) -> String {
     if !value.contains(char::is_control) {
         return value.to_owned();
     }

@@ -1,10 +1,14 @@
 //! `pinsql run`, `pinsql -c` and SQL on standard input: statements one after the other.
+//!
+//! What a statement gives is told here for the shell too; only where its rows go differs ([`ShowRows`]).
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::{Value, json};
 
@@ -31,22 +35,57 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     }
     let session = Session::new(config).await?;
     let mut written = Vec::new();
-    let runner = Runner { session: &session, format, output, allow_gap: settings.allow_gap };
+    let rows = StandardOutput { format, output, memory: session.memory_pool() };
+    let mut runner = Runner { session: &session, rows, output, allow_gap: settings.allow_gap };
     let outcome = runner.run_scripts(scripts, &mut written).await;
     let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written));
     outcome?;
     Ok(report?)
 }
 
-struct Runner<'a> {
-    session: &'a Session,
-    format: Format,
-    output: Output,
-    allow_gap: bool,
+/// Where the rows of a statement go.
+pub(super) trait ShowRows {
+    /// Reads all of `rows`. `plan` is what gives them, for those who show its progress.
+    async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()>;
 }
 
-impl Runner<'_> {
-    async fn run_scripts(&self, scripts: Vec<Script>, written: &mut Vec<Value>) -> Result<(), Failure> {
+impl<R: ShowRows> ShowRows for &mut R {
+    async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()> {
+        (**self).show(rows, plan).await
+    }
+}
+
+/// Rows on standard output, as they come.
+struct StandardOutput {
+    format: Format,
+    output: Output,
+    memory: Arc<dyn MemoryPool>,
+}
+
+impl ShowRows for StandardOutput {
+    async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()> {
+        let output = self.output;
+        // The bar and the rows would write over each other where both go to one terminal.
+        let followed = plan.filter(|_| !output.data_is_watched());
+        let progress = followed.map(|plan| Progress::follow(plan, Some(Arc::clone(&self.memory)), output));
+        let mut data = output.data();
+        write_rows(rows, self.format, &mut data).await?;
+        data.flush().map_err(stdout_error)?;
+        drop(progress);
+        Ok(())
+    }
+}
+
+/// Runs statements and says what came of them.
+pub(super) struct Runner<'a, R> {
+    pub(super) session: &'a Session,
+    pub(super) rows: R,
+    pub(super) output: Output,
+    pub(super) allow_gap: bool,
+}
+
+impl<R: ShowRows> Runner<'_, R> {
+    async fn run_scripts(&mut self, scripts: Vec<Script>, written: &mut Vec<Value>) -> Result<(), Failure> {
         for Placed { statement, script } in statements(scripts)? {
             match self.run_one(&statement).await {
                 Ok(table) => written.extend(table),
@@ -57,17 +96,12 @@ impl Runner<'_> {
     }
 
     /// Gives the entry of the report, if the statement wrote a table.
-    async fn run_one(&self, statement: &Statement) -> Result<Option<Value>> {
+    pub(super) async fn run_one(&mut self, statement: &Statement) -> Result<Option<Value>> {
         let output = self.output;
-        match statement::execute(self.session, statement, &Watcher(output)).await? {
+        let watcher = Watcher { output, memory: self.session.memory_pool() };
+        match statement::execute(self.session, statement, &watcher).await? {
             Outcome::Rows(rows) => {
-                // The bar and the rows would write over each other where both go to one terminal.
-                let followed = rows.plan.clone().filter(|_| !output.data_is_watched());
-                let progress = followed.map(|plan| Progress::follow(plan, output));
-                let mut data = output.data();
-                write_rows(rows.stream, self.format, &mut data).await?;
-                data.flush().map_err(stdout_error)?;
-                drop(progress);
+                self.rows.show(rows.stream, rows.plan).await?;
                 if let Some(text) = rows.rejected.finish().await? {
                     output.warning(&text);
                 }
@@ -130,11 +164,14 @@ impl Observer for Refreshing {
 }
 
 /// Shows progress for the plans that write tables.
-struct Watcher(Output);
+struct Watcher {
+    output: Output,
+    memory: Arc<dyn MemoryPool>,
+}
 
 impl Watch for Watcher {
     fn started(&self, plan: &Arc<dyn ExecutionPlan>) -> Box<dyn Send> {
-        Box::new(Progress::follow(Arc::clone(plan), self.0))
+        Box::new(Progress::follow(Arc::clone(plan), Some(Arc::clone(&self.memory)), self.output))
     }
 }
 

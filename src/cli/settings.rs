@@ -76,17 +76,40 @@ impl Settings {
         Config::resolve(flags, self.config.as_deref())
     }
 
+    /// How the shell shows rows at its start: the flag's word, that of `[shell]`, or that of all commands.
+    pub fn shell_format(&self, config: &Config) -> Result<Format> {
+        match (self.format, &config.shell.mode) {
+            (None, Some(name)) => format_of(name),
+            _ => self.format(config),
+        }
+    }
+
     /// The format of rows: a flag's, or the one that the file of settings names.
     pub fn format(&self, config: &Config) -> Result<Format> {
         match (self.format, &config.format) {
             (Some(format), _) => Ok(format),
-            (None, Some(name)) => Format::from_str(name, true).map_err(|_| {
-                Error::config(format!("`{name}` is not a format of rows"))
-                    .with_hint("table, csv, tsv, json, ndjson or markdown")
-            }),
+            (None, Some(name)) => format_of(name),
             (None, None) => Ok(Format::default()),
         }
     }
+}
+
+/// The name of a format of rows.
+pub(super) fn format_name(format: Format) -> String {
+    format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// The names of all formats of rows.
+pub(super) fn format_names() -> Vec<String> {
+    Format::value_variants().iter().copied().map(format_name).collect()
+}
+
+/// The format that a setting names.
+pub(super) fn format_of(name: &str) -> Result<Format> {
+    Format::from_str(name, true).map_err(|_| {
+        Error::config(format!("`{name}` is not a format of rows"))
+            .with_hint("table, csv, tsv, json, ndjson, markdown or line")
+    })
 }
 
 fn parse_param(text: &str) -> Result<(String, String), String> {

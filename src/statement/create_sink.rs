@@ -27,13 +27,14 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
             .at(create.name.span)
             .with_hint("a sink and a table cannot have the same name: choose another"));
     }
+    super::view::refuse_permanent(session, &name, create.name.span).await?;
     let definition = definition(session, create)?;
     if let SinkDefinition::Objects(objects) = &definition {
         let destination = Span::from(create.destination.span());
         session.connect(&objects.destination).await.map_err(|error| error.at(destination))?;
     }
     // Views may change while the stream goes on; its query does not.
-    let query = query::detached(session, &create.query)?;
+    let query = query::detached(session, &create.query).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
     let planned = query::plan(session, &query, Purpose::Check).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };
@@ -83,7 +84,7 @@ fn definition(session: &Session, create: &CreateSink) -> Result<SinkDefinition> 
 /// The text of a constant: of a string, or of a number as it is written.
 fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     let mut bound = expr.clone();
-    parameters::bind(&mut bound, &session.config().params)?;
+    parameters::bind(&mut bound, &session.params())?;
     match query::constant(&session.state(), &bound)? {
         value if value.is_null() => Err(Error::sql(format!("{what} is NULL")).at(expr.span())),
         ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {

@@ -60,6 +60,7 @@ pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<Ta
 
 /// A sink and a table cannot have one name: their folders would be the same.
 pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
+    super::view::refuse_permanent(session, table, create.name.span).await?;
     match session.warehouse().sink_exists(table).await? {
         true => Err(Error::sql(format!("{table} is a sink, and not a table"))
             .at(create.name.span)

@@ -115,6 +115,16 @@ pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
     Ok(tokens)
 }
 
+/// The tokens of `sql` as written, up to the first that does not end: text that somebody is still writing.
+pub fn tokenize_partly(sql: &str) -> Vec<TokenWithSpan> {
+    let mut tokens = Vec::new();
+    // What does not end is what the caller finds behind the last token.
+    let _ = Tokenizer::new(&PinsqlDialect::default(), sql)
+        .with_unescape(false)
+        .tokenize_with_location_into_buf(&mut tokens);
+    tokens
+}
+
 /// Spark's `unescapeSQLString`: `\n \r \t \b \0 \Z`, `\uXXXX`, `\UXXXXXXXX`, three octal digits; `\%` and `\_` keep
 /// their back-slash for LIKE; any other escaped character is itself. A doubled quote is one quote.
 fn unescape(written: &str, quote: char) -> String {

@@ -1,7 +1,7 @@
 //! INSERT INTO and INSERT OVERWRITE.
 //!
 //! A query's columns go to the table's by position, to the listed columns by position, or BY NAME; columns that get
-//! nothing are NULL.
+//! nothing are NULL. `REPLACE WHERE` is in `replace_where.rs`.
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Column, ScalarValue};
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use super::ast::Insert;
 use super::query::{self, Purpose};
 use super::write::write;
-use super::{Checked, Outcome, Watch, describe_columns, view};
+use super::{Checked, Outcome, Watch, describe_columns, replace_where, view};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
 use crate::sink::delta::WriteKind;
@@ -21,6 +21,9 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &insert.query, Purpose::Run).await?;
     planned.plan = arrange(planned.plan, &table.schema(), insert)?;
+    if let Some(condition) = &insert.replace_where {
+        return replace_where::execute(session, name, insert, condition, planned, watch).await;
+    }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
     write(session, name, kind, planned, watch).await.map(|written| Outcome::Written(Box::new(written)))
 }
@@ -31,6 +34,9 @@ pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked>
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let planned = query::plan(session, &insert.query, Purpose::Check).await?;
     let plan = arrange(planned.plan, &table.schema(), insert)?;
+    if let Some(condition) = &insert.replace_where {
+        replace_where::check(session, &name, insert, condition).await?;
+    }
     Ok(Checked::Table { table: name.to_string(), columns: describe_columns(plan.schema().as_arrow()) })
 }
 

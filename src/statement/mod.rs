@@ -3,19 +3,35 @@
 //! [`execute`] is the list of them.
 
 mod ast;
+mod create_function;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
+mod delete;
 mod describe;
 mod dialect;
 mod flow;
 mod insert;
+pub mod lexeme;
+mod library;
+mod merge;
+mod optimize;
 mod parser;
 pub mod query;
 mod rejected;
+mod replace_where;
+mod restore;
+mod rewrite;
 mod rows;
 mod schema;
+mod set;
 mod show;
+mod show_functions;
+mod template;
+mod temporary;
+mod truncate;
+mod update;
+mod vacuum;
 mod variable;
 mod view;
 mod write;
@@ -27,9 +43,12 @@ use datafusion::physical_plan::ExecutionPlan;
 
 pub use self::ast::{Part, Source, Statement, StatementKind};
 pub use self::flow::{Flow, FlowTarget};
-pub use self::parser::{parse, parse_parts};
+pub use self::parser::{STATEMENTS, parse, parse_parts};
+pub use self::query::{TABLE_FUNCTIONS, columns, table_function_options};
 pub use self::rejected::RejectReport;
 pub use self::rows::Rows;
+pub use self::show::pattern as like;
+use self::variable::Mode;
 pub use self::write::{Written, rejects_note};
 use crate::error::Result;
 use crate::schema::type_name;
@@ -79,9 +98,26 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         }
         StatementKind::DropSink { name, if_exists } => create_sink::drop_sink(session, name, *if_exists).await,
         StatementKind::Insert(insert) => insert::execute(session, insert, watch).await,
-        StatementKind::CreateView(create) => view::create(session, create).await,
-        StatementKind::DeclareVariable(declare) => variable::declare(session, declare),
-        StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists),
+        StatementKind::Delete(delete) => delete::execute(session, delete, watch).await,
+        StatementKind::Update(update) => update::execute(session, update, watch).await,
+        StatementKind::Merge(merge) => merge::execute(session, merge, watch).await,
+        StatementKind::Truncate { table } => truncate::execute(session, table).await,
+        StatementKind::CreateView(create) => view::create(session, create, Mode::Run).await,
+        StatementKind::AlterView(alter) => view::alter(session, alter, Mode::Run).await,
+        StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists, Mode::Run).await,
+        StatementKind::DeclareVariable(declare) => variable::declare(session, declare, Mode::Run).await,
+        StatementKind::SetVariable(set) => variable::set(session, set, Mode::Run).await,
+        StatementKind::DropVariable { name, if_exists } => variable::drop(session, name, *if_exists),
+        StatementKind::CreateFunction(create) => create_function::create(session, create, Mode::Run).await,
+        StatementKind::DropFunction { name, is_temporary, if_exists } => {
+            create_function::drop(session, name, *is_temporary, *if_exists, Mode::Run).await
+        }
+        StatementKind::ShowFunctions { kind, schema, like } => {
+            show_functions::show(session, *kind, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
+        }
+        StatementKind::DescribeFunction { name, extended } => {
+            show_functions::describe(session, name, *extended).await.map(Outcome::Rows)
+        }
         StatementKind::DropTable { name, if_exists } => schema::drop_table(session, name, *if_exists).await,
         StatementKind::CreateSchema { name, if_not_exists } => schema::create(session, name, *if_not_exists).await,
         StatementKind::DropSchema { name, if_exists } => schema::drop(session, name, *if_exists).await,
@@ -93,12 +129,27 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::ShowSinks { schema, like } => {
             show::sinks(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
         }
-        StatementKind::ShowViews { like } => view::show(session, like.as_deref()).map(Outcome::Rows),
+        StatementKind::ShowViews { schema, like } => {
+            view::show(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
+        }
         StatementKind::ShowColumns { table } => show::columns(session, table).await.map(Outcome::Rows),
         StatementKind::Describe { table, extended } => {
             describe::table(session, table, *extended).await.map(Outcome::Rows)
         }
-        StatementKind::DescribeHistory { table } => describe::history(session, table).await.map(Outcome::Rows),
+        StatementKind::DescribeHistory { table, limit } => {
+            let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+            describe::history(session, table, limit).await.map(Outcome::Rows)
+        }
+        StatementKind::DescribeDetail { table } => describe::detail(session, table).await.map(Outcome::Rows),
+        StatementKind::DescribeSchema { schema } => describe::schema(session, schema).await.map(Outcome::Rows),
+        StatementKind::DescribeQuery { query } => describe::query(session, query).await.map(Outcome::Rows),
+        StatementKind::ShowPartitions { table, values } => {
+            describe::partitions(session, table, values).await.map(Outcome::Rows)
+        }
+        StatementKind::Optimize(optimize) => optimize::execute(session, optimize).await.map(Outcome::Rows),
+        StatementKind::Vacuum(vacuum) => vacuum::execute(session, vacuum).await.map(Outcome::Rows),
+        StatementKind::Restore(restore) => restore::execute(session, restore).await.map(Outcome::Rows),
+        StatementKind::Set { key, value } => set::execute(session, key, *value),
     }
 }
 
@@ -109,22 +160,46 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             let planned = query::plan(session, query, query::Purpose::Check).await?;
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
+        StatementKind::DescribeQuery { query } => {
+            query::plan(session, query, query::Purpose::Check).await.map(|_| Checked::NoOutput)
+        }
+        StatementKind::Optimize(optimize) => optimize::check(session, optimize).await,
+        StatementKind::Vacuum(vacuum) => vacuum::check(session, vacuum).await,
+        StatementKind::Restore(restore) => restore::check(session, restore).await,
         StatementKind::CreateTable(create) => create_table::check(session, create).await,
         StatementKind::CreateStreamingTable(create) => create_streaming_table::check(session, create).await,
         StatementKind::CreateSink(create) => create_sink::check(session, create).await,
         StatementKind::Insert(insert) => insert::check(session, insert).await,
-        StatementKind::CreateView(create) => view::create(session, create).await.map(|_| Checked::NoOutput),
-        StatementKind::DeclareVariable(declare) => variable::declare(session, declare).map(|_| Checked::NoOutput),
-        StatementKind::DropView { name, if_exists } => view::drop(session, name, *if_exists).map(|_| Checked::NoOutput),
+        StatementKind::Delete(delete) => delete::check(session, delete).await,
+        StatementKind::Update(update) => update::check(session, update).await,
+        StatementKind::Merge(merge) => merge::check(session, merge).await,
+        StatementKind::CreateView(create) => prepared(view::create(session, create, Mode::Check).await),
+        StatementKind::AlterView(alter) => prepared(view::alter(session, alter, Mode::Check).await),
+        StatementKind::DropView { name, if_exists } => {
+            prepared(view::drop(session, name, *if_exists, Mode::Check).await)
+        }
+        StatementKind::DeclareVariable(declare) => prepared(variable::declare(session, declare, Mode::Check).await),
+        StatementKind::SetVariable(set) => prepared(variable::set(session, set, Mode::Check).await),
+        StatementKind::DropVariable { name, if_exists } => prepared(variable::drop(session, name, *if_exists)),
+        StatementKind::CreateFunction(create) => prepared(create_function::create(session, create, Mode::Check).await),
+        StatementKind::DropFunction { name, is_temporary, if_exists } => {
+            prepared(create_function::drop(session, name, *is_temporary, *if_exists, Mode::Check).await)
+        }
+        StatementKind::DescribeFunction { name, extended } => {
+            show_functions::describe(session, name, *extended).await.map(|_| Checked::NoOutput)
+        }
         StatementKind::Use { name } => schema::check_use(session, name).await,
         StatementKind::ShowColumns { table } | StatementKind::Describe { table, .. }
-            if view::of_name(session, table).is_some() =>
+            if view::described(session, table).await?.is_some() =>
         {
             Ok(Checked::NoOutput)
         }
         StatementKind::ShowColumns { table: name }
         | StatementKind::Describe { table: name, .. }
-        | StatementKind::DescribeHistory { table: name }
+        | StatementKind::DescribeHistory { table: name, .. }
+        | StatementKind::DescribeDetail { table: name }
+        | StatementKind::ShowPartitions { table: name, .. }
+        | StatementKind::Truncate { table: name }
         | StatementKind::DropTable { name, if_exists: false } => {
             session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
             Ok(Checked::NoOutput)
@@ -136,8 +211,15 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::DropSchema { .. }
         | StatementKind::ShowSchemas { .. }
         | StatementKind::ShowTables { .. }
+        | StatementKind::DescribeSchema { .. }
+        | StatementKind::Set { .. }
+        | StatementKind::ShowFunctions { .. }
         | StatementKind::ShowViews { .. } => Ok(Checked::NoOutput),
     }
+}
+
+fn prepared(outcome: Result<Outcome>) -> Result<Checked> {
+    outcome.map(|_| Checked::NoOutput)
 }
 
 /// `ind INT, title STRING NOT NULL`: the columns as a CREATE TABLE would have them.

@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::sink::delta::{
-    Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Write, WriteKind, WriteRequest,
+    Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten, Write, WriteKind, WriteRequest,
 };
 use crate::source::rejects::{Reject, Rejects};
 
@@ -99,8 +99,13 @@ pub(super) async fn write(
         }
         outcome => outcome,
     };
-    let Landed { ledger, committed, rejects } = outcome?;
-    Ok(Written {
+    Ok(written(table, outcome?, started))
+}
+
+/// What is said of a statement that ended well.
+pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Written {
+    let Landed { ledger, committed, rejects } = landed;
+    Written {
         rejects: (ledger.rejected > 0).then(|| rejects_note(&table)),
         table,
         version: committed.version,
@@ -113,7 +118,7 @@ pub(super) async fn write(
             .into_iter()
             .chain(rejects.into_iter().flat_map(|rejects| rejects.warnings))
             .collect(),
-    })
+    }
 }
 
 /// With the casts of numbers that the writer would do to them: some numbers do not fit.
@@ -138,7 +143,7 @@ struct Attempt<'a> {
 }
 
 /// What a statement did that ended well.
-struct Landed {
+pub(super) struct Landed {
     ledger: Ledger,
     committed: Committed,
     rejects: Option<Committed>,
@@ -179,10 +184,10 @@ impl Attempt<'_> {
 }
 
 /// Holds the ledger against what was written, and commits the rejects and then the table; or neither.
-async fn land(
+pub(super) async fn land(
     session: &Session,
     query: &Arc<dyn ExecutionPlan>,
-    prepared: PreparedWrite,
+    mut prepared: PreparedWrite,
     collector: RejectsTable,
     rejects_mode: RejectsMode,
     run_id: &str,
@@ -203,12 +208,37 @@ async fn land(
             return Err(error);
         }
     };
-    let committed = prepared.commit(Some(&user_metadata)).await?;
+    prepared.count_source(ledger.read.saturating_sub(ledger.rejected));
+    let committed = match changes_nothing(&prepared) && ledger.rejected == 0 {
+        true => prepared.leave().await,
+        false => prepared.commit(Some(&user_metadata)).await?,
+    };
     Ok(Landed { ledger, committed, rejects })
 }
 
+/// Commits a change for which no query ran: whole files go.
+pub(super) async fn commit_alone(prepared: PreparedWrite) -> Result<Landed> {
+    let rewritten = prepared.rewritten().cloned().unwrap_or_default();
+    let ledger = Ledger { changes: Some(rewritten), combined: true, ..Ledger::default() };
+    let run_id = Uuid::new_v4().to_string();
+    let user_metadata = json!({ "pinsql": { "run_id": run_id, "ledger": &ledger } }).to_string();
+    let committed = match changes_nothing(&prepared) {
+        true => prepared.leave().await,
+        false => prepared.commit(Some(&user_metadata)).await?,
+    };
+    Ok(Landed { ledger, committed, rejects: None })
+}
+
+/// As in Delta, a statement that changes no row makes no version.
+fn changes_nothing(prepared: &PreparedWrite) -> bool {
+    prepared.rewritten().is_some_and(Rewritten::is_nothing)
+}
+
 fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &PreparedWrite) -> Result<Ledger> {
-    let ledger = Ledger::of(query, prepared.rows())?;
+    let ledger = match prepared.rewritten() {
+        Some(changes) => Ledger::of_changes(query, prepared.rows(), changes.clone()),
+        None => Ledger::of(query, prepared.rows())?,
+    };
     let max_rejects = session.config().max_rejects;
     match max_rejects {
         MaxRejects::Percent(percent) if max_rejects.is_exceeded(ledger.rejected, ledger.read) => Err(Error::data(

@@ -23,6 +23,8 @@ mod service;
 mod sink;
 mod stream;
 
+mod change_rows;
+mod change_writers;
 mod cleaning;
 mod crash;
 mod emulate;
@@ -57,4 +59,5 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
+mod upkeep;
 mod writers;

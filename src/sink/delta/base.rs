@@ -146,9 +146,13 @@ pub(super) fn moved_on(name: &str) -> Error {
 /// What deltalake needs to know of the operation: it checks append-only tables by it.
 fn operation(change: &Change) -> DeltaOperation {
     let mode = match change.kind {
-        ChangeKind::Append | ChangeKind::Compact { .. } => SaveMode::Append,
+        ChangeKind::Append | ChangeKind::Compact { .. } | ChangeKind::Optimize(_) | ChangeKind::Vacuum(_) => {
+            SaveMode::Append
+        }
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } => SaveMode::Overwrite,
+        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) | ChangeKind::Rewrite { .. } => {
+            SaveMode::Overwrite
+        }
     };
     DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }

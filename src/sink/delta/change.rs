@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::optimize::OptimizeChange;
+use super::restore::RestoreChange;
+use super::rewrite::{Reading, Replacement};
+use super::vacuum::VacuumChange;
 use crate::error::Result;
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
@@ -38,6 +42,17 @@ pub(super) enum ChangeKind {
     Compact {
         removes: Vec<Remove>,
     },
+    /// The same, because somebody asked for it.
+    Optimize(OptimizeChange),
+    /// Nothing changes but the history.
+    Vacuum(VacuumChange),
+    /// The table becomes what an older version of it was.
+    Restore(Box<RestoreChange>),
+    /// Rows change: the files that held them are written again.
+    Rewrite {
+        replacement: Box<Replacement>,
+        reading: Box<Reading>,
+    },
 }
 
 #[derive(Debug)]
@@ -58,6 +73,16 @@ impl Change {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
     }
 
+    /// By path, all files that the change brings.
+    pub(super) fn files_written(&self) -> Vec<String> {
+        let changes = match &self.kind {
+            ChangeKind::Rewrite { replacement, .. } => replacement.changes.as_slice(),
+            _ => &[],
+        };
+        let data = self.adds.iter().map(|add| add.path.clone());
+        data.chain(changes.iter().map(|file| file.path.clone())).collect()
+    }
+
     pub(super) fn is_blind_append(&self) -> bool {
         matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
     }
@@ -75,13 +100,20 @@ impl Change {
             ChangeKind::Replace { definition } => match on {
                 None => actions.extend(first_actions(definition)?),
                 Some(state) => {
+                    actions.extend(definition.raised(state.protocol())?.map(Action::Protocol));
                     actions.push(Action::Metadata(definition.metadata()?));
                     actions.extend(removes(state));
                 }
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
-            ChangeKind::Append => {}
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
+            ChangeKind::Rewrite { replacement, .. } => {
+                actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
+                actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
+            }
+            ChangeKind::Append | ChangeKind::Vacuum(_) => {}
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
         if let Some(transaction) = &self.transaction {
@@ -99,7 +131,10 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
-            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
+            (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
+            (ChangeKind::Restore(_), _) => "RESTORE",
+            (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
 
@@ -112,6 +147,10 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
+            ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
+            ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
+            ChangeKind::Restore(restore) => restore.metrics(&self.adds),
+            ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -126,9 +165,13 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
+            ChangeKind::Optimize(optimize) => optimize.parameters(),
+            ChangeKind::Vacuum(vacuum) => vacuum.parameters(),
+            ChangeKind::Restore(restore) => restore.parameters(),
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),
@@ -141,7 +184,7 @@ impl Change {
 
 fn first_actions(definition: &TableDefinition) -> Result<[Action; 2]> {
     let metadata: Metadata = definition.metadata()?;
-    Ok([Action::Protocol(TableDefinition::protocol()?), Action::Metadata(metadata)])
+    Ok([Action::Protocol(definition.protocol()?), Action::Metadata(metadata)])
 }
 
 fn removes(state: &DeltaTableState) -> impl Iterator<Item = Action> + '_ {

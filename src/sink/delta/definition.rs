@@ -7,9 +7,9 @@ use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::{
     DataType as DeltaType, Metadata, MetadataExt, MetadataValue, Protocol, StructField, StructType, new_metadata,
 };
-use serde_json::json;
 
 use super::properties;
+use super::protocol::{self, CONSTRAINT_PREFIX};
 use super::types::{nullable, storable};
 use crate::error::{Error, Result, nearest};
 
@@ -28,6 +28,21 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
+/// A condition that every row of a table fulfils.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    pub name: String,
+    /// As it was written. Engines compare and show it as text.
+    pub sql: String,
+}
+
+impl Constraint {
+    /// The property that keeps it. Names of constraints mean the same in any case.
+    pub(super) fn key(name: &str) -> String {
+        format!("{CONSTRAINT_PREFIX}{}", name.to_lowercase())
+    }
+}
+
 /// A table as a statement describes it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableDefinition {
@@ -35,6 +50,7 @@ pub struct TableDefinition {
     pub partition_columns: Vec<String>,
     pub comment: Option<String>,
     pub properties: BTreeMap<String, String>,
+    pub constraints: Vec<Constraint>,
 }
 
 impl TableDefinition {
@@ -60,19 +76,28 @@ impl TableDefinition {
         self.metadata().map(drop)
     }
 
-    /// Reader version 1 and writer version 2, whatever the table: what would need more is refused before.
-    pub(super) fn protocol() -> Result<Protocol> {
-        let value = json!({"minReaderVersion": 1, "minWriterVersion": 2});
-        serde_json::from_value(value).map_err(|error| Error::internal("cannot build the protocol").caused_by(error))
+    /// The protocol of the table when it is made.
+    pub(super) fn protocol(&self) -> Result<Protocol> {
+        protocol::first(&self.metadata()?, properties::checked(&self.properties)?.writer_version)
+    }
+
+    /// The protocol that a table which is there has to be raised to, if it has to.
+    pub(super) fn raised(&self, current: &Protocol) -> Result<Option<Protocol>> {
+        protocol::raised(current, &self.metadata()?, properties::checked(&self.properties)?.writer_version)
     }
 
     /// The Metadata action, with an id of its own.
     pub(super) fn metadata(&self) -> Result<Metadata> {
         let schema = self.delta_schema()?;
         let partition_columns = self.resolved_partition_columns(&schema)?;
-        let properties = properties::checked(&self.properties)?;
+        let mut configuration = properties::checked(&self.properties)?.kept;
+        for constraint in &self.constraints {
+            if configuration.insert(Constraint::key(&constraint.name), constraint.sql.clone()).is_some() {
+                return Err(Error::sql(format!("there are two constraints named {}", constraint.name)));
+            }
+        }
         let build = || -> std::result::Result<Metadata, Box<dyn std::error::Error + Send + Sync>> {
-            let mut metadata = new_metadata(&schema, partition_columns, properties)?;
+            let mut metadata = new_metadata(&schema, partition_columns, configuration)?;
             if let Some(comment) = &self.comment {
                 metadata = metadata.with_description(comment.clone())?;
             }

@@ -6,10 +6,11 @@
 //! A process that dies in between leaves files that no log names, and the table as it was.
 //!
 //! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
-//! and every protocol above reader 1, writer 2 for new tables.
+//! and every protocol above reader 1, writer 4 for new tables.
 
 mod base;
 mod change;
+mod changes;
 mod clean_log;
 mod commit;
 mod compact;
@@ -26,15 +27,22 @@ mod live;
 mod location;
 mod log;
 mod maintain;
+mod optimize;
 mod partition;
 mod properties;
+mod protocol;
 mod rejects;
+mod restore;
+mod rewrite;
 mod run;
+mod scan;
 mod shape;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;
+mod vacuum;
+mod versions;
 mod write;
 
 use std::sync::Arc;
@@ -44,19 +52,28 @@ use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 
 pub use self::change::ApplicationTransaction;
+pub use self::changes::{ChangeRange, changes, changes_schema};
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
-pub use self::definition::{Column, TableDefinition};
-pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
+pub use self::definition::{Column, Constraint, TableDefinition};
+pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property};
 pub use self::drop::drop_table;
 pub use self::durable::{sync as sync_files, sync_paths};
 pub use self::error::delta_error;
 pub use self::handle::{TableHandle, TableStatus};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
+pub use self::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::restore::{Restored, restore};
+pub use self::rewrite::{
+    Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, Rewritten, RowAction, RowChanges,
+    with_hidden_columns,
+};
 pub use self::types::{assignable, sql_name};
+pub use self::vacuum::{VacuumRequest, Vacuumed, vacuum};
+pub use self::versions::{AsOf, Versions};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::base::Base;
@@ -143,7 +160,7 @@ impl Write {
             Ok(written) => {
                 change.adds = written.adds;
                 change.rows = written.rows;
-                Ok(PreparedWrite { change, base, target: Some(target) })
+                Ok(PreparedWrite { change, base, targets: vec![target] })
             }
             Err(error) => {
                 target.discard().await;
@@ -158,7 +175,7 @@ impl Write {
 pub struct PreparedWrite {
     change: Change,
     base: Base,
-    target: Option<Arc<WriteTarget>>,
+    targets: Vec<Arc<WriteTarget>>,
 }
 
 impl PreparedWrite {
@@ -166,11 +183,26 @@ impl PreparedWrite {
     pub async fn define(request: WriteRequest) -> Result<Self> {
         let base = Base::of(&request).await?;
         base.shape(&request)?;
-        Ok(Self { change: change_of(request, false), base, target: None })
+        Ok(Self { change: change_of(request, false), base, targets: Vec::new() })
     }
 
     pub fn rows(&self) -> u64 {
         self.change.rows
+    }
+
+    /// What became of the rows of the table, when the statement changed some.
+    pub fn rewritten(&self) -> Option<&Rewritten> {
+        match &self.change.kind {
+            ChangeKind::Rewrite { replacement, .. } => Some(&replacement.rows),
+            _ => None,
+        }
+    }
+
+    /// Says how many rows the source of a MERGE had, for the history.
+    pub fn count_source(&mut self, rows: u64) {
+        if let ChangeKind::Rewrite { replacement, .. } = &mut self.change.kind {
+            replacement.source_rows = rows;
+        }
     }
 
     pub fn files(&self) -> usize {
@@ -187,19 +219,30 @@ impl PreparedWrite {
         match commit::commit(&self.change, self.base, user_metadata).await {
             Ok(committed) => Ok(committed),
             Err(failure) => {
-                if let (Some(target), true) = (&self.target, failure.is_certain) {
-                    target.discard().await;
+                if failure.is_certain {
+                    discard(&self.targets).await;
                 }
                 Err(failure.error)
             }
         }
     }
 
+    /// Leaves the table at the version it has: there is nothing to commit.
+    pub async fn leave(self) -> Committed {
+        let version = self.base.version().unwrap_or_default();
+        discard(&self.targets).await;
+        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new() }
+    }
+
     /// Deletes the files instead.
     pub async fn abandon(self) {
-        if let Some(target) = &self.target {
-            target.discard().await;
-        }
+        discard(&self.targets).await;
+    }
+}
+
+async fn discard(targets: &[Arc<WriteTarget>]) {
+    for target in targets {
+        target.discard().await;
     }
 }
 

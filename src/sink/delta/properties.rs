@@ -1,16 +1,16 @@
 //! TBLPROPERTIES: which `delta.*` properties a table may have.
 //!
-//! A property that needs a protocol above 1/2 is refused by name, because setting it without the protocol would be a
-//! promise that no reader keeps. Properties outside `delta.` are the user's own and pass through.
+//! A property that needs a protocol which is not written (`protocol.rs` says which are) is refused by name, because setting it
+//! without the protocol would be a promise that no reader keeps. Properties outside `delta.` are the user's own and pass
+//! through.
 
 use std::collections::BTreeMap;
 
-use deltalake::kernel::transaction::PROTOCOL;
-
+use super::protocol::{CHANGE_DATA_FEED, CONSTRAINT_PREFIX, READER_VERSION, WRITER_VERSION_MAX};
 use crate::error::{Error, Result, nearest};
 
 /// The properties that this writer honours, or that only other engines read.
-const ACCEPTED: [&str; 16] = [
+const ACCEPTED: [&str; 17] = [
     "delta.appendOnly",
     "delta.autoOptimize.autoCompact",
     "delta.autoOptimize.optimizeWrite",
@@ -20,6 +20,7 @@ const ACCEPTED: [&str; 16] = [
     "delta.dataSkippingNumIndexedCols",
     "delta.dataSkippingStatsColumns",
     "delta.deletedFileRetentionDuration",
+    CHANGE_DATA_FEED,
     "delta.enableExpiredLogCleanup",
     "delta.isolationLevel",
     "delta.logRetentionDuration",
@@ -30,8 +31,7 @@ const ACCEPTED: [&str; 16] = [
 ];
 
 /// The properties that need a protocol which this writer does not write, and why each.
-const REFUSED: [(&str, &str); 11] = [
-    ("delta.enableChangeDataFeed", "it needs writer version 4"),
+const REFUSED: [(&str, &str); 10] = [
     ("delta.columnMapping.mode", "it needs reader version 2"),
     ("delta.enableDeletionVectors", "it needs reader version 3"),
     ("delta.enableRowTracking", "it needs writer version 7"),
@@ -46,12 +46,20 @@ const REFUSED: [(&str, &str); 11] = [
 
 pub(super) const TARGET_FILE_SIZE: &str = "delta.targetFileSize";
 
-/// Checks the properties of a statement and gives them as the table's metadata keeps them.
-pub(super) fn checked(properties: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
-    let mut kept = BTreeMap::new();
+/// The properties of a statement, as the table's metadata keeps them.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) kept: BTreeMap<String, String>,
+    /// `delta.minWriterVersion`, which is an action of the log and no property of the metadata.
+    pub(super) writer_version: Option<i32>,
+}
+
+/// Checks the properties of a statement.
+pub(super) fn checked(properties: &BTreeMap<String, String>) -> Result<Checked> {
+    let mut checked = Checked::default();
     for (key, value) in properties {
-        if !key.to_lowercase().starts_with("delta.") {
-            kept.insert(key.clone(), value.clone());
+        if !is_of_delta(key) {
+            checked.kept.insert(key.clone(), value.clone());
             continue;
         }
         if let Some((refused, why)) = REFUSED.iter().find(|(refused, _)| refused.eq_ignore_ascii_case(key)) {
@@ -59,22 +67,38 @@ pub(super) fn checked(properties: &BTreeMap<String, String>) -> Result<BTreeMap<
             if value.eq_ignore_ascii_case("false") || value.eq_ignore_ascii_case("none") {
                 continue;
             }
-            return Err(Error::sql(format!("the table property {refused} is not supported: {why}"))
-                .with_hint("tables are kept at reader version 1 and writer version 2, which every engine reads"));
+            return Err(Error::sql(format!("the table property {refused} is not supported: {why}")).with_hint(
+                "tables are kept at reader version 1 and writer versions 2 to 4, which every engine reads",
+            ));
         }
-        let Some(name) = ACCEPTED.iter().find(|accepted| accepted.eq_ignore_ascii_case(key)) else {
-            return Err(unknown(key));
-        };
-        match *name {
-            "delta.minReaderVersion" => check_version(name, value, PROTOCOL.default_reader_version())?,
-            "delta.minWriterVersion" => check_version(name, value, PROTOCOL.default_writer_version())?,
+        match known(key)? {
+            name @ "delta.minReaderVersion" => drop(version(name, value, READER_VERSION)?),
+            name @ "delta.minWriterVersion" => {
+                checked.writer_version = Some(version(name, value, WRITER_VERSION_MAX)?);
+            }
             name => {
                 check_value(name, value)?;
-                kept.insert(name.to_owned(), value.clone());
+                checked.kept.insert(name.to_owned(), value.clone());
             }
         }
     }
-    Ok(kept)
+    Ok(checked)
+}
+
+fn is_of_delta(key: &str) -> bool {
+    key.to_lowercase().starts_with("delta.")
+}
+
+fn known(key: &str) -> Result<&'static str> {
+    if key.to_lowercase().starts_with(CONSTRAINT_PREFIX) {
+        return Err(Error::sql(format!("the table property {key} cannot be set: it holds a constraint"))
+            .with_hint("ALTER TABLE t ADD CONSTRAINT name CHECK (…), or DROP CONSTRAINT name"));
+    }
+    if key.to_lowercase().starts_with("delta.feature.") {
+        return Err(Error::sql(format!("the table property {key} is not supported: it needs writer version 7"))
+            .with_hint("a table gets the protocol that its constraints and properties need"));
+    }
+    ACCEPTED.into_iter().find(|accepted| accepted.eq_ignore_ascii_case(key)).ok_or_else(|| unknown(key))
 }
 
 fn unknown(key: &str) -> Error {
@@ -85,11 +109,10 @@ fn unknown(key: &str) -> Error {
     }
 }
 
-/// The protocol is an action of the log, never a property: the value is only compared.
-fn check_version(name: &str, value: &str, written: i32) -> Result<()> {
+fn version(name: &str, value: &str, version_max: i32) -> Result<i32> {
     match value.parse::<i32>() {
-        Ok(version) if (1..=written).contains(&version) => Ok(()),
-        _ => Err(Error::sql(format!("{name} = {value} is not supported: tables are written with {written}"))),
+        Ok(version) if (1..=version_max).contains(&version) => Ok(version),
+        _ => Err(Error::sql(format!("{name} = {value} is not supported: tables are written with up to {version_max}"))),
     }
 }
 
@@ -147,7 +170,7 @@ mod tests {
     use super::*;
 
     fn one(key: &str, value: &str) -> Result<BTreeMap<String, String>> {
-        checked(&BTreeMap::from([(key.to_owned(), value.to_owned())]))
+        checked(&BTreeMap::from([(key.to_owned(), value.to_owned())])).map(|checked| checked.kept)
     }
 
     #[test]
@@ -156,9 +179,14 @@ mod tests {
         assert_eq!(one("DELTA.appendonly", "true").unwrap().keys().next().unwrap(), "delta.appendOnly");
         assert!(one("delta.enableDeletionVectors", "false").unwrap().is_empty());
         assert!(one("delta.minWriterVersion", "2").unwrap().is_empty());
+        assert_eq!(one("delta.enablechangedatafeed", "true").unwrap()["delta.enableChangeDataFeed"], "true");
         for (key, value, said) in [
             ("delta.enableDeletionVectors", "true", "delta.enableDeletionVectors is not supported"),
             ("delta.minReaderVersion", "3", "delta.minReaderVersion = 3 is not supported"),
+            ("delta.minWriterVersion", "5", "delta.minWriterVersion = 5 is not supported"),
+            ("delta.enableChangeDataFeed", "yes", "must be true or false"),
+            ("delta.constraints.c", "a > 0", "delta.constraints.c cannot be set: it holds a constraint"),
+            ("delta.feature.deletionVectors", "supported", "it needs writer version 7"),
             ("delta.appendOnly", "yes", "must be true or false"),
             ("delta.targetFileSize", "large", "must be a size such as 128mb"),
             ("delta.apendOnly", "true", "there is no table property delta.apendOnly"),

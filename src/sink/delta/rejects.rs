@@ -195,7 +195,7 @@ async fn prepare(
     let mut change = change_of(request, true);
     change.adds = taken.adds;
     change.rows = taken.rows;
-    Ok(Some(PreparedWrite { change, base, target: Some(target) }))
+    Ok(Some(PreparedWrite { change, base, targets: vec![target] }))
 }
 
 /// The last step of a stream whose rejects are in the table.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::transaction::PROTOCOL;
@@ -13,7 +13,9 @@ use deltalake::table::state::DeltaTableState;
 use super::conform::Rule;
 use super::error::delta_error;
 use super::location::TableLocation;
+use super::partition::file_schema;
 use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
+use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
 use super::{WriteKind, WriteRequest};
@@ -21,7 +23,6 @@ use crate::error::{Error, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
 
-const CONSTRAINT_PREFIX: &str = "delta.constraints.";
 const INVARIANT_KEY: &str = "delta.invariants";
 const GENERATION_KEY: &str = "delta.generationExpression";
 
@@ -39,30 +40,32 @@ impl Shape {
         let name = request.location.name();
         match (&request.kind, base) {
             (WriteKind::Create(definition), _) | (WriteKind::CreateOrReplace(definition), None) => {
-                Self::of_metadata(name, &definition.metadata()?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?)
             }
             (WriteKind::CreateOrReplace(definition), Some(table)) => {
                 ensure_writable(name, state_of(name, table)?)?;
-                Self::of_metadata(name, &definition.metadata()?, Vec::new())
+                Self::of_metadata(name, &definition.metadata()?)
             }
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
                 ensure_writable(name, state)?;
-                Self::of_metadata(name, state.metadata(), rules(name, state)?)
+                Self::of_metadata(name, state.metadata())
             }
             (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
         }
     }
 
-    fn of_metadata(name: &str, metadata: &Metadata, rules: Vec<Rule>) -> Result<Self> {
-        let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
-        let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
-        let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
+    /// For those who only read: whether the table can be written is not checked.
+    pub(super) fn plain(name: &str, metadata: &Metadata) -> Result<Self> {
+        Self::of_metadata(name, metadata)
+    }
+
+    fn of_metadata(name: &str, metadata: &Metadata) -> Result<Self> {
         let properties = metadata.configuration();
         Ok(Self {
-            schema: Arc::new(without_metadata(&arrow)),
+            schema: table_schema(name, metadata)?,
             partition_columns: metadata.partition_columns().to_vec(),
-            rules,
+            rules: rules(name, metadata)?,
             indexed: indexed_columns(properties),
             target_file_bytes: properties
                 .get(TARGET_FILE_SIZE)
@@ -80,15 +83,44 @@ impl Shape {
         self.target_file_bytes / 2
     }
 
+    /// Whether files keep bounds of a column, given by its dotted path: of a type that has an order.
+    pub(super) fn indexes(&self, path: &str) -> bool {
+        let mut parts = path.split('.');
+        let root = parts.next().unwrap_or_default();
+        let files = file_schema(&self.schema, &self.partition_columns);
+        let Ok(index) = files.index_of(root) else { return false };
+        let mut data_type = files.field(index).data_type();
+        for part in parts {
+            let DataType::Struct(fields) = data_type else { return false };
+            let Some((_, field)) = fields.find(part) else { return false };
+            data_type = field.data_type();
+        }
+        let is_ordered = !data_type.is_nested() && !matches!(data_type, DataType::Boolean | DataType::Binary);
+        is_ordered && self.indexed.includes(index, path)
+    }
+
     pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {
+        self.target_of(location, &self.schema)
+    }
+
+    /// The same for files with these columns.
+    pub(super) fn target_of(&self, location: &TableLocation, schema: &Schema) -> WriteTarget {
         WriteTarget::new(
             location.table_store(),
-            &self.schema,
+            schema,
             self.partition_columns.clone(),
             self.indexed.clone(),
             self.target_file_bytes,
         )
     }
+}
+
+/// The columns of a table as files have them.
+pub(super) fn table_schema(name: &str, metadata: &Metadata) -> Result<SchemaRef> {
+    let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
+    let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
+    let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
+    Ok(Arc::new(without_metadata(&arrow)))
 }
 
 fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState> {
@@ -108,32 +140,40 @@ fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
     if mapping.is_some_and(|mode| mode != "none") {
         return Err(unwritable(name, "column mapping"));
     }
-    let schema = parsed(name, state)?;
+    let schema = parsed(name, state.metadata())?;
     if schema.fields().any(|field| field.metadata().contains_key(GENERATION_KEY)) {
         return Err(unwritable(name, "generated columns"));
     }
     Ok(())
 }
 
+/// Refuses tables in which a row may be gone though its file is there, for what looks at files alone.
+pub(super) fn refuse_deletion_vectors(name: &str, state: &DeltaTableState) -> Result<()> {
+    let mut features = state.protocol().reader_features().into_iter().flatten();
+    match features.any(|feature| feature.to_string() == "deletionVectors") {
+        true => Err(Error::data(format!("the table {name} uses deletionVectors, with which pinsql cannot do this"))
+            .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE deletionVectors")),
+        false => Ok(()),
+    }
+}
+
 fn unwritable(name: &str, feature: &str) -> Error {
     Error::data(format!("cannot write the table {name}: it has {feature}, which pinsql reads but does not write"))
 }
 
-fn parsed(name: &str, state: &DeltaTableState) -> Result<StructType> {
-    state
-        .metadata()
+fn parsed(name: &str, metadata: &Metadata) -> Result<StructType> {
+    metadata
         .parse_schema()
         .map_err(|error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error.to_string()))
 }
 
-fn rules(name: &str, state: &DeltaTableState) -> Result<Vec<Rule>> {
-    let mut rules: Vec<Rule> = state
-        .metadata()
+fn rules(name: &str, metadata: &Metadata) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = metadata
         .configuration()
         .iter()
         .filter_map(|(key, sql)| Some(Rule { name: key.strip_prefix(CONSTRAINT_PREFIX)?.to_owned(), sql: sql.clone() }))
         .collect();
-    for field in parsed(name, state)?.fields() {
+    for field in parsed(name, metadata)?.fields() {
         if let Some(value) = field.metadata().get(INVARIANT_KEY) {
             let sql = invariant_sql(value).ok_or_else(|| {
                 Error::data(format!("the invariant of the column {} of {name} cannot be read: {value}", field.name()))

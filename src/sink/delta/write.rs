@@ -51,6 +51,24 @@ pub const ROWS_WRITTEN: &str = "rows_written";
 pub const FILES_WRITTEN: &str = "files_written";
 pub const BYTES_WRITTEN: &str = "bytes_written";
 
+/// What the files are for, which decides over their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Rows,
+    /// The change data feed's: what became of each row.
+    Changes,
+}
+
+impl FileKind {
+    /// The table's folder for such files, and how their names begin.
+    fn place(self) -> (Path, &'static str) {
+        match self {
+            Self::Rows => (Path::default(), "part"),
+            Self::Changes => (Path::from("_change_data"), "cdc"),
+        }
+    }
+}
+
 /// What all writers of one statement share.
 #[derive(Debug)]
 pub(super) struct WriteTarget {
@@ -63,6 +81,7 @@ pub(super) struct WriteTarget {
     pub(super) properties: WriterProperties,
     pub(super) indexed: IndexedColumns,
     pub(super) target_file_bytes: u64,
+    kind: FileKind,
     /// Every file that was begun, so that a failed statement can delete them.
     begun: Mutex<Vec<Path>>,
     /// Uploads of dropped writers that are being taken back.
@@ -86,9 +105,14 @@ impl WriteTarget {
             properties: super::file::writer_properties(),
             indexed,
             target_file_bytes,
+            kind: FileKind::Rows,
             begun: Mutex::default(),
             aborting: Mutex::default(),
         }
+    }
+
+    pub(super) fn of_kind(self, kind: FileKind) -> Self {
+        Self { kind, ..self }
     }
 
     pub(super) fn begin(&self, path: &Path) {
@@ -142,6 +166,11 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Writes rows without their partition columns, all of one partition.
+    pub(super) async fn write_partition(&mut self, rows: &RecordBatch, values: PartitionValues) -> Result<()> {
+        self.write_run(rows, values).await
+    }
+
     async fn write_run(&mut self, run: &RecordBatch, values: PartitionValues) -> Result<()> {
         if self.open.as_ref().is_some_and(|file| *file.values() != values) {
             self.close().await?;
@@ -172,10 +201,11 @@ impl TableWriter {
 
     /// Names sort in the order of writing, so that a sorted input stays sorted across the files of one writer.
     fn begin_file(&mut self, values: PartitionValues) -> Result<DataFile> {
-        let name = format!("part-{:05}-{}-c{:03}.snappy.parquet", self.part, self.id, self.files_begun);
-        self.files_begun += 1;
-        let path = values.folder().join(name);
         let target = &self.target;
+        let (folder, first) = target.kind.place();
+        let name = format!("{first}-{:05}-{}-c{:03}.snappy.parquet", self.part, self.id, self.files_begun);
+        self.files_begun += 1;
+        let path = Path::from_iter(folder.parts().chain(values.folder().parts())).join(name);
         target.begin(&path);
         DataFile::create(&target.store, path, values, target.file_schema.clone(), target.properties.clone())
     }

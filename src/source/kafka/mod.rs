@@ -46,6 +46,7 @@ use datafusion::scalar::ScalarValue;
 use tokio::runtime::Handle;
 
 use self::options::Options;
+pub use self::options::option_names;
 use crate::error::{Error, Result};
 use crate::source::stream::{
     Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,

@@ -87,6 +87,11 @@ const TAKEN: [&str; 13] = [
     "awsRegion",
 ];
 
+/// The names of the options that are taken.
+pub fn option_names() -> &'static [&'static str] {
+    &TAKEN
+}
+
 /// Known to Spark or Databricks and refused, each with what stands in its place.
 const REFUSED: [(&str, &str); 12] = [
     ("endingOffsets", "a stream has no end"),

@@ -42,6 +42,7 @@ pub(crate) use self::client::{Contact, sdk_client};
 pub(crate) use self::error::{Failure, classify};
 pub use self::hub::Hub;
 pub(crate) use self::limiter::Backoff;
+pub use self::options::option_names;
 use self::options::{InitialPosition, Options};
 use self::position::{Start, StreamPosition, StreamRange, from_json, to_json};
 use self::reader::Reader;

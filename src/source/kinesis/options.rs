@@ -40,6 +40,11 @@ const TAKEN: [&str; 13] = [
     "registerConsumerTimeoutInterval",
 ];
 
+/// The names of the options that are taken.
+pub fn option_names() -> &'static [&'static str] {
+    &TAKEN
+}
+
 const CHAIN_HINT: &str = "leave it out: credentials come from AWS's own chain (environment variables, profiles, SSO, \
                           containers, instances)";
 const ROLE_HINT: &str =

@@ -34,6 +34,7 @@ use datafusion::scalar::ScalarValue;
 use self::connection::Connection;
 use self::error::MysqlFailure;
 use self::options::Options;
+pub use self::options::option_names;
 use self::request::{Relation, Request};
 pub use self::rows::Database;
 pub use self::scan::MysqlSource;

@@ -34,6 +34,11 @@ const TAKEN: [&str; 15] = [
     "tinyInt1isBit",
 ];
 
+/// The names of the options that are taken.
+pub fn option_names() -> &'static [&'static str] {
+    &TAKEN
+}
+
 const STREAMED_HINT: &str = "leave it out: rows are read over one connection, as they come, and memory is bounded";
 const PUSHED_HINT: &str = "leave it out: conditions, columns and LIMIT are always pushed down where that is right";
 

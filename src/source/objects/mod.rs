@@ -50,6 +50,7 @@ use columns::{ColumnSource, metadata_type, partition_folders};
 use json_source::{JsonScan, JsonSource};
 use limits::Limits;
 use location::Location;
+pub use options::option_names;
 use options::{Format, Mode, Options};
 pub use places::{KeepingPlaces, keeping_places, path_of, with_rejects};
 use read_ahead::Storage;

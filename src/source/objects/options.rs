@@ -134,6 +134,11 @@ const TAKEN: [&str; 24] = [
     "ignoreMissingFiles",
 ];
 
+/// The names of the options that are taken.
+pub fn option_names() -> &'static [&'static str] {
+    &TAKEN
+}
+
 /// Known to Databricks and refused: to ignore one could change the answer in silence.
 const REFUSED: [&str; 48] = [
     "allowBackslashEscapingAnyCharacter",

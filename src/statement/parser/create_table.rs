@@ -130,7 +130,7 @@ impl StatementParser<'_> {
     }
 
     /// `'name' = 'value'`, `name.part = value` or `'name' 'value'`.
-    fn property(&mut self) -> Result<(String, String)> {
+    pub(super) fn property(&mut self) -> Result<(String, String)> {
         let name = self.property_name()?;
         let _ = self.parser.consume_token(&Token::Eq);
         Ok((name, self.property_word()?))

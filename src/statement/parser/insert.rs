@@ -1,5 +1,6 @@
 //! INSERT.
 
+use sqlparser::ast::Expr;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
@@ -19,7 +20,7 @@ impl StatementParser<'_> {
         self.optional(Keyword::TABLE);
         let table = self.name()?;
         let clause = self.parser.peek_token();
-        if matches!(upper(&clause).as_str(), "PARTITION" | "REPLACE") {
+        if upper(&clause) == "PARTITION" {
             return Err(unsupported(&format!("INSERT … {}", upper(&clause)), &clause));
         }
         let by_name = self.parser.parse_keywords(&[Keyword::BY, Keyword::NAME]);
@@ -31,10 +32,25 @@ impl StatementParser<'_> {
         } else {
             Vec::new()
         };
+        let replace_where = self.replace_where(overwrite)?;
+        let insert = Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? };
+        Ok(StatementKind::Insert(Box::new(insert)))
+    }
+
+    /// `REPLACE WHERE condition`, between the columns and the query.
+    fn replace_where(&mut self, overwrite: bool) -> Result<Option<Box<Expr>>> {
         let clause = self.parser.peek_token();
-        if upper(&clause) == "REPLACE" {
-            return Err(unsupported("INSERT … REPLACE WHERE", &clause));
+        if upper(&clause) != "REPLACE" {
+            return Ok(None);
         }
-        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, query: self.query()? }))
+        self.parser.next_token();
+        let what = upper(&self.parser.peek_token());
+        if overwrite || what != "WHERE" {
+            let verb = if overwrite { "OVERWRITE" } else { "INTO" };
+            return Err(unsupported(&format!("INSERT {verb} … REPLACE {what}"), &clause)
+                .with_hint("INSERT INTO … REPLACE WHERE condition query"));
+        }
+        self.parser.next_token();
+        self.expression().map(|condition| Some(Box::new(condition)))
     }
 }

@@ -69,7 +69,7 @@ fn plan_condition(
 ) -> Result<EngineExpr> {
     refuse_subqueries(&expectation.condition)?;
     let mut query = query_of(expectation.condition.clone())?;
-    parameters::bind(&mut query, &session.config().params)?;
+    parameters::bind(&mut query, &session.params())?;
     let functions = function_spans(&query);
     let mut spelling = Spelling::default();
     spelling.declare_columns(plan.schema().as_arrow().fields());

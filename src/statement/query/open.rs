@@ -9,6 +9,7 @@ use datafusion::execution::SessionState;
 use sqlparser::ast::{Query, VisitMut};
 
 use super::calls::{Arguments, Call, Calls};
+use super::changes::{self, TABLE_CHANGES};
 use super::{Batch, Purpose, Stream};
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -35,6 +36,9 @@ pub(super) async fn open_call(
             Purpose::Check => mysql::declared(&arguments.options, environment).await,
             Purpose::Run | Purpose::Batch(_) => mysql::read_mysql(&arguments.options, environment).await,
         };
+    }
+    if call.function == TABLE_CHANGES && !call.is_stream {
+        return changes::open(session, state, &arguments.options, purpose).await;
     }
     let environment = || SourceEnvironment::new(state.clone(), rejects.clone());
     match purpose {

@@ -1,7 +1,7 @@
 //! Clauses that would be parsed and then ignored are errors instead.
 //!
 //! sqlparser accepts the clauses of twenty dialects, and DataFusion passes over some of them without a word:
-//! `t VERSION AS OF 3` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
+//! `t BEFORE (…)` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
 //! a new sqlparser with a new clause does not compile until somebody has decided about it.
 
 use std::ops::ControlFlow;
@@ -123,9 +123,11 @@ impl Visitor for Refuse {
             } => check(
                 name.span(),
                 &[
-                    (matches!(version, Some(TableVersion::VersionAsOf(_))), "VERSION AS OF"),
-                    (matches!(version, Some(TableVersion::TimestampAsOf(_))), "TIMESTAMP AS OF"),
-                    (version.is_some(), "a table's version"),
+                    (
+                        matches!(version, Some(TableVersion::Function(_) | TableVersion::Changes { .. })),
+                        "AT, BEFORE or CHANGES behind a table",
+                    ),
+                    (version.is_some() && args.is_some(), "a version of a table function"),
                     (sample.is_some(), "TABLESAMPLE"),
                     (!with_hints.is_empty() || !index_hints.is_empty(), "a hint on a table"),
                     (*with_ordinality, "WITH ORDINALITY"),
@@ -170,10 +172,10 @@ mod tests {
     #[test]
     fn what_would_be_ignored_is_refused_by_name() {
         for (sql, clause) in [
-            ("SELECT * FROM t VERSION AS OF 3", "VERSION AS OF"),
-            ("SELECT * FROM t TIMESTAMP AS OF '2020-01-01'", "TIMESTAMP AS OF"),
+            ("SELECT * FROM t BEFORE (STATEMENT => 'x')", "AT, BEFORE or CHANGES behind a table"),
+            ("SELECT * FROM range VERSION AS OF 3 (5)", "a version of a table function"),
             ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
-            ("SELECT * FROM (SELECT 1 FROM t VERSION AS OF 3)", "VERSION AS OF"),
+            ("SELECT * FROM (SELECT 1 FROM t TABLESAMPLE (10 ROWS))", "TABLESAMPLE"),
             ("SELECT a FROM t SORT BY a", "SORT BY"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
             ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),

@@ -3,7 +3,7 @@
 //! A call such as `read_files(…, format => 'json')` lists objects and may read a sample of them, which DataFusion's
 //! planner, being synchronous, cannot do, and it refuses named arguments. So the calls are evaluated here, and the query
 //! goes on with a plain name in the place of each. A table that a query names twice is opened once: a statement sees
-//! one version of it.
+//! one version of it, and the others that it asks for by name (`time_travel`).
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -19,21 +19,40 @@ use sqlparser::ast::{
     ExceptSelectItem, Ident, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::Purpose;
 use super::calls::Calls;
+use super::changes::TABLE_CHANGES;
 use super::open::open_call;
 use super::spelling::Spelling;
+use super::sql_functions::RELATIONS_SCHEMA;
+use super::time_travel::{self, VERSIONS_SCHEMA};
+use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::source::objects::METADATA_COLUMN;
+use crate::source::objects::{self, METADATA_COLUMN};
 use crate::source::rejects::Rejects;
+use crate::source::{kafka, kinesis, mysql};
 
 /// The table functions that pinsql itself provides.
-pub(super) const TABLE_FUNCTIONS: [&str; 4] = ["read_files", "read_kafka", "read_kinesis", "read_mysql"];
+pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
+
+/// The names of the options that a table function takes, for those who help with writing a call.
+pub fn table_function_options(function: &str) -> &'static [&'static str] {
+    match function.to_ascii_lowercase().as_str() {
+        "read_files" => objects::option_names(),
+        "read_kafka" => kafka::option_names(),
+        "read_kinesis" => kinesis::option_names(),
+        "read_mysql" => mysql::option_names(),
+        _ => &[],
+    }
+}
 
 /// The schema that holds the relations of table functions. No user's schema can have a space in its name.
 pub(super) const CALLS_SCHEMA: &str = "table function";
+
+/// The schema of the relation that holds the rows of the table which a statement changes, and its name there.
+pub(crate) const TARGET_SCHEMA: &str = "target of change";
+pub(crate) const TARGET_RELATION: &str = "rows";
 
 /// What a query plans in, and the version of each table that it reads.
 pub(super) struct Resolved {
@@ -47,8 +66,10 @@ pub(super) async fn resolve(
     query: &mut Query,
     rejects: &Rejects,
     purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
 ) -> Result<Resolved> {
     let mut state = session.state();
+    let versions = time_travel::take(session, &state, query)?;
     let mut calls = Calls::default();
     // Infallible: the visitor never breaks off.
     let _ = query.visit(&mut calls);
@@ -72,6 +93,10 @@ pub(super) async fn resolve(
             .map_err(|error| error.at(call.span))?;
         add(CALLS_SCHEMA, &call.relation, provider)?;
     }
+    for version in versions {
+        let opened = session.open_table_as_of(&version.table, version.as_of).await;
+        add(VERSIONS_SCHEMA, &version.relation, opened.map_err(|error| error.at(version.span))?.provider)?;
+    }
     let references = state
         .resolve_table_references(&EngineStatement::Statement(Box::new(Statement::Query(Box::new(query.clone())))))?;
     let mut reads = HashMap::new();
@@ -79,12 +104,21 @@ pub(super) async fn resolve(
         let parts: Vec<&str> =
             [reference.catalog(), reference.schema(), Some(reference.table())].into_iter().flatten().collect();
         let key = parts.join(".");
-        if reference.schema() == Some(CALLS_SCHEMA) || calls.other_functions.contains(&key) {
+        let is_made_here = matches!(reference.schema(), Some(CALLS_SCHEMA | VERSIONS_SCHEMA | RELATIONS_SCHEMA));
+        if is_made_here || calls.other_functions.contains(&key) {
             continue;
         }
         let span = calls.relation_spans.get(&key).copied();
         let open = async {
+            if let (Some(target), Some(TARGET_SCHEMA)) = (target, reference.schema()) {
+                return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
+            }
             let name = TableName::from_parts(&parts, &session.current_schema())?;
+            if let Some(target) = target.filter(|target| target.name == name) {
+                add(name.schema(), name.table(), Arc::clone(&target.table))?;
+                reads.extend(target.version.map(|version| (name, version)));
+                return Ok(());
+            }
             let opened = session.open_table(&name).await?;
             add(name.schema(), name.table(), opened.provider)?;
             if let Some(version) = opened.version {
@@ -98,6 +132,7 @@ pub(super) async fn resolve(
             None => error,
         })?;
     }
+    spelling.declare_names(session.variables().names());
     if calls.names_metadata {
         let _ = query.visit(&mut HideMetadata);
     }

@@ -42,6 +42,11 @@ impl Spelling {
         }
     }
 
+    /// Takes in names that have no nested ones.
+    pub fn declare_names(&mut self, names: Vec<String>) {
+        names.iter().for_each(|name| self.declare(name));
+    }
+
     /// Rewrites every name in `query` to its declared spelling.
     pub fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();

@@ -29,8 +29,9 @@ const BATCH_ROWS: usize = 8_192;
 pub(super) struct Input {
     batches: ParquetRecordBatchStream<StoredFile>,
     schema: SchemaRef,
-    /// What is held of the file while it is read: at most all of it.
-    _memory: MemoryReservation,
+    /// What is held of the file while it is read: all of a small one, a row group of a large one.
+    memory: MemoryReservation,
+    group_bytes: usize,
 }
 
 impl Input {
@@ -40,11 +41,11 @@ impl Input {
         schema: SchemaRef,
         memory: MemoryReservation,
     ) -> Result<Self, MergeError> {
-        memory.try_grow(file.bytes as usize).map_err(MergeError::Failed)?;
         let path = Path::parse(&file.path).map_err(|error| MergeError::unfit(&file, error))?;
         let failed = |error: ParquetError| MergeError::of(&file, error);
         let whole = match file.bytes <= WHOLE_BYTES_MAX {
             true => {
+                memory.try_grow(file.bytes as usize).map_err(MergeError::Failed)?;
                 let read = async { store.get(&path).await?.bytes().await };
                 Some(read.await.map_err(|error| failed(external(error)))?)
             }
@@ -57,11 +58,17 @@ impl Input {
             let said = format!("it has {rows} rows, but the log says {}", file.rows);
             return Err(MergeError::unfit(&file, said));
         }
+        let groups = builder.metadata().row_groups().iter().map(|group| group.compressed_size());
+        let group_bytes = groups.max().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
-        Ok(Self { batches, schema, _memory: memory })
+        Ok(Self { batches, schema, memory, group_bytes })
     }
 
     pub(super) async fn next(&mut self, file: &SmallFile) -> Result<Option<RecordBatch>, MergeError> {
+        // A large file that is opened ahead holds nothing yet.
+        if self.memory.size() == 0 {
+            self.memory.try_grow(self.group_bytes).map_err(MergeError::Failed)?;
+        }
         let batch = self.batches.next().await.transpose().map_err(|error| MergeError::of(file, error))?;
         let Some(batch) = batch else { return Ok(None) };
         conformed(&batch, &self.schema).map(Some).map_err(|error| MergeError::unfit(file, error))
@@ -70,7 +77,7 @@ impl Input {
 
 /// The batch with the table's columns: those that were added after the file was written are NULL. Everything else has to
 /// be there as it is, since merging must not change a value.
-fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(in super::super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let mut found = 0;
     let columns = schema.fields().iter().map(|field| {
         let Some(column) = batch.column_by_name(field.name()) else {
@@ -101,11 +108,18 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arr
 }
 
 /// A Parquet file in the table's store.
-struct StoredFile {
+pub(in super::super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size_bytes: u64,
     whole: Option<Bytes>,
+}
+
+impl StoredFile {
+    /// A file that is read piece by piece.
+    pub(in super::super) fn new(store: Arc<dyn ObjectStore>, path: Path, size_bytes: u64) -> Self {
+        Self { store, path, size_bytes, whole: None }
+    }
 }
 
 impl AsyncFileReader for StoredFile {

@@ -82,7 +82,7 @@ async fn a_table_is_defined_without_rows() {
         ],
         comment: Some("pins".into()),
         properties: BTreeMap::from([("quality".into(), "gold".into())]),
-        partition_columns: vec![],
+        ..TableDefinition::default()
     };
     let create = |kind| PreparedWrite::define(WriteRequest::new(fixture.location.clone(), kind));
     create(WriteKind::Create(definition.clone())).await.unwrap().commit(None).await.unwrap();

@@ -1,0 +1,152 @@
+//! What completion has to ask the engine, the warehouse or a store for.
+//!
+//! The editor must never wait: each question is asked on the runtime, with a deadline, and the editor shows the answer when
+//! it is there. Answers are kept until the next statement, which may change them; a question that fails or is too slow
+//! has an empty answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::functions;
+use crate::error::Result;
+use crate::session::Session;
+use crate::statement;
+
+/// After this a question is given up: nobody waits longer for a list of names.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How long a key waits for an answer before the editor goes on without it. Most answers come sooner.
+const PATIENCE: Duration = Duration::from_millis(80);
+/// Questions kept at once: as many as one statement can raise, many times over.
+const ANSWERS_MAX: usize = 256;
+/// A longer question is pasted data in the place of a relation.
+const QUESTION_BYTES_MAX: usize = 16 << 10;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    Schemas,
+    /// The tables and views of a schema, or of the one in use with the temporary views.
+    Tables(Option<String>),
+    /// The columns of a query.
+    Columns(String),
+    Functions,
+    /// What is in a folder.
+    Folder(String),
+}
+
+/// A name, and what a menu says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub name: String,
+    pub about: String,
+}
+
+pub(super) type Answer = Arc<Vec<Known>>;
+
+/// Asks, and keeps the answers.
+#[derive(Clone)]
+pub(in crate::cli::repl) struct Lookups(Arc<Inner>);
+
+struct Inner {
+    session: Arc<Session>,
+    runtime: Handle,
+    answers: Mutex<Answers>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Answers {
+    /// None while the question is open.
+    known: HashMap<Question, Option<Answer>>,
+    open: usize,
+    /// Whether one has come since the editor last looked.
+    has_news: bool,
+    /// Counts the statements that have run: an answer to an older question may be out of date.
+    age: u64,
+}
+
+impl Lookups {
+    pub(in crate::cli::repl) fn new(session: Arc<Session>, runtime: Handle) -> Self {
+        Self(Arc::new(Inner { session, runtime, answers: Mutex::default(), arrived: Condvar::new() }))
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Throws all answers away: a statement has run.
+    pub(in crate::cli::repl) fn forget(&self) {
+        let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        *answers = Answers { age: answers.age + 1, ..Answers::default() };
+    }
+
+    /// The answer, if it is there or comes at once.
+    pub(super) fn ask(&self, question: &Question) -> Option<Answer> {
+        let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !answers.known.contains_key(question) {
+            if answers.known.len() >= ANSWERS_MAX {
+                answers.known.retain(|_, answer| answer.is_none());
+            }
+            answers.known.insert(question.clone(), None);
+            answers.open += 1;
+            self.start(question.clone(), answers.age);
+        }
+        let is_open = |answers: &mut Answers| answers.known.get(question).is_some_and(Option::is_none);
+        let waited = self.0.arrived.wait_timeout_while(answers, PATIENCE, is_open);
+        let (answers, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        answers.known.get(question).cloned().flatten()
+    }
+
+    fn start(&self, question: Question, age: u64) {
+        let lookups = self.clone();
+        // On a thread of its own: to resolve a query can keep a thread for a while, and statements need the workers.
+        self.0.runtime.spawn_blocking(move || {
+            let find = async { tokio::time::timeout(DEADLINE, find(&lookups.0.session, &question)).await };
+            let asked = lookups.0.runtime.block_on(find);
+            let answer = asked.ok().and_then(Result::ok).unwrap_or_default();
+            let mut answers = lookups.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            if answers.age == age {
+                answers.known.insert(question, Some(Arc::new(answer)));
+                answers.open = answers.open.saturating_sub(1);
+                answers.has_news = true;
+                lookups.0.arrived.notify_all();
+            }
+        });
+    }
+
+    /// Whether questions are open, and whether an answer has come since this was asked last.
+    pub(super) fn state(&self) -> (bool, bool) {
+        let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_news = std::mem::take(&mut answers.has_news);
+        (answers.open > 0, has_news)
+    }
+}
+
+async fn find(session: &Session, question: &Question) -> Result<Vec<Known>> {
+    let named = |names: Vec<String>, about: &str| {
+        names.into_iter().map(|name| Known { name, about: about.to_owned() }).collect::<Vec<_>>()
+    };
+    Ok(match question {
+        Question::Schemas => named(session.warehouse().schemas().await?, "schema"),
+        Question::Tables(schema) => {
+            let of = schema.clone().unwrap_or_else(|| session.current_schema());
+            let mut known = named(session.warehouse().tables(&of).await?, "table");
+            if schema.is_none() {
+                known.extend(named(session.views().names(), "view"));
+            }
+            known
+        }
+        Question::Columns(query) if query.len() > QUESTION_BYTES_MAX => Vec::new(),
+        Question::Columns(query) => {
+            let columns = statement::columns(session, query).await?;
+            columns.into_iter().map(|(name, data_type)| Known { name, about: data_type }).collect()
+        }
+        Question::Functions => functions::all(session)
+            .into_iter()
+            .map(|function| Known { about: function.about(), name: function.name })
+            .collect(),
+        Question::Folder(folder) => named(session.browse(folder).await?, ""),
+    })
+}

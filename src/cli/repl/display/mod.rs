@@ -1,0 +1,155 @@
+//! How the rows of a statement are shown, and where they go: the terminal, a pager, or a file.
+
+mod fit;
+mod pager;
+mod result;
+mod table;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_plan::ExecutionPlan;
+
+use self::pager::Pager;
+pub(super) use self::result::Kept;
+use self::result::{Keeper, collect};
+pub(super) use self::table::cut;
+use self::table::{Paper, render};
+use super::terminal;
+use crate::cli::output::{Output, stdout_error};
+use crate::cli::progress::Progress;
+use crate::cli::rows::{Format, write_rows};
+use crate::cli::run::ShowRows;
+use crate::error::{Error, Result};
+
+/// What decides how rows are shown; the commands of the shell change it.
+#[derive(Debug)]
+pub(super) struct Screen {
+    pub output: Output,
+    pub format: Format,
+    /// Rows that a table shows at most; 0 is all.
+    pub rows_max: usize,
+    /// Whether results go through the pager.
+    pub is_paged: bool,
+    pub pager_command: String,
+    /// The file that results go to, instead of the terminal.
+    pub file: Option<ResultFile>,
+    /// The same for the next result alone.
+    pub once: Option<ResultFile>,
+    pub last: Option<Kept>,
+    /// What the progress of a statement says of memory.
+    pub memory: Arc<dyn MemoryPool>,
+}
+
+/// A file that results are written to.
+#[derive(Debug)]
+pub(super) struct ResultFile {
+    pub path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl ResultFile {
+    /// Makes the file, or empties it.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(|error| {
+            Error::config(format!("the file {} cannot be written", path.display())).caused_by(error)
+        })?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+}
+
+impl ShowRows for Screen {
+    async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()> {
+        let (keeper, rows) = Keeper::tap(rows);
+        let result = self.write(rows, plan).await;
+        if result.is_ok() {
+            self.last = Some(keeper.into_kept());
+        }
+        result
+    }
+}
+
+impl Screen {
+    async fn write(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()> {
+        let (memory, output) = (Arc::clone(&self.memory), self.output);
+        let follow = || plan.map(|plan| Progress::follow(plan, Some(memory), output));
+        if let Some(mut file) = self.once.take() {
+            let progress = follow();
+            let count = to_file(&mut file, rows, self.format).await?;
+            drop(progress);
+            self.output.note(&format!("{} written to {}", table::count(count, "row"), file.path.display()));
+            return Ok(());
+        }
+        if let Some(file) = &mut self.file {
+            let _progress = follow();
+            to_file(file, rows, self.format).await?;
+            return Ok(());
+        }
+        match (self.is_paged, self.format) {
+            (true, format) => self.page(rows, format).await,
+            (false, Format::Table) => {
+                let progress = follow();
+                let sheet = collect(rows, self.rows_max).await?;
+                drop(progress);
+                let paper = Paper { width: terminal::size().columns, colors: self.output.data_has_colors() };
+                self.print(&render(&sheet, paper))
+            }
+            (false, format) => {
+                let mut out = self.output.data();
+                write_rows(rows, format, &mut out).await?;
+                out.flush().map_err(stdout_error)
+            }
+        }
+    }
+
+    /// Shows the last result again, whole: no row and no column of it is left out.
+    pub(super) async fn show_again(&mut self, format: Format) -> Result<()> {
+        let Some(kept) = &self.last else {
+            return Err(Error::usage("there is no last result").with_hint("a query gives one"));
+        };
+        if kept.is_cut {
+            return Err(Error::usage("the last result was too large to be kept")
+                .with_hint(".once FILE in front of the query writes the whole of it to a file"));
+        }
+        let rows = kept.stream();
+        if let Some(mut file) = self.once.take() {
+            to_file(&mut file, rows, format).await?;
+            return Ok(());
+        }
+        if let Some(file) = &mut self.file {
+            to_file(file, rows, format).await?;
+            return Ok(());
+        }
+        if self.is_paged {
+            return self.page(rows, format).await;
+        }
+        let mut out = self.output.data();
+        write_rows(rows, format, &mut out).await?;
+        out.flush().map_err(stdout_error)
+    }
+
+    /// Prints what is no row of a result.
+    pub(super) fn print(&self, text: &str) -> Result<()> {
+        let mut out = self.output.data();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(stdout_error)
+    }
+
+    async fn page(&self, rows: SendableRecordBatchStream, format: Format) -> Result<()> {
+        let mut pager = Pager::start(&self.pager_command)?;
+        let written = write_rows(rows, format, &mut pager).await;
+        pager.finish(written.map(drop))
+    }
+}
+
+async fn to_file(file: &mut ResultFile, rows: SendableRecordBatchStream, format: Format) -> Result<u64> {
+    let failed = |error: std::io::Error, path: &Path| {
+        Error::service(format!("the file {} cannot be written", path.display())).caused_by(error)
+    };
+    let count = write_rows(rows, format, &mut file.file).await?;
+    file.file.flush().map_err(|error| failed(error, &file.path))?;
+    Ok(count)
+}

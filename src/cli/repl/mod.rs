@@ -1,0 +1,202 @@
+//! `pinsql` and `pinsql repl`: the interactive shell.
+//!
+//! One session lives as long as the shell: USE, views, variables and parameters last from statement to statement. What a
+//! statement does and says is what `pinsql run` does and says (`cli::run`); what differs is here: a line editor in front
+//! (`editor`, `complete`, `highlight`, `history`), tables that fit the terminal behind (`display`, `chart`), commands
+//! (`commands`), and that an error, an interrupt or a fault ends the statement and not the shell (`stops`).
+//!
+//! Statements run on the thread that waits for keys, since that has the stack they are planned on; completion asks on the
+//! runtime beside it.
+
+mod chart;
+mod commands;
+mod complete;
+mod display;
+mod editor;
+mod highlight;
+mod history;
+mod input;
+mod stops;
+mod terminal;
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+
+use self::complete::{Lookups, SqlCompleter};
+use self::display::Screen;
+use self::editor::{Editor, Input};
+use self::input::{Piece, pieces};
+use self::stops::{Ended, Stops};
+use super::Failure;
+use super::output::Output;
+use super::run::{Runner, ShowRows};
+use super::script::{Placed, Script, statements};
+use super::settings::Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::Session;
+use crate::statement::{Rows, StatementKind};
+
+/// Whether there is a terminal to read lines from and to draw on.
+pub(super) fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// What comes after a command or a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Go,
+    Leave,
+}
+
+struct Shell {
+    session: Arc<Session>,
+    output: Output,
+    screen: Screen,
+    timer: bool,
+    allow_gap: bool,
+    /// The text of the last query, to be explained.
+    last_query: Option<String>,
+    stops: Stops,
+    lookups: Lookups,
+    editor: Editor,
+}
+
+/// Runs the shell until the user leaves it.
+pub(super) async fn repl(settings: Settings, output: Output) -> Result<(), Failure> {
+    if !has_terminal() {
+        return Err(Error::usage("the shell needs a terminal, to read from and to write to")
+            .with_hint("pinsql -c 'SQL', pinsql run FILE…, or SQL on standard input")
+            .into());
+    }
+    if settings.report.is_some() {
+        return Err(Error::usage("--report is for a run, and not for the shell").into());
+    }
+    let mut shell = Shell::open(&settings, output).await?;
+    output.note(concat!("pinsql ", env!("CARGO_PKG_VERSION"), ": .help lists the commands; a statement ends with `;`"));
+    loop {
+        let schema = shell.session.current_schema();
+        let text = match shell.editor.read(&schema)? {
+            Input::Text(text) => text,
+            Input::Cleared => continue,
+            Input::End => return Ok(()),
+        };
+        let next = shell.run_text(&text).await.unwrap_or_else(|failure| {
+            output.error(&failure.error, failure.script.as_deref());
+            Next::Go
+        });
+        shell.lookups.forget();
+        if next == Next::Leave {
+            return Ok(());
+        }
+    }
+}
+
+impl Shell {
+    async fn open(settings: &Settings, output: Output) -> Result<Self, Failure> {
+        let config = settings.resolve()?;
+        let format = settings.shell_format(&config)?;
+        let session = Arc::new(Session::new(config).await?);
+        let stops = Stops::listen()?;
+        let lookups = Lookups::new(Arc::clone(&session), Handle::current());
+        let shell = &session.config().shell;
+        let completer = SqlCompleter::new(lookups.clone());
+        let (editor, warning) = Editor::open(shell, completer, &stops.terminated, output.data_has_colors());
+        if let Some(warning) = warning {
+            let causes = warning.causes().join(": ");
+            output.warning(&format!("{}: {causes}", warning.message));
+        }
+        let screen = Screen {
+            output,
+            format,
+            rows_max: shell.rows_max,
+            is_paged: shell.pager,
+            pager_command: shell.pager_command.clone(),
+            file: None,
+            once: None,
+            last: None,
+            memory: session.memory_pool(),
+        };
+        let (timer, allow_gap) = (shell.timer, settings.allow_gap);
+        Ok(Self { session, output, screen, timer, allow_gap, last_query: None, stops, lookups, editor })
+    }
+
+    /// Runs what was typed, and stops at the first piece that fails.
+    async fn run_text(&mut self, text: &str) -> Result<Next, Failure> {
+        for piece in pieces(text).0 {
+            let next = match piece {
+                Piece::Command(line) => commands::run(self, line).await?,
+                Piece::Sql(sql) => self.run_sql(sql).await?,
+            };
+            if next == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    async fn run_sql(&mut self, sql: &str) -> Result<Next, Failure> {
+        self.run_script(Script::new("<shell>", sql.to_owned())).await
+    }
+
+    async fn run_script(&mut self, script: Script) -> Result<Next, Failure> {
+        let text = script.text.clone();
+        let placed = statements(vec![script])?;
+        if let [Placed { statement, .. }] = placed.as_slice()
+            && matches!(statement.kind, StatementKind::Query(_))
+        {
+            self.last_query = Some(text);
+        }
+        for placed in placed {
+            if self.run_statement(&placed).await? == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    async fn run_statement(&mut self, placed: &Placed) -> Result<Next, Failure> {
+        let Self { session, output, screen, stops, allow_gap, .. } = self;
+        let started = Instant::now();
+        let mut runner = Runner { session, rows: screen, output: *output, allow_gap: *allow_gap };
+        let ended = stops.run(runner.run_one(&placed.statement)).await;
+        match ended {
+            Ended::Done(Ok(_)) => {}
+            Ended::Done(Err(error)) => {
+                return Err(Failure::in_script(error.at(placed.statement.span), &placed.script));
+            }
+            Ended::Interrupted => return Err(interrupted().into()),
+            Ended::Terminated => return Ok(Next::Leave),
+            // The panic's hook has said what happened.
+            Ended::Failed => {}
+        }
+        if self.timer {
+            self.output.note(&format!("{} ms", started.elapsed().as_millis()));
+        }
+        Ok(Next::Go)
+    }
+
+    /// Does the work of a command, unless something stops it.
+    async fn guarded<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.stops.run(work).await {
+            Ended::Done(result) => result,
+            // SIGTERM stays with the editor, which ends at it.
+            Ended::Interrupted | Ended::Terminated | Ended::Failed => Err(interrupted()),
+        }
+    }
+
+    /// Shows rows that a command has made.
+    async fn show(&mut self, rows: Rows) -> Result<()> {
+        self.screen.show(rows.stream, None).await
+    }
+
+    fn history(&self, text: &str, count_max: usize) -> Vec<String> {
+        self.editor.history(text, count_max)
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted")
+}

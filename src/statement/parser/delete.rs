@@ -1,0 +1,38 @@
+//! DELETE, and what all statements that change rows have in common: `table [AS alias]` and `WHERE`.
+
+use sqlparser::ast::Expr;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::Token;
+
+use super::{StatementParser, upper};
+use crate::error::Result;
+use crate::statement::ast::{Delete, StatementKind, Target};
+
+/// Words behind the table's name that are not its alias.
+const AFTER_TARGET: [&str; 3] = ["SET", "USING", "WHERE"];
+
+impl StatementParser<'_> {
+    pub(super) fn delete(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        self.keyword(Keyword::FROM)?;
+        let target = self.target()?;
+        let condition = self.condition()?;
+        Ok(StatementKind::Delete(Box::new(Delete { target, condition })))
+    }
+
+    pub(super) fn target(&mut self) -> Result<Target> {
+        let table = self.name()?;
+        let has_as = self.parser.parse_keyword(Keyword::AS);
+        let next = self.parser.peek_token();
+        let is_word = matches!(next.token, Token::Word(_)) && !AFTER_TARGET.contains(&upper(&next).as_str());
+        let alias = if has_as || is_word { Some(self.identifier()?) } else { None };
+        Ok(Target { table, alias })
+    }
+
+    pub(super) fn condition(&mut self) -> Result<Option<Expr>> {
+        match self.parser.parse_keyword(Keyword::WHERE) {
+            true => self.expression().map(Some),
+            false => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! TRUNCATE TABLE.
+
+use sqlparser::keywords::Keyword;
+
+use super::{StatementParser, unsupported, upper};
+use crate::error::Result;
+use crate::statement::ast::StatementKind;
+
+impl StatementParser<'_> {
+    pub(super) fn truncate(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        self.keyword(Keyword::TABLE)?;
+        let table = self.name()?;
+        let next = self.parser.peek_token();
+        // As in Databricks, which has PARTITION for tables of other formats only.
+        if upper(&next) == "PARTITION" {
+            return Err(unsupported("TRUNCATE TABLE … PARTITION", &next)
+                .with_hint("DELETE FROM the table WHERE its partition columns have these values"));
+        }
+        Ok(StatementKind::Truncate { table })
+    }
+}

@@ -1,0 +1,380 @@
+//! What DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE have in common: from a query that says what is to become of which row to a
+//! commit.
+//!
+//! The query reads the target's rows with their places (`query::TargetRelation`) and gives file, row, the number of the action, and
+//! values. Behind the user's SQL, casts and the choice between the values of several actions are put into the plan. As in
+//! `write.rs`, a statement that fails on a record of its source runs a second time and isolates such records; and one that finds no
+//! memory for a hash join, which cannot spill, runs a second time with joins that sort.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, case, lit};
+use datafusion::physical_plan::ExecutionPlan;
+use sqlparser::ast::{Ident, Query, TableFactor};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::ast::{Name, Target};
+use super::query::{self, Planned, Purpose, TARGET_RELATION, TARGET_SCHEMA, TargetRelation, rowwise};
+use super::template::quoted;
+use super::write::{Landed, land, written};
+use super::{Outcome, Watch, template, view};
+use crate::catalog::TableName;
+use crate::error::{Error, ErrorKind, Result, Span, nearest};
+use crate::session::Session;
+use crate::sink::delta::{
+    Covered, Operation, REJECTS_SUFFIX, RejectsMode, RejectsTable, RewriteTarget, RowAction, RowChanges, assignable,
+    sql_name, with_hidden_columns,
+};
+use crate::source::rejects::{Reject, Rejects};
+
+/// The columns in front of the values.
+const PLACES: usize = 3;
+
+/// One value that an action gives a column, in the order of the query's columns.
+#[derive(Debug, Clone)]
+pub(super) struct Assigned {
+    pub(super) action: usize,
+    /// Of the table.
+    pub(super) column: usize,
+    pub(super) span: Span,
+}
+
+/// The statement, as far as it differs from others of its kind.
+pub(super) struct RowStatement<'a> {
+    pub(super) name: &'a TableName,
+    /// The statement's name, and where its table stands.
+    pub(super) doing: &'static str,
+    pub(super) span: Span,
+    pub(super) query: &'a Query,
+    pub(super) actions: Vec<RowAction>,
+    pub(super) is_not_matched: Vec<bool>,
+    pub(super) assigned: Vec<Assigned>,
+    pub(super) allows_repeats: bool,
+    pub(super) operation: Operation,
+}
+
+/// The table of a statement that changes rows; `doing` is the statement's name.
+pub(super) fn table_of(session: &Session, table: &Name, doing: &str) -> Result<TableName> {
+    view::refuse(session, table, doing)?;
+    table.writable_table(session)
+}
+
+/// Opens the table.
+pub(super) async fn open(session: &Session, name: &TableName, span: Span) -> Result<RewriteTarget> {
+    let location = session.warehouse().location(name)?;
+    if !location.exists().await? {
+        return Err(session.warehouse().no_table(name).await.at(span));
+    }
+    RewriteTarget::open(location).await.map_err(|error| error.at(span))
+}
+
+/// How a query knows a table that was opened.
+pub(super) fn relation(name: &TableName, target: &RewriteTarget) -> Result<TargetRelation> {
+    Ok(TargetRelation {
+        name: name.clone(),
+        version: Some(target.version()),
+        table: target.table()?,
+        rows: target.rows(),
+    })
+}
+
+/// The same for a check, which reads no rows.
+pub(super) async fn declared(session: &Session, name: &TableName, span: Span) -> Result<(SchemaRef, TargetRelation)> {
+    let opened = session.open_table(name).await.map_err(|error| error.at(span))?;
+    let schema = opened.schema();
+    let rows = Arc::new(EmptyTable::new(with_hidden_columns(&schema)));
+    let relation = TargetRelation { name: name.clone(), version: opened.version, table: opened.provider, rows };
+    Ok((schema, relation))
+}
+
+/// The target in a query, under the name that the user's expressions give it.
+pub(super) fn target_relation(target: &Target) -> Result<TableFactor> {
+    let alias = alias_of(target);
+    let sql = format!("SELECT 1 FROM {}.{} AS {}", quoted(TARGET_SCHEMA), TARGET_RELATION, quoted(&alias.value));
+    let query = template::query(&sql, &[], &[])?;
+    match *query.body {
+        sqlparser::ast::SetExpr::Select(select) => select.from.into_iter().next().map(|from| from.relation),
+        _ => None,
+    }
+    .ok_or_else(|| Error::internal("the target of a statement has no relation"))
+}
+
+/// The name that the user's expressions give the target.
+pub(super) fn alias_of(target: &Target) -> Ident {
+    let last = target.table.parts.last().cloned().unwrap_or_else(|| Ident::new(TARGET_RELATION));
+    target.alias.clone().unwrap_or(last)
+}
+
+/// The column of the table that a name in SET or INSERT means.
+pub(super) fn column_of(schema: &Schema, target: &Target, name: &Name) -> Result<usize> {
+    let alias = alias_of(target);
+    let mut parts = name.parts.as_slice();
+    if let [first, rest @ ..] = parts
+        && !rest.is_empty()
+        && first.value.eq_ignore_ascii_case(&alias.value)
+        && position(schema, &first.value).is_none()
+    {
+        parts = rest;
+    }
+    match parts {
+        [column] => position(schema, &column.value).ok_or_else(|| no_column(schema, &column.value).at(name.span)),
+        [column, ..] if position(schema, &column.value).is_some() => {
+            Err(Error::sql("a field in a column cannot be assigned")
+                .at(name.span)
+                .with_hint(format!("assign the whole column: {} = named_struct(…)", column.value)))
+        }
+        [first, ..] => Err(no_column(schema, &first.value).at(name.span)),
+        [] => Err(Error::internal("a column without a name")),
+    }
+}
+
+pub(super) fn position(schema: &Schema, name: &str) -> Option<usize> {
+    schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name))
+}
+
+fn no_column(schema: &Schema, name: &str) -> Error {
+    let error = Error::sql(format!("the table has no column `{name}`"));
+    match nearest(name, schema.fields().iter().map(|field| field.name().as_str())) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+/// The columns that any action assigns, in the order of the table.
+pub(super) fn columns_assigned(assigned: &[Assigned]) -> Vec<usize> {
+    let mut columns: Vec<usize> = assigned.iter().map(|value| value.column).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// For each of `columns`, whether the action assigns it.
+pub(super) fn assigns(assigned: &[Assigned], columns: &[usize], action: usize) -> Vec<bool> {
+    let is = |column: &usize| assigned.iter().any(|value| value.action == action && value.column == *column);
+    columns.iter().map(is).collect()
+}
+
+/// Puts casts and the choice between actions on top of the user's query, and sorts. `partitions` are the partition columns.
+pub(super) fn arrange(
+    plan: LogicalPlan,
+    table: &Schema,
+    partitions: &[String],
+    assigned: &[Assigned],
+) -> Result<LogicalPlan> {
+    let given: Vec<Column> = plan.schema().iter().map(Column::from).collect();
+    let columns = columns_assigned(assigned);
+    let mut expressions: Vec<Expr> = given.iter().take(PLACES).cloned().map(Expr::Column).collect();
+    let names: Vec<String> = (0..columns.len()).map(|value| format!("value {value}")).collect();
+    for (column, name) in columns.iter().zip(&names) {
+        let sources: Vec<(usize, &Assigned)> =
+            assigned.iter().enumerate().filter(|(_, value)| value.column == *column).collect();
+        let mut values = Vec::new();
+        for (value, wanted) in sources {
+            let source =
+                given.get(PLACES + value).ok_or_else(|| Error::internal("a value of a statement is missing"))?;
+            values.push((wanted.action, stored(source, table.field(*column), wanted.span, plan.schema())?));
+        }
+        expressions.push(chosen(values, &given)?.alias(name));
+    }
+    let sort_by = |name: &str| Expr::Column(Column::from_name(name)).sort(true, false);
+    let places = given.iter().take(2).map(|column| Expr::Column(column.clone()).sort(true, false));
+    // New rows, which have no place, come partition by partition.
+    let by_partition = columns.iter().zip(&names);
+    let by_partition = by_partition.filter(|(column, _)| partitions.contains(table.field(**column).name()));
+    let order: Vec<_> = places.chain(by_partition.map(|(_, name)| sort_by(name))).collect();
+    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.sort(order)?.build()?)
+}
+
+/// A value as the column of the table has it.
+fn stored(source: &Column, wanted: &arrow::datatypes::Field, span: Span, schema: &DFSchema) -> Result<Expr> {
+    let value = Expr::Column(source.clone());
+    let from = value.get_type(schema)?;
+    if !assignable(&from, wanted.data_type()) {
+        let (from, to) = (sql_name(&from), sql_name(wanted.data_type()));
+        return Err(Error::sql(format!("a {from} cannot be stored in the column {} of type {to}", wanted.name()))
+            .at(span)
+            .with_hint(format!("cast it: CAST(… AS {to})")));
+    }
+    Ok(value.cast_to(wanted.data_type(), schema)?)
+}
+
+/// The value of the action that a row gets.
+fn chosen(mut values: Vec<(usize, Expr)>, given: &[Column]) -> Result<Expr> {
+    if values.len() == 1
+        && let Some((_, only)) = values.pop()
+    {
+        return Ok(only);
+    }
+    let action = given.get(PLACES - 1).ok_or_else(|| Error::internal("a statement has no action"))?;
+    let mut values = values.into_iter().map(|(number, value)| (lit(ScalarValue::Int32(Some(number as i32))), value));
+    let (first, value) = values.next().ok_or_else(|| Error::internal("a column has no value"))?;
+    let mut choice = case(Expr::Column(action.clone())).when(first, value);
+    for (number, value) in values {
+        choice = choice.when(number, value);
+    }
+    Ok(choice.end()?)
+}
+
+/// Runs the statement over `target` and commits.
+pub(super) async fn run(
+    session: &Session,
+    statement: RowStatement<'_>,
+    target: RewriteTarget,
+    watch: &dyn Watch,
+) -> Result<Outcome> {
+    match run_once(session, &statement, target.clone(), watch, true).await {
+        Err(error) if is_about_memory(&error) => {
+            tracing::debug!(%error, "a join found no memory: running it again with joins that can spill");
+            run_once(session, &statement, target, watch, false).await
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_about_memory(error: &Error) -> bool {
+    error.kind == ErrorKind::Config && error.message.contains("memory")
+}
+
+async fn run_once(
+    session: &Session,
+    statement: &RowStatement<'_>,
+    target: RewriteTarget,
+    watch: &dyn Watch,
+    prefers_hash_join: bool,
+) -> Result<Outcome> {
+    let relation = relation(statement.name, &target)?;
+    let mut planned = query::plan_over(session, statement.query, Purpose::Run, Some(&relation)).await?;
+    refuse_volatile(&planned.plan, statement.doing, statement.span)?;
+    planned.plan = arrange(planned.plan, target.schema(), target.partition_columns(), &statement.assigned)?;
+    planned.state.config_mut().options_mut().optimizer.prefer_hash_join = prefers_hash_join;
+    let changes = Changes {
+        assigned: columns_assigned(&statement.assigned),
+        actions: statement.actions.clone(),
+        is_not_matched: statement.is_not_matched.clone(),
+        allows_repeats: statement.allows_repeats,
+        condition_of_new: None,
+        covered: None,
+    };
+    rewrite(session, statement.name, target, planned, changes, statement.operation.clone(), watch).await
+}
+
+/// Refuses a condition that may choose other rows each time it is evaluated. `doing` is the statement's name.
+pub(super) fn refuse_volatile(plan: &LogicalPlan, doing: &str, span: Span) -> Result<()> {
+    match filter_of(plan).is_some_and(Expr::is_volatile) {
+        true => Err(nondeterministic(&format!("the condition of {doing}")).at(span)),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn nondeterministic(what: &str) -> Error {
+    Error::sql(format!(
+        "{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"
+    ))
+    .with_hint("keep what it should compare with in a table first")
+}
+
+/// The condition under the projection of a statement's query.
+fn filter_of(plan: &LogicalPlan) -> Option<&Expr> {
+    let LogicalPlan::Projection(projection) = plan else { return None };
+    match projection.input.as_ref() {
+        LogicalPlan::Filter(filter) => Some(&filter.predicate),
+        _ => None,
+    }
+}
+
+/// What is known of a list of changes beside its plan.
+#[derive(Debug, Clone)]
+pub(super) struct Changes {
+    pub(super) assigned: Vec<usize>,
+    pub(super) actions: Vec<RowAction>,
+    pub(super) is_not_matched: Vec<bool>,
+    pub(super) allows_repeats: bool,
+    pub(super) condition_of_new: Option<String>,
+    pub(super) covered: Option<Covered>,
+}
+
+/// Runs a plan that is arranged, and commits.
+pub(super) async fn rewrite(
+    session: &Session,
+    name: &TableName,
+    target: RewriteTarget,
+    planned: Planned,
+    changes: Changes,
+    operation: Operation,
+    watch: &dyn Watch,
+) -> Result<Outcome> {
+    let started = Instant::now();
+    let Planned { state, plan, rejects, rejected, reads } = planned;
+    let attempt =
+        Attempt { session, state: &state, name, changes, operation, read_version: reads.get(name).copied(), watch };
+    let too_many = rejects.clone();
+    let outcome = match attempt.run(target.clone(), &state.optimize(&plan)?, rejects, rejected).await {
+        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
+            let (rejects, rejected) = Rejects::channel();
+            let rejects = rejects.with_max(session.rejects_max());
+            let isolated = rowwise::isolate(&state, &plan, &rejects)?;
+            if !isolated.is_changed {
+                return Err(error);
+            }
+            tracing::debug!(%error, "a record fails its statement: running it again to isolate such records");
+            attempt.run(target, &isolated.plan, rejects, rejected).await
+        }
+        outcome => outcome,
+    };
+    Ok(Outcome::Written(Box::new(written(name.clone(), outcome?, started))))
+}
+
+/// What every try to run a statement needs.
+struct Attempt<'a> {
+    session: &'a Session,
+    state: &'a SessionState,
+    name: &'a TableName,
+    changes: Changes,
+    operation: Operation,
+    read_version: Option<u64>,
+    watch: &'a dyn Watch,
+}
+
+impl Attempt<'_> {
+    /// Runs an optimized plan. When it fails, nothing that it wrote is left.
+    async fn run(
+        &self,
+        target: RewriteTarget,
+        plan: &LogicalPlan,
+        rejects: Rejects,
+        rejected: mpsc::Receiver<Reject>,
+    ) -> Result<Landed> {
+        let input: Arc<dyn ExecutionPlan> = self.state.query_planner().create_physical_plan(plan, self.state).await?;
+        // Past the plan only its scans may hold the sending side: the rejects end when the query does.
+        drop(rejects);
+        let run_id = Uuid::new_v4().to_string();
+        let rejects_location = self.session.warehouse().location(&self.name.with_suffix(REJECTS_SUFFIX))?;
+        let context = self.state.task_ctx();
+        let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
+        let Changes { assigned, actions, is_not_matched, allows_repeats, condition_of_new, covered } =
+            self.changes.clone();
+        let changes = RowChanges {
+            input: Arc::clone(&input),
+            assigned,
+            actions,
+            is_not_matched,
+            allows_repeats,
+            condition_of_new,
+            covered,
+        };
+        let progress = self.watch.started(&input);
+        let outcome = target.run(changes, self.operation.clone(), self.read_version, self.state, &context).await;
+        drop(progress);
+        match outcome {
+            Ok(prepared) => land(self.session, &input, prepared, collector, RejectsMode::Append, &run_id).await,
+            // When the rejects cannot be written, that is why the statement failed.
+            Err(error) => Err(collector.abandon().await.unwrap_or(error)),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A terminal that a test types into and looks at: a pty, and an emulator that keeps its screen.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::scratch::Scratch;
+
+/// How long a test waits for what it expects to see. A machine that is busy with other builds is slow.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Lines above the screen that can be looked at.
+const SCROLLBACK_ROWS: usize = 500;
+
+pub struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    writer: Arc<Mutex<Box<dyn Write + Send>>>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    /// Every byte that came, for what a screen does not keep.
+    output: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    /// Starts the shell in `scratch`, in a terminal of 100 columns and 30 rows, and waits for its prompt.
+    pub fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        let terminal = Self::start_in(scratch, arguments, &[], (30, 100));
+        terminal.wait_for("pinsql>");
+        terminal
+    }
+
+    pub fn start_in(scratch: &Scratch, arguments: &[&str], variables: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let size = PtySize { rows: size.0, cols: size.1, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_pinsql"));
+        command.args(arguments);
+        command.cwd(scratch.path());
+        command.env_clear();
+        command.env("HOME", scratch.path());
+        command.env("PATH", "/usr/bin:/bin");
+        command.env("TERM", "xterm-256color");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(size.rows, size.cols, SCROLLBACK_ROWS)));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let reader = pair.master.try_clone_reader().unwrap();
+        let (answers, seen, bytes) = (Arc::clone(&writer), Arc::clone(&screen), Arc::clone(&output));
+        std::thread::spawn(move || emulate(reader, &answers, &seen, &bytes));
+        Self { master: pair.master, child, writer, screen, output }
+    }
+
+    /// Types keys as they are.
+    pub fn press(&self, keys: &str) {
+        let mut writer = self.writer.lock().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+
+    /// Types a line and Enter.
+    pub fn line(&self, text: &str) {
+        self.press(&format!("{text}\r"));
+    }
+
+    /// What is on the screen, without the blanks at the ends of lines.
+    pub fn screen(&self) -> String {
+        let contents = self.screen.lock().unwrap().screen().contents();
+        contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Everything that was printed since the start, with its escape sequences.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until the screen shows `text`, and gives the screen.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_until(&format!("`{text}`"), |screen| screen.contains(text))
+    }
+
+    pub fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is_there(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < DEADLINE, "no {what} on the screen:\n{screen}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Types a line, and gives the screen when the prompt has come back below it.
+    pub fn run(&self, text: &str) -> String {
+        let prompts = self.prompts();
+        self.line(text);
+        self.wait_for_prompts(prompts + 1)
+    }
+
+    /// How many prompts have been shown. The editor draws a prompt many times; at a new one it turns pasting on.
+    pub fn prompts(&self) -> usize {
+        self.output().matches("\u{1b}[?2004h").count()
+    }
+
+    pub fn wait_for_prompts(&self, count: usize) -> String {
+        self.wait_until("new prompt", |screen| {
+            let last = screen.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
+            self.prompts() >= count && last.ends_with('>')
+        })
+    }
+
+    pub fn resize(&self, rows: u16, columns: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Waits until the program has ended, and gives its exit code.
+    pub fn wait_for_end(&mut self) -> u32 {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(start.elapsed() < DEADLINE, "the shell has not ended:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It is gone already where the test has waited for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Feeds what the program prints to the emulator, and answers what a terminal is asked: where its cursor is.
+fn emulate(
+    mut reader: Box<dyn Read + Send>,
+    answers: &Mutex<Box<dyn Write + Send>>,
+    screen: &Mutex<vt100::Parser>,
+    output: &Mutex<Vec<u8>>,
+) {
+    const CURSOR_QUERY: &[u8] = b"\x1b[6n";
+    let mut buffer = [0; 4096];
+    let mut pending: Vec<u8> = Vec::new();
+    while let Ok(count) = reader.read(&mut buffer) {
+        if count == 0 {
+            return;
+        }
+        output.lock().unwrap().extend_from_slice(&buffer[..count]);
+        pending.extend_from_slice(&buffer[..count]);
+        while let Some(at) = pending.windows(CURSOR_QUERY.len()).position(|bytes| bytes == CURSOR_QUERY) {
+            let rest = pending.split_off(at + CURSOR_QUERY.len());
+            let position = {
+                let mut screen = screen.lock().unwrap();
+                screen.process(&pending);
+                screen.screen().cursor_position()
+            };
+            pending = rest;
+            let answer = format!("\x1b[{};{}R", position.0 + 1, position.1 + 1);
+            if answers.lock().unwrap().write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+        // The start of a query may be all that has come of it.
+        let kept =
+            (1..CURSOR_QUERY.len()).rev().find(|length| pending.ends_with(&CURSOR_QUERY[..*length])).unwrap_or(0);
+        let rest = pending.split_off(pending.len() - kept);
+        screen.lock().unwrap().process(&pending);
+        pending = rest;
+    }
+}
