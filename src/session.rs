@@ -4,10 +4,12 @@
 //! ascending order, TIMESTAMP as microseconds in UTC. So is what bounds memory. DataFusion's listing cache, its own table
 //! factories and its information schema are left out.
 
+mod aggregate_calls;
 mod calls;
 mod casts;
 mod forms;
 mod functions;
+pub mod lateral;
 pub mod libraries;
 pub mod literals;
 mod operators;
@@ -32,8 +34,9 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
-pub(crate) use self::functions::from_json::schema_type as json_schema_type;
-pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+pub(crate) use self::functions::generators::is_generator;
+pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
+pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
 use self::libraries::LibraryFunctions;
 use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
@@ -270,12 +273,15 @@ impl Session {
 
     /// The definition of a view or a function of the warehouse, or what a check has seen of it.
     pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
-        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let declared = declared.get(&(kind, name.clone())).cloned();
-        match declared {
+        match self.declared_definition(kind, name) {
             Some(declared) => Ok(Some(declared)),
             None => self.warehouse.definition(kind, name).await,
         }
+    }
+
+    fn declared_definition(&self, kind: DefinitionKind, name: &TableName) -> Option<Definition> {
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.get(&(kind, name.clone())).cloned()
     }
 
     /// Lets later statements of a check see a view or a function that this one would make.
@@ -311,12 +317,16 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
+        .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))
         .build();
     for function in functions() {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
+    }
+    for function in functions::all_higher_order() {
+        datafusion::execution::FunctionRegistry::register_higher_order_function(&mut state, function)?;
     }
     for function in functions::all_aggregates() {
         datafusion::execution::FunctionRegistry::register_udaf(&mut state, Arc::new(function))?;

@@ -12,7 +12,7 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::{calls, forms};
+use super::{aggregate_calls, calls, forms};
 
 /// Functions that DataFusion types by the value of their second argument: it must be a plain literal.
 const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
@@ -164,9 +164,14 @@ impl VisitorMut for Literals {
                 if let Some(frame) = frame_of(function) {
                     *frame = saved;
                 }
-                if let Some(written_out) = calls::written_out(function) {
+                if let Some(written_out) =
+                    calls::written_out(function).or_else(|| aggregate_calls::written_out(function))
+                {
                     *expr = written_out;
                 }
+            }
+            Expr::Struct { values, fields } if fields.is_empty() => {
+                *expr = calls::struct_of(values);
             }
             expr => {
                 let form = forms::of_operator(expr);
@@ -263,8 +268,12 @@ mod tests {
             ("SELECT ltrim('x', a)", "SELECT TRIM(LEADING 'x' FROM a)"),
             ("SELECT ltrim(a)", "SELECT ltrim(a)"),
             ("SELECT position('l', a)", "SELECT POSITION('l' IN a)"),
-            ("SELECT left(a, 2)", "SELECT substring(a, 1, CAST(2 AS INT))"),
-            ("SELECT array_sort(a)", "SELECT array_sort(a, 'ASC', 'NULLS LAST')"),
+            ("SELECT left(a, 2)", "SELECT `substring`(a, 1, CAST(2 AS INT))"),
+            ("SELECT arrays_zip(a, t.b, f(c))", "SELECT `arrays zip`('a', a, 'b', t.b, '2', f(c))"),
+            (
+                "SELECT struct(a, 1 AS b, 2)",
+                "SELECT `named_struct`('a', a, 'b', CAST(1 AS INT), 'col3', CAST(2 AS INT))",
+            ),
         ] {
             let Statement::Query(mut query) = Parser::parse_sql(&DatabricksDialect, sql).unwrap().remove(0) else {
                 panic!("{sql}");

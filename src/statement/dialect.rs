@@ -98,6 +98,11 @@ impl Dialect for PinsqlDialect {
         self.0.require_interval_qualifier()
     }
 
+    /// `MAP<STRING, INT>` as a type; sqlparser's own dialect of Databricks does not know it.
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
+    }
+
     fn supports_struct_literal(&self) -> bool {
         self.0.supports_struct_literal()
     }

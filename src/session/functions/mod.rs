@@ -3,42 +3,34 @@
 //! Each stands in for DataFusion's function of the same name; `docs/functions.md` says what is the same as in Databricks
 //! and what still differs. The pipeline's own functions are not here but in the crate `udfs`.
 
-pub mod array_element;
+pub mod aggregates;
+pub mod arrays;
 pub mod conditions;
-pub mod from_json;
-pub mod get_json_object;
+pub mod generators;
+pub mod higher_order;
+pub mod json;
+mod lists;
+pub mod maps;
 pub mod numbers;
+mod plain;
 mod regex;
 mod row;
-mod sum;
 pub mod text;
 pub mod times;
 
-use arrow::datatypes::FieldRef;
-use datafusion::functions_nested::remove::array_remove_all_udf;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use std::sync::Arc;
 
-use self::array_element::{Access, ArrayElement};
-use self::from_json::FromJson;
-use self::get_json_object::{GetJsonObject, Grammar};
+use arrow::datatypes::FieldRef;
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF};
+
 pub use self::text::DECODE_BYTES;
 
 /// Every function of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
-    let array = datafusion::functions_nested::make_array::make_array_udf().as_ref().clone().with_aliases(["array"]);
-    // DataFusion's own `array_remove` takes away the first such element alone.
-    let remove = array_remove_all_udf().as_ref().clone().with_aliases(["array_remove"]);
-    let mut functions = vec![
-        array,
-        remove,
-        ScalarUDF::new_from_impl(ArrayElement::new(Access::ElementAt)),
-        ScalarUDF::new_from_impl(ArrayElement::new(Access::Get)),
-        ScalarUDF::new_from_impl(ArrayElement::new(Access::TryElementAt)),
-        ScalarUDF::new_from_impl(FromJson::new()),
-        ScalarUDF::new_from_impl(GetJsonObject::new(Grammar::Function)),
-        ScalarUDF::new_from_impl(GetJsonObject::new(Grammar::Operator)),
-    ];
+    let mut functions = arrays::all();
     functions.extend(conditions::all());
+    functions.extend(json::all());
+    functions.extend(maps::all());
     functions.extend(numbers::all());
     functions.extend(regex::all());
     functions.extend(text::all());
@@ -46,9 +38,14 @@ pub fn all() -> Vec<ScalarUDF> {
     functions
 }
 
+/// Every function of this module that takes a lambda.
+pub fn all_higher_order() -> Vec<Arc<HigherOrderUDF>> {
+    higher_order::all()
+}
+
 /// Every aggregate function of this module.
 pub fn all_aggregates() -> Vec<AggregateUDF> {
-    vec![AggregateUDF::new_from_impl(sum::CheckedSum::new())]
+    aggregates::all()
 }
 
 /// Whether the result of an operator that passes NULL on can be NULL.

@@ -1,8 +1,9 @@
 //! From a query's text to a plan that can run.
 //!
 //! In this order: parameters are bound, PIVOTs are written out, clauses that would be ignored are refused, views are put in the place of
-//! their names and calls of SQL functions become calls of placeholders, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
-//! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
+//! their names and calls of SQL functions become calls of placeholders, generators get their places, everything the query reads is
+//! opened, names take their declared case, literals take their types, stars of a STRUCT are written out, and DataFusion plans. Rejected
+//! records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod calls;
 mod casts;
@@ -12,9 +13,11 @@ mod definitions;
 pub mod expectations;
 mod function_arguments;
 mod function_bodies;
+mod generators;
 mod identifiers;
 mod inline;
 mod json_calls;
+mod lambdas;
 mod minus;
 mod names;
 mod open;
@@ -146,7 +149,10 @@ async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     let known = views::Known { temporary: session.views(), definitions: &definitions, schema: &schema };
     let read = views::expand(known, &mut query)?.permanent;
     variables::put_constants(session, &mut query);
+    let state = session.state();
+    generators::write_out(&mut query, &|name| state.aggregate_functions().contains_key(name))?;
     names::name_columns(&mut query);
+    lambdas::open_fields(&mut query);
     sql_functions::expand(session, &definitions, &mut query)?;
     let view = |name: TableName| definitions.views.get(&name).cloned().map(|view| (name, view));
     Ok(Expanded { query, views: read.into_iter().filter_map(view).collect() })
@@ -219,14 +225,15 @@ async fn plan_expanded(
     let variables = variables::values(session, &taken);
     let bodies = function_bodies::plan(&mut state, &variables, taken).await?;
     let explain = |error: Error| locate(explain_functions(without_hidden(error), &state), &functions);
-    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     literals::write_out_types(&mut query);
+    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     let plan = variables::plan(&state, &variables, query).await.map_err(explain)?;
     let explain = |error: DataFusionError| explain(error.into());
     let plan = bodies.put_in(plan).map_err(explain)?;
     casts::refuse_casts(&plan)?;
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
     state.optimize(&plan).map_err(explain)?;
+    let state = if lambdas::has_lambda(&plan)? { lambdas::with_fixed_projections(state) } else { state };
     Ok(Planned { state, plan, rejects, rejected, reads })
 }
 

@@ -12,6 +12,7 @@ use sqlparser::ast::{
 };
 
 use crate::error::{Error, Result};
+use crate::session::is_generator;
 
 /// Fails on the first clause in `query` that would change nothing though it says something.
 pub fn refuse_ignored(query: &Query) -> Result<()> {
@@ -71,7 +72,7 @@ impl Visitor for Refuse {
             exclude,
             into,
             from,
-            lateral_views,
+            lateral_views: _,
             prewhere,
             selection: _,
             connect_by,
@@ -96,7 +97,6 @@ impl Visitor for Refuse {
                 (top.is_some(), "TOP"),
                 (exclude.is_some(), "SELECT … EXCLUDE"),
                 (into.is_some(), "SELECT … INTO"),
-                (!lateral_views.is_empty(), "LATERAL VIEW"),
                 (prewhere.is_some(), "PREWHERE"),
                 (!connect_by.is_empty(), "CONNECT BY"),
                 (!cluster_by.is_empty(), "CLUSTER BY"),
@@ -144,6 +144,11 @@ impl Visitor for Refuse {
             TableFactor::Pivot { .. } => check(factor.span(), &[(true, "PIVOT")]),
             TableFactor::Unpivot { .. } => check(factor.span(), &[(true, "UNPIVOT")]),
             TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            TableFactor::Function { lateral: true, name, args: _, with_ordinality: false, alias: _ }
+                if is_generator(&name.to_string()) =>
+            {
+                ControlFlow::Continue(())
+            }
             other => check(other.span(), &[(true, "this kind of relation")]),
         }
     }
@@ -190,7 +195,6 @@ mod tests {
             ("SELECT a FROM t SORT BY a", "SORT BY"),
             ("SELECT a FROM t DISTRIBUTE BY a", "DISTRIBUTE BY"),
             ("SELECT a FROM t ASOF JOIN u MATCH_CONDITION (t.a > u.a)", "this kind of JOIN"),
-            ("SELECT a FROM t LATERAL VIEW explode(b) x AS y", "LATERAL VIEW"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
             ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),
             ("SELECT a INTO u FROM t", "SELECT … INTO"),

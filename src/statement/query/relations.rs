@@ -152,10 +152,7 @@ impl VisitorMut for HideMetadata {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let reads_files = select.from.iter().any(|from| {
-            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).any(|relation| {
-                matches!(relation, TableFactor::Table { name, .. }
-                    if name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == CALLS_SCHEMA))
-            })
+            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).any(reads_call)
         });
         if !reads_files {
             return ControlFlow::Continue(());
@@ -173,6 +170,21 @@ impl VisitorMut for HideMetadata {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Whether it is the relation of a table function, or a generator behind one.
+fn reads_call(relation: &TableFactor) -> bool {
+    match relation {
+        TableFactor::Table { name, .. } => {
+            name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == CALLS_SCHEMA)
+        }
+        TableFactor::Pivot { table, .. } => reads_call(table),
+        TableFactor::NestedJoin { table_with_joins, .. } => {
+            let joined = table_with_joins.joins.iter().map(|join| &join.relation);
+            std::iter::once(&table_with_joins.relation).chain(joined).any(reads_call)
+        }
+        _ => false,
     }
 }
 

@@ -81,7 +81,7 @@ fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(texts))
 }
 
-fn float32_text(value: f32) -> String {
+pub(in crate::session::functions) fn float32_text(value: f32) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), f64::from(value))
 }
 

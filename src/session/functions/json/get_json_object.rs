@@ -11,10 +11,10 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::text::cast_to_string::float64_text;
 use crate::engine_error::external;
 use crate::error::Error;
 use crate::schema::{STRING, type_name};
+use crate::session::functions::text::cast_to_string::float64_text;
 use crate::source::objects::json::JsonPath;
 
 /// The name that the operator `:` goes by; no SQL can call it.

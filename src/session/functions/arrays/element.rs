@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, UInt64Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::functions_nested::map_extract::map_extract_udf;
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use crate::engine_error::external;
 use crate::error::Error;
+use crate::session::functions::maps::map_value;
 
 /// In which way an element is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +88,7 @@ impl ScalarUDFImpl for ArrayElement {
             return plan_err!("{} takes two arguments", self.name());
         };
         match container {
-            DataType::Map(_, _) if self.takes_maps() => map_extract_udf().coerce_types(types),
+            DataType::Map(_, _) if self.takes_maps() => map_value().coerce_types(types),
             DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
                 if !index.is_integer() && !index.is_null() {
                     return plan_err!("the index of an array is a whole number, not {index}");
@@ -102,10 +102,7 @@ impl ScalarUDFImpl for ArrayElement {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [DataType::List(element), _] => Ok(element.data_type().clone()),
-            [DataType::Map(entries, _), _] => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => Ok(fields[1].data_type().clone()),
-                other => internal_err!("the entries of a map are {other}"),
-            },
+            [DataType::Map(_, _), _] => map_value().return_type(types),
             other => internal_err!("{} was called with {other:?}", self.name()),
         }
     }
@@ -124,18 +121,9 @@ impl ScalarUDFImpl for ArrayElement {
         }
     }
 
-    fn invoke_with_args(&self, mut call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if matches!(call.arg_fields[0].data_type(), DataType::Map(_, _)) {
-            // A list of one value for each row; NULL in it where the map has no such key.
-            let value = Arc::new(Field::new_list_field(call.return_field.data_type().clone(), true));
-            let list = DataType::List(value);
-            call.return_field = Arc::new(Field::new(self.name(), list, true));
-            let values = map_extract_udf().invoke_with_args(call)?;
-            let first = |values: &[ArrayRef]| {
-                let values = values[0].as_list();
-                element(values, &Int64Array::from(vec![0; values.len()]), Access::Get)
-            };
-            return make_scalar_function(first, Vec::new())(&[values]);
+            return map_value().invoke_with_args(call);
         }
         let element =
             |arguments: &[ArrayRef]| element(arguments[0].as_list(), arguments[1].as_primitive(), self.access);
