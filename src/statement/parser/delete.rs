@@ -17,7 +17,7 @@ impl StatementParser<'_> {
         self.keyword(Keyword::FROM)?;
         let target = self.target()?;
         let condition = self.condition()?;
-        Ok(StatementKind::Delete(Delete { target, condition }))
+        Ok(StatementKind::Delete(Box::new(Delete { target, condition })))
     }
 
     pub(super) fn target(&mut self) -> Result<Target> {

@@ -15,7 +15,7 @@ impl StatementParser<'_> {
         self.keyword(Keyword::SET)?;
         let assignments = self.comma_separated(Self::assignment)?;
         let condition = self.condition()?;
-        Ok(StatementKind::Update(Update { target, assignments, condition }))
+        Ok(StatementKind::Update(Box::new(Update { target, assignments, condition })))
     }
 
     pub(super) fn assignment(&mut self) -> Result<Assignment> {
