@@ -273,15 +273,12 @@ impl Session {
 
     /// The definition of a view or a function of the warehouse, or what a check has seen of it.
     pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
-        match self.declared_definition(kind, name) {
+        let key = (kind, name.clone());
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        match declared {
             Some(declared) => Ok(Some(declared)),
             None => self.warehouse.definition(kind, name).await,
         }
-    }
-
-    fn declared_definition(&self, kind: DefinitionKind, name: &TableName) -> Option<Definition> {
-        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        declared.get(&(kind, name.clone())).cloned()
     }
 
     /// Lets later statements of a check see a view or a function that this one would make.
