@@ -108,7 +108,7 @@ pub(super) async fn properties(session: &Session, name: &Name, key: Option<&str>
     view::refuse(session, name, "SHOW TBLPROPERTIES")?;
     let table_name = name.table(session)?;
     let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
-    let detail = delta::detail(&session.warehouse().location(&table_name)?, &table).await?;
+    let detail = delta::detail(&session.warehouse().location(&table_name)?, &table)?;
     let mut all = detail.properties;
     all.insert("delta.minReaderVersion".to_owned(), detail.min_reader_version.to_string());
     all.insert("delta.minWriterVersion".to_owned(), detail.min_writer_version.to_string());
