@@ -173,7 +173,6 @@ impl StatementParser<'_> {
                 "OPTIMIZE" => self.optimize()?,
                 "VACUUM" => self.vacuum()?,
                 "RESTORE" => self.restore()?,
-                "SET" => self.set()?,
                 other => return Err(unsupported(&format!("the statement {other}"), &first)),
             },
             _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),

@@ -36,6 +36,9 @@ impl StatementParser<'_> {
 
     pub(super) fn set(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
+        if self.parser.peek_nth_token(1).token == Token::Period {
+            return self.setting();
+        }
         let what = self.parser.next_token();
         if !matches!(upper(&what).as_str(), "VARIABLE" | "VAR") {
             return Err(unsupported(&format!("SET {}", what.token), &what)

@@ -2,19 +2,14 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{StatementParser, unsupported, upper};
+use super::{StatementParser, upper};
 use crate::error::{Error, Result, nearest};
 use crate::statement::ast::StatementKind;
 use crate::statement::set::SETTINGS;
 
 impl StatementParser<'_> {
-    /// `SET key [= true | false]`
-    pub(super) fn set(&mut self) -> Result<StatementKind> {
-        let set = self.parser.next_token();
-        let first = self.parser.peek_token();
-        if !matches!(first.token, Token::Word(_)) {
-            return Err(unsupported("SET without a setting", &set));
-        }
+    /// `key [= true | false]` behind SET; the key has dots, which tells it from a variable.
+    pub(super) fn setting(&mut self) -> Result<StatementKind> {
         let name = self.name()?;
         let key = name.parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
         if !SETTINGS.contains(&key.as_str()) {

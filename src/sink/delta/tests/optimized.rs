@@ -11,7 +11,7 @@ impl Fixture {
         let request = OptimizeRequest { z_order_by, ..OptimizeRequest::default() };
         // A file ends with a batch: small ones make files that are small.
         let mut state = self.session.state();
-        state.config_mut().options_mut().execution.batch_size = 256;
+        *state.config_mut() = state.config().clone().with_batch_size(256);
         optimize(&self.location, request, &state).await
     }
 
