@@ -209,9 +209,9 @@ impl fmt::Display for Ledger {
         let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
         if let Some(changes) = &self.changes {
             write!(f, "{changes}")?;
-            return match self.sources.is_empty() {
-                true => Ok(()),
-                false => write!(f, "; of the source read {read}, rejected {rejected}"),
+            return match read + rejected {
+                0 => Ok(()),
+                _ => write!(f, "; read {read}, rejected {rejected}"),
             };
         }
         if *combined {

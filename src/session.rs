@@ -6,6 +6,7 @@
 
 mod calls;
 mod casts;
+mod forms;
 mod functions;
 pub mod libraries;
 pub mod literals;
@@ -331,6 +332,8 @@ fn engine_config(config: &Config) -> Result<SessionConfig> {
         .with_information_schema(false);
     let options = engine.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
+    // The functions of DataFusion's crate for Spark fail where Spark's ANSI mode fails.
+    options.execution.enable_ansi_mode = true;
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();

@@ -8,6 +8,8 @@ use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TrimWhereField, Value,
 };
 
+use super::forms;
+
 /// The call in that form; none when it needs none.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {
     let arguments: Vec<&Expr> = arguments(function)?;
@@ -21,7 +23,8 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         }),
         _ => None,
     };
-    match (function.name.to_string().to_lowercase().as_str(), arguments.as_slice()) {
+    let name = function.name.to_string().to_lowercase();
+    match (name.as_str(), arguments.as_slice()) {
         ("trim", _) => trim(TrimWhereField::Both),
         ("ltrim", _) => trim(TrimWhereField::Leading),
         ("rtrim", _) => trim(TrimWhereField::Trailing),
@@ -34,7 +37,7 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
             let text = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
             Some(call(function, "array_sort", [(*array).clone(), text("ASC"), text("NULLS LAST")]))
         }
-        _ => None,
+        (name, arguments) => forms::of_call(name, arguments),
     }
 }
 

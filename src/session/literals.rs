@@ -12,10 +12,10 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::calls;
+use super::{calls, forms};
 
 /// Functions that DataFusion types by the value of their second argument: it must be a plain literal.
-const TYPED_BY_VALUE: [&str; 2] = ["round", "trunc"];
+const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
 /// The most digits that a DECIMAL has.
 const DECIMAL_DIGITS_MAX: usize = 38;
 
@@ -139,6 +139,15 @@ impl VisitorMut for Literals {
             }
             Expr::Function(function) => {
                 self.frames.push(frame_of(function).and_then(Option::take));
+                for places in places_of(function) {
+                    let negated = match places {
+                        Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, expr: operand } => negative(operand),
+                        _ => None,
+                    };
+                    if let Some(negative) = negated {
+                        *places = negative;
+                    }
+                }
                 self.places.push(bare_numbers(places_of(function)));
             }
             _ => {}
@@ -159,12 +168,12 @@ impl VisitorMut for Literals {
                     *expr = written_out;
                 }
             }
-            expr if self.untouched == 0 => {
-                if let Some(typed) = typed(expr) {
-                    *expr = typed;
+            expr => {
+                let form = forms::of_operator(expr);
+                if let Some(written_out) = form.or_else(|| (self.untouched == 0).then(|| typed(expr)).flatten()) {
+                    *expr = written_out;
                 }
             }
-            _ => {}
         }
         ControlFlow::Continue(())
     }

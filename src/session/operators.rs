@@ -14,12 +14,14 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
-use super::functions::arithmetic::{IntegerArithmetic, Operation};
 use super::functions::array_element::{Access, ArrayElement};
-use super::functions::date_part::DatePart;
-use super::functions::divide::Divide;
-use super::functions::remainder::Remainder;
-use super::functions::substring::Substring;
+use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::numbers::divide::Divide;
+use super::functions::numbers::remainder::Remainder;
+use super::functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
+use super::functions::text::substring::Substring;
+use super::functions::times::date_part::DatePart;
+use super::functions::times::to_timestamp::timestamp_type;
 
 /// The window functions that number rows.
 const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
@@ -31,6 +33,7 @@ pub(super) struct DatabricksOperators {
     multiply: Arc<ScalarUDF>,
     divide: Arc<ScalarUDF>,
     remainder: Arc<ScalarUDF>,
+    whole_divide: Arc<ScalarUDF>,
     subscript: Arc<ScalarUDF>,
     date_part: Arc<ScalarUDF>,
     substring: Arc<ScalarUDF>,
@@ -45,6 +48,7 @@ impl DatabricksOperators {
             multiply: arithmetic(Operation::Multiply),
             divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
             remainder: Arc::new(ScalarUDF::new_from_impl(Remainder::new())),
+            whole_divide: Arc::new(ScalarUDF::new_from_impl(WholeNumbers::new(WholeOperation::Divide))),
             subscript: Arc::new(ScalarUDF::new_from_impl(ArrayElement::new(Access::Subscript))),
             date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
             substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
@@ -59,6 +63,7 @@ impl DatabricksOperators {
             BinaryOperator::Minus if are_whole => Some(&self.subtract),
             BinaryOperator::Multiply if are_whole => Some(&self.multiply),
             BinaryOperator::Divide => Divide::operand_types(left, right).map(|_| &self.divide),
+            BinaryOperator::MyIntegerDivide => Some(&self.whole_divide),
             BinaryOperator::Modulo => Remainder::operand_type(left, right).map(|_| &self.remainder),
             _ => None,
         }
@@ -78,9 +83,10 @@ impl ExprPlanner for DatabricksOperators {
                 | BinaryOperator::Multiply
                 | BinaryOperator::Divide
                 | BinaryOperator::Modulo
+                | BinaryOperator::MyIntegerDivide
         );
         if !is_arithmetic {
-            return Ok(PlannerResult::Original(raw));
+            return Ok(PlannerResult::Original(same_times(raw, schema)));
         }
         let RawBinaryExpr { op, left, right } = raw;
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
@@ -146,6 +152,30 @@ impl ExprPlanner for DatabricksOperators {
 
     fn plan_substring(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call(&self.substring, arguments)))
+    }
+}
+
+/// A date beside a timestamp as the moment it starts: DataFusion would take both as nanoseconds, which the years 1 and 9999 are
+/// past.
+fn same_times(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let is_comparison = matches!(
+        raw.op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+            | BinaryOperator::Spaceship
+    );
+    if !is_comparison {
+        return raw;
+    }
+    let start_of = |date: Expr| Expr::Cast(Cast::new(Box::new(date), timestamp_type()));
+    match (raw.left.get_type(schema), raw.right.get_type(schema)) {
+        (Ok(DataType::Date32), Ok(DataType::Timestamp(_, _))) => RawBinaryExpr { left: start_of(raw.left), ..raw },
+        (Ok(DataType::Timestamp(_, _)), Ok(DataType::Date32)) => RawBinaryExpr { right: start_of(raw.right), ..raw },
+        _ => raw,
     }
 }
 

@@ -43,9 +43,7 @@ async fn create_temporary(
     let planned = Box::pin(query::plan(session, &carrier(&function)?, Purpose::Check)).await?;
     check_shape(&function, &planned.plan)?;
     let FunctionSource::Sql { signature, mut body } = create.placeless.clone() else { return Err(lost()) };
-    if let Body::Query(query) = &mut body {
-        views::qualify(session.views(), &function.schema, query)?;
-    }
+    query::in_body(&mut body, |query| views::qualify(session.views(), &function.schema, query))?;
     session.library_functions().remove(&function.name);
     session.sql_functions().put(SqlFunction { signature, body, ..function });
     Ok(Outcome::Prepared)

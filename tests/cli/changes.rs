@@ -50,7 +50,7 @@ fn errors_name_the_place() {
             "changes_twice",
             "MERGE INTO t USING (VALUES (1, 5), (1, 6)) AS s (id, n) ON t.id = s.id WHEN MATCHED THEN UPDATE SET *",
         ),
-        ("changes_rule", "INSERT INTO t REPLACE WHERE id > 1 SELECT 1, 1"),
+        ("changes_rule", "INSERT INTO t REPLACE WHERE id > 1 SELECT 1, 2"),
         ("changes_check", "MERGE INTO t USING t AS s ON TRUE WHEN MATCHED THEN UPDATE SET n = s.name"),
     ] {
         assert_snapshot!(name, scratch.run(&["-c", sql]));

@@ -12,7 +12,7 @@ use crate::environment::{TestEnvironment, repository};
 use crate::python::Script;
 
 const ROWS: u64 = 400;
-const STATEMENTS: usize = 14;
+const STATEMENTS: usize = 8;
 
 /// The table as it is before: several files, NULLs, two partitions and one that is NULL.
 const TABLE: &str = "

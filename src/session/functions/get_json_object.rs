@@ -11,7 +11,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::text::float64_text;
+use super::text::cast_to_string::float64_text;
 use crate::engine_error::external;
 use crate::error::Error;
 use crate::schema::{STRING, type_name};

@@ -14,6 +14,7 @@ use sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::sql_functions::in_body;
 use super::views;
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::error::{Error, Result};
@@ -38,7 +39,7 @@ impl Definitions {
     pub(in crate::statement) async fn load(session: &Session, query: &Query) -> Result<Self> {
         let mut definitions = Self::default();
         let mut asked = BTreeSet::new();
-        let mut wanted = definitions.named(session, query, &session.current_schema());
+        let mut wanted = definitions.named(session, query, &session.current_schema(), false);
         while !wanted.is_empty() {
             asked.extend(wanted.iter().cloned());
             let found: Vec<_> = futures::stream::iter(wanted)
@@ -56,14 +57,27 @@ impl Definitions {
             }
             wanted.retain(|wanted| !asked.contains(wanted));
         }
-        let mut views = std::mem::take(&mut definitions.views);
+        definitions.qualify_kept(session);
+        Ok(definitions)
+    }
+
+    /// In what is kept, nothing temporary hides a function of its schema.
+    fn qualify_kept(&mut self, session: &Session) {
+        let (mut views, mut functions) = (std::mem::take(&mut self.views), self.functions.clone());
         for (name, view) in &mut views {
             if let Some(view) = Arc::get_mut(view) {
-                definitions.qualify_functions(session, name.schema(), &mut view.query);
+                self.qualify(session, name.schema(), &mut view.query, true);
             }
         }
-        definitions.views = views;
-        Ok(definitions)
+        for (name, function) in &mut functions {
+            let mut qualified = function.as_ref().clone();
+            match &mut qualified.body {
+                Body::Expression(expr) => self.qualify(session, name.schema(), expr.as_mut(), true),
+                Body::Query(query) => self.qualify(session, name.schema(), query.as_mut(), true),
+            }
+            *function = Arc::new(qualified);
+        }
+        (self.views, self.functions) = (views, functions);
     }
 
     /// Keeps one, and gives what it names itself.
@@ -72,7 +86,7 @@ impl Definitions {
         match what.kind {
             DefinitionKind::View => {
                 let view = view_of(&what.name, definition)?;
-                let named = self.named(session, &view.query, &schema);
+                let named = self.named(session, &view.query, &schema, true);
                 self.views.insert(what.name, Arc::new(view));
                 Ok(named)
             }
@@ -88,7 +102,12 @@ impl Definitions {
     /// Gives each function that is the warehouse's the schema that it is in, so that it means the same function in whatever
     /// statement the query is read.
     pub(in crate::statement) fn qualify_functions(&self, session: &Session, schema: &str, query: &mut Query) {
-        let _ = query.visit(&mut Qualify { definitions: self, session, schema });
+        self.qualify(session, schema, query, false);
+    }
+
+    fn qualify(&self, session: &Session, schema: &str, tree: &mut impl VisitMut, is_kept: bool) {
+        // Infallible: the visitor never breaks off.
+        let _ = VisitMut::visit(tree, &mut Qualify { definitions: self, session, schema, is_kept });
     }
 
     /// The function that a call means, which stands in a definition of `schema` or in a query there; none when it is the
@@ -123,11 +142,12 @@ impl Definitions {
     }
 
     /// What of the warehouse's definitions a tree names, and what temporary ones name that it names.
-    fn named(&self, session: &Session, tree: &impl Visit, schema: &str) -> BTreeSet<Wanted> {
+    fn named(&self, session: &Session, tree: &impl Visit, schema: &str, is_kept: bool) -> BTreeSet<Wanted> {
         let mut names = Names {
             definitions: self,
             session,
             schema: schema.to_owned(),
+            is_kept,
             wanted: BTreeSet::new(),
             seen: BTreeSet::new(),
         };
@@ -137,11 +157,11 @@ impl Definitions {
 
     fn named_by_function(&self, session: &Session, function: &SqlFunction) -> BTreeSet<Wanted> {
         let mut named = match &function.body {
-            Body::Expression(expr) => self.named(session, expr.as_ref(), &function.schema),
-            Body::Query(query) => self.named(session, query.as_ref(), &function.schema),
+            Body::Expression(expr) => self.named(session, expr.as_ref(), &function.schema, !function.is_temporary),
+            Body::Query(query) => self.named(session, query.as_ref(), &function.schema, !function.is_temporary),
         };
         for default in function.signature.parameters.iter().filter_map(|parameter| parameter.default.as_ref()) {
-            named.extend(self.named(session, default, &function.schema));
+            named.extend(self.named(session, default, &function.schema, !function.is_temporary));
         }
         named
     }
@@ -158,6 +178,8 @@ struct Names<'a> {
     definitions: &'a Definitions,
     session: &'a Session,
     schema: String,
+    /// Whether this stands in a definition of the warehouse, where nothing temporary is meant.
+    is_kept: bool,
     wanted: BTreeSet<Wanted>,
     /// The temporary views and functions that were looked into.
     seen: BTreeSet<String>,
@@ -187,6 +209,7 @@ impl Names<'_> {
         let Some(parts) = parts_of(name) else { return };
         let temporary = match parts.as_slice() {
             [only] if self.session.is_built_in_function(only) => return,
+            _ if self.is_kept => None,
             [only] if self.session.library_functions().get(only).is_some() => return,
             [only] => self.session.sql_functions().get(only),
             parts => temporary_name(parts).and_then(|name| self.session.sql_functions().get(name)),
@@ -223,13 +246,15 @@ struct Qualify<'a> {
     definitions: &'a Definitions,
     session: &'a Session,
     schema: &'a str,
+    /// Whether this stands in a definition of the warehouse.
+    is_kept: bool,
 }
 
 impl Qualify<'_> {
     fn name(&self, name: &mut ObjectName) {
         if let [ObjectNamePart::Identifier(only)] = name.0.as_slice()
             && !self.session.is_built_in_function(&only.value)
-            && self.session.sql_functions().get(&only.value).is_none()
+            && (self.is_kept || self.session.sql_functions().get(&only.value).is_none())
             && TableName::new(self.schema, &only.value).is_ok_and(|name| self.definitions.functions.contains_key(&name))
         {
             name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('`', self.schema)));
@@ -271,6 +296,8 @@ pub(in crate::statement) fn function_of(name: &TableName, definition: &Definitio
     let CreateFunction { placeless: FunctionSource::Sql { signature, body }, .. } = *create else {
         return Err(damaged("function", name));
     };
+    let mut body = body;
+    in_body(&mut body, |query| views::qualify_all(name.schema(), query))?;
     Ok(SqlFunction {
         name: name.table().to_owned(),
         schema: name.schema().to_owned(),

@@ -4,7 +4,7 @@
 //! meaning the caller's column, whatever columns the body reads. An argument is cast to its parameter's type, and evaluated
 //! wherever the body names the parameter; one that gives a new value each time may be named only once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -100,6 +100,7 @@ impl Bodies {
 
 impl Body {
     fn called(&self, arguments: &[Expr], schema: &DFSchema) -> EngineResult<Expr> {
+        self.refuse_same_names(arguments)?;
         let mut values = Values::default();
         for ((parameter, data_type), argument) in self.parameters.iter().zip(arguments) {
             if argument.is_volatile() && uses(&self.expression, parameter)? > 1 {
@@ -123,6 +124,53 @@ impl Body {
         }
         Ok(called)
     }
+}
+
+impl Body {
+    /// The engine tells columns apart by the names of their relations: a subquery of the body that reads a `t`, and an argument that
+    /// is a column of the caller's `t`, would be one column to it, and the answer a wrong one.
+    fn refuse_same_names(&self, arguments: &[Expr]) -> EngineResult<()> {
+        let read = columns_of_subqueries(&self.expression)?;
+        if read.is_empty() {
+            return Ok(());
+        }
+        for column in arguments.iter().flat_map(Expr::column_refs) {
+            let is_same = |(relation, name): &(Option<String>, String)| match (&column.relation, relation) {
+                (Some(of_caller), Some(of_body)) => of_caller.table() == of_body,
+                _ => *name == column.name,
+            };
+            if read.iter().any(is_same) {
+                let of = column.relation.as_ref().map_or(column.name.as_str(), |relation| relation.table());
+                let said =
+                    format!("{} is given a column of `{of}`, and reads a relation of that name itself", self.name);
+                let hint = "give the relation of the call another name: FROM … AS other";
+                return Err(external(Error::sql(said).with_hint(hint)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns, each with its relation, that the subqueries in an expression know.
+fn columns_of_subqueries(expr: &Expr) -> EngineResult<HashSet<(Option<String>, String)>> {
+    let mut columns = HashSet::new();
+    expr.apply(|expr| {
+        if let Expr::ScalarSubquery(subquery)
+        | Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::SetComparison(SetComparison { subquery, .. }) = expr
+        {
+            subquery.subquery.apply_with_subqueries(|node| {
+                let named = node.schema().iter().map(|(relation, field)| {
+                    (relation.map(|relation| relation.table().to_owned()), field.name().clone())
+                });
+                columns.extend(named);
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(columns)
 }
 
 /// Values for columns: for those that are named here, and for those that a subquery names.

@@ -51,7 +51,7 @@ pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
-pub(super) use self::sql_functions::{scalar_query, table_query};
+pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
@@ -88,6 +88,9 @@ pub struct TargetRelation {
     pub table: Arc<dyn TableProvider>,
     pub rows: Arc<dyn TableProvider>,
 }
+
+/// The column that says a row of a MERGE's source is there.
+pub(super) const PRESENT_COLUMN: &str = "present in source";
 
 /// The records of a stream that one plan reads.
 #[derive(Debug)]
@@ -274,10 +277,12 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
     }
 }
 
-/// The hidden columns of a target are nobody's to choose.
+/// The columns that a statement puts beside the user's are nobody's to choose.
 fn without_hidden(mut error: Error) -> Error {
-    let hidden = format!("{FILE_COLUMN}, {ROW_COLUMN}");
-    error.hint = error.hint.map(|hint| hint.replace(&format!(", {hidden}"), "").replace(&hidden, ""));
+    error.hint = error.hint.map(|hint| {
+        let hidden = [FILE_COLUMN, ROW_COLUMN, PRESENT_COLUMN];
+        hidden.iter().fold(hint, |hint, name| hint.replace(&format!(", {name}"), "").replace(&format!("{name}, "), ""))
+    });
     error
 }
 

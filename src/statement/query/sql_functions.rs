@@ -242,6 +242,22 @@ fn engine_name(session: &Session, name: &mut ObjectName) {
     }
 }
 
+/// Lets `act` change the queries in a body: an expression is one for that long.
+pub(in crate::statement) fn in_body(body: &mut Body, act: impl FnOnce(&mut Query) -> Result<()>) -> Result<()> {
+    match body {
+        Body::Query(query) => act(query),
+        Body::Expression(expr) => {
+            let mut query = template::query("SELECT `expression 0` AS result", &[], &[expr.as_ref().clone()])?;
+            act(&mut query)?;
+            match select_of(&mut query)?.projection.pop() {
+                Some(SelectItem::ExprWithAlias { expr: Expr::Nested(changed), .. }) => *expr = changed,
+                _ => return Err(lost()),
+            }
+            Ok(())
+        }
+    }
+}
+
 /// `SELECT body FROM (SELECT parameters)`: what a call of a scalar function comes to.
 pub(in crate::statement) fn scalar_query(function: &SqlFunction) -> Result<Query> {
     let cast = match &function.signature.returns {

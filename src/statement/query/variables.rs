@@ -229,6 +229,8 @@ fn register(state: &SessionState, schema: Schema) -> Result<()> {
         catalog.register_schema(RELATIONS_SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
     }
     let schema_of = catalog.schema(RELATIONS_SCHEMA).ok_or_else(lost)?;
+    // A body of the query may have had other variables.
+    let _ = schema_of.deregister_table(RELATION)?;
     schema_of.register_table(RELATION.to_owned(), Arc::new(EmptyTable::new(Arc::new(schema))))?;
     Ok(())
 }

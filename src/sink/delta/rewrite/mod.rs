@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
@@ -149,7 +149,10 @@ impl RewriteTarget {
         let columns = DFSchema::try_from(partitions.schema().as_ref().clone())?;
         let expression = state.create_physical_expr(condition.clone(), &columns)?;
         let outcome = expression.evaluate(partitions).and_then(|value| value.into_array(count))?;
-        let holds = prep_null_mask_filter(outcome.as_boolean());
+        let holds = match outcome.as_boolean() {
+            known if known.null_count() == 0 => known.clone(),
+            partly_known => prep_null_mask_filter(partly_known),
+        };
         let files = (0..count).filter(|file| holds.len() > *file && holds.value(*file)).collect();
         Ok(Covered { files, predicate: Some(self.scan.physical(condition, state)?) })
     }

@@ -9,9 +9,8 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use regex::Regex;
 
-use super::regex::Patterns;
+use super::pattern::{Pattern, Patterns};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Split {
@@ -64,30 +63,32 @@ fn split(arguments: &[ArrayRef]) -> Result<ArrayRef> {
             rows.append_null();
             continue;
         }
-        let regex = compiled.get(patterns.value(row))?;
+        let text = texts.value(row);
+        let pattern = compiled.get(patterns.value(row))?.for_text(text)?;
         let limit = limits.map_or(0, |limits| limits.value(row));
         // Zero and below set no limit.
         let parts_max = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-        let parts = parts(texts.value(row), regex, parts_max, patterns.value(row).is_empty());
+        let parts = parts(text, pattern, parts_max, patterns.value(row).is_empty())?;
         rows.append_value(parts.into_iter().map(Some));
     }
     Ok(Arc::new(rows.finish()))
 }
 
 /// An empty match at the very start splits nothing off, as in Java; nor at the very end where the pattern is empty.
-fn parts<'a>(text: &'a str, regex: &Regex, parts_max: usize, is_empty_pattern: bool) -> Vec<&'a str> {
+fn parts<'a>(text: &'a str, pattern: &Pattern, parts_max: usize, is_empty_pattern: bool) -> Result<Vec<&'a str>> {
     let mut parts = Vec::new();
     let mut start = 0;
-    for found in regex.find_iter(text) {
+    pattern.for_each_match(text, |found| {
+        let span = found.span();
         if parts.len() + 1 >= parts_max {
-            break;
+            return false;
         }
-        if found.end() == 0 || is_empty_pattern && found.start() == text.len() {
-            continue;
+        if span.end > 0 && !(is_empty_pattern && span.start == text.len()) {
+            parts.push(&text[start..span.start]);
+            start = span.end;
         }
-        parts.push(&text[start..found.start()]);
-        start = found.end();
-    }
+        true
+    })?;
     parts.push(&text[start..]);
-    parts
+    Ok(parts)
 }

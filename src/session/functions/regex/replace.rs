@@ -1,7 +1,7 @@
 //! `regexp_replace(text, pattern, replacement [, position])`: every match is replaced, `$1` is a group.
 //!
 //! DataFusion replaces the first match alone unless a fourth argument says `g`, and takes a group that the pattern does not
-//! have as empty. Patterns are Java's (`regex.rs`), and so is the replacement: `$n`, `${name}`, and a back-slash before a
+//! have as empty. Patterns are Java's (`translate.rs`), and so is the replacement: `$n`, `${name}`, and a back-slash before a
 //! character that stands for itself.
 
 use std::sync::Arc;
@@ -11,9 +11,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use regex::{Captures, Regex};
 
-use super::regex::Patterns;
+use super::pattern::{Captures, Pattern, Patterns};
 use crate::engine_error::external;
 use crate::error::Error;
 
@@ -72,14 +71,23 @@ fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         }
         let text = texts.value(row);
         let (before, rest) = split_at(text, positions.map_or(1, |positions| positions.value(row)))?;
-        let regex = compiled.get(patterns.value(row))?;
-        if !regex.is_match(rest) {
+        let pattern = compiled.get(patterns.value(row))?.for_text(text)?;
+        if !pattern.is_match(rest)? {
             replaced.append_value(text);
             continue;
         }
-        let replacement = Replacement::parse(replacements.value(row), regex)?;
-        let rest = regex.replace_all(rest, |captures: &Captures<'_>| replacement.expand(captures));
-        replaced.append_value([before, &rest].concat());
+        let replacement = Replacement::parse(replacements.value(row), pattern)?;
+        let mut whole = String::from(before);
+        let mut copied = 0;
+        pattern.for_each_match(rest, |captures| {
+            let span = captures.span();
+            whole.push_str(&rest[copied..span.start]);
+            replacement.expand(captures, &mut whole);
+            copied = span.end;
+            true
+        })?;
+        whole.push_str(&rest[copied..]);
+        replaced.append_value(whole);
     }
     Ok(Arc::new(replaced.finish()))
 }
@@ -103,7 +111,7 @@ enum Part {
 }
 
 impl Replacement {
-    fn parse(written: &str, regex: &Regex) -> Result<Self> {
+    fn parse(written: &str, pattern: &Pattern) -> Result<Self> {
         let refuse = |reason: String| {
             external(Error::sql(format!("the replacement `{written}` cannot be used: {reason}")).with_hint(
                 r"a `$` or `\` that stands for itself has a `\` before it, which is written `\\` in a literal",
@@ -119,21 +127,20 @@ impl Replacement {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                     if rest.next_if_eq(&'{').is_some() {
                         let name: String = std::iter::from_fn(|| rest.next_if(|next| *next != '}')).collect();
-                        let group = regex.capture_names().position(|known| known == Some(&name));
-                        let group = group.filter(|_| rest.next().is_some());
+                        let group = pattern.group_named(&name).filter(|_| rest.next().is_some());
                         parts.push(Part::Group(group.ok_or_else(|| refuse(format!("there is no group `{name}`")))?));
                         continue;
                     }
                     let digit = rest.next().and_then(|next| next.to_digit(10));
                     let mut group =
                         digit.ok_or_else(|| refuse("a `$` is followed by the number of a group".to_owned()))? as usize;
-                    if group >= regex.captures_len() {
+                    if group >= pattern.groups() {
                         return Err(refuse(format!("there is no group {group}")));
                     }
                     // More digits belong to the number as long as there is such a group.
                     while let Some(digit) = rest.peek().and_then(|next| next.to_digit(10)) {
                         let longer = group * 10 + digit as usize;
-                        if longer >= regex.captures_len() {
+                        if longer >= pattern.groups() {
                             break;
                         }
                         group = longer;
@@ -148,13 +155,12 @@ impl Replacement {
         Ok(Self(parts))
     }
 
-    fn expand(&self, captures: &Captures<'_>) -> String {
-        self.0
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.as_str(),
-                Part::Group(group) => captures.get(*group).map_or("", |group| group.as_str()),
-            })
-            .collect()
+    fn expand(&self, captures: &Captures<'_>, text: &mut String) {
+        for part in &self.0 {
+            text.push_str(match part {
+                Part::Text(written) => written,
+                Part::Group(group) => captures.group(*group).unwrap_or_default(),
+            });
+        }
     }
 }

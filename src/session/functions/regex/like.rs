@@ -8,7 +8,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::regex::Patterns;
+use super::pattern::Patterns;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct RegexpLike {
@@ -66,7 +66,8 @@ fn matches(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         if texts.is_null(row) || patterns.is_null(row) {
             found.append_null();
         } else {
-            found.append_value(compiled.get(patterns.value(row))?.is_match(texts.value(row)));
+            let text = texts.value(row);
+            found.append_value(compiled.get(patterns.value(row))?.for_text(text)?.is_match(text)?);
         }
     }
     Ok(Arc::new(found.finish()))

@@ -13,10 +13,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::is_any_nullable;
-use super::to_timestamp::OnError;
 use crate::engine_error::external;
 use crate::error::Error;
+use crate::session::functions::is_any_nullable;
+use crate::session::functions::times::to_timestamp::OnError;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct BinaryText {

@@ -13,8 +13,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::is_any_nullable;
-use super::to_timestamp::timestamp_type;
+use crate::session::functions::is_any_nullable;
+use crate::session::functions::times::to_timestamp::timestamp_type;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Text {
@@ -85,7 +85,7 @@ fn float32_text(value: f32) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), f64::from(value))
 }
 
-pub(super) fn float64_text(value: f64) -> String {
+pub fn float64_text(value: f64) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), value)
 }
 

@@ -74,7 +74,7 @@ fn substrings(arguments: &[ArrayRef]) -> Result<ArrayRef> {
                     Some(text) if text.is_ascii() => cut.append_value(&text[range(row, text.len())]),
                     Some(text) => {
                         let kept = range(row, text.chars().count());
-                        cut.append_value(text.chars().skip(kept.start).take(kept.len()).collect::<String>());
+                        cut.append_value(characters(text, kept));
                     }
                     None => cut.append_null(),
                 }
@@ -92,8 +92,13 @@ fn substrings(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     }
 }
 
+/// The characters of `text` that are in a range.
+pub fn characters(text: &str, kept: std::ops::Range<usize>) -> String {
+    text.chars().skip(kept.start).take(kept.len()).collect()
+}
+
 /// Which of so many characters or bytes are kept.
-fn range(units: usize, position: i64, length: i64) -> std::ops::Range<usize> {
+pub fn range(units: usize, position: i64, length: i64) -> std::ops::Range<usize> {
     let units_signed = i64::try_from(units).unwrap_or(i64::MAX);
     let start = match position {
         0 => 0,

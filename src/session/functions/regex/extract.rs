@@ -8,9 +8,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::regex::Patterns;
-use crate::engine_error::external;
-use crate::error::Error;
+use super::pattern::Patterns;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct RegexpExtract {
@@ -63,18 +61,14 @@ fn extract(arguments: &[ArrayRef]) -> Result<ArrayRef> {
             extracted.append_null();
             continue;
         }
-        let regex = compiled.get(patterns.value(row))?;
-        let Some(captures) = regex.captures(texts.value(row)) else {
+        let text = texts.value(row);
+        let pattern = compiled.get(patterns.value(row))?.for_text(text)?;
+        let Some(captures) = pattern.find_at(text, 0)? else {
             extracted.append_value("");
             continue;
         };
-        let group = groups.map_or(1, |groups| groups.value(row));
-        let number = usize::try_from(group).ok().filter(|group| *group < regex.captures_len());
-        let number = number.ok_or_else(|| {
-            let last = regex.captures_len() - 1;
-            external(Error::data(format!("regexp_extract: the pattern has the groups 0 to {last}, not {group}")))
-        })?;
-        extracted.append_value(captures.get(number).map_or("", |group| group.as_str()));
+        let group = pattern.group_numbered("regexp_extract", groups.map_or(1, |groups| groups.value(row)))?;
+        extracted.append_value(captures.group(group).unwrap_or_default());
     }
     Ok(Arc::new(extracted.finish()))
 }

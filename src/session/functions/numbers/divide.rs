@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr_common::datum::apply;
 
 use super::arithmetic::infix_name;
-use super::is_any_nullable;
+use crate::session::functions::is_any_nullable;
 
 /// A quotient keeps at least this many decimals.
 const SCALE_MIN: i16 = 6;

@@ -14,7 +14,7 @@ use datafusion::physical_expr_common::datum::apply;
 
 use super::arithmetic::infix_name;
 use super::divide::refuse_zero;
-use super::is_any_nullable;
+use crate::session::functions::is_any_nullable;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Remainder {
