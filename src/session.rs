@@ -270,8 +270,8 @@ impl Session {
 
     /// The definition of a view or a function of the warehouse, or what a check has seen of it.
     pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
-        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let declared = declared.get(&(kind, name.clone())).cloned();
+        let key = (kind, name.clone());
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         match declared {
             Some(declared) => Ok(Some(declared)),
             None => self.warehouse.definition(kind, name).await,
