@@ -219,7 +219,7 @@ impl StatementParser<'_> {
                 _ => return Err(Error::sql("expected table.column").at(table.span)),
             },
         };
-        let table = Name { parts: table.parts, span: table.span };
+        let table = Name { parts: table.parts, computed: table.computed, span: table.span };
         Ok(StatementKind::AlterTable(Box::new(AlterTable { table, action })))
     }
 }
