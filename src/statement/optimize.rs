@@ -67,7 +67,7 @@ pub(super) async fn check(session: &Session, statement: &Optimize) -> Result<Che
 fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let Some(written) = &statement.predicate else { return Ok(None) };
     let mut expr = written.clone();
-    parameters::bind(&mut expr, &session.config().params)?;
+    parameters::bind(&mut expr, &session.params())?;
     let spell = |ident: &mut Ident| {
         let known = columns.fields().iter().find(|field| field.name().eq_ignore_ascii_case(&ident.value));
         match known {

@@ -41,6 +41,6 @@ pub(super) async fn check(session: &Session, statement: &Restore) -> Result<Chec
 
 fn version(session: &Session, statement: &Restore) -> Result<AsOf> {
     let mut version = statement.version.clone();
-    parameters::bind(&mut version, &session.config().params)?;
+    parameters::bind(&mut version, &session.params())?;
     as_of(&session.state(), &version).map_err(|error| error.at(statement.table.span))
 }

@@ -17,7 +17,7 @@ use crate::statement::parser::parse_name;
 /// The parts of the name that `text` evaluates to.
 pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<Ident>> {
     let mut constant = text.clone();
-    parameters::bind(&mut constant, &session.config().params)?;
+    parameters::bind(&mut constant, &session.params())?;
     variables::put_in(session, &mut constant);
     let name = constant_text(&session.state(), &constant, "IDENTIFIER takes a text, and not NULL")?;
     let span = Span::from(text.span());
