@@ -269,8 +269,8 @@ impl Session {
 
     /// The definition of a view or a function of the warehouse, or what a check has seen of it.
     pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
-        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let declared = declared.get(&(kind, name.clone())).cloned();
+        let known = |declared: &HashMap<_, Definition>| declared.get(&(kind, name.clone())).cloned();
+        let declared = known(&self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner));
         match declared {
             Some(declared) => Ok(Some(declared)),
             None => self.warehouse.definition(kind, name).await,

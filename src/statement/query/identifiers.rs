@@ -58,7 +58,7 @@ impl VisitorMut for Identifiers<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         let Some(text) = text_of(expr) else { return ControlFlow::Continue(()) };
-        match parts(self.0, text).map(|parts| <[Ident; 1]>::try_from(parts)) {
+        match parts(self.0, text).map(<[Ident; 1]>::try_from) {
             Ok(Ok([only])) => *expr = Expr::Identifier(only),
             Ok(Err(parts)) => *expr = Expr::CompoundIdentifier(parts),
             Err(error) => return ControlFlow::Break(error),
