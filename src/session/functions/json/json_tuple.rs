@@ -13,7 +13,7 @@ use crate::engine_error::external;
 use crate::error::Error;
 use crate::schema::{STRING, list_of};
 use crate::session::functions::lists::{list_from, wrong_count};
-use crate::session::functions::text::float64_text;
+use crate::session::functions::text::cast_to_string::float64_text;
 use crate::source::objects::json::{JsonPath, Step};
 
 #[derive(Debug, PartialEq, Eq, Hash)]

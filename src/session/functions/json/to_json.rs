@@ -21,7 +21,7 @@ use crate::schema::{STRING, normalize_type, type_name};
 use crate::session::functions::lists::{range, wrong_count};
 use crate::session::functions::maps::entry_range;
 use crate::session::functions::plain::{Call, Types, wrong_call};
-use crate::session::functions::text::{float32_text, float64_text};
+use crate::session::functions::text::cast_to_string::{float32_text, float64_text};
 
 const OPTION: &str = "ignoreNullFields";
 
