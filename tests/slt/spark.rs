@@ -39,7 +39,9 @@ fn every_function_that_is_said_to_conform_is_asked_about() {
     let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| operators"));
     let names: BTreeSet<&str> = rows
         .flat_map(|row| row.split('`').skip(1).step_by(2))
-        .filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'))
+        .filter(|name| {
+            name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+        })
         .collect();
 
     let mut asked = String::new();
