@@ -40,7 +40,7 @@ SELECT nullif(1, 1), nullif(1, 2), nullifzero(0), nullifzero(5), zeroifnull(NULL
 SELECT isnan(NULL), isnan(CAST('NaN' AS DOUBLE)), isnan(1), isnan(CAST('NaN' AS FLOAT));
 SELECT rand(3) BETWEEN 0 AND 1, random() < 1, typeof(rand());
 SELECT i8 + i16, i16 + i32, i32 + i64, i8 * 2, i64 - 1, typeof(i8 + i16), typeof(i16 * i64) FROM wholes WHERE i8 BETWEEN -1 AND 7;
-SELECT small + 1, small * small, small / 3, small % 2, typeof(small + wide), small > 1 FROM decimals WHERE abs(small) < 3;
+SELECT small + 1, small * small, small / 3, small % 2, small > 1 FROM decimals WHERE abs(small) < 3;
 SELECT CAST(d AS INT), CAST(d AS BIGINT), CAST(d AS STRING), CAST(d AS FLOAT), CAST(d AS BOOLEAN) FROM doubles WHERE abs(d) BETWEEN 0.4 AND 3;
 SELECT CAST(d AS STRING), CAST(CAST(d AS FLOAT) AS STRING) FROM doubles WHERE NOT (abs(d) BETWEEN 1e-330 AND 1e-300 OR abs(d) BETWEEN 1e8 AND 1e9) OR d IS NULL;
 SELECT CAST(CAST('NaN' AS DOUBLE) AS INT);
