@@ -61,6 +61,7 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
             let usual = || Expr::Value(Value::SingleQuotedString("yyyy-MM-dd HH:mm:ss".to_owned()).into());
             call("date_format", vec![moment, pattern.first().map_or_else(usual, |pattern| (*pattern).clone())])
         }
+        ("bit_get" | "getbit", [_, _]) => cast(call("bit_get", owned(arguments)), DataType::TinyInt(None)),
         ("try_to_date", [_] | [_, _]) => cast(call("try_to_timestamp", owned(arguments)), DataType::Date),
         ("timestamp_seconds", [_]) => call("to_timestamp", owned(arguments)),
         ("curdate", []) => call("current_date", Vec::new()),

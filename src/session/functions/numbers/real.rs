@@ -113,14 +113,16 @@ fn conv(row: &Row<'_>) -> Result<Answer> {
 }
 
 fn bits() -> Vec<RowFunction> {
+    let count = |row: &Row<'_>| Ok(i32::try_from(row.bigint(0)?.count_ones()).unwrap_or(0).into());
+    let random = |_: &Row<'_>| Ok(rand::random::<f64>().into());
+    let bit = |row: &Row<'_>| match row.int(1)? {
+        place @ 0..64 => Ok(i32::from(row.bigint(0)? >> place & 1 == 1).into()),
+        place => Err(wrong_value(format!("bit_get: there is no bit {place}, only 0 to 63"))),
+    };
     vec![
-        RowFunction::new("bit_get", &[Bigint, Int], Int, |row| {
-            let place = row.int(1)?;
-            match place {
-                0..64 => Ok(i32::from(row.bigint(0)? >> place & 1 == 1).into()),
-                _ => Err(wrong_value(format!("bit_get: there is no bit {place}, only 0 to 63"))),
-            }
-        })
-        .with_aliases(&["getbit"]),
+        RowFunction::new("bit_count", &[Bigint], Int, count),
+        RowFunction::new("bit_get", &[Bigint, Int], Int, bit).with_aliases(&["getbit"]),
+        // A seed makes no sequence: which rows come in which order is not fixed.
+        RowFunction::new("rand", &[Bigint], Double, random).with_aliases(&["random"]).with_required(0).volatile(),
     ]
 }

@@ -101,7 +101,10 @@ impl ScalarUDFImpl for Round {
             },
             _ => return plan_err!("{} takes a number and the places to keep", self.name()),
         };
-        Ok(std::iter::once(value).chain(types.get(1).map(|_| DataType::Int32)).collect())
+        // A cast of the places would make them no constant any more.
+        Ok(std::iter::once(value)
+            .chain(types.get(1).map(|places| if places.is_integer() { places.clone() } else { DataType::Int32 }))
+            .collect())
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
@@ -214,8 +217,12 @@ fn by_digits<T>(value: T, wide: f64, places: i32, mode: Mode) -> T
 where
     T: Copy + std::fmt::LowerExp + std::str::FromStr,
 {
-    if !wide.is_finite() || wide == 0.0 {
+    if !wide.is_finite() {
         return value;
+    }
+    if wide == 0.0 {
+        // Minus zero has no digits that say so.
+        return "0".parse().unwrap_or(value);
     }
     let digits = format!("{value:e}");
     let Some((mantissa, exponent)) = digits.split_once('e') else { return value };

@@ -110,8 +110,16 @@ fn parse(pattern: &str) -> Result<Vec<Item>> {
         items.push(match letter {
             '\'' if rest.next_if_eq(&'\'').is_some() => Item::Text("'".to_owned()),
             '\'' => {
-                let text: String = std::iter::from_fn(|| rest.next_if(|next| *next != '\'')).collect();
-                rest.next().ok_or_else(|| refuse("a quote is not closed"))?;
+                let mut text = String::new();
+                loop {
+                    match rest.next() {
+                        // Two quotes are one of the text.
+                        Some('\'') if rest.next_if_eq(&'\'').is_some() => text.push('\''),
+                        Some('\'') => break,
+                        Some(other) => text.push(other),
+                        None => return Err(refuse("a quote is not closed")),
+                    }
+                }
                 Item::Text(text)
             }
             '[' | ']' | '{' | '}' | '#' => return Err(refuse(&format!("`{letter}` must stand in single quotes"))),
