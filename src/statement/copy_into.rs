@@ -45,6 +45,7 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
         let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(copy.table.span))?;
         let loaded = LoadedFiles::of(&location, &table).await?;
         let table_schema = session.open_table(&name).await?.schema();
+        check_columns(copy, &table_schema)?;
         let files = files_to_load(session, copy, &loaded).await?;
         if files.is_empty() {
             return Ok(Outcome::Done(format!("{}: no new files", name.table())));
@@ -181,6 +182,9 @@ async fn files_to_load(session: &Session, copy: &CopyInto, loaded: &LoadedFiles)
     let choice = FileChoice { files: copy.files.clone(), pattern: copy.pattern.clone() };
     let environment = SourceEnvironment::new(session.state(), rejects);
     let mut files = list_files(&call, &choice, &environment).await?;
+    if files.is_empty() && copy.pattern.is_none() {
+        return Err(Error::sql(format!("there are no files in {}", call.path)).at(copy.table.span));
+    }
     files.retain(|file| copy.force || !loaded.contains(&file.url));
     Ok(files)
 }

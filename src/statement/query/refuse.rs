@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, SelectFlavor, Spanned, TableFactor, TableVersion,
-    Visit, Visitor,
+    GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier,
+    Spanned, TableFactor, TableVersion, Visit, Visitor,
 };
 
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ impl Visitor for Refuse {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
         let Query {
             with: _,
-            body: _,
+            body,
             order_by: _,
             limit_clause: _,
             fetch,
@@ -51,6 +51,7 @@ impl Visitor for Refuse {
             query.span(),
             &[
                 (fetch.is_some(), "FETCH"),
+                (counts_rows_of_sets(body), "EXCEPT ALL and INTERSECT ALL"),
                 (!locks.is_empty(), "FOR UPDATE"),
                 (for_clause.is_some(), "FOR XML"),
                 (settings.is_some(), "SETTINGS"),
@@ -160,6 +161,13 @@ fn has_modifiers(group_by: &GroupByExpr) -> bool {
     !modifiers.is_empty()
 }
 
+/// `EXCEPT ALL` and `INTERSECT ALL`, which count equal rows; DataFusion only asks whether there are any.
+fn counts_rows_of_sets(body: &SetExpr) -> bool {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return false };
+    let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    (is_all && *op != SetOperator::Union) || counts_rows_of_sets(left) || counts_rows_of_sets(right)
+}
+
 /// A join that Databricks does not have.
 fn is_other_join(join: &Join) -> bool {
     matches!(
@@ -193,6 +201,8 @@ mod tests {
             ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
             ("SELECT * FROM (SELECT 1 FROM t TABLESAMPLE (10 ROWS))", "TABLESAMPLE"),
             ("SELECT a FROM t SORT BY a", "SORT BY"),
+            ("SELECT a FROM t EXCEPT ALL SELECT 1", "EXCEPT ALL and INTERSECT ALL"),
+            ("SELECT a FROM t UNION ALL (SELECT 1 INTERSECT ALL SELECT 2)", "EXCEPT ALL and INTERSECT ALL"),
             ("SELECT a FROM t DISTRIBUTE BY a", "DISTRIBUTE BY"),
             ("SELECT a FROM t ASOF JOIN u MATCH_CONDITION (t.a > u.a)", "this kind of JOIN"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
