@@ -208,10 +208,7 @@ fn each_command_does_what_help_says() {
     check("rows", &[".rows", ".rows 2", ".rows none", ".rows all"]);
     scratch.file("two.sql", "SELECT 1 AS one;\nSELECT 2 AS two;\n");
     check("read", &[".read two.sql", ".read none.sql"]);
-    check(
-        "chart",
-        &["SELECT * FROM (VALUES ('a', 4), ('b', 2)) AS t (title, ind);", ".chart bar", ".chart pie"],
-    );
+    check("chart", &["SELECT * FROM (VALUES ('a', 4), ('b', 2)) AS t (title, ind);", ".chart bar", ".chart pie"]);
     check("pager", &[".pager 'cat -n'", "SELECT 1 AS one;", ".pager off"]);
     check("timer", &[".timer", ".timer off", ".timer maybe"]);
     let screen = terminal.run(".explain SELECT 1 + 1 AS two");
@@ -292,7 +289,8 @@ fn without_a_terminal_there_is_no_shell() {
 #[test]
 fn memory_that_runs_out_is_an_error_and_not_a_death() {
     let terminal = Terminal::start(&Scratch::new(), &["--memory", "8MB"]);
-    let screen = terminal.run("SELECT count(*) FROM range(4000000) AS a (n) JOIN range(4000000) AS b (n) ON a.n = b.n;");
+    let screen =
+        terminal.run("SELECT count(*) FROM range(4000000) AS a (n) JOIN range(4000000) AS b (n) ON a.n = b.n;");
     assert!(screen.contains("error:") && screen.contains("memory"), "{screen}");
     assert!(terminal.run("SELECT 1 AS one;").contains("│   1 │"), "{}", terminal.screen());
 }
