@@ -117,9 +117,11 @@ impl Ledger {
         if children.is_empty() || plan.name() == DELTA_SCAN {
             return self.visit_leaf(plan, counted.unwrap_or(wanted), is_limited);
         }
+        // What an operator took, for leaves that keep no count of their own.
+        let took = counted.map(|rows| rows + rows_left_out(plan)).unwrap_or(wanted);
         let mut given = 0;
         for child in children {
-            given += self.visit(child, counted.unwrap_or(wanted), is_limited);
+            given += self.visit(child, took, is_limited);
         }
         let kept = counted.unwrap_or(given);
         let left_out = given.saturating_sub(kept);
@@ -207,9 +209,9 @@ impl fmt::Display for Ledger {
         let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
         if let Some(changes) = &self.changes {
             write!(f, "{changes}")?;
-            return match self.sources.is_empty() {
-                true => Ok(()),
-                false => write!(f, "; of the source read {read}, rejected {rejected}"),
+            return match read + rejected {
+                0 => Ok(()),
+                _ => write!(f, "; read {read}, rejected {rejected}"),
             };
         }
         if *combined {
@@ -269,6 +271,13 @@ fn is_target_of_changes(plan: &Arc<dyn ExecutionPlan>) -> bool {
 fn rows_filtered_in_scan(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own = plan.metrics().and_then(|metrics| sum(&metrics, "pushdown_rows_pruned")).unwrap_or(0);
     own + plan.children().into_iter().map(rows_filtered_in_scan).sum::<u64>()
+}
+
+/// The rows that the operator which isolates records took and did not pass on.
+fn rows_left_out(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let metrics = plan.metrics().filter(|_| plan.is::<RecordsExec>()).unwrap_or_default();
+    let left = [RECORDS_FILTERED, RECORDS_DUPLICATE, RECORDS_REJECTED];
+    left.iter().filter_map(|name| sum(&metrics, name)).sum()
 }
 
 fn sum(metrics: &MetricsSet, name: &str) -> Option<u64> {

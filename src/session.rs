@@ -4,16 +4,22 @@
 //! ascending order, TIMESTAMP as microseconds in UTC. So is what bounds memory. DataFusion's listing cache, its own table
 //! factories and its information schema are left out.
 
+mod aggregate_calls;
 mod calls;
 mod casts;
+mod forms;
 mod functions;
+pub mod lateral;
+pub mod libraries;
 pub mod literals;
 mod operators;
+pub mod sql_functions;
 mod types;
-mod variables;
+pub mod variables;
 pub mod views;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
@@ -28,13 +34,17 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
-pub(crate) use self::functions::from_json::schema_type as json_schema_type;
-pub(crate) use self::functions::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+pub(crate) use self::functions::generators::is_generator;
+pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
+pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use self::libraries::LibraryFunctions;
+use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
-use crate::catalog::{CATALOG_NAME, TableName, Warehouse};
+use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects, Param};
 use crate::error::{Error, Result};
+use crate::sink::delta::AsOf;
 use crate::source::kinesis;
 use crate::store;
 
@@ -69,10 +79,15 @@ pub struct Session {
     schema: RwLock<String>,
     /// Tables that a check has seen declared but that are not there yet.
     declared: Mutex<HashMap<TableName, SchemaRef>>,
+    /// Views and functions of which the same is true.
+    declared_definitions: Mutex<HashMap<(DefinitionKind, TableName), Definition>>,
     /// The readers of Kinesis streams that tables share.
     kinesis: Arc<kinesis::Hub>,
     views: Views,
     variables: Variables,
+    checks_retention: AtomicBool,
+    sql_functions: SqlFunctions,
+    libraries: LibraryFunctions,
     /// The values of parameter markers: those of the config, and what a shell has set since.
     params: RwLock<Arc<BTreeMap<String, Param>>>,
 }
@@ -96,9 +111,13 @@ impl Session {
             warehouse,
             schema,
             declared: Mutex::default(),
+            declared_definitions: Mutex::default(),
             kinesis: Arc::default(),
             views: Views::default(),
             variables: Variables::default(),
+            checks_retention: AtomicBool::new(true),
+            sql_functions: SqlFunctions::default(),
+            libraries: LibraryFunctions::default(),
             params,
         })
     }
@@ -114,6 +133,10 @@ impl Session {
     /// A copy of the engine's state for one statement.
     pub fn state(&self) -> SessionState {
         let mut state = self.state.clone();
+        for function in self.libraries.all() {
+            // Only a state that refuses functions fails here, and this is none.
+            let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+        }
         // One moment for all that the statement calls now.
         state.mark_start_execution();
         state.config_mut().options_mut().catalog.default_schema = self.current_schema();
@@ -162,9 +185,28 @@ impl Session {
         &self.views
     }
 
-    /// The texts that statements of this session have declared.
+    /// The temporary functions that statements of this session have made.
+    pub fn sql_functions(&self) -> &SqlFunctions {
+        &self.sql_functions
+    }
+
+    /// The functions of libraries that statements of this session have loaded.
+    pub fn library_functions(&self) -> &LibraryFunctions {
+        &self.libraries
+    }
+
+    /// The variables that statements of this session have declared.
     pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// Whether VACUUM refuses a retention that is shorter than the table's own.
+    pub fn checks_retention(&self) -> bool {
+        self.checks_retention.load(Ordering::Relaxed)
+    }
+
+    pub fn check_retention(&self, check: bool) {
+        self.checks_retention.store(check, Ordering::Relaxed);
     }
 
     /// Makes the object store that `location` lives in known to the engine.
@@ -197,6 +239,60 @@ impl Session {
         Ok(OpenedTable { provider, version: table.version() })
     }
 
+    /// An older version of a table. What a check has seen declared has one version only.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<OpenedTable> {
+        if self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
+            return self.open_table(name).await;
+        }
+        let table = self.warehouse.open_table_as_of(name, as_of).await?;
+        let provider = self.warehouse.location(name)?.provider(&table)?;
+        Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Whether the engine has a function of that name, which nothing of the user's hides.
+    pub fn is_built_in_function(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.state.scalar_functions().contains_key(&name)
+            || self.state.aggregate_functions().contains_key(&name)
+            || self.state.window_functions().contains_key(&name)
+            || self.state.table_functions().contains_key(&name)
+    }
+
+    /// The names of the engine's functions, table functions included.
+    pub fn built_in_functions(&self) -> Vec<String> {
+        let state = &self.state;
+        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.extend(state.table_functions().keys().cloned());
+        names.retain(|name| !name.contains(' '));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The definition of a view or a function of the warehouse, or what a check has seen of it.
+    pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
+        let key = (kind, name.clone());
+        let declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        match declared {
+            Some(declared) => Ok(Some(declared)),
+            None => self.warehouse.definition(kind, name).await,
+        }
+    }
+
+    /// Lets later statements of a check see a view or a function that this one would make.
+    pub fn declare_definition(&self, kind: DefinitionKind, name: TableName, definition: Definition) {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.insert((kind, name), definition);
+    }
+
+    /// What a statement of a check would drop. Says whether a check had seen it made.
+    pub fn forget_definition(&self, kind: DefinitionKind, name: &TableName) -> bool {
+        let mut declared = self.declared_definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.remove(&(kind, name.clone())).is_some()
+    }
+
     /// Lets later statements of a check see a table that this one would make.
     pub fn declare(&self, name: TableName, schema: SchemaRef) {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner).insert(name, schema);
@@ -218,12 +314,16 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
+        .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rule(Arc::new(casts::DatabricksCasts::new()))
         .build();
     for function in functions() {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
+    }
+    for function in functions::all_higher_order() {
+        datafusion::execution::FunctionRegistry::register_higher_order_function(&mut state, function)?;
     }
     for function in functions::all_aggregates() {
         datafusion::execution::FunctionRegistry::register_udaf(&mut state, Arc::new(function))?;
@@ -239,6 +339,8 @@ fn engine_config(config: &Config) -> Result<SessionConfig> {
         .with_information_schema(false);
     let options = engine.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
+    // The functions of DataFusion's crate for Spark fail where Spark's ANSI mode fails.
+    options.execution.enable_ansi_mode = true;
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();

@@ -146,6 +146,11 @@ fn judge_store(error: &object_store::Error) -> Option<Verdict> {
     use ErrorKind::{Config, Service};
     use object_store::Error as Storage;
     Some(match error {
+        Storage::NotFound { path, .. } if is_data_file(path) => verdict(
+            Config,
+            "it does not exist",
+            "a table's log names this file; VACUUM deletes the files of old versions",
+        ),
         Storage::NotFound { .. } => {
             verdict(Config, "it does not exist", "check the path; it may have been deleted meanwhile")
         }
@@ -176,6 +181,11 @@ fn judge_http(error: &HttpError) -> Option<Verdict> {
         }
         _ => return None,
     })
+}
+
+/// Whether a path looks like that of a file of a Delta table, as this program, Spark and others name them.
+fn is_data_file(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
 }
 
 fn judge_network(kind: io::ErrorKind) -> Option<Verdict> {

@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
 
+mod definitions;
 mod name;
 
 use std::fmt;
@@ -20,10 +21,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
 
+pub use self::definitions::{Definition, DefinitionKind};
 pub use self::name::{TableName, schema_name};
 
 use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{ConditionalPut, TableLocation, drop_table};
+use crate::sink::delta::{AsOf, ConditionalPut, TableLocation, Versions, drop_table};
 use crate::storage_error::{io_error, storage_error};
 
 /// The name of the catalog that holds the warehouse's schemas.
@@ -38,6 +40,9 @@ const SCHEMA_MARKER: &str = ".pinsql_schema";
 /// The folder in that of a streaming table or a sink which says where its stream stands, and the file there that says what it is.
 pub const CHECKPOINT_FOLDER: &str = "_pinsql_checkpoint";
 pub const CHECKPOINT_IDENTITY: &str = "checkpoint.json";
+
+/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
+pub const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
 
 /// Tables looked at at once when a schema is listed.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
@@ -142,6 +147,12 @@ impl Warehouse {
             let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
             return Err(Error::sql(said).with_hint("drop them first"));
         }
+        for (what, names) in [("view", self.views(&schema).await?), ("function", self.functions(&schema).await?)] {
+            if let Some(name) = names.first() {
+                let said = format!("the schema {schema} is not empty: it has {} {what}s, such as {name}", names.len());
+                return Err(Error::sql(said).with_hint("drop them first"));
+            }
+        }
         let doing = format!("drop the schema {schema}");
         let folder = self.path.clone().join(schema.as_str());
         match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
@@ -208,11 +219,25 @@ impl Warehouse {
         }
     }
 
+    /// The snapshot of an older version of a table, which says what versions there are when it has no such.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<DeltaTable> {
+        let newest = self.open_table(name).await?;
+        let location = self.location(name)?;
+        let version = Versions::of(&location, &newest).await?.resolve(as_of)?;
+        match newest.version() {
+            Some(latest) if latest == version => Ok(newest),
+            _ => location.open_version(version).await,
+        }
+    }
+
     /// The error for a table that is not there.
     pub async fn no_table(&self, name: &TableName) -> Error {
         if self.sink_exists(name).await.unwrap_or(false) {
             return Error::sql(format!("{name} is a sink, and not a table"))
                 .with_hint("what it writes is where its INTO says; DROP SINK removes it");
+        }
+        if self.view_exists(name).await.unwrap_or(false) {
+            return Error::sql(format!("{name} is a view, and not a table"));
         }
         let error = Error::sql(format!("there is no table {name}"));
         // The hint is not worth a second failure.

@@ -66,7 +66,7 @@ pub(super) fn verdicts(condition: &BooleanArray) -> BooleanArray {
 }
 
 /// `ind = 7, title = NULL`, shortened.
-pub(super) fn sample(batch: &RecordBatch, row: usize) -> String {
+pub fn sample(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("NULL");
     let schema = batch.schema();
     let values = schema.fields().iter().zip(batch.columns()).filter_map(|(field, column)| {

@@ -1,12 +1,18 @@
 //! Calls whose arguments DataFusion takes in another order, or with another meaning, in a form that both read the same.
 //!
 //! `ltrim(characters, text)` becomes `TRIM(LEADING characters FROM text)`, `position(part, text)` becomes
-//! `POSITION(part IN text)`, `left(text, n)` the substring it is (DataFusion's counts a negative n from the end), and
-//! `array_sort` says that NULLs come last.
+//! `POSITION(part IN text)`, and `left(text, n)` the substring it is (DataFusion's counts a negative n from the end). The names of the fields
+//! that `struct` and `arrays_zip` make are those of their arguments, so they are written out here, where they are still seen.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TrimWhereField, Value,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, TrimWhereField, Value,
 };
+
+use super::forms;
+use super::functions::arrays::ARRAYS_ZIP;
+use super::functions::higher_order::ARRAY_SORT_BY;
+use super::functions::maps::EMPTY as EMPTY_MAP;
 
 /// The call in that form; none when it needs none.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {
@@ -21,7 +27,8 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         }),
         _ => None,
     };
-    match (function.name.to_string().to_lowercase().as_str(), arguments.as_slice()) {
+    let name = function.name.to_string().to_lowercase();
+    match (name.as_str(), arguments.as_slice()) {
         ("trim", _) => trim(TrimWhereField::Both),
         ("ltrim", _) => trim(TrimWhereField::Leading),
         ("rtrim", _) => trim(TrimWhereField::Trailing),
@@ -30,11 +37,18 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
             let start = Expr::Value(Value::Number("1".to_owned(), false).into());
             Some(call(function, "substring", [(*text).clone(), start, (*length).clone()]))
         }
-        ("array_sort", [array]) => {
-            let text = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
-            Some(call(function, "array_sort", [(*array).clone(), text("ASC"), text("NULLS LAST")]))
+        ("array_sort", [array, comparator @ Expr::Lambda(_)]) => {
+            Some(call(function, ARRAY_SORT_BY, [(*array).clone(), (*comparator).clone()]))
         }
-        _ => None,
+        ("map", []) => Some(call(function, EMPTY_MAP, [])),
+        ("arrays_zip", arrays) => {
+            let pair = |(place, array): (usize, &&Expr)| {
+                let name = column_name(array).unwrap_or_else(|| place.to_string());
+                [text(name), (*array).clone()]
+            };
+            Some(call(function, ARRAYS_ZIP, arrays.iter().enumerate().flat_map(pair)))
+        }
+        (name, arguments) => forms::of_call(name, arguments),
     }
 }
 
@@ -51,11 +65,53 @@ fn arguments(function: &Function) -> Option<Vec<&Expr>> {
     list.args.iter().map(unnamed).collect()
 }
 
-fn call<const N: usize>(like: &Function, name: &str, arguments: [Expr; N]) -> Expr {
+/// `struct(a, 1 AS b, 2)` as `named_struct('a', a, 'b', 1, 'col3', 2)`.
+pub(super) fn struct_of(values: &[Expr]) -> Expr {
+    let pair = |(place, value): (usize, &Expr)| match value {
+        Expr::Named { expr, name } => [text(name.value.clone()), expr.as_ref().clone()],
+        value => [text(column_name(value).unwrap_or_else(|| format!("col{}", place + 1))), value.clone()],
+    };
+    let unnamed = |argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_quote('`', "named_struct")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: values.iter().enumerate().flat_map(pair).map(unnamed).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn text(text: String) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text).into())
+}
+
+/// What a column is called, or a field of one.
+fn column_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(name.value.clone()),
+        Expr::CompoundIdentifier(path) => path.last().map(|name| name.value.clone()),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some(field.value.clone()),
+            Some(AccessExpr::Dot(Expr::Value(value))) => value.value.clone().into_string(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn call(like: &Function, name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
     let mut function = like.clone();
-    function.name = ObjectName::from(vec![Ident::new(name)]);
+    function.name = ObjectName::from(vec![Ident::with_quote('`', name)]);
     if let FunctionArguments::List(list) = &mut function.args {
-        list.args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
+        let unnamed = |argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument));
+        list.args = arguments.into_iter().map(unnamed).collect();
     }
     Expr::Function(function)
 }

@@ -17,11 +17,11 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::functions::arithmetic::{IntegerArithmetic, Operation};
-use super::functions::binary_text::BinaryText;
-use super::functions::text::Text;
-use super::functions::to_date::ToDate;
-use super::functions::to_timestamp::{OnError, ToTimestamp, timestamp_type};
+use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::text::binary_text::BinaryText;
+use super::functions::text::cast_to_string::Text;
+use super::functions::times::to_date::ToDate;
+use super::functions::times::to_timestamp::{OnError, ToTimestamp, timestamp_type};
 
 #[derive(Debug)]
 pub(super) struct DatabricksCasts {

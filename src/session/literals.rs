@@ -12,10 +12,10 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::calls;
+use super::{aggregate_calls, calls, forms};
 
 /// Functions that DataFusion types by the value of their second argument: it must be a plain literal.
-const TYPED_BY_VALUE: [&str; 2] = ["round", "trunc"];
+const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
 /// The most digits that a DECIMAL has.
 const DECIMAL_DIGITS_MAX: usize = 38;
 
@@ -139,6 +139,15 @@ impl VisitorMut for Literals {
             }
             Expr::Function(function) => {
                 self.frames.push(frame_of(function).and_then(Option::take));
+                for places in places_of(function) {
+                    let negated = match places {
+                        Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, expr: operand } => negative(operand),
+                        _ => None,
+                    };
+                    if let Some(negative) = negated {
+                        *places = negative;
+                    }
+                }
                 self.places.push(bare_numbers(places_of(function)));
             }
             _ => {}
@@ -155,16 +164,21 @@ impl VisitorMut for Literals {
                 if let Some(frame) = frame_of(function) {
                     *frame = saved;
                 }
-                if let Some(written_out) = calls::written_out(function) {
+                if let Some(written_out) =
+                    calls::written_out(function).or_else(|| aggregate_calls::written_out(function))
+                {
                     *expr = written_out;
                 }
             }
-            expr if self.untouched == 0 => {
-                if let Some(typed) = typed(expr) {
-                    *expr = typed;
+            Expr::Struct { values, fields } if fields.is_empty() => {
+                *expr = calls::struct_of(values);
+            }
+            expr => {
+                let form = forms::of_operator(expr);
+                if let Some(written_out) = form.or_else(|| (self.untouched == 0).then(|| typed(expr)).flatten()) {
+                    *expr = written_out;
                 }
             }
-            _ => {}
         }
         ControlFlow::Continue(())
     }
@@ -254,8 +268,12 @@ mod tests {
             ("SELECT ltrim('x', a)", "SELECT TRIM(LEADING 'x' FROM a)"),
             ("SELECT ltrim(a)", "SELECT ltrim(a)"),
             ("SELECT position('l', a)", "SELECT POSITION('l' IN a)"),
-            ("SELECT left(a, 2)", "SELECT substring(a, 1, CAST(2 AS INT))"),
-            ("SELECT array_sort(a)", "SELECT array_sort(a, 'ASC', 'NULLS LAST')"),
+            ("SELECT left(a, 2)", "SELECT `substring`(a, 1, CAST(2 AS INT))"),
+            ("SELECT arrays_zip(a, t.b, f(c))", "SELECT `arrays zip`('a', a, 'b', t.b, '2', f(c))"),
+            (
+                "SELECT struct(a, 1 AS b, 2)",
+                "SELECT `named_struct`('a', a, 'b', CAST(1 AS INT), 'col3', CAST(2 AS INT))",
+            ),
         ] {
             let Statement::Query(mut query) = Parser::parse_sql(&DatabricksDialect, sql).unwrap().remove(0) else {
                 panic!("{sql}");

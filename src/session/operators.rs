@@ -7,22 +7,30 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::expr::{Cast, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Cast, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams,
+};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
-use super::functions::arithmetic::{IntegerArithmetic, Operation};
-use super::functions::array_element::{Access, ArrayElement};
-use super::functions::date_part::DatePart;
-use super::functions::divide::Divide;
-use super::functions::remainder::Remainder;
-use super::functions::substring::Substring;
+use super::functions::aggregates::or_empty;
+use super::functions::arrays::element::{Access, ArrayElement};
+use super::functions::maps::{map_function, map_value};
+use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::numbers::divide::Divide;
+use super::functions::numbers::remainder::Remainder;
+use super::functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
+use super::functions::text::substring::Substring;
+use super::functions::times::date_part::DatePart;
+use super::functions::times::to_timestamp::timestamp_type;
 
 /// The window functions that number rows.
 const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
+
+const ARRAY_AGG: &str = "array_agg";
 
 #[derive(Debug)]
 pub(super) struct DatabricksOperators {
@@ -31,8 +39,12 @@ pub(super) struct DatabricksOperators {
     multiply: Arc<ScalarUDF>,
     divide: Arc<ScalarUDF>,
     remainder: Arc<ScalarUDF>,
+    whole_divide: Arc<ScalarUDF>,
     subscript: Arc<ScalarUDF>,
     date_part: Arc<ScalarUDF>,
+    map: Arc<ScalarUDF>,
+    map_value: Arc<ScalarUDF>,
+    or_empty: Arc<ScalarUDF>,
     substring: Arc<ScalarUDF>,
 }
 
@@ -45,7 +57,11 @@ impl DatabricksOperators {
             multiply: arithmetic(Operation::Multiply),
             divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
             remainder: Arc::new(ScalarUDF::new_from_impl(Remainder::new())),
+            whole_divide: Arc::new(ScalarUDF::new_from_impl(WholeNumbers::new(WholeOperation::Divide))),
             subscript: Arc::new(ScalarUDF::new_from_impl(ArrayElement::new(Access::Subscript))),
+            map: Arc::new(map_function()),
+            map_value: Arc::new(map_value()),
+            or_empty: Arc::new(or_empty()),
             date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
             substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
         }
@@ -59,6 +75,7 @@ impl DatabricksOperators {
             BinaryOperator::Minus if are_whole => Some(&self.subtract),
             BinaryOperator::Multiply if are_whole => Some(&self.multiply),
             BinaryOperator::Divide => Divide::operand_types(left, right).map(|_| &self.divide),
+            BinaryOperator::MyIntegerDivide => Some(&self.whole_divide),
             BinaryOperator::Modulo => Remainder::operand_type(left, right).map(|_| &self.remainder),
             _ => None,
         }
@@ -71,6 +88,9 @@ fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
 
 impl ExprPlanner for DatabricksOperators {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if is_comparison(&raw.op) && has_map(&raw.left.get_type(schema)?) {
+            return plan_err!("maps do not compare: map_entries(m) gives an array, which does");
+        }
         let is_arithmetic = matches!(
             raw.op,
             BinaryOperator::Plus
@@ -78,9 +98,10 @@ impl ExprPlanner for DatabricksOperators {
                 | BinaryOperator::Multiply
                 | BinaryOperator::Divide
                 | BinaryOperator::Modulo
+                | BinaryOperator::MyIntegerDivide
         );
         if !is_arithmetic {
-            return Ok(PlannerResult::Original(raw));
+            return Ok(PlannerResult::Original(same_times(raw, schema)));
         }
         let RawBinaryExpr { op, left, right } = raw;
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
@@ -105,30 +126,42 @@ impl ExprPlanner for DatabricksOperators {
                 DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => {
                     Ok(PlannerResult::Planned(call(&self.subscript, vec![expr, *key])))
                 }
+                DataType::Map(_, _) => Ok(PlannerResult::Planned(call(&self.map_value, vec![expr, *key]))),
                 _ => Ok(PlannerResult::Original(RawFieldAccessExpr {
                     field_access: GetFieldAccess::ListIndex { key },
                     expr,
                 })),
             },
+            GetFieldAccess::NamedStructField { name } if matches!(expr.get_type(schema)?, DataType::Map(_, _)) => {
+                Ok(PlannerResult::Planned(call(&self.map_value, vec![expr, Expr::Literal(name, None)])))
+            }
             field_access => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr })),
         }
+    }
+
+    fn plan_make_map(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(&self.map, arguments)))
     }
 
     fn plan_extract(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call(&self.date_part, arguments)))
     }
 
-    /// `array_agg` leaves NULLs out, unless the query says otherwise.
-    fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
-        if raw.func.name() == "array_agg" && raw.null_treatment.is_none() {
-            raw.null_treatment = Some(NullTreatment::IgnoreNulls);
+    /// `array_agg` leaves NULLs out, unless the query says otherwise, and gives an empty array of no rows.
+    fn plan_aggregate(&self, raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if raw.func.name() != ARRAY_AGG {
+            return Ok(PlannerResult::Original(raw));
         }
-        Ok(PlannerResult::Original(raw))
+        let RawAggregateExpr { func, args, distinct, filter, order_by, null_treatment } = raw;
+        let null_treatment = null_treatment.or(Some(NullTreatment::IgnoreNulls));
+        let array = AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment);
+        Ok(PlannerResult::Planned(call(&self.or_empty, vec![Expr::AggregateFunction(array)])))
     }
 
-    /// Ranks are INT: DataFusion counts them in unsigned numbers, which no table has.
+    /// Ranks are INT: DataFusion counts them in unsigned numbers, which no table has. `array_agg` is as above.
     fn plan_window(&self, raw: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
-        if !RANKS.contains(&raw.func_def.name()) {
+        let (is_rank, is_array) = (RANKS.contains(&raw.func_def.name()), raw.func_def.name() == ARRAY_AGG);
+        if !is_rank && !is_array {
             return Ok(PlannerResult::Original(raw));
         }
         let params = WindowFunctionParams {
@@ -137,15 +170,50 @@ impl ExprPlanner for DatabricksOperators {
             order_by: raw.order_by,
             window_frame: raw.window_frame,
             filter: raw.filter,
-            null_treatment: raw.null_treatment,
+            null_treatment: match is_array {
+                true => raw.null_treatment.or(Some(NullTreatment::IgnoreNulls)),
+                false => raw.null_treatment,
+            },
             distinct: raw.distinct,
         };
-        let rank = Expr::WindowFunction(Box::new(WindowFunction { fun: raw.func_def, params }));
-        Ok(PlannerResult::Planned(Expr::Cast(Cast::new(Box::new(rank), DataType::Int32))))
+        let window = Expr::WindowFunction(Box::new(WindowFunction { fun: raw.func_def, params }));
+        Ok(PlannerResult::Planned(match is_array {
+            true => call(&self.or_empty, vec![window]),
+            false => Expr::Cast(Cast::new(Box::new(window), DataType::Int32)),
+        }))
     }
 
     fn plan_substring(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call(&self.substring, arguments)))
+    }
+}
+
+/// A date beside a timestamp as the moment it starts: DataFusion would take both as nanoseconds, which the years 1 and 9999 are
+/// past.
+fn same_times(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    if !is_comparison(&raw.op) {
+        return raw;
+    }
+    let start_of = |date: Expr| Expr::Cast(Cast::new(Box::new(date), timestamp_type()));
+    match (raw.left.get_type(schema), raw.right.get_type(schema)) {
+        (Ok(DataType::Date32), Ok(DataType::Timestamp(_, _))) => RawBinaryExpr { left: start_of(raw.left), ..raw },
+        (Ok(DataType::Timestamp(_, _)), Ok(DataType::Date32)) => RawBinaryExpr { right: start_of(raw.right), ..raw },
+        _ => raw,
+    }
+}
+
+fn is_comparison(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, Spaceship};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | Spaceship)
+}
+
+/// Whether values of the type are maps, or hold some.
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(_, _) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        DataType::List(element) => has_map(element.data_type()),
+        _ => false,
     }
 }
 

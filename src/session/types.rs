@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{Result, not_impl_err};
 use datafusion::logical_expr::planner::TypePlanner;
-use sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, StructField, TimezoneInfo};
 
 use crate::engine_error::external;
 use crate::schema::parse_type;
@@ -31,10 +31,26 @@ impl TypePlanner for DatabricksTypes {
                 DataType::Decimal128(10, 0)
             }
             SqlType::Binary(None) | SqlType::Array(_) | SqlType::Map(_, _) | SqlType::Struct(_, _) => {
-                parse_type(&sql_type.to_string()).map_err(external)?
+                parse_type(&written(sql_type)).map_err(external)?
             }
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
+}
+
+/// The type as our parser of schemas reads it: sqlparser writes a MAP with round brackets.
+fn written(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Map(key, value) => format!("MAP<{}, {}>", written(key), written(value)),
+        SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => format!("ARRAY<{}>", written(element)),
+        SqlType::Struct(fields, _) => {
+            let field = |field: &StructField| match &field.field_name {
+                Some(name) => format!("{name}: {}", written(&field.field_type)),
+                None => written(&field.field_type),
+            };
+            format!("STRUCT<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
 }

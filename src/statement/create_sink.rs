@@ -27,13 +27,14 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
             .at(create.name.span)
             .with_hint("a sink and a table cannot have the same name: choose another"));
     }
+    super::view::refuse_permanent(session, &name, create.name.span).await?;
     let definition = definition(session, create)?;
     if let SinkDefinition::Objects(objects) = &definition {
         let destination = Span::from(create.destination.span());
         session.connect(&objects.destination).await.map_err(|error| error.at(destination))?;
     }
     // Views may change while the stream goes on; its query does not.
-    let query = query::detached(session, &create.query)?;
+    let query = query::detached(session, &create.query).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
     let planned = query::plan(session, &query, Purpose::Check).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };

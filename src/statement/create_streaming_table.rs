@@ -22,7 +22,7 @@ pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> 
     session.warehouse().require_schema(table.schema()).await.map_err(|error| error.at(create_table.name.span))?;
     refuse_sink(session, create_table, &table).await?;
     // Views may change while the stream goes on; its query does not.
-    let query = query::detached(session, query_of(create_table)?)?;
+    let query = query::detached(session, query_of(create_table)?).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
     let planned = query::plan(session, &query, Purpose::Check).await?;
     let definition = definition(create_table, &planned)?;

@@ -1,16 +1,24 @@
-//! CREATE [OR REPLACE] TABLE, with a list of columns or AS a query.
+//! CREATE [OR REPLACE] TABLE, with a list of columns, AS a query, or LIKE another table.
 
 use std::sync::Arc;
 
-use super::ast::CreateTable;
-use super::query::{self, Planned, Purpose};
-use super::write::write;
-use super::{Checked, Outcome, Watch, describe_columns};
-use crate::catalog::TableName;
+use datafusion::common::DFSchema;
+use sqlparser::ast::{Expr, Spanned};
+
+use super::alter_table::refuse_own;
+use super::ast::{CreateTable, Name};
+use super::definitions::CheckConstraint;
+use super::explain::Explained;
+use super::query::expectations::{self, Expectation};
+use super::query::{self, Planned, Purpose, conditions, parameters};
+use super::write::{Written, write};
+use super::{Checked, Outcome, Watch, describe_columns, view};
+use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::error::{Error, Result};
+use crate::operators::OnViolation;
 use crate::schema::parse_type;
 use crate::session::Session;
-use crate::sink::delta::{Column, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
+use crate::sink::delta::{self, Column, Constraint, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
 
 pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn Watch) -> Result<Outcome> {
     let table = target(session, create).await?;
@@ -24,15 +32,56 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
         false => WriteKind::Create(definition),
     };
     let Some(query) = &create.query else {
-        let definition = define(create, None)?;
+        refuse_expectations(create)?;
+        let definition = define(session, create, None).await?;
         let request = WriteRequest::new(session.warehouse().location(&table)?, kind(definition));
         let committed = PreparedWrite::define(request).await?.commit(None).await?;
         let text = format!("table {table} created, version {}", committed.version);
         return Ok(Outcome::Defined { text, warnings: committed.warnings });
     };
-    let planned = query::plan(session, query, Purpose::Run).await?;
-    let definition = define(create, Some(&planned))?;
-    write(session, table, kind(definition), planned, watch).await.map(|written| Outcome::Written(Box::new(written)))
+    let mut planned = query::plan(session, query, Purpose::Run).await?;
+    let definition = define(session, create, Some(&planned)).await?;
+    planned.plan = expectations::mark(session, &planned.state, planned.plan, &create.expectations)?;
+    let mut written = write(session, table, kind(definition), planned, watch).await?;
+    written.warnings.extend(kept_notes(create, &written));
+    Ok(Outcome::Written(Box::new(written)))
+}
+
+/// What EXPLAIN shows.
+pub(super) async fn explained(session: &Session, create: &CreateTable, purpose: Purpose<'_>) -> Result<Explained> {
+    let table = target(session, create).await?;
+    let query = create.query.as_ref().ok_or_else(|| Error::sql("the table has no query").at(create.name.span))?;
+    let planned = query::plan(session, query, purpose).await?;
+    let definition = define(session, create, Some(&planned)).await?;
+    definition.check()?;
+    Ok(Explained { planned, target: Some((table, WriteKind::CreateOrReplace(definition))) })
+}
+
+/// What is to be said of rows that are otherwise than expected and were written nevertheless.
+fn kept_notes(create: &CreateTable, written: &Written) -> Vec<String> {
+    let kept = create.expectations.iter().filter(|expectation| expectation.action == OnViolation::Keep);
+    let note = |expectation: &Expectation| {
+        let count = written.ledger.expectations.get(&expectation.name).filter(|count| count.failed > 0)?;
+        let Expectation { name, text, .. } = expectation;
+        Some(format!(
+            "{} of {} rows violate the expectation {name}: {text}; they were written",
+            count.failed,
+            count.failed + count.passed
+        ))
+    };
+    kept.filter_map(note).collect()
+}
+
+/// Without a query there are no rows to expect something of.
+fn refuse_expectations(create: &CreateTable) -> Result<()> {
+    match create.expectations.first() {
+        Some(expectation) => {
+            Err(Error::sql("an expectation is about the rows of the table's query, and there is none")
+                .at(expectation.span)
+                .with_hint("CREATE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is kept in the table"))
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Checked> {
@@ -41,7 +90,11 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
         Some(query) => Some(query::plan(session, query, Purpose::Check).await?),
         None => None,
     };
-    let definition = define(create, planned.as_ref())?;
+    let definition = define(session, create, planned.as_ref()).await?;
+    match planned {
+        Some(planned) => drop(expectations::mark(session, &planned.state, planned.plan, &create.expectations)?),
+        None => refuse_expectations(create)?,
+    }
     definition.check()?;
     let schema = definition.schema();
     let columns = describe_columns(&schema);
@@ -50,16 +103,34 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
 }
 
 pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<TableName> {
-    if create.location.is_some() {
-        return Err(Error::sql("LOCATION is not supported")
-            .at(create.name.span)
-            .with_hint("tables live in <warehouse>/<schema>/<table>; --warehouse says where"));
+    let table = create.name.writable_table(session)?;
+    if let Some(location) = &create.location {
+        refuse_other_location(session, location, &table)?;
     }
-    create.name.writable_table(session)
+    Ok(table)
+}
+
+/// LOCATION may say what is the case anyway: SHOW CREATE TABLE does.
+fn refuse_other_location(session: &Session, location: &Expr, table: &TableName) -> Result<()> {
+    let mut location = location.clone();
+    parameters::bind(&mut location, &session.params())?;
+    let given = query::constant(&session.state(), &location)?;
+    let own = session.warehouse().location(table)?;
+    let is_own = given.try_as_str().flatten().is_some_and(|given| {
+        crate::store::to_url(given)
+            .is_ok_and(|url| url.as_str().trim_end_matches('/') == own.url().as_str().trim_end_matches('/'))
+    });
+    match is_own {
+        true => Ok(()),
+        false => Err(Error::sql("LOCATION is not supported, unless it is where the table would be anyway")
+            .at(location.span())
+            .with_hint("tables live in <warehouse>/<schema>/<table>; --warehouse says where")),
+    }
 }
 
 /// A sink and a table cannot have one name: their folders would be the same.
 pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
+    super::view::refuse_permanent(session, table, create.name.span).await?;
     match session.warehouse().sink_exists(table).await? {
         true => Err(Error::sql(format!("{table} is a sink, and not a table"))
             .at(create.name.span)
@@ -68,8 +139,11 @@ pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: 
     }
 }
 
-/// The table as the statement describes it: its own columns, or those of its query.
-fn define(create: &CreateTable, planned: Option<&Planned>) -> Result<TableDefinition> {
+/// The table as the statement describes it: its own columns, those of its query, or those of another table.
+async fn define(session: &Session, create: &CreateTable, planned: Option<&Planned>) -> Result<TableDefinition> {
+    if let Some(source) = &create.like {
+        return like(session, create, source).await;
+    }
     let definition = match (planned, create.columns.as_slice()) {
         (Some(planned), []) => TableDefinition::of_query(planned.plan.schema().as_arrow()),
         (Some(_), [first, ..]) => {
@@ -79,7 +153,61 @@ fn define(create: &CreateTable, planned: Option<&Planned>) -> Result<TableDefini
         }
         (None, _) => declared(create)?,
     };
-    Ok(with_clauses(definition, create))
+    let definition = with_clauses(definition, create);
+    refuse_own(definition.properties.keys())?;
+    with_constraints(session, definition, &create.constraints)
+}
+
+/// `LIKE other`: the definition of another table, with the properties of the statement over its own. Rows are not taken.
+async fn like(session: &Session, create: &CreateTable, source: &Name) -> Result<TableDefinition> {
+    view::refuse(session, source, "CREATE TABLE … LIKE")?;
+    for (is_given, clause) in [
+        (!create.partitioned_by.is_empty(), "PARTITIONED BY"),
+        (create.comment.is_some(), "COMMENT"),
+        (!create.columns.is_empty(), "a list of columns"),
+    ] {
+        if is_given {
+            return Err(Error::sql(format!("CREATE TABLE … LIKE does not take {clause}"))
+                .at(create.name.span)
+                .with_hint("ALTER TABLE and COMMENT ON change the table that it makes"));
+        }
+    }
+    let name = source.table(session)?;
+    let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(source.span))?;
+    let mut definition = delta::definition(&session.warehouse().location(&name)?, &table)?;
+    definition.properties.remove(CHECKPOINT_PROPERTY);
+    refuse_own(create.properties.iter().map(|(key, _)| key))?;
+    definition.properties.extend(create.properties.iter().cloned());
+    with_constraints(session, definition, &[])
+}
+
+/// With the constraints of the statement, and those that its properties hold, all of them planned once.
+fn with_constraints(
+    session: &Session,
+    mut definition: TableDefinition,
+    checks: &[CheckConstraint],
+) -> Result<TableDefinition> {
+    let columns = DFSchema::try_from(definition.schema())?;
+    let state = session.state();
+    let plan = |condition: &Expr, name: &str| {
+        conditions::plan_constraint(&state, &columns, condition, &format!("the constraint `{name}`")).map(drop)
+    };
+    let held: Vec<Constraint> =
+        definition.properties.iter().filter_map(|(key, sql)| Constraint::of_property(key, sql)).collect();
+    definition.properties.retain(|key, sql| Constraint::of_property(key, sql).is_none());
+    for constraint in held {
+        plan(&conditions::parsed(&constraint.sql)?, &constraint.name)?;
+        definition.constraints.push(constraint);
+    }
+    for check in checks {
+        plan(&check.condition, &check.name.value).map_err(|error| error.at(check.span))?;
+        definition.constraints.push(constraint(check));
+    }
+    Ok(definition)
+}
+
+pub(super) fn constraint(check: &CheckConstraint) -> Constraint {
+    Constraint { name: check.name.value.clone(), sql: check.text.clone() }
 }
 
 /// The columns that the statement itself lists.
@@ -98,7 +226,7 @@ pub(super) fn with_clauses(definition: TableDefinition, create: &CreateTable) ->
     }
 }
 
-fn column(column: &super::ast::Column) -> Result<Column> {
+pub(super) fn column(column: &super::ast::Column) -> Result<Column> {
     Ok(Column {
         name: column.name.value.clone(),
         data_type: parse_type(&column.data_type).map_err(|error| error.at(column.type_span))?,

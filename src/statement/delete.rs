@@ -9,16 +9,13 @@ use sqlparser::ast::Query;
 
 use super::ast::{Delete, Name, Target};
 use super::query::{self, Purpose};
-use super::rewrite::{self, Changes, arrange, declared, open, relation, table_of, target_relation};
+use super::rewrite::{self, Changes, arrange, declared, open, refuse_volatile, relation, target_relation};
 use super::write::{commit_alone, written};
 use super::{Checked, Outcome, Watch, template, view};
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::Session;
 use crate::sink::delta::{Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, RowAction};
-
-/// Conditions whose outcome is another one each time.
-const CONDITION: &str = "the condition of DELETE";
 
 pub(super) async fn execute(session: &Session, delete: &Delete, watch: &dyn Watch) -> Result<Outcome> {
     let started = std::time::Instant::now();
@@ -28,7 +25,7 @@ pub(super) async fn execute(session: &Session, delete: &Delete, watch: &dyn Watc
     let target = open(session, &name, span).await?;
     let relation = relation(&name, &target)?;
     let mut planned = query::plan_over(session, &query, Purpose::Run, Some(&relation)).await?;
-    refuse_volatile(&planned.plan, CONDITION, delete)?;
+    refuse_volatile(&planned.plan, "DELETE", delete.target.table.span)?;
     let operation = operation(delete);
     if let Some(covered) = covered(&target, &planned.plan, &planned.state)? {
         let landed = commit_alone(target.remove_files(covered, operation)).await?;
@@ -50,17 +47,14 @@ pub(super) async fn check(session: &Session, delete: &Delete) -> Result<Checked>
     let name = name_of(session, &delete.target.table)?;
     let (_, relation) = declared(session, &name, delete.target.table.span).await?;
     let planned = query::plan_over(session, &query_of(delete)?, Purpose::Check, Some(&relation)).await?;
-    refuse_volatile(&planned.plan, CONDITION, delete)?;
+    refuse_volatile(&planned.plan, "DELETE", delete.target.table.span)?;
     Ok(Checked::NoOutput)
 }
 
 /// Rejected records may be deleted, as those are that were replayed.
 fn name_of(session: &Session, table: &Name) -> Result<TableName> {
     view::refuse(session, table, "DELETE")?;
-    match table_of(session, table, "DELETE") {
-        Ok(name) => Ok(name),
-        Err(_) => table.table(session),
-    }
+    table.table(session)
 }
 
 fn query_of(delete: &Delete) -> Result<Query> {
@@ -118,30 +112,4 @@ fn has_subquery(expr: &Expr) -> Result<bool> {
     Ok(expr.exists(|part| {
         Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_)))
     })?)
-}
-
-fn refuse_volatile(plan: &LogicalPlan, what: &str, delete: &Delete) -> Result<()> {
-    let span = delete.target.table.span;
-    match plan_filter(plan).is_some_and(Expr::is_volatile) {
-        true => Err(nondeterministic(what).at(span)),
-        false => Ok(()),
-    }
-}
-
-/// The condition under the projection of a statement's query.
-pub(super) fn plan_filter(plan: &LogicalPlan) -> Option<&Expr> {
-    match plan {
-        LogicalPlan::Projection(projection) => match projection.input.as_ref() {
-            LogicalPlan::Filter(filter) => Some(&filter.predicate),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-pub(super) fn nondeterministic(what: &str) -> Error {
-    Error::sql(format!(
-        "{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"
-    ))
-    .with_hint("keep what it should compare with in a table first")
 }

@@ -1,20 +1,38 @@
-//! DESCRIBE TABLE and DESCRIBE HISTORY, with Databricks' columns.
+//! DESCRIBE TABLE, DETAIL, HISTORY, QUERY and SCHEMA, with Databricks' columns.
+//!
+//! A version's timestamp is the one by which TIMESTAMP AS OF finds it, as in Delta: that of its file in the log, and not what the
+//! writer's clock said.
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+use sqlparser::ast::Query;
+
 use super::ast::Name;
+use super::query::{self, Purpose};
 use super::rows::Rows;
-use super::view;
+use super::{schema, view};
 use crate::error::Result;
 use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta;
+use crate::sink::delta::{self, Versions};
+
+const HISTORY_COLUMNS: &str = "version: BIGINT, timestamp: TIMESTAMP, userId: STRING, userName: STRING, operation: STRING, \
+    operationParameters: MAP<STRING, STRING>, \
+    job: STRUCT<jobId: STRING, jobName: STRING, jobRunId: STRING, runId: STRING, jobOwnerId: STRING, triggerType: STRING>, \
+    notebook: STRUCT<notebookId: STRING>, clusterId: STRING, readVersion: BIGINT, isolationLevel: STRING, \
+    isBlindAppend: BOOLEAN, operationMetrics: MAP<STRING, STRING>, userMetadata: STRING, engineInfo: STRING";
+
+const DETAIL_COLUMNS: &str = "format: STRING, id: STRING, name: STRING, description: STRING, location: STRING, \
+    createdAt: TIMESTAMP, lastModified: TIMESTAMP, partitionColumns: ARRAY<STRING>, clusteringColumns: ARRAY<STRING>, \
+    numFiles: BIGINT, sizeInBytes: BIGINT, properties: MAP<STRING, STRING>, minReaderVersion: INT, minWriterVersion: INT, \
+    tableFeatures: ARRAY<STRING>";
 
 /// The columns; EXTENDED adds what else is known of the table, under a heading
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
-    if let Some(view) = view::of_name(session, name) {
-        return view::describe(session, view, extended).await;
+    if let Some(view) = view::described(session, name).await? {
+        return view.rows(extended);
     }
     let table_name = name.table(session)?;
     let location = session.warehouse().location(&table_name)?;
@@ -34,7 +52,8 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
         );
     }
     if extended {
-        let detail = delta::detail(&location, &table).await?;
+        let detail = delta::detail(&location, &table)?;
+        let modified_ms = Versions::of(&location, &table).await?.time_ms(detail.version);
         rows.push(row("# Detailed Table Information", "", None));
         let mut add = |key: &str, value: String| rows.push(row(key, &value, None));
         add("Database", table_name.schema().to_owned());
@@ -43,7 +62,7 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
         add("Location", detail.location);
         add("Comment", detail.description.unwrap_or_default());
         add("Created Time", timestamp(detail.created_at_ms).unwrap_or_default());
-        add("Last Modified", timestamp(detail.last_modified_ms).unwrap_or_default());
+        add("Last Modified", timestamp(modified_ms).unwrap_or_default());
         add("Version", detail.version.to_string());
         add("Files", detail.files.to_string());
         add("Size", format!("{} bytes", detail.bytes));
@@ -56,40 +75,93 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
 
 /// One row a version, newest first
 /// (<https://docs.databricks.com/en/delta/history.html#history-schema>).
-pub(super) async fn history(session: &Session, name: &Name) -> Result<Rows> {
+pub(super) async fn history(session: &Session, name: &Name, limit: Option<usize>) -> Result<Rows> {
     let table_name = name.table(session)?;
-    session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
-    let entries = delta::history(&session.warehouse().location(&table_name)?, None).await?;
-    let row = |entry: delta::HistoryEntry| {
-        vec![
-            Some(entry.version.to_string()),
-            timestamp(entry.timestamp_ms),
-            entry.user_name,
-            entry.operation,
-            Some(text_of_map(&entry.operation_parameters)),
-            entry.read_version.map(|version| version.to_string()),
-            entry.is_blind_append.map(|blind| blind.to_string()),
-            Some(text_of_map(&entry.operation_metrics)),
-            entry.user_metadata,
-            entry.engine_info,
-        ]
+    let location = session.warehouse().location(&table_name)?;
+    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let versions = Versions::of(&location, &table).await?;
+    let entries = delta::history(&location, limit).await?;
+    let row = |mut entry: delta::HistoryEntry| {
+        json!({
+            "version": entry.version,
+            "timestamp": timestamp(versions.time_ms(entry.version).or(entry.timestamp_ms)),
+            "userId": entry.user_id,
+            "userName": entry.user_name,
+            "operation": entry.operation,
+            "operationParameters": entry.operation_parameters,
+            "job": entry.platform.remove("job"),
+            "notebook": entry.platform.remove("notebook"),
+            "clusterId": entry.platform.remove("clusterId"),
+            "readVersion": entry.read_version,
+            "isolationLevel": entry.isolation_level,
+            "isBlindAppend": entry.is_blind_append,
+            "operationMetrics": entry.operation_metrics,
+            "userMetadata": entry.user_metadata,
+            "engineInfo": entry.engine_info,
+        })
     };
-    let names = [
-        "version",
-        "timestamp",
-        "userName",
-        "operation",
-        "operationParameters",
-        "readVersion",
-        "isBlindAppend",
-        "operationMetrics",
-        "userMetadata",
-        "engineInfo",
-    ];
-    Rows::of_text(&names, entries.into_iter().map(row).collect())
+    Rows::typed(HISTORY_COLUMNS, &entries.into_iter().map(row).collect::<Vec<_>>())
 }
 
-fn timestamp(milliseconds: Option<i64>) -> Option<String> {
+/// One row about the whole table
+/// (<https://docs.databricks.com/en/delta/table-details.html#detail-schema>).
+pub(super) async fn detail(session: &Session, name: &Name) -> Result<Rows> {
+    let table_name = name.table(session)?;
+    let location = session.warehouse().location(&table_name)?;
+    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let detail = delta::detail(&location, &table)?;
+    let modified_ms = Versions::of(&location, &table).await?.time_ms(detail.version);
+    let row = json!({
+        "format": "delta",
+        "id": detail.id,
+        "name": detail.name,
+        "description": detail.description,
+        "location": detail.location,
+        "createdAt": timestamp(detail.created_at_ms),
+        "lastModified": timestamp(modified_ms),
+        "partitionColumns": detail.partition_columns,
+        "clusteringColumns": [],
+        "numFiles": detail.files,
+        "sizeInBytes": detail.bytes,
+        "properties": detail.properties,
+        "minReaderVersion": detail.min_reader_version,
+        "minWriterVersion": detail.min_writer_version,
+        "tableFeatures": detail.table_features,
+    });
+    Rows::typed(DETAIL_COLUMNS, &[row])
+}
+
+/// What a query would give, without running it.
+pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
+    let planned = query::plan(session, query, Purpose::Check).await?;
+    let schema = planned.plan.schema().as_arrow();
+    let row =
+        |field: &arrow::datatypes::FieldRef| vec![Some(field.name().clone()), Some(type_name(field.data_type())), None];
+    Rows::of_text(&["col_name", "data_type", "comment"], schema.fields().iter().map(row).collect())
+}
+
+/// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-schema.html>) A schema here has neither
+/// comment nor properties, so EXTENDED has nothing to add.
+pub(super) async fn schema(session: &Session, name: &Name) -> Result<Rows> {
+    let schema = schema::existing(session, name).await?;
+    let row = |item: &str, value: String| vec![Some(item.to_owned()), Some(value)];
+    let location = format!("{}{schema}", session.warehouse().root());
+    Rows::of_text(
+        &["database_description_item", "database_description_value"],
+        vec![row("Database Name", schema), row("Description", String::new()), row("Location", location)],
+    )
+}
+
+/// `a=1/b=x` for each partition that has rows, in order; those that have the values asked for.
+pub(super) async fn partitions(session: &Session, name: &Name, wanted: &[(String, String)]) -> Result<Rows> {
+    let table_name = name.table(session)?;
+    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let location = session.warehouse().location(&table_name)?;
+    let found = delta::partitions(&location, &table, wanted).map_err(|error| error.at(name.span))?;
+    Rows::of_text(&["partition"], found.into_iter().map(|partition| vec![Some(partition)]).collect())
+}
+
+pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
     let moment = chrono::DateTime::from_timestamp_millis(milliseconds?)?;
     Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
@@ -97,4 +169,19 @@ fn timestamp(milliseconds: Option<i64>) -> Option<String> {
 /// As JSON, so that it can be read by machines too.
 fn text_of_map(map: &BTreeMap<String, String>) -> String {
     serde_json::to_string(map).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_have_the_types_of_databricks() {
+        let row = json!({"version": 3, "timestamp": "2026-01-31 10:00:00.125", "operationParameters": {"mode": "Append"},
+            "job": {"jobId": "7"}, "isBlindAppend": true});
+        let rows = Rows::typed(HISTORY_COLUMNS, &[row]).unwrap();
+        assert_eq!(rows.stream.schema().fields().len(), 15);
+        assert!(Rows::typed(DETAIL_COLUMNS, &[]).is_ok());
+        assert!(Rows::typed("a: INT", &[serde_json::Value::from(3)]).is_err());
+    }
 }

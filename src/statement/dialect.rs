@@ -6,8 +6,16 @@
 
 use std::any::TypeId;
 
+use sqlparser::ast::{BinaryOperator, Expr};
 use sqlparser::dialect::{DatabricksDialect, Dialect};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError, Word};
+
+/// Between that of `+` and that of `&` in sqlparser's tables.
+const SHIFT_PRECEDENCE: u8 = 25;
+/// The letters that give a number before them its type.
+const NUMBER_TYPES: [&str; 6] = ["L", "S", "Y", "D", "F", "BD"];
 
 /// sqlparser's [`DatabricksDialect`] with back-slash escapes. Every method that differs from sqlparser's defaults is
 /// passed on.
@@ -20,6 +28,28 @@ impl Dialect for PinsqlDialect {
     }
 
     fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    /// Shifts bind less than `+` and more than `&`.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let is_shift = matches!(parser.peek_token_ref().token, Token::ShiftLeft | Token::ShiftRight);
+        is_shift.then_some(Ok(SHIFT_PRECEDENCE))
+    }
+
+    /// `a div b` binds as `/` does.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        parser.parse_keyword(Keyword::DIV).then(|| {
+            let right = parser.parse_subexpr(precedence)?;
+            Ok(Expr::BinaryOp {
+                left: Box::new(left.clone()),
+                op: BinaryOperator::MyIntegerDivide,
+                right: Box::new(right),
+            })
+        })
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
         true
     }
 
@@ -37,6 +67,11 @@ impl Dialect for PinsqlDialect {
 
     fn supports_numeric_prefix(&self) -> bool {
         self.0.supports_numeric_prefix()
+    }
+
+    // sqlparser's own does not have it, and Databricks does.
+    fn supports_order_by_all(&self) -> bool {
+        true
     }
 
     fn supports_filter_during_aggregation(&self) -> bool {
@@ -61,6 +96,11 @@ impl Dialect for PinsqlDialect {
 
     fn require_interval_qualifier(&self) -> bool {
         self.0.require_interval_qualifier()
+    }
+
+    /// `MAP<STRING, INT>` as a type; sqlparser's own dialect of Databricks does not know it.
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
     }
 
     fn supports_struct_literal(&self) -> bool {
@@ -107,7 +147,25 @@ pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
             _ => {}
         }
     }
-    Ok(tokens)
+    Ok(with_typed_numbers(tokens))
+}
+
+/// `1.5D` is one word, not a number and its name; what the word means is known where expressions are read.
+fn with_typed_numbers(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for mut token in tokens {
+        if let (Some(TokenWithSpan { token: Token::Number(digits, false), span }), Token::Word(word)) =
+            (joined.last(), &mut token.token)
+            && word.quote_style.is_none()
+            && NUMBER_TYPES.iter().any(|letters| word.value.eq_ignore_ascii_case(letters))
+        {
+            *word = Word { value: format!("{digits}{}", word.value), quote_style: None, keyword: Keyword::NoKeyword };
+            token.span.start = span.start;
+            joined.pop();
+        }
+        joined.push(token);
+    }
+    joined
 }
 
 /// The tokens of `sql` as written, up to the first that does not end: text that somebody is still writing.

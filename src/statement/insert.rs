@@ -8,6 +8,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::ast::Insert;
+use super::explain::Explained;
 use super::query::{self, Purpose};
 use super::write::write;
 use super::{Checked, Outcome, Watch, describe_columns, replace_where, view};
@@ -26,6 +27,20 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
     }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
     write(session, name, kind, planned, watch).await.map(|written| Outcome::Written(Box::new(written)))
+}
+
+/// What EXPLAIN shows.
+pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpose<'_>) -> Result<Explained> {
+    if insert.replace_where.is_some() {
+        return Err(Error::sql("EXPLAIN of INSERT … REPLACE WHERE is not supported").at(insert.table.span));
+    }
+    view::refuse(session, &insert.table, "INSERT")?;
+    let name = insert.table.writable_table(session)?;
+    let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
+    let mut planned = query::plan(session, &insert.query, purpose).await?;
+    planned.plan = arrange(planned.plan, &table.schema(), insert)?;
+    let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
+    Ok(Explained { planned, target: Some((name, kind)) })
 }
 
 pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked> {

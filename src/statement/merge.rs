@@ -22,11 +22,14 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::{Operation, OperationKind, RowAction};
 
+const DOING: &str = "MERGE INTO";
+
 pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch) -> Result<Outcome> {
     let span = merge.target.table.span;
     refuse_evolution(merge)?;
-    let name = table_of(session, &merge.target.table, "MERGE INTO")?;
-    let schema = open(session, &name, span).await?.schema().clone();
+    let name = table_of(session, &merge.target.table, DOING)?;
+    let target = open(session, &name, span).await?;
+    let schema = target.schema().clone();
     let assigned = assigned(&schema, merge)?;
     expressions::refuse(session, merge)?;
     let query = query_of(merge, &schema)?;
@@ -38,6 +41,8 @@ pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch)
     };
     let statement = RowStatement {
         name: &name,
+        doing: DOING,
+        span,
         query: &query,
         actions: merge.clauses.iter().enumerate().map(action).collect(),
         is_not_matched: merge.clauses.iter().map(|clause| clause.when == When::NotMatchedBySource).collect(),
@@ -45,12 +50,12 @@ pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch)
         allows_repeats: deletes_alone(merge),
         operation: operation(merge),
     };
-    run(session, statement, span, watch).await
+    run(session, statement, target, watch).await
 }
 
 pub(super) async fn check(session: &Session, merge: &Merge) -> Result<Checked> {
     refuse_evolution(merge)?;
-    let name = table_of(session, &merge.target.table, "MERGE INTO")?;
+    let name = table_of(session, &merge.target.table, DOING)?;
     let (schema, relation): (_, TargetRelation) = declared(session, &name, merge.target.table.span).await?;
     let assigned = assigned(&schema, merge)?;
     expressions::refuse(session, merge)?;

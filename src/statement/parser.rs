@@ -4,6 +4,10 @@
 //! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
 //! names it: nothing is passed on in the hope that somebody downstream understands it.
 
+mod alter_table;
+mod constraint;
+mod copy_into;
+mod create_function;
 mod create_sink;
 mod create_streaming_table;
 mod create_table;
@@ -11,21 +15,26 @@ mod create_view;
 mod declare;
 mod delete;
 mod drop;
+mod explain;
 mod insert;
 mod merge;
+mod optimize;
+mod restore;
+mod set;
 mod show;
 mod streams;
 mod truncate;
 mod update;
+mod vacuum;
+mod versions;
 
 use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
-use self::create_view::permanent_view;
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
-use super::ast::{Name, Part, Source, Statement, StatementKind};
+use super::ast::{CreateFunction, CreateView, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use crate::error::{Error, Result, Span};
 
@@ -33,7 +42,7 @@ use crate::error::{Error, Result, Span};
 const NESTING_MAX: usize = 100;
 
 /// What can stand at the start of a statement, for the hint of an error.
-pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE TEMPORARY VIEW, CREATE SCHEMA, DECLARE, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, SOURCE";
+pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
 
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -55,11 +64,40 @@ pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
     tokens
         .split(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)))
-        .map(parse_one)
+        .map(|tokens| parse_one(sql, tokens))
         .collect()
 }
 
-fn parse_one(tokens: &[TokenWithSpan]) -> Result<Part> {
+/// Reads a text that is a name and nothing else.
+pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
+    let tokens = tokenize(text).map_err(|error| Error::sql(error.message))?;
+    let dialect = PinsqlDialect::default();
+    let mut parser = StatementParser { parser: Parser::new(&dialect).with_tokens_with_locations(tokens), end: (0, 0) };
+    let name = parser.name()?;
+    match (parser.parser.peek_token().token, name.computed) {
+        (Token::EOF, None) => Ok(name.parts),
+        _ => Err(Error::sql("something stands behind it")),
+    }
+}
+
+fn placeless(token: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan { span: TokenSpan::empty(), ..token.clone() }
+}
+
+/// The stretch of a text between two places.
+fn text_between(sql: &str, span: Span) -> String {
+    let lines = sql.lines().enumerate().map(|(index, line)| (index as u64 + 1, line));
+    let within = lines.filter(|(number, _)| (span.start.0..=span.end.0).contains(number));
+    let cut = within.map(|(number, line)| {
+        let first = if number == span.start.0 { span.start.1.saturating_sub(1) } else { 0 };
+        let last = if number == span.end.0 { span.end.1.saturating_sub(1) } else { u64::MAX };
+        let place = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+        line.chars().take(place(last)).skip(place(first)).collect::<String>()
+    });
+    cut.collect::<Vec<_>>().join("\n")
+}
+
+fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Result<Part> {
     let meaningful = || tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     let start = meaningful().next().map_or((1, 1), |token| Span::from(token.span).start);
     let end = meaningful().next_back().map_or(start, |token| Span::from(token.span).end);
@@ -69,18 +107,38 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Part> {
         let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
         StatementParser { parser, end }
     };
-    let marked = streams::marked(tokens)?;
+    let marked = versions::written_out(streams::marked(tokens)?)?;
     if meaningful().next().is_some_and(|token| upper(token) == "SOURCE") {
         return parser(marked).source(span).map(Part::Source).map_err(|error| error.at(span));
     }
     let mut kind = parser(marked.clone()).statement().map_err(|error| error.at(span))?;
-    if let StatementKind::CreateView(view) = &mut kind {
-        let placeless = |token: &TokenWithSpan| TokenWithSpan { span: TokenSpan::empty(), ..token.clone() };
-        if let StatementKind::CreateView(again) = parser(marked.iter().map(placeless).collect()).statement()? {
-            view.placeless_query = again.query;
-        }
+    if matches!(kind, StatementKind::CreateView(_) | StatementKind::AlterView(_) | StatementKind::CreateFunction(_)) {
+        let again = parser(marked.iter().map(placeless).collect()).statement()?;
+        keep_text(&mut kind, again, sql, span);
     }
     Ok(Part::Statement(Statement { kind, span }))
+}
+
+/// What is read in other statements has no place in them; what is kept in the warehouse is kept as it is written.
+fn keep_text(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Span) {
+    match (kind, again) {
+        (StatementKind::CreateView(view), StatementKind::CreateView(again)) => {
+            let CreateView { query, .. } = *again;
+            view.placeless_query = query;
+            view.text = text_between(sql, span);
+            view.query_text = text_between(sql, Span { start: view.query_start, end: span.end });
+        }
+        (StatementKind::CreateFunction(function), StatementKind::CreateFunction(again)) => {
+            let CreateFunction { source, .. } = *again;
+            function.placeless = source;
+            function.text = text_between(sql, span);
+            function.body_text = text_between(sql, Span { start: function.body_start, end: span.end });
+        }
+        (StatementKind::AlterView(view), _) => {
+            view.query_text = text_between(sql, Span { start: view.query_start, end: span.end });
+        }
+        _ => {}
+    }
 }
 
 struct StatementParser<'a> {
@@ -97,6 +155,8 @@ impl StatementParser<'_> {
             Token::Word(word) => match word.value.to_uppercase().as_str() {
                 "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => self.query().map(StatementKind::Query)?,
                 "EXPLAIN" => self.explain()?,
+                "COMMENT" => self.comment_on()?,
+                "COPY" => self.copy_into()?,
                 "CREATE" => self.create()?,
                 "INSERT" => self.insert()?,
                 "DELETE" => self.delete()?,
@@ -105,9 +165,14 @@ impl StatementParser<'_> {
                 "TRUNCATE" => self.truncate()?,
                 "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
+                "ALTER" => self.alter()?,
+                "SET" => self.set()?,
                 "USE" => self.use_schema()?,
                 "SHOW" => self.show()?,
                 "DESCRIBE" | "DESC" => self.describe()?,
+                "OPTIMIZE" => self.optimize()?,
+                "VACUUM" => self.vacuum()?,
+                "RESTORE" => self.restore()?,
                 other => return Err(unsupported(&format!("the statement {other}"), &first)),
             },
             _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),
@@ -144,13 +209,6 @@ impl StatementParser<'_> {
         self.parser.parse_query().map_err(|error| self.located(error))
     }
 
-    fn explain(&mut self) -> Result<StatementKind> {
-        self.parser.next_token();
-        let analyze = self.parser.parse_keyword(Keyword::ANALYZE);
-        let query = self.query()?;
-        Ok(StatementKind::Explain { analyze, query })
-    }
-
     fn create(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         let or_replace = self.parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
@@ -162,12 +220,26 @@ impl StatementParser<'_> {
             _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE or a SINK").at(what.span)),
             "TABLE" => self.create_table(or_replace),
             "TEMP" | "TEMPORARY" => self.create_temporary(or_replace),
-            "VIEW" => Err(permanent_view(&what)),
+            "VIEW" => self.create_view(or_replace, false),
+            "FUNCTION" => self.create_function(or_replace, false),
+            "GLOBAL" => Err(unsupported("CREATE GLOBAL TEMPORARY VIEW", &what)),
+            "MATERIALIZED" => Err(unsupported("CREATE MATERIALIZED VIEW", &what)
+                .with_hint("CREATE VIEW, CREATE TABLE … AS, or CREATE STREAMING TABLE")),
             "SCHEMA" | "DATABASE" if !or_replace => {
                 let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
                 Ok(StatementKind::CreateSchema { name: self.name()?, if_not_exists })
             }
             other => Err(unsupported(&format!("CREATE {}{other}", if or_replace { "OR REPLACE " } else { "" }), &what)),
+        }
+    }
+
+    fn alter(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let what = self.parser.next_token();
+        match upper(&what).as_str() {
+            "TABLE" => self.alter_table(),
+            "VIEW" => self.alter_view(),
+            other => Err(unsupported(&format!("ALTER {other}"), &what)),
         }
     }
 
@@ -182,6 +254,15 @@ impl StatementParser<'_> {
 
     fn name(&mut self) -> Result<Name> {
         let start = self.parser.peek_token().span;
+        if self.at_identifier() {
+            self.parser.next_token();
+            self.expect(&Token::LParen)?;
+            let text = self.parser.parse_expr().map_err(|error| self.located(error))?;
+            let end = self.parser.peek_token().span;
+            self.expect(&Token::RParen)?;
+            let span = Span { start: Span::from(start).start, end: Span::from(end).end };
+            return Ok(Name { parts: Vec::new(), computed: Some(Box::new(text)), span });
+        }
         let object = self.parser.parse_object_name(false).map_err(|error| self.located(error))?;
         let parts: Vec<Ident> = object
             .0
@@ -192,11 +273,22 @@ impl StatementParser<'_> {
             })
             .collect();
         let end = parts.last().map_or(start, |part| part.span);
-        Ok(Name { parts, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
+        Ok(Name { parts, computed: None, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
     }
 
     fn expression(&mut self) -> Result<Expr> {
         self.parser.parse_expr().map_err(|error| self.located(error))
+    }
+
+    /// Whether `IDENTIFIER(text)` stands here, and not a name with a list of columns behind it.
+    fn at_identifier(&self) -> bool {
+        let token = |place| self.parser.peek_nth_token(place);
+        let is_text = match token(2).token {
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::Colon | Token::Placeholder(_) => true,
+            Token::Word(_) => token(3).token == Token::RParen,
+            _ => false,
+        };
+        upper(&token(0)) == "IDENTIFIER" && token(1).token == Token::LParen && is_text
     }
 
     fn identifier(&mut self) -> Result<Ident> {

@@ -8,9 +8,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Expr as SqlExpr;
 
 use super::ast::{Insert, Target};
-use super::delete::{covered, nondeterministic, plan_filter, rows_where};
+use super::delete::{covered, rows_where};
 use super::query::{self, Planned, Purpose, parameters};
-use super::rewrite::{self, Assigned, Changes, arrange, declared, open, relation};
+use super::rewrite::{self, Assigned, Changes, arrange, declared, open, refuse_volatile, relation};
 use super::{Outcome, Watch};
 use crate::catalog::TableName;
 use crate::error::Result;
@@ -33,9 +33,7 @@ pub(super) async fn execute(
     let relation = relation(&name, &target)?;
     let old = rows_where(&whole(insert), condition)?;
     let old = query::plan_over(session, &old, Purpose::Run, Some(&relation)).await?;
-    if plan_filter(&old.plan).is_some_and(Expr::is_volatile) {
-        return Err(nondeterministic("the condition of REPLACE WHERE").at(insert.table.span));
-    }
+    refuse_volatile(&old.plan, "REPLACE WHERE", insert.table.span)?;
     let schema = target.schema().clone();
     let covered = covered(&target, &old.plan, &old.state)?;
     let inserted = inserted(new.plan)?;

@@ -48,6 +48,9 @@ pub(super) struct Assigned {
 /// The statement, as far as it differs from others of its kind.
 pub(super) struct RowStatement<'a> {
     pub(super) name: &'a TableName,
+    /// The statement's name, and where its table stands.
+    pub(super) doing: &'static str,
+    pub(super) span: Span,
     pub(super) query: &'a Query,
     pub(super) actions: Vec<RowAction>,
     pub(super) is_not_matched: Vec<bool>,
@@ -218,17 +221,17 @@ fn chosen(mut values: Vec<(usize, Expr)>, given: &[Column]) -> Result<Expr> {
     Ok(choice.end()?)
 }
 
-/// Runs the statement and commits.
+/// Runs the statement over `target` and commits.
 pub(super) async fn run(
     session: &Session,
     statement: RowStatement<'_>,
-    span: Span,
+    target: RewriteTarget,
     watch: &dyn Watch,
 ) -> Result<Outcome> {
-    match run_once(session, &statement, span, watch, true).await {
+    match run_once(session, &statement, target.clone(), watch, true).await {
         Err(error) if is_about_memory(&error) => {
             tracing::debug!(%error, "a join found no memory: running it again with joins that can spill");
-            run_once(session, &statement, span, watch, false).await
+            run_once(session, &statement, target, watch, false).await
         }
         outcome => outcome,
     }
@@ -241,13 +244,13 @@ fn is_about_memory(error: &Error) -> bool {
 async fn run_once(
     session: &Session,
     statement: &RowStatement<'_>,
-    span: Span,
+    target: RewriteTarget,
     watch: &dyn Watch,
     prefers_hash_join: bool,
 ) -> Result<Outcome> {
-    let target = open(session, statement.name, span).await?;
     let relation = relation(statement.name, &target)?;
     let mut planned = query::plan_over(session, statement.query, Purpose::Run, Some(&relation)).await?;
+    refuse_volatile(&planned.plan, statement.doing, statement.span)?;
     planned.plan = arrange(planned.plan, target.schema(), target.partition_columns(), &statement.assigned)?;
     planned.state.config_mut().options_mut().optimizer.prefer_hash_join = prefers_hash_join;
     let changes = Changes {
@@ -259,6 +262,30 @@ async fn run_once(
         covered: None,
     };
     rewrite(session, statement.name, target, planned, changes, statement.operation.clone(), watch).await
+}
+
+/// Refuses a condition that may choose other rows each time it is evaluated. `doing` is the statement's name.
+pub(super) fn refuse_volatile(plan: &LogicalPlan, doing: &str, span: Span) -> Result<()> {
+    match filter_of(plan).is_some_and(Expr::is_volatile) {
+        true => Err(nondeterministic(&format!("the condition of {doing}")).at(span)),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn nondeterministic(what: &str) -> Error {
+    Error::sql(format!(
+        "{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"
+    ))
+    .with_hint("keep what it should compare with in a table first")
+}
+
+/// The condition under the projection of a statement's query.
+fn filter_of(plan: &LogicalPlan) -> Option<&Expr> {
+    let LogicalPlan::Projection(projection) = plan else { return None };
+    match projection.input.as_ref() {
+        LogicalPlan::Filter(filter) => Some(&filter.predicate),
+        _ => None,
+    }
 }
 
 /// What is known of a list of changes beside its plan.

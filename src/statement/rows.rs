@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::json::ReaderBuilder;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -15,8 +17,10 @@ use sqlparser::ast::Query;
 
 use super::query::{self, Planned, Purpose};
 use super::rejected::RejectReport;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::schema::parse_type;
 use crate::session::Session;
+use crate::sink::delta::{Write, WriteRequest};
 
 /// The rows of a statement, to be taken from `stream`; then `rejected` says what was left out.
 pub struct Rows {
@@ -44,6 +48,22 @@ impl Rows {
             })
             .collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?;
+        let stream = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
+        Ok(Self { stream: Box::pin(stream), plan: None, rejected: RejectReport::default() })
+    }
+}
+
+impl Rows {
+    /// Rows with types, from JSON objects. `columns` is what a STRUCT of them would be: `path: STRING, files: BIGINT`.
+    pub fn typed(columns: &str, rows: &[serde_json::Value]) -> Result<Self> {
+        let broken = |error: ArrowError| Error::internal("rows do not have the types they should").caused_by(error);
+        let DataType::Struct(fields) = parse_type(&format!("STRUCT<{columns}>"))? else {
+            return Err(Error::internal(format!("{columns} are not columns")));
+        };
+        let schema = Arc::new(Schema::new(fields));
+        let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).build_decoder().map_err(broken)?;
+        decoder.serialize(rows).map_err(broken)?;
+        let batch = decoder.flush().map_err(broken)?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&schema)));
         let stream = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
         Ok(Self { stream: Box::pin(stream), plan: None, rejected: RejectReport::default() })
     }
@@ -77,7 +97,24 @@ fn plan_lines(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).flat_map(plan).collect()
 }
 
-async fn start(planned: Planned) -> Result<Rows> {
+/// Runs what a statement would write through all that the table asks of it, and keeps nothing.
+pub(super) async fn held_against(planned: Planned, request: WriteRequest) -> Result<()> {
+    let Planned { state, plan, rejects, rejected, .. } = planned;
+    let name = request.location.name().to_owned();
+    let report = RejectReport::start(rejected);
+    let query = state.create_physical_plan(&plan).await?;
+    drop((plan, rejects));
+    let write = Write::plan(request, query, &state).await?;
+    write.run(state.task_ctx()).await?.abandon().await;
+    match report.finish().await? {
+        Some(said) => Err(Error::data("some of the records cannot be loaded")
+            .caused_by(said)
+            .with_hint(format!("COPY INTO loads the others, and puts these into {name}_rejects"))),
+        None => Ok(()),
+    }
+}
+
+pub(super) async fn start(planned: Planned) -> Result<Rows> {
     let plan = planned.state.create_physical_plan(&planned.plan).await?;
     let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;
     Ok(Rows { stream, plan: Some(plan), rejected: RejectReport::start(planned.rejected) })

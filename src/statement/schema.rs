@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 
 pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) -> Result<Outcome> {
-    let schema = checked(name)?;
+    let schema = checked(session, name)?;
     let created = session.warehouse().create_schema(&schema).await.map_err(|error| error.at(name.span))?;
     match (created, if_not_exists) {
         (true, _) => Ok(Outcome::Done(format!("schema {schema} created"))),
@@ -19,7 +19,7 @@ pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) 
 }
 
 pub(super) async fn drop(session: &Session, name: &Name, if_exists: bool) -> Result<Outcome> {
-    let schema = checked(name)?;
+    let schema = checked(session, name)?;
     if if_exists && !session.warehouse().schema_exists(&schema).await? {
         return Ok(Outcome::Done(format!("there is no schema {schema}")));
     }
@@ -36,7 +36,7 @@ pub(super) async fn use_schema(session: &Session, name: &Name) -> Result<Outcome
 
 /// A check takes the schema as given: the CREATE SCHEMA before it has not run.
 pub(super) async fn check_use(session: &Session, name: &Name) -> Result<Checked> {
-    session.use_schema(checked(name)?);
+    session.use_schema(checked(session, name)?);
     Ok(Checked::NoOutput)
 }
 
@@ -52,11 +52,11 @@ pub(super) async fn drop_table(session: &Session, name: &Name, if_exists: bool) 
 
 /// The schema that `name` means, which must be there.
 pub(super) async fn existing(session: &Session, name: &Name) -> Result<String> {
-    session.warehouse().require_schema(&checked(name)?).await.map_err(|error| error.at(name.span))
+    session.warehouse().require_schema(&checked(session, name)?).await.map_err(|error| error.at(name.span))
 }
 
-fn checked(name: &Name) -> Result<String> {
-    match name.parts.as_slice() {
+fn checked(session: &Session, name: &Name) -> Result<String> {
+    match name.resolved(session)?.as_ref() {
         [schema] => schema_name(&schema.value).map_err(|error| error.at(name.span)),
         _ => Err(Error::sql("a schema's name has one part").at(name.span)),
     }

@@ -21,7 +21,9 @@ pub(super) async fn tables(session: &Session, schema: Option<&Name>, like: Optio
         None => session.current_schema(),
     };
     let matches = pattern(like)?;
-    let tables = session.warehouse().tables(&schema).await?;
+    let mut tables = session.warehouse().tables(&schema).await?;
+    tables.extend(session.warehouse().views(&schema).await?);
+    tables.sort();
     let row = |table: String| vec![Some(schema.clone()), Some(table), Some("false".to_owned())];
     // Temporary views are in no schema, and shown beside the tables of any.
     let view = |view: String| vec![Some(String::new()), Some(view), Some("true".to_owned())];
@@ -42,9 +44,8 @@ pub(super) async fn sinks(session: &Session, schema: Option<&Name>, like: Option
 }
 
 pub(super) async fn columns(session: &Session, name: &Name) -> Result<Rows> {
-    if let Some(view) = view::of_name(session, name) {
-        let columns = view::columns(session, view).await?;
-        return Rows::of_text(&["col_name"], columns.into_iter().map(|(name, ..)| vec![Some(name)]).collect());
+    if let Some(view) = view::described(session, name).await? {
+        return Rows::of_text(&["col_name"], view.columns.into_iter().map(|(name, ..)| vec![Some(name)]).collect());
     }
     let table = session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
     let schema = table.schema();

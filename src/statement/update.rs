@@ -4,28 +4,29 @@ use arrow::datatypes::Schema;
 use sqlparser::ast::{Expr, Query, Value};
 
 use super::ast::{Assignment, Target, Update};
-use super::delete::{nondeterministic, plan_filter};
 use super::query::{self, Purpose};
 use super::rewrite::{
-    Assigned, RowStatement, arrange, assigns, column_of, columns_assigned, declared, open, run, table_of,
-    target_relation,
+    Assigned, RowStatement, arrange, assigns, column_of, columns_assigned, declared, open, refuse_volatile, run,
+    table_of, target_relation,
 };
 use super::{Checked, Outcome, Watch, template};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
 
+const DOING: &str = "UPDATE";
+
 pub(super) async fn execute(session: &Session, update: &Update, watch: &dyn Watch) -> Result<Outcome> {
     let span = update.target.table.span;
-    let name = table_of(session, &update.target.table, "UPDATE")?;
-    let schema = open(session, &name, span).await?.schema().clone();
-    let assigned = assignments(&schema, &update.target, &update.assignments, 0)?;
+    let name = table_of(session, &update.target.table, DOING)?;
+    let target = open(session, &name, span).await?;
+    let assigned = assignments(target.schema(), &update.target, &update.assignments, 0)?;
     let query = query_of(update)?;
-    let (_, relation) = declared(session, &name, span).await?;
-    refuse_volatile(session, &query, &relation, update).await?;
     let columns = columns_assigned(&assigned);
     let statement = RowStatement {
         name: &name,
+        doing: DOING,
+        span,
         query: &query,
         actions: vec![RowAction::Update { assigns: assigns(&assigned, &columns, 0) }],
         is_not_matched: vec![false],
@@ -33,31 +34,18 @@ pub(super) async fn execute(session: &Session, update: &Update, watch: &dyn Watc
         allows_repeats: true,
         operation: operation(update),
     };
-    run(session, statement, span, watch).await
+    run(session, statement, target, watch).await
 }
 
 pub(super) async fn check(session: &Session, update: &Update) -> Result<Checked> {
-    let name = table_of(session, &update.target.table, "UPDATE")?;
-    let (schema, relation) = declared(session, &name, update.target.table.span).await?;
+    let span = update.target.table.span;
+    let name = table_of(session, &update.target.table, DOING)?;
+    let (schema, relation) = declared(session, &name, span).await?;
     let assigned = assignments(&schema, &update.target, &update.assignments, 0)?;
-    let query = query_of(update)?;
-    refuse_volatile(session, &query, &relation, update).await?;
-    let planned = query::plan_over(session, &query, Purpose::Check, Some(&relation)).await?;
+    let planned = query::plan_over(session, &query_of(update)?, Purpose::Check, Some(&relation)).await?;
+    refuse_volatile(&planned.plan, DOING, span)?;
     arrange(planned.plan, &schema, &[], &assigned)?;
     Ok(Checked::NoOutput)
-}
-
-async fn refuse_volatile(
-    session: &Session,
-    query: &Query,
-    relation: &query::TargetRelation,
-    update: &Update,
-) -> Result<()> {
-    let planned = query::plan_over(session, query, Purpose::Check, Some(relation)).await?;
-    match plan_filter(&planned.plan).is_some_and(datafusion::logical_expr::Expr::is_volatile) {
-        true => Err(nondeterministic("the condition of UPDATE").at(update.target.table.span)),
-        false => Ok(()),
-    }
 }
 
 /// The columns that are assigned. Each only once.

@@ -26,7 +26,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::sink::delta::{
-    Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten, Write, WriteKind, WriteRequest,
+    Alteration, ApplicationTransaction, Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten,
+    Write, WriteKind, WriteRequest,
 };
 use crate::source::rejects::{Reject, Rejects};
 
@@ -68,6 +69,15 @@ pub fn rejects_note(table: &TableName) -> String {
     format!("{}{REJECTS_SUFFIX}: the rejected, each with its place and the reason", table.table())
 }
 
+/// What some statements put into the commit of their rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Additions {
+    pub(super) transaction: Option<ApplicationTransaction>,
+    /// The version to build upon, when it is not the newest.
+    pub(super) base_version: Option<u64>,
+    pub(super) alteration: Option<Alteration>,
+}
+
 /// Runs `planned` into `table`.
 pub(super) async fn write(
     session: &Session,
@@ -76,17 +86,35 @@ pub(super) async fn write(
     planned: Planned,
     watch: &dyn Watch,
 ) -> Result<Written> {
+    write_with(session, table, kind, planned, Additions::default(), watch).await
+}
+
+/// The same, with more in its commit.
+pub(super) async fn write_with(
+    session: &Session,
+    table: TableName,
+    kind: WriteKind,
+    planned: Planned,
+    additions: Additions,
+    watch: &dyn Watch,
+) -> Result<Written> {
     let started = Instant::now();
     let Planned { mut state, plan, rejects, rejected, reads } = planned;
     // An aggregation that stops at a limit does not say what was a duplicate and what was past the limit.
     let optimizer = &mut state.config_mut().options_mut().optimizer;
     optimizer.enable_topk_aggregation = false;
     optimizer.enable_distinct_aggregation_soft_limit = false;
+    let read_version = reads.get(&table).copied();
     let attempt =
-        Attempt { session, state: &state, table: &table, kind: &kind, read_version: reads.get(&table).copied(), watch };
+        Attempt { session, state: &state, table: &table, kind: &kind, read_version, additions: &additions, watch };
     let too_many = rejects.clone();
-    let outcome = match attempt.run(&state.optimize(&plan)?, rejects, rejected).await {
-        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
+    // What a query expects of its rows is held against them one by one from the start.
+    let optimized = match rowwise::is_marked(&plan) {
+        true => rowwise::isolate(&state, &plan, &rejects)?.plan,
+        false => state.optimize(&plan)?,
+    };
+    let outcome = match attempt.run(&optimized, rejects, rejected).await {
+        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() && !rowwise::is_marked(&plan) => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
             let plan = with_casts(session, &table, &kind, plan).await?;
@@ -139,6 +167,7 @@ struct Attempt<'a> {
     table: &'a TableName,
     kind: &'a WriteKind,
     read_version: Option<u64>,
+    additions: &'a Additions,
     watch: &'a dyn Watch,
 }
 
@@ -158,6 +187,9 @@ impl Attempt<'_> {
         let warehouse = self.session.warehouse();
         let mut request = WriteRequest::new(warehouse.location(self.table)?, self.kind.clone());
         request.read_version = self.read_version;
+        request.transaction.clone_from(&self.additions.transaction);
+        request.base_version = self.additions.base_version;
+        request.alteration.clone_from(&self.additions.alteration);
         let write = Write::plan(request, Arc::clone(&query), self.state).await?;
 
         let run_id = Uuid::new_v4().to_string();

@@ -9,15 +9,13 @@ use uuid::Uuid;
 
 use super::checkpoint::BatchRecord;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
+use crate::catalog::CHECKPOINT_PROPERTY;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::sink::delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
     WriteKind, WriteRequest, column_names, history, property,
 };
-
-/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
-const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
 
 /// How far back a commit is looked for whose answer was lost a moment ago.
 const COMMITS_SEARCHED: usize = 50;

@@ -116,8 +116,8 @@ fn errors_of_sql_point_at_it() {
     check("sql_table_function", "SELECT * FROM read_file('raw/*.json')");
     check("sql_option", "SELECT * FROM read_files('raw/*.json', formt => 'json')");
     check("sql_parameter", "SELECT :rwa");
-    check("sql_not_supported", "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE");
-    check("sql_ignored_elsewhere", "SELECT * FROM t VERSION AS OF 3");
+    check("sql_not_supported", "FSCK REPAIR TABLE t DRY RUN");
+    check("sql_ignored_elsewhere", "SELECT * FROM t TABLESAMPLE (10 PERCENT)");
     check("sql_type", "SELECT 1 + DATE '2020-01-01' + TRUE");
     check("sql_void_column", "CREATE TABLE t AS SELECT NULL AS nothing");
     check("sql_cast", "SELECT CAST(title AS INT) FROM read_files('raw/*.json')");

@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn the_examples_of_the_documents_run() {
-    for document in ["README.md", "docs/sql.md", "docs/streams.md"] {
+    let documents =
+        ["README.md", "docs/changing.md", "docs/functions.md", "docs/sql.md", "docs/streams.md", "docs/upkeep.md"];
+    for document in documents {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap();
         let ran = run_document(&text);

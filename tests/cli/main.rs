@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
 
 mod bad_input;
+mod changes;
 mod commands;
+mod definitions;
 mod docs;
 mod emulate;
 mod gateway;
 mod isolation;
+mod language;
 mod mysql;
 mod repl;
 mod repl_docs;
@@ -15,4 +18,5 @@ mod scratch;
 mod sinks;
 mod streams;
 mod terminal;
+mod udf_library;
 mod views;

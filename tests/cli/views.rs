@@ -76,7 +76,7 @@ fn errors_in_views_point_into_the_file_at_fault() {
         "view_gone",
         "CREATE TEMPORARY VIEW v AS SELECT 1 AS a;\nCREATE TEMPORARY VIEW w AS SELECT * FROM v;\nDROP VIEW v;\nSELECT 1 AS a\nUNION SELECT * FROM w;",
     );
-    check("view_permanent", "CREATE VIEW v AS SELECT 1 AS a;");
+    check("view_permanent", "CREATE VIEW v AS\nSELECT :raw AS a;");
     check(
         "view_itself",
         "CREATE TEMPORARY VIEW v AS SELECT 1 AS a;\nCREATE OR REPLACE TEMPORARY VIEW v AS\nSELECT * FROM v;",
@@ -84,7 +84,7 @@ fn errors_in_views_point_into_the_file_at_fault() {
     check("view_twice", "CREATE TEMPORARY VIEW v AS SELECT 1 AS a;\nCREATE TEMPORARY VIEW V AS SELECT 2 AS a;");
     check("view_inserted_into", "CREATE TEMPORARY VIEW v AS SELECT 1 AS a;\nINSERT INTO v VALUES (2);");
     check("view_drop_slip", "CREATE TEMPORARY VIEW pins AS SELECT 1 AS a;\nDROP VIEW pin;");
-    check("variable_type", "DECLARE VARIABLE n INT DEFAULT 1;");
+    check("variable_type", "DECLARE VARIABLE n INTT DEFAULT 1;");
     check("variable_null", "DECLARE VARIABLE n DEFAULT NULL;");
     check("variable_twice", "DECLARE n = 'a';\nDECLARE N = 'b';");
     check("variable_unknown", "SELECT * FROM read_files('raw', schema => pin_schema);");

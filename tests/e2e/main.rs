@@ -23,8 +23,12 @@ mod service;
 mod sink;
 mod stream;
 
+mod change_rows;
+mod change_writers;
 mod cleaning;
+mod copy_into;
 mod crash;
+mod definitions;
 mod emulate;
 mod emulate_api;
 mod emulate_database;
@@ -57,4 +61,5 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
+mod upkeep;
 mod writers;

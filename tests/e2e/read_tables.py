@@ -64,7 +64,7 @@ def with_deltalake_versions(paths):
         ]
 
 
-def with_spark(paths):
+def spark_session():
     from pyspark.sql import SparkSession
 
     jars = sorted(glob.glob(os.path.join(os.environ["PINSQL_TEST_JARS"], "*.jar")))
@@ -86,7 +86,11 @@ def with_spark(paths):
     }
     for name, value in settings.items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    return builder.getOrCreate()
+
+
+def with_spark(paths):
+    spark = spark_session()
     for path in paths:
         frame = spark.read.format("delta").load(path)
         detail = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first()

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it cannot go on")]
 
 mod cells;
+mod functions;
 mod spark;
 
 use std::path::{Path, PathBuf};

@@ -72,5 +72,5 @@ async fn a_condition_must_be_one_of_the_rows() {
     check("numbr > 1", "there is no column `numbr`").await;
     check("length > 1", "there is no column `length`").await;
     check("number + 1", "the expectation `c` is no condition: it is of type INT").await;
-    check("EXISTS (SELECT 1)", "an expectation looks at one row, and at no other table").await;
+    check("EXISTS (SELECT 1)", "the expectation `c` looks at one row, and at no other table").await;
 }

@@ -48,7 +48,7 @@ impl Base {
             };
         }
         // A statement that reads the table it writes is judged against what it read, not against what is there now.
-        let opened = match (&request.kind, request.read_version) {
+        let opened = match (&request.kind, request.read_version.or(request.base_version)) {
             (WriteKind::Create(_), _) if location.exists().await? => {
                 return Err(already_exists(location.name()));
             }
@@ -146,9 +146,15 @@ pub(super) fn moved_on(name: &str) -> Error {
 /// What deltalake needs to know of the operation: it checks append-only tables by it.
 fn operation(change: &Change) -> DeltaOperation {
     let mode = match change.kind {
-        ChangeKind::Append | ChangeKind::Compact { .. } => SaveMode::Append,
+        ChangeKind::Append
+        | ChangeKind::Alter(_)
+        | ChangeKind::Compact { .. }
+        | ChangeKind::Optimize(_)
+        | ChangeKind::Vacuum(_) => SaveMode::Append,
         ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Rewrite { .. } => SaveMode::Overwrite,
+        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) | ChangeKind::Rewrite { .. } => {
+            SaveMode::Overwrite
+        }
     };
     DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }

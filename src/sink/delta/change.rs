@@ -9,11 +9,15 @@ use deltalake::kernel::{Action, Add, Metadata, Remove};
 use deltalake::table::state::DeltaTableState;
 use serde_json::{Value, json};
 
+use super::alter::Alteration;
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
 use super::location::TableLocation;
+use super::optimize::OptimizeChange;
+use super::restore::RestoreChange;
 use super::rewrite::{Reading, Replacement};
-use crate::error::Result;
+use super::vacuum::VacuumChange;
+use crate::error::{Error, Result};
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +39,18 @@ pub(super) enum ChangeKind {
     Append,
     /// The rows are replaced, the table stays as it is defined.
     Overwrite,
+    /// The definition changes, and no row.
+    Alter(Box<Alteration>),
     /// The rows of these files are in the new ones: no row changes.
     Compact {
         removes: Vec<Remove>,
     },
+    /// The same, because somebody asked for it.
+    Optimize(OptimizeChange),
+    /// Nothing changes but the history.
+    Vacuum(VacuumChange),
+    /// The table becomes what an older version of it was.
+    Restore(Box<RestoreChange>),
     /// Rows change: the files that held them are written again.
     Rewrite {
         replacement: Box<Replacement>,
@@ -57,6 +69,8 @@ pub(super) struct Change {
     /// The version of this very table that the query read, if it did: what others changed since then is then a conflict.
     pub(super) read_version: Option<u64>,
     pub(super) transaction: Option<ApplicationTransaction>,
+    /// What the definition becomes with it.
+    pub(super) alteration: Option<Alteration>,
 }
 
 impl Change {
@@ -98,11 +112,20 @@ impl Change {
             },
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Alter(alteration) => {
+                let state = on.ok_or_else(|| Error::sql(format!("there is no table {}", self.location.name())))?;
+                actions.extend(alteration.actions(state)?);
+            }
+            ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),
+            ChangeKind::Restore(restore) => actions.extend(restore.actions()),
             ChangeKind::Rewrite { replacement, .. } => {
                 actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
                 actions.extend(replacement.changes.iter().cloned().map(Action::Cdc));
             }
-            ChangeKind::Append => {}
+            ChangeKind::Append | ChangeKind::Vacuum(_) => {}
+        }
+        if let (Some(alteration), Some(state)) = (&self.alteration, on) {
+            actions.extend(alteration.actions(state)?);
         }
         actions.extend(self.adds.iter().cloned().map(Action::Add));
         if let Some(transaction) = &self.transaction {
@@ -120,7 +143,10 @@ impl Change {
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
-            (ChangeKind::Compact { .. }, _) => "OPTIMIZE",
+            (ChangeKind::Alter(alteration), _) => alteration.operation_name(),
+            (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
+            (ChangeKind::Vacuum(vacuum), _) => vacuum.operation_name(),
+            (ChangeKind::Restore(_), _) => "RESTORE",
             (ChangeKind::Rewrite { replacement, .. }, _) => replacement.operation.kind.name(),
         }
     }
@@ -134,6 +160,10 @@ impl Change {
                 "numRemovedFiles": removes.len().to_string(),
                 "numRemovedBytes": removes.iter().filter_map(|remove| remove.size).sum::<i64>().to_string(),
             }),
+            ChangeKind::Alter(_) => json!({}),
+            ChangeKind::Optimize(optimize) => optimize.metrics(&self.adds),
+            ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
+            ChangeKind::Restore(restore) => restore.metrics(&self.adds),
             ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
@@ -149,10 +179,14 @@ impl Change {
         let parameters = match &self.kind {
             ChangeKind::Append => vec![("mode", "Append".to_owned())],
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
+            ChangeKind::Alter(alteration) => alteration.operation_parameters(),
             ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),
             ChangeKind::Compact { .. } => {
                 vec![("predicate", "[]".to_owned()), ("zOrderBy", "[]".to_owned()), ("auto", "true".to_owned())]
             }
+            ChangeKind::Optimize(optimize) => optimize.parameters(),
+            ChangeKind::Vacuum(vacuum) => vacuum.parameters(),
+            ChangeKind::Restore(restore) => restore.parameters(),
             ChangeKind::Create { definition } | ChangeKind::Replace { definition } => vec![
                 ("isManaged", "true".to_owned()),
                 ("partitionBy", list(&definition.partition_columns)),

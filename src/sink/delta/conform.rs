@@ -12,6 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::partition::empty_as_null;
@@ -28,6 +29,16 @@ pub(super) struct Rule {
     pub(super) name: String,
     pub(super) sql: String,
 }
+
+/// Plans the SQL of a table's rules. The log keeps them as Databricks' text, which only the statements' parser reads as
+/// Databricks does.
+pub trait PlanCondition: fmt::Debug + Send + Sync {
+    fn plan(&self, sql: &str, columns: &DFSchema, state: &SessionState) -> Result<Expr>;
+}
+
+/// What a session's state carries to have its rules planned. Without it they are read as DataFusion reads SQL.
+#[derive(Debug)]
+pub struct Conditions(pub Arc<dyn PlanCondition>);
 
 pub(super) struct Conform {
     schema: SchemaRef,
@@ -147,15 +158,20 @@ fn compile(
     state: &SessionState,
 ) -> Result<Vec<(Rule, Arc<dyn PhysicalExpr>)>> {
     let columns = DFSchema::try_from(schema.as_ref().clone())?;
-    let compile_one = |rule: Rule| {
-        let check = state
-            .create_logical_expr(&rule.sql, &columns)
-            .and_then(|expression| state.create_physical_expr(expression, &columns))
-            .map_err(|error| {
-                let said = format!("the constraint {} of {table} cannot be checked: {}", rule.name, rule.sql);
-                Error::sql(said).caused_by(Error::from(error).message)
-            })?;
-        Ok((rule, check))
+    let conditions = state.config().get_extension::<Conditions>();
+    let plan = |sql: &str| {
+        let expression = match &conditions {
+            Some(conditions) => conditions.0.plan(sql, &columns, state)?,
+            None => state.create_logical_expr(sql, &columns)?,
+        };
+        Ok::<_, Error>(state.create_physical_expr(expression, &columns)?)
+    };
+    let compile_one = |rule: Rule| match plan(&rule.sql) {
+        Ok(check) => Ok((rule, check)),
+        Err(error) => {
+            let said = format!("the constraint {} of {table} cannot be checked: {}", rule.name, rule.sql);
+            Err(Error::sql(said).caused_by(error.message))
+        }
     };
     rules.into_iter().map(compile_one).collect()
 }

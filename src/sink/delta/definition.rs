@@ -37,8 +37,19 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// The property that keeps it. Names of constraints mean the same in any case.
-    pub(super) fn key(name: &str) -> String {
+    /// The constraint that a property holds, if it holds one.
+    pub fn of_property(key: &str, sql: &str) -> Option<Self> {
+        let name = key.to_lowercase().strip_prefix(CONSTRAINT_PREFIX)?.to_owned();
+        Some(Self { name, sql: sql.to_owned() })
+    }
+
+    /// The property that holds it.
+    pub fn key(&self) -> String {
+        Self::key_of(&self.name)
+    }
+
+    /// Names of constraints mean the same in any case.
+    pub(super) fn key_of(name: &str) -> String {
         format!("{CONSTRAINT_PREFIX}{}", name.to_lowercase())
     }
 }
@@ -92,7 +103,7 @@ impl TableDefinition {
         let partition_columns = self.resolved_partition_columns(&schema)?;
         let mut configuration = properties::checked(&self.properties)?.kept;
         for constraint in &self.constraints {
-            if configuration.insert(Constraint::key(&constraint.name), constraint.sql.clone()).is_some() {
+            if configuration.insert(constraint.key(), constraint.sql.clone()).is_some() {
                 return Err(Error::sql(format!("there are two constraints named {}", constraint.name)));
             }
         }
@@ -150,6 +161,12 @@ impl TableDefinition {
         }
         Ok(resolved)
     }
+}
+
+/// Refuses names that a column, or a field of one, cannot have. `path` is the column's own.
+pub(super) fn check_column_names(path: &str, column: &Column) -> Result<()> {
+    check_names("", std::iter::once(column.name.as_str()))?;
+    check_nested_names(path, &column.data_type)
 }
 
 fn check_nested_names(path: &str, data_type: &DataType) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, Schema};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
-use deltalake::kernel::{Action, CommitInfo, MetadataValue};
+use deltalake::kernel::{Action, Add, CommitInfo, LogicalFileView, MetadataValue};
 use deltalake::logstore::get_actions;
 use deltalake::table::state::DeltaTableState;
 use futures::{StreamExt, TryStreamExt};
@@ -20,6 +20,7 @@ use crate::storage_error::storage_error;
 
 /// Log files read at once for a history.
 const READS_IN_FLIGHT_MAX: usize = 16;
+const PLATFORM_KEYS: [&str; 3] = ["job", "notebook", "clusterId"];
 
 /// One version, as DESCRIBE HISTORY shows it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,6 +38,8 @@ pub struct HistoryEntry {
     pub operation_metrics: BTreeMap<String, String>,
     pub user_metadata: Option<String>,
     pub engine_info: Option<String>,
+    /// What Databricks says of where it ran: `job` and `notebook` are objects, `clusterId` is a text.
+    pub platform: BTreeMap<String, Value>,
 }
 
 /// A table, as DESCRIBE DETAIL and DESCRIBE EXTENDED show it.
@@ -49,8 +52,6 @@ pub struct TableDetail {
     pub version: u64,
     /// Milliseconds since the epoch.
     pub created_at_ms: Option<i64>,
-    /// Of the newest commit, in milliseconds since the epoch.
-    pub last_modified_ms: Option<i64>,
     pub partition_columns: Vec<String>,
     pub files: usize,
     pub bytes: u64,
@@ -131,6 +132,7 @@ fn entry_of(version: u64, mut info: CommitInfo) -> HistoryEntry {
         },
         user_metadata: info.user_metadata,
         engine_info: info.engine_info,
+        platform: PLATFORM_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), info.info.remove(*key)?))).collect(),
     }
 }
 
@@ -142,8 +144,17 @@ fn texts(values: impl IntoIterator<Item = (String, Value)>) -> BTreeMap<String, 
     values.into_iter().map(|(key, value)| (key, text(value))).collect()
 }
 
+/// A file of a snapshot as the action that would put it there.
+#[expect(
+    deprecated,
+    reason = "there is no other way to all that an action holds: its tags, its statistics as they are written"
+)]
+pub(super) fn add_of(file: &LogicalFileView) -> Add {
+    file.add_action()
+}
+
 /// What the log says about a snapshot.
-pub async fn detail(location: &TableLocation, table: &DeltaTable) -> Result<TableDetail> {
+pub fn detail(location: &TableLocation, table: &DeltaTable) -> Result<TableDetail> {
     let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
     let state = table.snapshot().map_err(failed)?;
     let metadata = state.metadata();
@@ -164,7 +175,6 @@ pub async fn detail(location: &TableLocation, table: &DeltaTable) -> Result<Tabl
         location: location.url().as_str().trim_end_matches('/').to_owned(),
         version: state.version(),
         created_at_ms: metadata.created_time(),
-        last_modified_ms: entry(location, state.version()).await?.timestamp_ms,
         partition_columns: metadata.partition_columns().to_vec(),
         files,
         bytes,
@@ -202,4 +212,33 @@ pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableD
         properties,
         constraints: constraints.into_iter().map(constraint).collect(),
     })
+}
+
+/// The partitions that have files, as `a=1/b=x`, in order: those whose columns have the values in `wanted`.
+pub fn partitions(location: &TableLocation, table: &DeltaTable, wanted: &[(String, String)]) -> Result<Vec<String>> {
+    let name = location.name();
+    let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
+    let columns = state.metadata().partition_columns();
+    if columns.is_empty() {
+        return Err(Error::sql(format!("the table {name} is not partitioned")));
+    }
+    if let Some((unknown, _)) = wanted.iter().find(|(key, _)| !columns.iter().any(|one| one.eq_ignore_ascii_case(key)))
+    {
+        return Err(Error::sql(format!("{unknown} is not a partition column of {name}"))
+            .with_hint(format!("its partition columns are {}", columns.join(", "))));
+    }
+    let mut found = std::collections::BTreeSet::new();
+    for file in state.log_data() {
+        let values = file.partition_values_map();
+        let value = |column: &str| values.get(column).cloned().flatten();
+        let is_wanted = |column: &String| {
+            let asked = wanted.iter().filter(|(key, _)| key.eq_ignore_ascii_case(column));
+            asked.into_iter().all(|(_, text)| value(column).as_deref() == Some(text))
+        };
+        if columns.iter().all(is_wanted) {
+            let part = |column: &String| format!("{column}={}", value(column).unwrap_or_else(|| "null".to_owned()));
+            found.insert(columns.iter().map(part).collect::<Vec<_>>().join("/"));
+        }
+    }
+    Ok(found.into_iter().collect())
 }

@@ -119,8 +119,8 @@ impl TableLocation {
         self.open().await?.ok_or_else(missing)
     }
 
-    /// The snapshot of one version, for a commit that was built upon it.
-    pub(super) async fn open_version(&self, version: u64) -> Result<DeltaTable> {
+    /// The snapshot of one version.
+    pub async fn open_version(&self, version: u64) -> Result<DeltaTable> {
         let mut table = DeltaTable::new(self.log_store());
         table.load_version(version).await.map_err(|error| self.cannot_read(error))?;
         Ok(table)

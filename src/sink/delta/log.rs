@@ -41,7 +41,8 @@ pub(super) async fn since(location: &TableLocation, version: Option<u64>, commit
     Ok(commits)
 }
 
-async fn read(location: &TableLocation, version: u64) -> Result<Option<Commit>> {
+/// `None` when the log does not have it.
+pub(super) async fn read(location: &TableLocation, version: u64) -> Result<Option<Commit>> {
     let failed = |error| delta_error(&format!("read the log of {}", location.name()), error);
     let Some(bytes) = location.log_store().read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
     let actions = get_actions(version, &bytes).map_err(failed)?;

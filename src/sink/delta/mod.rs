@@ -8,8 +8,10 @@
 //! Deliberately absent: deltalake's own INSERT sink and write builder (they check no constraints, or use one writer),
 //! and every protocol above reader 1, writer 4 for new tables.
 
+mod alter;
 mod base;
 mod change;
+mod changes;
 mod clean_log;
 mod commit;
 mod compact;
@@ -23,20 +25,26 @@ mod error;
 mod file;
 mod handle;
 mod live;
+mod loaded;
 mod location;
 mod log;
 mod maintain;
+mod optimize;
 mod partition;
 mod properties;
 mod protocol;
 mod rejects;
+mod restore;
 mod rewrite;
 mod run;
+mod scan;
 mod shape;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;
+mod vacuum;
+mod versions;
 mod write;
 
 use std::sync::Arc;
@@ -45,24 +53,32 @@ use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 
+pub use self::alter::{Alteration, ColumnPosition, NewColumn, alter};
 pub use self::change::ApplicationTransaction;
+pub use self::changes::{ChangeRange, changes, changes_schema};
 pub use self::commit::Committed;
 pub use self::compact::compact;
 pub use self::conditional_put::ConditionalPut;
+pub use self::conform::{Conditions, PlanCondition};
 pub use self::definition::{Column, Constraint, TableDefinition};
-pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, property};
+pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property};
 pub use self::drop::drop_table;
 pub use self::durable::{sync as sync_files, sync_paths};
 pub use self::error::delta_error;
 pub use self::handle::{TableHandle, TableStatus};
+pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
+pub use self::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::restore::{Restored, restore};
 pub use self::rewrite::{
     Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, Rewritten, RowAction, RowChanges,
     with_hidden_columns,
 };
 pub use self::types::{assignable, sql_name};
+pub use self::vacuum::{VacuumRequest, Vacuumed, vacuum};
+pub use self::versions::{AsOf, Versions};
 pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::base::Base;
@@ -93,13 +109,25 @@ pub struct WriteRequest {
     /// The version of this table that the query itself reads, when it does (`catalog::version_read`).
     pub read_version: Option<u64>,
     pub transaction: Option<ApplicationTransaction>,
+    /// The version to build upon, when that is not the newest and others may change rows nevertheless.
+    pub base_version: Option<u64>,
+    /// What the same commit changes of the table's definition. Only an append can do so.
+    pub alteration: Option<Alteration>,
     /// The table as a stream keeps it open. Only an append can go through one.
     pub handle: Option<Arc<TableHandle>>,
 }
 
 impl WriteRequest {
     pub fn new(location: TableLocation, kind: WriteKind) -> Self {
-        Self { location, kind, read_version: None, transaction: None, handle: None }
+        Self {
+            location,
+            kind,
+            read_version: None,
+            transaction: None,
+            base_version: None,
+            alteration: None,
+            handle: None,
+        }
     }
 
     /// An append to a table that is kept open.
@@ -257,5 +285,6 @@ fn change_of(request: WriteRequest, has_query: bool) -> Change {
         rows: 0,
         read_version: request.read_version,
         transaction: request.transaction,
+        alteration: request.alteration,
     }
 }

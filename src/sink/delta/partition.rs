@@ -9,6 +9,8 @@ use arrow::compute::{cast, nullif, partition};
 use arrow::datatypes::{DataType, Date32Type, Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use object_store::path::Path;
 
 /// Hive's name for the folder of rows whose partition value is NULL.
@@ -100,6 +102,12 @@ fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
         DataType::Date32 => cast(&array.as_primitive::<Date32Type>(), &DataType::Utf8)?.as_string().clone(),
         _ => cast(array, &DataType::Utf8)?.as_string().clone(),
     })
+}
+
+/// The value that a text in the log stands for. An empty one stands for NULL.
+pub(super) fn value_of(text: Option<&str>, data_type: &DataType) -> Result<ScalarValue, DataFusionError> {
+    let text = StringArray::from(vec![text.filter(|text| !text.is_empty())]);
+    ScalarValue::try_from_array(&cast(&text, data_type)?, 0)
 }
 
 /// An empty string cannot be told from NULL in the log, so it becomes NULL, as Spark does.

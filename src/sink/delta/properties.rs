@@ -85,6 +85,14 @@ pub(super) fn checked(properties: &BTreeMap<String, String>) -> Result<Checked> 
     Ok(checked)
 }
 
+/// The key as the metadata has it: Delta's own in their declared case, others as they are written.
+pub(super) fn stored_key(key: &str) -> Result<String> {
+    match is_of_delta(key) {
+        true => known(key).map(str::to_owned),
+        false => Ok(key.to_owned()),
+    }
+}
+
 fn is_of_delta(key: &str) -> bool {
     key.to_lowercase().starts_with("delta.")
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::transaction::PROTOCOL;
@@ -13,11 +13,12 @@ use deltalake::table::state::DeltaTableState;
 use super::conform::Rule;
 use super::error::delta_error;
 use super::location::TableLocation;
+use super::partition::file_schema;
 use super::properties::{TARGET_FILE_SIZE, file_size_bytes};
 use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
-use super::{WriteKind, WriteRequest};
+use super::{WriteKind, WriteRequest, types};
 use crate::error::{Error, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
@@ -48,19 +49,24 @@ impl Shape {
             (WriteKind::Append | WriteKind::Overwrite, Some(table)) => {
                 let state = state_of(name, table)?;
                 ensure_writable(name, state)?;
-                Self::of_metadata(name, state.metadata())
+                match &request.alteration {
+                    Some(alteration) => Self::of_metadata(name, &alteration.altered(state.metadata())?.0),
+                    None => Self::of_metadata(name, state.metadata()),
+                }
             }
             (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
         }
     }
 
+    /// For those who only read: whether the table can be written is not checked.
+    pub(super) fn plain(name: &str, metadata: &Metadata) -> Result<Self> {
+        Self::of_metadata(name, metadata)
+    }
+
     fn of_metadata(name: &str, metadata: &Metadata) -> Result<Self> {
-        let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
-        let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
-        let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
         let properties = metadata.configuration();
         Ok(Self {
-            schema: Arc::new(without_metadata(&arrow)),
+            schema: table_schema(name, metadata)?,
             partition_columns: metadata.partition_columns().to_vec(),
             rules: rules(name, metadata)?,
             indexed: indexed_columns(properties),
@@ -80,6 +86,22 @@ impl Shape {
         self.target_file_bytes / 2
     }
 
+    /// Whether files keep bounds of a column, given by its dotted path: of a type that has an order.
+    pub(super) fn indexes(&self, path: &str) -> bool {
+        let mut parts = path.split('.');
+        let root = parts.next().unwrap_or_default();
+        let files = file_schema(&self.schema, &self.partition_columns);
+        let Ok(index) = files.index_of(root) else { return false };
+        let mut data_type = files.field(index).data_type();
+        for part in parts {
+            let DataType::Struct(fields) = data_type else { return false };
+            let Some((_, field)) = fields.find(part) else { return false };
+            data_type = field.data_type();
+        }
+        let is_ordered = !data_type.is_nested() && !matches!(data_type, DataType::Boolean | DataType::Binary);
+        is_ordered && self.indexed.includes(index, path)
+    }
+
     pub(super) fn target(&self, location: &TableLocation) -> WriteTarget {
         self.target_of(location, &self.schema)
     }
@@ -96,13 +118,24 @@ impl Shape {
     }
 }
 
+/// The columns of a table as files have them.
+pub(super) fn table_schema(name: &str, metadata: &Metadata) -> Result<SchemaRef> {
+    let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
+    let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
+    let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
+    Ok(Arc::new(without_metadata(&arrow)))
+}
+
 fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState> {
     table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))
 }
 
 /// Comments and Delta's own keys belong to the log. In files they would only differ from one engine to the next.
 fn without_metadata(schema: &Schema) -> Schema {
-    let bare = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    let bare = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), types::without_metadata(field.data_type()), field.is_nullable()));
     Schema::new(bare.collect::<Vec<_>>())
 }
 
@@ -118,6 +151,16 @@ fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
         return Err(unwritable(name, "generated columns"));
     }
     Ok(())
+}
+
+/// Refuses tables in which a row may be gone though its file is there, for what looks at files alone.
+pub(super) fn refuse_deletion_vectors(name: &str, state: &DeltaTableState) -> Result<()> {
+    let mut features = state.protocol().reader_features().into_iter().flatten();
+    match features.any(|feature| feature.to_string() == "deletionVectors") {
+        true => Err(Error::data(format!("the table {name} uses deletionVectors, with which pinsql cannot do this"))
+            .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE deletionVectors")),
+        false => Ok(()),
+    }
 }
 
 fn unwritable(name: &str, feature: &str) -> Error {

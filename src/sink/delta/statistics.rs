@@ -29,7 +29,7 @@ impl IndexedColumns {
     /// Delta's default.
     pub(super) const DEFAULT: Self = Self::First(32);
 
-    fn includes(&self, top_level_index: usize, path: &str) -> bool {
+    pub(super) fn includes(&self, top_level_index: usize, path: &str) -> bool {
         match self {
             Self::First(count) => top_level_index < *count,
             Self::All => true,

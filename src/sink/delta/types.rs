@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit};
 
+use super::definition::COMMENT_KEY;
 use crate::error::{Error, Result};
 
 /// The Arrow type of a table column that holds values of type `data_type`. `path` names the column in errors.
@@ -65,7 +66,10 @@ fn decimal(path: &str, precision: u8, scale: i8) -> Result<DataType> {
 
 fn storable_field(path: &str, field: &FieldRef) -> Result<FieldRef> {
     let data_type = storable(&format!("{path}.{}", field.name()), field.data_type())?;
-    Ok(Arc::new(Field::new(field.name(), data_type, field.is_nullable())))
+    // Of what a field says of itself, a table keeps the comment: the rest is about the file it came from.
+    let comment = field.metadata().get(COMMENT_KEY).map(|comment| (COMMENT_KEY.to_owned(), comment.clone()));
+    let stored = Field::new(field.name(), data_type, field.is_nullable());
+    Ok(Arc::new(stored.with_metadata(comment.into_iter().collect())))
 }
 
 fn storable_fields(path: &str, fields: &Fields) -> Result<Fields> {
@@ -102,6 +106,18 @@ pub(super) fn nullable(data_type: &DataType) -> DataType {
             let entries = entries.as_ref().clone().with_data_type(DataType::Struct(loosened.collect()));
             DataType::Map(Arc::new(entries), *sorted)
         }
+        other => other.clone(),
+    }
+}
+
+/// The same type without what nested fields say of themselves.
+pub(super) fn without_metadata(data_type: &DataType) -> DataType {
+    let bare =
+        |field: &FieldRef| Arc::new(Field::new(field.name(), without_metadata(field.data_type()), field.is_nullable()));
+    match data_type {
+        DataType::List(item) => DataType::List(bare(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(bare).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(bare(entries), *sorted),
         other => other.clone(),
     }
 }

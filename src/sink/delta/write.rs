@@ -166,6 +166,11 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Writes rows without their partition columns, all of one partition.
+    pub(super) async fn write_partition(&mut self, rows: &RecordBatch, values: PartitionValues) -> Result<()> {
+        self.write_run(rows, values).await
+    }
+
     async fn write_run(&mut self, run: &RecordBatch, values: PartitionValues) -> Result<()> {
         if self.open.as_ref().is_some_and(|file| *file.values() != values) {
             self.close().await?;

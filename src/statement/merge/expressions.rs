@@ -13,7 +13,7 @@ use sqlparser::ast::{Expr, Ident, Query, Spanned, Visit, VisitMut, Visitor, Visi
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::statement::ast::{Merge, MergeAction, When};
-use crate::statement::delete::nondeterministic;
+use crate::statement::rewrite::nondeterministic;
 
 /// Refuses what no expression of a MERGE may have.
 pub(super) fn refuse(session: &Session, merge: &Merge) -> Result<()> {

@@ -9,12 +9,10 @@ use super::expressions::belonging_to;
 use crate::error::Result;
 use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, When};
+use crate::statement::query::PRESENT_COLUMN;
 use crate::statement::rewrite::{alias_of, target_relation};
 use crate::statement::template::{self, quoted};
 use crate::statement::update::value_of;
-
-/// The column that says a row of the source is there.
-const PRESENT: &str = "present in source";
 
 /// Gathers the user's expressions, and gives each a gap in the text.
 struct Gaps<'a> {
@@ -47,7 +45,7 @@ pub(super) fn query_of(merge: &Merge, schema: &Schema) -> Result<Query> {
     let mut gaps = Gaps { merge, expressions: Vec::new() };
     let (target, source) = (quoted(&alias_of(&merge.target).value), quoted(&merge.source_alias.value));
     let row = format!("{target}.`{ROW_COLUMN}`");
-    let present = format!("{source}.`{PRESENT}`");
+    let present = format!("{source}.`{PRESENT_COLUMN}`");
     let mut holds = Vec::new();
     for clause in &merge.clauses {
         let place = match clause.when {
@@ -81,7 +79,7 @@ pub(super) fn query_of(merge: &Merge, schema: &Schema) -> Result<Query> {
     let on = gaps.gap(merge.on.clone());
     let _ = write!(
         sql,
-        " FROM (SELECT *, TRUE AS `{PRESENT}` FROM `relation 0`) AS {source} {} `relation 1` ON {on} WHERE {}",
+        " FROM (SELECT *, TRUE AS `{PRESENT_COLUMN}` FROM `relation 0`) AS {source} {} `relation 1` ON {on} WHERE {}",
         join(merge),
         holds.join(" OR ")
     );

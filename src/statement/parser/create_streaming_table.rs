@@ -4,10 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result, Span};
-use crate::operators::OnViolation;
+use crate::error::{Error, Result};
 use crate::statement::ast::{CreateStreamingTable, CreateTable, StatementKind};
-use crate::statement::query::expectations::Expectation;
 
 impl StatementParser<'_> {
     /// `OR REFRESH`, which sqlparser has no keyword for.
@@ -30,7 +28,7 @@ impl StatementParser<'_> {
         let mut expectations = Vec::new();
         if self.parser.consume_token(&Token::LParen) {
             loop {
-                if upper(&self.parser.peek_token()) == "CONSTRAINT" {
+                if self.at_constraint() {
                     expectations.push(self.expectation()?);
                 } else {
                     table.columns.push(self.column()?);
@@ -57,36 +55,8 @@ impl StatementParser<'_> {
         Ok(StatementKind::CreateStreamingTable(Box::new(CreateStreamingTable { table, or_refresh, expectations })))
     }
 
-    /// `CONSTRAINT name EXPECT (condition) [ON VIOLATION { DROP ROW | FAIL UPDATE }]`
-    fn expectation(&mut self) -> Result<Expectation> {
-        self.keyword(Keyword::CONSTRAINT)?;
-        let name = self.identifier()?;
-        self.word("EXPECT")?;
-        self.expect(&Token::LParen)?;
-        let condition = self.parser.parse_expr().map_err(|error| self.located(error))?;
-        self.expect(&Token::RParen)?;
-        let mut action = OnViolation::Keep;
-        if self.parser.parse_keyword(Keyword::ON) {
-            self.word("VIOLATION")?;
-            let what = self.parser.next_token();
-            action = match upper(&what).as_str() {
-                "DROP" => {
-                    self.keyword(Keyword::ROW)?;
-                    OnViolation::DropRow
-                }
-                "FAIL" => {
-                    self.word("UPDATE")?;
-                    OnViolation::FailUpdate
-                }
-                _ => return Err(Error::sql("expected DROP ROW or FAIL UPDATE").at(what.span)),
-            };
-        }
-        let text = condition.to_string();
-        Ok(Expectation { span: Span::from(name.span), name: name.value, condition, text, action })
-    }
-
     /// A word that is no keyword everywhere.
-    fn word(&mut self, word: &str) -> Result<()> {
+    pub(super) fn word(&mut self, word: &str) -> Result<()> {
         let token = self.parser.next_token();
         match upper(&token) == word {
             true => Ok(()),

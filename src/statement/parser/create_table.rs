@@ -1,8 +1,10 @@
 //! CREATE TABLE: its columns, the clauses behind them in any order, and the query.
 
+use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::constraint::TableConstraint;
 use super::{StatementParser, unsupported, upper};
 use crate::error::{Error, Result, Span};
 use crate::statement::ast::{Column, CreateTable, StatementKind};
@@ -14,21 +16,63 @@ impl StatementParser<'_> {
         if or_replace && if_not_exists {
             return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(table.name.span));
         }
-        if self.parser.consume_token(&Token::LParen) {
-            table.columns = self.comma_separated(Self::column)?;
-            self.expect(&Token::RParen)?;
+        let next = self.parser.peek_token();
+        match upper(&next).as_str() {
+            "LIKE" => {
+                self.parser.next_token();
+                table.like = Some(self.name()?);
+            }
+            "SHALLOW" | "DEEP" | "CLONE" => return Err(clone(&next)),
+            _ if next.token == Token::LParen && !self.at_query() => self.table_list(&mut table)?,
+            _ => {}
         }
         while self.table_clause(&mut table)? {}
+        let next = self.parser.peek_token();
+        if matches!(upper(&next).as_str(), "SHALLOW" | "DEEP" | "CLONE") {
+            return Err(clone(&next));
+        }
         if self.parser.parse_keyword(Keyword::AS) || self.at_query() {
+            if table.like.is_some() {
+                return Err(Error::sql("CREATE TABLE … LIKE takes no query").at(next.span));
+            }
             table.query = Some(self.query()?);
         }
         Ok(StatementKind::CreateTable(Box::new(table)))
     }
 
+    /// `(column, …, CONSTRAINT …)`
+    fn table_list(&mut self, table: &mut CreateTable) -> Result<()> {
+        self.expect(&Token::LParen)?;
+        loop {
+            match self.at_constraint() {
+                true => match self.table_constraint()? {
+                    TableConstraint::Check(check) => table.constraints.push(check),
+                    TableConstraint::Expect(expectation) => table.expectations.push(expectation),
+                },
+                false => table.columns.push(self.column()?),
+            }
+            if !self.parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect(&Token::RParen)
+    }
+
     /// One of the clauses between a table's columns and its query, in any order, as Databricks takes them.
     pub(super) fn table_clause(&mut self, table: &mut CreateTable) -> Result<bool> {
         let clause = self.parser.peek_token();
-        match upper(&clause).as_str() {
+        let word = upper(&clause);
+        let is_given = match word.as_str() {
+            "PARTITIONED" => !table.partitioned_by.is_empty(),
+            "TBLPROPERTIES" => !table.properties.is_empty(),
+            "COMMENT" => table.comment.is_some(),
+            "LOCATION" => table.location.is_some(),
+            _ => false,
+        };
+        if is_given {
+            return Err(Error::sql(format!("the clause {word} is given twice")).at(clause.span));
+        }
+        match word.as_str() {
             "USING" => {
                 self.parser.next_token();
                 let format = self.identifier()?;
@@ -47,9 +91,7 @@ impl StatementParser<'_> {
             }
             "TBLPROPERTIES" => {
                 self.parser.next_token();
-                self.expect(&Token::LParen)?;
-                table.properties = self.comma_separated(Self::property)?;
-                self.expect(&Token::RParen)?;
+                table.properties = self.properties()?;
             }
             "COMMENT" => {
                 self.parser.next_token();
@@ -60,22 +102,38 @@ impl StatementParser<'_> {
                 table.location = Some(self.parser.parse_expr().map_err(|error| self.located(error))?);
             }
             "CLUSTER" | "CLUSTERED" => return Err(unsupported("CLUSTER BY on a table", &clause)),
+            "OPTIONS" | "DEFAULT" | "ROW" | "SKEWED" | "STORED" => {
+                return Err(unsupported(&format!("{word} on a table"), &clause));
+            }
+            "WITH" if upper(&self.parser.peek_nth_token(1)) == "ROW" => {
+                return Err(unsupported("WITH ROW FILTER on a table", &clause));
+            }
             _ => return Ok(false),
         }
         Ok(true)
     }
 
     pub(super) fn column(&mut self) -> Result<Column> {
-        let first = self.parser.peek_token();
-        if upper(&first) == "CONSTRAINT" {
-            return Err(unsupported("CONSTRAINT in CREATE TABLE", &first));
-        }
         let name = self.identifier()?;
+        let column = self.column_of(name)?;
+        let next = self.parser.peek_token();
+        match upper(&next).as_str() {
+            "" => Ok(column),
+            other => Err(unsupported(&format!("{other} in a column's definition"), &next)),
+        }
+    }
+
+    /// A column from its type on, up to FIRST and AFTER, which only an added one can have.
+    pub(super) fn column_of(&mut self, name: Ident) -> Result<Column> {
         let (data_type, type_span) = self.data_type()?;
         let mut column = Column { name, data_type, type_span, not_null: false, comment: None };
         loop {
             let clause = self.parser.peek_token();
-            match upper(&clause).as_str() {
+            let word = upper(&clause);
+            if (word == "NOT" && column.not_null) || (word == "COMMENT" && column.comment.is_some()) {
+                return Err(Error::sql(format!("{word} is given twice for the column")).at(clause.span));
+            }
+            match word.as_str() {
                 "NOT" => {
                     self.parser.next_token();
                     self.keyword(Keyword::NULL)?;
@@ -85,31 +143,29 @@ impl StatementParser<'_> {
                     self.parser.next_token();
                     column.comment = Some(self.literal()?);
                 }
-                "" => return Ok(column),
-                other => return Err(unsupported(&format!("{other} in a column's definition"), &clause)),
+                "" | "FIRST" | "AFTER" => return Ok(column),
+                other => {
+                    let error = Error::sql(format!("{other} in a column's definition is not supported"));
+                    return Err(error.at(clause.span).with_hint(why_not(other)));
+                }
             }
         }
     }
 
-    /// The text of a column's type: everything up to what can follow one, brackets kept together.
+    /// The text of a column's type: a word, and the brackets behind it with all that is in them.
     fn data_type(&mut self) -> Result<(String, Span)> {
         let start = self.parser.peek_token();
         let (mut text, mut depth, mut span) = (String::new(), 0_i32, Span::from(start.span));
         loop {
             let token = self.parser.peek_token();
-            let ends = match &token.token {
-                Token::EOF => true,
-                Token::Comma | Token::RParen => depth == 0,
-                Token::Word(word) => {
-                    depth == 0
-                        && matches!(
-                            word.keyword,
-                            Keyword::NOT | Keyword::COMMENT | Keyword::DEFAULT | Keyword::GENERATED
-                        )
-                }
-                _ => false,
+            let goes_on = match &token.token {
+                Token::EOF => false,
+                Token::Word(_) => depth > 0 || text.is_empty(),
+                // `STRUCT<>`
+                Token::Lt | Token::LParen | Token::Neq => true,
+                _ => depth > 0,
             };
-            if ends {
+            if !goes_on {
                 break;
             }
             depth += match token.token {
@@ -118,7 +174,12 @@ impl StatementParser<'_> {
                 Token::ShiftRight => -2,
                 _ => 0,
             };
-            text.push_str(&token.token.to_string());
+            match &token.token {
+                Token::SingleQuotedString(quoted) | Token::DoubleQuotedString(quoted) => {
+                    text.push_str(&format!("'{}'", quoted.replace('\'', "''")));
+                }
+                other => text.push_str(&other.to_string()),
+            }
             text.push(' ');
             span.end = Span::from(token.span).end;
             self.parser.next_token();
@@ -129,8 +190,27 @@ impl StatementParser<'_> {
         Ok((text.trim_end().to_owned(), span))
     }
 
+    /// `('name' = 'value', …)`, each name once.
+    pub(super) fn properties(&mut self) -> Result<Vec<(String, String)>> {
+        self.expect(&Token::LParen)?;
+        let mut properties: Vec<(String, String)> = Vec::new();
+        loop {
+            let at = self.parser.peek_token();
+            let property = self.property()?;
+            if properties.iter().any(|(name, _)| *name == property.0) {
+                return Err(Error::sql(format!("the table property {} is given twice", property.0)).at(at.span));
+            }
+            properties.push(property);
+            if !self.parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect(&Token::RParen)?;
+        Ok(properties)
+    }
+
     /// `'name' = 'value'`, `name.part = value` or `'name' 'value'`.
-    fn property(&mut self) -> Result<(String, String)> {
+    pub(super) fn property(&mut self) -> Result<(String, String)> {
         let name = self.property_name()?;
         let _ = self.parser.consume_token(&Token::Eq);
         Ok((name, self.property_word()?))
@@ -153,5 +233,26 @@ impl StatementParser<'_> {
                 .at(token.span)
                 .with_hint("TBLPROPERTIES ('name' = 'value', …)")),
         }
+    }
+}
+
+fn clone(at: &TokenWithSpan) -> Error {
+    Error::sql("CLONE is not supported")
+        .at(at.span)
+        .with_hint("CREATE TABLE t LIKE other takes the definition, CREATE TABLE t AS SELECT * FROM other the rows too")
+}
+
+/// Why a column cannot have what Databricks gives one.
+fn why_not(clause: &str) -> &'static str {
+    match clause {
+        "DEFAULT" => "it needs column defaults (writer version 7), which pinsql does not write",
+        "GENERATED" => "generated and identity columns are not written; compute the value in the query",
+        "CONSTRAINT" | "CHECK" => "write it behind the columns: CONSTRAINT name CHECK (…)",
+        "PRIMARY" | "FOREIGN" | "REFERENCES" | "UNIQUE" => {
+            "in Databricks a key is a remark in the catalog that nothing enforces, and a Delta table has no place for it"
+        }
+        "MASK" => "it is kept in Databricks' catalog, which a Delta table on its own does not have",
+        "COLLATE" => "texts are compared byte by byte",
+        _ => "a column has a name, a type, NOT NULL and a COMMENT",
     }
 }

@@ -1,28 +1,33 @@
-//! CREATE [OR REPLACE] TEMPORARY VIEW.
+//! CREATE [OR REPLACE] [TEMPORARY] VIEW, and ALTER VIEW … AS.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
-use crate::statement::ast::{CreateView, StatementKind, ViewColumn};
+use crate::error::{Error, Result, Span};
+use crate::statement::ast::{AlterView, CreateView, StatementKind, ViewColumn};
 
 impl StatementParser<'_> {
     /// What follows TEMPORARY.
     pub(super) fn create_temporary(&mut self, or_replace: bool) -> Result<StatementKind> {
         let what = self.parser.next_token();
         match upper(&what).as_str() {
-            "VIEW" => self.create_view(or_replace),
+            "VIEW" => self.create_view(or_replace, true),
+            "FUNCTION" => self.create_function(or_replace, true),
             other => Err(unsupported(&format!("CREATE TEMPORARY {other}"), &what)),
         }
     }
 
-    fn create_view(&mut self, or_replace: bool) -> Result<StatementKind> {
+    pub(super) fn create_view(&mut self, or_replace: bool, is_temporary: bool) -> Result<StatementKind> {
         let next = self.parser.peek_token();
-        if self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]) {
+        let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+        if if_not_exists && is_temporary {
             return Err(Error::sql("a temporary view takes no IF NOT EXISTS")
                 .at(next.span)
                 .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes the place of one that is there"));
+        }
+        if if_not_exists && or_replace {
+            return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(next.span));
         }
         let name = self.name()?;
         let mut columns = Vec::new();
@@ -31,27 +36,48 @@ impl StatementParser<'_> {
             self.expect(&Token::RParen)?;
         }
         let mut comment = None;
+        let mut properties = Vec::new();
         loop {
             let clause = self.parser.peek_token();
-            match upper(&clause).as_str() {
-                "COMMENT" => {
+            let word = upper(&clause);
+            match word.as_str() {
+                "COMMENT" if comment.is_none() => {
                     self.parser.next_token();
                     comment = Some(self.literal()?);
                 }
-                "TBLPROPERTIES" => return Err(unsupported("TBLPROPERTIES on a temporary view", &clause)),
+                "TBLPROPERTIES" if is_temporary => {
+                    return Err(unsupported("TBLPROPERTIES on a temporary view", &clause));
+                }
+                "TBLPROPERTIES" if properties.is_empty() => {
+                    self.parser.next_token();
+                    self.expect(&Token::LParen)?;
+                    properties = self.comma_separated(Self::property)?;
+                    self.expect(&Token::RParen)?;
+                }
+                "COMMENT" | "TBLPROPERTIES" => {
+                    return Err(Error::sql(format!("{word} is given twice")).at(clause.span));
+                }
+                "SCHEMA" | "WITH" | "DEFAULT" => return Err(unsupported(&format!("{word} on a view"), &clause)),
                 _ => break,
             }
         }
         self.keyword(Keyword::AS)?;
+        let query_start = Span::from(self.parser.peek_token().span).start;
         let query = self.query()?;
         let placeless_query = query.clone();
         Ok(StatementKind::CreateView(Box::new(CreateView {
             name,
+            is_temporary,
             or_replace,
+            if_not_exists,
+            properties,
             columns,
             comment,
             query,
             placeless_query,
+            text: String::new(),
+            query_text: String::new(),
+            query_start,
         })))
     }
 
@@ -60,11 +86,17 @@ impl StatementParser<'_> {
         let comment = if self.parser.parse_keyword(Keyword::COMMENT) { Some(self.literal()?) } else { None };
         Ok(ViewColumn { name, comment })
     }
-}
 
-/// A permanent view: refused, with what can be had instead.
-pub(super) fn permanent_view(at: &TokenWithSpan) -> Error {
-    Error::sql("a view that outlives its session is not supported")
-        .at(at.span)
-        .with_hint("CREATE TEMPORARY VIEW lasts as long as the command; SOURCE 'file.sql' shares it between files")
+    /// What follows ALTER VIEW.
+    pub(super) fn alter_view(&mut self) -> Result<StatementKind> {
+        let name = self.name()?;
+        let next = self.parser.peek_token();
+        if !self.parser.parse_keyword(Keyword::AS) {
+            return Err(unsupported(&format!("ALTER VIEW … {}", upper(&next)), &next)
+                .with_hint("ALTER VIEW name AS query; CREATE OR REPLACE VIEW changes the rest"));
+        }
+        let query_start = Span::from(self.parser.peek_token().span).start;
+        let query = self.query()?;
+        Ok(StatementKind::AlterView(Box::new(AlterView { name, query, query_start, query_text: String::new() })))
+    }
 }

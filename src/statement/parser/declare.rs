@@ -1,11 +1,11 @@
-//! DECLARE [OR REPLACE] [VARIABLE] name [STRING] {DEFAULT | =} value.
+//! DECLARE [OR REPLACE] [VARIABLE] name [, …] [type] [{DEFAULT | =} value], SET VARIABLE, DROP TEMPORARY VARIABLE.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
-use super::{StatementParser, upper};
+use super::{StatementParser, unsupported, upper};
 use crate::error::{Error, Result};
-use crate::statement::ast::{DeclareVariable, StatementKind};
+use crate::statement::ast::{Assigned, DeclareVariable, SetVariable, StatementKind};
 
 impl StatementParser<'_> {
     pub(super) fn declare(&mut self) -> Result<StatementKind> {
@@ -14,21 +14,66 @@ impl StatementParser<'_> {
         if matches!(upper(&self.parser.peek_token()).as_str(), "VARIABLE" | "VAR") {
             self.parser.next_token();
         }
-        let name = self.identifier()?;
-        let next = self.parser.peek_token();
-        match (upper(&next).as_str(), &next.token) {
-            ("DEFAULT", _) | (_, Token::Eq) => {}
-            ("STRING", _) => drop(self.parser.next_token()),
-            _ => {
-                return Err(Error::sql("a variable of a type other than STRING, or without a value, is not supported")
-                    .at(next.span)
-                    .with_hint("DECLARE VARIABLE name STRING DEFAULT 'text'; a parameter, :name, has other types"));
+        let names = self.comma_separated(Self::name)?;
+        let starts_value = |parser: &mut Self| {
+            let next = parser.parser.peek_token();
+            next.token == Token::Eq || upper(&next) == "DEFAULT"
+        };
+        let mut data_type = None;
+        if !starts_value(self) && self.parser.peek_token().token != Token::EOF {
+            data_type = Some(self.type_text()?);
+        }
+        let mut value = None;
+        if starts_value(self) {
+            self.parser.next_token();
+            value = Some(self.parser.parse_expr().map_err(|error| self.located(error))?);
+        }
+        if data_type.is_none() && value.is_none() {
+            return Err(self.missing("a type, or DEFAULT and a value"));
+        }
+        Ok(StatementKind::DeclareVariable(Box::new(DeclareVariable { names, or_replace, data_type, value })))
+    }
+
+    pub(super) fn set(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        if self.parser.peek_nth_token(1).token == Token::Period {
+            return self.setting();
+        }
+        let what = self.parser.next_token();
+        if !matches!(upper(&what).as_str(), "VARIABLE" | "VAR") {
+            return Err(unsupported(&format!("SET {}", what.token), &what)
+                .with_hint("SET VARIABLE name = value; settings stand in pinsql.toml, in flags, in the environment"));
+        }
+        let set = match self.parser.consume_token(&Token::LParen) {
+            true => {
+                let names = self.comma_separated(Self::name)?;
+                self.expect(&Token::RParen)?;
+                self.expect(&Token::Eq)?;
+                self.expect(&Token::LParen)?;
+                let query = self.query()?;
+                self.expect(&Token::RParen)?;
+                SetVariable::OfQuery { names, query }
             }
+            false => SetVariable::Each(self.comma_separated(|parser| {
+                let name = parser.name()?;
+                parser.expect(&Token::Eq)?;
+                if parser.parser.parse_keyword(Keyword::DEFAULT) {
+                    return Ok((name, Assigned::Default));
+                }
+                let value = parser.parser.parse_expr().map_err(|error| parser.located(error))?;
+                Ok((name, Assigned::Value(Box::new(value))))
+            })?),
+        };
+        Ok(StatementKind::SetVariable(Box::new(set)))
+    }
+
+    /// What follows DROP TEMPORARY VARIABLE.
+    pub(super) fn drop_variable(&mut self) -> Result<StatementKind> {
+        let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+        let name = self.name()?;
+        if self.parser.peek_token().token == Token::Comma {
+            return Err(Error::sql("DROP TEMPORARY VARIABLE takes one variable").at(self.parser.peek_token().span));
         }
-        if !self.parser.consume_token(&Token::Eq) {
-            self.keyword(Keyword::DEFAULT)?;
-        }
-        let value = self.parser.parse_expr().map_err(|error| self.located(error))?;
-        Ok(StatementKind::DeclareVariable(Box::new(DeclareVariable { name, or_replace, value })))
+        Ok(StatementKind::DropVariable { name, if_exists })
     }
 }

@@ -11,6 +11,18 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let what = self.parser.next_token();
         let kind = upper(&what);
+        match kind.as_str() {
+            "FUNCTION" => return self.drop_function(false),
+            "TEMP" | "TEMPORARY" => {
+                let what = self.parser.next_token();
+                return match upper(&what).as_str() {
+                    "FUNCTION" => self.drop_function(true),
+                    "VARIABLE" => self.drop_variable(),
+                    other => Err(unsupported(&format!("DROP TEMPORARY {other}"), &what)),
+                };
+            }
+            _ => {}
+        }
         if !matches!(kind.as_str(), "TABLE" | "SINK" | "VIEW" | "SCHEMA" | "DATABASE") {
             return Err(unsupported(&format!("DROP {kind}"), &what));
         }

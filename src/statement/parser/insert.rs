@@ -33,7 +33,8 @@ impl StatementParser<'_> {
             Vec::new()
         };
         let replace_where = self.replace_where(overwrite)?;
-        Ok(StatementKind::Insert(Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? }))
+        let insert = Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? };
+        Ok(StatementKind::Insert(Box::new(insert)))
     }
 
     /// `REPLACE WHERE condition`, between the columns and the query.

@@ -1,3 +1,5 @@
+mod clauses;
+
 use super::*;
 
 fn parse_single(sql: &str) -> StatementKind {
@@ -54,6 +56,6 @@ fn errors_carry_their_place() {
     check("SELECT 'open", (1, 8), "Unterminated string literal");
     check("CREATE TABLE t USING parquet", (1, 22), "USING PARQUET is not supported");
     check("SELECT 1 SELECT 2", (1, 10), "unexpected `SELECT` after");
-    check("INSERT INTO t REPLACE WHERE a = 1 SELECT 1", (1, 15), "INSERT … REPLACE is not supported");
+    check("INSERT INTO t REPLACE USING (a) SELECT 1", (1, 15), "INSERT INTO … REPLACE USING is not supported");
     check(&format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500)), (1, 107), "nests deeper than");
 }

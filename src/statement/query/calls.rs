@@ -17,6 +17,7 @@ use sqlparser::ast::{
     TableFactor, VisitorMut,
 };
 
+use super::changes::{self, TABLE_CHANGES};
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
 use super::streaming::{STREAM_PREFIX, Watermark};
 use crate::error::{Error, ErrorKind, Result, Span};
@@ -121,6 +122,9 @@ impl Call {
             let (name, value) = match argument {
                 FunctionArg::Unnamed(value) if position == 0 && self.function == "read_files" => {
                     ("path".to_owned(), value)
+                }
+                FunctionArg::Unnamed(value) if self.function == TABLE_CHANGES => {
+                    (changes::argument_name(position).map_err(|error| error.at(argument.span()))?.to_owned(), value)
                 }
                 FunctionArg::Named { name, arg, .. } => (name.value.clone(), arg),
                 other => {

@@ -23,6 +23,7 @@ pub fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
         let outcome = match expr {
             Expr::JsonAccess { value, path } => operator(value, &path.path).map(|call| *expr = call),
             Expr::Function(function) if is_from_json(function) => write_out_constants(state, function),
+            Expr::Function(function) if is_call_of(function, "to_json") => write_out_options(state, function),
             _ => Ok(()),
         };
         match outcome {
@@ -71,7 +72,11 @@ pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
 }
 
 pub fn is_from_json(function: &Function) -> bool {
-    matches!(function.name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case("from_json"))
+    is_call_of(function, "from_json")
+}
+
+fn is_call_of(function: &Function, wanted: &str) -> bool {
+    matches!(function.name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case(wanted))
 }
 
 /// The schema of a call of from_json whose constants are written out.
@@ -110,6 +115,23 @@ fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<
     Ok(())
 }
 
+/// `to_json(value, map('name', 'value'))` has the names and the values behind the value.
+fn write_out_options(state: &SessionState, function: &mut Function) -> Result<()> {
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let arguments: Option<Vec<Expr>> = list.args.iter().map(unnamed).collect();
+    let Some([value, options]) = arguments.as_deref() else { return Ok(()) };
+    let refusal = "the options of to_json must be texts, and not NULL";
+    let options = entries(options)?
+        .iter()
+        .map(|expr| constant_text(state, expr, refusal).map(literal))
+        .collect::<Result<Vec<_>>>()?;
+    list.args = std::iter::once(value.clone())
+        .chain(options)
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .collect();
+    Ok(())
+}
+
 /// The keys and values of `map('mode', 'FAILFAST', …)`, in turn.
 fn entries(options: &Expr) -> Result<Vec<Expr>> {
     let entries = match options {
@@ -120,9 +142,7 @@ fn entries(options: &Expr) -> Result<Vec<Expr>> {
         _ => None,
     };
     entries.filter(|entries| entries.len() % 2 == 0).ok_or_else(|| {
-        Error::sql("the options of from_json must be a map of constants")
-            .at(options.span())
-            .with_hint("map('mode', 'FAILFAST')")
+        Error::sql("the options must be a map of constants").at(options.span()).with_hint("map('mode', 'FAILFAST')")
     })
 }
 
@@ -142,20 +162,26 @@ fn literal(text: String) -> Expr {
     Expr::Value(Value::SingleQuotedString(text).into())
 }
 
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+/// A call of the function of that name, whatever characters it has.
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::with_quote('`', name)]),
+    Expr::Function(call_of(ObjectName::from(vec![Ident::with_quote('`', name)]), arguments.collect()))
+}
+
+/// A plain call: no aggregate and no window.
+pub fn call_of(name: ObjectName, arguments: Vec<FunctionArg>) -> Function {
+    Function {
+        name,
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments.collect(),
+            args: arguments,
             clauses: Vec::new(),
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: Vec::new(),
-    })
+    }
 }

@@ -1,22 +1,37 @@
 //! From a query's text to a plan that can run.
 //!
-//! In this order: parameters are bound, clauses that would be ignored are refused, views and variables are put in the place
-//! of their names, everything the query reads is opened, names take their declared case, stars of a STRUCT are written out, literals
-//! take their types, and DataFusion plans. Rejected records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
+//! In this order: parameters are bound, PIVOTs are written out, clauses that would be ignored are refused, views are put in the place of
+//! their names and calls of SQL functions become calls of placeholders, generators get their places, everything the query reads is
+//! opened, names take their declared case, literals take their types, stars of a STRUCT are written out, and DataFusion plans. Rejected
+//! records of all the scans in the query arrive in one channel, which belongs to whoever runs the plan.
 
 mod calls;
 mod casts;
+mod changes;
+pub(super) mod conditions;
+mod definitions;
 pub mod expectations;
+mod function_arguments;
+mod function_bodies;
+mod generators;
+mod identifiers;
+mod inline;
 mod json_calls;
+mod lambdas;
+mod minus;
 mod names;
 mod open;
 pub(super) mod parameters;
+mod pivot;
 mod refuse;
 mod relations;
 pub mod rowwise;
 mod spelling;
+mod sql_functions;
 pub mod streaming;
 mod struct_star;
+pub(super) mod time_travel;
+mod variables;
 pub(super) mod views;
 
 use std::collections::HashMap;
@@ -26,26 +41,33 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement as EngineStatement;
-use sqlparser::ast::{Query, Statement, visit_expressions};
+use object_store::ObjectMeta;
+use sqlparser::ast::{Query, visit_expressions};
 use tokio::sync::mpsc;
 
 pub(super) use self::calls::constant;
-pub(super) use self::json_calls::{constant_text, is_from_json};
+pub(super) use self::definitions::{Definitions, function_of, temporary_name, view_of};
+pub(super) use self::function_bodies::{check as check_body, columns as body_columns};
+pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
+use self::json_calls::constant_text;
+pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
 pub(super) use self::relations::{TARGET_RELATION, TARGET_SCHEMA};
+pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
+pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
 use crate::engine_error::is_about_sql;
-use crate::error::{Error, Result, Span};
+use crate::error::{Error, ErrorKind, Result, Span};
 use crate::schema::type_name;
+use crate::session::views::View;
 use crate::session::{Session, literals};
+use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
 use crate::source::rejects::{Reject, Rejects};
 use crate::source::stream::{Content, StreamSource};
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
-use crate::statement::variable;
 
 /// Why a query is planned.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +75,8 @@ pub enum Purpose<'a> {
     Run,
     /// A check reads no data, so it takes schemas as they are declared.
     Check,
+    /// COPY INTO: the files in the query are these of them.
+    Listed(&'a [ObjectMeta]),
     /// A micro-batch: the stream in the query stands for these records of it.
     Batch(&'a Batch<'a>),
 }
@@ -67,6 +91,9 @@ pub struct TargetRelation {
     pub table: Arc<dyn TableProvider>,
     pub rows: Arc<dyn TableProvider>,
 }
+
+/// The column that says a row of a MERGE's source is there.
+pub(super) const PRESENT_COLUMN: &str = "present in source";
 
 /// The records of a stream that one plan reads.
 #[derive(Debug)]
@@ -84,24 +111,51 @@ pub struct Stream {
 
 /// Finds the one stream that `query` reads and makes its source. Nothing is read from it yet.
 pub async fn stream(session: &Session, query: &Query) -> Result<Stream> {
-    open::stream(session, &mut expanded(session, query)?).await
+    let mut query = expanded(session, query).await?.query;
+    drop(function_bodies::take(&mut query));
+    open::stream(session, &mut query).await
 }
 
 /// `query` without anything that means only now what it means: parameters and variables have their values, views are their
 /// queries, tables have their schemas. Whoever keeps a query to plan it again later keeps this.
-pub fn detached(session: &Session, query: &Query) -> Result<Query> {
-    let mut query = expanded(session, query)?;
+pub async fn detached(session: &Session, query: &Query) -> Result<Query> {
+    let mut query = expanded(session, query).await?.query;
+    variables::keep(session, &mut query)?;
     views::qualify(session.views(), &session.current_schema(), &mut query)?;
     Ok(query)
 }
 
-fn expanded(session: &Session, query: &Query) -> Result<Query> {
+/// Puts the values of parameters in the place of their markers, and names in that of IDENTIFIER.
+pub(super) fn bind(session: &Session, query: &mut Query) -> Result<()> {
+    parameters::bind(query, &session.params())?;
+    identifiers::resolve(session, query)
+}
+
+/// A query whose names of views and functions have been replaced by what they stand for.
+struct Expanded {
+    query: Query,
+    /// The views of the warehouse that it reads.
+    views: Vec<(TableName, Arc<View>)>,
+}
+
+async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     let mut query = query.clone();
-    parameters::bind(&mut query, &session.params())?;
-    refuse::refuse_ignored(&query)?;
-    views::expand(session.views(), &mut query)?;
-    variable::put(session, &mut query);
-    Ok(query)
+    bind(session, &mut query)?;
+    pivot::write_out(&mut query)?;
+    minus::write_out(&mut query);
+    refuse_ignored(&query)?;
+    let definitions = Definitions::load(session, &query).await?;
+    let schema = session.current_schema();
+    let known = views::Known { temporary: session.views(), definitions: &definitions, schema: &schema };
+    let read = views::expand(known, &mut query)?.permanent;
+    variables::put_constants(session, &mut query);
+    let state = session.state();
+    generators::write_out(&mut query, &|name| state.aggregate_functions().contains_key(name))?;
+    names::name_columns(&mut query);
+    lambdas::open_fields(&mut query);
+    sql_functions::expand(session, &definitions, &mut query)?;
+    let view = |name: TableName| definitions.views.get(&name).cloned().map(|view| (name, view));
+    Ok(Expanded { query, views: read.into_iter().filter_map(view).collect() })
 }
 
 /// A query that is resolved and typed.
@@ -130,22 +184,56 @@ pub async fn plan_over(
     purpose: Purpose<'_>,
     target: Option<&TargetRelation>,
 ) -> Result<Planned> {
-    let mut query = expanded(session, query)?;
-    names::name_columns(&mut query);
+    // A micro-batch's query was expanded when its stream was defined.
+    let Expanded { query, views } = match purpose {
+        Purpose::Batch(_) => Expanded { query: query.clone(), views: Vec::new() },
+        Purpose::Run | Purpose::Check | Purpose::Listed(_) => expanded(session, query).await?,
+    };
+    match plan_expanded(session, query, purpose, target).await {
+        Err(error) if error.kind == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {
+            Err(Box::pin(broken_view(session, &views)).await.unwrap_or(error))
+        }
+        planned => planned,
+    }
+}
+
+/// The error of the first view that cannot be read any more.
+async fn broken_view(session: &Session, views: &[(TableName, Arc<View>)]) -> Option<Error> {
+    for (name, view) in views {
+        if let Err(error) = plan(session, &view.query, Purpose::Check).await {
+            let said = format!("the view {name} cannot be read: {}", error.message);
+            let hint = "what it reads has changed since it was made: ALTER VIEW … AS, or DROP VIEW";
+            return Some(Error { message: said, ..error }.with_hint(hint));
+        }
+    }
+    None
+}
+
+async fn plan_expanded(
+    session: &Session,
+    mut query: Query,
+    purpose: Purpose<'_>,
+    target: Option<&TargetRelation>,
+) -> Result<Planned> {
     json_calls::write_out(&session.state(), &mut query)?;
     let functions = function_spans(&query);
     let (rejects, rejected) = Rejects::channel();
     let rejects = rejects.with_max(session.rejects_max());
-    let Resolved { state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
-    let explain = |error: Error| locate(explain_functions(error, &state), &functions);
-    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
+    let Resolved { mut state, reads } = relations::resolve(session, &mut query, &rejects, purpose, target).await?;
+    conditions::give_to(&mut state);
+    let taken = function_bodies::take(&mut query);
+    let variables = variables::values(session, &taken);
+    let bodies = function_bodies::plan(&mut state, &variables, taken).await?;
+    let explain = |error: Error| locate(explain_functions(without_hidden(error), &state), &functions);
     literals::write_out_types(&mut query);
-    let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
+    Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
+    let plan = variables::plan(&state, &variables, query).await.map_err(explain)?;
     let explain = |error: DataFusionError| explain(error.into());
-    let plan = state.statement_to_plan(statement).await.map_err(explain)?;
+    let plan = bodies.put_in(plan).map_err(explain)?;
     casts::refuse_casts(&plan)?;
     // The optimizer is the one that types the plan: what it refuses is an error of the SQL, also in a check.
     state.optimize(&plan).map_err(explain)?;
+    let state = if lambdas::has_lambda(&plan)? { lambdas::with_fixed_projections(state) } else { state };
     Ok(Planned { state, plan, rejects, rejected, reads })
 }
 
@@ -194,6 +282,15 @@ fn locate(error: Error, functions: &[(String, Span)]) -> Error {
         Some((_, span)) => error.at(*span),
         None => error,
     }
+}
+
+/// The columns that a statement puts beside the user's are nobody's to choose.
+fn without_hidden(mut error: Error) -> Error {
+    error.hint = error.hint.map(|hint| {
+        let hidden = [FILE_COLUMN, ROW_COLUMN, PRESENT_COLUMN];
+        hidden.iter().fold(hint, |hint, name| hint.replace(&format!(", {name}"), "").replace(&format!("{name}, "), ""))
+    });
+    error
 }
 
 fn explain_functions(error: Error, state: &SessionState) -> Error {

@@ -44,7 +44,8 @@ fn item_name(item: &SelectItem) -> Option<String> {
     }
 }
 
-fn name_of(expr: &Expr) -> String {
+/// What the column of this expression is called.
+pub fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),
         // With or without a cast: `data:user.name::STRING`.

@@ -9,6 +9,7 @@ use datafusion::execution::SessionState;
 use sqlparser::ast::{Query, VisitMut};
 
 use super::calls::{Arguments, Call, Calls};
+use super::changes::{self, TABLE_CHANGES};
 use super::{Batch, Purpose, Stream};
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -33,8 +34,13 @@ pub(super) async fn open_call(
         let environment = &session.config().database;
         return match purpose {
             Purpose::Check => mysql::declared(&arguments.options, environment).await,
-            Purpose::Run | Purpose::Batch(_) => mysql::read_mysql(&arguments.options, environment).await,
+            Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) => {
+                mysql::read_mysql(&arguments.options, environment).await
+            }
         };
+    }
+    if call.function == TABLE_CHANGES && !call.is_stream {
+        return changes::open(session, state, &arguments.options, purpose).await;
     }
     let environment = || SourceEnvironment::new(state.clone(), rejects.clone());
     match purpose {
@@ -43,10 +49,18 @@ pub(super) async fn open_call(
             let source = open_stream(session, state, call, arguments, with_metadata, Purpose::Check).await?;
             Ok(slice_table(source.as_ref(), Vec::new()))
         }
-        Purpose::Run if call.is_stream => Err(Error::sql("a batch statement cannot read a STREAM").with_hint(
+        Purpose::Listed(objects) if call.function == "read_files" && !call.is_stream => {
+            let files = files_of(arguments, with_metadata)?;
+            session.connect(&files.path).await?;
+            objects::read_listed(files, objects.to_vec(), &environment()).await
+        }
+        Purpose::Run | Purpose::Listed(_) if call.is_stream => Err(Error::sql(
+            "a batch statement cannot read a STREAM",
+        )
+        .with_hint(
             "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads what is there now",
         )),
-        Purpose::Run | Purpose::Batch(_) if call.function != "read_files" => {
+        Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) if call.function != "read_files" => {
             Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, with_metadata, purpose).await?)))
         }
         Purpose::Check if call.function != "read_files" => {
@@ -60,7 +74,7 @@ pub(super) async fn open_call(
                 false => open_files(session, files, &environment()).await,
             }
         }
-        Purpose::Run | Purpose::Batch(_) => {
+        Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) => {
             open_files(session, files_of(arguments, with_metadata)?, &environment()).await
         }
     }

@@ -1,7 +1,7 @@
 //! Clauses that would be parsed and then ignored are errors instead.
 //!
 //! sqlparser accepts the clauses of twenty dialects, and DataFusion passes over some of them without a word:
-//! `t VERSION AS OF 3` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
+//! `t BEFORE (…)` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
 //! a new sqlparser with a new clause does not compile until somebody has decided about it.
 
 use std::ops::ControlFlow;
@@ -12,6 +12,7 @@ use sqlparser::ast::{
 };
 
 use crate::error::{Error, Result};
+use crate::session::is_generator;
 
 /// Fails on the first clause in `query` that would change nothing though it says something.
 pub fn refuse_ignored(query: &Query) -> Result<()> {
@@ -71,13 +72,13 @@ impl Visitor for Refuse {
             exclude,
             into,
             from,
-            lateral_views,
+            lateral_views: _,
             prewhere,
             selection: _,
             connect_by,
             group_by,
             cluster_by,
-            distribute_by: _,
+            distribute_by,
             sort_by,
             having: _,
             named_window: _,
@@ -96,11 +97,12 @@ impl Visitor for Refuse {
                 (top.is_some(), "TOP"),
                 (exclude.is_some(), "SELECT … EXCLUDE"),
                 (into.is_some(), "SELECT … INTO"),
-                (!lateral_views.is_empty(), "LATERAL VIEW"),
                 (prewhere.is_some(), "PREWHERE"),
                 (!connect_by.is_empty(), "CONNECT BY"),
                 (!cluster_by.is_empty(), "CLUSTER BY"),
                 (!sort_by.is_empty(), "SORT BY"),
+                (!distribute_by.is_empty(), "DISTRIBUTE BY"),
+                (from.iter().flat_map(|from| &from.joins).any(is_other_join), "this kind of JOIN"),
                 (value_table_mode.is_some(), "SELECT AS STRUCT"),
                 (matches!(flavor, SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect), "FROM before SELECT"),
             ],
@@ -123,9 +125,11 @@ impl Visitor for Refuse {
             } => check(
                 name.span(),
                 &[
-                    (matches!(version, Some(TableVersion::VersionAsOf(_))), "VERSION AS OF"),
-                    (matches!(version, Some(TableVersion::TimestampAsOf(_))), "TIMESTAMP AS OF"),
-                    (version.is_some(), "a table's version"),
+                    (
+                        matches!(version, Some(TableVersion::Function(_) | TableVersion::Changes { .. })),
+                        "AT, BEFORE or CHANGES behind a table",
+                    ),
+                    (version.is_some() && args.is_some(), "a version of a table function"),
                     (sample.is_some(), "TABLESAMPLE"),
                     (!with_hints.is_empty() || !index_hints.is_empty(), "a hint on a table"),
                     (*with_ordinality, "WITH ORDINALITY"),
@@ -140,6 +144,11 @@ impl Visitor for Refuse {
             TableFactor::Pivot { .. } => check(factor.span(), &[(true, "PIVOT")]),
             TableFactor::Unpivot { .. } => check(factor.span(), &[(true, "UNPIVOT")]),
             TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            TableFactor::Function { lateral: true, name, args: _, with_ordinality: false, alias: _ }
+                if is_generator(&name.to_string()) =>
+            {
+                ControlFlow::Continue(())
+            }
             other => check(other.span(), &[(true, "this kind of relation")]),
         }
     }
@@ -149,6 +158,20 @@ impl Visitor for Refuse {
 fn has_modifiers(group_by: &GroupByExpr) -> bool {
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
     !modifiers.is_empty()
+}
+
+/// A join that Databricks does not have.
+fn is_other_join(join: &Join) -> bool {
+    matches!(
+        join.join_operator,
+        JoinOperator::CrossApply
+            | JoinOperator::OuterApply
+            | JoinOperator::AsOf { .. }
+            | JoinOperator::StraightJoin(_)
+            | JoinOperator::ArrayJoin
+            | JoinOperator::LeftArrayJoin
+            | JoinOperator::InnerArrayJoin
+    )
 }
 
 /// DataFusion gives NULL for the key of a row that only the right side has.
@@ -165,12 +188,13 @@ mod tests {
     #[test]
     fn what_would_be_ignored_is_refused_by_name() {
         for (sql, clause) in [
-            ("SELECT * FROM t VERSION AS OF 3", "VERSION AS OF"),
-            ("SELECT * FROM t TIMESTAMP AS OF '2020-01-01'", "TIMESTAMP AS OF"),
+            ("SELECT * FROM t BEFORE (STATEMENT => 'x')", "AT, BEFORE or CHANGES behind a table"),
+            ("SELECT * FROM range VERSION AS OF 3 (5)", "a version of a table function"),
             ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
-            ("SELECT * FROM (SELECT 1 FROM t VERSION AS OF 3)", "VERSION AS OF"),
+            ("SELECT * FROM (SELECT 1 FROM t TABLESAMPLE (10 ROWS))", "TABLESAMPLE"),
             ("SELECT a FROM t SORT BY a", "SORT BY"),
-            ("SELECT a FROM t LATERAL VIEW explode(b) x AS y", "LATERAL VIEW"),
+            ("SELECT a FROM t DISTRIBUTE BY a", "DISTRIBUTE BY"),
+            ("SELECT a FROM t ASOF JOIN u MATCH_CONDITION (t.a > u.a)", "this kind of JOIN"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
             ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),
             ("SELECT a INTO u FROM t", "SELECT … INTO"),

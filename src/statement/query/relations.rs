@@ -3,7 +3,7 @@
 //! A call such as `read_files(…, format => 'json')` lists objects and may read a sample of them, which DataFusion's
 //! planner, being synchronous, cannot do, and it refuses named arguments. So the calls are evaluated here, and the query
 //! goes on with a plain name in the place of each. A table that a query names twice is opened once: a statement sees
-//! one version of it.
+//! one version of it, and the others that it asks for by name (`time_travel`).
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -20,8 +20,11 @@ use sqlparser::ast::{
 };
 
 use super::calls::Calls;
+use super::changes::TABLE_CHANGES;
 use super::open::open_call;
 use super::spelling::Spelling;
+use super::sql_functions::RELATIONS_SCHEMA;
+use super::time_travel::{self, VERSIONS_SCHEMA};
 use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::error::{Error, Result, nearest};
@@ -31,7 +34,7 @@ use crate::source::rejects::Rejects;
 use crate::source::{kafka, kinesis, mysql};
 
 /// The table functions that pinsql itself provides.
-pub const TABLE_FUNCTIONS: [&str; 4] = ["read_files", "read_kafka", "read_kinesis", "read_mysql"];
+pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
 
 /// The names of the options that a table function takes, for those who help with writing a call.
 pub fn table_function_options(function: &str) -> &'static [&'static str] {
@@ -66,6 +69,7 @@ pub(super) async fn resolve(
     target: Option<&TargetRelation>,
 ) -> Result<Resolved> {
     let mut state = session.state();
+    let versions = time_travel::take(session, &state, query)?;
     let mut calls = Calls::default();
     // Infallible: the visitor never breaks off.
     let _ = query.visit(&mut calls);
@@ -89,6 +93,10 @@ pub(super) async fn resolve(
             .map_err(|error| error.at(call.span))?;
         add(CALLS_SCHEMA, &call.relation, provider)?;
     }
+    for version in versions {
+        let opened = session.open_table_as_of(&version.table, version.as_of).await;
+        add(VERSIONS_SCHEMA, &version.relation, opened.map_err(|error| error.at(version.span))?.provider)?;
+    }
     let references = state
         .resolve_table_references(&EngineStatement::Statement(Box::new(Statement::Query(Box::new(query.clone())))))?;
     let mut reads = HashMap::new();
@@ -96,7 +104,8 @@ pub(super) async fn resolve(
         let parts: Vec<&str> =
             [reference.catalog(), reference.schema(), Some(reference.table())].into_iter().flatten().collect();
         let key = parts.join(".");
-        if reference.schema() == Some(CALLS_SCHEMA) || calls.other_functions.contains(&key) {
+        let is_made_here = matches!(reference.schema(), Some(CALLS_SCHEMA | VERSIONS_SCHEMA | RELATIONS_SCHEMA));
+        if is_made_here || calls.other_functions.contains(&key) {
             continue;
         }
         let span = calls.relation_spans.get(&key).copied();
@@ -123,6 +132,7 @@ pub(super) async fn resolve(
             None => error,
         })?;
     }
+    spelling.declare_names(session.variables().names());
     if calls.names_metadata {
         let _ = query.visit(&mut HideMetadata);
     }
@@ -142,10 +152,7 @@ impl VisitorMut for HideMetadata {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let reads_files = select.from.iter().any(|from| {
-            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).any(|relation| {
-                matches!(relation, TableFactor::Table { name, .. }
-                    if name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == CALLS_SCHEMA))
-            })
+            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).any(reads_call)
         });
         if !reads_files {
             return ControlFlow::Continue(());
@@ -163,6 +170,21 @@ impl VisitorMut for HideMetadata {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Whether it is the relation of a table function, or a generator behind one.
+fn reads_call(relation: &TableFactor) -> bool {
+    match relation {
+        TableFactor::Table { name, .. } => {
+            name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == CALLS_SCHEMA)
+        }
+        TableFactor::Pivot { table, .. } => reads_call(table),
+        TableFactor::NestedJoin { table_with_joins, .. } => {
+            let joined = table_with_joins.joins.iter().map(|join| &join.relation);
+            std::iter::once(&table_with_joins.relation).chain(joined).any(reads_call)
+        }
+        _ => false,
     }
 }
 

@@ -43,6 +43,11 @@ pub fn isolate(state: &SessionState, plan: &LogicalPlan, rejects: &Rejects) -> E
     Rewriter { rejects, seen: None, is_stream: false, is_changed: false }.run(optimized)
 }
 
+/// Whether `plan` is marked with what only an isolated plan can do.
+pub fn is_marked(plan: &LogicalPlan) -> bool {
+    Marker::of(plan).is_some() || plan.inputs().into_iter().any(is_marked)
+}
+
 /// The query's columns cast to those of the table, by position, where `is_cast` says so of the two types. Then the cast is a part of
 /// the query, and a record that it fails on is isolated. What is left is the writer's to cast or to refuse.
 pub fn cast_to(
@@ -128,7 +133,8 @@ impl Rewriter<'_> {
         let chain = chain(&plan);
         if let Some(lowest) = chain.last() {
             let bottom = lowest.inputs().into_iter().next().cloned().unwrap_or_default();
-            if let Some(start) = self.start(bottom)? {
+            let is_marked = chain.iter().any(|node| Marker::of(node).is_some());
+            if let Some(start) = self.start(bottom, is_marked)? {
                 self.is_changed = true;
                 let steps = start.first.into_iter().chain(chain.iter().rev().filter_map(|node| step(node)));
                 let steps = with_early_filters(steps)?;
@@ -155,11 +161,17 @@ impl Rewriter<'_> {
         Ok(LogicalPlan::TableScan(scan))
     }
 
-    fn start(&mut self, bottom: LogicalPlan) -> EngineResult<Option<Start>> {
+    /// `is_marked` is whether the chain has to be taken in, also where its rows are nobody's record.
+    fn start(&mut self, bottom: LogicalPlan, is_marked: bool) -> EngineResult<Option<Start>> {
         if let LogicalPlan::TableScan(scan) = &bottom
             && let Some(start) = self.keeping_places(scan)?
         {
             return Ok(Some(start));
+        }
+        if is_marked && !self.is_stream {
+            let source = "the query".to_owned();
+            let input = self.rewrite(bottom)?.data;
+            return Ok(Some(Start { input, first: None, places: Arc::new(RowPlaces { source }) }));
         }
         let Some(stream) = stream_of(&bottom).filter(|_| self.is_stream) else { return Ok(None) };
         let source = name_of(stream);

@@ -11,13 +11,16 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Fields};
 use sqlparser::ast::{
-    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
-    Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, LambdaFunction, ObjectName, ObjectNamePart,
+    OneOrManyWithParens, OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::json_calls::{is_from_json, schema_of};
 use crate::session::json_schema_type;
+
+/// What generators call their columns, where the query does not.
+const GENERATED: [&str; 4] = ["pos", "col", "key", "value"];
 
 /// The declared spelling of each name, by the name in lower case.
 #[derive(Debug, Default)]
@@ -37,6 +40,11 @@ impl Spelling {
             self.exact.insert(column.name().clone());
             self.declare_nested(column.data_type());
         }
+    }
+
+    /// Takes in names that have no nested ones.
+    pub fn declare_names(&mut self, names: Vec<String>) {
+        names.iter().for_each(|name| self.declare(name));
     }
 
     /// Rewrites every name in `query` to its declared spelling.
@@ -171,7 +179,23 @@ impl VisitorMut for Declare<'_> {
             | TableFactor::Derived { alias: Some(alias), .. }
             | TableFactor::UNNEST { alias: Some(alias), .. }
             | TableFactor::NestedJoin { alias: Some(alias), .. } => self.alias(alias),
+            // A generator, see `generators`.
+            TableFactor::Pivot { alias: Some(alias), .. } => {
+                self.alias(alias);
+                for name in GENERATED {
+                    self.0.declare(name);
+                    self.0.exact.insert(name.to_owned());
+                }
+            }
             _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The parameters of lambdas are names like those of columns.
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Lambda(lambda) = expr {
+            parameters(lambda).for_each(|name| self.0.declare(&name.value));
         }
         ControlFlow::Continue(())
     }
@@ -185,6 +209,14 @@ impl VisitorMut for Declare<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn parameters(lambda: &mut LambdaFunction) -> impl Iterator<Item = &mut Ident> {
+    let parameters = match &mut lambda.params {
+        OneOrManyWithParens::One(parameter) => std::slice::from_mut(parameter),
+        OneOrManyWithParens::Many(parameters) => parameters.as_mut_slice(),
+    };
+    parameters.iter_mut().map(|parameter| &mut parameter.name)
 }
 
 /// Learns the fields of what from_json gives, whose schema stands in the query itself.
@@ -282,6 +314,7 @@ impl VisitorMut for Respell<'_> {
         match expr {
             Expr::Identifier(ident) => self.0.respell(ident),
             Expr::CompoundIdentifier(path) => self.0.respell_path(path),
+            Expr::Lambda(lambda) => parameters(lambda).for_each(|name| self.0.respell(name)),
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 access_chain.iter_mut().for_each(|access| self.field_of_expression(access));
             }
@@ -317,6 +350,7 @@ mod tests {
             "SELECT p.title AS Heading FROM pins AS p ORDER BY Heading",
         );
         check("WITH X AS (SELECT 1 AS a) SELECT x.A, X.* FROM x", "WITH x AS (SELECT 1 AS a) SELECT x.a, x.* FROM x");
+        check("SELECT transform(a, X -> x + TITLE) FROM p", "SELECT transform(a, X -> X + title) FROM p");
         // An alias may differ from a column in case alone.
         check(
             "SELECT upper(title) AS TITLE FROM p WHERE Title = 'x' ORDER BY title",

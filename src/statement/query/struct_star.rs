@@ -236,6 +236,8 @@ fn is_named(path: &[Ident], factor: &TableFactor) -> bool {
         | TableFactor::Derived { alias: Some(alias), .. }
         | TableFactor::UNNEST { alias: Some(alias), .. }
         | TableFactor::NestedJoin { alias: Some(alias), .. } => matches_name(&alias.name),
+        // A generator and what it stands behind, see `generators`.
+        TableFactor::Pivot { table, alias: Some(alias), .. } => matches_name(&alias.name) || is_named(path, table),
         _ => false,
     }
 }

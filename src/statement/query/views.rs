@@ -1,63 +1,119 @@
-//! Temporary views: where a query names one, the view's query is put in its place.
+//! Views: where a query names one, the view's query is put in its place.
 //!
 //! This happens in the text's tree, before anything that the query reads is opened, so that a view over a stream makes the
 //! query that reads it a streaming one, and so that a statement sees one version of a table whether it reads it itself or
-//! through a view. What stands between the names and the plan (WITH hides views, a view hides tables, names of two parts are
-//! tables) is Spark's.
+//! through a view. What stands between the names and the plan (WITH hides views, a temporary view hides tables and views of the
+//! schema, names of two parts are those) is Spark's.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use sqlparser::ast::{
     FunctionArg, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef, TableFactor,
     TableFunctionArgs, VisitMut, VisitorMut, With,
 };
 
+use super::definitions::Definitions;
+use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
-use crate::session::views::Views;
+use crate::session::views::{View, Views};
 use crate::statement::parser::STREAM_MARKER;
 
 /// How many views a query may read, each counted as often as it is read: two views that each read another one twice, and so
 /// on, would be a query without end.
 const EXPANSIONS_MAX: usize = 1000;
 
-/// Puts the queries of the views that `query` names, and of those that these name, in their places. Gives the names of all.
-pub fn expand(views: &Views, query: &mut Query) -> Result<BTreeSet<String>> {
-    let mut read = BTreeSet::new();
-    let mut expansions = 0;
-    expand_within(views, query, None, &mut read, &mut expansions)?;
-    Ok(read)
+/// How deep views may read views: each level is a level of the query.
+const DEPTH_MAX: usize = 100;
+
+/// The views that there are: the temporary ones, and those of the warehouse that a query can name.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::statement) struct Known<'a> {
+    pub(in crate::statement) temporary: &'a Views,
+    pub(in crate::statement) definitions: &'a Definitions,
+    /// Of names that give none.
+    pub(in crate::statement) schema: &'a str,
 }
 
-/// `inside` is the view whose query this is; in there a name that is not qualified is another view's, see [`qualify`].
-fn expand_within(
-    views: &Views,
-    query: &mut Query,
-    inside: Option<&str>,
-    read: &mut BTreeSet<String>,
-    expansions: &mut usize,
-) -> Result<()> {
-    each_relation(query, |name, factor| {
-        let span = Span::from(name.span);
-        let Some(view) = views.get(&name.value) else {
-            return match inside {
-                Some(outer) => Err(gone(&name.value, outer)),
-                None => Ok(()),
-            };
-        };
-        *expansions += 1;
-        if *expansions > EXPANSIONS_MAX {
-            return Err(Error::sql(format!("the query reads views more than {EXPANSIONS_MAX} times"))
+/// The views that a query reads, themselves or through others.
+#[derive(Debug, Default)]
+pub(in crate::statement) struct Read {
+    pub(in crate::statement) temporary: BTreeSet<String>,
+    pub(in crate::statement) permanent: BTreeSet<TableName>,
+}
+
+/// Puts the queries of the views that `query` names, and of those that these name, in their places. Gives the names of all.
+pub(in crate::statement) fn expand(known: Known<'_>, query: &mut Query) -> Result<Read> {
+    let mut expansion = Expansion { known, read: Read::default(), expansions: 0, inside: Vec::new() };
+    expansion.expand(query)?;
+    Ok(expansion.read)
+}
+
+struct Expansion<'a> {
+    known: Known<'a>,
+    read: Read,
+    expansions: usize,
+    /// The views whose queries are around this place, the innermost last.
+    inside: Vec<Named>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Named {
+    Temporary(String),
+    Permanent(TableName),
+}
+
+impl Expansion<'_> {
+    fn expand(&mut self, query: &mut Query) -> Result<()> {
+        each_relation(query, |name, factor| {
+            let Some((named, view)) = self.find(&name)? else { return Ok(()) };
+            let last = name.last().cloned().unwrap_or_else(|| Ident::new(""));
+            let span = Span::from(last.span);
+            if self.inside.contains(&named) {
+                return Err(Error::sql(format!("the view `{}` reads itself", last.value.to_lowercase())).at(span));
+            }
+            if matches!(factor, TableFactor::Table { version: Some(_), .. }) {
+                return Err(Error::sql(format!("`{}` is a view, and a view has no versions", last.value))
+                    .at(span)
+                    .with_hint("ask for the version of a table in the view's query"));
+            }
+            self.expansions += 1;
+            if self.expansions > EXPANSIONS_MAX || self.inside.len() == DEPTH_MAX {
+                return Err(Error::sql(format!(
+                    "the query reads views more than {EXPANSIONS_MAX} times, or {DEPTH_MAX} deep"
+                ))
                 .at(span)
                 .with_hint("keep what is read often in a table"));
+            }
+            let mut body = view.query.clone();
+            match &named {
+                Named::Temporary(name) => drop(self.read.temporary.insert(name.clone())),
+                Named::Permanent(name) => drop(self.read.permanent.insert(name.clone())),
+            }
+            self.inside.push(named);
+            self.expand(&mut body).map_err(|error| error.at(span))?;
+            self.inside.pop();
+            put(factor, &last.value.to_lowercase(), &view.columns, body);
+            Ok(())
+        })
+    }
+
+    /// The view that a name means; in a temporary view's query a name that is not qualified is another one's, see [`qualify`].
+    fn find(&self, name: &[Ident]) -> Result<Option<(Named, Arc<View>)>> {
+        if let [only] = name {
+            if let Some(view) = self.known.temporary.get(&only.value) {
+                return Ok(Some((Named::Temporary(only.value.to_lowercase()), view)));
+            }
+            if let Some(Named::Temporary(outer)) = self.inside.last() {
+                return Err(gone(&only.value, outer));
+            }
         }
-        let name = name.value.to_lowercase();
-        let mut body = view.query.clone();
-        expand_within(views, &mut body, Some(&name), read, expansions).map_err(|error| error.at(span))?;
-        put(factor, &name, &view.columns, body);
-        read.insert(name);
-        Ok(())
-    })
+        let parts: Vec<&str> = name.iter().map(|part| part.value.as_str()).collect();
+        let Ok(name) = TableName::from_parts(&parts, self.known.schema) else { return Ok(None) };
+        let view = self.known.definitions.views.get(&name).cloned();
+        Ok(view.map(|view| (Named::Permanent(name), view)))
+    }
 }
 
 fn gone(view: &str, outer: &str) -> Error {
@@ -80,22 +136,35 @@ fn put(factor: &mut TableFactor, view: &str, columns: &[Ident], query: Query) {
     *factor = TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
 }
 
-/// Gives each name in a view's query that means a table now the schema it is in now, so that it means the same table in
-/// whatever statement the view is read. The names that are left are those of views.
+/// Gives each name in a temporary view's query that means a table now the schema it is in now, so that it means the same table
+/// in whatever statement the view is read. The names that are left are those of temporary views.
 pub fn qualify(views: &Views, schema: &str, query: &mut Query) -> Result<()> {
+    qualify_where(query, schema, |name| !views.contains(name))
+}
+
+/// The same where no name is that of a temporary view.
+pub(in crate::statement) fn qualify_all(schema: &str, query: &mut Query) -> Result<()> {
+    qualify_where(query, schema, |_| true)
+}
+
+fn qualify_where(query: &mut Query, schema: &str, is_table: impl Fn(&str) -> bool) -> Result<()> {
     each_relation(query, |name, factor| {
         if let TableFactor::Table { name: path, args: None, .. } = factor
-            && !views.contains(&name.value)
+            && let [only] = name.as_slice()
+            && is_table(&only.value)
         {
             let schema = Ident::with_quote('`', schema);
-            *path = ObjectName(vec![ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)]);
+            *path = ObjectName(vec![ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(only.clone())]);
         }
         Ok(())
     })
 }
 
-/// Calls `act` with every relation that has a name of one part, unless the name is that of a WITH query.
-fn each_relation(query: &mut Query, act: impl FnMut(Ident, &mut TableFactor) -> Result<()>) -> Result<()> {
+/// Calls `act` with every relation, unless its name is that of a WITH query.
+pub(super) fn each_relation(
+    query: &mut Query,
+    act: impl FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>,
+) -> Result<()> {
     let mut relations = Relations { act, common: Vec::new(), open: Vec::new() };
     match query.visit(&mut relations) {
         ControlFlow::Break(error) => Err(error),
@@ -111,7 +180,7 @@ struct Relations<F> {
     open: Vec<(Option<With>, usize)>,
 }
 
-impl<F: FnMut(Ident, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F> {
+impl<F: FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
@@ -147,11 +216,14 @@ impl<F: FnMut(Ident, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F
         if !args.as_ref().is_none_or(is_stream_of_a_name) {
             return ControlFlow::Continue(());
         }
-        let [ObjectNamePart::Identifier(name)] = path.as_slice() else { return ControlFlow::Continue(()) };
-        if self.common.contains(&name.value.to_lowercase()) {
+        let name: Option<Vec<Ident>> = path.iter().map(|part| part.as_ident().cloned()).collect();
+        let Some(name) = name else { return ControlFlow::Continue(()) };
+        if let [only] = name.as_slice()
+            && self.common.contains(&only.value.to_lowercase())
+        {
             return ControlFlow::Continue(());
         }
-        match (self.act)(name.clone(), factor) {
+        match (self.act)(name, factor) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -160,7 +232,7 @@ impl<F: FnMut(Ident, &mut TableFactor) -> Result<()>> VisitorMut for Relations<F
 
 /// `STREAM name`, which is how a view over a stream may be read too. There is nothing to tell apart: reading such a view is
 /// reading its stream.
-fn is_stream_of_a_name(call: &TableFunctionArgs) -> bool {
+pub(super) fn is_stream_of_a_name(call: &TableFunctionArgs) -> bool {
     match call.args.as_slice() {
         [FunctionArg::Named { name, .. }] => name.value == STREAM_MARKER,
         _ => false,
@@ -170,7 +242,6 @@ fn is_stream_of_a_name(call: &TableFunctionArgs) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::views::View;
     use crate::statement::ast::StatementKind;
     use crate::statement::parser::parse;
 
@@ -194,7 +265,8 @@ mod tests {
         let views = views(&[("V", "SELECT a FROM t"), ("w", "SELECT * FROM v JOIN t ON TRUE")]);
         let check = |sql: &str, expected: &str| {
             let mut query = query(sql);
-            expand(&views, &mut query).unwrap();
+            let definitions = Definitions::default();
+            expand(Known { temporary: &views, definitions: &definitions, schema: "s" }, &mut query).unwrap();
             assert_eq!(query.to_string(), expected);
         };
         check("SELECT * FROM v", "SELECT * FROM (SELECT a FROM `s`.t) AS v");
@@ -224,7 +296,9 @@ mod tests {
             let view = View { query, columns: Vec::new(), comment: None, column_comments: Vec::new() };
             views.put(&format!("v{}", step + 1), view);
         }
-        let error = expand(&views, &mut query("SELECT * FROM v30")).unwrap_err();
+        let definitions = Definitions::default();
+        let known = Known { temporary: &views, definitions: &definitions, schema: "s" };
+        let error = expand(known, &mut query("SELECT * FROM v30")).unwrap_err();
         assert!(error.message.contains("more than 1000"), "{error}");
     }
 }

@@ -28,6 +28,7 @@ import pathlib
 import re
 import struct
 import sys
+import tempfile
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 VIEWS = "edge_values"
@@ -52,6 +53,8 @@ SETTINGS = {
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.log.level": "OFF",
+    # Nothing is written there.
+    "spark.sql.warehouse.dir": tempfile.gettempdir(),
 }
 
 

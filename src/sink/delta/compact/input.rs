@@ -29,8 +29,9 @@ const BATCH_ROWS: usize = 8_192;
 pub(super) struct Input {
     batches: ParquetRecordBatchStream<StoredFile>,
     schema: SchemaRef,
-    /// What is held of the file while it is read: at most all of it.
-    _memory: MemoryReservation,
+    /// What is held of the file while it is read: all of a small one, a row group of a large one.
+    memory: MemoryReservation,
+    group_bytes: usize,
 }
 
 impl Input {
@@ -40,11 +41,11 @@ impl Input {
         schema: SchemaRef,
         memory: MemoryReservation,
     ) -> Result<Self, MergeError> {
-        memory.try_grow(file.bytes as usize).map_err(MergeError::Failed)?;
         let path = Path::parse(&file.path).map_err(|error| MergeError::unfit(&file, error))?;
         let failed = |error: ParquetError| MergeError::of(&file, error);
         let whole = match file.bytes <= WHOLE_BYTES_MAX {
             true => {
+                memory.try_grow(file.bytes as usize).map_err(MergeError::Failed)?;
                 let read = async { store.get(&path).await?.bytes().await };
                 Some(read.await.map_err(|error| failed(external(error)))?)
             }
@@ -57,11 +58,17 @@ impl Input {
             let said = format!("it has {rows} rows, but the log says {}", file.rows);
             return Err(MergeError::unfit(&file, said));
         }
+        let groups = builder.metadata().row_groups().iter().map(|group| group.compressed_size());
+        let group_bytes = groups.max().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
-        Ok(Self { batches, schema, _memory: memory })
+        Ok(Self { batches, schema, memory, group_bytes })
     }
 
     pub(super) async fn next(&mut self, file: &SmallFile) -> Result<Option<RecordBatch>, MergeError> {
+        // A large file that is opened ahead holds nothing yet.
+        if self.memory.size() == 0 {
+            self.memory.try_grow(self.group_bytes).map_err(MergeError::Failed)?;
+        }
         let batch = self.batches.next().await.transpose().map_err(|error| MergeError::of(file, error))?;
         let Some(batch) = batch else { return Ok(None) };
         conformed(&batch, &self.schema).map(Some).map_err(|error| MergeError::unfit(file, error))

@@ -8,7 +8,7 @@
 //!
 //! The merged files stay in the folder until they are older than `delta.deletedFileRetentionDuration`: see `maintain.rs`.
 //!
-//! Deliberately absent: sorting and Z-ordering, which belong to OPTIMIZE.
+//! OPTIMIZE merges by the same code (`optimize`), but decides by itself what is merged. Sorting and Z-ordering belong to it alone.
 
 mod input;
 mod tiers;
@@ -72,7 +72,7 @@ struct Merged {
 
 /// Why files could not be merged.
 #[derive(Debug)]
-enum MergeError {
+pub(super) enum MergeError {
     /// One of them is not what the log says, or not what this can read. It is left alone from now on.
     Unfit {
         path: String,
@@ -132,7 +132,7 @@ async fn merge_all(
 }
 
 /// Copies the rows of a bin into one new file.
-async fn merge(
+pub(super) async fn merge(
     target: &Arc<WriteTarget>,
     bin: &[SmallFile],
     memory: &MemoryReservation,
@@ -182,7 +182,7 @@ async fn copy(
     Ok(())
 }
 
-fn remove(file: SmallFile) -> Remove {
+pub(super) fn remove(file: SmallFile) -> Remove {
     Remove {
         path: file.path,
         data_change: false,
@@ -215,6 +215,7 @@ async fn land(
         rows,
         read_version: None,
         transaction: None,
+        alteration: None,
     };
     match commit::commit(&change, Base::Kept(base), None).await {
         Ok(committed) => {

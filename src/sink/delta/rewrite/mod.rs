@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
@@ -48,12 +48,10 @@ use super::base::Base;
 use super::change::{Change, ChangeKind};
 use super::error::delta_error;
 use super::location::TableLocation;
+use super::protocol::has_change_data_feed;
 use super::shape::Shape;
 use super::{PreparedWrite, WriteKind, WriteRequest};
 use crate::error::{Error, Result};
-
-/// The property by which a table keeps its changes.
-const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
 
 /// Files that a statement removes as they are.
 #[derive(Debug, Clone)]
@@ -99,13 +97,13 @@ impl RewriteTarget {
             store,
             location.path().clone(),
         );
-        let property = state.metadata().configuration().get(CHANGE_DATA_FEED).cloned();
+        let keeps_changes = has_change_data_feed(state.metadata().configuration());
         Ok(Self {
             version: state.version(),
             shape: Arc::new(shape),
             list,
             scan: Arc::new(scan),
-            keeps_changes: property.is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            keeps_changes,
             started: Instant::now(),
             table,
             location,
@@ -151,7 +149,10 @@ impl RewriteTarget {
         let columns = DFSchema::try_from(partitions.schema().as_ref().clone())?;
         let expression = state.create_physical_expr(condition.clone(), &columns)?;
         let outcome = expression.evaluate(partitions).and_then(|value| value.into_array(count))?;
-        let holds = prep_null_mask_filter(outcome.as_boolean());
+        let holds = match outcome.as_boolean() {
+            known if known.null_count() == 0 => known.clone(),
+            partly_known => prep_null_mask_filter(partly_known),
+        };
         let files = (0..count).filter(|file| holds.len() > *file && holds.value(*file)).collect();
         Ok(Covered { files, predicate: Some(self.scan.physical(condition, state)?) })
     }
@@ -203,6 +204,7 @@ impl RewriteTarget {
             rows,
             read_version,
             transaction: None,
+            alteration: None,
         };
         PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), targets }
     }

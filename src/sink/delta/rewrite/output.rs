@@ -121,7 +121,7 @@ impl ChangesOutput {
         }
         let said: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(change, rows.num_rows())));
         let columns: Vec<ArrayRef> = rows.columns().iter().cloned().chain([said]).collect();
-        let mut rows = RecordBatch::try_new(super::read::relaxed(&self.schema), columns)?;
+        let mut rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if !self.partition_columns.is_empty() {
             rows = sorted_by(&rows, &self.partition_columns)?;
         }

@@ -94,7 +94,7 @@ impl RewriteTarget {
     }
 
     fn change_target(&self) -> WriteTarget {
-        self.shape.target_of(&self.location, &with_change_type(&self.shape.schema)).of_kind(FileKind::Changes)
+        self.shape.target_of(&self.location, &with_change_type(&relaxed(&self.shape.schema))).of_kind(FileKind::Changes)
     }
 }
 
@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             of,
             output: RowsOutput::new(Arc::clone(&target), conform(of.shape.rules.clone())?, context),
-            feed: feed.map(|feed| ChangesOutput::new(&feed, schema, context)),
+            feed: feed.map(|feed| ChangesOutput::new(&feed, &relaxed(schema), context)),
             layout: Layout {
                 schema: Arc::clone(schema),
                 assigned: changes.assigned,

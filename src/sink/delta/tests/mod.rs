@@ -3,6 +3,9 @@
 mod commits;
 pub(crate) mod faulty_store;
 mod kept;
+mod old_versions;
+mod optimized;
+mod rewrites;
 mod rows;
 mod side_tables;
 mod upkeep;

@@ -151,11 +151,11 @@ async fn a_table_describes_itself() {
     assert_eq!(history(&fixture.location, Some(1)).await.unwrap().len(), 1);
 
     let table = fixture.location.open_existing().await.unwrap();
-    let detail = detail(&fixture.location, &table).await.unwrap();
+    let detail = detail(&fixture.location, &table).unwrap();
     assert_eq!((detail.version, detail.files, detail.partition_columns.as_slice()), (1, 2, &["p".to_owned()][..]));
     assert_eq!((detail.min_reader_version, detail.min_writer_version), (1, 2));
     assert_eq!(detail.description.as_deref(), Some("about pins"));
-    assert!(detail.bytes > 0 && detail.last_modified_ms >= detail.created_at_ms);
+    assert!(detail.bytes > 0 && detail.created_at_ms.is_some());
     assert!(detail.location.starts_with("file:///") && detail.location.ends_with("/t"));
 
     let said = definition(&fixture.location, &table).unwrap();

@@ -92,7 +92,7 @@ async fn appends_and_compaction_go_on_beside_each_other() {
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 201 | 20100 |"));
     let files = handle.status().unwrap().files;
     assert!(files < 32, "{files} files");
-    let detail = detail(&fixture.location, &fixture.location.open_existing().await.unwrap()).await.unwrap();
+    let detail = detail(&fixture.location, &fixture.location.open_existing().await.unwrap()).unwrap();
     assert_eq!((detail.files as u64, detail.bytes), (files, handle.status().unwrap().bytes), "the handle counts right");
 }
 

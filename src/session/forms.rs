@@ -1,0 +1,231 @@
+//! Calls and operators of Spark's that are other forms of what DataFusion knows, written out before planning: `if(c, a, b)` is a
+//! CASE, `int(x)` a cast, `try_divide(a, b)` is `a / nullif(b, 0)`, `a RLIKE b` a call, `1L` a cast of a number.
+//!
+//! Absent: `>>>`, which the tokenizer takes apart; `shiftrightunsigned` is the same.
+
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, TimezoneInfo,
+    UnaryOperator, Value,
+};
+
+use super::functions::DECODE_BYTES;
+
+/// The units that `datediff` and its like take without quotes.
+const UNITS: [&str; 10] =
+    ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"];
+
+/// What a call with these arguments stands for; none when it is a call.
+pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
+    let binary = |op: BinaryOperator, left: &Expr, right: Expr| Expr::BinaryOp {
+        left: Box::new(nested(left)),
+        op,
+        right: Box::new(right),
+    };
+    let or_null = |divisor: &Expr| call("nullif", vec![divisor.clone(), zero()]);
+    Some(match (name, arguments) {
+        ("if" | "iff", [condition, yes, no]) => {
+            case(None, vec![((*condition).clone(), (*yes).clone())], Some((*no).clone()))
+        }
+        ("ifnull" | "nvl", [value, other]) => call("coalesce", vec![(*value).clone(), (*other).clone()]),
+        ("nvl2", [value, yes, no]) => {
+            let is_there = Expr::IsNotNull(Box::new(nested(value)));
+            case(None, vec![(is_there, (*yes).clone())], Some((*no).clone()))
+        }
+        ("nullifzero", [value]) => or_null(value),
+        ("zeroifnull", [value]) => call("coalesce", vec![(*value).clone(), zero()]),
+        ("equal_null", [left, right]) => binary(BinaryOperator::Spaceship, left, nested(right)),
+        ("negative", [value]) => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(nested(value)) },
+        ("positive", [value]) => nested(value),
+        ("mod", [left, right]) => binary(BinaryOperator::Modulo, left, nested(right)),
+        ("try_mod", [left, right]) => binary(BinaryOperator::Modulo, left, or_null(right)),
+        ("try_divide", [left, right]) => binary(BinaryOperator::Divide, left, or_null(right)),
+        ("like" | "ilike", [value, pattern, rest @ ..]) if rest.len() < 2 => like(name, value, pattern, rest)?,
+        ("decode", [bytes, charset]) => call(DECODE_BYTES, vec![(*bytes).clone(), (*charset).clone()]),
+        ("decode", [value, rest @ ..]) if rest.len() > 1 => decode(value, rest),
+        ("datediff" | "date_diff" | "timestampdiff", [unit, start, end]) => {
+            call("timestampdiff", vec![unit_text(unit)?, (*start).clone(), (*end).clone()])
+        }
+        ("dateadd" | "date_add" | "timestampadd", [unit, count, start]) => {
+            call("timestampadd", vec![unit_text(unit)?, (*count).clone(), (*start).clone()])
+        }
+        ("unix_timestamp" | "to_unix_timestamp", []) => {
+            call("unix_seconds", vec![call("current_timestamp", Vec::new())])
+        }
+        ("unix_timestamp" | "to_unix_timestamp", [_] | [_, _]) => {
+            call("unix_seconds", vec![call("to_timestamp", owned(arguments))])
+        }
+        ("from_unixtime", [seconds, pattern @ ..]) if pattern.len() < 2 => {
+            let moment = call("to_timestamp", vec![cast((*seconds).clone(), DataType::BigInt(None))]);
+            let usual = || Expr::Value(Value::SingleQuotedString("yyyy-MM-dd HH:mm:ss".to_owned()).into());
+            call("date_format", vec![moment, pattern.first().map_or_else(usual, |pattern| (*pattern).clone())])
+        }
+        ("try_to_date", [_] | [_, _]) => cast(call("try_to_timestamp", owned(arguments)), DataType::Date),
+        ("timestamp_seconds", [_]) => call("to_timestamp", owned(arguments)),
+        ("curdate", []) => call("current_date", Vec::new()),
+        ("current_timezone", []) => Expr::Value(Value::SingleQuotedString("UTC".to_owned()).into()),
+        (name, [value]) => cast((*value).clone(), type_named(name)?),
+        _ => return None,
+    })
+}
+
+/// What an expression that is no call stands for; none when DataFusion knows it.
+pub(super) fn of_operator(expr: &Expr) -> Option<Expr> {
+    let not = |is_negated: bool, expr: Expr| match is_negated {
+        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) },
+        false => expr,
+    };
+    Some(match expr {
+        Expr::RLike { negated, expr, pattern, .. } => {
+            not(*negated, call("regexp_like", vec![*expr.clone(), *pattern.clone()]))
+        }
+        Expr::Ceil { expr, field } => rounded("ceil", expr, field)?,
+        Expr::Floor { expr, field } => rounded("floor", expr, field)?,
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            let arguments = [expr, overlay_what, overlay_from].into_iter().chain(overlay_for);
+            call("overlay", arguments.map(|argument| *argument.clone()).collect())
+        }
+        Expr::UnaryOp { op: UnaryOperator::BangNot, expr } => not(true, *expr.clone()),
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr } => call("bitwise_not", vec![*expr.clone()]),
+        Expr::BinaryOp { left, op: BinaryOperator::PGBitwiseShiftLeft, right } => {
+            call("shiftleft", vec![*left.clone(), *right.clone()])
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::PGBitwiseShiftRight, right } => {
+            call("shiftright", vec![*left.clone(), *right.clone()])
+        }
+        Expr::Identifier(ident) if ident.quote_style.is_none() => typed_number(&ident.value)?,
+        _ => return None,
+    })
+}
+
+/// `1L`, `1S`, `1Y`, `1.5D`, `1.5F`, `1.5BD`: a number with the letters of its type.
+fn typed_number(word: &str) -> Option<Expr> {
+    let upper = word.to_uppercase();
+    let types = [
+        ("BD", None),
+        ("L", Some(DataType::BigInt(None))),
+        ("S", Some(DataType::SmallInt(None))),
+        ("Y", Some(DataType::TinyInt(None))),
+        ("D", Some(DataType::Double(ExactNumberInfo::None))),
+        ("F", Some(DataType::Float(ExactNumberInfo::None))),
+    ];
+    let (digits, data_type) = types
+        .into_iter()
+        .find_map(|(letters, data_type)| upper.strip_suffix(letters).map(|digits| (digits, data_type)))?;
+    let is_number =
+        digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') && digits.parse::<f64>().is_ok();
+    if !is_number {
+        return None;
+    }
+    let exact = || {
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let scale = fraction.len();
+        let precision = (whole.trim_start_matches('0').len() + scale).max(1);
+        DataType::Decimal(ExactNumberInfo::PrecisionAndScale(
+            precision as u64,
+            i64::try_from(scale).unwrap_or(i64::MAX),
+        ))
+    };
+    let text = Expr::Value(Value::SingleQuotedString(digits.to_owned()).into());
+    Some(cast(text, data_type.unwrap_or_else(exact)))
+}
+
+/// The functions that are named after the type they cast to.
+fn type_named(name: &str) -> Option<DataType> {
+    Some(match name {
+        "bigint" => DataType::BigInt(None),
+        "binary" => DataType::Binary(None),
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        "decimal" => DataType::Decimal(ExactNumberInfo::None),
+        "double" => DataType::Double(ExactNumberInfo::None),
+        "float" => DataType::Float(ExactNumberInfo::None),
+        "int" => DataType::Int(None),
+        "smallint" => DataType::SmallInt(None),
+        "string" => DataType::String(None),
+        "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
+        "tinyint" => DataType::TinyInt(None),
+        _ => return None,
+    })
+}
+
+fn unit_text(unit: &Expr) -> Option<Expr> {
+    let Expr::Identifier(ident) = unit else { return None };
+    let unit = ident.value.to_uppercase();
+    UNITS.contains(&unit.as_str()).then(|| Expr::Value(Value::SingleQuotedString(unit).into()))
+}
+
+fn like(name: &str, value: &Expr, pattern: &Expr, escape: &[&Expr]) -> Option<Expr> {
+    let escape_char = match escape {
+        [] => None,
+        [Expr::Value(escape)] => Some(escape.clone()),
+        _ => return None,
+    };
+    let (expr, pattern) = (Box::new(nested(value)), Box::new(nested(pattern)));
+    Some(match name {
+        "like" => Expr::Like { negated: false, any: false, expr, pattern, escape_char },
+        _ => Expr::ILike { negated: false, any: false, expr, pattern, escape_char },
+    })
+}
+
+/// `decode(value, search, result, … [, default])`, in which NULL finds NULL.
+fn decode(value: &Expr, rest: &[&Expr]) -> Expr {
+    let (pairs, default) = rest.as_chunks::<2>();
+    let found = |search: &Expr| Expr::BinaryOp {
+        left: Box::new(nested(value)),
+        op: BinaryOperator::Spaceship,
+        right: Box::new(nested(search)),
+    };
+    let whens = pairs.iter().map(|[search, result]| (found(search), (*result).clone())).collect();
+    case(None, whens, default.first().map(|default| (*default).clone()))
+}
+
+/// A date field, as in `CEIL(t TO DAY)`, is not Spark's.
+fn rounded(name: &str, expr: &Expr, kind: &CeilFloorKind) -> Option<Expr> {
+    match kind {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Some(call(name, vec![expr.clone()])),
+        CeilFloorKind::Scale(places) => Some(call(name, vec![expr.clone(), Expr::Value(places.clone())])),
+        CeilFloorKind::DateTimeField(_) => None,
+    }
+}
+
+fn owned(arguments: &[&Expr]) -> Vec<Expr> {
+    arguments.iter().map(|argument| (*argument).clone()).collect()
+}
+
+fn zero() -> Expr {
+    cast(Expr::Value(Value::Number("0".to_owned(), false).into()), DataType::Int(None))
+}
+
+fn nested(expr: &Expr) -> Expr {
+    Expr::Nested(Box::new(expr.clone()))
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn case(operand: Option<Expr>, whens: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: operand.map(Box::new),
+        conditions: whens.into_iter().map(|(condition, result)| CaseWhen { condition, result }).collect(),
+        else_result: otherwise.map(Box::new),
+    }
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

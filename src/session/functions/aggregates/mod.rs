@@ -1,0 +1,58 @@
+//! Aggregate functions, as Spark has them: those that DataFusion has not, or computes otherwise, and more names for its others.
+//!
+//! `session::aggregate_calls` writes calls in the form that these take.
+
+mod extremes;
+mod gathered;
+pub mod listagg;
+mod moments;
+mod or_empty;
+mod percentiles;
+mod sum;
+
+use std::sync::Arc;
+
+use datafusion::functions_aggregate::{array_agg, average, bool_and_or, stddev, variance};
+use datafusion::logical_expr::AggregateUDF;
+use datafusion_spark::function::aggregate::try_sum::SparkTrySum;
+
+use self::extremes::ExtremeBy;
+use self::gathered::gathered;
+use self::moments::{CentralMoment, Moment};
+
+pub use self::or_empty::or_empty;
+
+/// What `percentile_cont` and its like go by when their values are arguments; no SQL can call these.
+pub const PERCENTILE_CONT: &str = "percentile cont";
+pub const PERCENTILE_DISC: &str = "percentile disc";
+
+pub fn all() -> Vec<AggregateUDF> {
+    let also = |function: Arc<AggregateUDF>, names: &[&'static str]| {
+        function.as_ref().clone().with_aliases(names.iter().copied())
+    };
+    vec![
+        AggregateUDF::new_from_impl(sum::CheckedSum::new()),
+        AggregateUDF::new_from_impl(SparkTrySum::new()),
+        AggregateUDF::new_from_impl(ExtremeBy::new(true)),
+        AggregateUDF::new_from_impl(ExtremeBy::new(false)),
+        AggregateUDF::new_from_impl(CentralMoment::new(Moment::Skewness)),
+        AggregateUDF::new_from_impl(CentralMoment::new(Moment::Kurtosis)),
+        gathered(&["median"], percentiles::median_types, percentiles::median),
+        gathered(&["percentile"], percentiles::percentile_types, percentiles::percentile),
+        gathered(
+            &["percentile_approx", "approx_percentile"],
+            percentiles::approx_types,
+            percentiles::percentile_approx,
+        ),
+        gathered(&[PERCENTILE_CONT], percentiles::within_types, percentiles::percentile_cont),
+        gathered(&[PERCENTILE_DISC], percentiles::within_types, percentiles::percentile_disc),
+        gathered(&["mode"], percentiles::mode_types, percentiles::mode),
+        gathered(&["listagg", "string_agg"], listagg::types, listagg::listagg),
+        also(array_agg::array_agg_udaf(), &["collect_list"]),
+        also(average::avg_udaf(), &["mean", "try_avg"]),
+        also(bool_and_or::bool_and_udaf(), &["every"]),
+        also(bool_and_or::bool_or_udaf(), &["any", "some"]),
+        also(stddev::stddev_udaf(), &["std", "stddev_samp"]),
+        also(variance::var_samp_udaf(), &["variance", "var_samp"]),
+    ]
+}

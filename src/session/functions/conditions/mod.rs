@@ -1,0 +1,13 @@
+//! Spark's functions of types and conditions.
+
+mod checks;
+mod type_of;
+
+use datafusion::logical_expr::ScalarUDF;
+
+/// Every function of this family that SQL can call by name.
+pub fn all() -> Vec<ScalarUDF> {
+    let mut functions = vec![ScalarUDF::new_from_impl(type_of::TypeOf::new())];
+    functions.extend(checks::all());
+    functions
+}

@@ -1,0 +1,37 @@
+//! Spark's operators and functions of numbers.
+
+pub mod arithmetic;
+pub mod divide;
+mod logarithm;
+mod real;
+pub mod remainder;
+mod rounding;
+pub mod whole;
+
+use datafusion::logical_expr::ScalarUDF;
+use datafusion_spark::function::{bitwise, math};
+
+use self::logarithm::{LOGARITHMS, Logarithm};
+
+/// Every function of this family that SQL can call by name.
+pub fn all() -> Vec<ScalarUDF> {
+    let mut functions: Vec<ScalarUDF> =
+        LOGARITHMS.map(|kind| ScalarUDF::new_from_impl(Logarithm::new(kind))).into_iter().collect();
+    // Those of DataFusion's own crate for Spark that give what Spark gives.
+    let taken_over = [
+        bitwise::bitwise_not(),
+        bitwise::shiftleft(),
+        bitwise::shiftright(),
+        bitwise::shiftrightunsigned(),
+        math::abs(),
+        math::factorial(),
+        math::hex(),
+        math::width_bucket(),
+    ];
+    functions.extend(taken_over.iter().map(|function| function.as_ref().clone()));
+    let modes = [rounding::Mode::HalfUp, rounding::Mode::HalfEven, rounding::Mode::Up, rounding::Mode::Down];
+    functions.extend(modes.map(|mode| ScalarUDF::new_from_impl(rounding::Round::new(mode))));
+    functions.extend(whole::all());
+    functions.extend(real::functions().into_iter().map(super::row::RowFunction::udf));
+    functions
+}

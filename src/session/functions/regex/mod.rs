@@ -1,0 +1,28 @@
+//! Spark's functions of regular expressions, whose patterns are Java's.
+
+mod extract;
+mod extract_all;
+mod find;
+pub mod like;
+pub mod pattern;
+mod replace;
+mod split;
+mod translate;
+
+use datafusion::logical_expr::ScalarUDF;
+
+use self::find::{Find, FindFirst};
+
+/// Every function of this family that SQL can call by name.
+pub fn all() -> Vec<ScalarUDF> {
+    vec![
+        ScalarUDF::new_from_impl(extract::RegexpExtract::new()),
+        ScalarUDF::new_from_impl(extract_all::RegexpExtractAll::new()),
+        ScalarUDF::new_from_impl(FindFirst::new(Find::Count)),
+        ScalarUDF::new_from_impl(FindFirst::new(Find::Place)),
+        ScalarUDF::new_from_impl(FindFirst::new(Find::Text)),
+        ScalarUDF::new_from_impl(like::RegexpLike::new()),
+        ScalarUDF::new_from_impl(replace::RegexpReplace::new()),
+        ScalarUDF::new_from_impl(split::Split::new()),
+    ]
+}

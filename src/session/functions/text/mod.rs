@@ -1,0 +1,73 @@
+//! Spark's functions of texts and of bytes.
+//!
+//! Absent: `sentences`, whose words are those of Java's tables of languages, and collations other than Spark's default, the
+//! order of bytes.
+
+pub mod binary_text;
+pub mod cast_to_string;
+mod charsets;
+mod concat;
+mod encodings;
+mod hash;
+mod length;
+mod letters;
+mod masks;
+mod number_format;
+mod number_pictures;
+mod parts;
+mod picture;
+mod random;
+mod reverse;
+mod search;
+pub mod substring;
+mod urls;
+
+use datafusion::logical_expr::ScalarUDF;
+use datafusion_spark::function::{hash as hashes, map, string, url};
+
+pub use self::charsets::DECODE_BYTES;
+use self::length::{Length, Unit};
+
+/// Every function of this family that SQL can call by name.
+pub fn all() -> Vec<ScalarUDF> {
+    let mut functions = vec![
+        ScalarUDF::new_from_impl(concat::Concat::new()),
+        ScalarUDF::new_from_impl(hash::Hash32::new()),
+        ScalarUDF::new_from_impl(length::Length::new(Unit::Characters)),
+        ScalarUDF::new_from_impl(Length::new(Unit::Bytes)),
+        ScalarUDF::new_from_impl(Length::new(Unit::Bits)),
+        ScalarUDF::new_from_impl(number_pictures::ToNumber::new(number_pictures::OnMismatch::Fail)),
+        ScalarUDF::new_from_impl(number_pictures::ToNumber::new(number_pictures::OnMismatch::Null)),
+        ScalarUDF::new_from_impl(number_format::FormatNumber::new()),
+        ScalarUDF::new_from_impl(number_pictures::ToChar::new()),
+        ScalarUDF::new_from_impl(reverse::Reverse::new()),
+        ScalarUDF::new_from_impl(substring::Substring::new()),
+    ];
+    // Those of DataFusion's own crate for Spark that give what Spark gives.
+    let taken_over = [
+        hashes::crc32(),
+        hashes::sha2(),
+        hashes::xxhash64(),
+        map::str_to_map(),
+        string::concat_ws(),
+        string::elt(),
+        string::format_string(),
+        url::try_url_decode(),
+        url::url_decode(),
+        url::url_encode(),
+    ];
+    functions.extend(taken_over.iter().map(|function| function.as_ref().clone()));
+    functions.push(hashes::sha1().as_ref().clone().with_aliases(["sha"]));
+    let families = [
+        charsets::functions(),
+        encodings::functions(),
+        letters::functions(),
+        masks::functions(),
+        parts::functions(),
+        random::functions(),
+        search::functions(),
+        urls::functions(),
+    ];
+    functions.extend(families.into_iter().flatten().map(super::row::RowFunction::udf));
+    functions
+}

@@ -1,0 +1,35 @@
+//! Spark's functions of dates, moments and spans of time. The session's zone is UTC, which is what a moment is written in.
+//!
+//! Absent: TIMESTAMP_NTZ, which Delta tables of the lowest protocol cannot keep, and `window`.
+
+mod calendar;
+mod current_timestamp;
+pub mod date_format;
+pub mod date_part;
+pub mod to_date;
+pub mod to_timestamp;
+mod units;
+mod unix_seconds;
+mod zone;
+
+use datafusion::logical_expr::ScalarUDF;
+
+use self::date_part::{DatePart, PART_FUNCTIONS, PartOf};
+use self::to_timestamp::OnError;
+
+/// Every function of this family that SQL can call by name.
+pub fn all() -> Vec<ScalarUDF> {
+    let mut functions = vec![
+        ScalarUDF::new_from_impl(current_timestamp::CurrentTimestamp::new()),
+        ScalarUDF::new_from_impl(date_format::DateFormat::new()),
+        ScalarUDF::new_from_impl(DatePart::new()),
+        ScalarUDF::new_from_impl(to_date::ToDate::new()),
+        ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Fail)),
+        ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Null)),
+        ScalarUDF::new_from_impl(unix_seconds::UnixSeconds::new()),
+    ];
+    functions.extend(units::functions().into_iter().map(super::row::RowFunction::udf));
+    functions.extend(calendar::functions().into_iter().map(super::row::RowFunction::udf));
+    functions.extend(PART_FUNCTIONS.map(|part| ScalarUDF::new_from_impl(PartOf::new(part))));
+    functions
+}

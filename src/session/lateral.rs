@@ -1,0 +1,168 @@
+//! Plans the generators of a query: the rows that `explode` and its like make for each row of a relation, beside that row.
+//!
+//! `statement::query::generators` turns every place where a generator may stand into one form, a relation with the call behind
+//! it. Here the call becomes an array of STRUCTs, which is unnested; the STRUCT's fields are the new columns. The columns of the relation
+//! keep their names and the name of their table.
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{Column, Result, TableReference, internal_err, plan_err};
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use sqlparser::ast::{
+    Expr as SqlExpr, ExprWithAlias, Function, FunctionArg, FunctionArgExpr, FunctionArguments, PivotValueSource,
+    TableAlias, TableFactor, Value,
+};
+
+use super::functions::generators::generator;
+use crate::engine_error::external;
+use crate::error::Error;
+
+/// A relation, and the generator whose rows stand beside each of its rows.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    pub input: TableFactor,
+    /// Whether the columns of `input` are seen.
+    pub keeps_input: bool,
+    pub call: Function,
+    /// Whether a row for which the generator makes none is kept, with NULLs.
+    pub is_outer: bool,
+    /// Whether a row is one column, a STRUCT.
+    pub is_struct: bool,
+    /// The name of the new relation, and of its columns if they have others than the generator gives.
+    pub alias: TableAlias,
+}
+
+impl Generated {
+    /// As a node of sqlparser's, which has none for it: a PIVOT, which no query has when it comes to be planned.
+    pub fn into_factor(self) -> TableFactor {
+        let flag = |flag: bool| SqlExpr::Value(Value::Boolean(flag).into());
+        TableFactor::Pivot {
+            table: Box::new(self.input),
+            aggregate_functions: vec![ExprWithAlias { expr: SqlExpr::Function(self.call), alias: None }],
+            value_column: vec![flag(self.keeps_input), flag(self.is_outer), flag(self.is_struct)],
+            value_source: PivotValueSource::List(Vec::new()),
+            default_on_null: None,
+            alias: Some(self.alias),
+        }
+    }
+
+    fn from_factor(factor: TableFactor) -> std::result::Result<Self, Box<TableFactor>> {
+        match factor {
+            TableFactor::Pivot { table, mut aggregate_functions, value_column, alias: Some(alias), .. }
+                if matches!(aggregate_functions.as_slice(), [ExprWithAlias { expr: SqlExpr::Function(_), .. }]) =>
+            {
+                let is_set = |flag: &SqlExpr| *flag == SqlExpr::Value(Value::Boolean(true).into());
+                let flags: Vec<bool> = value_column.iter().map(is_set).collect();
+                let call = aggregate_functions.pop().map(|function| function.expr);
+                match (call, flags.as_slice()) {
+                    (Some(SqlExpr::Function(call)), &[keeps_input, is_outer, is_struct]) => {
+                        Ok(Self { input: *table, keeps_input, call, is_outer, is_struct, alias })
+                    }
+                    _ => Err(table),
+                }
+            }
+            other => Err(Box::new(other)),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct GeneratorPlanner;
+
+impl RelationPlanner for GeneratorPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        match Generated::from_factor(relation) {
+            Ok(generated) => {
+                let plan = plan(generated, context)?;
+                Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))))
+            }
+            Err(relation) => Ok(RelationPlanning::Original(relation)),
+        }
+    }
+}
+
+/// The name of the column of STRUCTs, which is gone when the relation is planned.
+const ROWS: &str = "generated rows";
+
+fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let Generated { input, keeps_input, call, is_outer, is_struct, alias } = generated;
+    let name = call.name.to_string().replace('`', "");
+    let input = context.plan(input)?;
+    let Some(function) = generator(&name, is_outer) else { return internal_err!("there is no generator {name}") };
+    let mut arguments = Vec::new();
+    for argument in arguments_of(&call)? {
+        arguments.push(constant(context.sql_to_expr(argument, input.schema())?)?);
+    }
+    let rows = Expr::ScalarFunction(ScalarFunction::new_udf(function.into(), arguments));
+    let fields = match rows.get_type(input.schema())? {
+        DataType::List(element) => match element.data_type() {
+            DataType::Struct(fields) => fields.clone(),
+            other => return internal_err!("{name} gives STRUCTs, not {other}"),
+        },
+        other => return internal_err!("{name} gives an array, not {other}"),
+    };
+
+    let kept: Vec<Expr> = match keeps_input {
+        true => input.schema().iter().map(|column| Expr::Column(Column::from(column))).collect(),
+        false => Vec::new(),
+    };
+    let relation = TableReference::bare(alias.name.value.as_str());
+    let rows_column = Expr::Column(Column::from_name(ROWS));
+    let made: Vec<Expr> = match (is_struct, alias.columns.as_slice()) {
+        (true, [column]) => vec![rows_column.alias_qualified(Some(relation), column.name.value.as_str())],
+        _ => {
+            let names = column_names(&name, &alias, fields.iter().map(|field| field.name().as_str()))?;
+            let column = |(field, name): (&FieldRef, String)| {
+                get_field(rows_column.clone(), field.name().as_str()).alias_qualified(Some(relation.clone()), name)
+            };
+            fields.iter().zip(names).map(column).collect()
+        }
+    };
+    LogicalPlanBuilder::from(input)
+        .project(kept.iter().cloned().chain([rows.alias(ROWS)]))?
+        .unnest_column(Column::from_name(ROWS))?
+        .project(kept.iter().cloned().chain(made))?
+        .build()
+}
+
+/// A literal with the type that it is cast to: how many rows `stack` makes is asked of the plan.
+fn constant(expr: Expr) -> Result<Expr> {
+    match &expr {
+        Expr::Cast(Cast { expr: inner, field }) => match inner.as_ref() {
+            Expr::Literal(value, _) => Ok(Expr::Literal(value.cast_to(field.data_type())?, None)),
+            _ => Ok(expr),
+        },
+        _ => Ok(expr),
+    }
+}
+
+fn arguments_of(call: &Function) -> Result<Vec<SqlExpr>> {
+    let FunctionArguments::List(list) = &call.args else { return Ok(Vec::new()) };
+    let argument = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr.clone()),
+        other => plan_err!("{}: the argument {other} is no value", call.name),
+    };
+    list.args.iter().map(argument).collect()
+}
+
+fn column_names<'a>(
+    name: &str,
+    alias: &TableAlias,
+    columns: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<Vec<String>> {
+    match (alias.columns.len(), columns.len()) {
+        (0, _) => Ok(columns.map(str::to_owned).collect()),
+        (given, made) if given == made => Ok(alias.columns.iter().map(|column| column.name.value.clone()).collect()),
+        (given, made) => {
+            let columns: Vec<&str> = columns.collect();
+            let error = Error::sql(format!("{name} makes {made} columns, and {given} names are given"));
+            Err(external(error.with_hint(format!("its columns are {}", columns.join(", ")))))
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A function of a library, as the engine calls it.
+//!
+//! Arguments cross the border as plain Arrow arrays (texts as offsets and bytes, since that is what libraries know), and what comes
+//! back is looked at before anything trusts it: how many rows, which type, and every value.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, make_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::error::ArrowError;
+use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use datafusion::common::{Result as EngineResult, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use super::abi;
+use crate::engine_error::external;
+use crate::error::{Error, Result};
+use crate::schema::{normalize_type, type_name};
+
+/// The longest error of a library that is shown.
+const ERROR_BYTES_MAX: usize = 10_000;
+
+/// A function that a library exports, under the name that SQL has for it.
+#[derive(Clone)]
+pub struct LibraryFunction {
+    called: String,
+    path: String,
+    exported: String,
+    documentation: String,
+    parameters: Vec<DataType>,
+    result: DataType,
+    signature: Signature,
+    /// Of a library that is never unloaded.
+    table: &'static abi::Exported,
+}
+
+// SAFETY: the table is never written to, and its function is called from several threads only as `pinsql_udf::Function: Sync` allows.
+unsafe impl Send for LibraryFunction {}
+// SAFETY: as above.
+unsafe impl Sync for LibraryFunction {}
+
+impl fmt::Debug for LibraryFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LibraryFunction({} of {})", self.exported, self.path)
+    }
+}
+
+impl PartialEq for LibraryFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.called == other.called && std::ptr::eq(self.table, other.table)
+    }
+}
+
+impl Eq for LibraryFunction {}
+
+impl Hash for LibraryFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.called.hash(state);
+        std::ptr::hash(self.table, state);
+    }
+}
+
+impl LibraryFunction {
+    pub(super) fn new(
+        path: &str,
+        exported: &str,
+        called: &str,
+        (parameters, result): (Vec<DataType>, DataType),
+        documentation: String,
+        table: &'static abi::Exported,
+    ) -> Result<Self> {
+        let volatility = match table.volatility {
+            0 => Volatility::Immutable,
+            1 => Volatility::Stable,
+            2 => Volatility::Volatile,
+            other => {
+                let said = format!("the library {path} is broken: the volatility of `{exported}` is {other}");
+                return Err(Error::sql(said));
+            }
+        };
+        Ok(Self {
+            called: called.to_lowercase(),
+            path: path.to_owned(),
+            exported: exported.to_owned(),
+            documentation,
+            parameters,
+            result,
+            signature: Signature::user_defined(volatility),
+            table,
+        })
+    }
+
+    pub fn called(&self) -> &str {
+        &self.called
+    }
+
+    /// What DESCRIBE FUNCTION says, each with its heading.
+    pub fn facts(&self, extended: bool) -> Vec<(&'static str, String)> {
+        let parameters: Vec<String> = self.parameters.iter().map(type_name).collect();
+        let mut facts = vec![
+            ("Function", self.called.clone()),
+            ("Type", "SCALAR".to_owned()),
+            ("Input", format!("({})", parameters.join(", "))),
+            ("Returns", type_name(&self.result)),
+        ];
+        if !self.documentation.is_empty() {
+            facts.push(("Usage", self.documentation.clone()));
+        }
+        if extended {
+            facts.push(("Library", self.path.clone()));
+            facts.push(("Name there", self.exported.clone()));
+            facts.push(("Deterministic", (self.signature.volatility != Volatility::Volatile).to_string()));
+        }
+        facts
+    }
+
+    fn evaluate(&self, arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+        let (mut arrays, mut schemas) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            let plain = cast(argument, &plain_type(argument.data_type())).map_err(|error| self.failed(&error))?;
+            let (array, schema) = to_ffi(&plain.to_data()).map_err(|error| self.failed(&error))?;
+            arrays.push(array);
+            schemas.push(schema);
+        }
+        let (mut result, mut schema) = (FFI_ArrowArray::empty(), FFI_ArrowSchema::empty());
+        let mut error = abi::ErrorText::empty();
+        // SAFETY: the library is loaded, the context is its own, and there are as many arrays as schemas. All outlive the call.
+        let code = unsafe {
+            (self.table.evaluate)(
+                self.table.context,
+                arrays.as_mut_ptr(),
+                schemas.as_mut_ptr(),
+                arrays.len(),
+                rows,
+                &raw mut result,
+                &raw mut schema,
+                &raw mut error,
+            )
+        };
+        match code {
+            abi::DONE => self.taken_over(result, &schema, rows),
+            abi::PANICKED => Err(self.said(&format!("it panicked: {}", text_of(error)))),
+            abi::FAILED => Err(self.said(&text_of(error))),
+            other => Err(self.said(&format!("it gave the code {other}, which says nothing"))),
+        }
+    }
+
+    /// What the library gave, once it is known to be what it should be.
+    fn taken_over(&self, result: FFI_ArrowArray, schema: &FFI_ArrowSchema, rows: usize) -> Result<ArrayRef> {
+        if result.is_released() {
+            return Err(self.said("it gave no result"));
+        }
+        // Before anything is read: how much may be read follows from it.
+        if result.len() != rows {
+            return Err(self.said(&format!("it gave {} results for {rows} rows", result.len())));
+        }
+        let imported = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the library gives the array over by Arrow's C data interface; all that can be checked is checked here.
+            let data = unsafe { from_ffi(result, schema) }?;
+            data.validate_full()?;
+            Ok::<_, ArrowError>(make_array(data))
+        }));
+        let array = match imported {
+            Ok(Ok(array)) => array,
+            Ok(Err(error)) => return Err(self.said("its result is not valid").caused_by(error)),
+            Err(_) => return Err(self.said("its result is not valid: it does not fit the type that it claims")),
+        };
+        let (given, wanted) = (type_name(&normalize_type(array.data_type())), type_name(&self.result));
+        if given != wanted {
+            return Err(self.said(&format!("it gave a {given}, and it says that it gives a {wanted}")));
+        }
+        cast(&array, &self.result).map_err(|error| self.failed(&error))
+    }
+
+    fn said(&self, what: &str) -> Error {
+        Error::data(format!("the function {}: {what}", self.called))
+    }
+
+    fn failed(&self, error: &ArrowError) -> Error {
+        self.said(&error.to_string())
+    }
+}
+
+impl ScalarUDFImpl for LibraryFunction {
+    fn name(&self) -> &str {
+        &self.called
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> EngineResult<Vec<DataType>> {
+        match types.len() == self.parameters.len() {
+            true => Ok(self.parameters.clone()),
+            false => plan_err!("{} takes {} arguments, {} are given", self.called, self.parameters.len(), types.len()),
+        }
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> EngineResult<DataType> {
+        Ok(self.result.clone())
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
+        let rows = call.number_rows;
+        let arguments = call.args.iter().map(|argument| argument.to_array(rows)).collect::<EngineResult<Vec<_>>>()?;
+        self.evaluate(&arguments, rows).map(ColumnarValue::Array).map_err(external)
+    }
+}
+
+/// The text of an error, which goes back to the library.
+fn text_of(mut error: abi::ErrorText) -> String {
+    let text = match error.bytes.is_null() || error.length == 0 {
+        true => "it failed without a message".to_owned(),
+        false => {
+            // SAFETY: the library says that so many bytes are there, until they are released.
+            let bytes = unsafe { std::slice::from_raw_parts(error.bytes, error.length.min(ERROR_BYTES_MAX)) };
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    };
+    if let Some(release) = error.release {
+        // SAFETY: it is the library's own, given for this.
+        unsafe { release(&raw mut error) };
+    }
+    text
+}
+
+/// The layout in which a type crosses the border.
+fn plain_type(data_type: &DataType) -> DataType {
+    let field = |field: &FieldRef| -> FieldRef {
+        let plain: Field = field.as_ref().clone().with_data_type(plain_type(field.data_type()));
+        Arc::new(plain)
+    };
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,212 @@
+//! ALTER TABLE and COMMENT ON: one change of a table's definition, in one commit.
+//!
+//! What is about rows (a CHECK, NOT NULL) is held against all rows of one version first; the commit then fails if others
+//! have changed rows since. A streaming table's columns are those of its query, so they are not changed here.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use datafusion::common::DFSchema;
+use datafusion::physical_plan::collect;
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, SetExpr, TableFactor};
+
+use super::ast::StatementKind;
+use super::create_table::{column, constraint};
+use super::definitions::{AlterAction, AlterTable, CheckConstraint, ColumnChange, Position};
+use super::parser::parse;
+use super::query::{self, Planned, Purpose, conditions};
+use super::{Checked, Outcome, describe_columns, view};
+use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
+use crate::error::{Error, Result};
+use crate::operators::expectation::sample;
+use crate::session::Session;
+use crate::sink::delta::{self, Alteration, ColumnPosition, NewColumn};
+
+pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Outcome> {
+    view::refuse(session, &alter.table, "ALTER TABLE")?;
+    let name = alter.table.writable_table(session)?;
+    let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(alter.table.span))?;
+    let location = session.warehouse().location(&name)?;
+    let is_stream = delta::property(&table, CHECKPOINT_PROPERTY)?.is_some();
+    refuse_for_stream(alter, is_stream)?;
+    if let AlterAction::DropConstraint { name: constraint, if_exists: true } = &alter.action {
+        let there = delta::definition(&location, &table)?.constraints;
+        if !there.iter().any(|there| there.name.eq_ignore_ascii_case(&constraint.value)) {
+            return Ok(Outcome::Done(format!("table {name} has no constraint {}", constraint.value)));
+        }
+    }
+    let alteration = alteration(&alter.action)?;
+    let version = match &alter.action {
+        AlterAction::AddConstraint(check) => Some(hold_check(session, &name, check).await?),
+        AlterAction::AlterColumn { path, change: ColumnChange::SetNotNull } => {
+            Some(hold_not_null(session, &name, path).await?)
+        }
+        _ => None,
+    };
+    let committed = delta::alter(&location, alteration, version).await?;
+    let text = format!("table {name} altered, version {}", committed.version);
+    Ok(Outcome::Defined { text, warnings: committed.warnings })
+}
+
+pub(super) async fn check(session: &Session, alter: &AlterTable) -> Result<Checked> {
+    view::refuse(session, &alter.table, "ALTER TABLE")?;
+    let name = alter.table.writable_table(session)?;
+    let schema = session.open_table(&name).await.map_err(|error| error.at(alter.table.span))?.schema();
+    let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    match (alteration(&alter.action)?, &alter.action) {
+        (_, AlterAction::AddConstraint(check)) => {
+            let columns = DFSchema::try_from(schema.as_ref().clone())?;
+            conditions::plan_constraint(&session.state(), &columns, &check.condition, &shown(check))
+                .map_err(|error| error.at(check.span))?;
+        }
+        // Where they stand among the others no later statement of a check asks.
+        (Alteration::AddColumns(added), _) => {
+            let added = added.into_iter().filter(|added| added.parents.is_empty());
+            fields.extend(added.map(|added| Field::new(added.column.name, added.column.data_type, true)));
+        }
+        _ => {}
+    }
+    let schema = Schema::new(fields);
+    let columns = describe_columns(&schema);
+    session.declare(name.clone(), Arc::new(schema));
+    Ok(Checked::Table { table: name.to_string(), columns })
+}
+
+fn refuse_for_stream(alter: &AlterTable, is_stream: bool) -> Result<()> {
+    let changes_columns = match &alter.action {
+        AlterAction::AddColumns(_) => true,
+        AlterAction::AlterColumn { change, .. } => matches!(change, ColumnChange::Move(_)),
+        _ => false,
+    };
+    match is_stream && changes_columns {
+        true => Err(Error::sql("the columns of a streaming table are those of its query")
+            .at(alter.table.span)
+            .with_hint("change the query, and give it a table of its own")),
+        false => Ok(()),
+    }
+}
+
+fn alteration(action: &AlterAction) -> Result<Alteration> {
+    Ok(match action {
+        AlterAction::AddColumns(added) => Alteration::AddColumns(
+            added
+                .iter()
+                .map(|added| {
+                    Ok(NewColumn {
+                        parents: texts(&added.parents),
+                        column: column(&added.column)?,
+                        position: added.position.as_ref().map(position),
+                    })
+                })
+                .collect::<Result<_>>()?,
+        ),
+        AlterAction::SetProperties(properties) => {
+            refuse_own(properties.iter().map(|(key, _)| key))?;
+            Alteration::SetProperties(properties.iter().cloned().collect())
+        }
+        AlterAction::UnsetProperties { keys, if_exists } => {
+            refuse_own(keys.iter())?;
+            Alteration::UnsetProperties { keys: keys.clone(), if_exists: *if_exists }
+        }
+        AlterAction::AddConstraint(check) => Alteration::AddConstraint(constraint(check)),
+        AlterAction::DropConstraint { name, .. } => Alteration::DropConstraint { name: name.value.clone() },
+        AlterAction::Comment(comment) => Alteration::Comment(comment.clone()),
+        AlterAction::AlterColumn { path, change } => match change {
+            ColumnChange::Comment(comment) => Alteration::CommentColumn { path: texts(path), comment: comment.clone() },
+            ColumnChange::SetNotNull => Alteration::SetNullable { column: one(path)?, nullable: false },
+            ColumnChange::DropNotNull => Alteration::SetNullable { column: one(path)?, nullable: true },
+            ColumnChange::Move(to) => Alteration::MoveColumn { path: texts(path), position: position(to) },
+        },
+    })
+}
+
+/// Properties that have a clause of their own, as in Spark, and the one that makes a table a streaming table.
+const RESERVED: [(&str, &str); 6] = [
+    (CHECKPOINT_PROPERTY, "CREATE STREAMING TABLE sets it"),
+    ("comment", "COMMENT ON TABLE t IS '…' sets it, and the clause COMMENT of CREATE TABLE"),
+    ("external", "tables live in <warehouse>/<schema>/<table>"),
+    ("location", "tables live in <warehouse>/<schema>/<table>"),
+    ("owner", "it is kept in Databricks' catalog, which a Delta table on its own does not have"),
+    ("provider", "pinsql keeps its tables in Delta format"),
+];
+
+/// Refuses properties that are not for TBLPROPERTIES.
+pub(super) fn refuse_own<'a>(keys: impl Iterator<Item = &'a String>) -> Result<()> {
+    for key in keys {
+        if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(key)) {
+            let said = format!("the table property {key} cannot be set with TBLPROPERTIES: it is reserved");
+            return Err(Error::sql(said).with_hint(*why));
+        }
+    }
+    Ok(())
+}
+
+fn texts(path: &[Ident]) -> Vec<String> {
+    path.iter().map(|part| part.value.clone()).collect()
+}
+
+fn one(path: &[Ident]) -> Result<String> {
+    match path {
+        [column] => Ok(column.value.clone()),
+        [.., field] => {
+            Err(Error::sql("NOT NULL can be set and dropped for a column, and not for a field of one").at(field.span))
+        }
+        [] => Err(Error::internal("a column without a name")),
+    }
+}
+
+fn position(position: &Position) -> ColumnPosition {
+    match position {
+        Position::First => ColumnPosition::First,
+        Position::After(name) => ColumnPosition::After(name.value.clone()),
+    }
+}
+
+fn shown(check: &CheckConstraint) -> String {
+    format!("the constraint `{}`", check.name.value)
+}
+
+/// Holds a CHECK against all rows of the newest version, and gives that version.
+async fn hold_check(session: &Session, name: &TableName, check: &CheckConstraint) -> Result<u64> {
+    let schema = session.open_table(name).await?.schema();
+    let columns = DFSchema::try_from(schema.as_ref().clone())?;
+    conditions::plan_constraint(&session.state(), &columns, &check.condition, &shown(check))
+        .map_err(|error| error.at(check.span))?;
+    let breaks = Expr::IsNotTrue(Box::new(Expr::Nested(Box::new(check.condition.clone()))));
+    let (version, found) = first_row(session, name, breaks).await?;
+    match found {
+        Some(row) => {
+            let said = format!("a row of {name} breaks the constraint {}: {}", check.name.value, check.text);
+            Err(Error::data(said).at(check.span).with_hint(format!("the row is {row}; nothing was changed")))
+        }
+        None => Ok(version),
+    }
+}
+
+async fn hold_not_null(session: &Session, name: &TableName, path: &[Ident]) -> Result<u64> {
+    let column = one(path)?;
+    let is_null = Expr::IsNull(Box::new(Expr::Identifier(Ident::with_quote('`', &column))));
+    let (version, found) = first_row(session, name, is_null).await?;
+    match found {
+        Some(row) => Err(Error::data(format!("a row of {name} has no value for {column}"))
+            .with_hint(format!("the row is {row}; nothing was changed"))),
+        None => Ok(version),
+    }
+}
+
+/// A row of the table's newest version for which `condition` holds, and that version.
+async fn first_row(session: &Session, name: &TableName, condition: Expr) -> Result<(u64, Option<String>)> {
+    let lost = || Error::internal("the query of a constraint was lost on its way");
+    let statement = parse("SELECT * FROM t WHERE TRUE LIMIT 1")?.into_iter().next().map(|statement| statement.kind);
+    let Some(StatementKind::Query(mut query)) = statement else { return Err(lost()) };
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(lost()) };
+    select.selection = Some(condition);
+    if let Some(TableFactor::Table { name: relation, .. }) = select.from.first_mut().map(|from| &mut from.relation) {
+        let part = |part: &str| ObjectNamePart::Identifier(Ident::with_quote('`', part));
+        *relation = ObjectName(vec![part(name.schema()), part(name.table())]);
+    }
+    let Planned { state, plan, reads, .. } = query::plan(session, &query, Purpose::Run).await?;
+    let version = reads.get(name).copied().ok_or_else(lost)?;
+    let rows = collect(state.create_physical_plan(&plan).await?, state.task_ctx()).await?;
+    Ok((version, rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| sample(batch, 0))))
+}

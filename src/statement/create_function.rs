@@ -1,0 +1,251 @@
+//! CREATE FUNCTION and DROP FUNCTION: functions of SQL, temporary ones and those of the warehouse, and functions of libraries.
+//!
+//! A body is planned when the function is made, with NULLs for its arguments, so that a mistake in it is reported where it stands.
+//! What it means to call one is in `query::sql_functions`.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Spanned, TableFactor, Visit, Visitor, visit_expressions};
+
+use super::Outcome;
+use super::ast::{CreateFunction, FunctionSource, Name};
+use super::query::{self, Purpose, views};
+use super::variable::Mode;
+use super::{library, temporary, view};
+use crate::catalog::{Definition, DefinitionKind, TableName};
+use crate::error::{Error, Result, Span, nearest};
+use crate::session::Session;
+use crate::session::sql_functions::{Body, DataAccess, Returns, Signature, SqlFunction};
+
+pub(super) async fn create(session: &Session, create: &CreateFunction, mode: Mode) -> Result<Outcome> {
+    match &create.source {
+        FunctionSource::Sql { signature, body } if create.is_temporary => {
+            create_temporary(session, create, signature, body).await
+        }
+        FunctionSource::Sql { signature, body } => create_permanent(session, create, signature, body, mode).await,
+        FunctionSource::Library { path, path_span, exported } => {
+            library::create(session, create, path, *path_span, exported.as_deref())
+        }
+    }
+}
+
+async fn create_temporary(
+    session: &Session,
+    create: &CreateFunction,
+    signature: &Signature,
+    body: &Body,
+) -> Result<Outcome> {
+    let name = temporary_name(&create.name)?.to_lowercase();
+    refuse_taken(session, create, &name)?;
+    let schema = session.current_schema();
+    let function = SqlFunction { name, schema, is_temporary: true, signature: signature.clone(), body: body.clone() };
+    check_defaults(session, &function).await?;
+    let planned = Box::pin(query::plan(session, &carrier(&function)?, Purpose::Check)).await?;
+    check_shape(&function, &planned.plan)?;
+    let FunctionSource::Sql { signature, mut body } = create.placeless.clone() else { return Err(lost()) };
+    query::in_body(&mut body, |query| views::qualify(session.views(), &function.schema, query))?;
+    session.library_functions().remove(&function.name);
+    session.sql_functions().put(SqlFunction { signature, body, ..function });
+    Ok(Outcome::Prepared)
+}
+
+/// A temporary function of that name, of SQL or of a library, is there already, and nothing says that it is to be replaced.
+pub(super) fn refuse_taken(session: &Session, create: &CreateFunction, name: &str) -> Result<()> {
+    let is_there = session.sql_functions().get(name).is_some() || session.library_functions().get(name).is_some();
+    if create.or_replace || !is_there {
+        return Ok(());
+    }
+    Err(Error::sql(format!("there is a temporary function `{name}` already"))
+        .at(create.name.span)
+        .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes its place"))
+}
+
+async fn create_permanent(
+    session: &Session,
+    create: &CreateFunction,
+    signature: &Signature,
+    body: &Body,
+    mode: Mode,
+) -> Result<Outcome> {
+    let span = create.name.span;
+    let name = create.name.table(session)?;
+    let warehouse = session.warehouse();
+    if mode == Mode::Run {
+        warehouse.require_schema(name.schema()).await.map_err(|error| error.at(span))?;
+    }
+    let is_there = session.definition(DefinitionKind::Function, &name).await?.is_some();
+    if is_there && create.if_not_exists {
+        return Ok(Outcome::Done(format!("the function {name} is there already")));
+    }
+    if is_there && !create.or_replace {
+        return Err(there_already(&name, span));
+    }
+    let function = SqlFunction {
+        name: name.table().to_owned(),
+        schema: name.schema().to_owned(),
+        is_temporary: false,
+        signature: signature.clone(),
+        body: body.clone(),
+    };
+    let what = format!("the function {name}");
+    let carrier = carrier(&function)?;
+    view::refuse_parameters(&carrier, &what)?;
+    check_defaults(session, &function).await?;
+    let planned = temporary::plan_without(session, &carrier, &what).await?;
+    check_shape(&function, &planned.plan)?;
+    let definition = Definition::new(create.text.clone());
+    if mode == Mode::Check {
+        session.declare_definition(DefinitionKind::Function, name, definition);
+        return Ok(Outcome::Prepared);
+    }
+    match warehouse.put_definition(DefinitionKind::Function, &name, &definition, create.or_replace).await? {
+        true => Ok(Outcome::Done(format!("function {name} created"))),
+        false => Err(there_already(&name, span)),
+    }
+}
+
+fn there_already(name: &TableName, span: Span) -> Error {
+    Error::sql(format!("there is a function {name} already"))
+        .at(span)
+        .with_hint("CREATE OR REPLACE FUNCTION takes its place")
+}
+
+/// A query that is what a call is, with NULLs for the arguments. It stands in the schema of the function.
+pub(super) fn carrier(function: &SqlFunction) -> Result<sqlparser::ast::Query> {
+    let mut carrier = match function.is_table_function() {
+        true => query::table_query(function, None)?,
+        false => query::scalar_query(function)?,
+    };
+    views::qualify_all(&function.schema, &mut carrier)?;
+    Ok(carrier)
+}
+
+fn check_shape(function: &SqlFunction, plan: &datafusion::logical_expr::LogicalPlan) -> Result<()> {
+    query::check_body(plan)?;
+    let reads = match &function.body {
+        Body::Expression(body) => reads_a_table(body.as_ref()),
+        Body::Query(body) => reads_a_table(body.as_ref()),
+    };
+    match reads.filter(|_| function.signature.data_access == Some(DataAccess::ContainsSql)) {
+        Some(span) => Err(Error::sql("CONTAINS SQL says that the body reads no table, and it reads one")
+            .at(span)
+            .with_hint("READS SQL DATA")),
+        None => Ok(()),
+    }
+}
+
+fn reads_a_table(tree: &impl Visit) -> Option<Span> {
+    struct Tables;
+
+    impl Visitor for Tables {
+        type Break = Span;
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Span> {
+            match factor {
+                TableFactor::Table { name, .. } => ControlFlow::Break(Span::from(name.span())),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    match tree.visit(&mut Tables) {
+        ControlFlow::Break(span) => Some(span),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+/// A default is an expression of nothing: no parameter, no column, no subquery.
+async fn check_defaults(session: &Session, function: &SqlFunction) -> Result<()> {
+    for parameter in &function.signature.parameters {
+        let Some(default) = &parameter.default else { continue };
+        let subquery = visit_expressions(default, |expr| match expr {
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expr.span()),
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(span) = subquery {
+            return Err(Error::sql(format!("the default of `{}` has a subquery", parameter.name.value)).at(span));
+        }
+        let alone = SqlFunction {
+            signature: Signature { returns: Returns::Scalar(parameter.data_type.clone()), ..Signature::default() },
+            body: Body::Expression(Box::new(default.clone())),
+            ..function.clone()
+        };
+        Box::pin(query::plan(session, &carrier(&alone)?, Purpose::Check))
+            .await
+            .map_err(|error| error.at(default.span()))?;
+    }
+    Ok(())
+}
+
+/// The name of a temporary function: one part, or `session.name`.
+pub(super) fn temporary_name(name: &Name) -> Result<&str> {
+    let parts: Vec<&str> = name.parts.iter().map(|part| part.value.as_str()).collect();
+    match parts.as_slice() {
+        [only] => Ok(only),
+        parts => query::temporary_name(parts)
+            .ok_or_else(|| Error::sql("a temporary function is in no schema: its name has one part").at(name.span)),
+    }
+}
+
+pub(super) async fn drop(
+    session: &Session,
+    name: &Name,
+    is_temporary: bool,
+    if_exists: bool,
+    mode: Mode,
+) -> Result<Outcome> {
+    if is_temporary {
+        let function = temporary_name(name)?;
+        let was_there = session.sql_functions().remove(function) | session.library_functions().remove(function);
+        return match (was_there, if_exists) {
+            (true, _) => Ok(Outcome::Prepared),
+            (false, true) => Ok(Outcome::Done(format!("there is no temporary function {function}"))),
+            (false, false) => {
+                let known = [session.sql_functions().names(), session.library_functions().names()].concat();
+                Err(unknown(&format!("temporary function `{function}`"), function, &known).at(name.span))
+            }
+        };
+    }
+    if let [only] = name.parts.as_slice() {
+        if session.is_built_in_function(&only.value) {
+            return Err(Error::sql(format!("`{only}` is a built-in function, and cannot be dropped"))
+                .at(name.span)
+                .with_hint(format!("{}.{only} would be one of the schema", session.current_schema())));
+        }
+        let is_temporary = session.sql_functions().get(&only.value).is_some()
+            || session.library_functions().get(&only.value).is_some();
+        if is_temporary {
+            return Err(Error::sql(format!("`{only}` is a temporary function"))
+                .at(name.span)
+                .with_hint("DROP TEMPORARY FUNCTION removes it"));
+        }
+    }
+    let function = name.table(session)?;
+    let there = match mode {
+        Mode::Run => session.warehouse().drop_definition(DefinitionKind::Function, &function).await?,
+        Mode::Check => {
+            session.forget_definition(DefinitionKind::Function, &function)
+                || session.warehouse().definition(DefinitionKind::Function, &function).await?.is_some()
+        }
+    };
+    match (there, if_exists) {
+        (true, _) => Ok(Outcome::Done(format!("function {function} dropped"))),
+        (false, true) => Ok(Outcome::Done(format!("there is no function {function}"))),
+        (false, false) => {
+            let known = session.warehouse().functions(function.schema()).await.unwrap_or_default();
+            Err(unknown(&format!("function {function}"), function.table(), &known).at(name.span))
+        }
+    }
+}
+
+fn unknown(what: &str, name: &str, known: &[String]) -> Error {
+    let error = Error::sql(format!("there is no {what}"));
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+fn lost() -> Error {
+    Error::internal("the body of a function was lost on its way")
+}

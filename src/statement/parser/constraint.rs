@@ -1,0 +1,173 @@
+//! `CONSTRAINT name …`: what a table holds its rows against.
+//!
+//! CHECK is kept in the table and held by every engine that writes it; EXPECT belongs to the query that makes the table.
+//! PRIMARY KEY and FOREIGN KEY are remarks in Databricks' catalog, which nothing enforces; a Delta table has no place for them.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::{StatementParser, upper};
+use crate::error::{Error, Result, Span};
+use crate::operators::OnViolation;
+use crate::statement::definitions::CheckConstraint;
+use crate::statement::query::expectations::Expectation;
+
+/// One entry of a table's list that is no column.
+pub(super) enum TableConstraint {
+    Check(CheckConstraint),
+    Expect(Expectation),
+}
+
+impl StatementParser<'_> {
+    /// Whether an entry of a table's list is a constraint.
+    pub(super) fn at_constraint(&self) -> bool {
+        matches!(upper(&self.parser.peek_token()).as_str(), "CONSTRAINT" | "CHECK" | "PRIMARY" | "FOREIGN")
+            && !matches!(self.parser.peek_nth_token(1).token, Token::Comma | Token::RParen | Token::EOF)
+    }
+
+    /// `CONSTRAINT name { CHECK (condition) | EXPECT (condition) [ON VIOLATION …] }`
+    pub(super) fn table_constraint(&mut self) -> Result<TableConstraint> {
+        let first = self.parser.peek_token();
+        if upper(&first) != "CONSTRAINT" {
+            return Err(nameless(&first));
+        }
+        self.parser.next_token();
+        let name = self.identifier()?;
+        let kind = self.parser.next_token();
+        match upper(&kind).as_str() {
+            "CHECK" => {
+                let (condition, text) = self.bracketed_condition()?;
+                self.refuse_constraint_options()?;
+                Ok(TableConstraint::Check(CheckConstraint { span: Span::from(name.span), name, condition, text }))
+            }
+            "EXPECT" => {
+                let (condition, _) = self.bracketed_condition()?;
+                let text = condition.to_string();
+                let action = self.on_violation()?;
+                let span = Span::from(name.span);
+                Ok(TableConstraint::Expect(Expectation { span, name: name.value, condition, text, action }))
+            }
+            "PRIMARY" | "FOREIGN" => Err(key(&kind)),
+            _ if kind.token == Token::EOF => Err(self.missing("CHECK (condition)")),
+            _ => Err(Error::sql(format!("expected CHECK or EXPECT, found `{}`", kind.token)).at(kind.span)),
+        }
+    }
+
+    /// `ADD CONSTRAINT name CHECK (condition)`, from the word CONSTRAINT on.
+    pub(super) fn check_constraint(&mut self) -> Result<CheckConstraint> {
+        let first = self.parser.peek_token();
+        match self.table_constraint()? {
+            TableConstraint::Check(check) => Ok(check),
+            TableConstraint::Expect(_) => Err(Error::sql("an expectation belongs to the query that makes a table")
+                .at(first.span)
+                .with_hint("CREATE OR REPLACE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is for the table")),
+        }
+    }
+
+    /// `CONSTRAINT name EXPECT (condition) [ON VIOLATION { DROP ROW | FAIL UPDATE }]`
+    pub(super) fn expectation(&mut self) -> Result<Expectation> {
+        let first = self.parser.peek_token();
+        match self.table_constraint()? {
+            TableConstraint::Expect(expectation) => Ok(expectation),
+            TableConstraint::Check(_) => Err(Error::sql("CHECK on a streaming table is not supported")
+                .at(first.span)
+                .with_hint("CONSTRAINT c EXPECT (…) ON VIOLATION FAIL UPDATE stops the stream at such a row")),
+        }
+    }
+
+    fn on_violation(&mut self) -> Result<OnViolation> {
+        if !self.parser.parse_keyword(Keyword::ON) {
+            return Ok(OnViolation::Keep);
+        }
+        self.word("VIOLATION")?;
+        let what = self.parser.next_token();
+        match upper(&what).as_str() {
+            "DROP" => {
+                self.keyword(Keyword::ROW)?;
+                Ok(OnViolation::DropRow)
+            }
+            "FAIL" => {
+                self.word("UPDATE")?;
+                Ok(OnViolation::FailUpdate)
+            }
+            _ => Err(Error::sql("expected DROP ROW or FAIL UPDATE").at(what.span)),
+        }
+    }
+
+    /// `(condition)`, and the text between the brackets.
+    fn bracketed_condition(&mut self) -> Result<(sqlparser::ast::Expr, String)> {
+        self.expect(&Token::LParen)?;
+        let text = self.text_up_to_bracket();
+        let condition = self.parser.parse_expr().map_err(|error| self.located(error))?;
+        self.expect(&Token::RParen)?;
+        Ok((condition, text))
+    }
+
+    /// What is written from here to the bracket that closes. White space becomes one blank.
+    fn text_up_to_bracket(&self) -> String {
+        let (mut text, mut depth) = (String::new(), 0_u32);
+        let mut last: Option<TokenWithSpan> = None;
+        for ahead in 0.. {
+            let token = self.parser.peek_nth_token(ahead);
+            match token.token {
+                Token::EOF => break,
+                Token::RParen if depth == 0 => break,
+                Token::LParen => depth += 1,
+                Token::RParen => depth -= 1,
+                _ => {}
+            }
+            if last.is_some_and(|last| last.span.end != token.span.start) {
+                text.push(' ');
+            }
+            text.push_str(&written(&token.token));
+            last = Some(token);
+        }
+        text
+    }
+
+    /// What Databricks takes behind the constraints of its catalog, and what would change what a CHECK means.
+    fn refuse_constraint_options(&self) -> Result<()> {
+        let next = self.parser.peek_token();
+        let first = match upper(&next).as_str() {
+            "NOT" => upper(&self.parser.peek_nth_token(1)),
+            other => other.to_owned(),
+        };
+        match first.as_str() {
+            "ENFORCED" if upper(&next) == "ENFORCED" => {
+                Err(Error::sql("ENFORCED is not supported").at(next.span).with_hint("a CHECK is always enforced"))
+            }
+            "ENFORCED" | "DEFERRABLE" | "INITIALLY" | "NORELY" | "RELY" => {
+                let said = format!("{} behind a CHECK is not supported", upper(&next));
+                Err(Error::sql(said).at(next.span).with_hint("a CHECK is always enforced, row by row"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// PRIMARY KEY or FOREIGN KEY.
+pub(super) fn key(kind: &TokenWithSpan) -> Error {
+    Error::sql(format!("{} KEY is not supported", upper(kind))).at(kind.span).with_hint(
+        "in Databricks it is a remark in the catalog that nothing enforces, and a Delta table has no place for it",
+    )
+}
+
+fn nameless(first: &TokenWithSpan) -> Error {
+    match upper(first).as_str() {
+        "CHECK" => Error::sql("a CHECK needs a name").at(first.span).with_hint("CONSTRAINT name CHECK (…)"),
+        _ => key(first),
+    }
+}
+
+/// A token as Databricks reads it again.
+fn written(token: &Token) -> String {
+    let quoted = |quote: char, text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}")).replace('\n', "\\n");
+        format!("{quote}{escaped}{quote}")
+    };
+    match token {
+        Token::SingleQuotedString(text) => quoted('\'', text),
+        Token::DoubleQuotedString(text) => quoted('"', text),
+        other => other.to_string(),
+    }
+}

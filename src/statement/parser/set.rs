@@ -1,0 +1,33 @@
+//! SET, for the settings of Spark's that mean something here.
+
+use sqlparser::tokenizer::Token;
+
+use super::{StatementParser, upper};
+use crate::error::{Error, Result, nearest};
+use crate::statement::ast::StatementKind;
+use crate::statement::set::SETTINGS;
+
+impl StatementParser<'_> {
+    /// `key [= true | false]` behind SET; the key has dots, which tells it from a variable.
+    pub(super) fn setting(&mut self) -> Result<StatementKind> {
+        let name = self.name()?;
+        let key = name.parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+        if !SETTINGS.contains(&key.as_str()) {
+            let error = Error::sql(format!("there is no setting {key}")).at(name.span);
+            return Err(match nearest(&key, SETTINGS) {
+                Some(near) => error.with_hint(format!("did you mean {near}?")),
+                None => error.with_hint(format!("what can be set is {}", SETTINGS.join(", "))),
+            });
+        }
+        if !self.parser.consume_token(&Token::Eq) {
+            return Ok(StatementKind::Set { key, value: None });
+        }
+        let value = self.parser.next_token();
+        let value = match upper(&value).as_str() {
+            "TRUE" => true,
+            "FALSE" => false,
+            _ => return Err(Error::sql(format!("{key} is true or false")).at(value.span)),
+        };
+        Ok(StatementKind::Set { key, value: Some(value) })
+    }
+}

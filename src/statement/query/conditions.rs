@@ -1,0 +1,154 @@
+//! Conditions on one row: those of expectations, of constraints, and of the constraints that a table's log has.
+//!
+//! A condition goes the way of any expression of a query (parameters, spelling, literals) and is then planned over the
+//! columns that it is about. It sees one row and no other table. A constraint outlives its statement and is read by other
+//! engines, so it may have no parameter, nothing that changes from one call to the next, and none of pinsql's own functions.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr as EngineExpr, ExprSchemable};
+use sqlparser::ast::{Expr, ExprWithAlias, Query, SelectItem, SetExpr, Spanned, Value, visit_expressions};
+
+use super::spelling::Spelling;
+use super::{function_spans, locate, parameters};
+use crate::config::Param;
+use crate::error::{Error, Result};
+use crate::schema::type_name;
+use crate::session::literals;
+use crate::sink::delta::{Conditions, PlanCondition};
+use crate::statement::ast::StatementKind;
+use crate::statement::parser::parse;
+
+/// Plans a condition, called `name` in errors, over `columns`.
+pub fn plan(
+    state: &SessionState,
+    columns: &DFSchema,
+    condition: &Expr,
+    name: &str,
+    params: &BTreeMap<String, Param>,
+) -> Result<EngineExpr> {
+    refuse_subqueries(condition, name)?;
+    let mut query = query_of(condition.clone())?;
+    parameters::bind(&mut query, params)?;
+    let functions = function_spans(&query);
+    let mut spelling = Spelling::default();
+    spelling.declare_columns(columns.as_arrow().fields());
+    spelling.apply(&mut query);
+    literals::write_out_types(&mut query);
+    let aliased = ExprWithAlias { expr: condition_of(query)?, alias: None };
+    let planned =
+        state.create_logical_expr_from_sql_expr(aliased, columns).map_err(|error| locate(error.into(), &functions))?;
+    let data_type = planned.get_type(columns)?;
+    match data_type.is_null() || data_type == DataType::Boolean {
+        true => Ok(planned.cast_to(&DataType::Boolean, columns)?),
+        false => {
+            Err(Error::sql(format!("{name} is no condition: it is of type {}", type_name(&data_type)))
+                .at(condition.span()))
+        }
+    }
+}
+
+/// Plans the condition of a constraint: what other engines can evaluate too, and every time alike.
+pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Expr, name: &str) -> Result<EngineExpr> {
+    if let ControlFlow::Break(span) = visit_expressions(condition, |expression| match expression {
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => ControlFlow::Break(expression.span()),
+        _ => ControlFlow::Continue(()),
+    }) {
+        return Err(Error::sql(format!("{name} is kept in the table, and cannot have a parameter")).at(span));
+    }
+    let planned = plan(state, columns, condition, name, &BTreeMap::new())?;
+    let refused = |what: &str| Err(Error::sql(format!("{name} cannot use {what}")).at(condition.span()));
+    if planned.exists_of(|part| matches!(part, EngineExpr::AggregateFunction(_)))? {
+        return refused("an aggregate function");
+    }
+    if planned.exists_of(|part| matches!(part, EngineExpr::WindowFunction(_)))? {
+        return refused("a window function");
+    }
+    if planned.is_volatile() {
+        return refused("a function whose result changes from one call to the next");
+    }
+    for own in pinsql_udfs::all() {
+        let is_own =
+            |part: &EngineExpr| matches!(part, EngineExpr::ScalarFunction(call) if call.func.name() == own.name());
+        if planned.exists_of(is_own)? {
+            return refused(&format!("{}: other engines that write the table do not have it", own.name()));
+        }
+    }
+    Ok(planned)
+}
+
+/// A condition that stands in a text.
+pub fn parsed(sql: &str) -> Result<Expr> {
+    condition_of(one_query(&format!("SELECT {sql}"))?)
+}
+
+trait Exists {
+    fn exists_of(&self, is_it: impl Fn(&EngineExpr) -> bool) -> Result<bool>;
+}
+
+impl Exists for EngineExpr {
+    fn exists_of(&self, is_it: impl Fn(&EngineExpr) -> bool) -> Result<bool> {
+        use datafusion::common::tree_node::TreeNode;
+        Ok(self.exists(|part| Ok(is_it(part)))?)
+    }
+}
+
+/// For the writer of tables, which reads constraints from the log and knows no SQL.
+#[derive(Debug)]
+struct OfTables;
+
+impl PlanCondition for OfTables {
+    fn plan(&self, sql: &str, columns: &DFSchema, state: &SessionState) -> Result<EngineExpr> {
+        plan(state, columns, &parsed(sql)?, "the constraint", &BTreeMap::new())
+    }
+}
+
+/// Lets the writer of tables plan what their logs say, in plans of `state`.
+pub fn give_to(state: &mut SessionState) {
+    state.config_mut().set_extension(Arc::new(Conditions(Arc::new(OfTables))));
+}
+
+fn refuse_subqueries(condition: &Expr, name: &str) -> Result<()> {
+    let found = visit_expressions(condition, |expression| match expression {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expression.span()),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(span) => Err(Error::sql(format!("{name} looks at one row, and at no other table")).at(span)),
+    }
+}
+
+/// The rules of a query are written for queries: the condition travels as the one column of one.
+fn query_of(condition: Expr) -> Result<Box<Query>> {
+    let mut query = one_query("SELECT TRUE")?;
+    match query.body.as_mut() {
+        SetExpr::Select(select) => select.projection = vec![SelectItem::UnnamedExpr(condition)],
+        _ => return Err(no_query()),
+    }
+    Ok(query)
+}
+
+fn one_query(sql: &str) -> Result<Box<Query>> {
+    match parse(sql)?.into_iter().next().map(|statement| statement.kind) {
+        Some(StatementKind::Query(query)) => Ok(query),
+        _ => Err(no_query()),
+    }
+}
+
+fn condition_of(query: Box<Query>) -> Result<Expr> {
+    let SetExpr::Select(select) = *query.body else { return Err(no_query()) };
+    match select.projection.into_iter().next() {
+        Some(SelectItem::UnnamedExpr(condition)) => Ok(condition),
+        _ => Err(no_query()),
+    }
+}
+
+fn no_query() -> Error {
+    Error::internal("a condition was lost on its way")
+}

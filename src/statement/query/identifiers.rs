@@ -1,0 +1,125 @@
+//! `IDENTIFIER(text)`: the name of a table or a column that a constant text gives, such as a parameter.
+//!
+//! The text is a name and nothing else, so no parameter can become SQL by it. Names of functions are deliberately absent.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Spanned,
+    TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::{constant_text, parameters, variables};
+use crate::error::{Error, Result, Span};
+use crate::session::Session;
+use crate::statement::parser::parse_name;
+
+/// The parts of the name that `text` evaluates to.
+pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<Ident>> {
+    let mut constant = text.clone();
+    parameters::bind(&mut constant, &session.params())?;
+    variables::put_in(session, &mut constant);
+    let name = constant_text(&session.state(), &constant, "IDENTIFIER takes a text, and not NULL")?;
+    let span = Span::from(text.span());
+    let parts = parse_name(&name).map_err(|error| {
+        Error::sql(format!("IDENTIFIER gives `{name}`, which is no name: {}", error.message)).at(span)
+    })?;
+    // The name stands where the text does.
+    Ok(parts.into_iter().map(|part| Ident { span: text.span(), ..part }).collect())
+}
+
+/// Puts names in the place of every IDENTIFIER in `query`.
+pub(super) fn resolve(session: &Session, query: &mut Query) -> Result<()> {
+    match VisitMut::visit(query, &mut Identifiers(session)) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Identifiers<'a>(&'a Session);
+
+impl VisitorMut for Identifiers<'_> {
+    type Break = Error;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        let TableFactor::Table { name, args, .. } = factor else { return ControlFlow::Continue(()) };
+        let Some(text) = args.as_ref().filter(|_| is_identifier(name)).and_then(|call| only(&call.args)) else {
+            return ControlFlow::Continue(());
+        };
+        match parts(self.0, text) {
+            Ok(parts) => {
+                *name = ObjectName(parts.into_iter().map(ObjectNamePart::Identifier).collect());
+                *args = None;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let Some(text) = text_of(expr) else { return ControlFlow::Continue(()) };
+        match parts(self.0, text).map(<[Ident; 1]>::try_from) {
+            Ok(Ok([only])) => *expr = Expr::Identifier(only),
+            Ok(Err(parts)) => *expr = Expr::CompoundIdentifier(parts),
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Where the first IDENTIFIER in a tree stands.
+pub(in crate::statement) fn find(tree: &impl Visit) -> Option<Span> {
+    struct Find;
+
+    impl Visitor for Find {
+        type Break = Span;
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Span> {
+            match factor {
+                TableFactor::Table { name, args: Some(_), .. } if is_identifier(name) => {
+                    ControlFlow::Break(Span::from(name.span()))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Span> {
+            match text_of(expr) {
+                Some(_) => ControlFlow::Break(Span::from(expr.span())),
+                None => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    match tree.visit(&mut Find) {
+        ControlFlow::Break(span) => Some(span),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+/// The text of an expression that is an IDENTIFIER.
+fn text_of(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Function(function) if is_identifier(&function.name) => match &function.args {
+            FunctionArguments::List(list) => only(&list.args),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_identifier(name: &ObjectName) -> bool {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(only)] => {
+            only.quote_style.is_none() && only.value.eq_ignore_ascii_case("IDENTIFIER")
+        }
+        _ => false,
+    }
+}
+
+fn only(arguments: &[FunctionArg]) -> Option<&Expr> {
+    match arguments {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(text))] => Some(text),
+        _ => None,
+    }
+}

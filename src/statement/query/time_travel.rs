@@ -1,0 +1,145 @@
+//! `t VERSION AS OF …` and `t TIMESTAMP AS OF …`: which version each relation of a query asks for.
+//!
+//! A version is a relation of its own, beside the newest version of its table: it is taken out of the query here and leaves a
+//! name, as the calls of table functions do, so that one query may read several versions of one table. A version never
+//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::ScalarValue;
+use datafusion::execution::SessionState;
+use sqlparser::ast::{
+    CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias, TableFactor, TableVersion,
+    TimezoneInfo, VisitMut, VisitorMut,
+};
+
+use super::calls::{constant, text};
+use super::views::each_relation;
+use crate::catalog::TableName;
+use crate::error::{Error, Result, Span};
+use crate::session::Session;
+use crate::sink::delta::AsOf;
+
+/// The schema that holds the versions. No user's schema can have a space in its name.
+pub(super) const VERSIONS_SCHEMA: &str = "table version";
+
+/// A version of a table, and the name that it goes by in the query.
+#[derive(Debug)]
+pub(super) struct Versioned {
+    pub(super) table: TableName,
+    pub(super) as_of: AsOf,
+    pub(super) relation: String,
+    pub(super) span: Span,
+}
+
+/// Takes the versions out of `query`. Each is given once, however often the query reads it.
+pub(super) fn take(session: &Session, state: &SessionState, query: &mut Query) -> Result<Vec<Versioned>> {
+    let mut found: Vec<Versioned> = Vec::new();
+    let mut take_one = |factor: &mut TableFactor| -> Result<()> {
+        if let Some(versioned) = take_version(session, state, factor)?
+            && !found.iter().any(|known| known.relation == versioned.relation)
+        {
+            found.push(versioned);
+        }
+        Ok(())
+    };
+    each_relation(query, |_, factor| take_one(factor))?;
+    // What is left names queries of WITH.
+    match query.visit(&mut Others) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(found),
+    }
+}
+
+struct Others;
+
+impl VisitorMut for Others {
+    type Break = Error;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match refuse_common(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn refuse_common(factor: &TableFactor) -> Result<()> {
+    match factor {
+        TableFactor::Table { name, version: Some(_), .. } => {
+            Err(Error::sql(format!("{name} is a query of WITH, which has no versions"))
+                .at(name.span())
+                .with_hint("ask for the version of a table in that query"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn take_version(session: &Session, state: &SessionState, factor: &mut TableFactor) -> Result<Option<Versioned>> {
+    let TableFactor::Table { name, alias, version, .. } = factor else { return Ok(None) };
+    let Some(version) = version.take() else { return Ok(None) };
+    let span = Span::from(name.span());
+    let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
+    let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+    let table = TableName::from_parts(&texts, &session.current_schema()).map_err(|error| error.at(span))?;
+    let as_of = as_of(state, &version).map_err(|error| error.at(span))?;
+    let relation = match as_of {
+        AsOf::Version(version) => format!("{table}@v{version}"),
+        AsOf::Timestamp(micros) => format!("{table}@{micros}"),
+    };
+    let called = texts.last().copied().unwrap_or_default().to_owned();
+    alias.get_or_insert_with(|| TableAlias {
+        explicit: true,
+        name: Ident::with_quote('`', called),
+        columns: Vec::new(),
+        at: None,
+    });
+    let part = |value: &str| ObjectNamePart::Identifier(Ident::with_quote('`', value));
+    *name = ObjectName(vec![part(VERSIONS_SCHEMA), part(&relation)]);
+    Ok(Some(Versioned { table, as_of, relation, span }))
+}
+
+/// What a version clause comes to: its expression is a constant.
+pub(in crate::statement) fn as_of(state: &SessionState, version: &TableVersion) -> Result<AsOf> {
+    match version {
+        TableVersion::VersionAsOf(expr) => {
+            let value = constant(state, expr)?;
+            let number = text(&value).and_then(|text| text.parse().ok()).or_else(|| whole_number(&value));
+            number.map(AsOf::Version).ok_or_else(|| {
+                Error::sql(format!("a version is a number that is not negative, and not {value}"))
+                    .at(expr.span())
+                    .with_hint("DESCRIBE HISTORY shows the versions of a table")
+            })
+        }
+        TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr) => {
+            moment(state, expr).map(AsOf::Timestamp)
+        }
+        TableVersion::Function(expr) | TableVersion::Changes { changes: expr, .. } => {
+            Err(Error::sql(format!("{expr} is not a way to ask for a version"))
+                .with_hint("write VERSION AS OF 3 or TIMESTAMP AS OF '2026-01-31'"))
+        }
+    }
+}
+
+/// A constant as microseconds since the epoch: a timestamp, or whatever can be cast to one.
+pub(in crate::statement) fn moment(state: &SessionState, expr: &Expr) -> Result<i64> {
+    let cast = Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr.clone()),
+        data_type: DataType::Timestamp(None, TimezoneInfo::None),
+        array: false,
+        format: None,
+    };
+    match constant(state, &cast).map_err(|error| error.at(expr.span()))? {
+        ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(micros),
+        ScalarValue::TimestampNanosecond(Some(nanos), _) => Ok(nanos.div_euclid(1_000)),
+        other => Err(Error::sql(format!("the timestamp of a version cannot be {other}")).at(expr.span())),
+    }
+}
+
+fn whole_number(value: &ScalarValue) -> Option<u64> {
+    match value.cast_to(&arrow::datatypes::DataType::Int64) {
+        Ok(ScalarValue::Int64(Some(number))) if value.data_type().is_integer() => u64::try_from(number).ok(),
+        _ => None,
+    }
+}

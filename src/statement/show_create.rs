@@ -1,0 +1,139 @@
+//! SHOW CREATE TABLE and SHOW TBLPROPERTIES.
+//!
+//! The statement that SHOW CREATE TABLE gives makes the table appear in Databricks: run there it names the same columns,
+//! partitions, comment and properties as the log, which Databricks insists on, and LOCATION says where the log is. So the
+//! properties are all there, also those that hold constraints, as Databricks shows them.
+
+use arrow::datatypes::{DataType, FieldRef};
+
+use super::ast::Name;
+use super::rows::Rows;
+use super::view;
+use crate::error::Result;
+use crate::schema::type_name;
+use crate::session::Session;
+use crate::sink::delta::{self, Column, TableDefinition};
+
+pub(super) async fn table(session: &Session, name: &Name) -> Result<Rows> {
+    view::refuse(session, name, "SHOW CREATE TABLE")?;
+    let table_name = name.table(session)?;
+    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let location = session.warehouse().location(&table_name)?;
+    let definition = delta::definition(&location, &table)?;
+    let place = location.url().as_str().trim_end_matches('/');
+    let quoted_name = format!("{}.{}", identifier(table_name.schema()), identifier(table_name.table()));
+    Rows::of_text(&["createtab_stmt"], vec![vec![Some(statement(&quoted_name, &definition, place))]])
+}
+
+fn statement(name: &str, definition: &TableDefinition, location: &str) -> String {
+    let columns: Vec<String> = definition.columns.iter().map(|column| format!("  {}", column_ddl(column))).collect();
+    let mut text = format!("CREATE TABLE {name} (\n{})\nUSING DELTA\n", columns.join(",\n"));
+    if !definition.partition_columns.is_empty() {
+        let names: Vec<String> = definition.partition_columns.iter().map(|name| identifier(name)).collect();
+        text.push_str(&format!("PARTITIONED BY ({})\n", names.join(", ")));
+    }
+    if let Some(comment) = &definition.comment {
+        text.push_str(&format!("COMMENT {}\n", literal(comment)));
+    }
+    text.push_str(&format!("LOCATION {}", literal(location)));
+    let properties: Vec<String> =
+        all_properties(definition).map(|(key, value)| format!("  {} = {}", literal(&key), literal(&value))).collect();
+    if !properties.is_empty() {
+        text.push_str(&format!("\nTBLPROPERTIES (\n{})", properties.join(",\n")));
+    }
+    text
+}
+
+fn all_properties(definition: &TableDefinition) -> impl Iterator<Item = (String, String)> {
+    let constraints = definition.constraints.iter().map(|constraint| (constraint.key(), constraint.sql.clone()));
+    let properties = definition.properties.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let mut all: Vec<_> = properties.chain(constraints).collect();
+    all.sort();
+    all.into_iter()
+}
+
+fn column_ddl(column: &Column) -> String {
+    let mut text = format!("{} {}", identifier(&column.name), type_ddl(&column.data_type));
+    if !column.nullable {
+        text.push_str(" NOT NULL");
+    }
+    if let Some(comment) = &column.comment {
+        text.push_str(&format!(" COMMENT {}", literal(comment)));
+    }
+    text
+}
+
+/// The type with what its fields say: NOT NULL and comments belong to a schema as much as names do.
+fn type_ddl(data_type: &DataType) -> String {
+    let field = |field: &FieldRef| {
+        let mut text = format!("{}: {}", identifier(field.name()), type_ddl(field.data_type()));
+        if !field.is_nullable() {
+            text.push_str(" NOT NULL");
+        }
+        if let Some(comment) = field.metadata().get("comment") {
+            text.push_str(&format!(" COMMENT {}", literal(comment)));
+        }
+        text
+    };
+    match data_type {
+        DataType::Struct(fields) => {
+            format!("STRUCT<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        DataType::List(item) => format!("ARRAY<{}>", type_ddl(item.data_type())),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP<{}, {}>", type_ddl(pair[0].data_type()), type_ddl(pair[1].data_type()))
+            }
+            _ => type_name(data_type),
+        },
+        other => type_name(other),
+    }
+}
+
+/// A name in back-ticks where it is not a plain word, as Spark writes it.
+fn identifier(name: &str) -> String {
+    let is_plain = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+        && !name.starts_with(|character: char| character.is_ascii_digit());
+    if is_plain { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
+}
+
+/// A text as Databricks reads it again.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+}
+
+/// The properties as the log has them, with the versions of the protocol, which Databricks shows among them
+/// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-tblproperties.html>).
+pub(super) async fn properties(session: &Session, name: &Name, key: Option<&str>) -> Result<Rows> {
+    view::refuse(session, name, "SHOW TBLPROPERTIES")?;
+    let table_name = name.table(session)?;
+    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let detail = delta::detail(&session.warehouse().location(&table_name)?, &table)?;
+    let mut all = detail.properties;
+    all.insert("delta.minReaderVersion".to_owned(), detail.min_reader_version.to_string());
+    all.insert("delta.minWriterVersion".to_owned(), detail.min_writer_version.to_string());
+    let rows = match key {
+        None => all.into_iter().map(|(key, value)| vec![Some(key), Some(value)]).collect(),
+        Some(key) => {
+            let found = all.get(key).cloned();
+            let value = found.unwrap_or_else(|| format!("Table {table_name} does not have property: {key}"));
+            vec![vec![Some(key.to_owned()), Some(value)]]
+        }
+    };
+    Rows::of_text(&["key", "value"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_are_written_as_they_are_read() {
+        assert_eq!(identifier("pin_data"), "pin_data");
+        assert_eq!(
+            (identifier("2nd"), identifier("a`b"), identifier("größe")),
+            ("`2nd`".into(), "`a``b`".into(), "`größe`".into())
+        );
+        assert_eq!(literal("it's a \\ and\na line"), r"'it\'s a \\ and\na line'");
+    }
+}

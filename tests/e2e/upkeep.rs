@@ -1,0 +1,206 @@
+//! Old versions and upkeep, with Spark beside pinsql: the same tables, the same versions, the same changes, and what Spark reads of a
+//! table that pinsql optimized, restored and vacuumed.
+
+use serde_json::{Value, json};
+
+use crate::environment::{TestEnvironment, repository};
+use crate::oracle::assert_same_rows;
+use crate::python::Script;
+
+fn spark(arguments: &[&str]) -> Script {
+    Script::start(&repository().join("tests/e2e/foreign_tables.py"), arguments, &[])
+}
+
+/// Spark leaves NULLs out of its JSON, and writes a moment in its own way.
+fn plain(rows: &[Value]) -> Vec<Value> {
+    let moment = |text: &str| {
+        let is_moment = text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z');
+        is_moment.then(|| text.trim_end_matches('Z').trim_end_matches(".000").to_owned())
+    };
+    let value = |value: Value| match value {
+        Value::String(text) => Value::String(moment(&text).unwrap_or(text)),
+        other => other,
+    };
+    let row = |row: &Value| {
+        let object = row.as_object().unwrap().clone();
+        object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, one)| (key, value(one))).collect()
+    };
+    rows.iter().map(row).map(Value::Object).collect()
+}
+
+fn same(what: &str, spark: &Value, ours: &[Value]) {
+    let spark = spark.as_array().unwrap_or_else(|| panic!("{what}: Spark gave {spark}"));
+    assert_same_rows(what, &plain(spark), &plain(ours));
+}
+
+/// What a statement that cannot work says.
+fn said(environment: &TestEnvironment, sql: &str) -> String {
+    environment.pinsql(&["-c", sql]).output().failure(1, &[]).stderr
+}
+
+/// What pinsql reads of tables whose features it does not write.
+const READ: [&str; 14] = [
+    "partitions",
+    "checkpoints",
+    "checkpoints_v2",
+    "constraints",
+    "deletion_vectors",
+    "column_mapping_name",
+    "column_mapping_id",
+    "in_commit_timestamps",
+    "row_tracking",
+    "clustered",
+    "identity",
+    "generated",
+    "defaults",
+    "changes",
+];
+
+/// What it refuses to read, and by which name.
+const UNREADABLE: [(&str, &str); 1] = [("type_widening", "typeWidening")];
+
+/// What it refuses to write, and by which name.
+const UNWRITABLE: [(&str, &str, &str); 6] = [
+    ("column_mapping_name", "VALUES ('a', 'b', 1)", "column mapping"),
+    ("in_commit_timestamps", "VALUES (1)", "inCommitTimestamp"),
+    ("row_tracking", "VALUES (1)", "rowTracking"),
+    ("clustered", "VALUES (1, 2)", "clustering"),
+    ("identity", "VALUES (1, 2)", "identityColumns"),
+    ("generated", "VALUES (1, 2)", "generated columns"),
+];
+
+#[test]
+fn tables_of_spark_are_read_right_or_refused_by_name() {
+    let environment = TestEnvironment::new();
+    let folder = environment.table("");
+    let made = spark(&["make", folder.to_str().unwrap()]).answer();
+    for name in READ {
+        same(name, &made[name]["rows"], &environment.query(&format!("SELECT * FROM {name}")));
+        for entry in made[name]["history"].as_array().unwrap() {
+            let version = entry["version"].as_u64().unwrap();
+            let (then, at) = (&made[name]["versions"][version.to_string()], entry["timestamp"].as_str().unwrap());
+            let what = format!("{name} at version {version}");
+            same(&what, then, &environment.query(&format!("SELECT * FROM {name} VERSION AS OF {version}")));
+            same(&what, then, &environment.query(&format!("SELECT * FROM {name} TIMESTAMP AS OF '{at}'")));
+        }
+        let ours = environment.query(&format!("DESCRIBE HISTORY {name}"));
+        let moments = |entries: &[Value]| -> Vec<String> {
+            let moment =
+                |entry: &Value| entry["timestamp"].as_str().unwrap().replace(['T', 'Z'], " ").trim().to_owned();
+            entries.iter().map(moment).map(|text| text.trim_end_matches(".000").to_owned()).collect()
+        };
+        assert_eq!(
+            moments(&ours),
+            moments(made[name]["history"].as_array().unwrap()),
+            "{name}: the history's timestamps"
+        );
+    }
+    for (name, feature) in UNREADABLE {
+        let said = said(&environment, &format!("SELECT * FROM {name}"));
+        assert!(said.contains(feature), "{name}: {said}");
+    }
+    for (name, values, feature) in UNWRITABLE {
+        for sql in [format!("INSERT INTO {name} {values}"), format!("OPTIMIZE {name}"), format!("VACUUM {name}")] {
+            let said = said(&environment, &sql);
+            assert!(said.contains(feature), "{sql}: {said}");
+        }
+    }
+    for sql in ["OPTIMIZE deletion_vectors", "VACUUM deletion_vectors", "RESTORE deletion_vectors TO VERSION AS OF 1"] {
+        let said = said(&environment, sql);
+        assert!(said.contains("uses deletionVectors"), "{sql}: {said}");
+    }
+    let broken = said(&environment, "INSERT INTO constraints VALUES (-1, 'x')");
+    assert!(broken.contains("breaks the constraint positive: n > 0"), "{broken}");
+    let refused = said(&environment, "SELECT * FROM table_changes('deletion_vectors', 1)");
+    assert!(refused.contains("deletionVectors"), "{refused}");
+
+    let changes = environment.query("SELECT * FROM table_changes('changes', 0)");
+    same("the changes", &made["changes"]["changes"], &changes);
+    let some = environment
+        .query("SELECT n, _change_type FROM table_changes('default.changes', 2, 3) ORDER BY n, _change_type");
+    assert_eq!(
+        some,
+        [
+            json!({"n": 2, "_change_type": "update_postimage"}),
+            json!({"n": 2, "_change_type": "update_preimage"}),
+            json!({"n": 3, "_change_type": "delete"})
+        ]
+    );
+    let at = |version: usize| {
+        let entries = made["changes"]["history"].as_array().unwrap();
+        entries[entries.len() - 1 - version]["timestamp"].as_str().unwrap().to_owned()
+    };
+    let counted = environment.value(&format!(
+        "SELECT count(DISTINCT _commit_version) FROM table_changes('changes', '{}', '{}')",
+        at(2),
+        at(4)
+    ));
+    assert_eq!(counted, 3, "versions 2 to 4");
+}
+
+#[test]
+fn spark_reads_what_was_optimized_restored_and_vacuumed() {
+    let environment = TestEnvironment::new();
+    environment
+        .run_sql(
+            "CREATE TABLE t (n INT, p STRING) PARTITIONED BY (p) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+             INSERT INTO t VALUES (1, 'x'), (2, 'a/b %');
+             INSERT INTO t VALUES (3, 'x'), (4, 'a/b %'), (5, NULL);
+             OPTIMIZE t;
+             INSERT INTO t VALUES (6, 'x');
+             OPTIMIZE t ZORDER BY (n);
+             INSERT OVERWRITE t VALUES (7, 'y');
+             RESTORE TABLE t TO VERSION AS OF 5;
+             INSERT INTO t VALUES (8, 'y');
+             VACUUM t;",
+        )
+        .output()
+        .success();
+    let folder = environment.table("");
+    let read = &spark(&["read", folder.to_str().unwrap(), "t"]).answer()["t"];
+    let expected =
+        |values: &[(i64, Option<&str>)]| -> Value { values.iter().map(|(n, p)| json!({"n": n, "p": p})).collect() };
+    let five = [(1, Some("x")), (2, Some("a/b %")), (3, Some("x")), (4, Some("a/b %")), (5, None)];
+    let six = [five.as_slice(), &[(6, Some("x"))]].concat();
+    let seven = [six.as_slice(), &[(8, Some("y"))]].concat();
+    let of_version = |version: u64| read["versions"][version.to_string()].as_array().unwrap().clone();
+    for (version, rows) in [(3, &five[..]), (4, &six), (5, &six), (6, &[(7, Some("y"))]), (7, &six), (8, &seven)] {
+        same(&format!("version {version}"), &expected(rows), &of_version(version));
+        let ours = environment.query(&format!("SELECT * FROM t@v{version}"));
+        same(&format!("version {version} here"), &expected(rows), &ours);
+    }
+    let operations: Vec<&str> =
+        read["history"].as_array().unwrap().iter().map(|entry| entry["operation"].as_str().unwrap()).collect();
+    assert_eq!(
+        operations,
+        [
+            "VACUUM END",
+            "VACUUM START",
+            "WRITE",
+            "RESTORE",
+            "WRITE",
+            "OPTIMIZE",
+            "WRITE",
+            "OPTIMIZE",
+            "WRITE",
+            "WRITE",
+            "CREATE TABLE"
+        ]
+    );
+    // OPTIMIZE changes no row; RESTORE does, and its changes are read off the files.
+    let changed = environment.query(
+        "SELECT _commit_version AS v, _change_type AS c, count(*) AS n FROM table_changes('t', 3) GROUP BY ALL ORDER BY v, c",
+    );
+    let row = |v: i64, c: &str, n: i64| json!({"v": v, "c": c, "n": n});
+    assert_eq!(
+        changed,
+        [
+            row(4, "insert", 1),
+            row(6, "delete", 6),
+            row(6, "insert", 1),
+            row(7, "delete", 1),
+            row(7, "insert", 6),
+            row(8, "insert", 1)
+        ]
+    );
+}

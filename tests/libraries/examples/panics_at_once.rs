@@ -1,0 +1,26 @@
+//! A library whose function panics when it is asked for its name.
+
+use pinsql_udf::Function;
+use pinsql_udf::arrow::array::ArrayRef;
+
+pinsql_udf::library![Nameless];
+
+struct Nameless;
+
+impl Function for Nameless {
+    fn name(&self) -> &str {
+        panic!("no name")
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn returns(&self) -> &str {
+        "STRING"
+    }
+
+    fn evaluate(&self, _arguments: &[ArrayRef], _rows: usize) -> Result<ArrayRef, String> {
+        Err("never".to_owned())
+    }
+}
