@@ -314,6 +314,7 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(crate::operators::Planner))
+        .with_physical_optimizer_rule(Arc::new(crate::operators::CooperativeJoins))
         .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())

@@ -7,6 +7,7 @@
 //! still has the batch as it was scanned, it can tell of any row which record that was; so it is also where expectations are
 //! held against rows, and where duplicates and late rows are found (`seen`).
 //!
+//! - `cooperate`: what lets joins be stopped;
 //! - [`marker`]: what a stream's query needs and SQL's plan has no node for, while the plan is optimized;
 //! - [`node`] and `planner`: the chain in a plan;
 //! - `steps`, `isolate`, `exec`: how it runs;
@@ -15,6 +16,7 @@
 //! Deliberately absent: the rewriting of plans, which is the statement's business (`statement::query::rowwise`), and state
 //! other than that of DISTINCT.
 
+mod cooperate;
 mod entries;
 mod exec;
 pub mod expectation;
@@ -29,6 +31,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use self::cooperate::CooperativeJoins;
 pub use self::exec::{
     EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
 };

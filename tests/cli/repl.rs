@@ -106,7 +106,9 @@ fn history_lasts_and_can_be_searched() {
     terminal.wait_for("pinsql> SELECT 'second' AS b;");
     terminal.press(UP);
     terminal.wait_for("pinsql> SELECT 'first' AS a;");
+    let prompts = terminal.prompts();
     terminal.press(CTRL_C);
+    terminal.wait_for_prompts(prompts + 1);
     terminal.press(CTRL_R);
     terminal.press("sec");
     terminal.wait_for("(search: sec) SELECT 'second' AS b;");

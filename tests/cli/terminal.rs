@@ -1,6 +1,7 @@
 //! A terminal that a test types into and looks at: a pty, and an emulator that keeps its screen.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(size.rows, size.cols, SCROLLBACK_ROWS)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(extent(size.rows), extent(size.cols), SCROLLBACK_ROWS)));
         let output = Arc::new(Mutex::new(Vec::new()));
         let reader = pair.master.try_clone_reader().unwrap();
         let (answers, seen, bytes) = (Arc::clone(&writer), Arc::clone(&screen), Arc::clone(&output));
@@ -114,7 +115,7 @@ impl Terminal {
     }
 
     pub fn resize(&self, rows: u16, columns: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
+        self.screen.lock().unwrap().screen_mut().set_size(extent(rows), extent(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -141,6 +142,10 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn extent(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).unwrap()
 }
 
 /// Feeds what the program prints to the emulator, and answers what a terminal is asked: where its cursor is.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::unconstrained;
 
 use crate::error::{Error, Result};
 
@@ -61,8 +62,9 @@ impl Stops {
         tokio::select! {
             biased;
             outcome = AssertUnwindSafe(work).catch_unwind() => outcome.map_or(Ended::Failed, Ended::Done),
-            _ = self.interrupts.recv() => Ended::Interrupted,
-            () = self.termination.notified() => Ended::Terminated,
+            // A statement that has used up what the runtime lets it do at once must not keep a signal from being seen.
+            _ = unconstrained(self.interrupts.recv()) => Ended::Interrupted,
+            () = unconstrained(self.termination.notified()) => Ended::Terminated,
         }
     }
 }
