@@ -21,7 +21,7 @@ async fn completer(folder: &std::path::Path) -> SqlCompleter {
     let warehouse = Some(folder.join("warehouse").display().to_string());
     let session = Session::new(Config::resolve(Layer { warehouse, ..Layer::default() }, None).unwrap()).await.unwrap();
     for sql in [
-        "CREATE TABLE pins (ind INT, title STRING, `two words` INT)",
+        "CREATE TABLE pins (ind INT, title STRING, `two-words` INT)",
         "CREATE SCHEMA silver",
         "CREATE TABLE silver.geo (country STRING)",
         "CREATE TEMPORARY VIEW recent AS SELECT ind AS number FROM pins",
@@ -58,8 +58,8 @@ async fn names_come_from_the_warehouse_and_the_statement() {
     check("SELECT * FROM silver.|", &["geo"]);
     check("USE s|", &["silver"]);
     check("SELECT tit| FROM pins", &["title"]);
-    check("SELECT p.| FROM pins AS p", &["ind", "title", "`two words`"]);
-    check("SELECT p.tw| FROM pins AS p", &["`two words`"]);
+    check("SELECT p.| FROM pins AS p", &["ind", "title", "`two-words`"]);
+    check("SELECT p.tw| FROM pins AS p", &["`two-words`"]);
     check("SELECT r.| FROM recent r", &["number"]);
     check("WITH a AS (SELECT 1 AS one) SELECT a.| FROM a", &["one"]);
     check("SELECT q.| FROM (SELECT ind AS inner_name FROM pins) q", &["inner_name"]);

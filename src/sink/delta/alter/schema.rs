@@ -66,8 +66,8 @@ fn fields<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Vec<Valu
         at = step(at, name, &path[..depth])?;
     }
     let is_struct = at["type"] == "struct";
-    match &mut at["fields"] {
-        Value::Array(fields) if is_struct => Ok(fields),
+    match at.get_mut("fields") {
+        Some(Value::Array(fields)) if is_struct => Ok(fields),
         _ => Err(Error::sql(format!("{} is no STRUCT, and has no fields", path.join(".")))),
     }
 }

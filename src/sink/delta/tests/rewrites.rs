@@ -22,6 +22,8 @@ async fn fixture(isolation: &str) -> Fixture {
 async fn deleting(fixture: &Fixture, condition: &str) -> PreparedWrite {
     let target = RewriteTarget::open(fixture.location.clone()).await.unwrap();
     let session = SessionContext::new_with_state(fixture.session.state());
+    // A fixture deletes more than once.
+    session.deregister_table("rows").unwrap();
     session.register_table("rows", target.rows()).unwrap();
     let sql = format!(
         "SELECT \"{FILE_COLUMN}\", \"{ROW_COLUMN}\", CAST(0 AS INT) FROM rows WHERE {condition} \

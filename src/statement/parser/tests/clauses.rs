@@ -273,7 +273,7 @@ const CLAUSES: [(&str, &[&str]); 30] = [
             "CREATE OR REPLACE SCHEMA s",
         ],
     ),
-    ("DROP SCHEMA s", &["DROP SCHEMA IF EXISTS s", "DROP SCHEMA s CASCADE", "DROP SCHEMA s RESTRICT"]),
+    ("DROP SCHEMA s", &["DROP SCHEMA IF EXISTS s", "DROP SCHEMA s CASCADE"]),
     ("DROP TABLE t", &["DROP TABLE IF EXISTS t", "DROP TABLE t PURGE", "DROP TABLE t FORCE"]),
     ("DROP VIEW v", &["DROP VIEW IF EXISTS v"]),
     ("USE s", &["USE CATALOG s", "USE SCHEMA s IN c"]),
@@ -393,7 +393,8 @@ const QUERIES: [&str; 44] = [
 ];
 
 /// Words that may stand and change nothing, as in Databricks.
-const NOISE: [(&str, &str); 6] = [
+const NOISE: [(&str, &str); 7] = [
+    ("DROP SCHEMA s", "DROP SCHEMA s RESTRICT"),
     ("CREATE TABLE t (a INT)", "CREATE TABLE t (a INT) USING DELTA"),
     ("ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE t ADD COLUMNS a INT"),
     ("ALTER TABLE t ALTER COLUMN a COMMENT 'c'", "ALTER TABLE t CHANGE a COMMENT 'c'"),
