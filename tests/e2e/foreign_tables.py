@@ -1,6 +1,6 @@
 """Makes Delta tables with Spark, each with something that pinsql's own tables do not have, and says what Spark reads in them.
 
-    foreign_tables.py make FOLDER          makes the tables in FOLDER/<name>; prints their rows, and those of their old versions
+    foreign_tables.py make FOLDER NAME...  makes these tables in FOLDER/<name>; prints their rows, and those of their old versions
     foreign_tables.py read FOLDER NAME...  prints what Spark reads now in tables that pinsql changed, and their histories
 """
 
@@ -16,7 +16,7 @@ from read_tables import plain
 TABLES = {
     "partitions": [
         "CREATE TABLE {t} (n INT, p STRING, d DATE, s TIMESTAMP) USING delta PARTITIONED BY (p, d, s)",
-        """INSERT INTO {t} VALUES (1, 'a/b %', DATE'2020-02-29', TIMESTAMP'2020-01-01 10:00:00.123456'), (2, NULL, NULL, NULL),
+        """INSERT INTO {t} VALUES (1, 'a/b %', DATE'2020-02-29', TIMESTAMP'2020-01-01 10:00:00.125'), (2, NULL, NULL, NULL),
            (3, 'x=y é', DATE'1900-01-01', TIMESTAMP'1969-12-31 23:59:59'), (4, '', DATE'9999-12-31', NULL)""",
         "INSERT INTO {t} SELECT n + 10, p, d, s FROM {t}",
     ],
@@ -154,8 +154,9 @@ def history(spark, path):
     ]
 
 
-def make(spark, folder):
-    for name, statements in TABLES.items():
+def make(spark, folder, names):
+    for name in names:
+        statements = TABLES[name]
         path = os.path.join(folder, name)
         for statement in statements:
             spark.sql(statement.replace("{t}", f"delta.`{path}`").replace("{{", "{").replace("}}", "}"))
@@ -182,7 +183,7 @@ def read(spark, folder, names):
 
 if __name__ == "__main__":
     spark = session()
-    found = make(spark, sys.argv[2]) if sys.argv[1] == "make" else read(spark, sys.argv[2], sys.argv[3:])
+    found = make(spark, sys.argv[2], sys.argv[3:]) if sys.argv[1] == "make" else read(spark, sys.argv[2], sys.argv[3:])
     print(json.dumps(plain(dict(found)), sort_keys=True), flush=True)
     # Native threads that are left behind can abort an interpreter that unwinds under them.
     os._exit(0)

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::conditional_put::ConditionalPut;
 use super::error::delta_error;
+use super::shape::refuse_variants;
 use crate::error::{Error, Result};
 
 /// One table's folder. Cheap to clone; holds nothing of the table's state.
@@ -130,6 +131,7 @@ impl TableLocation {
     pub fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
         let state = table.snapshot().map_err(|error| self.cannot_read(error))?;
         PROTOCOL.can_read_from(state).map_err(|error| self.cannot_read(error.into()))?;
+        refuse_variants(&self.name, state)?;
         // A partition column has the type that the table says, not a dictionary of it.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
         let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;

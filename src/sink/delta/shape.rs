@@ -142,6 +142,7 @@ fn without_metadata(schema: &Schema) -> Schema {
 /// Refuses by name what this writer would get wrong.
 fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
     PROTOCOL.can_write_to(state).map_err(|error| delta_error(&format!("write the table {name}"), error.into()))?;
+    refuse_variants(name, state)?;
     let mapping = state.metadata().configuration().get("delta.columnMapping.mode");
     if mapping.is_some_and(|mode| mode != "none") {
         return Err(unwritable(name, "column mapping"));
@@ -151,6 +152,18 @@ fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
         return Err(unwritable(name, "generated columns"));
     }
     Ok(())
+}
+
+/// Refuses tables with VARIANT columns, which deltalake gives as the bytes that they are encoded in.
+pub(super) fn refuse_variants(name: &str, state: &DeltaTableState) -> Result<()> {
+    let mut features = state.protocol().reader_features().into_iter().flatten().map(ToString::to_string);
+    match features.find(|feature| feature.starts_with("variant")) {
+        Some(feature) => Err(Error::data(format!(
+            "cannot read the table {name}: it uses Delta features that pinsql does not have: {feature}"
+        ))
+        .with_hint("a writer such as Spark can make a table of it without its VARIANT columns")),
+        None => Ok(()),
+    }
 }
 
 /// Refuses tables in which a row may be gone though its file is there, for what looks at files alone.

@@ -12,6 +12,8 @@ use arrow::datatypes::Schema;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use sqlparser::ast::{
     Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias,
     TableFactor, VisitorMut,
@@ -186,6 +188,14 @@ pub(in crate::statement) fn constant(state: &SessionState, expr: &Expr) -> Resul
         let aliased = ExprWithAlias { expr: expr.clone(), alias: None };
         let schema = DFSchema::empty();
         let logical = state.create_logical_expr_from_sql_expr(aliased, &schema)?;
+        // What depends on the moment of the statement, such as current_timestamp(), gets its value here.
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(Arc::clone(state.config_options()))
+            .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let logical = simplifier.simplify(simplifier.coerce(logical, &schema)?)?;
         let physical = state.create_physical_expr(logical, &schema)?;
         let row = RecordBatch::try_new_with_options(
             Arc::new(Schema::empty()),
