@@ -118,7 +118,7 @@ fn history_lasts_and_can_be_searched() {
     terminal.press("\r");
     terminal.wait_for_prompts(prompts + 1);
     let screen = terminal.run(".history first");
-    assert!(since(&screen, ".history").contains("SELECT 'first' AS a;"), "{screen}");
+    assert!(screen.contains("pinsql> .history first\nSELECT 'first' AS a;\n"), "{screen}");
     let kept = std::fs::read_to_string(scratch.path().join(".local/state/pinsql/history")).unwrap();
     assert!(kept.contains("SELECT 'second'") && !kept.contains("hidden"), "{kept}");
 }
