@@ -88,7 +88,7 @@ fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
 
 impl ExprPlanner for DatabricksOperators {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if is_comparison(&raw.op) && has_map(&raw.left.get_type(schema)?) {
+        if is_comparison(&raw.op) && raw.left.get_type(schema).is_ok_and(|data_type| has_map(&data_type)) {
             return plan_err!("maps do not compare: map_entries(m) gives an array, which does");
         }
         let is_arithmetic = matches!(

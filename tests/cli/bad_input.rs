@@ -26,7 +26,7 @@ fn check_with(name: &str, file: &str, content: &[u8], options: &str) {
     let mut transcript = scratch.run(&["run", "read.sql", "--format", "csv"]);
     if transcript.contains("t_rejects") {
         let sql = "SELECT position, reason, CASE WHEN length(hex) > 120 THEN CAST(CAST(length(hex) / 2 AS INT) AS STRING) || ' bytes' ELSE hex END AS raw
-                   FROM (SELECT *, encode(raw, 'hex') AS hex FROM t_rejects) ORDER BY position";
+                   FROM (SELECT *, lower(hex(raw)) AS hex FROM t_rejects) ORDER BY position";
         transcript += &scratch.run(&["-c", sql, "--format", "csv"]);
     }
     assert_snapshot!(name, transcript);

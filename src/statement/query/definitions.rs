@@ -39,7 +39,7 @@ impl Definitions {
     pub(in crate::statement) async fn load(session: &Session, query: &Query) -> Result<Self> {
         let mut definitions = Self::default();
         let mut asked = BTreeSet::new();
-        let mut wanted = definitions.named(session, query, &session.current_schema(), false);
+        let mut wanted = Self::named(session, query, &session.current_schema(), false);
         while !wanted.is_empty() {
             asked.extend(wanted.iter().cloned());
             let found: Vec<_> = futures::stream::iter(wanted)
@@ -86,13 +86,13 @@ impl Definitions {
         match what.kind {
             DefinitionKind::View => {
                 let view = view_of(&what.name, definition)?;
-                let named = self.named(session, &view.query, &schema, true);
+                let named = Self::named(session, &view.query, &schema, true);
                 self.views.insert(what.name, Arc::new(view));
                 Ok(named)
             }
             DefinitionKind::Function => {
                 let function = function_of(&what.name, definition)?;
-                let named = self.named_by_function(session, &function);
+                let named = Self::named_by_function(session, &function);
                 self.functions.insert(what.name, Arc::new(function));
                 Ok(named)
             }
@@ -142,28 +142,16 @@ impl Definitions {
     }
 
     /// What of the warehouse's definitions a tree names, and what temporary ones name that it names.
-    fn named(&self, session: &Session, tree: &impl Visit, schema: &str, is_kept: bool) -> BTreeSet<Wanted> {
-        let mut names = Names {
-            definitions: self,
-            session,
-            schema: schema.to_owned(),
-            is_kept,
-            wanted: BTreeSet::new(),
-            seen: BTreeSet::new(),
-        };
+    fn named(session: &Session, tree: &impl Visit, schema: &str, is_kept: bool) -> BTreeSet<Wanted> {
+        let mut names = Names::new(session, schema, is_kept);
         let _ = tree.visit(&mut names);
         names.wanted
     }
 
-    fn named_by_function(&self, session: &Session, function: &SqlFunction) -> BTreeSet<Wanted> {
-        let mut named = match &function.body {
-            Body::Expression(expr) => self.named(session, expr.as_ref(), &function.schema, !function.is_temporary),
-            Body::Query(query) => self.named(session, query.as_ref(), &function.schema, !function.is_temporary),
-        };
-        for default in function.signature.parameters.iter().filter_map(|parameter| parameter.default.as_ref()) {
-            named.extend(self.named(session, default, &function.schema, !function.is_temporary));
-        }
-        named
+    fn named_by_function(session: &Session, function: &SqlFunction) -> BTreeSet<Wanted> {
+        let mut names = Names::new(session, &function.schema, !function.is_temporary);
+        names.within(function);
+        names.wanted
     }
 }
 
@@ -175,7 +163,6 @@ struct Wanted {
 
 /// Collects names. A name that cannot be one of a definition is somebody else's to refuse.
 struct Names<'a> {
-    definitions: &'a Definitions,
     session: &'a Session,
     schema: String,
     /// Whether this stands in a definition of the warehouse, where nothing temporary is meant.
@@ -185,7 +172,27 @@ struct Names<'a> {
     seen: BTreeSet<String>,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn new(session: &'a Session, schema: &str, is_kept: bool) -> Self {
+        let (wanted, seen) = (BTreeSet::new(), BTreeSet::new());
+        Self { session, schema: schema.to_owned(), is_kept, wanted, seen }
+    }
+
+    /// What a function names, in the schema where it was made.
+    fn within(&mut self, function: &SqlFunction) {
+        let schema = std::mem::replace(&mut self.schema, function.schema.clone());
+        let is_kept = std::mem::replace(&mut self.is_kept, !function.is_temporary);
+        // Infallible: the visitor never breaks off.
+        let _ = match &function.body {
+            Body::Expression(expr) => expr.visit(self),
+            Body::Query(query) => query.visit(self),
+        };
+        for default in function.signature.parameters.iter().filter_map(|parameter| parameter.default.as_ref()) {
+            let _ = default.visit(self);
+        }
+        (self.schema, self.is_kept) = (schema, is_kept);
+    }
+
     fn want(&mut self, kind: DefinitionKind, parts: &[&str]) {
         if let Ok(name) = TableName::from_parts(parts, &self.schema) {
             self.wanted.insert(Wanted { kind, name });
@@ -216,7 +223,7 @@ impl Names<'_> {
         };
         let Some(function) = temporary else { return self.want(DefinitionKind::Function, &parts) };
         if self.seen.insert(format!("function {}", function.name)) {
-            self.wanted.extend(self.definitions.named_by_function(self.session, &function));
+            self.within(&function);
         }
     }
 }

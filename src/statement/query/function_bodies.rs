@@ -55,8 +55,8 @@ async fn plan_body(
     name: &str,
     mut query: Query,
 ) -> Result<()> {
-    struct_star::expand(state, &mut query).await?;
     literals::write_out_types(&mut query);
+    struct_star::expand(state, &mut query).await?;
     let plan = planned.put_in(variables::plan(state, variables, query).await?)?;
     let parts = Parts::of(&plan).ok_or_else(no_expression)?;
     match name.strip_prefix(TABLE_PREFIX) {

@@ -5,7 +5,7 @@
 //! goes on with a plain name in the place of each. A table that a query names twice is opened once: a statement sees
 //! one version of it, and the others that it asks for by name (`time_travel`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -100,6 +100,7 @@ pub(super) async fn resolve(
     let references = state
         .resolve_table_references(&EngineStatement::Statement(Box::new(Statement::Query(Box::new(query.clone())))))?;
     let mut reads = HashMap::new();
+    let mut opened_tables = HashSet::new();
     for reference in references {
         let parts: Vec<&str> =
             [reference.catalog(), reference.schema(), Some(reference.table())].into_iter().flatten().collect();
@@ -114,6 +115,10 @@ pub(super) async fn resolve(
                 return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
             }
             let name = TableName::from_parts(&parts, &session.current_schema())?;
+            // `t` and `default.t` are two references to one table.
+            if !opened_tables.insert(name.clone()) {
+                return Ok(());
+            }
             if let Some(target) = target.filter(|target| target.name == name) {
                 add(name.schema(), name.table(), Arc::clone(&target.table))?;
                 reads.extend(target.version.map(|version| (name, version)));

@@ -79,9 +79,9 @@ async fn words_functions_options_and_paths() {
     check("expl|", &["explain"]);
     check("SELECT 1 FROM pins WHE|", &["WHERE"]);
     check("DROP SCH|", &["SCHEMA"]);
-    check("SELECT regexp_ext|", &["regexp_extract("]);
+    check("SELECT regexp_ext|", &["regexp_extract(", "regexp_extract_all("]);
     check("SELECT * FROM read_files('a', schemaH|", &["schemaHints => "]);
-    check("SELECT * FROM read_kinesis(stre|", &["streamName => "]);
+    check("SELECT * FROM read_kinesis(stre|", &["streamName => ", "streamARN => "]);
     check(&format!("SELECT * FROM read_files('{root}/ra|"), &[&format!("{root}/raw/")]);
     check(&format!("SELECT * FROM read_files('{root}/raw/|"), &[&format!("{root}/raw/pins.json")]);
     check(&format!("SELECT a FROM read_files('{root}/raw/pins.json') f WHERE f.|"), &["a"]);

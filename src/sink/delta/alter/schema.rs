@@ -66,6 +66,7 @@ fn fields<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Vec<Valu
         at = step(at, name, &path[..depth])?;
     }
     let is_struct = at["type"] == "struct";
+    // A simple type is a text, which has no parts to ask for.
     match at.get_mut("fields") {
         Some(Value::Array(fields)) if is_struct => Ok(fields),
         _ => Err(Error::sql(format!("{} is no STRUCT, and has no fields", path.join(".")))),

@@ -394,26 +394,30 @@ const QUERIES: [&str; 44] = [
 
 /// Words that may stand and change nothing, as in Databricks.
 const NOISE: [(&str, &str); 7] = [
-    ("DROP SCHEMA s", "DROP SCHEMA s RESTRICT"),
     ("CREATE TABLE t (a INT)", "CREATE TABLE t (a INT) USING DELTA"),
     ("ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE t ADD COLUMNS a INT"),
     ("ALTER TABLE t ALTER COLUMN a COMMENT 'c'", "ALTER TABLE t CHANGE a COMMENT 'c'"),
     ("INSERT INTO t SELECT 1 AS a", "INSERT INTO TABLE t SELECT 1 AS a"),
     ("USE s", "USE SCHEMA s"),
+    // What is done anyway.
+    ("DROP SCHEMA s", "DROP SCHEMA s RESTRICT"),
     ("SELECT a FROM t", "SELECT ALL a FROM t LIMIT ALL"),
 ];
 
 #[test]
 fn every_clause_acts_or_is_refused() {
+    let mut ignored = Vec::new();
     for (base, variants) in CLAUSES {
         let plain = read(base).unwrap_or_else(|error| panic!("{base}: {}", error.message));
         for variant in variants {
             match read(variant) {
-                Ok(given) => assert_ne!(given, plain, "a clause is parsed and ignored: {variant}"),
+                Ok(given) if given == plain => ignored.push(*variant),
+                Ok(_) => {}
                 Err(error) => assert!(error.span.is_some(), "{variant}: {} has no place", error.message),
             }
         }
     }
+    assert!(ignored.is_empty(), "a clause is parsed and ignored: {ignored:#?}");
 }
 
 /// Each of them behind each of the statements: where it does not belong it is refused, and not passed over.
