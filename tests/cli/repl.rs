@@ -29,9 +29,9 @@ fn with_table(scratch: &Scratch) -> Terminal {
     terminal
 }
 
-/// The screen from the last line that contains `from`.
+/// The screen from the last line that contains `from`, without blank lines: a change of size can leave one.
 fn since(screen: &str, from: &str) -> String {
-    let lines: Vec<&str> = screen.lines().collect();
+    let lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
     let start = lines.iter().rposition(|line| line.contains(from)).unwrap_or(0);
     lines[start..].join("\n")
 }
@@ -176,7 +176,11 @@ fn each_command_does_what_help_says() {
         for line in lines {
             screen = terminal.run(line);
         }
-        assert_snapshot!(format!("repl_{name}"), since(&screen, &format!("> {}", lines[0])));
+        let typed = format!("pinsql> {}", lines[0]);
+        let all: Vec<&str> = screen.lines().collect();
+        let start = all.iter().rposition(|line| *line == typed);
+        let start = start.unwrap_or_else(|| panic!("no line `{typed}`:\n{screen}"));
+        assert_snapshot!(format!("repl_{name}"), all[start..].join("\n"));
     };
     check("help", &[".help"]);
     check("help_of_one", &["\\? mode"]);

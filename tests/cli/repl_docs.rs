@@ -46,9 +46,10 @@ fn replay(terminal: &Terminal, text: &str) -> String {
 
 /// Types the lines of one block, and gives what the screen shows from its first prompt to the one behind its last line.
 fn session(terminal: &Terminal, block: &[&str]) -> String {
-    let before = terminal.screen().trim_end().lines().count() - 1;
+    let before = terminal.wait_for_prompts(1).trim_end().lines().count() - 1;
     let typed: Vec<&str> =
         block.iter().copied().filter(|line| line.starts_with(PROMPT) || line.starts_with(MORE)).collect();
+    let mut screen = String::new();
     for (position, line) in typed.iter().enumerate() {
         let keys = line.strip_prefix(PROMPT).or(line.strip_prefix(MORE)).unwrap();
         match typed.get(position + 1) {
@@ -56,12 +57,10 @@ fn session(terminal: &Terminal, block: &[&str]) -> String {
                 terminal.line(keys);
                 terminal.wait_until("line to go on", |screen| screen.trim_end().ends_with(MORE.trim_end()));
             }
-            _ => {
-                terminal.run(keys);
-            }
+            // What `run` gives ends with a prompt; a moment later the editor may be drawing it anew.
+            _ => screen = terminal.run(keys),
         }
     }
-    let screen = terminal.screen();
     let seen: Vec<&str> = screen.trim_end().lines().skip(before).collect();
     let seen = &seen[..seen.len() - 1];
     seen.iter().map(|line| format!("{line}\n")).collect()

@@ -18,9 +18,32 @@ pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
-    screen: Arc<Mutex<vt100::Parser>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the program has printed: both at the same moment, so that what is counted in one can be seen on the other.
+struct Seen {
+    screen: vt100::Parser,
     /// Every byte that came, for what a screen does not keep.
-    output: Arc<Mutex<Vec<u8>>>,
+    output: Vec<u8>,
+}
+
+impl Seen {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.output.extend_from_slice(bytes);
+    }
+
+    /// The screen without the blanks at the ends of lines.
+    fn text(&self) -> String {
+        let contents = self.screen.screen().contents();
+        contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How many prompts have been shown. The editor draws a prompt many times; at a new one it turns pasting on.
+    fn prompts(&self) -> usize {
+        String::from_utf8_lossy(&self.output).matches("\u{1b}[?2004h").count()
+    }
 }
 
 impl Terminal {
@@ -47,12 +70,12 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(extent(size.rows), extent(size.cols), SCROLLBACK_ROWS)));
-        let output = Arc::new(Mutex::new(Vec::new()));
+        let screen = vt100::Parser::new(extent(size.rows), extent(size.cols), SCROLLBACK_ROWS);
+        let seen = Arc::new(Mutex::new(Seen { screen, output: Vec::new() }));
         let reader = pair.master.try_clone_reader().unwrap();
-        let (answers, seen, bytes) = (Arc::clone(&writer), Arc::clone(&screen), Arc::clone(&output));
-        std::thread::spawn(move || emulate(reader, &answers, &seen, &bytes));
-        Self { master: pair.master, child, writer, screen, output }
+        let (answers, fed) = (Arc::clone(&writer), Arc::clone(&seen));
+        std::thread::spawn(move || emulate(reader, &answers, &fed));
+        Self { master: pair.master, child, writer, seen }
     }
 
     /// Types keys as they are.
@@ -67,15 +90,14 @@ impl Terminal {
         self.press(&format!("{text}\r"));
     }
 
-    /// What is on the screen, without the blanks at the ends of lines.
+    /// What is on the screen.
     pub fn screen(&self) -> String {
-        let contents = self.screen.lock().unwrap().screen().contents();
-        contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+        self.seen.lock().unwrap().text()
     }
 
     /// Everything that was printed since the start, with its escape sequences.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.seen.lock().unwrap().output).into_owned()
     }
 
     /// Waits until the screen shows `text`, and gives the screen.
@@ -84,12 +106,20 @@ impl Terminal {
     }
 
     pub fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
+        self.wait(what, |_, screen| is_there(screen))
+    }
+
+    fn wait(&self, what: &str, is_there: impl Fn(&Seen, &str) -> bool) -> String {
         let start = Instant::now();
         loop {
-            let screen = self.screen();
-            if is_there(&screen) {
-                return screen;
-            }
+            let screen = {
+                let seen = self.seen.lock().unwrap();
+                let screen = seen.text();
+                if is_there(&seen, &screen) {
+                    return screen;
+                }
+                screen
+            };
             assert!(start.elapsed() < DEADLINE, "no {what} on the screen:\n{screen}");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -102,20 +132,20 @@ impl Terminal {
         self.wait_for_prompts(prompts + 1)
     }
 
-    /// How many prompts have been shown. The editor draws a prompt many times; at a new one it turns pasting on.
+    /// How many prompts have been shown.
     pub fn prompts(&self) -> usize {
-        self.output().matches("\u{1b}[?2004h").count()
+        self.seen.lock().unwrap().prompts()
     }
 
     pub fn wait_for_prompts(&self, count: usize) -> String {
-        self.wait_until("new prompt", |screen| {
+        self.wait("new prompt", |seen, screen| {
             let last = screen.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
-            self.prompts() >= count && last.ends_with('>')
+            seen.prompts() >= count && last.ends_with('>')
         })
     }
 
     pub fn resize(&self, rows: u16, columns: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(extent(rows), extent(columns));
+        self.seen.lock().unwrap().screen.screen_mut().set_size(extent(rows), extent(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -149,12 +179,7 @@ fn extent(cells: u16) -> NonZero<u16> {
 }
 
 /// Feeds what the program prints to the emulator, and answers what a terminal is asked: where its cursor is.
-fn emulate(
-    mut reader: Box<dyn Read + Send>,
-    answers: &Mutex<Box<dyn Write + Send>>,
-    screen: &Mutex<vt100::Parser>,
-    output: &Mutex<Vec<u8>>,
-) {
+fn emulate(mut reader: Box<dyn Read + Send>, answers: &Mutex<Box<dyn Write + Send>>, seen: &Mutex<Seen>) {
     const CURSOR_QUERY: &[u8] = b"\x1b[6n";
     let mut buffer = [0; 4096];
     let mut pending: Vec<u8> = Vec::new();
@@ -162,17 +187,16 @@ fn emulate(
         if count == 0 {
             return;
         }
-        output.lock().unwrap().extend_from_slice(&buffer[..count]);
         pending.extend_from_slice(&buffer[..count]);
         while let Some(at) = pending.windows(CURSOR_QUERY.len()).position(|bytes| bytes == CURSOR_QUERY) {
             let rest = pending.split_off(at + CURSOR_QUERY.len());
-            let position = {
-                let mut screen = screen.lock().unwrap();
-                screen.process(&pending);
-                screen.screen().cursor_position()
+            let (row, column) = {
+                let mut seen = seen.lock().unwrap();
+                seen.feed(&pending);
+                seen.screen.screen().cursor_position()
             };
             pending = rest;
-            let answer = format!("\x1b[{};{}R", position.0 + 1, position.1 + 1);
+            let answer = format!("\x1b[{};{}R", row + 1, column + 1);
             if answers.lock().unwrap().write_all(answer.as_bytes()).is_err() {
                 return;
             }
@@ -181,7 +205,7 @@ fn emulate(
         let kept =
             (1..CURSOR_QUERY.len()).rev().find(|length| pending.ends_with(&CURSOR_QUERY[..*length])).unwrap_or(0);
         let rest = pending.split_off(pending.len() - kept);
-        screen.lock().unwrap().process(&pending);
+        seen.lock().unwrap().feed(&pending);
         pending = rest;
     }
 }
