@@ -4,13 +4,12 @@
     foreign_tables.py read FOLDER NAME...  prints what Spark reads now in tables that pinsql changed, and their histories
 """
 
-import glob
 import json
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from read_tables import plain
+from read_tables import plain, spark_session
 
 # The statements that make each table; {t} is the table.
 TABLES = {
@@ -109,29 +108,6 @@ TABLES = {
 }
 
 
-def session():
-    from pyspark.sql import SparkSession
-
-    jars = sorted(glob.glob(os.path.join(os.environ["PINSQL_TEST_JARS"], "*.jar")))
-    builder = SparkSession.builder.master("local[2]")
-    settings = {
-        "spark.jars": ",".join(jars),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
-    }
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
-
-
 def rows(spark, path, version=None):
     reader = spark.read.format("delta")
     if version is not None:
@@ -182,7 +158,7 @@ def read(spark, folder, names):
 
 
 if __name__ == "__main__":
-    spark = session()
+    spark = spark_session()
     found = make(spark, sys.argv[2], sys.argv[3:]) if sys.argv[1] == "make" else read(spark, sys.argv[2], sys.argv[3:])
     print(json.dumps(plain(dict(found)), sort_keys=True), flush=True)
     # Native threads that are left behind can abort an interpreter that unwinds under them.

@@ -83,6 +83,8 @@ def spark_session():
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.adaptive.enabled": "false",
+        # Tables are at places of their own, and need no Hive beside them.
+        "spark.sql.catalogImplementation": "in-memory",
     }
     for name, value in settings.items():
         builder = builder.config(name, value)

@@ -5,35 +5,11 @@
 A statement that fails gives {"error": "…"}, the others {"rows": [[…]]}; whatever fails, the next one runs.
 """
 
-import glob
 import json
 import os
 import sys
 
-from pyspark.sql import SparkSession
-
-
-def session():
-    jars = sorted(glob.glob(os.path.join(os.environ["PINSQL_TEST_JARS"], "*.jar")))
-    settings = {
-        "spark.jars": ",".join(jars),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
-        # A catalog in memory: the tests' tables are at places of their own.
-        "spark.sql.catalogImplementation": "in-memory",
-    }
-    builder = SparkSession.builder.master("local[2]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
+from read_tables import spark_session
 
 
 def run(spark, sql):
@@ -44,6 +20,6 @@ def run(spark, sql):
 
 
 if __name__ == "__main__":
-    spark = session()
+    spark = spark_session()
     print(json.dumps([run(spark, sql) for sql in sys.argv[1:]]), flush=True)
     os._exit(0)

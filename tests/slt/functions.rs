@@ -14,6 +14,9 @@ const END: &str = "<!-- end -->";
 
 const COLUMNS: usize = 120;
 
+/// Databricks' functions that Spark's `SHOW FUNCTIONS` leaves out, and the names that operators and `decode` go by here.
+const OURS: [&str; 5] = ["charindex", "timestampadd", "timestampdiff", "bitwise_not", "decode_bytes"];
+
 #[test]
 fn functions_that_spark_has_not_are_listed() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -23,7 +26,8 @@ fn functions_that_spark_has_not_are_listed() {
     let spark: BTreeSet<&str> = spark.lines().collect();
     // A name with a blank is one that no SQL can call; the pipeline's own functions are on another page.
     let pipeline: BTreeSet<String> = pinsql_udfs::all().iter().map(|function| function.name().to_owned()).collect();
-    let is_listed = |name: &&String| !spark.contains(name.as_str()) && !name.contains(' ') && !pipeline.contains(*name);
+    let is_ours = |name: &String| pipeline.contains(name) || OURS.contains(&name.as_str());
+    let is_listed = |name: &&String| !spark.contains(name.as_str()) && !name.contains(' ') && !is_ours(name);
     let list = wrapped(names.iter().filter(is_listed));
 
     let path = root.join("docs/functions.md");

@@ -143,7 +143,7 @@ impl LibraryFunction {
         };
         match code {
             abi::DONE => self.taken_over(result, &schema, rows),
-            abi::PANICKED => Err(self.said(&format!("it panicked: {}", text_of(error)))),
+            abi::PANICKED => Err(self.said(&format!("it ended in a panic: {}", text_of(error)))),
             abi::FAILED => Err(self.said(&text_of(error))),
             other => Err(self.said(&format!("it gave the code {other}, which says nothing"))),
         }

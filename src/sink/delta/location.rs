@@ -7,8 +7,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, ident};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::transaction::PROTOCOL;
@@ -22,6 +25,7 @@ use super::conditional_put::ConditionalPut;
 use super::error::delta_error;
 use super::shape::refuse_variants;
 use crate::error::{Error, Result};
+use crate::schema::normalize_type;
 
 /// One table's folder. Cheap to clone; holds nothing of the table's state.
 #[derive(Clone)]
@@ -135,10 +139,34 @@ impl TableLocation {
         // A partition column has the type that the table says, not a dictionary of it.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
         let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;
-        Ok(Arc::new(scan))
+        with_plain_binary(Arc::new(scan))
     }
 
     fn cannot_read(&self, error: deltalake::DeltaTableError) -> Error {
         delta_error(&format!("read the table {}", self.name), error)
+    }
+}
+
+/// BINARY columns as the bytes that functions take and literals are: the scan gives views of them, as it gives views of texts.
+fn with_plain_binary(scan: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let schema = scan.schema();
+    if !schema.fields().iter().any(|field| has_binary_view(field.data_type())) {
+        return Ok(scan);
+    }
+    let column = |field: &FieldRef| match has_binary_view(field.data_type()) {
+        true => cast(ident(field.name()), normalize_type(field.data_type())).alias(field.name()),
+        false => ident(field.name()),
+    };
+    let columns: Vec<_> = schema.fields().iter().map(column).collect();
+    let plan = LogicalPlanBuilder::scan("files", provider_as_source(scan), None)?.project(columns)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+fn has_binary_view(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::BinaryView => true,
+        DataType::List(item) | DataType::Map(item, _) => has_binary_view(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_binary_view(field.data_type())),
+        _ => false,
     }
 }

@@ -14,6 +14,7 @@ use sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::relations::is_table_function;
 use super::sql_functions::in_body;
 use super::views;
 use crate::catalog::{Definition, DefinitionKind, TableName};
@@ -234,8 +235,10 @@ impl Visitor for Names<'_> {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         if let TableFactor::Table { name, args, .. } = factor {
             match args {
-                Some(call) if !views::is_stream_of_a_name(call) => self.function(name),
-                _ => self.relation(name),
+                Some(call) if views::is_stream_of_a_name(call) => self.relation(name),
+                Some(_) if is_table_function(name) => {}
+                Some(_) => self.function(name),
+                None => self.relation(name),
             }
         }
         ControlFlow::Continue(())

@@ -16,7 +16,7 @@ use datafusion::catalog::{
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
-    ExceptSelectItem, Ident, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
+    ExceptSelectItem, Ident, ObjectName, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::calls::Calls;
@@ -35,6 +35,11 @@ use crate::source::{kafka, kinesis, mysql};
 
 /// The table functions that pinsql itself provides.
 pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
+
+/// Whether a call of `name` is one of a table function that is always there.
+pub(super) fn is_table_function(name: &ObjectName) -> bool {
+    TABLE_FUNCTIONS.iter().any(|function| name.to_string().eq_ignore_ascii_case(function))
+}
 
 /// The names of the options that a table function takes, for those who help with writing a call.
 pub fn table_function_options(function: &str) -> &'static [&'static str] {

@@ -15,7 +15,7 @@ use sqlparser::ast::{
 
 use super::definitions::{Definitions, temporary_name};
 use super::function_arguments::{Bound, bind};
-use super::relations::TABLE_FUNCTIONS;
+use super::relations::is_table_function;
 use super::{names, views};
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
@@ -173,7 +173,7 @@ impl Calls<'_> {
 
     fn table_call(&mut self, factor: &mut TableFactor) -> Result<()> {
         let TableFactor::Table { name, args: args @ Some(_), alias, .. } = factor else { return Ok(()) };
-        if args.as_ref().is_some_and(views::is_stream_of_a_name) || is_reader(name) {
+        if args.as_ref().is_some_and(views::is_stream_of_a_name) || is_table_function(name) {
             return Ok(());
         }
         let Some(function) = self.find(name)? else { return Ok(()) };
@@ -219,10 +219,6 @@ impl VisitorMut for Calls<'_> {
             Err(error) => ControlFlow::Break(error.at(span)),
         }
     }
-}
-
-fn is_reader(name: &ObjectName) -> bool {
-    TABLE_FUNCTIONS.iter().any(|reader| name.to_string().eq_ignore_ascii_case(reader))
 }
 
 /// `builtin.f` and `system.builtin.f` are `f`, whatever else has that name; so is `session.f` when a library has it.

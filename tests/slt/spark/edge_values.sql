@@ -44,3 +44,6 @@ CREATE TEMPORARY VIEW nested AS SELECT * FROM VALUES
 (3, array(0), map('', 0), named_struct('x', 0, 'y', '')),
 (4, CAST(array() AS ARRAY<INT>), CAST(map() AS MAP<STRING, INT>), CAST(NULL AS STRUCT<x: INT, y: STRING>)),
 (5, CAST(NULL AS ARRAY<INT>), CAST(NULL AS MAP<STRING, INT>), named_struct('x', 5, 'y', CAST(NULL AS STRING))) AS t(id, a, m, r);
+
+CREATE TEMPORARY VIEW raws AS SELECT * FROM VALUES
+(1, X''), (2, X'00'), (3, X'61C3A9'), (4, X'80FF'), (5, CAST(NULL AS BINARY)), (6, X'F09F98802C20776F726C64'), (7, X'3132') AS t(id, b);

@@ -20,6 +20,7 @@ mod random;
 mod reverse;
 mod search;
 pub mod substring;
+mod trim;
 mod urls;
 
 use datafusion::logical_expr::ScalarUDF;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<ScalarUDF> {
         search::functions(),
         urls::functions(),
     ];
+    functions.extend(trim::functions());
     functions.extend(families.into_iter().flatten().map(super::row::RowFunction::udf));
     functions
 }

@@ -11,7 +11,7 @@ impl Fixture {
         let request = OptimizeRequest { z_order_by, ..OptimizeRequest::default() };
         // A file ends with a batch: small ones make files that are small.
         let mut state = self.session.state();
-        *state.config_mut() = state.config().clone().with_batch_size(256);
+        *state.config_mut() = state.config().clone().with_batch_size(64);
         optimize(&self.location, request, &state).await
     }
 
@@ -71,16 +71,17 @@ async fn z_ordering_lets_queries_skip_files() {
     let sql = "SELECT value AS n, CAST(value * 7919 % 20000 AS BIGINT) AS m, md5(CAST(value AS VARCHAR)) || md5(CAST(-value AS VARCHAR)) AS filler \
                FROM generate_series(0, 19999)";
     let mut definition = fixture.definition_of(sql).await;
-    definition.properties.insert("delta.targetFileSize".into(), "100kb".into());
+    definition.properties.insert("delta.targetFileSize".into(), "25kb".into());
     fixture.write(WriteKind::Create(definition), sql).await.unwrap();
     let optimized = fixture.optimize(&["n", "m"]).await.unwrap();
     let files = optimized.added.len();
-    assert!(files >= 12, "{files} files");
-    // A tenth of either column, inside a quarter of it: about a square root of the files, and not all of them as before.
-    let (by_n, by_m) = (fixture.files_with(1, "n", 6_000, 7_999), fixture.files_with(1, "m", 6_000, 7_999));
-    assert!(by_n <= files / 2 && by_m <= files / 2, "{by_n} and {by_m} of {files} files");
+    assert!(files >= 48, "{files} files");
+    // A stretch inside an eighth of either column. An eighth of the curve's boxes has it, and a file that ends within a box has
+    // rows of two; before, every file had each stretch of `m`.
+    let (by_n, by_m) = (fixture.files_with(1, "n", 5_200, 7_300), fixture.files_with(1, "m", 5_200, 7_300));
+    assert!(by_n <= files / 3 && by_m <= files / 3, "{by_n} and {by_m} of {files} files");
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 20000 | 199990000 |"));
-    let rows = fixture.query("SELECT count(*) AS c, count(DISTINCT m) AS d FROM t WHERE m BETWEEN 6000 AND 7999").await;
+    let rows = fixture.query("SELECT count(*) AS c, count(DISTINCT m) AS d FROM t WHERE m BETWEEN 5200 AND 7199").await;
     assert!(rows.contains("| 2000 | 2000 |"), "{rows}");
     let again = fixture.optimize(&["n", "m"]).await.unwrap();
     assert_eq!((again.version, again.skipped), (None, files), "the tags say that nothing was added since");
