@@ -68,7 +68,9 @@ fn run_document(text: &str) -> String {
                 }
                 out.push_str("```\n");
             }
-            _ => {}
+            "" => {}
+            // What is not printed right behind a block is not shown.
+            _ => printed = None,
         }
     }
     out

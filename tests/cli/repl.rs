@@ -276,6 +276,19 @@ fn a_signal_ends_the_shell_in_order() {
 }
 
 #[test]
+fn a_terminal_that_is_gone_ends_the_shell() {
+    for line in [None, Some(ENDLESS)] {
+        let mut terminal = Terminal::start(&Scratch::new(), &[]);
+        if let Some(line) = line {
+            terminal.line(line);
+            terminal.wait_for(" of memory, ");
+        }
+        terminal.hang_up();
+        assert_eq!(terminal.wait_for_end(), 0);
+    }
+}
+
+#[test]
 fn settings_of_the_shell_come_from_the_file() {
     let scratch = Scratch::new();
     scratch.file("pinsql.toml", "[shell]\nmode = 'csv'\ntimer = true\nhistory_file = 'my_history'\n");

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -15,10 +17,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const SCROLLBACK_ROWS: usize = 500;
 
 pub struct Terminal {
-    master: Box<dyn MasterPty + Send>,
+    /// None once the terminal is gone.
+    line: Option<Line>,
     child: Box<dyn Child + Send + Sync>,
-    writer: Arc<Mutex<Box<dyn Write + Send>>>,
     seen: Arc<Mutex<Seen>>,
+}
+
+/// All that keeps the pty open on this side.
+struct Line {
+    master: Box<dyn MasterPty + Send>,
+    writer: Arc<Mutex<Box<dyn Write + Send>>>,
+    emulator: JoinHandle<()>,
+    is_closing: Arc<AtomicBool>,
 }
 
 /// What the program has printed: both at the same moment, so that what is counted in one can be seen on the other.
@@ -73,14 +83,19 @@ impl Terminal {
         let screen = vt100::Parser::new(extent(size.rows), extent(size.cols), SCROLLBACK_ROWS);
         let seen = Arc::new(Mutex::new(Seen { screen, output: Vec::new() }));
         let reader = pair.master.try_clone_reader().unwrap();
-        let (answers, fed) = (Arc::clone(&writer), Arc::clone(&seen));
-        std::thread::spawn(move || emulate(reader, &answers, &fed));
-        Self { master: pair.master, child, writer, seen }
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let (answers, fed, ends) = (Arc::clone(&writer), Arc::clone(&seen), Arc::clone(&is_closing));
+        let emulator = std::thread::spawn(move || emulate(reader, &answers, &fed, &ends));
+        Self { line: Some(Line { master: pair.master, writer, emulator, is_closing }), child, seen }
+    }
+
+    fn connected(&self) -> &Line {
+        self.line.as_ref().unwrap()
     }
 
     /// Types keys as they are.
     pub fn press(&self, keys: &str) {
-        let mut writer = self.writer.lock().unwrap();
+        let mut writer = self.connected().writer.lock().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
@@ -146,7 +161,16 @@ impl Terminal {
 
     pub fn resize(&self, rows: u16, columns: u16) {
         self.seen.lock().unwrap().screen.screen_mut().set_size(extent(rows), extent(columns));
-        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.connected().master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Closes the terminal, as when a window is closed or a connection is lost.
+    pub fn hang_up(&mut self) {
+        let size = self.connected().master.get_size().unwrap();
+        self.connected().is_closing.store(true, Ordering::Relaxed);
+        // Drawing its screen anew makes the program print, which the emulator waits for.
+        self.resize(size.rows, size.cols - 1);
+        self.line.take().unwrap().emulator.join().unwrap();
     }
 
     pub fn process_id(&self) -> u32 {
@@ -179,12 +203,17 @@ fn extent(cells: u16) -> NonZero<u16> {
 }
 
 /// Feeds what the program prints to the emulator, and answers what a terminal is asked: where its cursor is.
-fn emulate(mut reader: Box<dyn Read + Send>, answers: &Mutex<Box<dyn Write + Send>>, seen: &Mutex<Seen>) {
+fn emulate(
+    mut reader: Box<dyn Read + Send>,
+    answers: &Mutex<Box<dyn Write + Send>>,
+    seen: &Mutex<Seen>,
+    is_closing: &AtomicBool,
+) {
     const CURSOR_QUERY: &[u8] = b"\x1b[6n";
     let mut buffer = [0; 4096];
     let mut pending: Vec<u8> = Vec::new();
     while let Ok(count) = reader.read(&mut buffer) {
-        if count == 0 {
+        if count == 0 || is_closing.load(Ordering::Relaxed) {
             return;
         }
         pending.extend_from_slice(&buffer[..count]);

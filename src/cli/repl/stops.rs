@@ -2,11 +2,16 @@
 //!
 //! While a line is edited the terminal gives Ctrl-C to the editor as a key. While a statement runs it is a signal, which
 //! drops the statement: its tasks end at their next batch, and what they have spilled is removed.
+//!
+//! SIGTERM and SIGHUP end the shell. When the terminal is gone the editor cannot be waited for: the library below it reads the end of
+//! its input again and again, and never returns. So the process ends itself if the shell has not ended in a while; each entry
+//! of the history is on disk by then.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,6 +19,9 @@ use tokio::sync::Notify;
 use tokio::task::unconstrained;
 
 use crate::error::{Error, Result};
+
+/// How long the shell may take to end by itself.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) struct Stops {
     interrupts: Signal,
@@ -51,6 +59,8 @@ impl Stops {
             }
             flag.store(true, Ordering::Relaxed);
             told.notify_one();
+            tokio::time::sleep(END_WITHIN).await;
+            std::process::exit(0);
         });
         Ok(Self { interrupts, terminated, termination })
     }

@@ -173,6 +173,10 @@ impl<'a> Words<'a> {
             while self.text(end) == "." && self.is_name(end + 1) {
                 end += 2;
             }
+            // The schema of a relation whose name is being written.
+            if self.text(end) == "." {
+                return None;
+            }
             name = Some(unquoted(self.text(end - 1)));
             if self.text(end) == "(" {
                 end = self.closing(end);
@@ -265,6 +269,7 @@ mod tests {
         check("SELECT | FROM t JOIN u USING (a)", &[(Some("u"), "SELECT * FROM u"), (Some("t"), "SELECT * FROM t")]);
         check("UPDATE pins SET |", &[(Some("pins"), "SELECT * FROM pins")]);
         check("SELECT |", &[]);
+        check("SELECT * FROM silver.|", &[]);
     }
 
     #[test]
