@@ -8,8 +8,6 @@
 //! Columns go by name; the types of JSON and CSV are those of the table where it has the column. BY POSITION and a list of
 //! columns are for CSV without a header.
 
-use std::sync::Arc;
-
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{Column as PlanColumn, ScalarValue};
 use datafusion::logical_expr::{Expr as EngineExpr, LogicalPlan, LogicalPlanBuilder};
@@ -23,12 +21,12 @@ use super::query::{self, Planned, Purpose, parameters};
 use super::rows::{self, Rows};
 use super::show_create::literal;
 use super::write::{Additions, write_with};
-use super::{Checked, Outcome, Watch, describe_columns, view};
+use super::{Checked, Outcome, Watch, describe_columns, evolution, view};
 use crate::catalog::TableName;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::{self, Alteration, Column, LoadedFiles, NewColumn, WriteKind, WriteRequest};
+use crate::sink::delta::{self, Alteration, LoadedFiles, WriteKind, WriteRequest};
 use crate::source::objects::{FileChoice, ListedFile, ReadFiles, SourceEnvironment, list_files, read_listed};
 use crate::source::rejects::Rejects;
 
@@ -267,9 +265,8 @@ fn query_of(session: &Session, copy: &CopyInto, schema: Option<(&'static str, St
 
 /// The plan with the table's columns by name, and with those that it adds behind them if the statement lets it.
 fn arranged(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<(Planned, Option<Alteration>)> {
-    let given: Vec<_> = planned.plan.schema().as_arrow().fields().iter().cloned().collect();
-    let is_known = |name: &str| table.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name));
-    let added: Vec<_> = given.iter().filter(|field| !is_known(field.name())).collect();
+    let given = planned.plan.schema().as_arrow().clone();
+    let added = evolution::added(table, &given);
     if let (Some(first), false) = (added.first(), copy.merge_schema) {
         let error = Error::sql(format!("the files have a column `{}`, which the table has not", first.name()));
         let hint = "COPY_OPTIONS ('mergeSchema' = 'true') adds it to the table, and a SELECT leaves it out";
@@ -278,22 +275,9 @@ fn arranged(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<
             None => error.with_hint(hint),
         });
     }
-    let columns = table.fields().iter().chain(added.iter().copied()).cloned().collect::<Vec<_>>();
-    let listed: Vec<String> = given.iter().map(|field| field.name().clone()).collect();
-    let alteration = (!added.is_empty()).then(|| {
-        let new = |field: &&arrow::datatypes::FieldRef| NewColumn {
-            parents: Vec::new(),
-            column: Column {
-                name: field.name().clone(),
-                data_type: field.data_type().clone(),
-                nullable: true,
-                comment: None,
-            },
-            position: None,
-        };
-        Alteration::AddColumns(added.iter().map(new).collect())
-    });
-    planned.plan = by_name(planned.plan, &Arc::new(Schema::new(columns)), &listed)?;
+    let listed: Vec<String> = given.fields().iter().map(|field| field.name().clone()).collect();
+    planned.plan = by_name(planned.plan, &evolution::with_added(table, &added), &listed)?;
+    let alteration = (!added.is_empty()).then(|| Alteration::AddColumns(evolution::new_columns(&added)));
     Ok((planned, alteration))
 }
 

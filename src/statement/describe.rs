@@ -142,14 +142,16 @@ pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
 
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-schema.html>) A schema here has neither
 /// comment nor properties, so EXTENDED has nothing to add.
-pub(super) async fn schema(session: &Session, name: &Name) -> Result<Rows> {
+pub(super) async fn schema(session: &Session, name: &Name, is_extended: bool) -> Result<Rows> {
     let schema = schema::existing(session, name).await?;
     let row = |item: &str, value: String| vec![Some(item.to_owned()), Some(value)];
     let location = format!("{}{schema}", session.warehouse().root());
-    Rows::of_text(
-        &["database_description_item", "database_description_value"],
-        vec![row("Database Name", schema), row("Description", String::new()), row("Location", location)],
-    )
+    let mut rows = vec![row("Database Name", schema), row("Description", String::new()), row("Location", location)];
+    if is_extended {
+        // A schema is a folder, which has none.
+        rows.push(row("Properties", String::new()));
+    }
+    Rows::of_text(&["database_description_item", "database_description_value"], rows)
 }
 
 /// `a=1/b=x` for each partition that has rows, in order; those that have the values asked for.

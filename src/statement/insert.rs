@@ -1,32 +1,35 @@
 //! INSERT INTO and INSERT OVERWRITE.
 //!
 //! A query's columns go to the table's by position, to the listed columns by position, or BY NAME; columns that get
-//! nothing are NULL. `REPLACE WHERE` is in `replace_where.rs`.
+//! nothing are NULL. WITH SCHEMA EVOLUTION columns that the table has not are added to it. `REPLACE WHERE` is in
+//! `replace_where.rs`.
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::ast::Insert;
 use super::explain::Explained;
 use super::query::{self, Purpose};
-use super::write::write;
-use super::{Checked, Outcome, Watch, describe_columns, replace_where, view};
+use super::write::{Additions, write_with};
+use super::{Checked, Outcome, Watch, describe_columns, evolution, replace_where, view};
 use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::sink::delta::WriteKind;
+use crate::sink::delta::{Alteration, WriteKind};
 
 pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &insert.query, Purpose::Run).await?;
-    planned.plan = arrange(planned.plan, &table.schema(), insert)?;
+    let alteration = evolve(&mut planned.plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         return replace_where::execute(session, name, insert, condition, planned, watch).await;
     }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
-    write(session, name, kind, planned, watch).await.map(|written| Outcome::Written(Box::new(written)))
+    let additions = Additions { alteration, ..Additions::default() };
+    let written = write_with(session, name, kind, planned, additions, watch).await?;
+    Ok(Outcome::Written(Box::new(written)))
 }
 
 /// What EXPLAIN shows.
@@ -38,7 +41,9 @@ pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpo
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &insert.query, purpose).await?;
-    planned.plan = arrange(planned.plan, &table.schema(), insert)?;
+    if evolve(&mut planned.plan, &table.schema(), insert)?.is_some() {
+        return Err(Error::sql("EXPLAIN of an INSERT that adds columns is not supported").at(insert.table.span));
+    }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
     Ok(Explained { planned, target: Some((name, kind)) })
 }
@@ -47,12 +52,33 @@ pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked>
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let planned = query::plan(session, &insert.query, Purpose::Check).await?;
-    let plan = arrange(planned.plan, &table.schema(), insert)?;
+    let mut plan = query::plan(session, &insert.query, Purpose::Check).await?.plan;
+    evolve(&mut plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         replace_where::check(session, &name, insert, condition).await?;
     }
     Ok(Checked::Table { table: name.to_string(), columns: describe_columns(plan.schema().as_arrow()) })
+}
+
+/// Puts the query's columns in the order of the table's, and says what the table gets to have them all.
+fn evolve(plan: &mut LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<Option<Alteration>> {
+    let fields = plan.schema().as_arrow().fields();
+    let listed =
+        fields.iter().zip(&insert.columns).map(|(field, column)| field.as_ref().clone().with_name(&column.value));
+    let given = match insert.columns.as_slice() {
+        [] => Schema::new(fields.clone()),
+        _ => Schema::new(listed.collect::<Vec<_>>()),
+    };
+    let added = match insert.with_schema_evolution {
+        false => Vec::new(),
+        // By position, only columns past those of the table are new.
+        true if insert.columns.is_empty() && !insert.by_name => {
+            given.fields().iter().skip(table.fields().len()).collect()
+        }
+        true => evolution::added(table, &given),
+    };
+    *plan = arrange(plan.clone(), &evolution::with_added(table, &added), insert)?;
+    Ok((!added.is_empty()).then(|| Alteration::AddColumns(evolution::new_columns(&added))))
 }
 
 /// Puts the query's columns in the order of the table's.

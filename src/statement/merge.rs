@@ -1,23 +1,27 @@
 //! MERGE INTO.
 //!
 //! The source is read once: a join of it with the target says for each pair, and for each row without a partner, which clause is
-//! the first that holds, and what values it gives (`merge/query.rs`). The join reads of the target only the columns that the
+//! the first that holds, and what values it gives (`merge/join.rs`). The join reads of the target only the columns that the
 //! conditions and values name, and gives an entry only for the rows that a clause is about. `rewrite.rs` does the rest.
+//!
+//! WITH SCHEMA EVOLUTION the source is asked for its columns first. `*` then means those that it has, and those among them that the
+//! target has not are added to it, as are new ones that a SET or an INSERT names.
 
 mod expressions;
-mod query;
+mod join;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema};
 use serde_json::json;
+use sqlparser::ast::Ident;
 
-use self::query::query_of;
+use self::join::{query_of, source_query};
 use super::ast::{Merge, MergeAction, MergeClause, When};
-use super::query::{Purpose, TargetRelation, plan_over};
+use super::query::{self, Purpose, TargetRelation, plan_over};
 use super::rewrite::{
     Assigned, RowStatement, arrange, assigns, columns_assigned, declared, open, position, run, table_of,
 };
 use super::update::assignments;
-use super::{Checked, Outcome, Watch};
+use super::{Checked, Outcome, Watch, evolution};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::{Operation, OperationKind, RowAction};
@@ -26,13 +30,18 @@ const DOING: &str = "MERGE INTO";
 
 pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch) -> Result<Outcome> {
     let span = merge.target.table.span;
-    refuse_evolution(merge)?;
     let name = table_of(session, &merge.target.table, DOING)?;
-    let target = open(session, &name, span).await?;
+    let mut target = open(session, &name, span).await?;
+    let source = evolving_source(session, merge).await?;
+    let added = added(merge, target.schema(), source.as_ref());
+    if !added.is_empty() {
+        target = target.adding(evolution::new_columns(&added)).map_err(|error| error.at(span))?;
+    }
     let schema = target.schema().clone();
-    let assigned = assigned(&schema, merge)?;
+    let stars = stars(&schema, source.as_ref());
+    let assigned = assigned(&schema, merge, &stars)?;
     expressions::refuse(session, merge)?;
-    let query = query_of(merge, &schema)?;
+    let query = query_of(merge, &schema, &stars)?;
     let columns = columns_assigned(&assigned);
     let action = |(number, clause): (usize, &MergeClause)| match (&clause.action, clause.when) {
         (MergeAction::Delete, _) => RowAction::Delete,
@@ -54,31 +63,60 @@ pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch)
 }
 
 pub(super) async fn check(session: &Session, merge: &Merge) -> Result<Checked> {
-    refuse_evolution(merge)?;
     let name = table_of(session, &merge.target.table, DOING)?;
     let (schema, relation): (_, TargetRelation) = declared(session, &name, merge.target.table.span).await?;
-    let assigned = assigned(&schema, merge)?;
+    let source = evolving_source(session, merge).await?;
+    let schema = evolution::with_added(&schema, &added(merge, &schema, source.as_ref()));
+    let stars = stars(&schema, source.as_ref());
+    let assigned = assigned(&schema, merge, &stars)?;
     expressions::refuse(session, merge)?;
-    let query = query_of(merge, &schema)?;
+    let query = query_of(merge, &schema, &stars)?;
     let planned = plan_over(session, &query, Purpose::Check, Some(&relation)).await?;
     arrange(planned.plan, &schema, &[], &assigned)?;
     Ok(Checked::NoOutput)
 }
 
-fn refuse_evolution(merge: &Merge) -> Result<()> {
-    match merge.with_schema_evolution {
-        true => Err(Error::sql("MERGE WITH SCHEMA EVOLUTION is not supported")
-            .at(merge.target.table.span)
-            .with_hint("add the columns first: ALTER TABLE … ADD COLUMNS")),
-        false => Ok(()),
+/// The columns of the source, when the target's may follow them.
+async fn evolving_source(session: &Session, merge: &Merge) -> Result<Option<Schema>> {
+    if !merge.with_schema_evolution {
+        return Ok(None);
     }
+    let planned = query::plan(session, &source_query(merge)?, Purpose::Check).await?;
+    Ok(Some(planned.plan.schema().as_arrow().clone()))
+}
+
+/// The source's columns that the target has not, and that a clause gives it.
+fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&'a FieldRef> {
+    let named = |clause: &MergeClause| -> Vec<String> {
+        match &clause.action {
+            MergeAction::Update(given) => given.iter().filter_map(|one| one.column.parts.last()).map(text).collect(),
+            MergeAction::Insert { columns, .. } => columns.iter().map(text).collect(),
+            MergeAction::Delete | MergeAction::UpdateAll | MergeAction::InsertAll => Vec::new(),
+        }
+    };
+    let has_star =
+        merge.clauses.iter().any(|clause| matches!(clause.action, MergeAction::UpdateAll | MergeAction::InsertAll));
+    let named: Vec<String> = merge.clauses.iter().flat_map(named).collect();
+    let is_given = |field: &FieldRef| has_star || named.contains(&field.name().to_lowercase());
+    let added = source.into_iter().flat_map(|source| evolution::added(table, source));
+    added.filter(|field| is_given(field)).collect()
+}
+
+fn text(name: &Ident) -> String {
+    name.value.to_lowercase()
+}
+
+/// The columns that `*` means: all, or those that the source has, when that may be fewer.
+fn stars(schema: &Schema, source: Option<&Schema>) -> Vec<usize> {
+    let has = |column: &usize| source.is_none_or(|source| position(source, schema.field(*column).name()).is_some());
+    (0..schema.fields().len()).filter(has).collect()
 }
 
 /// The values of all clauses, in the order in which the query gives them.
-fn assigned(schema: &Schema, merge: &Merge) -> Result<Vec<Assigned>> {
+fn assigned(schema: &Schema, merge: &Merge, stars: &[usize]) -> Result<Vec<Assigned>> {
     let mut all = Vec::new();
     for (action, clause) in merge.clauses.iter().enumerate() {
-        let every = || (0..schema.fields().len()).map(|column| Assigned { action, column, span: clause.span });
+        let every = || stars.iter().map(|column| Assigned { action, column: *column, span: clause.span });
         match &clause.action {
             MergeAction::Delete => {}
             MergeAction::UpdateAll | MergeAction::InsertAll => all.extend(every()),

@@ -13,6 +13,7 @@ mod definitions;
 mod delete;
 mod describe;
 mod dialect;
+mod evolution;
 mod explain;
 mod flow;
 mod insert;
@@ -154,7 +155,9 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
             describe::history(session, table, limit).await.map(Outcome::Rows)
         }
         StatementKind::DescribeDetail { table } => describe::detail(session, table).await.map(Outcome::Rows),
-        StatementKind::DescribeSchema { schema } => describe::schema(session, schema).await.map(Outcome::Rows),
+        StatementKind::DescribeSchema { schema, extended } => {
+            describe::schema(session, schema, *extended).await.map(Outcome::Rows)
+        }
         StatementKind::DescribeQuery { query } => describe::query(session, query).await.map(Outcome::Rows),
         StatementKind::ShowPartitions { table, values } => {
             describe::partitions(session, table, values).await.map(Outcome::Rows)

@@ -2,7 +2,7 @@
 //!
 //! The statement that SHOW CREATE TABLE gives makes the table appear in Databricks: run there it names the same columns,
 //! partitions, comment and properties as the log, which Databricks insists on, and LOCATION says where the log is. So the
-//! properties are all there, also those that hold constraints, as Databricks shows them.
+//! properties are all there, also those that hold constraints, as Databricks shows them. A view of the warehouse has one too.
 
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -17,12 +17,16 @@ use crate::sink::delta::{self, Column, TableDefinition};
 pub(super) async fn table(session: &Session, name: &Name) -> Result<Rows> {
     view::refuse(session, name, "SHOW CREATE TABLE")?;
     let table_name = name.table(session)?;
+    let shown = |statement: String| Rows::of_text(&["createtab_stmt"], vec![vec![Some(statement)]]);
+    if let Some(statement) = view::show_create(session, &table_name).await? {
+        return shown(statement);
+    }
     let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let location = session.warehouse().location(&table_name)?;
     let definition = delta::definition(&location, &table)?;
     let place = location.url().as_str().trim_end_matches('/');
     let quoted_name = format!("{}.{}", identifier(table_name.schema()), identifier(table_name.table()));
-    Rows::of_text(&["createtab_stmt"], vec![vec![Some(statement(&quoted_name, &definition, place))]])
+    shown(statement(&quoted_name, &definition, place))
 }
 
 fn statement(name: &str, definition: &TableDefinition, location: &str) -> String {

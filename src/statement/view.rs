@@ -16,6 +16,7 @@ use super::parser::parse;
 use super::query::{self, Definitions, Purpose, views};
 use super::rows::Rows;
 use super::show::pattern;
+use super::show_create::literal;
 use super::variable::Mode;
 use super::{schema, temporary};
 use crate::catalog::{Definition, DefinitionKind, TableName};
@@ -184,7 +185,6 @@ pub(super) async fn alter(session: &Session, alter: &AlterView, mode: Mode) -> R
 }
 
 /// The statement that makes the view of `name`, as SHOW CREATE TABLE gives it; none when there is no such view.
-#[allow(dead_code, reason = "SHOW CREATE TABLE, which is being written beside this, calls it")]
 pub(super) async fn show_create(session: &Session, name: &TableName) -> Result<Option<String>> {
     let Some(definition) = session.warehouse().definition(DefinitionKind::View, name).await? else { return Ok(None) };
     let create = created(name, &definition)?;
@@ -199,21 +199,20 @@ fn created(name: &TableName, definition: &Definition) -> Result<CreateView> {
 }
 
 fn statement_text(name: &TableName, create: &CreateView, with_columns: bool, query: &str) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
     let mut text = format!("CREATE VIEW {name}");
     if with_columns && !create.columns.is_empty() {
         let columns = create.columns.iter().map(|column| match &column.comment {
-            Some(comment) => format!("  {} COMMENT {}", column.name, quoted(comment)),
+            Some(comment) => format!("  {} COMMENT {}", column.name, literal(comment)),
             None => format!("  {}", column.name),
         });
         text += &format!(" (\n{})", columns.collect::<Vec<_>>().join(",\n"));
     }
     if let Some(comment) = &create.comment {
-        text += &format!("\nCOMMENT {}", quoted(comment));
+        text += &format!("\nCOMMENT {}", literal(comment));
     }
     if !create.properties.is_empty() {
         let properties =
-            create.properties.iter().map(|(name, value)| format!("  {} = {}", quoted(name), quoted(value)));
+            create.properties.iter().map(|(name, value)| format!("  {} = {}", literal(name), literal(value)));
         text += &format!("\nTBLPROPERTIES (\n{})", properties.collect::<Vec<_>>().join(",\n"));
     }
     format!("{text}\nAS {query}")

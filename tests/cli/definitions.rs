@@ -23,6 +23,9 @@ fn definitions_are_changed_and_shown() {
         SHOW TBLPROPERTIES pins";
     assert_snapshot!("alter", scratch.run(&["-c", sql]));
     assert_snapshot!("show_create", scratch.run(&["-c", "SHOW CREATE TABLE pins", "--format", "csv"]));
+    let view = "CREATE VIEW counts (n COMMENT 'it\\'s many') COMMENT 'counted' AS SELECT count(*) AS c FROM pins;
+        SHOW CREATE TABLE counts";
+    assert_snapshot!("show_create_view", scratch.run(&["-c", view, "--format", "csv"]));
     assert_snapshot!("alter_check", {
         scratch.file("alter.sql", "ALTER TABLE pins ADD COLUMN x INT;\nSELECT x FROM pins;\n");
         scratch.run(&["check", "alter.sql"])

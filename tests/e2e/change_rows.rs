@@ -80,11 +80,23 @@ fn statement(random: &mut StdRng) -> String {
     }
 }
 
+/// Columns that the table has not, by `*` and by name.
+const EVOLVING: [&str; 2] = [
+    "MERGE WITH SCHEMA EVOLUTION INTO {target} AS t
+     USING (SELECT CAST(id * 9 AS BIGINT) AS id, CAST(id * 2 AS BIGINT) AS score FROM {numbers}) AS s ON t.id = s.id
+     WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
+    "MERGE WITH SCHEMA EVOLUTION INTO {target} AS t
+     USING (SELECT CAST(id * 5 AS BIGINT) AS id, concat('r', CAST(id AS STRING)) AS rank, 1 AS unused FROM {numbers}) AS s ON t.id = s.id
+     WHEN MATCHED AND t.n > 2 THEN UPDATE SET rank = s.rank
+     WHEN NOT MATCHED THEN INSERT (id, rank) VALUES (s.id, 'new')",
+];
+
 #[test]
 fn the_same_statements_do_the_same_in_spark() {
     // The statements are written into a failure's message.
     let mut random = StdRng::seed_from_u64(11);
-    let statements: Vec<String> = (0..STATEMENTS).map(|_| statement(&mut random)).collect();
+    let drawn = (0..STATEMENTS).map(|_| statement(&mut random));
+    let statements: Vec<String> = drawn.chain(EVOLVING.map(str::to_owned)).collect();
     let environment = TestEnvironment::new();
     environment.run_sql(TABLE).output().success();
     let (ours, theirs) = (environment.table("changed"), environment.path("theirs"));

@@ -24,7 +24,7 @@ wait "$service" 2>/dev/null
 rm -rf "$folder" $leftovers
 "#;
 
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const LOG_TAIL_BYTES: usize = 4_000;
 

@@ -108,16 +108,24 @@ impl ScalarUDFImpl for PlainFunction {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_volatile = self.signature.volatility == Volatility::Volatile;
-        let is_constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if is_constant && !is_volatile { 1 } else { call.number_rows };
-        let arguments: Vec<ArrayRef> =
-            call.args.into_iter().map(|argument| argument.into_array(rows)).collect::<Result<_>>()?;
-        let result = call.return_field.data_type();
-        let values = (self.compute)(&Call { arguments: &arguments, rows, result })?;
-        match is_constant && !is_volatile {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
-            false => Ok(ColumnarValue::Array(values)),
-        }
+        of_arrays(call, self.signature.volatility, self.compute)
+    }
+}
+
+/// Computes a call from arrays of equal length. Of constants there is one row, unless each row shall have its own answer.
+pub fn of_arrays(
+    call: ScalarFunctionArgs,
+    volatility: Volatility,
+    compute: impl FnOnce(&Call) -> Result<ArrayRef>,
+) -> Result<ColumnarValue> {
+    let is_constant = volatility != Volatility::Volatile
+        && call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+    let rows = if is_constant { 1 } else { call.number_rows };
+    let arguments: Vec<ArrayRef> =
+        call.args.into_iter().map(|argument| argument.into_array(rows)).collect::<Result<_>>()?;
+    let values = compute(&Call { arguments: &arguments, rows, result: call.return_field.data_type() })?;
+    match is_constant {
+        true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
+        false => Ok(ColumnarValue::Array(values)),
     }
 }

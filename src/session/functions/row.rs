@@ -13,9 +13,10 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::plain::of_arrays;
 use super::times::to_timestamp::timestamp_type;
 use crate::engine_error::external;
 use crate::error::Error;
@@ -335,25 +336,15 @@ impl ScalarUDFImpl for RowFunction {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        // Of constants there is one row, unless each row shall have its own answer.
-        let is_constant = self.signature.volatility != Volatility::Volatile
-            && call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if is_constant { 1 } else { call.number_rows };
-        let arrays = call.args.into_iter().map(|argument| argument.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let columns = arrays.iter().map(Column::new).collect::<Result<Vec<_>>>()?;
-        let answer = |index: usize| {
-            let row = Row { columns: &columns, index };
-            if !self.sees_null && columns.iter().any(|column| column.is_null(index)) {
-                return Ok(Answer::Null);
-            }
-            (self.body)(&row)
-        };
-        let answers = (0..rows).map(answer).collect::<Result<Vec<_>>>()?;
-        let column = collect(answers, call.return_field.data_type())?;
-        Ok(if is_constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?)
-        } else {
-            ColumnarValue::Array(column)
+        of_arrays(call, self.signature.volatility, |call| {
+            let columns = call.arguments.iter().map(Column::new).collect::<Result<Vec<_>>>()?;
+            let answer = |index: usize| {
+                if !self.sees_null && columns.iter().any(|column| column.is_null(index)) {
+                    return Ok(Answer::Null);
+                }
+                (self.body)(&Row { columns: &columns, index })
+            };
+            collect((0..call.rows).map(answer).collect::<Result<Vec<_>>>()?, call.result)
         })
     }
 }

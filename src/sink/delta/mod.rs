@@ -46,6 +46,7 @@ mod types;
 mod vacuum;
 mod versions;
 mod write;
+mod write_exec;
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ pub use self::rewrite::{
 pub use self::types::{assignable, sql_name};
 pub use self::vacuum::{VacuumRequest, Vacuumed, vacuum};
 pub use self::versions::{AsOf, Versions};
-pub use self::write::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
+pub use self::write_exec::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 use self::base::Base;
 use self::change::{Change, ChangeKind};

@@ -11,6 +11,7 @@ use crate::statement::ast::{Insert, StatementKind};
 impl StatementParser<'_> {
     pub(super) fn insert(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
+        let with_schema_evolution = self.with_schema_evolution()?;
         let overwrite = self.parser.parse_keyword(Keyword::OVERWRITE);
         if !overwrite {
             self.keyword(Keyword::INTO)?;
@@ -32,8 +33,14 @@ impl StatementParser<'_> {
         } else {
             Vec::new()
         };
+        let clause = self.parser.peek_token();
         let replace_where = self.replace_where(overwrite)?;
-        let insert = Insert { table, overwrite, columns, by_name, replace_where, query: self.query()? };
+        if with_schema_evolution && replace_where.is_some() {
+            return Err(unsupported("INSERT WITH SCHEMA EVOLUTION … REPLACE WHERE", &clause)
+                .with_hint("add the columns first: ALTER TABLE … ADD COLUMNS"));
+        }
+        let query = self.query()?;
+        let insert = Insert { table, with_schema_evolution, overwrite, columns, by_name, replace_where, query };
         Ok(StatementKind::Insert(Box::new(insert)))
     }
 

@@ -14,10 +14,7 @@ const SOURCE: &str = "source";
 impl StatementParser<'_> {
     pub(super) fn merge(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
-        let with_schema_evolution = self.parser.parse_keyword(Keyword::WITH);
-        if with_schema_evolution {
-            self.schema_evolution()?;
-        }
+        let with_schema_evolution = self.with_schema_evolution()?;
         self.keyword(Keyword::INTO)?;
         let target = self.target()?;
         self.keyword(Keyword::USING)?;
@@ -44,14 +41,18 @@ impl StatementParser<'_> {
         Ok(StatementKind::Merge(Box::new(Merge { target, with_schema_evolution, source, source_alias, on, clauses })))
     }
 
-    fn schema_evolution(&mut self) -> Result<()> {
+    /// `WITH SCHEMA EVOLUTION`, behind MERGE or INSERT.
+    pub(super) fn with_schema_evolution(&mut self) -> Result<bool> {
+        if !self.parser.parse_keyword(Keyword::WITH) {
+            return Ok(false);
+        }
         for word in ["SCHEMA", "EVOLUTION"] {
             if upper(&self.parser.peek_token()) != word {
                 return Err(self.missing(word));
             }
             self.parser.next_token();
         }
-        Ok(())
+        Ok(true)
     }
 
     fn name_of_source(&self, source: &TableFactor) -> Result<Ident> {

@@ -101,8 +101,8 @@ impl StatementParser<'_> {
         }
         if matches!(word.as_str(), "SCHEMA" | "DATABASE") {
             self.parser.next_token();
-            self.optional(Keyword::EXTENDED);
-            return Ok(StatementKind::DescribeSchema { schema: self.name()? });
+            let extended = self.parser.parse_keyword(Keyword::EXTENDED);
+            return Ok(StatementKind::DescribeSchema { schema: self.name()?, extended });
         }
         if word == "QUERY" || self.at_query() {
             if word == "QUERY" {

@@ -6,15 +6,18 @@
 //! becomes the grouped rows first. Of several in one select list each stands behind the one before. A generator within an expression
 //! is refused, as in Spark.
 
+mod from;
+mod stars;
+
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Join, JoinConstraint,
-    JoinOperator, LateralView, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Spanned, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, visit_expressions,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
 
+use self::from::{as_one, lateral_view, with_lateral_functions};
 use super::names::name_of;
 use crate::error::{Error, Result};
 use crate::session::is_generator;
@@ -70,7 +73,7 @@ impl Generators<'_> {
         let arguments = match calls.iter().any(|call| self.is_grouped(select, call)) {
             true => group_first(select)?,
             false => {
-                write_out_stars(select)?;
+                stars::write_out(select)?;
                 calls
             }
         };
@@ -194,233 +197,6 @@ fn with_columns(mut call: Function, items: &mut Vec<SelectItem>) -> Function {
         }
     }
     call
-}
-
-/// `*` as the stars of the relations that it means, which leave out the generator's columns.
-fn write_out_stars(select: &mut Select) -> Result<()> {
-    for place in (0..select.projection.len()).rev() {
-        let SelectItem::Wildcard(options) = &select.projection[place] else { continue };
-        let (span, is_plain) = (options.span(), *options == WildcardAdditionalOptions::default());
-        let names: Option<Vec<ObjectName>> =
-            select.from.iter().map(relation_names).collect::<Option<Vec<_>>>().map(|names| names.concat());
-        let Some(names) = names.filter(|_| is_plain || select.from.len() == 1) else {
-            return Err(Error::sql(
-                "`*` beside a generator does not go with USING, or with relations that have no name",
-            )
-            .at(span)
-            .with_hint("name the columns, or write LATERAL VIEW"));
-        };
-        if !is_plain && names.len() > 1 {
-            return Err(Error::sql("`* EXCEPT` beside a generator goes with one relation")
-                .at(span)
-                .with_hint("name the columns"));
-        }
-        let options = options.clone();
-        let stars = names.into_iter().map(|name| {
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options.clone())
-        });
-        select.projection.splice(place..=place, stars);
-    }
-    Ok(())
-}
-
-/// The names of what is joined; none when a star means other columns than all of theirs.
-fn relation_names(tables: &TableWithJoins) -> Option<Vec<ObjectName>> {
-    let is_using = |join: &Join| {
-        constraint(&join.join_operator)
-            .is_some_and(|constraint| matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural))
-    };
-    if tables.joins.iter().any(is_using) {
-        return None;
-    }
-    let names =
-        std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation)).map(factor_names);
-    names.collect::<Option<Vec<_>>>().map(|names| names.concat())
-}
-
-fn factor_names(factor: &TableFactor) -> Option<Vec<ObjectName>> {
-    let of = |alias: &TableAlias| vec![ObjectName::from(vec![alias.name.clone()])];
-    match factor {
-        TableFactor::Table { alias: Some(alias), .. }
-        | TableFactor::Derived { alias: Some(alias), .. }
-        | TableFactor::UNNEST { alias: Some(alias), .. }
-        | TableFactor::NestedJoin { alias: Some(alias), .. } => Some(of(alias)),
-        TableFactor::Table { name, alias: None, .. } => Some(vec![name.clone()]),
-        TableFactor::NestedJoin { table_with_joins, alias: None } => relation_names(table_with_joins),
-        TableFactor::Pivot { table, alias: Some(alias), .. } => Some([factor_names(table)?, of(alias)].concat()),
-        _ => None,
-    }
-}
-
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
-/// FROM with each generator in it behind what is left of it.
-fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<TableWithJoins>> {
-    let mut done: Vec<TableWithJoins> = Vec::new();
-    for tables in from {
-        let TableWithJoins { relation, joins } = tables;
-        let mut current = match from_function(relation)? {
-            Found::Generator(call, alias, true) if !done.is_empty() => {
-                plain(generated(as_one(std::mem::take(&mut done)), true, *call, false, alias))
-            }
-            Found::Generator(call, alias, _) => plain(generated(no_rows(), false, *call, false, alias)),
-            Found::Other(relation) => plain(*relation),
-        };
-        for join in joins {
-            let span = join.relation.span();
-            match from_function(join.relation)? {
-                Found::Generator(call, alias, true) => {
-                    let is_outer = lateral_join(&join.join_operator).ok_or_else(|| {
-                        Error::sql(format!("{} is joined with a condition, or not from the left", call.name))
-                            .at(span)
-                            .with_hint("JOIN LATERAL and LEFT JOIN LATERAL … ON TRUE; a condition goes into WHERE")
-                    })?;
-                    current = plain(generated(as_one(vec![current]), true, *call, is_outer, alias));
-                }
-                Found::Generator(call, alias, false) => {
-                    let relation = generated(no_rows(), false, *call, false, alias);
-                    current.joins.push(Join { relation, ..join });
-                }
-                Found::Other(relation) => current.joins.push(Join { relation: *relation, ..join }),
-            }
-        }
-        done.push(current);
-    }
-    Ok(done)
-}
-
-enum Found {
-    /// With its alias, and whether it is LATERAL.
-    Generator(Box<Function>, TableAlias, bool),
-    Other(Box<TableFactor>),
-}
-
-fn from_function(factor: TableFactor) -> Result<Found> {
-    match factor {
-        TableFactor::Function { lateral, name, args, with_ordinality: false, alias }
-            if is_generator(&name.to_string()) =>
-        {
-            let alias = alias.unwrap_or_else(|| self::alias(&name.to_string().to_lowercase(), &[]));
-            Ok(Found::Generator(Box::new(super::json_calls::call_of(name, args)), alias, lateral))
-        }
-        TableFactor::Table { name, alias, args: Some(arguments), .. } if is_generator(&name.to_string()) => {
-            let alias = alias.unwrap_or_else(|| self::alias(&name.to_string().to_lowercase(), &[]));
-            Ok(Found::Generator(Box::new(super::json_calls::call_of(name, arguments.args)), alias, false))
-        }
-        // The rows of `range` are numbers of a column that Databricks calls `id`.
-        TableFactor::Table {
-            name,
-            alias,
-            args: Some(mut arguments),
-            with_hints,
-            version,
-            with_ordinality,
-            partitions,
-            json_path,
-            sample,
-            index_hints,
-        } if name.to_string().eq_ignore_ascii_case("range") => {
-            // The fourth says how many partitions there are, which changes no row.
-            arguments.args.truncate(3);
-            let mut alias = alias.unwrap_or_else(|| self::alias("range", &[]));
-            if alias.columns.is_empty() {
-                alias.columns.push(column_named(&Ident::new("id")));
-            }
-            Ok(Found::Other(Box::new(TableFactor::Table {
-                name,
-                alias: Some(alias),
-                args: Some(arguments),
-                with_hints,
-                version,
-                with_ordinality,
-                partitions,
-                json_path,
-                sample,
-                index_hints,
-            })))
-        }
-        other => Ok(Found::Other(Box::new(other))),
-    }
-}
-
-/// Whether a join with a generator keeps the rows that have none; nothing for a join that a generator cannot have.
-fn lateral_join(operator: &JoinOperator) -> Option<bool> {
-    let is_true = |constraint: &JoinConstraint| match constraint {
-        JoinConstraint::None => true,
-        JoinConstraint::On(Expr::Value(value)) => value.value == Value::Boolean(true),
-        _ => false,
-    };
-    match operator {
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
-            is_true(constraint).then_some(false)
-        }
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => is_true(constraint).then_some(true),
-        _ => None,
-    }
-}
-
-fn lateral_view(view: LateralView, input: TableFactor) -> Result<TableFactor> {
-    let LateralView { lateral_view, lateral_view_name, lateral_col_alias, outer } = view;
-    let span = lateral_view.span();
-    match (generator_call(&lateral_view), lateral_view_name.0.as_slice()) {
-        (Some(call), [ObjectNamePart::Identifier(name)]) => {
-            let alias = alias(&name.value, &lateral_col_alias);
-            Ok(generated(input, true, call.clone(), outer, alias))
-        }
-        _ => Err(Error::sql(format!("LATERAL VIEW {lateral_view} is not supported"))
-            .at(span)
-            .with_hint("LATERAL VIEW takes a generator, such as explode(array), and a name for its rows")),
-    }
-}
-
-fn generated(input: TableFactor, keeps_input: bool, call: Function, is_outer: bool, alias: TableAlias) -> TableFactor {
-    Generated { input, keeps_input, call, is_outer, is_struct: false, alias }.into_factor()
-}
-
-/// One row, which a generator that reads no relation stands behind.
-fn no_rows() -> TableFactor {
-    as_one(Vec::new())
-}
-
-/// All of FROM as one relation: what a comma joins is joined.
-fn as_one(from: Vec<TableWithJoins>) -> TableFactor {
-    let mut tables = from.into_iter();
-    let Some(mut first) = tables.next() else {
-        return TableFactor::UNNEST {
-            alias: None,
-            array_exprs: vec![super::json_calls::call("make_array", vec![Expr::Value(Value::Boolean(true).into())])],
-            with_offset: false,
-            with_offset_alias: None,
-            with_ordinality: false,
-        };
-    };
-    for other in tables {
-        let relation = match other.joins.is_empty() {
-            true => other.relation,
-            false => TableFactor::NestedJoin { table_with_joins: Box::new(other), alias: None },
-        };
-        first.joins.push(Join {
-            relation,
-            global: false,
-            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-        });
-    }
-    match first.joins.is_empty() {
-        true => first.relation,
-        false => TableFactor::NestedJoin { table_with_joins: Box::new(first), alias: None },
-    }
 }
 
 fn plain(relation: TableFactor) -> TableWithJoins {

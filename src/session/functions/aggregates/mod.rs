@@ -4,6 +4,7 @@
 
 mod extremes;
 mod gathered;
+mod groups;
 pub mod listagg;
 mod moments;
 mod or_empty;

@@ -15,7 +15,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature};
 
-use super::gathered::{Groups, OneGroup, state_lists};
+use super::gathered::state_lists;
+use super::groups::{Groups, OneGroup};
 use crate::engine_error::external;
 use crate::error::Error;
 

@@ -44,6 +44,7 @@ pub use self::operation::{Operation, OperationKind, Rewritten};
 pub use self::run::RowChanges;
 use self::scan::TargetTable;
 pub use self::scan::{FILE_COLUMN, ROW_COLUMN, with_hidden_columns};
+use super::alter::{Alteration, NewColumn};
 use super::base::Base;
 use super::change::{Change, ChangeKind};
 use super::error::delta_error;
@@ -70,6 +71,8 @@ pub struct RewriteTarget {
     list: Arc<FileList>,
     scan: Arc<TargetTable>,
     keeps_changes: bool,
+    /// What the commit changes of the table's definition.
+    alteration: Option<Alteration>,
     started: Instant,
 }
 
@@ -104,17 +107,29 @@ impl RewriteTarget {
             list,
             scan: Arc::new(scan),
             keeps_changes,
+            alteration: None,
             started: Instant::now(),
             table,
             location,
         })
     }
 
+    /// The table gets these columns in the statement's commit. What the statement reads of it does not have them yet.
+    pub fn adding(mut self, columns: Vec<NewColumn>) -> Result<Self> {
+        let request = WriteRequest {
+            alteration: Some(Alteration::AddColumns(columns)),
+            ..WriteRequest::new(self.location.clone(), WriteKind::Append)
+        };
+        self.shape = Arc::new(Shape::of(&request, Some(&self.table))?);
+        self.alteration = request.alteration;
+        Ok(self)
+    }
+
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The table's columns.
+    /// The table's columns, with those that it gets.
     pub fn schema(&self) -> &SchemaRef {
         &self.shape.schema
     }
@@ -204,7 +219,7 @@ impl RewriteTarget {
             rows,
             read_version,
             transaction: None,
-            alteration: None,
+            alteration: self.alteration,
         };
         PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), targets }
     }

@@ -41,7 +41,13 @@ impl Gaps<'_> {
     }
 }
 
-pub(super) fn query_of(merge: &Merge, schema: &Schema) -> Result<Query> {
+/// What the source gives.
+pub(super) fn source_query(merge: &Merge) -> Result<Query> {
+    template::query("SELECT * FROM `relation 0`", &[named(&merge.source, &merge.source_alias)], &[])
+}
+
+/// `stars` are the columns of the target that `*` means.
+pub(super) fn query_of(merge: &Merge, schema: &Schema, stars: &[usize]) -> Result<Query> {
     let mut gaps = Gaps { merge, expressions: Vec::new() };
     let (target, source) = (quoted(&alias_of(&merge.target).value), quoted(&merge.source_alias.value));
     let row = format!("{target}.`{ROW_COLUMN}`");
@@ -65,7 +71,7 @@ pub(super) fn query_of(merge: &Merge, schema: &Schema) -> Result<Query> {
     sql.push_str(" END AS `action`");
     let mut count = 0;
     for (number, clause) in merge.clauses.iter().enumerate() {
-        for value in values(clause, schema, &merge.source_alias) {
+        for value in values(clause, schema, stars, &merge.source_alias) {
             let value = match &value {
                 Given::User(value) => gaps.of_clause(clause.when, value)?,
                 Given::Star(column) => gaps.gap(column.clone()),
@@ -106,13 +112,13 @@ enum Given {
 }
 
 /// The values of a clause, in the order of `assigned`.
-fn values(clause: &MergeClause, schema: &Schema, source: &Ident) -> Vec<Given> {
+fn values(clause: &MergeClause, schema: &Schema, stars: &[usize], source: &Ident) -> Vec<Given> {
     let star = || {
         let column = |name: &String| {
             let name = Ident { value: name.clone(), quote_style: Some('`'), span: source.span };
             Given::Star(Expr::CompoundIdentifier(vec![source.clone(), name]))
         };
-        schema.fields().iter().map(|field| column(field.name())).collect()
+        stars.iter().map(|star| column(schema.field(*star).name())).collect()
     };
     match &clause.action {
         MergeAction::Delete => Vec::new(),

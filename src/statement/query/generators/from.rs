@@ -1,0 +1,169 @@
+//! Generators in FROM, and FROM as what one stands behind.
+
+use sqlparser::ast::{
+    Expr, Function, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectNamePart, Spanned, TableAlias,
+    TableFactor, TableWithJoins, Value,
+};
+
+use super::{alias, column_named, generator_call, plain};
+use crate::error::{Error, Result};
+use crate::session::is_generator;
+use crate::session::lateral::Generated;
+use crate::statement::query::json_calls;
+
+/// FROM with each generator in it behind what is left of it.
+pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<TableWithJoins>> {
+    let mut done: Vec<TableWithJoins> = Vec::new();
+    for tables in from {
+        let TableWithJoins { relation, joins } = tables;
+        let mut current = match from_function(relation)? {
+            Found::Generator(call, alias, true) if !done.is_empty() => {
+                plain(generated(as_one(std::mem::take(&mut done)), true, *call, false, alias))
+            }
+            Found::Generator(call, alias, _) => plain(generated(no_rows(), false, *call, false, alias)),
+            Found::Other(relation) => plain(*relation),
+        };
+        for join in joins {
+            let span = join.relation.span();
+            match from_function(join.relation)? {
+                Found::Generator(call, alias, true) => {
+                    let is_outer = lateral_join(&join.join_operator).ok_or_else(|| {
+                        Error::sql(format!("{} is joined with a condition, or not from the left", call.name))
+                            .at(span)
+                            .with_hint("JOIN LATERAL and LEFT JOIN LATERAL … ON TRUE; a condition goes into WHERE")
+                    })?;
+                    current = plain(generated(as_one(vec![current]), true, *call, is_outer, alias));
+                }
+                Found::Generator(call, alias, false) => {
+                    let relation = generated(no_rows(), false, *call, false, alias);
+                    current.joins.push(Join { relation, ..join });
+                }
+                Found::Other(relation) => current.joins.push(Join { relation: *relation, ..join }),
+            }
+        }
+        done.push(current);
+    }
+    Ok(done)
+}
+
+enum Found {
+    /// With its alias, and whether it is LATERAL.
+    Generator(Box<Function>, TableAlias, bool),
+    Other(Box<TableFactor>),
+}
+
+fn from_function(factor: TableFactor) -> Result<Found> {
+    match factor {
+        TableFactor::Function { lateral, name, args, with_ordinality: false, alias }
+            if is_generator(&name.to_string()) =>
+        {
+            let alias = alias.unwrap_or_else(|| super::alias(&name.to_string().to_lowercase(), &[]));
+            Ok(Found::Generator(Box::new(json_calls::call_of(name, args)), alias, lateral))
+        }
+        TableFactor::Table { name, alias, args: Some(arguments), .. } if is_generator(&name.to_string()) => {
+            let alias = alias.unwrap_or_else(|| super::alias(&name.to_string().to_lowercase(), &[]));
+            Ok(Found::Generator(Box::new(json_calls::call_of(name, arguments.args)), alias, false))
+        }
+        // The rows of `range` are numbers of a column that Databricks calls `id`.
+        TableFactor::Table {
+            name,
+            alias,
+            args: Some(mut arguments),
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } if name.to_string().eq_ignore_ascii_case("range") => {
+            // The fourth says how many partitions there are, which changes no row.
+            arguments.args.truncate(3);
+            let mut alias = alias.unwrap_or_else(|| super::alias("range", &[]));
+            if alias.columns.is_empty() {
+                alias.columns.push(column_named(&Ident::new("id")));
+            }
+            Ok(Found::Other(Box::new(TableFactor::Table {
+                name,
+                alias: Some(alias),
+                args: Some(arguments),
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+            })))
+        }
+        other => Ok(Found::Other(Box::new(other))),
+    }
+}
+
+/// Whether a join with a generator keeps the rows that have none; nothing for a join that a generator cannot have.
+fn lateral_join(operator: &JoinOperator) -> Option<bool> {
+    let is_true = |constraint: &JoinConstraint| match constraint {
+        JoinConstraint::None => true,
+        JoinConstraint::On(Expr::Value(value)) => value.value == Value::Boolean(true),
+        _ => false,
+    };
+    match operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
+            is_true(constraint).then_some(false)
+        }
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => is_true(constraint).then_some(true),
+        _ => None,
+    }
+}
+
+pub(super) fn lateral_view(view: LateralView, input: TableFactor) -> Result<TableFactor> {
+    let LateralView { lateral_view, lateral_view_name, lateral_col_alias, outer } = view;
+    let span = lateral_view.span();
+    match (generator_call(&lateral_view), lateral_view_name.0.as_slice()) {
+        (Some(call), [ObjectNamePart::Identifier(name)]) => {
+            let alias = alias(&name.value, &lateral_col_alias);
+            Ok(generated(input, true, call.clone(), outer, alias))
+        }
+        _ => Err(Error::sql(format!("LATERAL VIEW {lateral_view} is not supported"))
+            .at(span)
+            .with_hint("LATERAL VIEW takes a generator, such as explode(array), and a name for its rows")),
+    }
+}
+
+fn generated(input: TableFactor, keeps_input: bool, call: Function, is_outer: bool, alias: TableAlias) -> TableFactor {
+    Generated { input, keeps_input, call, is_outer, is_struct: false, alias }.into_factor()
+}
+
+/// One row, which a generator that reads no relation stands behind.
+fn no_rows() -> TableFactor {
+    as_one(Vec::new())
+}
+
+/// All of FROM as one relation: what a comma joins is joined.
+pub(super) fn as_one(from: Vec<TableWithJoins>) -> TableFactor {
+    let mut tables = from.into_iter();
+    let Some(mut first) = tables.next() else {
+        return TableFactor::UNNEST {
+            alias: None,
+            array_exprs: vec![json_calls::call("make_array", vec![Expr::Value(Value::Boolean(true).into())])],
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: false,
+        };
+    };
+    for other in tables {
+        let relation = match other.joins.is_empty() {
+            true => other.relation,
+            false => TableFactor::NestedJoin { table_with_joins: Box::new(other), alias: None },
+        };
+        first.joins.push(Join {
+            relation,
+            global: false,
+            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+        });
+    }
+    match first.joins.is_empty() {
+        true => first.relation,
+        false => TableFactor::NestedJoin { table_with_joins: Box::new(first), alias: None },
+    }
+}
