@@ -16,7 +16,7 @@ use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use self::wording::{cast_failure, is_wrong_call, sentence, wrong_call};
+use self::wording::{cast_failure, is_wrong_call, same_name, sentence, wrong_call};
 use crate::error::{Error, ErrorKind, Span, nearest};
 use crate::storage_error::{causes, shorten, storage_failure};
 
@@ -191,6 +191,9 @@ fn plan_error(message: &str) -> Error {
     }
     if is_wrong_call(message) {
         return wrong_call(message);
+    }
+    if let Some(error) = same_name(message) {
+        return error;
     }
     Error::sql(sentence(message))
 }

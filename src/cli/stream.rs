@@ -57,7 +57,8 @@ pub(super) async fn stream(
         output.note(&format!("serving http://{0}/metrics and http://{0}/healthz", listening.address));
     }
     let status = Status::new(output);
-    let observer = Both(&status, pages.as_ref());
+    // Who is told that a batch landed finds it counted.
+    let observer = Both(pages.as_ref(), &status);
     let signals = Signals::listen()?;
     let outcome = tokio::select! {
         outcome = follow(&session, &flows, options, &observer) => outcome,

@@ -68,6 +68,18 @@ fn timestamp_cast(message: &str) -> Option<String> {
     Some(format!("cannot cast the string '{}' to TIMESTAMP", shorten(value)))
 }
 
+/// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same name.`
+pub(super) fn same_name(message: &str) -> Option<Error> {
+    let rest = message.split_once("Projections require unique expression names but the expression ")?.1;
+    let (first, rest) = rest.split_once("\" at position ")?.1.split_once(" and ")?;
+    let second = rest.rsplit_once(" at position ")?.1.split(' ').next()?;
+    let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
+    let said = format!("the columns {} and {} of a select list have the same name", first + 1, second + 1);
+    Some(
+        Error::sql(said).with_hint("name one of them: expression AS name; a `*` has the columns of its tables already"),
+    )
+}
+
 const CALL_BEGINS: &str = "No function matches the given name and argument types '";
 const FORMS_BEGIN: &str = "Candidate functions:";
 /// A function that checks its own arguments says itself what is wrong with them.
@@ -253,6 +265,15 @@ mod tests {
             "there is no function h(STRING)",
             "h needs more",
         );
+    }
+
+    #[test]
+    fn columns_of_one_name_are_told_by_their_places() {
+        let message = "Error during planning: Projections require unique expression names but the expression \"NULL AS x and y\" at \
+                       position 2 and \"NULL AS x and y\" at position 3 have the same name. Consider aliasing (\"AS\") one of them.";
+        let error = same_name(message).unwrap();
+        assert_eq!(error.message, "the columns 3 and 4 of a select list have the same name");
+        assert!(same_name("something else").is_none());
     }
 
     #[test]

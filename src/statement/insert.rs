@@ -21,7 +21,7 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut planned = query::plan(session, &insert.query, Purpose::Run).await?;
+    let mut planned = query::plan(session, &query::set_apart(&insert.query), Purpose::Run).await?;
     let alteration = evolve(&mut planned.plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         return replace_where::execute(session, name, insert, condition, planned, watch).await;
@@ -40,7 +40,7 @@ pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpo
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut planned = query::plan(session, &insert.query, purpose).await?;
+    let mut planned = query::plan(session, &query::set_apart(&insert.query), purpose).await?;
     if evolve(&mut planned.plan, &table.schema(), insert)?.is_some() {
         return Err(Error::sql("EXPLAIN of an INSERT that adds columns is not supported").at(insert.table.span));
     }
@@ -52,7 +52,7 @@ pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked>
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut plan = query::plan(session, &insert.query, Purpose::Check).await?.plan;
+    let mut plan = query::plan(session, &query::set_apart(&insert.query), Purpose::Check).await?.plan;
     evolve(&mut plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         replace_where::check(session, &name, insert, condition).await?;

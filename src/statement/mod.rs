@@ -174,7 +174,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
     match &statement.kind {
         StatementKind::Explain { statement, .. } => explain::check(session, statement).await,
         StatementKind::Query(query) => {
-            let planned = query::plan(session, query, query::Purpose::Check).await?;
+            let planned = query::plan(session, &query::set_apart(query), query::Purpose::Check).await?;
             Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
         }
         StatementKind::DescribeQuery { query } => {

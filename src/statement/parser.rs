@@ -36,7 +36,7 @@ use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
 use super::ast::{CreateFunction, CreateView, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
-use crate::error::{Error, Result, Span};
+use crate::error::{Error, Result, Span, nearest};
 
 /// How deep a query or an expression may nest before the parser refuses it, so that no input can exhaust the stack.
 const NESTING_MAX: usize = 100;
@@ -173,7 +173,7 @@ impl StatementParser<'_> {
                 "OPTIMIZE" => self.optimize()?,
                 "VACUUM" => self.vacuum()?,
                 "RESTORE" => self.restore()?,
-                other => return Err(unsupported(&format!("the statement {other}"), &first)),
+                other => return Err(unknown_statement(other, &first)),
             },
             _ => return Err(unsupported(&format!("a statement that starts with `{}`", first.token), &first)),
         };
@@ -374,7 +374,15 @@ fn unsupported(what: &str, at: &TokenWithSpan) -> Error {
     if at.token == Token::EOF {
         return Error::sql("the statement ends too early");
     }
-    Error::sql(format!("{what} is not supported")).at(at.span).with_hint(format!("what is: {STATEMENTS}"))
+    Error::sql(format!("{what} is not supported")).at(at.span)
+}
+
+fn unknown_statement(word: &str, at: &TokenWithSpan) -> Error {
+    let verbs = STATEMENTS.split(", ").filter_map(|statement| statement.split(' ').next());
+    unsupported(&format!("the statement {word}"), at).with_hint(match nearest(word, verbs) {
+        Some(verb) => format!("did you mean {verb}?"),
+        None => format!("what is: {STATEMENTS}"),
+    })
 }
 
 #[cfg(test)]

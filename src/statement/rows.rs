@@ -70,7 +70,7 @@ impl Rows {
 }
 
 pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
-    let planned = query::plan(session, query, Purpose::Run).await?;
+    let planned = query::plan(session, &query::set_apart(query), Purpose::Run).await?;
     start(planned).await
 }
 

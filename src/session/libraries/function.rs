@@ -15,8 +15,8 @@ use arrow::error::ArrowError;
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use datafusion::common::{Result as EngineResult, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use pinsql_udf::abi;
 
-use super::abi;
 use crate::engine_error::external;
 use crate::error::{Error, Result};
 use crate::schema::{normalize_type, type_name};

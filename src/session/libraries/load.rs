@@ -4,8 +4,9 @@ use std::ffi::{CStr, c_char};
 use std::path::Path;
 
 use libloading::Library;
+use pinsql_udf::abi;
 
-use super::{LibraryFunction, abi};
+use super::LibraryFunction;
 use crate::error::{Error, Result, nearest};
 use crate::schema::parse_type;
 

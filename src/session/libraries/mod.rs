@@ -4,9 +4,6 @@
 //! everything on both sides. Deliberately absent: unloading. What a library has given (columns, errors, its code) may be in use
 //! anywhere, so a library that is loaded stays, also when its functions are dropped or replaced.
 
-/// The same file on both sides of the border: what it says is the interface, and nothing else of that crate is known here.
-#[path = "../../../udfs/library/src/abi.rs"]
-mod abi;
 mod function;
 mod load;
 

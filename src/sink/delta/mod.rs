@@ -40,6 +40,7 @@ mod run;
 mod scan;
 mod shape;
 mod statistics;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;

@@ -4,6 +4,7 @@ use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::alter_table::CLUSTERING;
 use super::constraint::TableConstraint;
 use super::{StatementParser, unsupported, upper};
 use crate::error::{Error, Result, Span};
@@ -101,7 +102,11 @@ impl StatementParser<'_> {
                 self.parser.next_token();
                 table.location = Some(self.parser.parse_expr().map_err(|error| self.located(error))?);
             }
-            "CLUSTER" | "CLUSTERED" => return Err(unsupported("CLUSTER BY on a table", &clause)),
+            "CLUSTER" => return Err(unsupported("CLUSTER BY on a table", &clause).with_hint(CLUSTERING)),
+            "CLUSTERED" => {
+                return Err(unsupported("CLUSTERED BY … INTO BUCKETS", &clause)
+                    .with_hint("Delta tables have no buckets: PARTITIONED BY, or OPTIMIZE … ZORDER BY"));
+            }
             "OPTIONS" | "DEFAULT" | "ROW" | "SKEWED" | "STORED" => {
                 return Err(unsupported(&format!("{word} on a table"), &clause));
             }

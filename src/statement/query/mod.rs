@@ -50,6 +50,7 @@ pub(super) use self::definitions::{Definitions, function_of, temporary_name, vie
 pub(super) use self::function_bodies::{check as check_body, columns as body_columns};
 pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
 use self::json_calls::constant_text;
+pub(super) use self::names::set_apart;
 pub(super) use self::refuse::refuse_ignored;
 use self::relations::Resolved;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};

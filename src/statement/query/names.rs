@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
 
 use super::json_calls::last_name;
 
@@ -13,6 +13,44 @@ use super::json_calls::last_name;
 pub fn name_columns(query: &mut Query) {
     // Infallible: the visitor never breaks off.
     let _ = query.visit(&mut NameColumns);
+}
+
+/// Gives columns of a result that nobody named and that are the same, as in `SELECT a, a` or `SELECT id, NULL, NULL`, names apart:
+/// `a` and `a_1`. Databricks gives both one name, which the engine does not have. Not for a table that is made of the
+/// query: its columns have to have names of their own, there as here.
+pub(in crate::statement) fn set_apart(query: &Query) -> Query {
+    let mut query = query.clone();
+    set_body_apart(&mut query.body);
+    query
+}
+
+fn set_body_apart(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => set_items_apart(&mut select.projection),
+        SetExpr::Query(query) => set_body_apart(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            set_body_apart(left);
+            set_body_apart(right);
+        }
+        _ => {}
+    }
+}
+
+fn set_items_apart(items: &mut [SelectItem]) {
+    let mut names: Vec<String> = items.iter().filter_map(item_name).map(|name| name.to_lowercase()).collect();
+    for place in 1..items.len() {
+        let (earlier, rest) = items.split_at_mut(place);
+        let Some(item @ SelectItem::UnnamedExpr(_)) = rest.first_mut() else { continue };
+        let is_repeated = earlier.contains(item);
+        if let SelectItem::UnnamedExpr(expr) = item
+            && is_repeated
+        {
+            let mut numbered = (1..=names.len()).map(|number| format!("{}_{number}", name_of(expr)));
+            let Some(name) = numbered.find(|name| !names.contains(&name.to_lowercase())) else { continue };
+            names.push(name.to_lowercase());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('`', name) };
+        }
+    }
 }
 
 struct NameColumns;

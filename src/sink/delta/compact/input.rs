@@ -3,10 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use datafusion::execution::memory_pool::MemoryReservation;
 use futures::future::BoxFuture;
@@ -20,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::super::live::SmallFile;
+use super::super::stored::conformed;
 use super::MergeError;
 
 /// Files up to this size are read by one request.
@@ -73,38 +72,6 @@ impl Input {
         let Some(batch) = batch else { return Ok(None) };
         conformed(&batch, &self.schema).map(Some).map_err(|error| MergeError::unfit(file, error))
     }
-}
-
-/// The batch with the table's columns: those that were added after the file was written are NULL. Everything else has to
-/// be there as it is, since merging must not change a value.
-pub(in super::super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let mut found = 0;
-    let columns = schema.fields().iter().map(|field| {
-        let Some(column) = batch.column_by_name(field.name()) else {
-            return Ok(new_null_array(field.data_type(), batch.num_rows()));
-        };
-        found += 1;
-        match (column.data_type(), field.data_type()) {
-            (from, to) if from == to => Ok(Arc::clone(column)),
-            // Spark's older files have nanoseconds without a zone, which mean the same instant.
-            (DataType::Timestamp(..), to @ DataType::Timestamp(..)) => {
-                cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })
-            }
-            (from, to) if from.equals_datatype(to) => {
-                cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })
-            }
-            (from, to) => {
-                let said = format!("its column {} has the type {from} and not {to}", field.name());
-                Err(ArrowError::SchemaError(said))
-            }
-        }
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    if found < batch.num_columns() {
-        return Err(ArrowError::SchemaError("it has columns that the table does not have".to_owned()));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 /// A Parquet file in the table's store.

@@ -24,7 +24,7 @@ use parquet::errors::ParquetError;
 use uuid::Uuid;
 
 use self::input::Input;
-pub(super) use self::input::{StoredFile, conformed};
+pub(super) use self::input::StoredFile;
 use self::tiers::{Bin, bins};
 use super::base::{Base, KeptBase};
 use super::change::{Change, ChangeKind};

@@ -13,7 +13,8 @@ use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
-use super::super::compact::{StoredFile, conformed};
+use super::super::compact::StoredFile;
+use super::super::stored::conformed;
 use super::super::write::{WriteTarget, external};
 use super::files::TargetFile;
 use crate::error::Error;
