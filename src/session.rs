@@ -18,7 +18,7 @@ mod types;
 pub mod variables;
 pub mod views;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -34,6 +34,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
+use self::functions::generators::GENERATORS;
 pub(crate) use self::functions::generators::is_generator;
 pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
 pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
@@ -249,26 +250,27 @@ impl Session {
         Ok(OpenedTable { provider, version: table.version() })
     }
 
-    /// Whether the engine has a function of that name, which nothing of the user's hides.
+    /// Whether there is a function of that name which nothing of the user's hides.
     pub fn is_built_in_function(&self, name: &str) -> bool {
         let name = name.to_lowercase();
         self.state.scalar_functions().contains_key(&name)
             || self.state.aggregate_functions().contains_key(&name)
             || self.state.window_functions().contains_key(&name)
             || self.state.table_functions().contains_key(&name)
+            || self.state.higher_order_functions().contains_key(&name)
+            || GENERATORS.contains(&name.as_str())
+            || forms::NAMES.contains(&name.as_str())
     }
 
-    /// The names of the engine's functions, table functions included.
-    pub fn built_in_functions(&self) -> Vec<String> {
+    /// The names of the built-in functions, table functions included.
+    pub fn built_in_functions(&self) -> BTreeSet<String> {
         let state = &self.state;
-        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
-        names.extend(state.aggregate_functions().keys().cloned());
-        names.extend(state.window_functions().keys().cloned());
-        names.extend(state.table_functions().keys().cloned());
-        names.retain(|name| !name.contains(' '));
-        names.sort();
-        names.dedup();
-        names
+        let engine = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
+        let engine = engine.chain(state.window_functions().keys()).chain(state.table_functions().keys());
+        let names = engine.chain(state.higher_order_functions().keys()).cloned();
+        let others = GENERATORS.into_iter().chain(forms::NAMES).map(str::to_owned);
+        // A name with a blank is one that no SQL can call.
+        names.chain(others).filter(|name| !name.contains(' ')).collect()
     }
 
     /// The definition of a view or a function of the warehouse, or what a check has seen of it.

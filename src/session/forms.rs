@@ -12,6 +12,47 @@ use sqlparser::ast::{
 
 use super::functions::DECODE_BYTES;
 
+/// The names that are written out so, here, in `calls` and in `aggregate_calls`, and that the engine does not have. They are built-in
+/// functions like any: nobody can define one of that name.
+pub(super) const NAMES: [&str; 36] = [
+    "approx_count_distinct",
+    "bigint",
+    "binary",
+    "boolean",
+    "collect_set",
+    "count_if",
+    "curdate",
+    "current_timezone",
+    "date",
+    "decimal",
+    "double",
+    "equal_null",
+    "first",
+    "float",
+    "if",
+    "iff",
+    "ilike",
+    "int",
+    "last",
+    "like",
+    "mod",
+    "negative",
+    "nullifzero",
+    "percentile_disc",
+    "positive",
+    "smallint",
+    "string",
+    "timestamp",
+    "timestamp_seconds",
+    "tinyint",
+    "to_unix_timestamp",
+    "try_divide",
+    "try_mod",
+    "try_to_date",
+    "unix_timestamp",
+    "zeroifnull",
+];
+
 /// The units that `datediff` and its like take without quotes.
 const UNITS: [&str; 10] =
     ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"];

@@ -48,6 +48,13 @@ pub(in crate::cli::repl) fn all(session: &Session) -> Vec<Function> {
     for (name, udf) in state.scalar_functions() {
         add(name, "scalar", udf.documentation(), udf.signature());
     }
+    // What is written out before it is planned says nothing of itself.
+    let is_no_table = |name: &String| !state.table_functions().contains_key(name);
+    for name in session.built_in_functions().into_iter().filter(is_no_table) {
+        let call = format!("{name}(…)");
+        let undescribed = || Function { name: name.clone(), kind: "built-in", call, description: String::new() };
+        functions.entry(name.clone()).or_insert_with(undescribed);
+    }
     let mut functions: Vec<Function> = functions.into_values().collect();
     let of_engine = state.table_functions().keys().map(String::as_str);
     functions.extend(TABLE_FUNCTIONS.into_iter().chain(of_engine).map(|name| Function {

@@ -64,7 +64,7 @@ async fn names_come_from_the_warehouse_and_the_statement() {
     check("WITH a AS (SELECT 1 AS one) SELECT a.| FROM a", &["one"]);
     check("SELECT q.| FROM (SELECT ind AS inner_name FROM pins) q", &["inner_name"]);
     check("SELECT :d|", &[":day"]);
-    check("SELECT * FROM silver.geo WHERE coun| ", &["country", "count("]);
+    check("SELECT * FROM silver.geo WHERE coun| ", &["country", "count(", "count_if("]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
