@@ -12,9 +12,9 @@ use sqlparser::ast::{
 
 use super::functions::DECODE_BYTES;
 
-/// The names that are written out so, here, in `calls` and in `aggregate_calls`, and that the engine does not have. They are built-in
+/// The names that are written out so, here, in `calls`, in `aggregate_calls` and where queries are planned, and that the engine does not have. They are built-in
 /// functions like any: nobody can define one of that name.
-pub(super) const NAMES: [&str; 36] = [
+pub(super) const NAMES: [&str; 39] = [
     "approx_count_distinct",
     "bigint",
     "binary",
@@ -22,6 +22,9 @@ pub(super) const NAMES: [&str; 36] = [
     "collect_set",
     "count_if",
     "curdate",
+    "current_catalog",
+    "current_database",
+    "current_schema",
     "current_timezone",
     "date",
     "decimal",

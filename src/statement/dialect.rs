@@ -2,7 +2,7 @@
 //!
 //! sqlparser leaves back-slashes in literals alone; in Databricks `'\n'` is a newline and `'\\d'` has one back-slash
 //! (<https://docs.databricks.com/en/sql/language-manual/data-types/string-type.html>). So the tokenizer here keeps
-//! literals as written, and [`unescape`] reads them by Spark's rules. Raw literals (`r'…'`) are not accepted.
+//! literals as written, and [`unescape`] reads them by Spark's rules. Raw literals (`r'…'`) stay as they are written.
 
 use std::any::TypeId;
 
@@ -138,16 +138,28 @@ impl Dialect for PinsqlDialect {
 
 /// The tokens of `sql`, white space and comments included, with literals read as Databricks reads them.
 pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
-    let mut tokens = Tokenizer::new(&PinsqlDialect::default(), sql).with_unescape(false).tokenize_with_location()?;
-    for token in &mut tokens {
+    let tokens = Tokenizer::new(&PinsqlDialect::default(), sql).with_unescape(false).tokenize_with_location()?;
+    let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for mut token in tokens {
+        let prefix = read.pop_if(|before| is_raw_prefix(before, &token));
         match &mut token.token {
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) if prefix.is_some() => {}
             Token::SingleQuotedString(text) => *text = unescape(text, '\''),
             Token::DoubleQuotedString(text) => *text = unescape(text, '"'),
             Token::Word(word) if word.quote_style == Some('`') => word.value = word.value.replace("``", "`"),
             _ => {}
         }
+        token.span.start = prefix.map_or(token.span.start, |prefix| prefix.span.start);
+        read.push(token);
     }
-    Ok(with_typed_numbers(tokens))
+    Ok(with_typed_numbers(read))
+}
+
+/// Whether these are the `r` and the text of `r'…'`, with nothing between them.
+fn is_raw_prefix(before: &TokenWithSpan, literal: &TokenWithSpan) -> bool {
+    let is_text = matches!(literal.token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
+    let is_r = matches!(&before.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("r"));
+    is_r && is_text && before.span.end == literal.span.start
 }
 
 /// `1.5D` is one word, not a number and its name; what the word means is known where expressions are read.
@@ -251,6 +263,13 @@ mod tests {
         check(r"'\u00e9\U0001F600\101'", "é😀A");
         check(r"'50\% \_ \q'", "50\\% \\_ q");
         check(r"'\u12'", "u12");
+        check(r"r'(\d+)\n'", r"(\d+)\n");
+        check(r#"R"\w""#, r"\w");
+    }
+
+    #[test]
+    fn a_column_called_r_may_have_an_alias() {
+        assert_eq!(tokenize("r 'x'").unwrap().len(), 3);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use sqlparser::ast::Query;
 
 use super::ast::Insert;
 use super::explain::Explained;
@@ -21,7 +22,7 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut planned = query::plan(session, &query::set_apart(&insert.query), Purpose::Run).await?;
+    let mut planned = query::plan(session, &query_of(insert), Purpose::Run).await?;
     let alteration = evolve(&mut planned.plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         return replace_where::execute(session, name, insert, condition, planned, watch).await;
@@ -40,7 +41,7 @@ pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpo
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut planned = query::plan(session, &query::set_apart(&insert.query), purpose).await?;
+    let mut planned = query::plan(session, &query_of(insert), purpose).await?;
     if evolve(&mut planned.plan, &table.schema(), insert)?.is_some() {
         return Err(Error::sql("EXPLAIN of an INSERT that adds columns is not supported").at(insert.table.span));
     }
@@ -52,12 +53,20 @@ pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked>
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
-    let mut plan = query::plan(session, &query::set_apart(&insert.query), Purpose::Check).await?.plan;
+    let mut plan = query::plan(session, &query_of(insert), Purpose::Check).await?.plan;
     evolve(&mut plan, &table.schema(), insert)?;
     if let Some(condition) = &insert.replace_where {
         replace_where::check(session, &name, insert, condition).await?;
     }
     Ok(Checked::Table { table: name.to_string(), columns: describe_columns(plan.schema().as_arrow()) })
+}
+
+/// The query, whose columns' names matter where they say which columns of the table are meant, or are to be made.
+fn query_of(insert: &Insert) -> Query {
+    match insert.by_name || insert.with_schema_evolution {
+        true => insert.query.as_ref().clone(),
+        false => query::set_apart(&insert.query),
+    }
 }
 
 /// Puts the query's columns in the order of the table's, and says what the table gets to have them all.

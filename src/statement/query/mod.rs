@@ -26,6 +26,7 @@ mod pivot;
 mod refuse;
 mod relations;
 pub mod rowwise;
+mod session_facts;
 mod spelling;
 mod sql_functions;
 pub mod streaming;
@@ -155,6 +156,7 @@ async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     names::name_columns(&mut query);
     lambdas::open_fields(&mut query);
     sql_functions::expand(session, &definitions, &mut query)?;
+    session_facts::put(session, &mut query);
     let view = |name: TableName| definitions.views.get(&name).cloned().map(|view| (name, view));
     Ok(Expanded { query, views: read.into_iter().filter_map(view).collect() })
 }
