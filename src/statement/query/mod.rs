@@ -83,7 +83,7 @@ pub enum Purpose<'a> {
     Batch(&'a Batch<'a>),
 }
 
-/// The table whose rows a statement changes. Its query reads it under [`TARGET_SCHEMA`] with the places of its rows, and under
+/// The table whose rows a statement changes. Its query reads it under `TARGET_SCHEMA` with the places of its rows, and under
 /// its own name in the same version.
 #[derive(Debug)]
 pub struct TargetRelation {
