@@ -89,8 +89,8 @@ async fn evolving_source(session: &Session, merge: &Merge) -> Result<Option<Sche
 fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&'a FieldRef> {
     let named = |clause: &MergeClause| -> Vec<String> {
         match &clause.action {
-            MergeAction::Update(given) => given.iter().filter_map(|one| one.column.parts.last()).map(text).collect(),
-            MergeAction::Insert { columns, .. } => columns.iter().map(text).collect(),
+            MergeAction::Update(given) => given.iter().filter_map(|one| one.column.parts.last()).map(folded).collect(),
+            MergeAction::Insert { columns, .. } => columns.iter().map(folded).collect(),
             MergeAction::Delete | MergeAction::UpdateAll | MergeAction::InsertAll => Vec::new(),
         }
     };
@@ -102,7 +102,7 @@ fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&
     added.filter(|field| is_given(field)).collect()
 }
 
-fn text(name: &Ident) -> String {
+fn folded(name: &Ident) -> String {
     name.value.to_lowercase()
 }
 

@@ -139,7 +139,7 @@ impl TableLocation {
         // A partition column has the type that the table says, not a dictionary of it.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
         let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;
-        with_plain_binary(Arc::new(scan))
+        with_plain_binary(&self.name, Arc::new(scan))
     }
 
     fn cannot_read(&self, error: deltalake::DeltaTableError) -> Error {
@@ -148,7 +148,7 @@ impl TableLocation {
 }
 
 /// BINARY columns as the bytes that functions take and literals are: the scan gives views of them, as it gives views of texts.
-fn with_plain_binary(scan: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+fn with_plain_binary(name: &str, scan: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
     let schema = scan.schema();
     if !schema.fields().iter().any(|field| has_binary_view(field.data_type())) {
         return Ok(scan);
@@ -158,7 +158,7 @@ fn with_plain_binary(scan: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvid
         false => ident(field.name()),
     };
     let columns: Vec<_> = schema.fields().iter().map(column).collect();
-    let plan = LogicalPlanBuilder::scan("files", provider_as_source(scan), None)?.project(columns)?.build()?;
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(scan), None)?.project(columns)?.build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 

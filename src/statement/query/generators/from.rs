@@ -64,39 +64,24 @@ fn from_function(factor: TableFactor) -> Result<Found> {
             let alias = alias.unwrap_or_else(|| super::alias(&name.to_string().to_lowercase(), &[]));
             Ok(Found::Generator(Box::new(json_calls::call_of(name, arguments.args)), alias, false))
         }
-        // The rows of `range` are numbers of a column that Databricks calls `id`.
-        TableFactor::Table {
-            name,
-            alias,
-            args: Some(mut arguments),
-            with_hints,
-            version,
-            with_ordinality,
-            partitions,
-            json_path,
-            sample,
-            index_hints,
-        } if name.to_string().eq_ignore_ascii_case("range") => {
-            // The fourth says how many partitions there are, which changes no row.
-            arguments.args.truncate(3);
-            let mut alias = alias.unwrap_or_else(|| super::alias("range", &[]));
-            if alias.columns.is_empty() {
-                alias.columns.push(column_named(&Ident::new("id")));
-            }
-            Ok(Found::Other(Box::new(TableFactor::Table {
-                name,
-                alias: Some(alias),
-                args: Some(arguments),
-                with_hints,
-                version,
-                with_ordinality,
-                partitions,
-                json_path,
-                sample,
-                index_hints,
-            })))
+        mut other => {
+            name_range(&mut other);
+            Ok(Found::Other(Box::new(other)))
         }
-        other => Ok(Found::Other(Box::new(other))),
+    }
+}
+
+/// The rows of `range` are numbers of a column that Databricks calls `id`.
+fn name_range(factor: &mut TableFactor) {
+    let TableFactor::Table { name, alias, args: Some(arguments), .. } = factor else { return };
+    if !name.to_string().eq_ignore_ascii_case("range") {
+        return;
+    }
+    // The fourth says how many partitions there are, which changes no row.
+    arguments.args.truncate(3);
+    let alias = alias.get_or_insert_with(|| super::alias("range", &[]));
+    if alias.columns.is_empty() {
+        alias.columns.push(column_named(&Ident::new("id")));
     }
 }
 
