@@ -132,7 +132,7 @@ impl Name {
     pub(super) fn table(&self, session: &Session) -> Result<TableName> {
         let parts = self.resolved(session)?;
         let parts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-        TableName::from_parts(&parts, &session.current_schema()).map_err(|error| error.at(self.span))
+        session.table_name(&parts).map_err(|error| error.at(self.span))
     }
 }
 

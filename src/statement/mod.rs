@@ -19,6 +19,7 @@ mod flow;
 mod insert;
 pub mod lexeme;
 mod library;
+mod location;
 mod merge;
 mod optimize;
 mod parser;

@@ -46,8 +46,11 @@ pub(super) async fn drop_table(session: &Session, name: &Name, if_exists: bool) 
     if if_exists && !session.warehouse().table_exists(&table).await? {
         return Ok(Outcome::Done(format!("there is no table {table}")));
     }
-    session.warehouse().drop_table(&table).await.map_err(|error| error.at(name.span))?;
-    Ok(Outcome::Done(format!("table {table} dropped")))
+    let left = session.warehouse().drop_table(&table).await.map_err(|error| error.at(name.span))?;
+    Ok(Outcome::Done(match left {
+        None => format!("table {table} dropped"),
+        Some(place) => format!("table {table} dropped; its files stay at {}", place.as_str().trim_end_matches('/')),
+    }))
 }
 
 /// The schema that `name` means, which must be there.

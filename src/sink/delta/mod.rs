@@ -33,6 +33,7 @@ mod optimize;
 mod partition;
 mod properties;
 mod protocol;
+mod registrar;
 mod rejects;
 mod restore;
 mod rewrite;
@@ -72,6 +73,7 @@ pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
 pub use self::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
+pub use self::registrar::Registrar;
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
 pub use self::restore::{Restored, restore};
 pub use self::rewrite::{
@@ -250,7 +252,7 @@ impl PreparedWrite {
     pub async fn leave(self) -> Committed {
         let version = self.base.version().unwrap_or_default();
         discard(&self.targets).await;
-        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new() }
+        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new(), unregistered: None }
     }
 
     /// Deletes the files instead.

@@ -119,7 +119,7 @@ pub(super) async fn resolve(
             if let (Some(target), Some(TARGET_SCHEMA)) = (target, reference.schema()) {
                 return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
             }
-            let name = TableName::from_parts(&parts, &session.current_schema())?;
+            let name = session.table_name(&parts)?;
             // `t` and `default.t` are two references to one table.
             if !opened_tables.insert(name.clone()) {
                 return Ok(());
@@ -149,7 +149,10 @@ pub(super) async fn resolve(
     spelling.apply(query);
 
     let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
+    let catalog: Arc<dyn CatalogProvider> = Arc::new(catalog);
+    // Names of three parts may have either name of the catalog.
+    catalogs.register_catalog(session.catalog_name().to_owned(), Arc::clone(&catalog));
+    catalogs.register_catalog(CATALOG_NAME.to_owned(), catalog);
     state.register_catalog_list(Arc::new(catalogs));
     Ok(Resolved { state, reads })
 }
