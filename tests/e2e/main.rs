@@ -11,6 +11,7 @@
 mod certificate;
 mod environment;
 mod fault_proxy;
+mod glue;
 mod kafka;
 mod kinesis_services;
 mod kinesis_table;
@@ -22,7 +23,9 @@ mod s3;
 mod service;
 mod sink;
 mod stream;
+mod unity;
 
+mod catalogs;
 mod change_rows;
 mod change_writers;
 mod cleaning;

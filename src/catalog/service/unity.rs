@@ -296,6 +296,8 @@ fn type_name(data_type: &DataType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::parse_type;
+    use crate::sink::delta::TableDefinition;
 
     #[test]
     fn an_endpoint_is_a_host() {
@@ -304,5 +306,34 @@ mod tests {
         for wrong in ["", "ftp://host", "https://"] {
             assert!(endpoint_url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_column_says_its_type_in_words_and_as_the_log_has_it() {
+        let definition = TableDefinition {
+            columns: vec![Column {
+                name: "n".to_owned(),
+                data_type: parse_type("STRUCT<x: INT, `Y`: ARRAY<DECIMAL(5, 2)>>").unwrap(),
+                nullable: false,
+                comment: Some("it's nested".to_owned()),
+            }],
+            partition_columns: vec!["n".to_owned()],
+            ..TableDefinition::default()
+        };
+        let [field] = definition.fields_json().unwrap().try_into().unwrap();
+        let info = column_info(0, &definition.columns[0], &field, &definition.partition_columns);
+        let type_json: Value = serde_json::from_str(info["type_json"].as_str().unwrap()).unwrap();
+        let array = json!({"type": "array", "elementType": "decimal(5,2)", "containsNull": true});
+        let fields = json!([
+            {"name": "x", "type": "integer", "nullable": true, "metadata": {}},
+            {"name": "Y", "type": array, "nullable": true, "metadata": {}},
+        ]);
+        let expected = json!({
+            "name": "n", "type": {"type": "struct", "fields": fields}, "nullable": false, "metadata": {"comment": "it's nested"},
+        });
+        assert_eq!(type_json, expected);
+        let said =
+            json!([info["type_text"], info["type_name"], info["nullable"], info["comment"], info["partition_index"]]);
+        assert_eq!(said, json!(["struct<x:int,Y:array<decimal(5,2)>>", "STRUCT", false, "it's nested", 0]));
     }
 }
