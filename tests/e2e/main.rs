@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]
 
+mod airflow_home;
 mod certificate;
 mod environment;
 mod fault_proxy;
@@ -23,6 +24,7 @@ mod service;
 mod sink;
 mod stream;
 
+mod airflow;
 mod change_rows;
 mod change_writers;
 mod cleaning;
