@@ -154,10 +154,10 @@ fn objects_laid_down_by_day_and_objects_up_to_a_day() {
     assert_eq!(count("until_day", &plain, "2026-01-02"), first);
     let both = count("until_day", &plain, "2026-01-03");
     assert!(both.iter().zip(&second).all(|(both, second)| both > second), "{both:?} {second:?}");
-    let rows = |_: &str| environment.query("SELECT * FROM pin_data");
-    let up_to_the_second = rows("until_day");
+    let pins = || environment.query("SELECT * FROM pin_data");
+    let up_to_the_second = pins();
     assert_eq!(count("until_day", &plain, "2027-01-01"), both);
-    assert_same_rows("pin_data", &up_to_the_second, &rows("until_day"));
+    assert_same_rows("pin_data", &up_to_the_second, &pins());
 }
 
 /// Copies the files of a folder, and sets when they were changed.
@@ -254,9 +254,9 @@ fn the_dags_are_read_and_the_operators_of_databricks_take_their_templates() {
     let mut command = airflow_environment("python", &environment.path("airflow"));
     command.arg(file("tests/e2e/airflow_dags.py")).arg(file("examples/airflow"));
     let output = command.envs(airflow.variables).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{stderr}", String::from_utf8_lossy(&output.stdout));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    let told: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(told["errors"], json!({}));
     let daily = &told["dags"]["pinsql_daily"];
     let tables = TABLES.map(|table| format!("clean.{table}"));

@@ -1,10 +1,9 @@
-"""Tells, as JSON, what Airflow reads in a folder of DAGs: errors, and of each task its operator, what it waits for, its
-retries, and its templates as they are on a day.
+"""Tells what Airflow reads in a folder of DAGs: errors, and of each task its operator, what it waits for, its retries, and
+its templates as they are on a day. The answer is JSON, on the last line of what is printed: Airflow has its say before.
 
 usage: airflow_dags.py FOLDER
 """
 
-import contextlib
 import json
 import sys
 from datetime import datetime, timezone
@@ -30,10 +29,8 @@ def task(task):
 
 
 def main(folder):
-    # Standard output is for the answer, and Airflow says things there.
-    with contextlib.redirect_stdout(sys.stderr):
-        bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
-        dags = {name: {"tasks": {each.task_id: task(each) for each in dag.tasks}} for name, dag in bag.dags.items()}
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
+    dags = {name: {"tasks": {each.task_id: task(each) for each in dag.tasks}} for name, dag in bag.dags.items()}
     print(json.dumps({"errors": bag.import_errors, "dags": dags}))
 
 
