@@ -25,6 +25,8 @@ mod sink;
 mod stream;
 mod unity;
 
+mod airflow;
+mod airflow_home;
 mod catalogs;
 mod change_rows;
 mod change_writers;

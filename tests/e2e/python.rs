@@ -35,6 +35,11 @@ pub(crate) fn mariadb() -> PathBuf {
     installed("PINSQL_TEST_MARIADB", "mariadb")
 }
 
+/// The folder of the programs of an Airflow, which has an environment of its own.
+pub(crate) fn airflow() -> PathBuf {
+    installed("PINSQL_TEST_AIRFLOW", "airflow").join("bin")
+}
+
 fn installed(variable: &str, default: &str) -> PathBuf {
     let given = std::env::var_os(variable).map(PathBuf::from);
     let path = given.unwrap_or_else(|| repository().join("target/test-services").join(default));
