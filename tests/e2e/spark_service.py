@@ -15,6 +15,7 @@ import pathlib
 import socketserver
 import sys
 
+import spark_same_sql
 from plain import plain
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -152,7 +153,7 @@ def conformance(spark):
 
 OPERATIONS = {
     operation.__name__: operation
-    for operation in [sql, table, detail, history, versions, changes, files_read, conformance]
+    for operation in [sql, table, detail, history, versions, changes, files_read, conformance, *spark_same_sql.OPERATIONS]
 }
 
 
