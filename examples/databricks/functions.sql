@@ -1,5 +1,5 @@
--- The functions that the pipeline's SQL needs, as SQL functions for Databricks and for Spark 4: they give what pinsql's own give
--- (`udfs/`), which has them built in and needs no such definitions.
+-- The functions that the pipeline's SQL needs, as SQL functions for Databricks and for Spark 4. They give what those of
+-- pinsql give, which has them built in (`udfs/`) and needs no such definitions.
 
 -- The age group of a person. The last one is everything else: ages under 18, and those that are not known.
 CREATE OR REPLACE FUNCTION age_group(age BIGINT) RETURNS STRING
@@ -10,7 +10,8 @@ RETURN CASE
   ELSE '50+'
 END;
 
--- The value, or NULL when it equals one of the others. A function in SQL has a fixed number of parameters, so there are at most five.
+-- The value, or NULL when it equals one of the others. A function in SQL has so many parameters and no more: there are
+-- at most five.
 CREATE OR REPLACE FUNCTION null_if_any(
   value STRING, a STRING, b STRING DEFAULT NULL, c STRING DEFAULT NULL, d STRING DEFAULT NULL, e STRING DEFAULT NULL
 ) RETURNS STRING
@@ -24,7 +25,8 @@ RETURN CASE
   ELSE text
 END;
 
--- What a short count says, exactly: `1.2k` is 1200, `0.0005k` is 0.5. NULL for what is no count. Any white space may be around it.
+-- What a short count says, exactly: `1.2k` is 1200, `0.0005k` is 0.5. NULL for what is no count. Any white space may be
+-- around it.
 CREATE OR REPLACE FUNCTION count_value(text STRING) RETURNS DECIMAL(31, 9)
 RETURN try_cast(
   regexp_extract(
@@ -32,7 +34,12 @@ RETURN try_cast(
     '^[\\s\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]*0*([0-9]+([.][0-9]{1,9})?)0*[kKmMbB]?[\\s\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]*$',
     1
   ) AS DECIMAL(20, 9)
-) * CASE lower(regexp_extract(text, '([kKmMbB])', 1)) WHEN 'k' THEN 1000 WHEN 'm' THEN 1000000 WHEN 'b' THEN 1000000000 ELSE 1 END;
+) * CASE lower(regexp_extract(text, '([kKmMbB])', 1))
+  WHEN 'k' THEN 1000
+  WHEN 'm' THEN 1000000
+  WHEN 'b' THEN 1000000000
+  ELSE 1
+END;
 
 -- The whole number that a short count names: `12k` is 12000. NULL for what is no count, is not whole, or is past INT.
 CREATE OR REPLACE FUNCTION parse_count(text STRING) RETURNS INT

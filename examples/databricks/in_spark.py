@@ -6,14 +6,16 @@
 
 The statements go to Spark as they stand, but for what Databricks or pinsql has and open-source Spark has not:
 
-- `SOURCE 'file'`, a statement of Spark's shell: the statements of that file, which is looked for beside the file that says it.
-- `read_files(…)`: Spark's own reader of the same format, with the given schema, options and path, as a view in its place. What
-  is no record is left out (DROPMALFORMED): pinsql sets it apart in `<table>_rejects`. Behind STREAM it is a stream.
+- `SOURCE 'file'`, a statement of Spark's shell: the statements of that file, which is looked for beside the one that
+  says it.
+- `read_files(…)`: Spark's own reader of the same format, with the given schema, options and path, as a view in its
+  place. What is no record is left out (DROPMALFORMED): pinsql sets it apart in `<table>_rejects`. Behind STREAM it is a
+  stream.
 - `read_kinesis(…)` and `read_kafka(…)`: a view that the caller gives, with the columns that the source would have.
-- `CREATE OR REFRESH STREAMING TABLE … AS query`: the query runs as a stream over what is there now, and ends. Its table is the
-  whole result of the query, as Spark has it: in append mode Spark takes no DISTINCT without a watermark.
+- `CREATE OR REFRESH STREAMING TABLE … AS query`: the query runs as a stream over what is there now, and ends. Its
+  table is the whole result of the query: in append mode Spark takes no DISTINCT without a watermark.
 - `CREATE OR REFRESH SINK … INTO place … AS query`: likewise; the rows become lines of text in the place.
-- `:name`: Spark's own parameters, and they may stand in the arguments of `read_files`, which are evaluated by Spark.
+- `:name`: Spark's own parameters. In the arguments of `read_files` Spark evaluates them too.
 """
 
 import itertools
@@ -25,7 +27,8 @@ TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`
 SOURCE = re.compile(r"SOURCE\s+'([^']+)'", re.IGNORECASE)
 READER = re.compile(r"(STREAM\s+)?\b(read_files|read_kafka|read_kinesis)\s*(?=\()", re.IGNORECASE)
 STREAMING_TABLE = re.compile(
-    r"CREATE\s+OR\s+REFRESH\s+STREAMING\s+TABLE\s+(\S+)\s+COMMENT\s+('(?:\\.|[^'\\])*')\s+AS\s+(.*)", re.IGNORECASE | re.DOTALL
+    r"CREATE\s+OR\s+REFRESH\s+STREAMING\s+TABLE\s+(\S+)\s+COMMENT\s+('(?:\\.|[^'\\])*')\s+AS\s+(.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 SINK = re.compile(
     r"CREATE\s+OR\s+REFRESH\s+SINK\s+(\S+)\s+INTO\s+(\S+)\s+WITH\s+\([^)]*\)\s+AS\s+(.*)", re.IGNORECASE | re.DOTALL
@@ -34,7 +37,7 @@ SINK = re.compile(
 SETTINGS = {
     # In Databricks a table is a Delta table, unless the statement says otherwise.
     "spark.sql.sources.default": "delta",
-    # A view whose `from_json` has its schema in a variable forgets the variable, unless Spark keeps the plan of the view.
+    # A view whose `from_json` has its schema in a variable forgets the variable, unless Spark keeps the view's plan.
     "spark.sql.legacy.storeAnalyzedPlanForView": "true",
     # Spark 4.2 puts the values of `:name` in before it parses, which Delta 4.4's parser passes over.
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
@@ -46,8 +49,8 @@ view_numbers = itertools.count(1)
 def run(spark, path, parameters=None, checkpoints=None, messages=None):
     """Runs the statements of a file in order, and gives what the last one gave.
 
-    `parameters` are the values of `:name`; `checkpoints` is a folder for the checkpoints of streams; `messages` the name of the
-    view in the place of `read_kinesis` or `read_kafka`.
+    `parameters` are the values of `:name`, `checkpoints` is a folder for the checkpoints of streams, `messages` the
+    name of the view in the place of `read_kinesis` or `read_kafka`.
     """
     for name, value in SETTINGS.items():
         spark.conf.set(name, value)
@@ -63,9 +66,9 @@ def run(spark, path, parameters=None, checkpoints=None, messages=None):
         elif match := SINK.fullmatch(statement):
             sink, place, query = match.groups()
             place = spark.sql(f"SELECT {place}", parameters or {}).first()[0]
-            lines = spark.sql(query, parameters or {}).selectExpr("CAST(value AS STRING) AS value").writeStream.format("text")
-            stream = lines.option("checkpointLocation", os.path.join(checkpoints, sink)).trigger(availableNow=True)
-            stream.start(place).awaitTermination()
+            lines = spark.sql(query, parameters or {}).selectExpr("CAST(value AS STRING) AS value")
+            writer = lines.writeStream.format("text").option("checkpointLocation", os.path.join(checkpoints, sink))
+            writer.trigger(availableNow=True).start(place).awaitTermination()
         else:
             answer = spark.sql(statement, parameters or {})
     return answer

@@ -1,7 +1,7 @@
 -- Databricks notebook source
 -- MAGIC %md
 -- MAGIC # Nine questions about the posts
--- MAGIC The same as in `sql/queries/` of pinsql, asked of the tables that it writes. `tables.sql` and `functions.sql` were run before.
+-- MAGIC Those of `sql/queries/`, asked of the tables that pinsql writes. `tables.sql` and `functions.sql` were run before.
 
 -- COMMAND ----------
 

@@ -1,5 +1,6 @@
--- What lets Databricks read the bucket, run once by somebody with CREATE EXTERNAL LOCATION and CREATE CATALOG on the metastore. `BUCKET`
--- stands for the name of the bucket. The storage credential `pinterest` was made before: README.md, step 2.
+-- What lets Databricks read the bucket, run once by somebody with CREATE EXTERNAL LOCATION and CREATE CATALOG on the
+-- metastore. `BUCKET` stands for the name of the bucket. The storage credential `pinterest` was made before: README.md,
+-- step 2.
 CREATE EXTERNAL LOCATION IF NOT EXISTS pinterest
 URL 's3://BUCKET/warehouse'
 WITH (STORAGE CREDENTIAL pinterest)

@@ -1,5 +1,5 @@
--- The tables that pinsql keeps in the bucket, by name. Their columns, comments and properties come with them: what Delta's log says
--- is not said twice. `BUCKET` stands for the name of the bucket.
+-- The tables that pinsql keeps in the bucket, by name. Their columns, comments and properties come with them: what
+-- Delta's log says is not said twice. `BUCKET` stands for the name of the bucket.
 CREATE SCHEMA IF NOT EXISTS pinterest.posts COMMENT 'Posts, their places and their users, as pinsql cleans them';
 
 USE pinterest.posts;

@@ -1,5 +1,5 @@
-//! What `examples/databricks` shows, as far as plain Spark with Delta can run it: the tables of pinsql by name, the functions, the
-//! notebook. A workspace is not at hand, and what only one has (`setup.sql`) is not run.
+//! What `examples/databricks` shows, as far as plain Spark with Delta can run it: the tables of pinsql by name, the
+//! functions, the notebook. A workspace is not at hand, and what only one has (`setup.sql`) is not run.
 
 use std::fs;
 
@@ -81,11 +81,11 @@ fn the_tables_appear_by_name_and_the_notebook_answers_as_pinsql_does_after_each_
 
 /// Ages, texts and counts at the edges of what the functions tell apart.
 const EDGES: &str = r"SELECT * FROM VALUES
-  (17, '0'), (18, '942k'), (24, '1.20K'), (25, '0.5m'), (35, '1.2340k'), (36, '1.000001M'), (50, '2.147483647B'), (51, '2147483648'),
-  (-1, '3B'), (NULL, NULL), (0, '12.0'), (0, '00000000000000000007k'), (0, '  12k\n'), (0, '\u00a012k\u3000'), (0, '1.2345k'),
-  (0, '0.5'), (0, '99999999999M'), (0, '99999999999999999999999'), (0, ''), (0, '   '), (0, 'k'), (0, '.'), (0, '.5k'), (0, '5.k'),
-  (0, '1.2.3k'), (0, '12kk'), (0, '12 k'), (0, '1,200'), (0, '-5'), (0, '+5'), (0, '1e3'), (0, '１２k'), (0, 'User Info Error'),
-  (0, '12.000000001'), (0, '1.00000000000000k'), (0, '1.0000000001k') AS edges (age, text)";
+  (17, '0'), (18, '942k'), (24, '1.20K'), (25, '0.5m'), (35, '1.2340k'), (36, '1.000001M'), (50, '2.147483647B'),
+  (51, '2147483648'), (-1, '3B'), (NULL, NULL), (0, '12.0'), (0, '00000000000000000007k'), (0, '  12k\n'),
+  (0, '\u00a012k\u3000'), (0, '1.2345k'), (0, '0.5'), (0, '99999999999M'), (0, '99999999999999999999999'), (0, ''),
+  (0, '   '), (0, 'k'), (0, '.'), (0, '.5k'), (0, '5.k'), (0, '1.2.3k'), (0, '12kk'), (0, '12 k'), (0, '1,200'),
+  (0, '-5'), (0, '+5'), (0, '1e3'), (0, '１２k'), (0, 'User Info Error'), (0, '12.000000001'), (0, '1.00000000000000k'), (0, '1.0000000001k') AS edges (age, text)";
 
 fn calls(prefix: &str) -> String {
     format!(

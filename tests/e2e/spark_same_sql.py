@@ -1,4 +1,4 @@
-"""What `spark_same_sql.rs` and `databricks.rs` ask of Spark: the pipeline's SQL files, and a notebook, by the shim of examples/databricks."""
+"""What `spark_same_sql.rs` and `databricks.rs` ask of Spark: the pipeline's SQL files and a notebook."""
 
 import pathlib
 import sys
@@ -15,6 +15,8 @@ def found(frame):
 
 def run_file(spark, path, parameters=None, checkpoints=None, messages=None):
     """What the last statement of a file gives."""
+    # A stream that makes a table asks for the session of its thread, which has to be this one.
+    type(spark)._get_j_spark_session_class(spark._jvm).setActiveSession(spark._jsparkSession)
     frame = in_spark.run(spark, path, parameters, checkpoints, messages)
     return None if frame is None else found(frame)
 

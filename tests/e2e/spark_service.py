@@ -153,7 +153,8 @@ def conformance(spark):
 
 OPERATIONS = {
     operation.__name__: operation
-    for operation in [sql, table, detail, history, versions, changes, files_read, conformance, *spark_same_sql.OPERATIONS]
+    for operation in [sql, table, detail, history, versions, changes, files_read, conformance]
+    + spark_same_sql.OPERATIONS
 }
 
 
