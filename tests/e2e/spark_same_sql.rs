@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -83,10 +83,23 @@ fn the_batch_and_the_questions_give_the_same_in_spark() {
     assert_same_batch(&raw::examples(), "same_batch");
 }
 
+/// The same records with one object a topic, since Spark takes long over thousands of small ones.
+fn gathered(raw: &Path, folder: PathBuf) -> PathBuf {
+    for topic in TOPICS {
+        let ending = format!(".{topic}");
+        let of_topic = |path: &PathBuf| path.iter().any(|part| part.to_str().unwrap().ends_with(&ending));
+        let objects = raw::files(raw).into_iter().filter(of_topic).map(|path| fs::read(path).unwrap());
+        let lines: Vec<u8> = objects.flat_map(|object| [object, b"\n".to_vec()].concat()).collect();
+        raw::lay(&folder, &format!("gathered.{topic}"), [lines.as_slice()]);
+    }
+    folder
+}
+
 #[test]
 fn real_records_give_the_same_in_spark() {
     let environment = TestEnvironment::new();
-    assert_same_batch(&raw::real(&environment), "same_real_batch");
+    let raw = gathered(&raw::real(&environment), environment.path("gathered"));
+    assert_same_batch(&raw, "same_real_batch");
 }
 
 #[test]
