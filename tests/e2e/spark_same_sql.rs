@@ -116,6 +116,15 @@ fn objects_as_they_land_give_the_same_in_spark() {
     }
 }
 
+#[test]
+fn no_file_of_the_pipeline_is_left_out() {
+    let kinds = ["clean", "sink", "stream", "stream_files", "stream_kafka"];
+    let asked = kinds.iter().flat_map(|kind| TOPICS.map(|topic| format!("{kind}_{topic}.sql")));
+    let names = fs::read_dir(file("sql")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let there = names.filter(|name| name.ends_with(".sql"));
+    assert_eq!(asked.collect::<BTreeSet<_>>(), there.collect(), "left are the files that the tests here run");
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
