@@ -8,6 +8,7 @@ use crate::environment::{TestEnvironment, file, repository};
 use crate::oracle::assert_same_rows;
 use crate::python::Script;
 use crate::raw;
+use crate::spark;
 
 const READERS: [&str; 3] = ["deltalake", "spark", "duckdb"];
 
@@ -86,9 +87,9 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     let names = ["pin_data", "geo_data", "user_data", "pin_data_rejects", "every_type", "partitioned"];
     let paths = names.map(|name| environment.table(name).to_str().unwrap().to_owned());
     let start = |reader| (reader, read(reader, &paths.each_ref().map(String::as_str), &[]));
-    let answers: BTreeMap<&str, Script> = READERS.into_iter().map(start).collect();
-    let answers: BTreeMap<&str, Value> =
-        answers.into_iter().map(|(reader, script)| (reader, script.answer())).collect();
+    let scripts = ["deltalake", "duckdb"].map(start);
+    let mut answers = BTreeMap::from([("spark", read_with_spark(&paths))]);
+    answers.extend(scripts.map(|(reader, script)| (reader, script.answer())));
 
     for (name, path) in names.iter().zip(&paths) {
         let rows = |reader: &str| answers[reader][path]["rows"].as_array().unwrap().clone();
@@ -117,6 +118,16 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     assert_same_rows("partitioned", &[wanted.clone(), wanted].concat(), rows);
     let parts = &answers["deltalake"][&paths[5]]["partitions"];
     assert_eq!(*parts, json!(["country", "day"]));
+}
+
+fn read_with_spark(paths: &[String]) -> Value {
+    let spark = spark::session();
+    let found = paths.iter().map(|path| {
+        let mut found = spark.table(path.as_ref());
+        found["protocol"] = spark.detail(path.as_ref())["protocol"].take();
+        (path.clone(), found)
+    });
+    Value::Object(found.collect())
 }
 
 /// All versions of a table as deltalake's Python package reads them, with the number of rows of each.
