@@ -51,11 +51,12 @@ fn page_name(command: &Command) -> &str {
 }
 
 fn page(command: &Command) -> io::Result<Vec<u8>> {
-    // Without the version's long form, which clap's own order of sections would end each page with.
-    let version = concat!("pinsql ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).source(version).manual("pinsql's manual");
+    let man = Man::new(command.clone());
     let mut text = Vec::new();
-    man.render_title(&mut text)?;
+    // The title is our own, since clap's would take the version for the date that it is not given; a page that is the same
+    // whenever it is made has none. Clap's last section, the version's long form, is left out.
+    let version = env!("CARGO_PKG_VERSION");
+    writeln!(text, ".TH {} 1 \"\" \"pinsql {version}\" \"Manual of pinsql\"", page_name(command))?;
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;

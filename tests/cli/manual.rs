@@ -34,10 +34,11 @@ fn each_command_has_a_page_and_none_has_a_fault() {
     pages.sort();
     assert_eq!(pages, PAGES);
     for page in PAGES {
-        // There is no date in a page that is the same whenever it is made.
+        // A page that is the same whenever it is made has no date. Breaks beside blank lines are clap's, and change nothing.
+        let is_meant = |line: &str| line.contains("missing date") || line.contains("skipping paragraph macro: br");
         let lint = mandoc().args(["-T", "lint", "-W", "warning"]).arg(folder.join(page)).output().unwrap();
         let found = String::from_utf8(lint.stdout).unwrap();
-        let faults: Vec<&str> = found.lines().filter(|line| !line.contains("missing date")).collect();
+        let faults: Vec<&str> = found.lines().filter(|line| !is_meant(line)).collect();
         assert!(faults.is_empty(), "{faults:#?}");
     }
 }
