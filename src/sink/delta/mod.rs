@@ -91,6 +91,11 @@ use self::conform::Conform;
 use self::write::WriteTarget;
 use crate::error::Result;
 
+/// The version of the library underneath.
+pub fn library_version() -> &'static str {
+    deltalake::crate_version()
+}
+
 /// What a statement does to its table.
 #[derive(Debug, Clone)]
 pub enum WriteKind {
