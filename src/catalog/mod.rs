@@ -25,7 +25,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use url::Url;
 
 pub use self::definitions::{Definition, DefinitionKind};
-pub use self::name::{TableName, schema_name};
+pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
 use self::service::{Found, Service, is_same_place};
 
 use crate::config::Config;

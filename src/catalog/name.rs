@@ -29,11 +29,8 @@ impl TableName {
         match parts {
             [table] => Self::new(current_schema, table),
             [schema, table] => Self::new(schema, table),
-            [named, schema, table] if [CATALOG_NAME, catalog].iter().any(|known| named.eq_ignore_ascii_case(known)) => {
-                Self::new(schema, table)
-            }
-            [named, _, _] => Err(Error::sql(format!("there is no catalog {named}"))
-                .with_hint(format!("the only catalog is {catalog}; name the table schema.table"))),
+            [named, schema, table] if is_catalog(named, catalog) => Self::new(schema, table),
+            [named, _, _] => Err(no_catalog(named, catalog)),
             parts => Err(Error::sql(format!("{} is not the name of a table", parts.join(".")))),
         }
     }
@@ -56,6 +53,16 @@ impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema, self.table)
     }
+}
+
+/// Whether `named` is the catalog that has all tables, `catalog`, by either of its names.
+pub fn is_catalog(named: &str, catalog: &str) -> bool {
+    [CATALOG_NAME, catalog].iter().any(|known| named.eq_ignore_ascii_case(known))
+}
+
+/// The error for another one.
+pub fn no_catalog(named: &str, catalog: &str) -> Error {
+    Error::sql(format!("there is no catalog {named}")).with_hint(format!("the only catalog is {catalog}"))
 }
 
 /// A schema's name, checked and in lower case.

@@ -69,6 +69,7 @@ pub enum StatementKind {
     DropView { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
+    UseCatalog { name: Name },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
     ShowSinks { schema: Option<Name>, like: Option<String> },
