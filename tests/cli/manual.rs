@@ -53,7 +53,10 @@ fn a_page_says_what_the_help_says_and_more() {
         let text = String::from_utf8(output.stdout).unwrap();
         let mut plain = String::new();
         for letter in text.chars() {
-            if letter == '\u{8}' { drop(plain.pop()) } else { plain.push(letter) }
+            match letter {
+                '\u{8}' => plain.truncate(plain.char_indices().next_back().map_or(0, |(start, _)| start)),
+                letter => plain.push(letter),
+            }
         }
         plain
     };
