@@ -18,6 +18,7 @@ mod mariadb;
 mod oracle;
 mod python;
 mod raw;
+mod reader_tables;
 mod s3;
 mod service;
 mod sink;
