@@ -1,6 +1,7 @@
 //! DELETE, UPDATE and MERGE beside Spark: the same statements over copies of one table leave the same rows, the same changes in
 //! the change data feed, and the same counts in the history.
 
+use std::path::Path;
 use std::process::Command;
 
 use rand::rngs::StdRng;
@@ -8,8 +9,21 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::environment::{TestEnvironment, repository};
-use crate::python::Script;
+use crate::environment::TestEnvironment;
+use crate::spark::{self, Session};
+
+/// Metrics that both engines keep, and that say the same whatever the files look like.
+const COUNTS: [&str; 9] = [
+    "numDeletedRows",
+    "numUpdatedRows",
+    "numTargetRowsInserted",
+    "numTargetRowsUpdated",
+    "numTargetRowsDeleted",
+    "numTargetRowsMatchedUpdated",
+    "numTargetRowsMatchedDeleted",
+    "numTargetRowsNotMatchedBySourceUpdated",
+    "numTargetRowsNotMatchedBySourceDeleted",
+];
 
 const ROWS: u64 = 400;
 const STATEMENTS: usize = 8;
@@ -110,23 +124,48 @@ fn the_same_statements_do_the_same_in_spark() {
         .map(|sql| numbers(sql, "(SELECT value AS id FROM generate_series(1, 50))").replace("{target}", "changed"))
         .collect();
     environment.run_sql(&for_us.join(";\n")).output().success();
-    let for_spark: Vec<String> = statements.iter().map(|sql| numbers(sql, "range(1, 51)")).collect();
-    let list = environment.write("statements.json", json!(for_spark).to_string());
-    let script = repository().join("tests/e2e/change_rows.py");
-    let (ours, theirs) = (ours.to_str().unwrap(), theirs.to_str().unwrap());
-    let found = Script::start(&script, &[ours, theirs, &list], &[]).answer();
-    assert_same("rows", &found, &statements);
-    assert_same("changes", &found, &statements);
-    assert_eq!(found["ours"]["history"], found["theirs"]["history"], "{statements:#?}");
+    let spark = spark::session();
+    let first = spark.history(&theirs)[0]["version"].as_u64().unwrap() + 1;
+    for sql in &statements {
+        spark.sql(&numbers(sql, "range(1, 51)").replace("{target}", &spark::at(&theirs)));
+    }
+    let (ours, theirs) = (Found::by(&spark, &ours, first), Found::by(&spark, &theirs, first));
+    assert_same("rows", &ours.rows, &theirs.rows, &statements);
+    assert_same("changes", &ours.changes, &theirs.changes, &statements);
+    assert_eq!(ours.history, theirs.history, "{statements:#?}");
 }
 
-fn assert_same(what: &str, found: &Value, statements: &[String]) {
-    let sorted = |side: &str| {
-        let mut lines: Vec<String> = found[side][what].as_array().unwrap().iter().map(Value::to_string).collect();
+/// What Spark finds in a table: its rows, its changes by version, and what each version counts.
+struct Found {
+    rows: Vec<Value>,
+    changes: Vec<Value>,
+    history: Vec<Value>,
+}
+
+impl Found {
+    fn by(spark: &Session<'_>, table: &Path, first: u64) -> Self {
+        let mut changes = spark.changes(table, first);
+        for change in &mut changes {
+            change.as_object_mut().unwrap().remove("_commit_timestamp");
+        }
+        let mut history = spark.history(table);
+        history.retain(|commit| commit["version"].as_u64().unwrap() >= first);
+        let counts = |commit: &Value| {
+            let counts =
+                COUNTS.iter().filter_map(|key| Some(((*key).to_owned(), commit["metrics"].get(*key)?.clone())));
+            json!({"operation": commit["operation"], "metrics": counts.collect::<serde_json::Map<_, _>>()})
+        };
+        Self { rows: spark.rows(table), changes, history: history.iter().map(counts).collect() }
+    }
+}
+
+fn assert_same(what: &str, ours: &[Value], theirs: &[Value], statements: &[String]) {
+    let sorted = |rows: &[Value]| {
+        let mut lines: Vec<String> = rows.iter().map(Value::to_string).collect();
         lines.sort();
         lines
     };
-    let (ours, theirs) = (sorted("ours"), sorted("theirs"));
+    let (ours, theirs) = (sorted(ours), sorted(theirs));
     let only = |these: &[String], those: &[String]| {
         these.iter().filter(|line| !those.contains(line)).take(10).cloned().collect::<Vec<_>>()
     };

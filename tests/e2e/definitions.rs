@@ -1,23 +1,14 @@
 //! Definitions that pinsql and Spark make, each held by the other: constraints, protocols, and the statement that makes a
 //! table appear in Databricks.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::environment::{TestEnvironment, repository};
-use crate::python::Script;
+use crate::environment::TestEnvironment;
+use crate::spark::{self, Session};
 
-/// What Spark says to each of the statements.
-fn spark(statements: &[&str]) -> Vec<Value> {
-    let script = repository().join("tests/e2e/spark_sql.py");
-    Script::start(&script, statements, &[]).answer().as_array().unwrap().clone()
-}
-
-fn rows(answer: &Value) -> &Vec<Value> {
-    answer["rows"].as_array().unwrap_or_else(|| panic!("Spark failed: {answer}"))
-}
-
-fn error(answer: &Value) -> &str {
-    answer["error"].as_str().unwrap_or_else(|| panic!("Spark took it: {answer}"))
+/// The properties of a table, each as Spark's row.
+fn properties(spark: &Session<'_>, table: &str) -> Vec<Value> {
+    spark.sql(&format!("SHOW TBLPROPERTIES {table}"))
 }
 
 const TABLE: &str = "CREATE TABLE t (
@@ -37,29 +28,25 @@ fn spark_holds_the_constraints_that_pinsql_made() {
     let environment = TestEnvironment::new();
     let sql = format!("{TABLE}; INSERT INTO t (ind, title) VALUES (1, 'one')");
     environment.run_sql(&sql).output().success();
-    let path = environment.table("t").display().to_string();
+    let path = environment.table("t");
+    let table = spark::at(&path);
     let insert = |ind: &str, title: &str| {
         format!(
-            "INSERT INTO delta.`{path}` (ind, title, amount, place, tags, counts, day) VALUES ({ind}, {title}, NULL, NULL, NULL, NULL, NULL)"
+            "INSERT INTO {table} (ind, title, amount, place, tags, counts, day) VALUES ({ind}, {title}, NULL, NULL, NULL, NULL, NULL)"
         )
     };
-    let statements = [
-        insert("2", "'two'"),
-        insert("-3", "'three'"),
-        insert("4", "'it\\'s bad'"),
-        insert("5", "NULL"),
-        insert("NULL", "'six'"),
-        format!("SHOW TBLPROPERTIES delta.`{path}`"),
-        format!("SELECT ind FROM delta.`{path}` ORDER BY ind"),
-        format!("SELECT _change_type, ind FROM table_changes_by_path('{path}', 0) ORDER BY ind"),
-    ];
-    let answers = spark(&statements.each_ref().map(String::as_str));
-    assert_eq!(rows(&answers[0]).len(), 0);
-    assert!(error(&answers[1]).contains("positive"), "{}", answers[1]);
-    assert!(error(&answers[2]).contains("titled"), "{}", answers[2]);
-    assert!(error(&answers[3]).contains("titled"), "NULL is not true: {}", answers[3]);
-    assert!(error(&answers[4]).to_lowercase().contains("null"), "{}", answers[4]);
-    let properties = rows(&answers[5]);
+    let spark = spark::session();
+    assert_eq!(spark.sql(&insert("2", "'two'")).len(), 0);
+    for (ind, title, constraint, why) in [
+        ("-3", "'three'", "positive", "a number that is too small"),
+        ("4", "'it\\'s bad'", "titled", "a text that is refused"),
+        ("5", "NULL", "titled", "NULL is not true"),
+        ("NULL", "'six'", "null", "a column that is NOT NULL"),
+    ] {
+        let error = spark.refusal(&insert(ind, title)).to_lowercase();
+        assert!(error.contains(constraint), "{why}: {error}");
+    }
+    let properties = properties(&spark, &table);
     for (key, value) in [
         ("delta.constraints.positive", "ind > 0"),
         ("delta.constraints.titled", "title <> 'it\\'s bad' AND length(title) BETWEEN 1 AND 9"),
@@ -67,10 +54,15 @@ fn spark_holds_the_constraints_that_pinsql_made() {
         ("delta.minWriterVersion", "4"),
         ("quality", "gold"),
     ] {
-        assert!(properties.contains(&serde_json::json!([key, value])), "{key}: {properties:?}");
+        assert!(properties.contains(&json!({"key": key, "value": value})), "{key}: {properties:?}");
     }
-    assert_eq!(*rows(&answers[6]), [serde_json::json!(["1"]), serde_json::json!(["2"])]);
-    assert_eq!(*rows(&answers[7]), [serde_json::json!(["insert", "1"]), serde_json::json!(["insert", "2"])]);
+    let ind = spark.sql(&format!("SELECT ind FROM {table} ORDER BY ind"));
+    assert_eq!(ind, [json!({"ind": 1}), json!({"ind": 2})]);
+    let changes = spark.sql(&format!(
+        "SELECT _change_type AS change, ind FROM table_changes_by_path('{}', 0) ORDER BY ind",
+        path.display()
+    ));
+    assert_eq!(changes, [json!({"change": "insert", "ind": 1}), json!({"change": "insert", "ind": 2})]);
     // And the other way round.
     environment.run_sql("INSERT INTO t (ind, title) VALUES (0, 'zero')").output().failure(1, &[&["positive"]]);
 }
@@ -78,23 +70,19 @@ fn spark_holds_the_constraints_that_pinsql_made() {
 #[test]
 fn pinsql_holds_the_constraints_that_spark_made() {
     let environment = TestEnvironment::new();
-    let path = environment.table("s").display().to_string();
-    let statements = [
-        format!("CREATE TABLE s (id INT NOT NULL, Name STRING) USING DELTA LOCATION '{path}'"),
-        "INSERT INTO s VALUES (1, 'one')".to_owned(),
-        "ALTER TABLE s ADD CONSTRAINT Small CHECK (ID < 10 AND name RLIKE '^[a-z]+$')".to_owned(),
-    ];
-    for answer in spark(&statements.each_ref().map(String::as_str)) {
-        rows(&answer);
-    }
+    let path = environment.table("s");
+    let table = spark::at(&path);
+    let spark = spark::session();
+    spark.sql(&format!("CREATE TABLE {table} (id INT NOT NULL, Name STRING) USING DELTA"));
+    spark.sql(&format!("INSERT INTO {table} VALUES (1, 'one')"));
+    spark.sql(&format!("ALTER TABLE {table} ADD CONSTRAINT Small CHECK (ID < 10 AND name RLIKE '^[a-z]+$')"));
     let insert = |values: &str| environment.run_sql(&format!("INSERT INTO s VALUES {values}")).output();
     insert("(2, 'two')").success();
     insert("(11, 'eleven')").failure(1, &[&["breaks the constraint small"], &["id = 11"]]);
     insert("(3, 'Three')").failure(1, &[&["breaks the constraint small"]]);
     insert("(NULL, 'none')").failure(1, &[&["NOT NULL"]]);
     environment.run_sql("ALTER TABLE s DROP CONSTRAINT small; INSERT INTO s VALUES (11, 'Eleven')").output().success();
-    let answers = spark(&[&format!("SELECT id FROM delta.`{path}` ORDER BY id")]);
-    assert_eq!(rows(&answers[0]).len(), 3);
+    assert_eq!(spark.rows(&path).len(), 3);
 }
 
 #[test]
@@ -106,62 +94,54 @@ fn a_table_that_was_altered_is_read_by_spark() {
         ALTER TABLE t ALTER COLUMN ind SET NOT NULL;
         INSERT INTO t VALUES ('two', 2, named_struct('city', 'Quito', 'country', 'Ecuador'))";
     environment.run_sql(sql).output().success();
-    let path = environment.table("t").display().to_string();
-    let statements = [
-        format!("SELECT title, ind, place.city, place.country FROM delta.`{path}` ORDER BY ind"),
-        format!("INSERT INTO delta.`{path}` VALUES ('three', 3, named_struct('city', 'Lima', 'country', 'Peru'))"),
+    let table = spark::at(&environment.table("t"));
+    let spark = spark::session();
+    let found = spark.sql(&format!("SELECT title, ind, place.city, place.country FROM {table} ORDER BY ind"));
+    let expected = [
+        json!({"title": null, "ind": 1, "city": "Paris", "country": null}),
+        json!({"title": "two", "ind": 2, "city": "Quito", "country": "Ecuador"}),
     ];
-    let answers = spark(&statements.each_ref().map(String::as_str));
-    let expected =
-        serde_json::json!([[null, "1", "Paris", null], ["two", "2", "Quito", "Ecuador"]]).as_array().unwrap().clone();
-    assert_eq!(*rows(&answers[0]), expected);
-    rows(&answers[1]);
+    assert_eq!(found, expected);
+    spark.sql(&format!("INSERT INTO {table} VALUES ('three', 3, named_struct('city', 'Lima', 'country', 'Peru'))"));
     assert_eq!(environment.value("SELECT count(*) FROM t WHERE place.country IS NOT NULL"), 2);
 }
 
 #[test]
 fn the_statement_of_a_table_makes_it_again() {
     let environment = TestEnvironment::new();
-    environment.run_sql(&format!("{TABLE}; INSERT INTO t (ind, title) VALUES (1, 'one')")).output().success();
-    let ddl = environment.value("SHOW CREATE TABLE t").as_str().unwrap().to_owned();
-    let described = environment.query("DESCRIBE t");
+    // Its own name in the catalog, which all tests of Spark share.
+    let create = TABLE.replacen("TABLE t", "TABLE made_again", 1);
+    environment.run_sql(&format!("{create}; INSERT INTO made_again (ind, title) VALUES (1, 'one')")).output().success();
+    let ddl = environment.value("SHOW CREATE TABLE made_again").as_str().unwrap().to_owned();
+    let described = environment.query("DESCRIBE made_again");
 
     // In Spark: the table appears, and one without the place has the same columns.
-    let location = format!("LOCATION 'file://{}/default/t'", environment.warehouse());
+    let location = format!("LOCATION 'file://{}/default/made_again'", environment.warehouse());
     let at = ddl.find("LOCATION '").unwrap();
     let end = at + ddl[at..].find('\n').unwrap();
     let elsewhere = environment.path("elsewhere").display().to_string();
     let moved = format!("{}LOCATION '{elsewhere}'{}", &ddl[..at], &ddl[end..]);
     assert!(ddl[at..].starts_with(&location), "{ddl}");
-    let statements = [
-        ddl.as_str(),
-        "SELECT ind, title FROM default.t",
-        "DROP TABLE default.t",
-        &moved,
-        "DESCRIBE default.t",
-        "SHOW TBLPROPERTIES default.t",
-    ];
-    let answers = spark(&statements);
-    assert_eq!(*rows(&answers[1]), [serde_json::json!(["1", "one"])], "{}", answers[0]);
-    let types: Vec<(String, String)> = rows(&answers[4])
-        .iter()
-        .take(described.len() - 2)
-        .map(|row| (row[0].as_str().unwrap().to_owned(), row[1].as_str().unwrap().to_lowercase()))
-        .collect();
-    let ours: Vec<(String, String)> = described
-        .iter()
-        .take(described.len() - 2)
-        .map(|row| {
+    let spark = spark::session();
+    spark.sql(&ddl);
+    assert_eq!(spark.sql("SELECT ind, title FROM default.made_again"), [json!({"ind": 1, "title": "one"})]);
+    spark.sql("DROP TABLE default.made_again");
+    spark.sql(&moved);
+    let columns = |rows: Vec<Value>| -> Vec<(String, String)> {
+        let column = |row: &Value| {
             let data_type = row["data_type"].as_str().unwrap().to_lowercase().replace(": ", ":").replace(", ", ",");
             (row["col_name"].as_str().unwrap().to_owned(), data_type)
-        })
-        .collect();
-    assert_eq!(types, ours);
-    assert!(rows(&answers[5]).contains(&serde_json::json!(["delta.constraints.positive", "ind > 0"])));
+        };
+        rows.iter().take(described.len() - 2).map(column).collect()
+    };
+    assert_eq!(columns(spark.sql("DESCRIBE default.made_again")), columns(described.clone()));
+    let properties = properties(&spark, "default.made_again");
+    assert!(properties.contains(&json!({"key": "delta.constraints.positive", "value": "ind > 0"})), "{properties:?}");
+    spark.sql("DROP TABLE default.made_again");
 
     // Here: dropped, and made again by its own statement.
-    environment.run_sql(&format!("DROP TABLE t; {ddl}")).output().success();
-    assert_eq!(environment.query("DESCRIBE t"), described);
-    assert_eq!(environment.value("SHOW CREATE TABLE t"), ddl);
-    environment.run_sql("INSERT INTO t (ind, title) VALUES (0, 'zero')").output().failure(1, &[&["positive"]]);
+    environment.run_sql(&format!("DROP TABLE made_again; {ddl}")).output().success();
+    assert_eq!(environment.query("DESCRIBE made_again"), described);
+    assert_eq!(environment.value("SHOW CREATE TABLE made_again"), ddl);
+    environment.run_sql("INSERT INTO made_again (ind, title) VALUES (0, 'zero')").output().failure(1, &[&["positive"]]);
 }

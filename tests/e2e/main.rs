@@ -11,6 +11,7 @@
 mod certificate;
 mod environment;
 mod fault_proxy;
+mod foreign_tables;
 mod kafka;
 mod kinesis_services;
 mod kinesis_table;
@@ -22,6 +23,7 @@ mod reader_tables;
 mod s3;
 mod service;
 mod sink;
+mod spark;
 mod stream;
 
 mod change_rows;

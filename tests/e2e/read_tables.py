@@ -1,51 +1,19 @@
 """Reads Delta tables with a reader that is not pinsql, and prints what it found as JSON.
 
-    read_tables.py (deltalake | polars | spark | duckdb | clickhouse | deltalake-versions) TABLE...
+    read_tables.py (deltalake | polars | duckdb | clickhouse | deltalake-versions) TABLE...
 
-A table is a folder, or a prefix of a bucket (s3://bucket/prefix), which all but Spark read with AWS's environment variables.
+A table is a folder, or a prefix of a bucket (s3://bucket/prefix), for which AWS's environment variables are read.
 
-Every reader's values are brought into one form, so that they can be compared: times in UTC as text, decimals as
-text, bytes as hexadecimal digits, structs and maps as objects. The digest of a table is that of its rows in this form,
-sorted: it is the same for whoever reads the same rows.
+Every reader's values are brought into the form of plain.py, so that they can be compared. Spark is asked by spark.rs.
 """
 
-import datetime
-import decimal
 import glob
-import hashlib
 import importlib
 import json
-import math
 import os
 import sys
 
-
-def plain(value):
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is not None:
-            value = value.astimezone(datetime.timezone.utc)
-        text = value.strftime("%H:%M:%S.%f").removesuffix(".000000")
-        return f"{value.date().isoformat()} {text}"
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).hex()
-    if hasattr(value, "asDict"):
-        value = value.asDict()
-    if isinstance(value, dict):
-        return {str(plain(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
-
-
-def digest(rows):
-    lines = sorted(json.dumps(plain(row), sort_keys=True, ensure_ascii=False) for row in rows)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+from plain import digest, plain
 
 
 def with_deltalake(paths):
@@ -81,46 +49,6 @@ def with_deltalake_versions(paths):
             }
             for version in versions
         ]
-
-
-def spark_session():
-    from pyspark.sql import SparkSession
-
-    jars = sorted(glob.glob(os.path.join(os.environ["PINSQL_TEST_JARS"], "*.jar")))
-    builder = SparkSession.builder.master("local[2]")
-    settings = {
-        "spark.jars": ",".join(jars),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        # Small tables: fifty tasks to read each log would take longer than the rest.
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.shuffle.partitions": "1",
-        # Each query runs once: what an optimizing compiler costs never comes back.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
-        # Tables are at places of their own, and need no Hive beside them.
-        "spark.sql.catalogImplementation": "in-memory",
-    }
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
-
-
-def with_spark(paths):
-    spark = spark_session()
-    for path in paths:
-        frame = spark.read.format("delta").load(path)
-        detail = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first()
-        yield path, {
-            "rows": frame.collect(),
-            "types": [list(column) for column in frame.dtypes],
-            "protocol": [detail.minReaderVersion, detail.minWriterVersion],
-        }
-    spark.stop()
 
 
 def with_duckdb(paths):
@@ -176,7 +104,6 @@ READERS = {
     "deltalake": with_deltalake,
     "deltalake-versions": with_deltalake_versions,
     "polars": with_polars,
-    "spark": with_spark,
     "duckdb": with_duckdb,
     "clickhouse": with_clickhouse,
 }

@@ -10,12 +10,10 @@ use crate::oracle::assert_same_rows;
 use crate::python::Script;
 use crate::reader_tables::{self, every_type, every_type_as_read, every_type_without_value, partitioned};
 use crate::s3::{self, Identity};
+use crate::spark;
 
 /// All are held against the first.
-const READERS: [&str; 5] = ["deltalake", "polars", "spark", "duckdb", "clickhouse"];
-
-/// Spark has a test of its own there, which writes as well (`spark_s3.rs`).
-const READERS_OF_S3: [&str; 4] = ["deltalake", "polars", "duckdb", "clickhouse"];
+const READERS: [&str; 4] = ["deltalake", "polars", "duckdb", "clickhouse"];
 
 const ROWS_SHOWN_MAX: usize = 5;
 
@@ -26,7 +24,8 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     let environment = TestEnvironment::new();
     reader_tables::make(&environment);
     let path = |name: &str| environment.table(name).to_str().unwrap().to_owned();
-    let answers = ask(&READERS, &path, &[]);
+    let mut answers = ask(&path, &[]);
+    answers.insert("spark", read_with_spark(&path));
     assert_same_digests(&environment, &answers, &path);
 
     for name in reader_tables::names() {
@@ -42,6 +41,7 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     assert_eq!(*parts, json!(["country", "day"]));
 }
 
+/// Spark has a test of its own there, which writes as well (`taking_turns.rs`).
 #[test]
 fn every_reader_finds_the_same_rows_in_s3() {
     let server = s3::server();
@@ -52,16 +52,26 @@ fn every_reader_finds_the_same_rows_in_s3() {
     reader_tables::make(&environment);
     let path = |name: &str| format!("{warehouse}/default/{name}");
     // Who may only read reads all of it.
-    let answers = ask(&READERS_OF_S3, &path, &server.variables(Identity::Reader));
+    let answers = ask(&path, &server.variables(Identity::Reader));
     assert_same_digests(&environment, &answers, &path);
 }
 
-fn ask(readers: &[&'static str], path: &dyn Fn(&str) -> String, variables: &[(&str, String)]) -> Answers {
+fn ask(path: &dyn Fn(&str) -> String, variables: &[(&str, String)]) -> Answers {
     let paths: Vec<String> = reader_tables::names().into_iter().map(path).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let scripts: BTreeMap<&str, Script> =
-        readers.iter().map(|reader| (*reader, read(reader, &paths, variables))).collect();
+    let scripts = READERS.map(|reader| (reader, read(reader, &paths, variables)));
     scripts.into_iter().map(|(reader, script)| (reader, script.answer())).collect()
+}
+
+fn read_with_spark(path: &dyn Fn(&str) -> String) -> Value {
+    let spark = spark::session();
+    let found = reader_tables::names().into_iter().map(|name| {
+        let path = path(name);
+        let mut found = spark.table(path.as_ref());
+        found["protocol"] = spark.detail(path.as_ref())["protocol"].take();
+        (path, found)
+    });
+    Value::Object(found.collect())
 }
 
 /// Every reader's rows of every table, and with literal rows those tables whose rows are known.

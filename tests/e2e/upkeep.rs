@@ -3,42 +3,18 @@
 
 use serde_json::{Value, json};
 
-use crate::environment::{TestEnvironment, repository};
+use crate::environment::TestEnvironment;
 use crate::oracle::assert_same_rows;
-use crate::python::Script;
-
-fn spark(arguments: &[&str]) -> Script {
-    Script::start(&repository().join("tests/e2e/foreign_tables.py"), arguments, &[])
-}
-
-/// Spark leaves NULLs out of its JSON, and writes a moment in its own way.
-fn plain(rows: &[Value]) -> Vec<Value> {
-    let moment = |text: &str| {
-        let is_moment = text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z');
-        is_moment.then(|| text.trim_end_matches('Z').trim_end_matches(".000").to_owned())
-    };
-    let value = |value: Value| match value {
-        Value::String(text) => Value::String(moment(&text).unwrap_or(text)),
-        other => other,
-    };
-    let row = |row: &Value| {
-        let object = row.as_object().unwrap().clone();
-        object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, one)| (key, value(one))).collect()
-    };
-    rows.iter().map(row).map(Value::Object).collect()
-}
+use crate::{foreign_tables, spark};
 
 fn same(what: &str, spark: &Value, ours: &[Value]) {
-    let spark = spark.as_array().unwrap_or_else(|| panic!("{what}: Spark gave {spark}"));
-    match spark.as_slice() {
+    let theirs = spark.as_array().unwrap_or_else(|| panic!("{what}: Spark gave {spark}"));
+    match theirs.as_slice() {
         // The version that made the table.
         [] => assert!(ours.is_empty(), "{what}: {ours:?}"),
-        rows => assert_same_rows(what, &plain(rows), &plain(ours)),
+        rows => assert_same_rows(what, rows, &spark::plain(ours)),
     }
 }
-
-/// Tables that Spark makes in one go: up to a minute each on a busy machine, and a script has five.
-const TABLES_AT_ONCE: usize = 3;
 
 /// What a statement that cannot work says.
 fn said(environment: &TestEnvironment, sql: &str) -> String {
@@ -81,11 +57,8 @@ fn tables_of_spark_are_read_right_or_refused_by_name() {
     let environment = TestEnvironment::new();
     let folder = environment.table("");
     let names: Vec<&str> = READ.into_iter().chain(UNREADABLE.map(|(name, _)| name)).collect();
-    let mut made = serde_json::Map::new();
-    for names in names.chunks(TABLES_AT_ONCE) {
-        let arguments = [&["make", folder.to_str().unwrap()], names].concat();
-        made.extend(spark(&arguments).answer().as_object().unwrap().clone());
-    }
+    let spark = spark::session();
+    let made = foreign_tables::make(&spark, &folder, &names);
     for name in READ {
         same(name, &made[name]["rows"], &environment.query(&format!("SELECT * FROM {name}")));
         for entry in made[name]["history"].as_array().unwrap() {
@@ -127,7 +100,7 @@ fn tables_of_spark_are_read_right_or_refused_by_name() {
     assert!(refused.contains("deletionVectors"), "{refused}");
 
     let changes = environment.query("SELECT * FROM table_changes('changes', 0)");
-    same("the changes", &made["changes"]["changes"], &changes);
+    same("the changes", &spark.changes(&folder.join("changes"), 0).into(), &changes);
     let some = environment
         .query("SELECT n, _change_type FROM table_changes('default.changes', 2, 3) ORDER BY n, _change_type");
     assert_eq!(
@@ -168,8 +141,7 @@ fn spark_reads_what_was_optimized_restored_and_vacuumed() {
         )
         .output()
         .success();
-    let folder = environment.table("");
-    let read = &spark(&["read", folder.to_str().unwrap(), "t"]).answer()["t"];
+    let read = foreign_tables::described(&spark::session(), &environment.table("t"));
     let expected =
         |values: &[(i64, Option<&str>)]| -> Value { values.iter().map(|(n, p)| json!({"n": n, "p": p})).collect() };
     let five = [(1, Some("x")), (2, Some("a/b %")), (3, Some("x")), (4, Some("a/b %")), (5, None)];

@@ -39,11 +39,12 @@ ERROR_WORDS = {
     "REMAINDER_BY_ZERO": "(?i)by zero",
 }
 
-SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
+# What a session has to have set, in whichever Spark it is.
+SESSION_SETTINGS = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
+    # One partition of a view, so that what has no order has one.
+    "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.shuffle.partitions": "1",
     # Each query runs once: what compiling it costs never comes back.
     "spark.sql.codegen.wholeStage": "false",
@@ -51,6 +52,12 @@ SETTINGS = {
     "spark.sql.adaptive.enabled": "false",
     # One Java stack in the message of an error is enough to read.
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+}
+
+SETTINGS = {
+    **SESSION_SETTINGS,
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.log.level": "OFF",
     # Nothing is written there.
@@ -58,14 +65,27 @@ SETTINGS = {
 }
 
 
-def start_spark():
-    from pyspark.sql import SparkSession, types
+def settle(spark):
+    """Makes a session of a Spark that others started one for these queries."""
+    prepare()
+    for name, value in SESSION_SETTINGS.items():
+        spark.conf.set(name, value)
+
+
+def prepare():
+    from pyspark.sql import types
 
     # It writes every error of a query, which here is an answer.
     logging.disable(logging.CRITICAL)
     # PySpark's own goes through the zone of this machine, and cannot read the first day of year 1.
     epoch = datetime.datetime(1970, 1, 1)
     types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
+
+
+def start_spark():
+    from pyspark.sql import SparkSession
+
+    prepare()
     builder = SparkSession.builder.master("local[1]")
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
@@ -292,33 +312,45 @@ def make_views(spark):
     return views
 
 
+def made_and_kept(spark, families):
+    """Of each family its name, the answers that Spark gives, and those that the file has."""
+    views = make_views(spark)
+    for family in families or sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem != VIEWS):
+        path = FOLDER / f"{family}.slt"
+        yield family, suite(spark, family, views), path.read_text() if path.exists() else ""
+
+
+def differences(spark, families=()):
+    """The files that are not what Spark gives, as a text that is empty when there are none."""
+    texts = []
+    for family, made, kept in made_and_kept(spark, families):
+        if made != kept:
+            difference = difflib.unified_diff(kept.splitlines(), made.splitlines(), "kept", "Spark", lineterm="")
+            texts.append("\n".join([f"{family}.slt is not what Spark gives:", *difference]))
+    return "\n".join(texts)
+
+
 def main(arguments):
     spark = start_spark()
-    views = make_views(spark)
     if arguments[:1] == ["--ask"]:
+        make_views(spark)
         for sql in arguments[1:]:
             print("\n".join(answer(spark, Query([], sql))), flush=True)
         return 0
-    is_check = "--check" in arguments
     families = [argument for argument in arguments if argument != "--check"]
-    families = families or sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem != VIEWS)
-    stale = 0
-    for family in families:
-        path = FOLDER / f"{family}.slt"
-        made = suite(spark, family, views)
-        kept = path.read_text() if path.exists() else ""
-        if is_check and made != kept:
-            stale += 1
-            difference = difflib.unified_diff(kept.splitlines(), made.splitlines(), "kept", "Spark", lineterm="")
-            print(f"{family}.slt is not what Spark gives:", *difference, sep="\n", flush=True)
-        elif not is_check:
-            path.write_text(made)
+    if "--check" in arguments:
+        text = differences(spark, families)
+        print(text, flush=True)
+        return 1 if text else 0
+    for family, made, _ in made_and_kept(spark, families):
+        (FOLDER / f"{family}.slt").write_text(made)
         print(f"{family}: {made.count('query T')} queries, {made.count('statement error')} errors", flush=True)
-    return 1 if stale else 0
+    return 0
 
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # As in read_tables.py: what is left of the JVM is not waited for.
+    # What is left of the JVM is not waited for: native threads that are left behind can abort an interpreter that
+    # unwinds under them.
     sys.stdout.flush()
     os._exit(code)

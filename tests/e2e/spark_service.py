@@ -1,0 +1,184 @@
+"""One Spark with Delta for all tests of a run: it starts once, and answers requests over TCP.
+
+    spark_service.py PORT FOLDER
+
+FOLDER is where Spark puts what it needs while it runs. A connection is a session of its own: settings and temporary
+views of one test are not seen by another. The catalog's tables are, so their names have to be the test's own. A request
+is a line of JSON, {"do": OPERATION, …arguments}; the answer is a line {"answer": …} or {"error": "…"}.
+"""
+
+import datetime
+import glob
+import json
+import os
+import pathlib
+import socketserver
+import sys
+
+from plain import digest, plain
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+SETTINGS = {
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # Small tables: fifty tasks to read each log would take longer than the rest.
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.shuffle.partitions": "1",
+    # Each query runs once: what compiling and optimizing it costs never comes back.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    # One Java stack in the message of an error is enough to read.
+    "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+    # Tables are at places of their own, and need no Hive beside them.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+
+
+def start_spark(folder):
+    from pyspark.sql import SparkSession, types
+
+    # PySpark's own goes through the zone of this machine, and cannot read the first day of year 1.
+    epoch = datetime.datetime(1970, 1, 1)
+    types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
+    folders = [os.environ[name] for name in ["PINSQL_TEST_JARS", "PINSQL_TEST_S3A"]]
+    jars = sorted(jar for folder in folders for jar in glob.glob(os.path.join(folder, "*.jar")))
+    builder = SparkSession.builder.master("local[2]").config("spark.jars", ",".join(jars))
+    builder = builder.config("spark.sql.warehouse.dir", f"{folder}/warehouse").config("spark.local.dir", folder)
+    for name, value in SETTINGS.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def rows_of(frame):
+    from pyspark.sql import types
+
+    # As a row, so that a VARIANT is the value it stands for.
+    variants = [field.name for field in frame.schema if isinstance(field.dataType, types.VariantType)]
+    rows = [row.asDict() for row in frame.collect()]
+    for row in rows:
+        row.update({name: json.loads(row[name].toJson()) for name in variants if row[name] is not None})
+    return rows
+
+
+def types_of(frame):
+    return [list(column) for column in frame.dtypes]
+
+
+# Operations
+
+
+def sql(spark, statement):
+    """The rows of a statement, and their types."""
+    frame = spark.sql(statement)
+    return {"rows": rows_of(frame), "types": types_of(frame)}
+
+
+def table(spark, path, version=None):
+    """A table as it is, or as it was at a version."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    frame = reader.load(path)
+    rows = rows_of(frame)
+    return {"rows": rows, "types": types_of(frame), "digest": digest(rows)}
+
+
+def detail(spark, path):
+    """What a table is beside its rows."""
+    detail = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first().asDict()
+    return {
+        "protocol": [detail["minReaderVersion"], detail["minWriterVersion"]],
+        "features": detail["tableFeatures"],
+        "partitions": detail["partitionColumns"],
+        "properties": detail["properties"],
+        "comment": detail["description"],
+        "files": detail["numFiles"],
+        "bytes": detail["sizeInBytes"],
+    }
+
+
+def history(spark, path):
+    """The commits of a table, the newest first."""
+    entries = spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()
+    return [
+        {
+            "version": entry.version,
+            "timestamp": entry.timestamp.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            "operation": entry.operation,
+            "parameters": entry.operationParameters,
+            "metrics": entry.operationMetrics,
+        }
+        for entry in entries
+    ]
+
+
+def versions(spark, path):
+    """The rows of each version that the history has, or the first line of the error of one that is gone."""
+    found = {}
+    for entry in history(spark, path):
+        try:
+            found[entry["version"]] = table(spark, path, entry["version"])["rows"]
+        except Exception as error:
+            found[entry["version"]] = str(error).splitlines()[0]
+    return found
+
+
+def changes(spark, path, first):
+    """The change data feed from a version on."""
+    reader = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", first)
+    return rows_of(reader.load(path))
+
+
+def files_read(spark, path, condition):
+    """The files that the plan of a filtered scan reads, and the rows that it gives."""
+    frame = spark.read.format("delta").load(path).where(condition)
+    return {"files": sorted(frame.inputFiles()), "rows": rows_of(frame)}
+
+
+def conformance(spark):
+    """What in tests/slt/spark is not what Spark gives: nothing, or the differences."""
+    sys.path.insert(0, str(REPOSITORY / "tests/slt/spark"))
+    import generate
+
+    generate.settle(spark)
+    return generate.differences(spark)
+
+
+OPERATIONS = {
+    operation.__name__: operation
+    for operation in [sql, table, detail, history, versions, changes, files_read, conformance]
+}
+
+
+class Connection(socketserver.StreamRequestHandler):
+    def handle(self):
+        session = self.server.spark.newSession()
+        for line in self.rfile:
+            request = json.loads(line)
+            try:
+                answer = {"answer": plain(OPERATIONS[request.pop("do")](session, **request))}
+            except Exception as error:  # Whatever it is, the test looks at its text.
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 64
+
+
+if __name__ == "__main__":
+    spark = start_spark(sys.argv[2])
+    # Nobody can connect before Spark is there.
+    with Server(("127.0.0.1", int(sys.argv[1])), Connection) as server:
+        server.spark = spark
+        server.serve_forever()
