@@ -46,9 +46,8 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
 fn every_reader_finds_the_same_rows_in_s3() {
     let server = s3::server();
     let warehouse = server.url(&server.prefix("readers"));
-    let environment = TestEnvironment::new()
-        .with_warehouse(&warehouse)
-        .with_variables(server.variables(Identity::Owner));
+    let environment =
+        TestEnvironment::new().with_warehouse(&warehouse).with_variables(server.variables(Identity::Owner));
     reader_tables::make(&environment);
     let path = |name: &str| format!("{warehouse}/default/{name}");
     // Who may only read reads all of it.

@@ -147,3 +147,24 @@ pub(super) async fn put(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deltalake::kernel::Remove;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_removed_by_the_text_that_the_log_has() {
+        let remove = |path: &str| {
+            let remove: Remove = serde_json::from_value(json!({"path": path, "dataChange": true})).unwrap();
+            Action::Remove(remove)
+        };
+        let paths = Paths(HashMap::from([("p=x%3Dy é/a".to_owned(), "p=x%253Dy%20é/a".to_owned())]));
+        let written = |action: &Action| paths.line(action).unwrap();
+        assert!(written(&remove("p=x%253Dy%20é/a")).contains(r#""path":"p=x%253Dy%20é/a""#));
+        // What all write alike needs no look-up.
+        assert!(written(&remove("p=a%252Fb/a")).contains(r#""path":"p=a%252Fb/a""#));
+        assert!(is_written_alike("p=a%2Fb c/a") && !is_written_alike("p=é/a") && !is_written_alike("p=*/a"));
+    }
+}
