@@ -357,6 +357,9 @@ fn engine_config(config: &Config) -> Result<SessionConfig> {
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    // Spark writes timestamps in Parquet's oldest form (INT96). As nanoseconds, which it is read as otherwise, it ends in the year 2262.
+    options.execution.parquet.coerce_int96 = Some("us".to_owned());
+    options.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
     // Names are respelled before planning (statement::query), so the engine takes them literally.
     options.sql_parser.enable_ident_normalization = false;
     // A file for each spilled batch: DataFusion 55.2 waits forever when two producers each have a file open and the reader has

@@ -25,6 +25,13 @@ pub(crate) fn jars() -> PathBuf {
     installed("PINSQL_TEST_JARS", "jars")
 }
 
+/// The folder of what Spark needs for S3, beside Delta's.
+pub(crate) fn s3a_jars() -> PathBuf {
+    let path = jars().with_file_name("s3a");
+    assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
+    path
+}
+
 /// The folder of Apache Kafka's jars.
 pub(crate) fn kafka_jars() -> PathBuf {
     installed("PINSQL_TEST_KAFKA", "kafka")

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::base::{Base, moved_on};
 use super::change::{Change, ChangeKind};
 use super::location::TableLocation;
-use super::log::{self, COMMIT_ID_KEY, Commit, PutFailure};
+use super::log::{self, COMMIT_ID_KEY, Commit, Paths, PutFailure};
 use super::{durable, maintain};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -146,7 +146,9 @@ pub(super) enum Attempt {
 
 async fn attempt_once(change: &Change, base: &Base, id: &str, user_metadata: Option<&str>) -> Result<u64, Attempt> {
     let location = &change.location;
-    let mut actions = base.state(location).and_then(|state| change.actions(state)).map_err(Attempt::Refused)?;
+    let state = base.state(location).map_err(Attempt::Refused)?;
+    let mut actions = change.actions(state).map_err(Attempt::Refused)?;
+    let paths = Paths::of(state, &actions).map_err(Attempt::Refused)?;
     let version = base.next_version(change, &actions)?;
     match base.is_in_log(location).await {
         Ok(true) => {}
@@ -155,7 +157,7 @@ async fn attempt_once(change: &Change, base: &Base, id: &str, user_metadata: Opt
         Err(error) => return Err(Attempt::Refused(error)),
     }
     actions.insert(0, Action::CommitInfo(commit_info(change, version.checked_sub(1), id, user_metadata)));
-    match log::put(location, version, &actions).await {
+    match log::put(location, version, &actions, &paths).await {
         Ok(()) => {}
         Err(PutFailure::Exists) => return Err(Attempt::Lost),
         // A refused credential or a store that cannot do it: the request was not carried out.
