@@ -58,6 +58,7 @@ mod sink_kills;
 mod sink_messages;
 mod sink_objects;
 mod spark_answers;
+mod spark_reads;
 mod stream_faults;
 mod stream_kills;
 mod stream_operation;
