@@ -66,6 +66,7 @@ mod sink_kills;
 mod sink_messages;
 mod sink_objects;
 mod spark_answers;
+mod spark_reads;
 mod spark_same_sql;
 mod stream_faults;
 mod stream_kills;

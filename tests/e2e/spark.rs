@@ -18,7 +18,7 @@ use crate::python;
 use crate::service::{self, Service};
 
 /// No request takes longer, or it hangs.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
+const ANSWER_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub(crate) struct Spark {
@@ -129,6 +129,13 @@ impl Session<'_> {
     /// The change data feed from a version on.
     pub(crate) fn changes(&self, path: &Path, first: u64) -> Vec<Value> {
         array(self.asked(&json!({"do": "changes", "path": path, "first": first})))
+    }
+
+    /// The files that the plan of a filtered scan reads, by their names, and its rows.
+    pub(crate) fn filtered(&self, path: &Path, condition: &str) -> (Vec<String>, Vec<Value>) {
+        let mut answer = self.asked(&json!({"do": "files_read", "path": path, "condition": condition}));
+        let name = |url: &Value| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        (answer["files"].as_array().unwrap().iter().map(name).collect(), rows(answer.take()))
     }
 
     /// What in `tests/slt/spark` is not what Spark gives today.

@@ -8,6 +8,7 @@ is a line of JSON, {"do": OPERATION, …arguments}; the answer is a line {"answe
 """
 
 import datetime
+import decimal
 import glob
 import json
 import os
@@ -58,15 +59,28 @@ def start_spark(folder):
     return builder.getOrCreate()
 
 
-def rows_of(frame):
+def exact(value, kind):
+    """A value as its type has it: a decimal with the digits of its scale, which on the way from Java it can lose, and a
+    VARIANT as the value it stands for."""
     from pyspark.sql import types
 
-    # As a row, so that a VARIANT is the value it stands for.
-    variants = [field.name for field in frame.schema if isinstance(field.dataType, types.VariantType)]
-    rows = [row.asDict() for row in frame.collect()]
-    for row in rows:
-        row.update({name: json.loads(row[name].toJson()) for name in variants if row[name] is not None})
-    return rows
+    if value is None:
+        return None
+    if isinstance(kind, types.DecimalType):
+        return value.quantize(decimal.Decimal(1).scaleb(-kind.scale), context=decimal.Context(prec=76))
+    if isinstance(kind, types.VariantType):
+        return json.loads(value.toJson())
+    if isinstance(kind, types.ArrayType):
+        return [exact(item, kind.elementType) for item in value]
+    if isinstance(kind, types.MapType):
+        return {exact(key, kind.keyType): exact(item, kind.valueType) for key, item in value.items()}
+    if isinstance(kind, types.StructType):
+        return {field.name: exact(item, field.dataType) for field, item in zip(kind, value)}
+    return value
+
+
+def rows_of(frame):
+    return [exact(row, frame.schema) for row in frame.collect()]
 
 
 def types_of(frame):
@@ -116,6 +130,9 @@ def history(spark, path):
             "operation": entry.operation,
             "parameters": entry.operationParameters,
             "metrics": entry.operationMetrics,
+            "readVersion": entry.readVersion,
+            "isBlindAppend": entry.isBlindAppend,
+            "userMetadata": entry.userMetadata,
         }
         for entry in entries
     ]

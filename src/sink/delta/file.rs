@@ -24,8 +24,9 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio::io::AsyncWriteExt;
 
+use super::floats::{self, FloatColumns};
 use super::partition::PartitionValues;
-use super::statistics::{self, IndexedColumns, NanColumns};
+use super::statistics::{self, IndexedColumns};
 
 /// A row group is closed, and its memory freed, at this encoded size.
 const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
@@ -45,7 +46,7 @@ pub(super) struct DataFile {
     path: Path,
     values: PartitionValues,
     writer: AsyncArrowWriter<Upload>,
-    nan: NanColumns,
+    floats: FloatColumns,
 }
 
 impl DataFile {
@@ -59,8 +60,9 @@ impl DataFile {
         let buffer = BufWriter::with_capacity(store.clone(), path.clone(), UPLOAD_PART_BYTES)
             .with_max_concurrency(UPLOAD_PARTS_IN_FLIGHT_MAX);
         let upload = Upload { buffer, is_completing: false };
+        let properties = floats::without_statistics(properties, &schema)?;
         let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
-        Ok(Self { path, values, writer, nan: NanColumns::new() })
+        Ok(Self { path, values, writer, floats: FloatColumns::default() })
     }
 
     pub(super) fn values(&self) -> &PartitionValues {
@@ -71,7 +73,7 @@ impl DataFile {
     /// groups are worse than large ones, and better than a failure. What is on its way to the store cannot be hurried,
     /// so it is counted only while there is room for it.
     pub(super) async fn write(&mut self, batch: &RecordBatch, memory: &MemoryReservation) -> Result<()> {
-        statistics::note_nan(batch, &mut self.nan);
+        self.floats.note(batch);
         self.writer.write(batch).await?;
         let uploading = self.writer.bytes_written().min(UPLOAD_PART_BYTES * (UPLOAD_PARTS_IN_FLIGHT_MAX + 1));
         if memory.try_resize(self.writer.memory_size() + uploading).is_err() {
@@ -103,7 +105,7 @@ impl DataFile {
             size: self.writer.bytes_written() as i64,
             modification_time: now.as_millis() as i64,
             data_change: true,
-            stats: Some(statistics::to_json(&footer, indexed, &self.nan)),
+            stats: Some(statistics::to_json(&footer, indexed, &self.floats)),
             tags: None,
             deletion_vector: None,
             base_row_id: None,

@@ -23,6 +23,7 @@ mod drop;
 mod durable;
 mod error;
 mod file;
+mod floats;
 mod handle;
 mod live;
 mod loaded;

@@ -2,18 +2,18 @@
 //!
 //! They are read off the Parquet footer that was just written, so they cost no pass over the data. A bound is left out
 //! rather than given wrong: readers skip files by it. That is why decimals are written digit by digit instead of
-//! through a float, a timestamp's maximum is rounded up to the millisecond that the format has, and a column that
-//! holds NaN (which SQL orders above all numbers, and Parquet does not count) has no bounds.
+//! through a float, a timestamp's maximum is rounded up to the millisecond that the format has. Of floats the footer
+//! has nothing: see `floats.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
-use parquet::basic::LogicalType;
+use parquet::basic::{LogicalType, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
+
+use super::floats::{FloatColumn, FloatColumns};
 
 /// Which columns have bounds. The null count and the number of records are always there for them.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,34 +40,8 @@ impl IndexedColumns {
     }
 }
 
-/// The dotted paths of the columns in which NaN was met.
-pub(super) type NanColumns = BTreeSet<String>;
-
-pub(super) fn note_nan(batch: &RecordBatch, seen: &mut NanColumns) {
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        note_nan_in(field.name(), column, seen);
-    }
-}
-
-fn note_nan_in(path: &str, column: &ArrayRef, seen: &mut NanColumns) {
-    let has_nan = match column.data_type() {
-        DataType::Float32 => column.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan),
-        DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan),
-        DataType::Struct(fields) => {
-            for (field, child) in fields.iter().zip(column.as_struct().columns()) {
-                note_nan_in(&format!("{path}.{}", field.name()), child, seen);
-            }
-            false
-        }
-        _ => false,
-    };
-    if has_nan {
-        seen.insert(path.to_owned());
-    }
-}
-
 /// The statistics of a finished file as JSON text.
-pub(super) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, nan: &NanColumns) -> String {
+pub(super) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, floats: &FloatColumns) -> String {
     let mut minimums = Node::default();
     let mut maximums = Node::default();
     let mut null_counts = Node::default();
@@ -81,13 +55,15 @@ pub(super) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, nan: &Na
         }
         let chunks = || file.row_groups().iter().map(|group| group.column(leaf));
         let parts = column.path().parts();
-        if let Some(count) = null_count(chunks()) {
+        let rows = file.file_metadata().num_rows().unsigned_abs();
+        let (nulls, bounds) = match column.physical_type() {
+            Type::FLOAT | Type::DOUBLE => of_floats(floats.get(&path), column.physical_type(), rows),
+            _ => (null_count(chunks()), bounds(&column, chunks())),
+        };
+        if let Some(count) = nulls {
             null_counts.insert(parts, count.to_string());
         }
-        if nan.contains(&path) {
-            continue;
-        }
-        if let Some((minimum, maximum)) = bounds(&column, chunks()) {
+        if let Some((minimum, maximum)) = bounds {
             if let Some(minimum) = minimum.to_json(Side::Minimum) {
                 minimums.insert(parts, minimum);
             }
@@ -103,6 +79,14 @@ pub(super) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, nan: &Na
         maximums.to_json(),
         null_counts.to_json()
     )
+}
+
+/// The number of NULLs and the bounds of a column of floats.
+fn of_floats(column: Option<&FloatColumn>, of: Type, rows: u64) -> (Option<u64>, Option<(Bound, Bound)>) {
+    let Some(column) = column else { return (Some(rows), None) };
+    // What came from a float goes back into one.
+    let bound = |value: f64| if of == Type::FLOAT { Bound::Float(value as f32) } else { Bound::Double(value) };
+    (rows.checked_sub(column.values), column.bounds().map(|(least, most)| (bound(least), bound(most))))
 }
 
 fn null_count<'a>(mut chunks: impl Iterator<Item = &'a ColumnChunkMetaData>) -> Option<u64> {
@@ -174,14 +158,12 @@ fn chunk_bounds(column: &ColumnDescriptor, statistics: &Statistics) -> Option<(B
             Some((integer((*values.min_opt()?).into())?, integer((*values.max_opt()?).into())?))
         }
         Statistics::Int64(values) => Some((integer(*values.min_opt()?)?, integer(*values.max_opt()?)?)),
-        Statistics::Float(values) => Some((Bound::Float(*values.min_opt()?), Bound::Float(*values.max_opt()?))),
-        Statistics::Double(values) => Some((Bound::Double(*values.min_opt()?), Bound::Double(*values.max_opt()?))),
         Statistics::ByteArray(values) => Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?)),
         Statistics::FixedLenByteArray(values) => {
             Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?))
         }
-        // Spark keeps none for booleans, and INT96 is never written here.
-        Statistics::Boolean(_) | Statistics::Int96(_) => None,
+        // Spark keeps none for booleans, INT96 is never written here, and floats are counted elsewhere.
+        Statistics::Boolean(_) | Statistics::Int96(_) | Statistics::Float(_) | Statistics::Double(_) => None,
     }
 }
 
