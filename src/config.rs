@@ -4,6 +4,7 @@
 //! rest of pinsql reads. No other module looks at a flag or at the environment; the exception is AWS's own chain
 //! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
 
+mod catalog;
 mod database;
 mod shell;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use self::catalog::{CatalogConfig, CatalogKind, CatalogLayer};
 pub use self::database::{DatabaseEnvironment, Secret};
 pub use self::shell::{ShellConfig, ShellLayer};
 use crate::error::{Error, Result, nearest};
@@ -32,6 +34,7 @@ pub struct Layer {
     pub format: Option<String>,
     #[serde(default)]
     pub s3: S3Config,
+    pub catalog: Option<CatalogLayer>,
     #[serde(default)]
     pub params: BTreeMap<String, Param>,
     #[serde(default)]
@@ -88,6 +91,8 @@ pub struct Config {
     /// The format of rows, by the name the command line gives it.
     pub format: Option<String>,
     pub s3: S3Config,
+    /// The service where other engines look for tables, if there is one.
+    pub catalog: Option<CatalogConfig>,
     pub params: BTreeMap<String, Param>,
     /// What the environment says of the database that `read_mysql` reads.
     pub database: DatabaseEnvironment,
@@ -127,6 +132,7 @@ impl Config {
                 region: flags.s3.region.or(file.s3.region),
                 path_style: flags.s3.path_style.or(file.s3.path_style),
             },
+            catalog: file.catalog.map(|layer| CatalogConfig::resolve(layer, variable)),
             params,
             database: DatabaseEnvironment::from_variables(variable),
             shell: ShellConfig::resolve(file.shell, variable),

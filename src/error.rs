@@ -112,6 +112,14 @@ impl Error {
         causes
     }
 
+    /// The error and its cause in one line, for a warning.
+    pub fn told(&self) -> String {
+        match &self.source {
+            Some(cause) => format!("{self} ({cause})"),
+            None => self.to_string(),
+        }
+    }
+
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

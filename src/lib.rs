@@ -11,6 +11,7 @@
 //! - [`source`] is where records come from, [`schema`] the types that SQL gives them;
 //! - [`catalog`] finds tables, [`sink`] writes them;
 //! - [`gateway`] is the HTTP API in front of Kafka and Kinesis;
+//! - [`http`] is what the clients of HTTP APIs have in common;
 //! - [`ledger`] accounts for every record;
 //! - [`store`] is the local file system and S3;
 //! - [`emulate`] posts records as the users of the pipeline do;
@@ -26,6 +27,7 @@ pub mod emulate;
 pub mod engine_error;
 pub mod error;
 pub mod gateway;
+pub mod http;
 pub mod ledger;
 pub mod operators;
 pub mod schema;

@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    pinsql::cli::main()
+    // Read here and not in the library, which would be compiled again for each commit.
+    pinsql::cli::main(option_env!("PINSQL_COMMIT"))
 }

@@ -103,7 +103,7 @@ impl Session {
                 .with_hint("%, # and \\ in its path are read differently by different readers of Delta tables"));
         }
         store::connect(state.runtime_env(), &root, &config.s3).await?;
-        let warehouse = Warehouse::open(&root, state.runtime_env())?;
+        let warehouse = Warehouse::open(&root, state.runtime_env())?.with_service(&config, state.runtime_env()).await?;
         let schema = RwLock::new(config.schema.clone());
         let params = RwLock::new(Arc::new(config.params.clone()));
         Ok(Self {
@@ -156,6 +156,16 @@ impl Session {
 
     pub fn kinesis(&self) -> &Arc<kinesis::Hub> {
         &self.kinesis
+    }
+
+    /// The catalog that has all tables, as SQL names it.
+    pub fn catalog_name(&self) -> &str {
+        self.warehouse.catalog_name()
+    }
+
+    /// The table that the parts of a name mean now.
+    pub fn table_name(&self, parts: &[&str]) -> Result<TableName> {
+        TableName::from_parts(parts, self.catalog_name(), &self.current_schema())
     }
 
     pub fn current_schema(&self) -> String {
@@ -235,8 +245,8 @@ impl Session {
         if let Some(schema) = declared {
             return Ok(OpenedTable { provider: Arc::new(EmptyTable::new(schema)), version: None });
         }
-        let table = self.warehouse.open_table(name).await?;
-        let provider = self.warehouse.location(name)?.provider(&table)?;
+        let (location, table) = Box::pin(self.warehouse.open_table(name)).await?;
+        let provider = location.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
     }
 
@@ -245,8 +255,8 @@ impl Session {
         if self.declared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
             return self.open_table(name).await;
         }
-        let table = self.warehouse.open_table_as_of(name, as_of).await?;
-        let provider = self.warehouse.location(name)?.provider(&table)?;
+        let (location, table) = Box::pin(self.warehouse.open_table_as_of(name, as_of)).await?;
+        let provider = location.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
     }
 
@@ -347,6 +357,9 @@ fn engine_config(config: &Config) -> Result<SessionConfig> {
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    // Spark writes timestamps in Parquet's oldest form (INT96). As nanoseconds, which it is read as otherwise, it ends in the year 2262.
+    options.execution.parquet.coerce_int96 = Some("us".to_owned());
+    options.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
     // Names are respelled before planning (statement::query), so the engine takes them literally.
     options.sql_parser.enable_ident_normalization = false;
     // A file for each spilled batch: DataFusion 55.2 waits forever when two producers each have a file open and the reader has

@@ -81,7 +81,7 @@ fn bucket_root(url: &Url) -> Result<Url> {
 async fn open_bucket(root: &Url, config: &S3Config) -> Result<Arc<dyn object_store::ObjectStore>> {
     let bucket = root.host_str().unwrap_or_default();
     let aws = aws_config(config.region.as_deref()).await;
-    let endpoint = s3_endpoint(&aws).or_else(|| config.endpoint.clone());
+    let endpoint = endpoint_of(&aws, "S3").or_else(|| config.endpoint.clone());
     let region = match (aws.region(), &endpoint) {
         (Some(region), _) => region.to_string(),
         (None, Some(_)) => REGION_OF_COMPATIBLE_SERVERS.to_owned(),
@@ -120,11 +120,46 @@ fn retry_config() -> RetryConfig {
     }
 }
 
-/// The endpoint that AWS's variables and profiles name for S3 (`AWS_ENDPOINT_URL_S3`), or for all services.
-fn s3_endpoint(aws: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let of_s3 = aws.service_config().zip(key.ok()).and_then(|(services, key)| services.load_config(key));
-    of_s3.or_else(|| aws.endpoint_url().map(str::to_owned))
+/// The endpoint that AWS's variables and profiles name for a service (`AWS_ENDPOINT_URL_S3`), or for all of them.
+fn endpoint_of(aws: &SdkConfig, service: &'static str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = aws.service_config().zip(key.ok()).and_then(|(services, key)| services.load_config(key));
+    own.or_else(|| aws.endpoint_url().map(str::to_owned))
+}
+
+/// What it takes to call a service of AWS whose SDK is not here: where it is, and who calls.
+#[derive(Debug)]
+pub struct AwsAccess {
+    region: String,
+    endpoint: Option<String>,
+    credentials: AwsChain,
+}
+
+impl AwsAccess {
+    /// Of the service with this id, such as `Glue`. `region` counts where AWS's chain names none.
+    pub async fn of_service(service: &'static str, region: Option<&str>) -> Result<Self> {
+        let aws = aws_config(region).await;
+        let region = aws.region().map(ToString::to_string).ok_or_else(|| {
+            Error::config(format!("the region of {service} is not known"))
+                .with_hint("set AWS_REGION, or [s3] region in pinsql.toml")
+        })?;
+        let credentials = aws.credentials_provider().ok_or_else(|| Error::internal("AWS gave no credentials chain"))?;
+        Ok(Self { region, endpoint: endpoint_of(&aws, service), credentials: AwsChain::new(credentials) })
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Where variables or a profile say that the service is.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    pub async fn credential(&self) -> Result<Arc<AwsCredential>> {
+        let refused = |error| Error::config("AWS's credentials chain gives no credentials").caused_by(error);
+        self.credentials.get_credential().await.map_err(refused)
+    }
 }
 
 /// AWS's own chain: region, endpoint, credentials. `region` counts where the chain names none.

@@ -1,13 +1,10 @@
 -- The category most posted by each age group. Ties are kept.
-SELECT
-  age_group,
-  category,
-  count(*) AS category_count
+SELECT *
 FROM (
-  SELECT age_group(age) AS age_group, category
+  SELECT age_group(age) AS age_group, category, count(*) AS category_count
   FROM pin_data
   JOIN user_data USING (ind)
+  GROUP BY age_group(age), category
 )
-GROUP BY age_group, category
-QUALIFY rank() OVER (PARTITION BY age_group ORDER BY count(*) DESC) = 1
+QUALIFY rank() OVER (PARTITION BY age_group ORDER BY category_count DESC) = 1
 ORDER BY age_group, category;

@@ -1,10 +1,10 @@
 -- The category most posted in each country. Ties are kept.
-SELECT
-  country,
-  category,
-  count(*) AS category_count
-FROM pin_data
-JOIN geo_data USING (ind)
-GROUP BY country, category
-QUALIFY rank() OVER (PARTITION BY country ORDER BY count(*) DESC) = 1
+SELECT *
+FROM (
+  SELECT country, category, count(*) AS category_count
+  FROM pin_data
+  JOIN geo_data USING (ind)
+  GROUP BY country, category
+)
+QUALIFY rank() OVER (PARTITION BY country ORDER BY category_count DESC) = 1
 ORDER BY country, category;

@@ -1,13 +1,10 @@
 -- The category most posted in each year. Ties are kept.
-SELECT
-  year,
-  category,
-  count(*) AS category_count
+SELECT *
 FROM (
-  SELECT EXTRACT(YEAR FROM timestamp) AS year, category
+  SELECT EXTRACT(YEAR FROM timestamp) AS year, category, count(*) AS category_count
   FROM pin_data
   JOIN geo_data USING (ind)
+  GROUP BY EXTRACT(YEAR FROM timestamp), category
 )
-GROUP BY year, category
-QUALIFY rank() OVER (PARTITION BY year ORDER BY count(*) DESC) = 1
+QUALIFY rank() OVER (PARTITION BY year ORDER BY category_count DESC) = 1
 ORDER BY year, category;

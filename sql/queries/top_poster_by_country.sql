@@ -1,12 +1,12 @@
 -- The poster with the most followers in each country. Ties are kept. A poster counts with the most followers that any of
 -- their posts there shows; posts whose count is not known say nothing.
-SELECT
-  country,
-  poster_name,
-  max(follower_count) AS follower_count
-FROM pin_data
-JOIN geo_data USING (ind)
-WHERE follower_count IS NOT NULL
-GROUP BY country, poster_name
-QUALIFY rank() OVER (PARTITION BY country ORDER BY max(follower_count) DESC) = 1
+SELECT *
+FROM (
+  SELECT country, poster_name, max(follower_count) AS follower_count
+  FROM pin_data
+  JOIN geo_data USING (ind)
+  WHERE follower_count IS NOT NULL
+  GROUP BY country, poster_name
+)
+QUALIFY rank() OVER (PARTITION BY country ORDER BY follower_count DESC) = 1
 ORDER BY country, poster_name;

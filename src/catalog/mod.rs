@@ -6,10 +6,13 @@
 //!
 //! A sink has such a folder too. What it writes is elsewhere; here are its checkpoint and its name.
 //!
-//! Deliberately absent: tables outside the warehouse (`LOCATION`), and a cache of any kind.
+//! Where `[catalog]` names a catalog service, other engines look for tables there, and so does the warehouse: see `service`.
+//!
+//! Deliberately absent: tables outside the warehouse that no service knows (`LOCATION`), and a cache of any kind.
 
 mod definitions;
 mod name;
+mod service;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +25,12 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use url::Url;
 
 pub use self::definitions::{Definition, DefinitionKind};
-pub use self::name::{TableName, schema_name};
+pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
+use self::service::{Found, Service, is_same_place};
 
+use crate::config::Config;
 use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{AsOf, ConditionalPut, TableLocation, Versions, drop_table};
+use crate::sink::delta::{AsOf, ConditionalPut, Registrar, TableLocation, Versions, drop_table};
 use crate::storage_error::{io_error, storage_error};
 
 /// The name of the catalog that holds the warehouse's schemas.
@@ -54,6 +59,7 @@ pub struct Warehouse {
     store: Arc<dyn ObjectStore>,
     path: Path,
     conditional_put: Arc<ConditionalPut>,
+    service: Option<Service>,
 }
 
 impl fmt::Debug for Warehouse {
@@ -76,7 +82,19 @@ impl Warehouse {
         let path = Path::from_url_path(root.path())
             .map_err(|error| Error::config(format!("{root} is not a location for a warehouse")).caused_by(error))?;
         let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), root.clone()));
-        Ok(Self { root, store, path, conditional_put })
+        Ok(Self { root, store, path, conditional_put, service: None })
+    }
+
+    /// The same, with the catalog service that the settings name, if they name one. It is not asked anything yet.
+    pub async fn with_service(self, config: &Config, runtime: &Arc<RuntimeEnv>) -> Result<Self> {
+        let Some(settings) = &config.catalog else { return Ok(self) };
+        let service = Service::connect(settings, config, runtime).await?;
+        Ok(Self { service: Some(service), ..self })
+    }
+
+    /// The catalog as SQL names it.
+    pub fn catalog_name(&self) -> &str {
+        self.service.as_ref().map_or(CATALOG_NAME, Service::name)
     }
 
     /// The folder, with a slash at the end.
@@ -85,14 +103,51 @@ impl Warehouse {
     }
 
     /// Where a table is, or would be.
-    pub fn location(&self, name: &TableName) -> Result<TableLocation> {
+    pub async fn location(&self, name: &TableName) -> Result<TableLocation> {
+        let own = self.folder(name)?;
+        match &self.service {
+            None => Ok(own),
+            Some(service) => {
+                let Found { location, registrar } = Box::pin(service.locate(name, own)).await?;
+                Ok(location.with_registrar(registrar))
+            }
+        }
+    }
+
+    /// The same for a table that is to be at a place of its own.
+    pub async fn location_at(&self, name: &TableName, place: &Url) -> Result<TableLocation> {
+        let own = self.folder(name)?;
+        let Some(service) = &self.service else { return Ok(own) };
+        let Found { location, registrar } = service.locate(name, own).await?;
+        if registrar.is_known() && !is_same_place(location.url(), place) {
+            return Err(Error::sql(format!("{name} is at {} already", location.url()))
+                .with_hint("choose another name, or DROP TABLE, which leaves files that are not in the warehouse"));
+        }
+        Ok(service.open_place(name, place).await?.with_registrar(registrar))
+    }
+
+    pub fn has_service(&self) -> bool {
+        self.service.is_some()
+    }
+
+    /// Where the warehouse has the folder of a name.
+    pub fn folder_url(&self, name: &TableName) -> Result<Url> {
+        self.folder(name).map(|location| location.url().clone())
+    }
+
+    /// The folder of a name in the warehouse.
+    fn folder(&self, name: &TableName) -> Result<TableLocation> {
         let mut url = self.root.clone();
         url.set_path(&format!("{}{}/{}/", self.root.path(), name.schema(), name.table()));
         let location = TableLocation::with_store(name.to_string(), &url, self.store.clone())?;
         Ok(location.with_conditional_put(self.conditional_put.clone()))
     }
 
+    /// The schemas of the catalog service, which are all; or, without one, those of the warehouse.
     pub async fn schemas(&self) -> Result<Vec<String>> {
+        if let Some(service) = &self.service {
+            return service.schemas().await;
+        }
         let mut schemas = self.folders(&self.path).await?;
         if !schemas.iter().any(|schema| schema == DEFAULT_SCHEMA) {
             schemas.push(DEFAULT_SCHEMA.to_owned());
@@ -127,6 +182,9 @@ impl Warehouse {
             return Ok(false);
         }
         self.conditional_put.require().await?;
+        if let Some(service) = &self.service {
+            service.create_schema(&schema).await?;
+        }
         let marker = self.path.clone().join(schema.as_str()).join(SCHEMA_MARKER);
         let options = PutOptions::from(PutMode::Overwrite);
         self.store
@@ -153,6 +211,9 @@ impl Warehouse {
                 return Err(Error::sql(said).with_hint("drop them first"));
             }
         }
+        if let Some(service) = &self.service {
+            service.drop_schema(&schema).await?;
+        }
         let doing = format!("drop the schema {schema}");
         let folder = self.path.clone().join(schema.as_str());
         match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
@@ -173,7 +234,13 @@ impl Warehouse {
 
     /// The tables of a schema, in alphabetical order.
     pub async fn tables(&self, schema: &str) -> Result<Vec<String>> {
-        self.named(schema, async |name| self.table_exists(&name).await).await
+        let mut tables = self.named(schema, async |name| self.folder(&name)?.exists().await).await?;
+        if let Some(service) = &self.service {
+            tables.extend(service.tables(&schema_name(schema)?).await?);
+            tables.sort();
+            tables.dedup();
+        }
+        Ok(tables)
     }
 
     /// The sinks of a schema, in alphabetical order.
@@ -198,7 +265,7 @@ impl Warehouse {
 
     /// Whether a sink has this name: it has a checkpoint, and no table's log.
     pub async fn sink_exists(&self, name: &TableName) -> Result<bool> {
-        let location = self.location(name)?;
+        let location = self.folder(name)?;
         let identity = location.path().clone().join(CHECKPOINT_FOLDER).join(CHECKPOINT_IDENTITY);
         match self.store.head(&identity).await {
             Ok(_) => Ok(!location.exists().await?),
@@ -208,25 +275,25 @@ impl Warehouse {
     }
 
     pub async fn table_exists(&self, name: &TableName) -> Result<bool> {
-        self.location(name)?.exists().await
+        self.location(name).await?.exists().await
     }
 
-    /// The newest snapshot of a table. Refuses one that is not there, and names the nearest.
-    pub async fn open_table(&self, name: &TableName) -> Result<DeltaTable> {
-        match self.location(name)?.open().await? {
-            Some(table) => Ok(table),
+    /// Where a table is, and its newest snapshot. Refuses one that is not there, and names the nearest.
+    pub async fn open_table(&self, name: &TableName) -> Result<(TableLocation, DeltaTable)> {
+        let location = self.location(name).await?;
+        match location.open().await? {
+            Some(table) => Ok((location, table)),
             None => Err(self.no_table(name).await),
         }
     }
 
-    /// The snapshot of an older version of a table, which says what versions there are when it has no such.
-    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<DeltaTable> {
-        let newest = self.open_table(name).await?;
-        let location = self.location(name)?;
+    /// The same with the snapshot of an older version, which says what versions there are when it has no such.
+    pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<(TableLocation, DeltaTable)> {
+        let (location, newest) = self.open_table(name).await?;
         let version = Versions::of(&location, &newest).await?.resolve(as_of)?;
         match newest.version() {
-            Some(latest) if latest == version => Ok(newest),
-            _ => location.open_version(version).await,
+            Some(latest) if latest == version => Ok((location, newest)),
+            _ => location.open_version(version).await.map(|table| (location, table)),
         }
     }
 
@@ -249,19 +316,32 @@ impl Warehouse {
         }
     }
 
-    /// Removes a table and its files.
-    pub async fn drop_table(&self, name: &TableName) -> Result<()> {
-        let location = self.location(name)?;
-        if !location.exists().await? {
+    /// Removes a table and its files; of a table that is elsewhere, what the catalog service knows of it. Says where files
+    /// were left.
+    pub async fn drop_table(&self, name: &TableName) -> Result<Option<Url>> {
+        let own = self.folder(name)?;
+        let Some(service) = &self.service else {
+            return match own.exists().await? {
+                true => drop_table(&own).await.map(|()| None),
+                false => Err(self.no_table(name).await),
+            };
+        };
+        let Found { location, registrar } = service.locate(name, own.clone()).await?;
+        if !registrar.is_known() && !own.exists().await? {
             return Err(self.no_table(name).await);
         }
-        drop_table(&location).await
+        // First the entry: nobody is to find one whose files are gone.
+        service.unregister(name).await?;
+        match location.url() == own.url() {
+            true => drop_table(&own).await.map(|()| None),
+            false => Ok(Some(location.url().clone())),
+        }
     }
 
     /// Removes a sink's name and checkpoint. What it has written stays.
     pub async fn drop_sink(&self, name: &TableName) -> Result<()> {
         if self.sink_exists(name).await? {
-            return drop_table(&self.location(name)?).await;
+            return drop_table(&self.folder(name)?).await;
         }
         let error = Error::sql(format!("there is no sink {name}"));
         let sinks = self.sinks(name.schema()).await.unwrap_or_default();

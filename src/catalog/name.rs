@@ -23,14 +23,14 @@ impl TableName {
         Ok(Self { schema: folded("schema", schema)?, table: folded("table", table)? })
     }
 
-    /// The parts of a name as SQL has them: `t`, `schema.t` or `pinsql.schema.t`.
-    pub fn from_parts(parts: &[&str], current_schema: &str) -> Result<Self> {
+    /// The parts of a name as SQL has them: `t`, `schema.t` or `catalog.schema.t`, where `catalog` is the one that has all
+    /// tables. It is called `pinsql` as well.
+    pub fn from_parts(parts: &[&str], catalog: &str, current_schema: &str) -> Result<Self> {
         match parts {
             [table] => Self::new(current_schema, table),
             [schema, table] => Self::new(schema, table),
-            [catalog, schema, table] if catalog.eq_ignore_ascii_case(CATALOG_NAME) => Self::new(schema, table),
-            [catalog, _, _] => Err(Error::sql(format!("there is no catalog {catalog}"))
-                .with_hint(format!("the only catalog is {CATALOG_NAME}; name the table schema.table"))),
+            [named, schema, table] if is_catalog(named, catalog) => Self::new(schema, table),
+            [named, _, _] => Err(no_catalog(named, catalog)),
             parts => Err(Error::sql(format!("{} is not the name of a table", parts.join(".")))),
         }
     }
@@ -53,6 +53,16 @@ impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema, self.table)
     }
+}
+
+/// Whether `named` is the catalog that has all tables, `catalog`, by either of its names.
+pub fn is_catalog(named: &str, catalog: &str) -> bool {
+    [CATALOG_NAME, catalog].iter().any(|known| named.eq_ignore_ascii_case(known))
+}
+
+/// The error for another one.
+pub fn no_catalog(named: &str, catalog: &str) -> Error {
+    Error::sql(format!("there is no catalog {named}")).with_hint(format!("the only catalog is {catalog}"))
 }
 
 /// A schema's name, checked and in lower case.
@@ -89,10 +99,12 @@ mod tests {
 
     #[test]
     fn names_are_folded_and_checked() {
-        let name = |parts: &[&str]| TableName::from_parts(parts, "Bronze").map(|name| name.to_string());
+        let name = |parts: &[&str]| TableName::from_parts(parts, "main", "Bronze").map(|name| name.to_string());
         assert_eq!(name(&["Pin_Data"]).unwrap(), "bronze.pin_data");
         assert_eq!(name(&["Silver", "t1"]).unwrap(), "silver.t1");
-        assert_eq!(name(&["PINSQL", "silver", "t"]).unwrap(), "silver.t");
+        for catalog in ["PINSQL", "Main"] {
+            assert_eq!(name(&[catalog, "silver", "t"]).unwrap(), "silver.t");
+        }
         for (parts, said) in [
             (&["hive_metastore", "a", "b"][..], "there is no catalog hive_metastore"),
             (&["a", "b", "c", "d"][..], "a.b.c.d is not the name of a table"),

@@ -42,7 +42,7 @@ impl Fixture {
         let query = self.session.sql(sql).await.unwrap();
         let mut definition = TableDefinition::of_query(query.schema().as_arrow());
         definition.partition_columns = partition_columns.iter().map(|name| (*name).to_owned()).collect();
-        let request = WriteRequest::new(self.warehouse.location(name).unwrap(), WriteKind::Create(definition));
+        let request = WriteRequest::new(self.warehouse.location(name).await.unwrap(), WriteKind::Create(definition));
         let plan = query.create_physical_plan().await.unwrap();
         let write = Write::plan(request, plan, &self.session.state()).await.unwrap();
         write.run(self.session.task_ctx()).await.unwrap().commit(None).await.unwrap();
@@ -51,8 +51,8 @@ impl Fixture {
     /// Runs `sql`, in which each of `tables` goes by its own name.
     async fn query(&self, sql: &str, tables: &[&TableName]) -> String {
         for name in tables {
-            let table = self.warehouse.open_table(name).await.unwrap();
-            let provider = self.warehouse.location(name).unwrap().provider(&table).unwrap();
+            let (location, table) = self.warehouse.open_table(name).await.unwrap();
+            let provider = location.provider(&table).unwrap();
             self.session.deregister_table(name.table()).unwrap();
             self.session.register_table(name.table(), provider).unwrap();
         }
@@ -137,7 +137,7 @@ async fn a_store_is_asked_whether_it_can_create() {
     let fixture = Fixture::at(TempDir::new().unwrap(), &root, Some(store.clone()));
     let refused = fixture.warehouse.create_schema("silver").await.unwrap_err();
     assert_eq!(refused.message, "the store of s3://bucket/warehouse/ overwrites an object that it was told to create");
-    let location = fixture.warehouse.location(&name("default", "t")).unwrap();
+    let location = fixture.warehouse.location(&name("default", "t")).await.unwrap();
     let definition = TableDefinition::of_query(&arrow::datatypes::Schema::new(vec![arrow::datatypes::Field::new(
         "n",
         arrow::datatypes::DataType::Int64,

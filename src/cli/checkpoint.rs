@@ -6,7 +6,6 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::rows::write_rows;
 use super::settings::Settings;
-use crate::catalog::TableName;
 use crate::error::Result;
 use crate::session::Session;
 use crate::sink::delta::transaction_version;
@@ -19,14 +18,13 @@ pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Res
     let format = settings.format(&config)?;
     let session = Session::new(config).await?;
     let parts: Vec<&str> = table.split('.').collect();
-    let name = TableName::from_parts(&parts, &session.current_schema())?;
-    let location = session.warehouse().location(&name)?;
+    let name = session.table_name(&parts)?;
     let (shown, landed) = if session.warehouse().sink_exists(&name).await? {
-        let shown = checkpoint::show(&location).await?;
+        let shown = checkpoint::show(&session.warehouse().location(&name).await?).await?;
         let landed = shown.committed.unwrap_or(0);
         (shown, landed)
     } else {
-        let delta = session.warehouse().open_table(&name).await?;
+        let (location, delta) = session.warehouse().open_table(&name).await?;
         let shown = checkpoint::show(&location).await?;
         let landed = transaction_version(&delta, &shown.identity.id).await?;
         (shown, landed.and_then(|landed| u64::try_from(landed).ok()).unwrap_or(0))

@@ -5,9 +5,11 @@
 
 mod check;
 mod checkpoint;
+mod completions;
 mod emulate;
 mod gateway;
 mod kafka_config;
+mod man;
 mod output;
 mod progress;
 mod repl;
@@ -18,7 +20,9 @@ mod settings;
 mod signals;
 mod status;
 mod stream;
+mod version;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
 use std::panic;
 use std::path::PathBuf;
@@ -26,8 +30,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::completions::Shell;
 use self::emulate::EmulateArguments;
 use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
@@ -82,6 +87,17 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Prints what teaches a shell to complete commands and flags.
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Prints the manual page of pinsql, or writes those of all commands into a folder.
+    Man {
+        /// The folder that the pages are written into, as pinsql.1, pinsql-run.1 and so on
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -126,9 +142,9 @@ const STACK_BYTES: usize = 16 << 20;
 /// that is not used is never taken.
 const PLANNING_STACK_BYTES: usize = 256 << 20;
 
-/// Runs the program and gives its exit code.
-pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(std::env::args_os()) {
+/// Runs the program and gives its exit code. `commit` is what it was built from, if the build was told.
+pub fn main(commit: Option<&str>) -> ExitCode {
+    let arguments = match parse(std::env::args_os(), commit) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
@@ -200,6 +216,10 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
             checkpoint::show(&table, settings, output).await
         }
         (Some(Command::Check { files }), _) => check::check(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Completions { shell }), _) => {
+            Ok(completions::completions(shell, Arguments::command(), output)?)
+        }
+        (Some(Command::Man { out }), _) => Ok(man::man(out.as_deref(), Arguments::command(), output)?),
         (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
         (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
@@ -238,27 +258,28 @@ fn init_logging(output: Output) {
     }
 }
 
-/// The command line's own description, for documents that are made from it.
-pub fn command() -> clap::Command {
-    Arguments::command()
-}
-
-/// Parses `arguments` as the program would; for tests of the command line itself.
-#[cfg(test)]
-fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
-    Arguments::try_parse_from(std::iter::once("pinsql").chain(arguments.iter().copied()))
+/// Reads the command line. The long form of the version is made where the commit is known, so clap's own parsing is not enough.
+fn parse(arguments: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Result<Arguments, clap::Error> {
+    // clap keeps the text as long as the process lives.
+    let mut command = Arguments::command().long_version(&*version::long(commit).leak());
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        parse(std::iter::once(&"pinsql").chain(arguments).map(OsString::from), None)
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
-        command().debug_assert();
-        assert!(parse(&["run"]).is_err());
+        Arguments::command().debug_assert();
+        assert!(parsed(&["run"]).is_err());
         assert_eq!(
-            parse(&["run", "a.sql", "--param", "a=b=c"]).unwrap().settings.params,
+            parsed(&["run", "a.sql", "--param", "a=b=c"]).unwrap().settings.params,
             [("a".to_owned(), "b=c".to_owned())]
         );
     }

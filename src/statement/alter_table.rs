@@ -25,8 +25,7 @@ use crate::sink::delta::{self, Alteration, ColumnPosition, NewColumn};
 pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Outcome> {
     view::refuse(session, &alter.table, "ALTER TABLE")?;
     let name = alter.table.writable_table(session)?;
-    let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(alter.table.span))?;
-    let location = session.warehouse().location(&name)?;
+    let (location, table) = session.warehouse().open_table(&name).await.map_err(|error| error.at(alter.table.span))?;
     let is_stream = delta::property(&table, CHECKPOINT_PROPERTY)?.is_some();
     refuse_for_stream(alter, is_stream)?;
     if let AlterAction::DropConstraint { name: constraint, if_exists: true } = &alter.action {
@@ -45,7 +44,7 @@ pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Out
     };
     let committed = delta::alter(&location, alteration, version).await?;
     let text = format!("table {name} altered, version {}", committed.version);
-    Ok(Outcome::Defined { text, warnings: committed.warnings })
+    Ok(Outcome::Defined { text, warnings: committed.into_warnings() })
 }
 
 pub(super) async fn check(session: &Session, alter: &AlterTable) -> Result<Checked> {

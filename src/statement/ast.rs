@@ -69,6 +69,7 @@ pub enum StatementKind {
     DropView { name: Name, if_exists: bool },
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
+    UseCatalog { name: Name },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
     ShowSinks { schema: Option<Name>, like: Option<String> },
@@ -132,7 +133,7 @@ impl Name {
     pub(super) fn table(&self, session: &Session) -> Result<TableName> {
         let parts = self.resolved(session)?;
         let parts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-        TableName::from_parts(&parts, &session.current_schema()).map_err(|error| error.at(self.span))
+        session.table_name(&parts).map_err(|error| error.at(self.span))
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
     let name = target(session, copy)?;
     let mut attempt = 1;
     loop {
-        let location = session.warehouse().location(&name)?;
-        let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(copy.table.span))?;
+        let (location, table) =
+            session.warehouse().open_table(&name).await.map_err(|error| error.at(copy.table.span))?;
         let loaded = LoadedFiles::of(&location, &table).await?;
         let table_schema = session.open_table(&name).await?.schema();
         check_columns(copy, &table_schema)?;
@@ -62,7 +62,7 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
             Err(error) => error,
         };
         // The answer may have been lost, or another COPY INTO was faster.
-        let table = session.warehouse().open_table(&name).await?;
+        let (_, table) = session.warehouse().open_table(&name).await?;
         let now = LoadedFiles::of(&location, &table).await?;
         if now.is_newest(&transaction) {
             return Ok(Outcome::Done(format!("{}: the files were loaded, and the answer was lost", name.table())));
@@ -321,7 +321,7 @@ async fn validated(
     if let Validate::Rows(rows) = validate {
         limited(&mut planned, *rows)?;
     }
-    let mut request = WriteRequest::new(session.warehouse().location(name)?, WriteKind::Append);
+    let mut request = WriteRequest::new(session.warehouse().location(name).await?, WriteKind::Append);
     request.alteration = alteration;
     rows::held_against(planned, request).await?;
     let (mut shown, _) = plan(session, copy, table, objects).await?;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use datafusion::common::DFSchema;
-use sqlparser::ast::{Expr, Spanned};
+use sqlparser::ast::Expr;
 
 use super::alter_table::refuse_own;
 use super::ast::{CreateTable, Name};
 use super::definitions::CheckConstraint;
 use super::explain::Explained;
 use super::query::expectations::{self, Expectation};
-use super::query::{self, Planned, Purpose, conditions, parameters};
+use super::query::{self, Planned, Purpose, conditions};
 use super::write::{Written, write};
-use super::{Checked, Outcome, Watch, describe_columns, view};
+use super::{Checked, Outcome, Watch, describe_columns, location, view};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::error::{Error, Result};
 use crate::operators::OnViolation;
@@ -24,7 +24,12 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
     let table = target(session, create).await?;
     session.warehouse().require_schema(table.schema()).await.map_err(|error| error.at(create.name.span))?;
     refuse_sink(session, create, &table).await?;
-    if create.if_not_exists && session.warehouse().table_exists(&table).await? {
+    let location = location::of(session, create, &table).await.map_err(|error| error.at(create.name.span))?;
+    if let Some(there) = location::there(create, &location).await? {
+        return location::register(create, &location, &there).await;
+    }
+    if create.if_not_exists && location.exists().await? {
+        location.register_if_unknown().await?;
         return Ok(Outcome::Done(format!("table {table} is there already")));
     }
     let kind = |definition| match create.or_replace {
@@ -34,10 +39,10 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
     let Some(query) = &create.query else {
         refuse_expectations(create)?;
         let definition = define(session, create, None).await?;
-        let request = WriteRequest::new(session.warehouse().location(&table)?, kind(definition));
-        let committed = PreparedWrite::define(request).await?.commit(None).await?;
+        let request = WriteRequest::new(location, kind(definition));
+        let committed = PreparedWrite::define(request).await?.commit(None).await?.registered()?;
         let text = format!("table {table} created, version {}", committed.version);
-        return Ok(Outcome::Defined { text, warnings: committed.warnings });
+        return Ok(Outcome::Defined { text, warnings: committed.into_warnings() });
     };
     let mut planned = query::plan(session, query, Purpose::Run).await?;
     let definition = define(session, create, Some(&planned)).await?;
@@ -90,7 +95,10 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
         Some(query) => Some(query::plan(session, query, Purpose::Check).await?),
         None => None,
     };
-    let definition = define(session, create, planned.as_ref()).await?;
+    let definition = match location::defined(session, create, &table).await? {
+        Some(there) => there,
+        None => define(session, create, planned.as_ref()).await?,
+    };
     match planned {
         Some(planned) => drop(expectations::mark(session, &planned.state, planned.plan, &create.expectations)?),
         None => refuse_expectations(create)?,
@@ -104,28 +112,11 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
 
 pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<TableName> {
     let table = create.name.writable_table(session)?;
-    if let Some(location) = &create.location {
-        refuse_other_location(session, location, &table)?;
+    match create.query {
+        Some(_) => location::refuse_elsewhere(session, create, &table)?,
+        None => drop(location::elsewhere(session, create, &table)?),
     }
     Ok(table)
-}
-
-/// LOCATION may say what is the case anyway: SHOW CREATE TABLE does.
-fn refuse_other_location(session: &Session, location: &Expr, table: &TableName) -> Result<()> {
-    let mut location = location.clone();
-    parameters::bind(&mut location, &session.params())?;
-    let given = query::constant(&session.state(), &location)?;
-    let own = session.warehouse().location(table)?;
-    let is_own = given.try_as_str().flatten().is_some_and(|given| {
-        crate::store::to_url(given)
-            .is_ok_and(|url| url.as_str().trim_end_matches('/') == own.url().as_str().trim_end_matches('/'))
-    });
-    match is_own {
-        true => Ok(()),
-        false => Err(Error::sql("LOCATION is not supported, unless it is where the table would be anyway")
-            .at(location.span())
-            .with_hint("tables live in <warehouse>/<schema>/<table>; --warehouse says where")),
-    }
 }
 
 /// A sink and a table cannot have one name: their folders would be the same.
@@ -173,8 +164,8 @@ async fn like(session: &Session, create: &CreateTable, source: &Name) -> Result<
         }
     }
     let name = source.table(session)?;
-    let table = session.warehouse().open_table(&name).await.map_err(|error| error.at(source.span))?;
-    let mut definition = delta::definition(&session.warehouse().location(&name)?, &table)?;
+    let (location, table) = session.warehouse().open_table(&name).await.map_err(|error| error.at(source.span))?;
+    let mut definition = delta::definition(&location, &table)?;
     definition.properties.remove(CHECKPOINT_PROPERTY);
     refuse_own(create.properties.iter().map(|(key, _)| key))?;
     definition.properties.extend(create.properties.iter().cloned());

@@ -35,8 +35,7 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
         return view.rows(extended);
     }
     let table_name = name.table(session)?;
-    let location = session.warehouse().location(&table_name)?;
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let definition = delta::definition(&location, &table)?;
     let row = |name: &str, value: &str, comment: Option<&str>| {
         vec![Some(name.to_owned()), Some(value.to_owned()), comment.map(str::to_owned)]
@@ -77,8 +76,7 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
 /// (<https://docs.databricks.com/en/delta/history.html#history-schema>).
 pub(super) async fn history(session: &Session, name: &Name, limit: Option<usize>) -> Result<Rows> {
     let table_name = name.table(session)?;
-    let location = session.warehouse().location(&table_name)?;
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let versions = Versions::of(&location, &table).await?;
     let entries = delta::history(&location, limit).await?;
     let row = |mut entry: delta::HistoryEntry| {
@@ -107,8 +105,7 @@ pub(super) async fn history(session: &Session, name: &Name, limit: Option<usize>
 /// (<https://docs.databricks.com/en/delta/table-details.html#detail-schema>).
 pub(super) async fn detail(session: &Session, name: &Name) -> Result<Rows> {
     let table_name = name.table(session)?;
-    let location = session.warehouse().location(&table_name)?;
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let detail = delta::detail(&location, &table)?;
     let modified_ms = Versions::of(&location, &table).await?.time_ms(detail.version);
     let row = json!({
@@ -157,8 +154,7 @@ pub(super) async fn schema(session: &Session, name: &Name, is_extended: bool) ->
 /// `a=1/b=x` for each partition that has rows, in order; those that have the values asked for.
 pub(super) async fn partitions(session: &Session, name: &Name, wanted: &[(String, String)]) -> Result<Rows> {
     let table_name = name.table(session)?;
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
-    let location = session.warehouse().location(&table_name)?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let found = delta::partitions(&location, &table, wanted).map_err(|error| error.at(name.span))?;
     Rows::of_text(&["partition"], found.into_iter().map(|partition| vec![Some(partition)]).collect())
 }

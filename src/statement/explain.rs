@@ -40,7 +40,7 @@ pub(super) async fn explain(session: &Session, form: ExplainForm, statement: &St
     let optimized = state.optimize(plan)?;
     let mut physical = state.query_planner().create_physical_plan(&optimized, state).await?;
     if let Some((name, kind)) = target {
-        let mut request = WriteRequest::new(session.warehouse().location(&name)?, kind);
+        let mut request = WriteRequest::new(session.warehouse().location(&name).await?, kind);
         request.read_version = reads.get(&name).copied();
         physical = Arc::clone(Write::plan(request, physical, state).await?.execution_plan());
     }

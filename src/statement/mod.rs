@@ -19,6 +19,7 @@ mod flow;
 mod insert;
 pub mod lexeme;
 mod library;
+mod location;
 mod merge;
 mod optimize;
 mod parser;
@@ -132,6 +133,7 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::CreateSchema { name, if_not_exists } => schema::create(session, name, *if_not_exists).await,
         StatementKind::DropSchema { name, if_exists } => schema::drop(session, name, *if_exists).await,
         StatementKind::Use { name } => schema::use_schema(session, name).await,
+        StatementKind::UseCatalog { name } => schema::use_catalog(session, name).map(Outcome::Done),
         StatementKind::ShowSchemas { like } => show::schemas(session, like.as_deref()).await.map(Outcome::Rows),
         StatementKind::ShowTables { schema, like } => {
             show::tables(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
@@ -208,6 +210,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
             show_functions::describe(session, name, *extended).await.map(|_| Checked::NoOutput)
         }
         StatementKind::Use { name } => schema::check_use(session, name).await,
+        StatementKind::UseCatalog { name } => schema::use_catalog(session, name).map(|_| Checked::NoOutput),
         StatementKind::ShowColumns { table } | StatementKind::Describe { table, .. }
             if view::described(session, table).await?.is_some() =>
         {

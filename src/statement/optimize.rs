@@ -32,8 +32,7 @@ pub(super) async fn execute(session: &Session, statement: &Optimize) -> Result<R
     view::refuse(session, &statement.table, "OPTIMIZE")?;
     let name = statement.table.table(session)?;
     let place = |error: Error| error.at(statement.table.span);
-    let table = session.warehouse().open_table(&name).await.map_err(place)?;
-    let location = session.warehouse().location(&name)?;
+    let (location, table) = session.warehouse().open_table(&name).await.map_err(place)?;
     let partition_columns = partition_schema(&location, &table).map_err(place)?;
     let definition = delta::definition(&location, &table)?;
     let request = OptimizeRequest {

@@ -181,6 +181,15 @@ impl StatementParser<'_> {
         Ok(kind)
     }
 
+    /// Refuses a clause that comes next and that this statement has only in Databricks.
+    fn refuse_clause(&mut self, statement: &str, clauses: &[&str]) -> Result<()> {
+        let next = self.parser.peek_token();
+        match clauses.iter().find(|clause| upper(&next) == **clause) {
+            Some(clause) => Err(unsupported(&format!("{statement} … {clause}"), &next)),
+            None => Ok(()),
+        }
+    }
+
     /// `SOURCE 'file.sql'`
     fn source(&mut self, span: Span) -> Result<Source> {
         self.parser.next_token();
@@ -227,7 +236,9 @@ impl StatementParser<'_> {
                 .with_hint("CREATE VIEW, CREATE TABLE … AS, or CREATE STREAMING TABLE")),
             "SCHEMA" | "DATABASE" if !or_replace => {
                 let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-                Ok(StatementKind::CreateSchema { name: self.name()?, if_not_exists })
+                let name = self.name()?;
+                self.refuse_clause("CREATE SCHEMA", &["COMMENT", "LOCATION", "MANAGED", "WITH", "DEFAULT"])?;
+                Ok(StatementKind::CreateSchema { name, if_not_exists })
             }
             other => Err(unsupported(&format!("CREATE {}{other}", if or_replace { "OR REPLACE " } else { "" }), &what)),
         }

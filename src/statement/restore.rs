@@ -17,9 +17,8 @@ const COLUMNS: &str = "table_size_after_restore: BIGINT, num_of_files_after_rest
 pub(super) async fn execute(session: &Session, statement: &Restore) -> Result<Rows> {
     view::refuse(session, &statement.table, "RESTORE")?;
     let table = statement.table.table(session)?;
-    session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
+    let (location, _) = session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
     let wanted = version(session, statement)?;
-    let location = session.warehouse().location(&table)?;
     let restored = restore(&location, wanted).await.map_err(|error| error.at(statement.table.span))?;
     let row = json!({
         "table_size_after_restore": restored.bytes_after,

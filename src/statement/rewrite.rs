@@ -67,7 +67,7 @@ pub(super) fn table_of(session: &Session, table: &Name, doing: &str) -> Result<T
 
 /// Opens the table.
 pub(super) async fn open(session: &Session, name: &TableName, span: Span) -> Result<RewriteTarget> {
-    let location = session.warehouse().location(name)?;
+    let location = session.warehouse().location(name).await?;
     if !location.exists().await? {
         return Err(session.warehouse().no_table(name).await.at(span));
     }
@@ -354,7 +354,7 @@ impl Attempt<'_> {
         // Past the plan only its scans may hold the sending side: the rejects end when the query does.
         drop(rejects);
         let run_id = Uuid::new_v4().to_string();
-        let rejects_location = self.session.warehouse().location(&self.name.with_suffix(REJECTS_SUFFIX))?;
+        let rejects_location = self.session.warehouse().location(&self.name.with_suffix(REJECTS_SUFFIX)).await?;
         let context = self.state.task_ctx();
         let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
         let Changes { assigned, actions, is_not_matched, allows_repeats, condition_of_new, covered } =

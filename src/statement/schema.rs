@@ -2,7 +2,7 @@
 
 use super::ast::Name;
 use super::{Checked, Outcome, view};
-use crate::catalog::schema_name;
+use crate::catalog::{DEFAULT_SCHEMA, is_catalog, no_catalog, schema_name};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
@@ -34,6 +34,16 @@ pub(super) async fn use_schema(session: &Session, name: &Name) -> Result<Outcome
     Ok(Outcome::Done(text))
 }
 
+/// There is one catalog, and it is in use. As in Databricks, the schema is `default` from here on.
+pub(super) fn use_catalog(session: &Session, name: &Name) -> Result<String> {
+    match name.resolved(session)?.as_ref() {
+        [catalog] => require_catalog(session, &catalog.value).map_err(|error| error.at(name.span))?,
+        _ => return Err(Error::sql("a catalog's name has one part").at(name.span)),
+    }
+    session.use_schema(DEFAULT_SCHEMA.to_owned());
+    Ok(format!("using catalog {}", session.catalog_name()))
+}
+
 /// A check takes the schema as given: the CREATE SCHEMA before it has not run.
 pub(super) async fn check_use(session: &Session, name: &Name) -> Result<Checked> {
     session.use_schema(checked(session, name)?);
@@ -46,8 +56,11 @@ pub(super) async fn drop_table(session: &Session, name: &Name, if_exists: bool) 
     if if_exists && !session.warehouse().table_exists(&table).await? {
         return Ok(Outcome::Done(format!("there is no table {table}")));
     }
-    session.warehouse().drop_table(&table).await.map_err(|error| error.at(name.span))?;
-    Ok(Outcome::Done(format!("table {table} dropped")))
+    let left = session.warehouse().drop_table(&table).await.map_err(|error| error.at(name.span))?;
+    Ok(Outcome::Done(match left {
+        None => format!("table {table} dropped"),
+        Some(place) => format!("table {table} dropped; its files stay at {}", place.as_str().trim_end_matches('/')),
+    }))
 }
 
 /// The schema that `name` means, which must be there.
@@ -58,6 +71,17 @@ pub(super) async fn existing(session: &Session, name: &Name) -> Result<String> {
 fn checked(session: &Session, name: &Name) -> Result<String> {
     match name.resolved(session)?.as_ref() {
         [schema] => schema_name(&schema.value).map_err(|error| error.at(name.span)),
-        _ => Err(Error::sql("a schema's name has one part").at(name.span)),
+        [catalog, schema] => {
+            let schema = require_catalog(session, &catalog.value).and_then(|()| schema_name(&schema.value));
+            schema.map_err(|error| error.at(name.span))
+        }
+        _ => Err(Error::sql("a schema's name is schema, or catalog.schema").at(name.span)),
+    }
+}
+
+fn require_catalog(session: &Session, named: &str) -> Result<()> {
+    match is_catalog(named, session.catalog_name()) {
+        true => Ok(()),
+        false => Err(no_catalog(named, session.catalog_name())),
     }
 }

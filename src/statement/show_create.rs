@@ -21,8 +21,7 @@ pub(super) async fn table(session: &Session, name: &Name) -> Result<Rows> {
     if let Some(statement) = view::show_create(session, &table_name).await? {
         return shown(statement);
     }
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
-    let location = session.warehouse().location(&table_name)?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let definition = delta::definition(&location, &table)?;
     let place = location.url().as_str().trim_end_matches('/');
     let quoted_name = format!("{}.{}", identifier(table_name.schema()), identifier(table_name.table()));
@@ -111,8 +110,8 @@ pub(super) fn literal(text: &str) -> String {
 pub(super) async fn properties(session: &Session, name: &Name, key: Option<&str>) -> Result<Rows> {
     view::refuse(session, name, "SHOW TBLPROPERTIES")?;
     let table_name = name.table(session)?;
-    let table = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
-    let detail = delta::detail(&session.warehouse().location(&table_name)?, &table)?;
+    let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
+    let detail = delta::detail(&location, &table)?;
     let mut all = detail.properties;
     all.insert("delta.minReaderVersion".to_owned(), detail.min_reader_version.to_string());
     all.insert("delta.minWriterVersion".to_owned(), detail.min_writer_version.to_string());

@@ -15,8 +15,7 @@ const SECONDS_PER_HOUR: f64 = 3_600.0;
 pub(super) async fn execute(session: &Session, statement: &Vacuum) -> Result<Rows> {
     view::refuse(session, &statement.table, "VACUUM")?;
     let table = statement.table.table(session)?;
-    session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
-    let location = session.warehouse().location(&table)?;
+    let (location, _) = session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
     let request = VacuumRequest {
         retention: retention(statement)?,
         checks_retention: session.checks_retention(),

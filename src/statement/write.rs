@@ -127,7 +127,11 @@ pub(super) async fn write_with(
         }
         outcome => outcome,
     };
-    Ok(written(table, outcome?, started))
+    let mut landed = outcome?;
+    if matches!(kind, WriteKind::Create(_) | WriteKind::CreateOrReplace(_)) {
+        landed.committed = landed.committed.registered()?;
+    }
+    Ok(written(table, landed, started))
 }
 
 /// What is said of a statement that ended well.
@@ -142,9 +146,9 @@ pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Wri
         bytes: committed.bytes,
         seconds: started.elapsed().as_secs_f64(),
         warnings: committed
-            .warnings
+            .into_warnings()
             .into_iter()
-            .chain(rejects.into_iter().flat_map(|rejects| rejects.warnings))
+            .chain(rejects.into_iter().flat_map(Committed::into_warnings))
             .collect(),
     }
 }
@@ -185,7 +189,7 @@ impl Attempt<'_> {
         // Past the plan only its scans may hold the sending side: the rejects end when the query does.
         drop(rejects);
         let warehouse = self.session.warehouse();
-        let mut request = WriteRequest::new(warehouse.location(self.table)?, self.kind.clone());
+        let mut request = WriteRequest::new(warehouse.location(self.table).await?, self.kind.clone());
         request.read_version = self.read_version;
         request.transaction.clone_from(&self.additions.transaction);
         request.base_version = self.additions.base_version;
@@ -193,7 +197,7 @@ impl Attempt<'_> {
         let write = Write::plan(request, Arc::clone(&query), self.state).await?;
 
         let run_id = Uuid::new_v4().to_string();
-        let rejects_location = warehouse.location(&self.table.with_suffix(REJECTS_SUFFIX))?;
+        let rejects_location = warehouse.location(&self.table.with_suffix(REJECTS_SUFFIX)).await?;
         let context = self.state.task_ctx();
         let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
         let progress = self.watch.started(write.execution_plan());

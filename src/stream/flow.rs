@@ -80,8 +80,8 @@ impl<'a> OpenFlow<'a> {
         observer: &'a dyn Observer,
         options: OpenOptions,
     ) -> Result<Self> {
-        let location = session.warehouse().location(&flow.name)?;
-        let rejects = TableHandle::new(session.warehouse().location(&flow.name.with_suffix(REJECTS_SUFFIX))?);
+        let location = session.warehouse().location(&flow.name).await?;
+        let rejects = TableHandle::new(session.warehouse().location(&flow.name.with_suffix(REJECTS_SUFFIX)).await?);
         let table = TableHandle::new(location.clone());
         let identity = identity(&location, flow).await?;
         let connect = async |identity: &Identity| connect(session, flow, &location, &table, identity).await;
@@ -323,7 +323,7 @@ async fn identity(location: &TableLocation, flow: &Flow) -> Result<Identity> {
             Ok(Identity::new(id, source, flow.state.clone(), None))
         }
         FlowTarget::Sink(definition) => {
-            location.require_conditional_put().await?;
+            location.require_writable().await?;
             let id = Uuid::new_v4().to_string();
             Ok(Identity::new(id, source, flow.state.clone(), Some(definition.identity())))
         }

@@ -81,8 +81,9 @@ impl Prepared for PreparedAppend {
     }
 
     async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let Committed { version, files, rows: _, bytes, warnings } = self.0.commit(Some(&user_metadata(entry))).await?;
-        Ok(Receipt { version: Some(version), files, bytes, warnings })
+        let committed = self.0.commit(Some(&user_metadata(entry))).await?;
+        let Committed { version, files, bytes, .. } = committed;
+        Ok(Receipt { version: Some(version), files, bytes, warnings: committed.into_warnings() })
     }
 }
 
@@ -107,6 +108,7 @@ pub(super) fn run_id(checkpoint_id: &str, batch: u64) -> String {
 /// Makes the Delta table, or finds it, and gives the id of its checkpoint.
 pub(super) async fn make_table(location: &TableLocation, definition: &TableDefinition) -> Result<String> {
     if let Some(id) = checkpoint_of(location, definition).await? {
+        location.register_if_unknown().await?;
         return Ok(id);
     }
     let id = Uuid::new_v4().to_string();
@@ -114,7 +116,7 @@ pub(super) async fn make_table(location: &TableLocation, definition: &TableDefin
     made.properties.insert(CHECKPOINT_PROPERTY.to_owned(), id.clone());
     let request = WriteRequest::new(location.clone(), WriteKind::Create(made));
     match PreparedWrite::define(request).await?.commit(None).await {
-        Ok(_) => Ok(id),
+        Ok(made) => made.registered().map(|_| id),
         // Another process may have been faster; whose table it is then, the claim decides.
         Err(error) => checkpoint_of(location, definition).await?.ok_or(error),
     }

@@ -10,8 +10,15 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn the_examples_of_the_documents_run() {
-    let documents =
-        ["README.md", "docs/changing.md", "docs/functions.md", "docs/sql.md", "docs/streams.md", "docs/upkeep.md"];
+    let documents = [
+        "README.md",
+        "docs/changing.md",
+        "docs/databricks.md",
+        "docs/functions.md",
+        "docs/sql.md",
+        "docs/streams.md",
+        "docs/upkeep.md",
+    ];
     for document in documents {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap();

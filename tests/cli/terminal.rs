@@ -1,5 +1,6 @@
 //! A terminal that a test types into and looks at: a pty, and an emulator that keeps its screen.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,9 +66,20 @@ impl Terminal {
     }
 
     pub fn start_in(scratch: &Scratch, arguments: &[&str], variables: &[(&str, &str)], size: (u16, u16)) -> Self {
+        Self::of(env!("CARGO_BIN_EXE_pinsql"), scratch, arguments, variables, size)
+    }
+
+    /// Starts another program, as a user's own shell.
+    pub fn of(
+        program: impl AsRef<OsStr>,
+        scratch: &Scratch,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Self {
         let size = PtySize { rows: size.0, cols: size.1, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_pinsql"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(scratch.path());
         command.env_clear();

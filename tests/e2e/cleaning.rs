@@ -12,7 +12,7 @@ use crate::s3::{self, Identity};
 
 const CLEANINGS: [&str; 3] = ["sql/clean_pin.sql", "sql/clean_geo.sql", "sql/clean_user.sql"];
 const TABLES: [&str; 3] = ["pin_data", "geo_data", "user_data"];
-const QUESTIONS: [&str; 9] = [
+pub(crate) const QUESTIONS: [&str; 9] = [
     "top_category_by_country",
     "top_category_by_year",
     "top_poster_by_country",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::spark::{self, Session};
 
 /// The statements that make each table; `{t}` is the table.
-const TABLES: [(&str, &[&str]); 17] = [
+const TABLES: [(&str, &[&str]); 20] = [
     (
         "partitions",
         &[
@@ -44,6 +44,30 @@ const TABLES: [(&str, &[&str]); 17] = [
             "INSERT INTO {t} VALUES (5)",
             "INSERT INTO {t} VALUES (6)",
             "INSERT INTO {t} VALUES (7)",
+        ],
+    ),
+    (
+        "checkpoints_in_parts",
+        &[
+            "SET spark.databricks.delta.checkpoint.partSize = 3",
+            "CREATE TABLE {t} (n INT) USING delta TBLPROPERTIES ('delta.checkpointInterval' = '3')",
+            "INSERT INTO {t} SELECT /*+ REPARTITION(8) */ CAST(id AS INT) FROM range(8)",
+            "INSERT INTO {t} VALUES (100)",
+            "INSERT INTO {t} VALUES (101)",
+            "RESET spark.databricks.delta.checkpoint.partSize",
+        ],
+    ),
+    (
+        "types",
+        &[
+            "CREATE TABLE {t} (id INT, t TIMESTAMP, d DATE, m DECIMAL(38, 10), a ARRAY<STRUCT<x: INT, t: TIMESTAMP>>,
+                               s MAP<STRING, ARRAY<DATE>>, b BINARY) USING delta",
+            "INSERT INTO {t} VALUES
+             (1, TIMESTAMP'0001-01-01 00:00:00', DATE'0001-01-01', 0.1, array(named_struct('x', 1, 't', TIMESTAMP'1600-01-01 00:00:00')),
+              map('a', array(DATE'1582-10-04')), X'ff'),
+             (2, TIMESTAMP'9999-12-31 23:59:59.999999', DATE'9999-12-31', -9999999999999999999999999999.9999999999, NULL, NULL, NULL),
+             (3, NULL, NULL, NULL, array(), map(), X'')",
+            "INSERT INTO {t} VALUES (4, TIMESTAMP'1883-11-18 12:03:58.000001', NULL, NULL, array(NULL), map('b', NULL), X'00')",
         ],
     ),
     (
@@ -121,6 +145,13 @@ const TABLES: [(&str, &[&str]); 17] = [
         &[
             "CREATE TABLE {t} (n INT, t TIMESTAMP_NTZ) USING delta",
             "INSERT INTO {t} VALUES (1, TIMESTAMP_NTZ'2020-01-01 10:00:00')",
+        ],
+    ),
+    (
+        "partitions_ntz",
+        &[
+            "CREATE TABLE {t} (n INT, t TIMESTAMP_NTZ) USING delta PARTITIONED BY (t)",
+            "INSERT INTO {t} VALUES (1, TIMESTAMP_NTZ'2020-01-01 10:00:00.125'), (2, NULL)",
         ],
     ),
     (

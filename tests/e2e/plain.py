@@ -2,10 +2,14 @@
 
 Times are texts in UTC, decimals texts, bytes hexadecimal digits, structs and maps objects; NaN and the infinities, for
 which JSON has no number, are texts.
+
+The digest of a table is that of its rows in this form, sorted: it is the same for whoever reads the same rows.
 """
 
 import datetime
 import decimal
+import hashlib
+import json
 import math
 
 
@@ -31,3 +35,8 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def digest(rows):
+    lines = sorted(json.dumps(plain(row), sort_keys=True, ensure_ascii=False) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -25,6 +25,13 @@ pub(crate) fn jars() -> PathBuf {
     installed("PINSQL_TEST_JARS", "jars")
 }
 
+/// The folder of what Spark needs for S3, beside Delta's.
+pub(crate) fn s3a_jars() -> PathBuf {
+    let path = jars().with_file_name("s3a");
+    assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
+    path
+}
+
 /// The folder of Apache Kafka's jars.
 pub(crate) fn kafka_jars() -> PathBuf {
     installed("PINSQL_TEST_KAFKA", "kafka")
@@ -33,6 +40,11 @@ pub(crate) fn kafka_jars() -> PathBuf {
 /// The folder of a MariaDB server, as its packages unpack.
 pub(crate) fn mariadb() -> PathBuf {
     installed("PINSQL_TEST_MARIADB", "mariadb")
+}
+
+/// The folder of the programs of an Airflow, which has an environment of its own.
+pub(crate) fn airflow() -> PathBuf {
+    installed("PINSQL_TEST_AIRFLOW", "airflow").join("bin")
 }
 
 fn installed(variable: &str, default: &str) -> PathBuf {

@@ -1,23 +1,26 @@
 """Reads Delta tables with a reader that is not pinsql, and prints what it found as JSON.
 
-    read_tables.py (deltalake | duckdb | deltalake-versions) TABLE...
+    read_tables.py (deltalake | polars | duckdb | clickhouse | deltalake-versions) TABLE...
+
+A table is a folder, or a prefix of a bucket (s3://bucket/prefix), for which AWS's environment variables are read.
 
 Every reader's values are brought into the form of plain.py, so that they can be compared. Spark is asked by spark.rs.
 """
 
 import glob
+import importlib
 import json
 import os
 import sys
 
-from plain import plain
+from plain import digest, plain
 
 
 def with_deltalake(paths):
     from deltalake import DeltaTable
 
     for path in paths:
-        table = DeltaTable(path)
+        table = DeltaTable(path, storage_options=OBJECT_STORE)
         protocol = table.protocol()
         yield path, {
             "rows": table.to_pyarrow_table().to_pylist(maps_as_pydicts="strict"),
@@ -26,17 +29,23 @@ def with_deltalake(paths):
         }
 
 
+def with_polars(paths):
+    import polars
+
+    for path in paths:
+        yield path, {"rows": polars.read_delta(path, storage_options=OBJECT_STORE).to_dicts()}
+
+
 def with_deltalake_versions(paths):
     from deltalake import DeltaTable
 
-    options = {"AWS_ALLOW_HTTP": "true"}
     for path in paths:
-        history = DeltaTable(path, storage_options=options).history()
+        history = DeltaTable(path, storage_options=OBJECT_STORE).history()
         versions = sorted(commit["version"] for commit in history)
         yield path, [
             {
                 "version": version,
-                "rows": DeltaTable(path, version=version, storage_options=options).to_pyarrow_dataset().count_rows(),
+                "rows": DeltaTable(path, version=version, storage_options=OBJECT_STORE).to_pyarrow_dataset().count_rows(),
             }
             for version in versions
         ]
@@ -44,28 +53,66 @@ def with_deltalake_versions(paths):
 
 def with_duckdb(paths):
     import duckdb
-    import duckdb_extension_delta
 
-    # Loaded from where it was installed; DuckDB's own way copies it into the home folder first.
-    folder = os.path.dirname(duckdb_extension_delta.__file__)
-    [extension] = glob.glob(os.path.join(folder, "extensions", "*", "**", "*.duckdb_extension"), recursive=True)
     connection = duckdb.connect()
-    connection.execute(f"LOAD '{extension}'")
+    # Loaded from where they were installed; DuckDB's own way copies them into the home folder first.
+    for name in ["httpfs", "delta"]:
+        folder = os.path.dirname(importlib.import_module(f"duckdb_extension_{name}").__file__)
+        [extension] = glob.glob(os.path.join(folder, "extensions", "*", "**", "*.duckdb_extension"), recursive=True)
+        connection.execute(f"LOAD '{extension}'")
     connection.execute("SET TimeZone = 'UTC'")
+    if paths[0].startswith("s3://"):
+        endpoint, key, secret = s3()
+        connection.execute(
+            f"""CREATE SECRET (TYPE s3, KEY_ID '{key}', SECRET '{secret}', REGION '{os.environ["AWS_REGION"]}',
+                ENDPOINT '{endpoint.removeprefix("http://")}', URL_STYLE 'path', USE_SSL false)"""
+        )
     for path in paths:
         cursor = connection.execute("SELECT * FROM delta_scan(?)", [path])
         names = [column[0] for column in cursor.description]
         yield path, {"rows": [dict(zip(names, row)) for row in cursor.fetchall()]}
 
 
+def with_clickhouse(paths):
+    """ClickHouse has one type for texts and bytes: which is which is taken from the table's definition. It reads files below its
+    working folder alone."""
+    if not paths[0].startswith("s3://"):
+        os.chdir(os.path.commonpath(paths))
+    import chdb
+    import pyarrow
+    from deltalake import DeltaTable
+
+    for path in paths:
+        source = f"deltaLakeLocal('{path}')"
+        if path.startswith("s3://"):
+            endpoint, key, secret = s3()
+            source = f"deltaLake('{endpoint}/{path.removeprefix('s3://')}', '{key}', '{secret}')"
+        settings = "output_format_arrow_string_as_string = 0, session_timezone = 'UTC'"
+        found = chdb.query(f"SELECT * FROM {source} SETTINGS {settings}", "ArrowTable")
+        schema = pyarrow.schema(DeltaTable(path, storage_options=OBJECT_STORE).schema().to_arrow())
+        yield path, {"rows": found.cast(schema).to_pylist(maps_as_pydicts="strict")}
+
+
+def s3():
+    return [os.environ[f"AWS_{name}"] for name in ["ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"]]
+
+
+# The tests' server speaks HTTP.
+OBJECT_STORE = {"aws_allow_http": "true"}
+
 READERS = {
     "deltalake": with_deltalake,
     "deltalake-versions": with_deltalake_versions,
+    "polars": with_polars,
     "duckdb": with_duckdb,
+    "clickhouse": with_clickhouse,
 }
 
 if __name__ == "__main__":
     found = dict(READERS[sys.argv[1]](sys.argv[2:]))
+    for table in found.values():
+        if "rows" in table:
+            table["digest"] = digest(table["rows"])
     print(json.dumps(plain(found), sort_keys=True), flush=True)
     # The libraries leave native threads behind, and the interpreter that unwinds under them now and then aborts
     # ("terminate called without an active exception"). The answer is complete: leave without unwinding.

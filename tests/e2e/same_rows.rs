@@ -11,7 +11,7 @@ use crate::kinesis_services::{Kinesalite, Producer};
 use crate::oracle::assert_same_rows;
 use crate::raw;
 
-const TOPICS: [&str; 3] = ["pin", "geo", "user"];
+pub(crate) const TOPICS: [&str; 3] = ["pin", "geo", "user"];
 
 /// What the batch makes of the example data: the rows of each topic, and how many of its records are rejected.
 struct Expected {
@@ -43,14 +43,14 @@ fn rejected(environment: &TestEnvironment, table: &str) -> u64 {
     environment.value(&format!("SELECT count(*) FROM {table}_rejects")).as_u64().unwrap()
 }
 
-fn run(environment: &TestEnvironment, kind: &str, parameters: &[(&str, &str)]) {
+pub(crate) fn run(environment: &TestEnvironment, kind: &str, parameters: &[(&str, &str)]) {
     let [pin, geo, user] = TOPICS.map(|topic| file(&format!("sql/{kind}_{topic}.sql")));
     let run = environment.pinsql(&["run", &pin, &geo, &user]);
     parameters.iter().fold(run, |run, (name, value)| run.parameter(name, value)).output().success();
 }
 
 /// The records of a topic of the example data, in the order of its objects.
-fn records(topic: &str) -> Vec<Vec<u8>> {
+pub(crate) fn records(topic: &str) -> Vec<Vec<u8>> {
     let folder = raw::examples().join(format!("topics/example.{topic}"));
     let objects = raw::files(&folder).into_iter().map(|path| fs::read(path).unwrap());
     let lines = |object: Vec<u8>| object.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();

@@ -40,6 +40,7 @@ impl Spark {
         // It leaves a folder of its own wherever it is started. Without an address it looks up the machine's name.
         program.arg("-C").arg(&folder).args(["SPARK_LOCAL_IP=127.0.0.1", "TZ=UTC"]);
         program.arg(format!("PINSQL_TEST_JARS={}", python::jars().display()));
+        program.arg(format!("PINSQL_TEST_S3A={}", python::s3a_jars().display()));
         program.arg(python::interpreter()).arg(file("tests/e2e/spark_service.py"));
         program.arg(port.to_string()).arg(&folder);
         let service = Service::start("Spark", folder, &[], &program);

@@ -16,7 +16,8 @@ import pathlib
 import socketserver
 import sys
 
-from plain import plain
+import spark_same_sql
+from plain import digest, plain
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -49,7 +50,8 @@ def start_spark(folder):
     # PySpark's own goes through the zone of this machine, and cannot read the first day of year 1.
     epoch = datetime.datetime(1970, 1, 1)
     types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
-    jars = sorted(glob.glob(os.path.join(os.environ["PINSQL_TEST_JARS"], "*.jar")))
+    folders = [os.environ[name] for name in ["PINSQL_TEST_JARS", "PINSQL_TEST_S3A"]]
+    jars = sorted(jar for folder in folders for jar in glob.glob(os.path.join(folder, "*.jar")))
     builder = SparkSession.builder.master("local[2]").config("spark.jars", ",".join(jars))
     builder = builder.config("spark.sql.warehouse.dir", f"{folder}/warehouse").config("spark.local.dir", folder)
     for name, value in SETTINGS.items():
@@ -100,7 +102,8 @@ def table(spark, path, version=None):
     if version is not None:
         reader = reader.option("versionAsOf", version)
     frame = reader.load(path)
-    return {"rows": rows_of(frame), "types": types_of(frame)}
+    rows = rows_of(frame)
+    return {"rows": rows, "types": types_of(frame), "digest": digest(rows)}
 
 
 def detail(spark, path):
@@ -170,6 +173,7 @@ def conformance(spark):
 OPERATIONS = {
     operation.__name__: operation
     for operation in [sql, table, detail, history, versions, changes, files_read, conformance]
+    + spark_same_sql.OPERATIONS
 }
 
 

@@ -1,23 +1,17 @@
 //! Requests over HTTP, and what their answers mean whatever the API behind.
 
-use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, StatusCode, redirect};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use super::Answer;
 use crate::config::Secret;
 use crate::error::{Error, Result};
-use crate::storage_error::{causes, shorten};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the request to the end of its answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// More of an answer is not read: a record's own answer is some hundred bytes.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+use crate::http::{self, Unread};
+use crate::storage_error::shorten;
 
 const API_KEY_HEADER: &str = "x-api-key";
 
@@ -39,26 +33,19 @@ impl Http {
             value.set_sensitive(true);
             headers.insert(API_KEY_HEADER, value);
         }
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            // A POST that is redirected becomes a GET: better to be told.
-            .redirect(redirect::Policy::none())
-            .pool_max_idle_per_host(in_flight_max)
-            .tcp_nodelay(true)
-            .default_headers(headers)
-            .build()
-            .map_err(|error| Error::config("the HTTP client cannot be made").caused_by(deepest(&error)))?;
-        Ok(Self { client })
+        Ok(Self { client: http::client(headers, in_flight_max)? })
     }
 
     /// Sends a body once.
     pub(super) async fn send(&self, method: Method, url: Url, content_type: &'static str, body: Vec<u8>) -> Answered {
         let request = self.client.request(method, url).header(CONTENT_TYPE, content_type).body(body);
-        let response = request.send().await.map_err(|error| Answer::later(what_failed(&error)))?;
+        let response = request.send().await.map_err(|error| Answer::later(http::what_failed(&error)))?;
         let status = response.status();
         let asked_wait = retry_after(response.headers());
-        let body = read(response).await?;
+        let body = http::body(response).await.map_err(|unread| match unread {
+            Unread::Failed(reason) => Answer::later(reason),
+            Unread::TooLong(reason) => Answer::Refused(reason),
+        })?;
         let body: Option<Value> = serde_json::from_slice(&body).ok();
         match (status.is_success(), body) {
             (true, Some(body)) => Ok(body),
@@ -66,17 +53,6 @@ impl Http {
             (false, body) => Err(judge(status, asked_wait, body.as_ref())),
         }
     }
-}
-
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Answer> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Answer::later(what_failed(&error)))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Answer::Refused(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// Whether a status asks for patience, and what it says.
@@ -133,21 +109,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
             Some(SystemTime::from(date).duration_since(SystemTime::now()).unwrap_or_default())
         }
     }
-}
-
-fn what_failed(error: &reqwest::Error) -> String {
-    let what = match error {
-        error if error.is_timeout() => "no answer came in time",
-        error if error.is_connect() => "no connection",
-        _ => "the connection broke off",
-    };
-    format!("{what}: {}", deepest(error))
-}
-
-/// The last cause says most, and has no URL in it.
-fn deepest(error: &reqwest::Error) -> String {
-    let Some(cause) = error.source() else { return "the request failed".to_owned() };
-    causes(cause).last().map(|cause| shorten(&cause.to_string())).unwrap_or_default()
 }
 
 #[cfg(test)]

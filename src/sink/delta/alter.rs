@@ -75,7 +75,7 @@ pub enum ColumnPosition {
 /// Commits the alteration. `version` is the one whose rows were looked at for it, if it is about rows: then what others have
 /// added since is a conflict.
 pub async fn alter(location: &TableLocation, alteration: Alteration, version: Option<u64>) -> Result<Committed> {
-    location.require_conditional_put().await?;
+    location.require_writable().await?;
     let table = match version {
         Some(version) => location.open_version(version).await?,
         None => location.open_existing().await?,

@@ -38,7 +38,7 @@ impl Base {
     /// Every write begins here, so this is where its store is put to the test.
     pub(super) async fn of(request: &WriteRequest) -> Result<Self> {
         let location = &request.location;
-        location.require_conditional_put().await?;
+        location.require_writable().await?;
         if let Some(handle) = &request.handle {
             let kept = TableHandle::base(handle).await?;
             let kept = kept.ok_or_else(|| Error::sql(format!("there is no table {}", location.name())))?;

@@ -78,6 +78,15 @@ impl Change {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
     }
 
+    /// Whether the table is made by it, or may have other columns or properties after it.
+    pub(super) fn defines(&self) -> bool {
+        let is_definition = matches!(
+            self.kind,
+            ChangeKind::Create { .. } | ChangeKind::Replace { .. } | ChangeKind::Alter(_) | ChangeKind::Restore(_)
+        );
+        is_definition || self.alteration.is_some()
+    }
+
     /// By path, all files that the change brings.
     pub(super) fn files_written(&self) -> Vec<String> {
         let changes = match &self.kind {

@@ -26,9 +26,9 @@ use uuid::Uuid;
 use super::base::{Base, moved_on};
 use super::change::{Change, ChangeKind};
 use super::location::TableLocation;
-use super::log::{self, COMMIT_ID_KEY, Commit, PutFailure};
+use super::log::{self, COMMIT_ID_KEY, Commit, Paths, PutFailure};
 use super::{durable, maintain};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How often others may be faster before the statement gives up.
 const ATTEMPTS_MAX: u32 = 40;
@@ -37,7 +37,7 @@ const STORAGE_FAILURES_MAX: u32 = 4;
 const PAUSE_MS_MAX: u64 = 1_000;
 
 /// What landed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Committed {
     pub version: u64,
     pub files: usize,
@@ -45,6 +45,24 @@ pub struct Committed {
     pub bytes: u64,
     /// What went wrong after the commit and can be left as it is.
     pub warnings: Vec<String>,
+    /// Why the catalog service could not be told. The next commit tells it again.
+    pub unregistered: Option<Error>,
+}
+
+impl Committed {
+    /// All that is to be told of a commit that stands.
+    pub fn into_warnings(self) -> Vec<String> {
+        let unregistered = self.unregistered.as_ref().map(Error::told);
+        self.warnings.into_iter().chain(unregistered).collect()
+    }
+
+    /// For a statement that promises that the table can be found.
+    pub fn registered(mut self) -> Result<Self> {
+        match self.unregistered.take() {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
 }
 
 /// Why nothing landed, and whether that is certain.
@@ -62,11 +80,7 @@ impl Failure {
 }
 
 /// Makes `change` part of its table. `base` is what the statement was built upon.
-pub(super) async fn commit(
-    change: &Change,
-    mut base: Base,
-    user_metadata: Option<&str>,
-) -> std::result::Result<Committed, Failure> {
+pub(super) async fn commit(change: &Change, mut base: Base, user_metadata: Option<&str>) -> Result<Committed, Failure> {
     let location = &change.location;
     durable::sync(location, change.files_written()).await.map_err(Failure::certain)?;
     let kept = base.kept().cloned();
@@ -130,14 +144,11 @@ pub(super) enum Attempt {
     Outdone(Error),
 }
 
-async fn attempt_once(
-    change: &Change,
-    base: &Base,
-    id: &str,
-    user_metadata: Option<&str>,
-) -> std::result::Result<u64, Attempt> {
+async fn attempt_once(change: &Change, base: &Base, id: &str, user_metadata: Option<&str>) -> Result<u64, Attempt> {
     let location = &change.location;
-    let mut actions = base.state(location).and_then(|state| change.actions(state)).map_err(Attempt::Refused)?;
+    let state = base.state(location).map_err(Attempt::Refused)?;
+    let mut actions = change.actions(state).map_err(Attempt::Refused)?;
+    let paths = Paths::of(state, &actions).map_err(Attempt::Refused)?;
     let version = base.next_version(change, &actions)?;
     match base.is_in_log(location).await {
         Ok(true) => {}
@@ -146,7 +157,7 @@ async fn attempt_once(
         Err(error) => return Err(Attempt::Refused(error)),
     }
     actions.insert(0, Action::CommitInfo(commit_info(change, version.checked_sub(1), id, user_metadata)));
-    match log::put(location, version, &actions).await {
+    match log::put(location, version, &actions, &paths).await {
         Ok(()) => {}
         Err(PutFailure::Exists) => return Err(Attempt::Lost),
         // A refused credential or a store that cannot do it: the request was not carried out.
@@ -183,7 +194,18 @@ async fn committed(change: &Change, base: &Base, version: u64) -> Committed {
             location.name()
         ));
     }
-    Committed { version, files: change.adds.len(), rows: change.rows, bytes: change.bytes(), warnings }
+    let unregistered = registered(change, location, version).await.err();
+    Committed { version, files: change.adds.len(), rows: change.rows, bytes: change.bytes(), warnings, unregistered }
+}
+
+/// Tells whoever lists the table what it has become.
+async fn registered(change: &Change, location: &TableLocation, version: u64) -> Result<()> {
+    let Some(registrar) = location.registrar() else { return Ok(()) };
+    registrar.committed(location, change.defines()).await.map_err(|error| {
+        let said =
+            format!("version {version} of {} is committed, but the catalog does not know of it", location.name());
+        Error { hint: error.hint.clone(), ..Error::new(error.kind, said) }.caused_by(error)
+    })
 }
 
 /// Why `change` may not follow a commit that came first; `None` when it may.

@@ -82,6 +82,12 @@ impl TableDefinition {
         Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 
+    /// The columns as the log writes them, one JSON object each.
+    pub fn fields_json(&self) -> Result<Vec<serde_json::Value>> {
+        let written = self.delta_schema()?.fields().map(serde_json::to_value).collect::<std::result::Result<_, _>>();
+        written.map_err(|error| Error::internal("a column is no JSON").caused_by(error))
+    }
+
     /// Fails on what could not be created.
     pub fn check(&self) -> Result<()> {
         self.metadata().map(drop)

@@ -206,7 +206,7 @@ impl TableHandle {
         if self.version().is_some() {
             return Ok(true);
         }
-        self.location.require_conditional_put().await?;
+        self.location.require_writable().await?;
         let Some(table) = self.location.open().await? else { return Ok(false) };
         let opened = Known::of(&self.location, &table)?;
         let live: BTreeSet<String> =

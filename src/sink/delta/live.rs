@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use deltalake::kernel::Add;
 
+use super::log::is_written_alike;
+
 /// Above this, small files are only counted. They are found again when the table is opened the next time.
 const SMALL_FILES_MAX: usize = 50_000;
 
@@ -75,9 +77,11 @@ impl LiveFiles {
     }
 
     /// `None` for what is large, lies outside of the table's folder, has rows deleted from it, or does not say how many
-    /// rows it has: without that number, nobody could say afterwards that all of them are still there.
+    /// rows it has: without that number, nobody could say afterwards that all of them are still there. And for what a
+    /// handle, which has no snapshot to look it up in, may not know by the log's own text.
     fn small_file(&mut self, file: &NewFile<'_>) -> Option<SmallFile> {
-        if file.bytes >= self.small_bytes_max || file.has_deleted_rows || file.path.contains("://") {
+        let is_elsewhere = file.path.contains("://") || !is_written_alike(file.path);
+        if file.bytes >= self.small_bytes_max || file.has_deleted_rows || is_elsewhere {
             return None;
         }
         let value = |column: &String| Some((column.clone(), file.partition_values.get(column)?.clone()));

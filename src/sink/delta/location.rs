@@ -23,6 +23,7 @@ use url::Url;
 
 use super::conditional_put::ConditionalPut;
 use super::error::delta_error;
+use super::registrar::Registrar;
 use super::shape::refuse_variants;
 use crate::error::{Error, Result};
 use crate::schema::normalize_type;
@@ -35,6 +36,7 @@ pub struct TableLocation {
     store: Arc<dyn ObjectStore>,
     path: Path,
     conditional_put: Arc<ConditionalPut>,
+    registrar: Option<Arc<dyn Registrar>>,
 }
 
 impl fmt::Debug for TableLocation {
@@ -61,12 +63,39 @@ impl TableLocation {
         let path = Path::from_url_path(url.path())
             .map_err(|error| Error::config(format!("{url} is not a location for a table")).caused_by(error))?;
         let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), url.clone()));
-        Ok(Self { name: name.into(), url, store, path, conditional_put })
+        Ok(Self { name: name.into(), url, store, path, conditional_put, registrar: None })
     }
 
     /// The same, with a test of the store that other tables share.
     pub fn with_conditional_put(self, conditional_put: Arc<ConditionalPut>) -> Self {
         Self { conditional_put, ..self }
+    }
+
+    /// The same, of which somebody wants to know what it becomes.
+    pub fn with_registrar(self, registrar: Arc<dyn Registrar>) -> Self {
+        Self { registrar: Some(registrar), ..self }
+    }
+
+    pub(super) fn registrar(&self) -> Option<&Arc<dyn Registrar>> {
+        self.registrar.as_ref()
+    }
+
+    /// Whether a catalog service knows the table; true where there is none to ask.
+    pub fn is_registered(&self) -> bool {
+        self.registrar.as_ref().is_none_or(|registrar| registrar.is_known())
+    }
+
+    /// Tells the catalog service of the table that is here.
+    pub async fn register(&self) -> Result<()> {
+        match &self.registrar {
+            Some(registrar) => registrar.committed(self, true).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, unless it knows it.
+    pub async fn register_if_unknown(&self) -> Result<()> {
+        if self.is_registered() { Ok(()) } else { self.register().await }
     }
 
     /// The name that messages use: `default.pins`.
@@ -98,8 +127,12 @@ impl TableLocation {
         default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
     }
 
-    /// Refuses a store in which two writers could both believe that they made a version.
-    pub async fn require_conditional_put(&self) -> Result<()> {
+    /// Refuses a table that others alone may write, and a store in which two writers could both believe that they made a
+    /// version.
+    pub async fn require_writable(&self) -> Result<()> {
+        if let Some(registrar) = &self.registrar {
+            registrar.require_writable()?;
+        }
         self.conditional_put.require().await
     }
 

@@ -2,12 +2,23 @@
 //!
 //! Nothing here lists: a log can have a file for every second of a month. What others have committed is found by asking for
 //! the next version until it is missing, and a commit is a conditional PUT of exactly one file.
+//!
+//! A path in the log is a URL, and writers escape it in different ways: Spark leaves `é` as it is, pinsql and deltalake write `%C3%A9`.
+//! Readers compare the texts, so a file is removed by the very text by which it was added, or it is not removed ([`Paths`]).
 
+use std::collections::HashMap;
+
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 use deltalake::kernel::Action;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::{CommitOrBytes, get_actions};
+use deltalake::table::state::DeltaTableState;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::error::delta_error;
@@ -64,6 +75,50 @@ pub(super) async fn has(location: &TableLocation, version: u64) -> Result<bool> 
     }
 }
 
+/// How the log writes the paths of files, for those that not all writers write alike.
+#[derive(Debug, Default)]
+pub(super) struct Paths(HashMap<String, String>);
+
+impl Paths {
+    /// Those of the files that `actions` remove from the table.
+    pub(super) fn of(state: Option<&DeltaTableState>, actions: &[Action]) -> Result<Self> {
+        let is_odd = |action: &Action| matches!(action, Action::Remove(remove) if !is_written_alike(&remove.path));
+        let Some(state) = state.filter(|_| actions.iter().any(is_odd)) else { return Ok(Self::default()) };
+        let failed = |error| delta_error("read the files of the table", error);
+        let broken = |error| Error::internal("the files of the table have no paths").caused_by(error);
+        let mut paths = HashMap::new();
+        for batch in state.add_actions_batches(true).map_err(failed)? {
+            let column = batch.schema_ref().index_of("path").map_err(broken)?;
+            let written = cast(batch.column(column), &DataType::Utf8).map_err(broken)?;
+            for path in written.as_string::<i32>().iter().flatten() {
+                if let Ok(decoded) = Path::from_url_path(path)
+                    && !is_written_alike(decoded.as_ref())
+                {
+                    paths.insert(decoded.to_string(), path.to_owned());
+                }
+            }
+        }
+        Ok(Self(paths))
+    }
+
+    /// The action as a line of the log.
+    fn line(&self, action: &Action) -> serde_json::Result<String> {
+        let written = match action {
+            Action::Remove(remove) => self.0.get(&remove.path),
+            _ => None,
+        };
+        let Some(written) = written else { return serde_json::to_string(action) };
+        let mut value = serde_json::to_value(action)?;
+        value["remove"]["path"] = json!(written);
+        serde_json::to_string(&value)
+    }
+}
+
+/// Whether all writers escape the same characters of a path. Java's URLs, which Spark writes, keep `*` and what is not ASCII.
+pub(super) fn is_written_alike(path: &str) -> bool {
+    path.is_ascii() && !path.contains('*')
+}
+
 /// Why a PUT did not make a version.
 pub(super) enum PutFailure {
     /// The version is there already.
@@ -77,8 +132,9 @@ pub(super) async fn put(
     location: &TableLocation,
     version: u64,
     actions: &[Action],
+    paths: &Paths,
 ) -> std::result::Result<(), PutFailure> {
-    let lines = actions.iter().map(serde_json::to_string).collect::<serde_json::Result<Vec<_>>>();
+    let lines = actions.iter().map(|action| paths.line(action)).collect::<serde_json::Result<Vec<_>>>();
     let lines =
         lines.map_err(|error| PutFailure::Failed(Error::internal("cannot write a commit as JSON").caused_by(error)))?;
     let body = CommitOrBytes::LogBytes(Bytes::from(lines.join("\n")));
@@ -89,5 +145,26 @@ pub(super) async fn put(
             let error = delta_error(&format!("write the table {}", location.name()), error.into());
             Err(PutFailure::Failed(error))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deltalake::kernel::Remove;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_removed_by_the_text_that_the_log_has() {
+        let remove = |path: &str| {
+            let remove: Remove = serde_json::from_value(json!({"path": path, "dataChange": true})).unwrap();
+            Action::Remove(remove)
+        };
+        let paths = Paths(HashMap::from([("p=x%3Dy é/a".to_owned(), "p=x%253Dy%20é/a".to_owned())]));
+        let written = |action: &Action| paths.line(action).unwrap();
+        assert!(written(&remove("p=x%253Dy%20é/a")).contains(r#""path":"p=x%253Dy%20é/a""#));
+        // What all write alike needs no look-up.
+        assert!(written(&remove("p=a%252Fb/a")).contains(r#""path":"p=a%252Fb/a""#));
+        assert!(is_written_alike("p=a%2Fb c/a") && !is_written_alike("p=é/a") && !is_written_alike("p=*/a"));
     }
 }

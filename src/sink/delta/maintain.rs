@@ -140,34 +140,27 @@ pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maint
             Ok(Some(committed)) => done.compactions.push(committed),
             Ok(None) => break,
             Err(error) => {
-                done.warnings.push(format!("the small files of {name} were not merged: {}", told(&error)));
+                done.warnings.push(format!("the small files of {name} were not merged: {}", error.told()));
                 break;
             }
         }
     }
     match checkpoint(handle, &mut round).await {
         Ok(version) => done.checkpoint = version,
-        Err(error) => done.warnings.push(format!("no checkpoint of the log of {name} was written: {}", told(&error))),
+        Err(error) => done.warnings.push(format!("no checkpoint of the log of {name} was written: {}", error.told())),
     }
     match clean_old_log(handle, &mut round).await {
         Ok(deleted) => done.log_files_deleted = deleted,
-        Err(error) => done.warnings.push(format!("the log of {name} was not cleaned: {}", told(&error))),
+        Err(error) => done.warnings.push(format!("the log of {name} was not cleaned: {}", error.told())),
     }
     match clean_merged_files(handle, &mut round).await {
         Ok(deleted) => done.data_files_deleted = deleted,
-        Err(error) => done.warnings.push(format!("the merged files of {name} were not deleted: {}", told(&error))),
+        Err(error) => done.warnings.push(format!("the merged files of {name} were not deleted: {}", error.told())),
     }
     if !done.warnings.is_empty() {
         round.paused_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
     }
     done
-}
-
-fn told(error: &crate::error::Error) -> String {
-    match &error.source {
-        Some(cause) => format!("{error} ({cause})"),
-        None => error.to_string(),
-    }
 }
 
 /// The checkpoint that a statement's commit makes due, and the cleaning that goes with it, unless the table wants none.

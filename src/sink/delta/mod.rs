@@ -34,6 +34,7 @@ mod optimize;
 mod partition;
 mod properties;
 mod protocol;
+mod registrar;
 mod rejects;
 mod restore;
 mod rewrite;
@@ -73,6 +74,7 @@ pub use self::loaded::{LoadedFiles, forget as forget_loaded};
 pub use self::location::TableLocation;
 pub use self::maintain::{Maintained, maintain};
 pub use self::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
+pub use self::registrar::Registrar;
 pub use self::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
 pub use self::restore::{Restored, restore};
 pub use self::rewrite::{
@@ -89,6 +91,11 @@ use self::change::{Change, ChangeKind};
 use self::conform::Conform;
 use self::write::WriteTarget;
 use crate::error::Result;
+
+/// The version of the library underneath.
+pub fn library_version() -> &'static str {
+    deltalake::crate_version()
+}
 
 /// What a statement does to its table.
 #[derive(Debug, Clone)]
@@ -251,7 +258,7 @@ impl PreparedWrite {
     pub async fn leave(self) -> Committed {
         let version = self.base.version().unwrap_or_default();
         discard(&self.targets).await;
-        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new() }
+        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new(), unregistered: None }
     }
 
     /// Deletes the files instead.

@@ -83,12 +83,13 @@ fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let text = |value: f64, plain: String| {
         if value.is_infinite() { format!("{}Infinity", if value < 0.0 { "-" } else { "" }) } else { plain }
     };
+    let moments = |format: &str| -> StringArray {
+        let micros = array.as_primitive::<TimestampMicrosecondType>().iter();
+        micros.map(|micros| Some(timestamp_us_to_datetime(micros?)?.format(format).to_string())).collect()
+    };
     Ok(match array.data_type() {
-        DataType::Timestamp(..) => array
-            .as_primitive::<TimestampMicrosecondType>()
-            .iter()
-            .map(|micros| Some(timestamp_us_to_datetime(micros?)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()))
-            .collect(),
+        DataType::Timestamp(_, Some(_)) => moments("%Y-%m-%dT%H:%M:%S%.6fZ"),
+        DataType::Timestamp(_, None) => moments("%Y-%m-%d %H:%M:%S%.6f"),
         DataType::Float32 => array
             .as_primitive::<Float32Type>()
             .iter()
@@ -137,6 +138,16 @@ pub(super) fn file_schema(table: &arrow::datatypes::Schema, columns: &[String]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_without_a_zone_is_written_without_one() {
+        let micros = arrow::array::TimestampMicrosecondArray::from(vec![Some(1_577_872_800_125_000), None]);
+        let written = |array: ArrayRef| log_text(&array).unwrap().iter().map(|text| text.map(str::to_owned)).collect();
+        let local: Vec<Option<String>> = written(Arc::new(micros.clone()));
+        assert_eq!(local, [Some("2020-01-01 10:00:00.125000".to_owned()), None]);
+        let instants: Vec<Option<String>> = written(Arc::new(micros.with_timezone("UTC")));
+        assert_eq!(instants[0].as_deref(), Some("2020-01-01T10:00:00.125000Z"));
+    }
 
     #[test]
     fn odd_values_make_plain_folders() {

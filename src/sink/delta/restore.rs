@@ -125,7 +125,7 @@ pub async fn restore(location: &TableLocation, as_of: AsOf) -> Result<Restored> 
     };
     let committed = commit::commit(&change, base, None).await.map_err(|failure| failure.error)?;
     restored.version = committed.version;
-    restored.warnings = committed.warnings;
+    restored.warnings = committed.into_warnings();
     Ok(restored)
 }
 

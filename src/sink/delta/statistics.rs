@@ -122,6 +122,8 @@ enum Bound {
     Decimal(i128, u32),
     Date(i32),
     TimestampMicros(i64),
+    /// Without a zone.
+    LocalMicros(i64),
     Text(String),
 }
 
@@ -140,7 +142,10 @@ fn chunk_bounds(column: &ColumnDescriptor, statistics: &Statistics) -> Option<(B
     let integer = |value: i64| match (logical, scale) {
         (_, Some(scale)) => Some(Bound::Decimal(value.into(), scale)),
         (Some(LogicalType::Date), _) => i32::try_from(value).ok().map(Bound::Date),
-        (Some(LogicalType::Timestamp(_)), _) => Some(Bound::TimestampMicros(value)),
+        (Some(LogicalType::Timestamp(timestamp)), _) if timestamp.is_adjusted_to_u_t_c => {
+            Some(Bound::TimestampMicros(value))
+        }
+        (Some(LogicalType::Timestamp(_)), _) => Some(Bound::LocalMicros(value)),
         _ => Some(Bound::Integer(value)),
     };
     let bytes = |value: &[u8]| match (logical, scale) {
@@ -183,6 +188,9 @@ impl Bound {
                 (text.len() == "2020-01-01".len()).then(|| quoted(&text))?
             }
             Self::TimestampMicros(micros) => timestamp_text(*micros, side).and_then(|text| quoted(&text)),
+            Self::LocalMicros(micros) => {
+                timestamp_text(*micros, side).and_then(|text| quoted(text.trim_end_matches('Z')))
+            }
             Self::Text(text) => quoted(text),
         }
     }

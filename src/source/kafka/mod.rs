@@ -57,6 +57,11 @@ pub(crate) use self::client::{ClientEvents, not_made};
 pub(crate) use self::error::KafkaFailure;
 pub(crate) use self::properties::{Properties, is_secret};
 
+/// The version of librdkafka, as it says itself.
+pub fn library_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// Checks the arguments of `read_kafka`, by name. Reaches no broker.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
     Ok(Arc::new(KafkaSource { options: Arc::new(Options::parse(options)?) }))

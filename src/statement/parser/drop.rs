@@ -33,8 +33,9 @@ impl StatementParser<'_> {
             "SINK" => StatementKind::DropSink { name, if_exists },
             "VIEW" => StatementKind::DropView { name, if_exists },
             _ => {
-                // RESTRICT is what is done anyway; CASCADE is left over and refused.
+                // RESTRICT is what is done anyway.
                 self.optional(Keyword::RESTRICT);
+                self.refuse_clause("DROP SCHEMA", &["CASCADE"])?;
                 StatementKind::DropSchema { name, if_exists }
             }
         })

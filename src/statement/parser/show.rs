@@ -119,7 +119,10 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let next = self.parser.peek_token();
         match upper(&next).as_str() {
-            "CATALOG" => return Err(unsupported("USE CATALOG", &next)),
+            "CATALOG" => {
+                self.parser.next_token();
+                return Ok(StatementKind::UseCatalog { name: self.name()? });
+            }
             "SCHEMA" | "DATABASE" => drop(self.parser.next_token()),
             _ => {}
         }

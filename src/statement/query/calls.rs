@@ -35,12 +35,21 @@ pub(super) struct Call {
     pub(super) is_stream: bool,
 }
 
+/// What a call of a table function that is not ours asks too much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misuse {
+    Stream,
+    NamedArgument,
+}
+
 /// Finds the calls, puts a name in the place of each, folds the names of relations, and notes where every one stands.
 #[derive(Default)]
 pub(super) struct Calls {
     pub(super) found: Vec<Call>,
     /// Table functions that are DataFusion's own.
     pub(super) other_functions: HashSet<String>,
+    /// Such a call that DataFusion would refuse in words that mean nothing: it is a stream, or names its arguments.
+    pub(super) unplannable: Option<(String, Span, Misuse)>,
     pub(super) relation_spans: HashMap<String, Span>,
     /// Whether the query names the `_metadata` column anywhere.
     pub(super) names_metadata: bool,
@@ -72,7 +81,15 @@ impl VisitorMut for Calls {
         self.relation_spans.insert(written.to_lowercase(), span);
         self.relation_spans.insert(written.clone(), span);
         let function = written.to_lowercase();
-        if args.is_some() && !TABLE_FUNCTIONS.contains(&function.as_str()) {
+        if let Some(arguments) = args
+            && !TABLE_FUNCTIONS.contains(&function.as_str())
+        {
+            let misuse = arguments.args.iter().filter_map(argument_name).map(|name| match name {
+                STREAM_MARKER => Misuse::Stream,
+                _ => Misuse::NamedArgument,
+            });
+            let misuse = misuse.max_by_key(|misuse| *misuse == Misuse::Stream);
+            self.unplannable = self.unplannable.take().or(misuse.map(|misuse| (function.clone(), span, misuse)));
             self.other_functions.insert(written);
             self.other_functions.insert(function);
         } else if let Some(arguments) = args.take() {

@@ -11,7 +11,6 @@ use datafusion::execution::SessionState;
 
 use super::Purpose;
 use super::calls::text;
-use crate::catalog::TableName;
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::sink::delta::{AsOf, ChangeRange, changes, changes_schema};
@@ -39,7 +38,7 @@ pub(super) async fn open(
     let missing = |what: &str| Error::sql(format!("table_changes needs {what}")).with_hint(USAGE);
     let named = arguments.get(ARGUMENTS[0]).and_then(text).ok_or_else(|| missing("the name of a table"))?;
     let parts: Vec<&str> = named.split('.').map(|part| part.trim_matches('`')).collect();
-    let name = TableName::from_parts(&parts, &session.current_schema())?;
+    let name = session.table_name(&parts)?;
     let bound = |argument: &str| arguments.get(argument).map(|value| bound(state, argument, value)).transpose();
     let start = bound(ARGUMENTS[1])?.ok_or_else(|| missing("a start"))?;
     let range = ChangeRange { start, end: bound(ARGUMENTS[2])? };
@@ -48,8 +47,8 @@ pub(super) async fn open(
         let columns = session.open_table(&name).await?.schema();
         return Ok(Arc::new(EmptyTable::new(Arc::new(changes_schema(&columns)))));
     }
-    let table = session.warehouse().open_table(&name).await?;
-    changes(&session.warehouse().location(&name)?, &table, range).await
+    let (location, table) = session.warehouse().open_table(&name).await?;
+    changes(&location, &table, range).await
 }
 
 /// A number is a version; a timestamp, a date or a text is a moment.

@@ -134,7 +134,7 @@ impl Definitions {
                     .map(Some)
                     .ok_or_else(|| Error::sql(format!("there is no temporary function `{name}`"))),
                 None => {
-                    let name = TableName::from_parts(parts, schema)?;
+                    let name = TableName::from_parts(parts, session.catalog_name(), schema)?;
                     let known = self.functions.get(&name).cloned();
                     known.map(Some).ok_or_else(|| Error::sql(format!("there is no function {name}")))
                 }
@@ -195,7 +195,7 @@ impl<'a> Names<'a> {
     }
 
     fn want(&mut self, kind: DefinitionKind, parts: &[&str]) {
-        if let Ok(name) = TableName::from_parts(parts, &self.schema) {
+        if let Ok(name) = TableName::from_parts(parts, self.session.catalog_name(), &self.schema) {
             self.wanted.insert(Wanted { kind, name });
         }
     }

@@ -19,7 +19,7 @@ use sqlparser::ast::{
     ExceptSelectItem, Ident, ObjectName, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::calls::Calls;
+use super::calls::{Calls, Misuse};
 use super::changes::TABLE_CHANGES;
 use super::open::open_call;
 use super::spelling::Spelling;
@@ -78,6 +78,9 @@ pub(super) async fn resolve(
     let mut calls = Calls::default();
     // Infallible: the visitor never breaks off.
     let _ = query.visit(&mut calls);
+    if let Some((function, span, misuse)) = &calls.unplannable {
+        return Err(misused(session, &state, function, *misuse).await.at(*span));
+    }
 
     let catalog = MemoryCatalogProvider::new();
     let mut spelling = Spelling::default();
@@ -119,7 +122,7 @@ pub(super) async fn resolve(
             if let (Some(target), Some(TARGET_SCHEMA)) = (target, reference.schema()) {
                 return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
             }
-            let name = TableName::from_parts(&parts, &session.current_schema())?;
+            let name = session.table_name(&parts)?;
             // `t` and `default.t` are two references to one table.
             if !opened_tables.insert(name.clone()) {
                 return Ok(());
@@ -149,7 +152,10 @@ pub(super) async fn resolve(
     spelling.apply(query);
 
     let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
+    let catalog: Arc<dyn CatalogProvider> = Arc::new(catalog);
+    // Names of three parts may have either name of the catalog.
+    catalogs.register_catalog(session.catalog_name().to_owned(), Arc::clone(&catalog));
+    catalogs.register_catalog(CATALOG_NAME.to_owned(), catalog);
     state.register_catalog_list(Arc::new(catalogs));
     Ok(Resolved { state, reads })
 }
@@ -195,6 +201,29 @@ fn reads_call(relation: &TableFactor) -> bool {
             std::iter::once(&table_with_joins.relation).chain(joined).any(reads_call)
         }
         _ => false,
+    }
+}
+
+/// The error for a table function that is not ours, or for a table, that is asked for what it has not.
+async fn misused(session: &Session, state: &SessionState, function: &str, misuse: Misuse) -> Error {
+    const STREAMS: &str = "STREAM goes before read_files, read_kafka or read_kinesis";
+    let is_known = state.table_functions().contains_key(function);
+    let parts: Vec<&str> = function.split('.').collect();
+    let is_table = async {
+        match session.table_name(&parts) {
+            Ok(name) => session.warehouse().table_exists(&name).await.unwrap_or(false),
+            Err(_) => false,
+        }
+    };
+    match misuse {
+        Misuse::Stream if is_known => Error::sql(format!("`{function}` is no stream")).with_hint(STREAMS),
+        Misuse::Stream if is_table.await => {
+            Error::sql(format!("the table `{function}` cannot be read as a stream")).with_hint(STREAMS)
+        }
+        Misuse::NamedArgument if is_known => {
+            Error::sql(format!("`{function}` has no arguments with names")).with_hint("give them by their position")
+        }
+        _ => unknown_table_function(function, state.table_functions().keys().cloned()),
     }
 }
 

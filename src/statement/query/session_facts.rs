@@ -5,16 +5,19 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Function, FunctionArguments, Query, Value, VisitMut, VisitorMut};
 
-use crate::catalog::CATALOG_NAME;
 use crate::session::Session;
 
 /// Puts the texts in the place of the calls.
 pub(super) fn put(session: &Session, query: &mut Query) {
     // Infallible: the visitor never breaks off.
-    let _ = VisitMut::visit(query, &mut Facts { schema: session.current_schema() });
+    let _ = VisitMut::visit(
+        query,
+        &mut Facts { catalog: session.catalog_name().to_owned(), schema: session.current_schema() },
+    );
 }
 
 struct Facts {
+    catalog: String,
     schema: String,
 }
 
@@ -30,7 +33,7 @@ impl Facts {
         }
         match call.name.to_string().to_lowercase().as_str() {
             "current_schema" | "current_database" => Some(self.schema.clone()),
-            "current_catalog" => Some(CATALOG_NAME.to_owned()),
+            "current_catalog" => Some(self.catalog.clone()),
             "version" => Some(concat!("pinsql ", env!("CARGO_PKG_VERSION")).to_owned()),
             _ => None,
         }

@@ -81,7 +81,7 @@ fn take_version(session: &Session, state: &SessionState, factor: &mut TableFacto
     let span = Span::from(name.span());
     let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
     let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-    let table = TableName::from_parts(&texts, &session.current_schema()).map_err(|error| error.at(span))?;
+    let table = session.table_name(&texts).map_err(|error| error.at(span))?;
     let as_of = as_of(state, &version).map_err(|error| error.at(span))?;
     let relation = match as_of {
         AsOf::Version(version) => format!("{table}@v{version}"),

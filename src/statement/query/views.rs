@@ -32,7 +32,8 @@ const DEPTH_MAX: usize = 100;
 pub(in crate::statement) struct Known<'a> {
     pub(in crate::statement) temporary: &'a Views,
     pub(in crate::statement) definitions: &'a Definitions,
-    /// Of names that give none.
+    /// The catalog that has all tables, and the schema of names that give none.
+    pub(in crate::statement) catalog: &'a str,
     pub(in crate::statement) schema: &'a str,
 }
 
@@ -110,7 +111,7 @@ impl Expansion<'_> {
             }
         }
         let parts: Vec<&str> = name.iter().map(|part| part.value.as_str()).collect();
-        let Ok(name) = TableName::from_parts(&parts, self.known.schema) else { return Ok(None) };
+        let Ok(name) = TableName::from_parts(&parts, self.known.catalog, self.known.schema) else { return Ok(None) };
         let view = self.known.definitions.views.get(&name).cloned();
         Ok(view.map(|view| (Named::Permanent(name), view)))
     }
@@ -266,7 +267,8 @@ mod tests {
         let check = |sql: &str, expected: &str| {
             let mut query = query(sql);
             let definitions = Definitions::default();
-            expand(Known { temporary: &views, definitions: &definitions, schema: "s" }, &mut query).unwrap();
+            expand(Known { temporary: &views, definitions: &definitions, catalog: "pinsql", schema: "s" }, &mut query)
+                .unwrap();
             assert_eq!(query.to_string(), expected);
         };
         check("SELECT * FROM v", "SELECT * FROM (SELECT a FROM `s`.t) AS v");
@@ -297,7 +299,7 @@ mod tests {
             views.put(&format!("v{}", step + 1), view);
         }
         let definitions = Definitions::default();
-        let known = Known { temporary: &views, definitions: &definitions, schema: "s" };
+        let known = Known { temporary: &views, definitions: &definitions, catalog: "pinsql", schema: "s" };
         let error = expand(known, &mut query("SELECT * FROM v30")).unwrap_err();
         assert!(error.message.contains("more than 1000"), "{error}");
     }

@@ -162,8 +162,7 @@ async fn copy(
     memory: &MemoryReservation,
 ) -> std::result::Result<(), MergeError> {
     let open = |file: &SmallFile| {
-        let opened =
-            Input::open(Arc::clone(&target.store), file.clone(), Arc::clone(&target.file_schema), memory.new_empty());
+        let opened = Input::open(Arc::clone(target), file.clone(), memory.new_empty());
         let file = file.clone();
         async move { opened.await.map(|input| (file, input)) }
     };

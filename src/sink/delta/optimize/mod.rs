@@ -146,7 +146,7 @@ pub async fn optimize(location: &TableLocation, request: OptimizeRequest, state:
         match commit::commit(&change, base, None).await {
             Ok(committed) => {
                 optimized.version = Some(committed.version);
-                optimized.warnings.extend(committed.warnings);
+                optimized.warnings.extend(committed.into_warnings());
             }
             Err(failure) => {
                 if failure.is_certain {

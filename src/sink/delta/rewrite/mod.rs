@@ -79,7 +79,7 @@ pub struct RewriteTarget {
 impl RewriteTarget {
     /// Opens the newest version. Refuses by name what this cannot change.
     pub async fn open(location: TableLocation) -> Result<Self> {
-        location.require_conditional_put().await?;
+        location.require_writable().await?;
         let table = location.open_existing().await?;
         let name = location.name();
         let failed = |error| delta_error(&format!("read the table {name}"), error);

@@ -10,10 +10,10 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
 use super::super::compact::StoredFile;
+use super::super::partition::without_partition_columns;
 use super::super::stored::conformed;
 use super::super::write::{WriteTarget, external};
 use super::files::TargetFile;
@@ -24,6 +24,7 @@ const BATCH_ROWS: usize = 8_192;
 pub(super) struct FileReader {
     batches: ParquetRecordBatchStream<StoredFile>,
     file_schema: SchemaRef,
+    partition_columns: Vec<String>,
     table_schema: SchemaRef,
     /// By column of the table: the file's partition values.
     constants: Vec<Option<ScalarValue>>,
@@ -43,7 +44,7 @@ impl FileReader {
         let store: Arc<dyn ObjectStore> = Arc::clone(&target.store);
         let path = Path::parse(&file.path).map_err(external)?;
         let stored = StoredFile::new(store, path, file.bytes);
-        let builder = ParquetRecordBatchStreamBuilder::new(stored).await?;
+        let builder = stored.open().await?;
         let footer = builder.metadata();
         if file.rows.is_some_and(|rows| rows != footer.file_metadata().num_rows().unsigned_abs()) {
             let said = format!("the file {} of the table has not as many rows as its log says", file.path);
@@ -59,6 +60,7 @@ impl FileReader {
         Ok(Self {
             batches,
             file_schema: Arc::clone(&target.file_schema),
+            partition_columns: target.partition_columns.clone(),
             constants: table_schema.fields().iter().map(|field| constant(field.name())).collect(),
             table_schema: Arc::clone(table_schema),
             name: file.path.clone(),
@@ -68,7 +70,9 @@ impl FileReader {
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.batches.next().await.transpose()? else { return Ok(None) };
-        let stored = conformed(&batch, &self.file_schema).map_err(|error| {
+        // Some writers put the partition columns into the files too. The log's values are those that count.
+        let stored = without_partition_columns(&batch, &self.partition_columns)?;
+        let stored = conformed(&stored, &self.file_schema).map_err(|error| {
             external(Error::data(format!("the file {} cannot be rewritten", self.name)).caused_by(error))
         })?;
         let mut from_file = stored.columns().iter();

@@ -1,0 +1,31 @@
+# What is more than one command. `./test` tests; cargo does the rest.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Amazon Linux 2023 has glibc 2.34, Debian 12 has 2.36; what is linked with Debian 11's 2.31 runs on both.
+GLIBC := 2.31
+SYSROOT := $(abspath $(TARGET))/sysroot
+LIBRARIES := $(shell cc -print-multiarch)
+LINK := --sysroot=$(SYSROOT) -B$(SYSROOT)/usr/lib/$(LIBRARIES) -L$(SYSROOT)/usr/lib/$(LIBRARIES) -L$(SYSROOT)/lib/$(LIBRARIES)
+COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null)
+
+.PHONY: dist install test clean
+
+# A release archive in dist/, for Linux machines that have the GLIBC above or a newer one.
+dist:
+	packaging/sysroot $(SYSROOT)
+	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo rustc --release --locked --bin pinsql -- $(addprefix -Clink-arg=,$(LINK))
+	packaging/check_binary $(TARGET)/release/pinsql $(GLIBC)
+	rm -rf dist
+	packaging/archive $(TARGET)/release/pinsql dist
+	packaging/try dist/*.tar.gz $(SYSROOT)
+
+# The program for this machine, where cargo installs.
+install:
+	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo install --path . --locked
+
+test:
+	./test
+
+clean:
+	cargo clean
+	rm -rf dist

@@ -1,0 +1,16 @@
+-- The table pin_data, from the objects of one day, :date, where the connector lays them down by day: its DailyPartitioner
+-- makes <raw>/topics/<topic>/year=YYYY/month=MM/day=DD/. What becomes of a record is in rules/pin.sql.
+SOURCE '../../../sql/rules/pin_schema.sql';
+
+CREATE OR REPLACE TEMPORARY VIEW pin_records AS
+SELECT * FROM read_files(
+  :raw || '/topics/*.pin/' || date_format(CAST(:date AS DATE), "'year='yyyy/'month='MM/'day='dd") || '/*.json',
+  format => 'json',
+  schema => pin_schema
+);
+
+SOURCE '../../../sql/rules/pin.sql';
+
+CREATE OR REPLACE TABLE pin_data
+COMMENT 'Posts, one row for each distinct record of the pin topic'
+AS SELECT * FROM cleaned_pin;

@@ -1,0 +1,112 @@
+//! Requests to a catalog service: JSON both ways, tried again while the service is slow, throttles or cannot be reached.
+
+use std::time::Duration;
+
+use reqwest::{Client, Request, StatusCode};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::http::{self, Unread};
+use crate::storage_error::shorten;
+
+const ATTEMPTS_MAX: u32 = 5;
+/// Before the second attempt; twice as long before each that follows.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const IDLE_CONNECTIONS_MAX: usize = 4;
+
+/// An answer that says yes or no, and not "later".
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.body.get(key)?.as_str()
+    }
+}
+
+/// The way to one service. `who` is how errors call it.
+#[derive(Debug)]
+pub(super) struct Api {
+    client: Client,
+    who: String,
+}
+
+impl Api {
+    pub(super) fn new(who: String) -> Result<Self> {
+        Ok(Self { client: http::client(Default::default(), IDLE_CONNECTIONS_MAX)?, who })
+    }
+
+    pub(super) fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// Sends what `make` makes, anew for each attempt: a signature has a time in it.
+    pub(super) async fn send(
+        &self,
+        doing: &str,
+        make: &(dyn Fn(&Client) -> Result<Request> + Sync),
+        is_for_a_while: fn(&Answer) -> bool,
+    ) -> Result<Answer> {
+        let mut reason = String::new();
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+            }
+            reason = match self.attempt(make(&self.client)?).await {
+                Ok(answer) if is_for_a_while(&answer) => said(&answer),
+                Ok(answer) => return Ok(answer),
+                Err(Unread::Failed(reason)) => reason,
+                Err(Unread::TooLong(reason)) => return Err(self.failed(doing, reason)),
+            };
+        }
+        Err(self.failed(doing, reason))
+    }
+
+    async fn attempt(&self, request: Request) -> Result<Answer, Unread> {
+        let response = self.client.execute(request).await.map_err(|error| Unread::Failed(http::what_failed(&error)))?;
+        let status = response.status();
+        let body = http::body(response).await?;
+        let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+        Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or_else(|_| text()) })
+    }
+
+    /// The error for a service that kept failing.
+    fn failed(&self, doing: &str, reason: String) -> Error {
+        Error::service(format!("cannot {doing}: {} fails", self.who)).caused_by(reason)
+    }
+
+    /// The error for an answer that says no.
+    pub(super) fn refused(&self, doing: &str, answer: &Answer) -> Error {
+        Error::config(format!("cannot {doing}: {} refuses it", self.who)).caused_by(said(answer))
+    }
+
+    /// The error for an answer that is not what the service's description promises.
+    pub(super) fn strange(&self, doing: &str) -> Error {
+        Error::service(format!("cannot {doing}: {} gave an answer that makes no sense", self.who))
+    }
+}
+
+/// What an answer says, in the service's own words.
+fn said(answer: &Answer) -> String {
+    let code = ["error_code", "__type"].iter().find_map(|key| answer.text(key));
+    let message = ["message", "Message"].iter().find_map(|key| answer.text(key));
+    let words: Vec<&str> = code.into_iter().chain(message).collect();
+    match words.as_slice() {
+        [] if answer.body.as_str().is_some_and(|text| !text.is_empty()) => {
+            format!("it answered {}: {}", answer.status, shorten(answer.body.as_str().unwrap_or_default()))
+        }
+        [] => format!("it answered {}", answer.status),
+        words => format!("it answered {}: {}", answer.status, shorten(&words.join(": "))),
+    }
+}
+
+/// Whether a status asks for patience, whatever the service.
+pub(super) fn is_later(status: StatusCode) -> bool {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::NOT_IMPLEMENTED => false,
+        other => other.is_server_error(),
+    }
+}

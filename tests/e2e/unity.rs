@@ -1,0 +1,159 @@
+//! A Unity Catalog that is not Databricks': minilake, an emulator of its REST API, which runs SQL over the tables as well.
+//!
+//! The open-source server is not published where `./test` can fetch it. One emulator is shared by all tests, each with
+//! catalogs of its own in it. It asks for a token, as both real ones do.
+
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::environment::repository;
+use crate::python::{self, Script};
+use crate::service::{self, Service, http};
+
+pub(crate) const TOKEN: &str = "unity-token-of-the-tests";
+
+const API: &str = "2.1/unity-catalog";
+
+#[derive(Debug)]
+pub(crate) struct UnityServer {
+    port: u16,
+    /// Where it runs SQL.
+    warehouse: String,
+    service: Service,
+}
+
+impl UnityServer {
+    /// The server that all tests share, started by the first that asks.
+    pub(crate) fn shared() -> &'static Self {
+        static SERVER: OnceLock<UnityServer> = OnceLock::new();
+        SERVER.get_or_init(Self::start)
+    }
+
+    fn start() -> Self {
+        let folder = service::folder("unity");
+        let [port] = service::free_ports();
+        let mut program = Command::new(python::interpreter());
+        program.arg(repository().join("tests/e2e/unity_server.py")).arg(port.to_string()).arg(&folder).arg(TOKEN);
+        let service = Service::start("Unity Catalog", folder, &[], &program);
+        service.await_ready(|| http("GET", port, "/", "").is_some());
+        let mut server = Self { port, warehouse: String::new(), service };
+        let made = server.done("POST", "2.0/sql/warehouses", &json!({"name": "tests", "cluster_size": "2X-Small"}));
+        made["id"].as_str().unwrap().clone_into(&mut server.warehouse);
+        server
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The token, where pinsql looks for it.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 1] {
+        [("PINSQL_CATALOG_TOKEN", TOKEN.to_owned())]
+    }
+
+    /// A catalog that no other test has.
+    pub(crate) fn catalog(&self, name: &str) -> String {
+        let name = self.name(name);
+        self.done("POST", &format!("{API}/catalogs"), &json!({"name": name}));
+        name
+    }
+
+    /// The name of a catalog that no other test has, and that is not made yet.
+    pub(crate) fn name(&self, name: &str) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn create_schema(&self, catalog: &str, schema: &str) {
+        self.done("POST", &format!("{API}/schemas"), &json!({"name": schema, "catalog_name": catalog}));
+    }
+
+    /// Registers a table of this format as another engine does.
+    pub(crate) fn register(&self, full_name: &str, format: &str, location: &str) {
+        let [catalog, schema, table] = parts(full_name);
+        let body = json!({
+            "name": table, "catalog_name": catalog, "schema_name": schema, "table_type": "EXTERNAL",
+            "data_source_format": format, "storage_location": location,
+            "columns": [{"name": "id", "type_text": "int", "type_name": "INT", "position": 0}],
+        });
+        self.done("POST", &format!("{API}/tables"), &body);
+    }
+
+    /// Many tables in one go, to fill more than a page.
+    pub(crate) fn create_tables(&self, catalog: &str, schema: &str, names: &[String], location: &str) {
+        let table = |name| {
+            json!(["POST", format!("{API}/tables"), {
+                "name": name, "catalog_name": catalog, "schema_name": schema, "table_type": "EXTERNAL",
+                "data_source_format": "DELTA", "storage_location": format!("{location}/{name}"), "columns": [],
+            }])
+        };
+        let requests: Vec<Value> = names.iter().map(table).collect();
+        for answer in self.client(&json!(requests)) {
+            assert_eq!(answer[0], 200, "{answer}");
+        }
+    }
+
+    /// What the catalog has of a table, or nothing.
+    pub(crate) fn table(&self, full_name: &str) -> Option<Value> {
+        let answer = self.ask("GET", &format!("{API}/tables/{full_name}"), &Value::Null);
+        match answer[0].as_u64() {
+            Some(200) => Some(answer[1].clone()),
+            Some(404) => None,
+            _ => panic!("{full_name}: {answer}"),
+        }
+    }
+
+    /// The names of a schema's tables, from all pages, in order.
+    pub(crate) fn table_names(&self, catalog: &str, schema: &str) -> Vec<String> {
+        self.names("tables", &format!("catalog_name={catalog}&schema_name={schema}"))
+    }
+
+    /// Lets the emulator's own engine run a query over what is registered, and gives its rows.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Value>> {
+        let statement = json!({"statement": sql, "warehouse_id": self.warehouse, "wait_timeout": "30s"});
+        let answer = self.done("POST", "2.0/sql/statements", &statement);
+        assert_eq!(answer["status"]["state"], "SUCCEEDED", "{sql}: {answer}");
+        serde_json::from_value(answer["result"]["data_array"].clone())
+            .unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    fn names(&self, list: &str, query: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.done("GET", &format!("{API}/{list}?{query}{after}"), &Value::Null);
+            let rows = page[list].as_array().unwrap();
+            names.extend(rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()));
+            match page["next_page_token"].as_str() {
+                Some(token) => after = format!("&page_token={token}"),
+                None => return names,
+            }
+        }
+    }
+
+    /// The body of an answer to a request that has to succeed.
+    fn done(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.ask(method, path, body);
+        assert_eq!(answer[0], 200, "{method} {path} {body}: {answer}\n{}", self.service.log());
+        answer[1].clone()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.client(&json!([[method, path, body]])).remove(0)
+    }
+
+    /// Lets a client that is not ours ask something, and gives statuses with bodies.
+    pub(crate) fn client(&self, requests: &Value) -> Vec<Value> {
+        let script = repository().join("tests/e2e/unity_client.py");
+        let script = Script::start(&script, &[&self.endpoint(), TOKEN, &requests.to_string()], &[]);
+        script.answer().as_array().unwrap().clone()
+    }
+}
+
+fn parts(full_name: &str) -> [&str; 3] {
+    let parts: Vec<&str> = full_name.split('.').collect();
+    parts.try_into().unwrap_or_else(|_| panic!("{full_name} is not catalog.schema.table"))
+}
