@@ -32,8 +32,10 @@ SETTINGS = {
     # Small tables: fifty tasks to read each log would take longer than the rest.
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.shuffle.partitions": "1",
-    # Each query runs once: what compiling and optimizing it costs never comes back.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
+    # Each query runs once: what compiling and optimizing it costs never comes back. With one tier alone Java keeps 48 MB
+    # for compiled code, which a long run fills, and then compiles nothing more.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+    " -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
