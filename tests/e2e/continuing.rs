@@ -11,7 +11,7 @@ use crate::foreign_tables;
 use crate::raw;
 use crate::spark::{self, Session};
 
-/// Statements that work, one after the other. `{t}` is the table.
+/// Statements that work, one after the other. `{t}` is the table. The zone is UTC on both sides, in which a TIMESTAMP is the same without one.
 const CONTINUED: [(&str, &[&str]); 9] = [
     (
         "partitions",
@@ -61,19 +61,19 @@ const CONTINUED: [(&str, &[&str]); 9] = [
     (
         "timestamps_ntz",
         &[
-            "INSERT INTO {t} VALUES (2, TIMESTAMP_NTZ'1883-11-18 12:03:58.000001'), (3, NULL)",
-            "UPDATE {t} SET n = n + 10 WHERE t = TIMESTAMP_NTZ'2020-01-01 10:00:00'",
-            "MERGE INTO {t} AS t USING (SELECT 9 AS n, TIMESTAMP_NTZ'2020-01-01 10:00:00' AS t) AS s ON t.t = s.t
+            "INSERT INTO {t} VALUES (2, TIMESTAMP'1883-11-18 12:03:58.000001'), (3, NULL)",
+            "UPDATE {t} SET n = n + 10 WHERE t = TIMESTAMP'2020-01-01 10:00:00'",
+            "MERGE INTO {t} AS t USING (SELECT 9 AS n, TIMESTAMP'2020-01-01 10:00:00' AS t) AS s ON t.t = s.t
              WHEN MATCHED THEN UPDATE SET n = s.n",
-            "DELETE FROM {t} WHERE t = TIMESTAMP_NTZ'1883-11-18 12:03:58.000001'",
+            "DELETE FROM {t} WHERE t = TIMESTAMP'1883-11-18 12:03:58.000001'",
             "OPTIMIZE {t}",
         ],
     ),
     (
         "partitions_ntz",
         &[
-            "INSERT INTO {t} VALUES (3, TIMESTAMP_NTZ'2020-01-01 10:00:00.125'), (4, TIMESTAMP_NTZ'1883-11-18 12:03:58.000001')",
-            "UPDATE {t} SET n = n + 10 WHERE t = TIMESTAMP_NTZ'2020-01-01 10:00:00.125'",
+            "INSERT INTO {t} VALUES (3, TIMESTAMP'2020-01-01 10:00:00.125'), (4, TIMESTAMP'1883-11-18 12:03:58.000001')",
+            "UPDATE {t} SET n = n + 10 WHERE t = TIMESTAMP'2020-01-01 10:00:00.125'",
             "OPTIMIZE {t}",
             "DELETE FROM {t} WHERE n = 13",
         ],
