@@ -20,6 +20,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use deltalake::kernel::Add;
 use object_store::ObjectMeta;
@@ -180,6 +181,11 @@ impl TableProvider for TargetTable {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             read.files.extend(&files);
             read.predicates.push(predicate.clone());
+        }
+        // A scan over no file has no partition, and what is sorted or joined above it asks for one.
+        if files.is_empty() {
+            let columns = projection.map(|columns| self.schema.project(columns)).transpose()?;
+            return Ok(Arc::new(EmptyExec::new(columns.map_or_else(|| self.schema(), Arc::new))));
         }
 
         let mut options = state.table_options().parquet.clone();
