@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::alter::Alteration;
 use super::commit::{already_exists, transaction_action};
 use super::definition::TableDefinition;
+use super::loaded;
 use super::location::TableLocation;
 use super::optimize::OptimizeChange;
 use super::restore::RestoreChange;
@@ -101,6 +102,12 @@ impl Change {
         matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
     }
 
+    /// Whether a stream appends a micro-batch. COPY INTO is the other that marks its steps.
+    fn is_of_stream(&self) -> bool {
+        let mark = self.transaction.as_ref().map(|transaction| transaction.application_id.as_str());
+        matches!(self.kind, ChangeKind::Append) && mark.is_some_and(|application| application != loaded::APPLICATION)
+    }
+
     /// The actions that make this change on top of a snapshot.
     pub(super) fn actions(&self, on: Option<&DeltaTableState>) -> Result<Vec<Action>> {
         let mut actions = Vec::new();
@@ -151,6 +158,8 @@ impl Change {
             (ChangeKind::Replace { .. }, false) if !is_there => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
+            (ChangeKind::Append, _) if self.is_of_stream() => "STREAMING UPDATE",
+            (ChangeKind::Append, _) if self.transaction.is_some() => "COPY INTO",
             (ChangeKind::Append | ChangeKind::Overwrite, _) => "WRITE",
             (ChangeKind::Alter(alteration), _) => alteration.operation_name(),
             (ChangeKind::Compact { .. } | ChangeKind::Optimize(_), _) => "OPTIMIZE",
@@ -174,6 +183,12 @@ impl Change {
             ChangeKind::Vacuum(vacuum) => vacuum.metrics(),
             ChangeKind::Restore(restore) => restore.metrics(&self.adds),
             ChangeKind::Rewrite { replacement, .. } => replacement.metrics(self),
+            ChangeKind::Append if self.is_of_stream() => json!({
+                "numAddedFiles": self.adds.len().to_string(),
+                "numRemovedFiles": "0",
+                "numOutputRows": self.rows.to_string(),
+                "numOutputBytes": self.bytes().to_string(),
+            }),
             _ => json!({
                 "numFiles": self.adds.len().to_string(),
                 "numOutputRows": self.rows.to_string(),
@@ -186,7 +201,15 @@ impl Change {
     pub(super) fn operation_parameters(&self) -> HashMap<String, Value> {
         let list = |columns: &[String]| serde_json::to_string(columns).unwrap_or_else(|_| "[]".to_owned());
         let parameters = match &self.kind {
-            ChangeKind::Append => vec![("mode", "Append".to_owned())],
+            ChangeKind::Append => match &self.transaction {
+                None => vec![("mode", "Append".to_owned())],
+                Some(batch) if self.is_of_stream() => vec![
+                    ("outputMode", "Append".to_owned()),
+                    ("queryId", batch.application_id.clone()),
+                    ("epochId", batch.version.to_string()),
+                ],
+                Some(_) => Vec::new(),
+            },
             ChangeKind::Overwrite => vec![("mode", "Overwrite".to_owned())],
             ChangeKind::Alter(alteration) => alteration.operation_parameters(),
             ChangeKind::Rewrite { replacement, .. } => replacement.operation.parameters.clone(),

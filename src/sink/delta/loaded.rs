@@ -28,7 +28,8 @@ use crate::error::{Error, Result};
 use crate::storage_error::storage_error;
 
 const FOLDER: &str = "_pinsql_copy_into";
-const APPLICATION: &str = "pinsql.copyInto";
+/// By whom the steps of COPY INTO are marked.
+pub(super) const APPLICATION: &str = "pinsql.copyInto";
 const FORMAT: u32 = 1;
 /// A list after this many others holds all files.
 const CHAIN_MAX: usize = 50;

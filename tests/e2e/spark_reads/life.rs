@@ -138,7 +138,7 @@ fn spark_reads_what_a_stream_wrote_and_merged() {
     let spark = spark::session();
     let history = assert_same_life(&environment, &spark, "streamed");
     let count = |operation: &str| history.iter().filter(|entry| entry["operation"] == operation).count();
-    assert_eq!(count("WRITE"), 30);
+    assert_eq!(count("STREAMING UPDATE"), 30);
     assert!(count("OPTIMIZE") > 0, "the stream merged nothing");
     let rows = spark.rows(&environment.table("streamed"));
     let mut ids: Vec<u64> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
