@@ -1,8 +1,8 @@
 //! Casts, and the sign `-`, that DataFusion computes otherwise than Databricks, whether SQL writes them or an operator needs
 //! them.
 //!
-//! Floats and timestamps as STRING are written as Spark writes them, bytes as STRING fail one by one, a text is a TIMESTAMP or a DATE by the same rules as in
-//! a JSON object, and `-x` is an error for the least number of a type. The rule runs after types are settled and changes
+//! Floats and timestamps as STRING are written as Spark writes them, bytes as STRING fail one by one, a text is a TIMESTAMP, a DATE or a DECIMAL by the same
+//! rules as in a JSON object, and `-x` is an error for the least number of a type. The rule runs after types are settled and changes
 //! none. Absent: casts between numbers and times, which the planner refuses.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use super::functions::numbers::cast_to_decimal::TextDecimal;
 use super::functions::text::binary_text::BinaryText;
 use super::functions::text::cast_to_string::Text;
 use super::functions::times::to_date::ToDate;
@@ -80,24 +81,28 @@ impl DatabricksCasts {
         let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
         let result = function.return_type(std::slice::from_ref(&argument))?;
         let operand = operand.clone().cast_to(&argument, schema)?;
-        let call = Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), vec![operand]));
+        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![operand]));
         Ok(Some(if result == *target { call } else { Expr::Cast(Cast::new(Box::new(call), target.clone())) }))
     }
 
     /// The function that does what Databricks' cast does; none where DataFusion's cast does it.
-    fn function_for(&self, source: &DataType, target: &DataType, is_try: bool) -> Option<&Arc<ScalarUDF>> {
+    fn function_for(&self, source: &DataType, target: &DataType, is_try: bool) -> Option<Arc<ScalarUDF>> {
         let is_text =
             |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if is_text(target) && (source.is_floating() || matches!(source, DataType::Timestamp(_, _))) {
-            return Some(&self.text);
+            return Some(Arc::clone(&self.text));
         }
         if is_text(target) && source.is_binary() {
-            return Some(if is_try { &self.try_binary_text } else { &self.binary_text });
+            return Some(Arc::clone(if is_try { &self.try_binary_text } else { &self.binary_text }));
         }
         match target {
-            DataType::Date32 if is_text(source) && !is_try => Some(&self.to_date),
+            DataType::Date32 if is_text(source) && !is_try => Some(Arc::clone(&self.to_date)),
             target if *target == timestamp_type() && is_text(source) => {
-                Some(if is_try { &self.try_to_timestamp } else { &self.to_timestamp })
+                Some(Arc::clone(if is_try { &self.try_to_timestamp } else { &self.to_timestamp }))
+            }
+            DataType::Decimal128(precision, scale) if is_text(source) => {
+                let on_error = if is_try { OnError::Null } else { OnError::Fail };
+                Some(Arc::new(ScalarUDF::new_from_impl(TextDecimal::new(*precision, *scale, on_error))))
             }
             _ => None,
         }

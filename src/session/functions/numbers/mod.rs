@@ -1,6 +1,7 @@
 //! Spark's operators and functions of numbers.
 
 pub mod arithmetic;
+pub mod cast_to_decimal;
 pub mod divide;
 mod logarithm;
 mod real;

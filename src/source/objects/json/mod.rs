@@ -29,6 +29,7 @@ mod value;
 pub use decoder::{Decoder, DecoderOptions, Permissive};
 pub use error::RecordError;
 pub use infer::{InferOptions, Inferred, infer_record};
+pub use number::{DecimalProblem, parse_decimal};
 pub use path::{Ambiguous, JsonPath, Step, WriteDouble};
 pub use splitter::{Record, RecordSplitter};
 pub(crate) use temporal::TemporalFormats;

@@ -127,14 +127,14 @@ impl Number<'_> {
 
 /// Why a text is no decimal of the wanted type.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum DecimalProblem {
+pub enum DecimalProblem {
     NotANumber,
     OutOfRange,
 }
 
 /// A decimal number as `value * 10^scale`, surplus digits rounded half up, as Spark does. The text is a JSON number, or
 /// what Spark reads in a string: commas between digits, a plus sign, no digit on one side of the point.
-pub(super) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, DecimalProblem> {
+pub fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, DecimalProblem> {
     let DecimalText { negative, whole, fraction, exponent } = DecimalText::new(text)?;
     let digits = || whole.iter().chain(fraction).filter(|byte| **byte != b',').map(|byte| i128::from(byte - b'0'));
     let shift = exponent + i64::from(scale) - fraction.iter().filter(|byte| **byte != b',').count() as i64;
