@@ -16,7 +16,7 @@ use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use self::wording::{cast_failure, is_wrong_call, same_name, sentence, wrong_call};
+use self::wording::{cast_failure, is_wrong_call, outer_field, same_name, sentence, wrong_call};
 use crate::error::{Error, ErrorKind, Span, nearest};
 use crate::storage_error::{causes, shorten, storage_failure};
 
@@ -104,9 +104,8 @@ fn convert(error: &DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::ResourcesExhausted(message) => memory_error(message),
         DataFusionError::Plan(message) => plan_error(message),
-        DataFusionError::NotImplemented(message) => {
-            Error::sql(sentence(message)).with_hint("this part of SQL is not supported")
-        }
+        DataFusionError::NotImplemented(message) => outer_field(message)
+            .unwrap_or_else(|| Error::sql(sentence(message)).with_hint("this part of SQL is not supported")),
         DataFusionError::Configuration(message) => Error::config(sentence(message)),
         DataFusionError::Execution(message) => Error::data(sentence(message)),
         DataFusionError::ExecutionJoin(inner) => {

@@ -68,6 +68,15 @@ fn timestamp_cast(message: &str) -> Option<String> {
     Some(format!("cannot cast the string '{}' to TIMESTAMP", shorten(value)))
 }
 
+/// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`, which is what a variable looks like as well.
+pub(super) fn outer_field(message: &str) -> Option<Error> {
+    let column = message.split_once("Nested identifiers are not yet supported for OuterReferenceColumn ")?.1;
+    let name = column.strip_prefix("session.").unwrap_or(column);
+    let said =
+        format!("`{name}` is a variable or a column of the query around: its fields are read from it in brackets");
+    Some(Error::sql(said).with_hint(format!("({name}).field")))
+}
+
 /// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same name.`
 pub(super) fn same_name(message: &str) -> Option<Error> {
     let rest = message.split_once("Projections require unique expression names but the expression ")?.1;

@@ -70,6 +70,7 @@ pub enum StatementKind {
     DropSchema { name: Name, if_exists: bool },
     Use { name: Name },
     UseCatalog { name: Name },
+    ShowCatalogs { like: Option<String> },
     ShowSchemas { like: Option<String> },
     ShowTables { schema: Option<Name>, like: Option<String> },
     ShowSinks { schema: Option<Name>, like: Option<String> },

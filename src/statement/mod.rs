@@ -134,6 +134,7 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::DropSchema { name, if_exists } => schema::drop(session, name, *if_exists).await,
         StatementKind::Use { name } => schema::use_schema(session, name).await,
         StatementKind::UseCatalog { name } => schema::use_catalog(session, name).map(Outcome::Done),
+        StatementKind::ShowCatalogs { like } => show::catalogs(session, like.as_deref()).map(Outcome::Rows),
         StatementKind::ShowSchemas { like } => show::schemas(session, like.as_deref()).await.map(Outcome::Rows),
         StatementKind::ShowTables { schema, like } => {
             show::tables(session, schema.as_ref(), like.as_deref()).await.map(Outcome::Rows)
@@ -233,6 +234,7 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::ShowSinks { .. }
         | StatementKind::CreateSchema { .. }
         | StatementKind::DropSchema { .. }
+        | StatementKind::ShowCatalogs { .. }
         | StatementKind::ShowSchemas { .. }
         | StatementKind::ShowTables { .. }
         | StatementKind::DescribeSchema { .. }

@@ -1,10 +1,17 @@
-//! SHOW SCHEMAS, SHOW TABLES, SHOW SINKS, SHOW COLUMNS. SHOW VIEWS is in `view`.
+//! SHOW CATALOGS, SHOW SCHEMAS, SHOW TABLES, SHOW SINKS, SHOW COLUMNS. SHOW VIEWS is in `view`.
 
 use super::ast::Name;
 use super::rows::Rows;
 use super::{schema, view};
 use crate::error::{Error, Result};
 use crate::session::Session;
+
+/// The one catalog that a session has.
+pub(super) fn catalogs(session: &Session, like: Option<&str>) -> Result<Rows> {
+    let matches = pattern(like)?;
+    let catalog = Some(session.catalog_name().to_owned()).filter(|name| matches(name));
+    Rows::of_text(&["catalog"], catalog.into_iter().map(|name| vec![Some(name)]).collect())
+}
 
 pub(super) async fn schemas(session: &Session, like: Option<&str>) -> Result<Rows> {
     let matches = pattern(like)?;

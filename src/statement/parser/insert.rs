@@ -1,6 +1,6 @@
 //! INSERT.
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, Query, SetExpr, Value};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
@@ -39,7 +39,8 @@ impl StatementParser<'_> {
             return Err(unsupported("INSERT WITH SCHEMA EVOLUTION … REPLACE WHERE", &clause)
                 .with_hint("add the columns first: ALTER TABLE … ADD COLUMNS"));
         }
-        let query = self.query()?;
+        let mut query = self.query()?;
+        put_defaults(&mut query);
         let insert = Insert { table, with_schema_evolution, overwrite, columns, by_name, replace_where, query };
         Ok(StatementKind::Insert(Box::new(insert)))
     }
@@ -60,4 +61,15 @@ impl StatementParser<'_> {
         self.parser.next_token();
         self.expression().map(|condition| Some(Box::new(condition)))
     }
+}
+
+/// The default of a column is NULL: tables with other ones are not written.
+fn put_defaults(query: &mut Query) {
+    let SetExpr::Values(values) = query.body.as_mut() else { return };
+    let is_default = |value: &Expr| match value {
+        Expr::Identifier(name) => name.quote_style.is_none() && name.value.eq_ignore_ascii_case("DEFAULT"),
+        _ => false,
+    };
+    let written = values.rows.iter_mut().flat_map(|row| row.content.iter_mut());
+    written.filter(|value| is_default(value)).for_each(|value| *value = Expr::Value(Value::Null.into()));
 }

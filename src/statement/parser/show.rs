@@ -12,6 +12,7 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let what = self.parser.next_token();
         match upper(&what).as_str() {
+            "CATALOGS" => Ok(StatementKind::ShowCatalogs { like: self.like()? }),
             "SCHEMAS" | "DATABASES" => Ok(StatementKind::ShowSchemas { like: self.like()? }),
             "TABLES" => {
                 let schema = if self.in_or_from() { Some(self.name()?) } else { None };

@@ -52,6 +52,7 @@ impl Visitor for Refuse {
             &[
                 (fetch.is_some(), "FETCH"),
                 (counts_rows_of_sets(body), "EXCEPT ALL and INTERSECT ALL"),
+                (is_table(body), "`TABLE name` in the place of SELECT * FROM name"),
                 (!locks.is_empty(), "FOR UPDATE"),
                 (for_clause.is_some(), "FOR XML"),
                 (settings.is_some(), "SETTINGS"),
@@ -166,6 +167,14 @@ fn counts_rows_of_sets(body: &SetExpr) -> bool {
     let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return false };
     let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
     (is_all && *op != SetOperator::Union) || counts_rows_of_sets(left) || counts_rows_of_sets(right)
+}
+
+fn is_table(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Table(_) => true,
+        SetExpr::SetOperation { left, right, .. } => is_table(left) || is_table(right),
+        _ => false,
+    }
 }
 
 /// A join that Databricks does not have.
