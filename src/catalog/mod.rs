@@ -30,7 +30,7 @@ use self::service::{Found, Service, is_same_place};
 
 use crate::config::Config;
 use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{AsOf, ConditionalPut, Registrar, TableLocation, Versions, drop_table};
+use crate::sink::delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
 use crate::storage_error::{io_error, storage_error};
 
 /// The name of the catalog that holds the warehouse's schemas.
@@ -287,14 +287,11 @@ impl Warehouse {
         }
     }
 
-    /// The same with the snapshot of an older version, which says what versions there are when it has no such.
+    /// The same with the snapshot of an older version.
     pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<(TableLocation, DeltaTable)> {
         let (location, newest) = self.open_table(name).await?;
-        let version = Versions::of(&location, &newest).await?.resolve(as_of)?;
-        match newest.version() {
-            Some(latest) if latest == version => Ok((location, newest)),
-            _ => location.open_version(version).await.map(|table| (location, table)),
-        }
+        let table = location.open_as_of(newest, as_of).await?;
+        Ok((location, table))
     }
 
     /// The error for a table that is not there.

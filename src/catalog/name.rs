@@ -28,6 +28,7 @@ impl TableName {
     pub fn from_parts(parts: &[&str], catalog: &str, current_schema: &str) -> Result<Self> {
         match parts {
             [table] => Self::new(current_schema, table),
+            [format, place] if place.contains('/') => Err(no_name(format, place)),
             [schema, table] => Self::new(schema, table),
             [named, schema, table] if is_catalog(named, catalog) => Self::new(schema, table),
             [named, _, _] => Err(no_catalog(named, catalog)),
@@ -63,6 +64,18 @@ pub fn is_catalog(named: &str, catalog: &str) -> bool {
 /// The error for another one.
 pub fn no_catalog(named: &str, catalog: &str) -> Error {
     Error::sql(format!("there is no catalog {named}")).with_hint(format!("the only catalog is {catalog}"))
+}
+
+/// The error for ``format.`path` `` where a name is needed.
+fn no_name(format: &str, place: &str) -> Error {
+    let hint = match format.to_ascii_lowercase().as_str() {
+        "delta" => "only a query takes a table at a place: FROM delta.`path`".to_owned(),
+        "json" | "csv" | "parquet" => {
+            format!("a query reads what is there with read_files('{place}', format => '{format}')")
+        }
+        _ => format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data"),
+    };
+    Error::sql(format!("`{place}` is a place, and not the name of a table")).with_hint(hint)
 }
 
 /// A schema's name, checked and in lower case.
@@ -112,6 +125,7 @@ mod tests {
             (&["Pins Data"][..], "it contains ' '"),
             (&[""][..], "it needs 1 to"),
             (&["_delta_log"][..], "it begins with _"),
+            (&["delta", "/tmp/t"][..], "`/tmp/t` is a place, and not the name of a table"),
         ] {
             let error = name(parts).unwrap_err();
             assert!(error.message.contains(said), "{}", error.message);

@@ -25,11 +25,12 @@ mod version;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
 use std::panic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind as ErrorOf};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completions::Shell;
@@ -262,8 +263,20 @@ fn init_logging(output: Output) {
 fn parse(arguments: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Result<Arguments, clap::Error> {
     // clap keeps the text as long as the process lives.
     let mut command = Arguments::command().long_version(&*version::long(commit).leak());
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command.try_get_matches_from_mut(arguments).map_err(with_tip)?;
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A file in the place of a command is meant to be run.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    if let (ErrorOf::InvalidSubcommand, Some(ContextValue::String(given))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+        && Path::new(given).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+    {
+        let tip = format!("a file of SQL is run by `pinsql run {given}`");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[cfg(test)]

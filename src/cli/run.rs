@@ -16,7 +16,7 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
 use super::rows::{Format, write_rows};
-use super::script::{Placed, Script, statements};
+use super::script::{Placed, Script, refuse_slips, statements};
 use super::settings::Settings;
 use crate::catalog::TableName;
 use crate::error::{Error, Result};
@@ -33,11 +33,13 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     if let Some(path) = &settings.report {
         write_report(path, &[])?;
     }
+    let placed = statements(scripts)?;
+    refuse_slips(&placed, &settings.params, &config.params)?;
     let session = Session::new(config).await?;
     let mut written = Vec::new();
     let rows = StandardOutput { format, output, memory: session.memory_pool() };
     let mut runner = Runner { session: &session, rows, output, allow_gap: settings.allow_gap };
-    let outcome = runner.run_scripts(scripts, &mut written).await;
+    let outcome = runner.run_all(placed, &mut written).await;
     let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written));
     outcome?;
     Ok(report?)
@@ -85,8 +87,8 @@ pub(super) struct Runner<'a, R> {
 }
 
 impl<R: ShowRows> Runner<'_, R> {
-    async fn run_scripts(&mut self, scripts: Vec<Script>, written: &mut Vec<Value>) -> Result<(), Failure> {
-        for Placed { statement, script } in statements(scripts)? {
+    async fn run_all(&mut self, statements: Vec<Placed>, written: &mut Vec<Value>) -> Result<(), Failure> {
+        for Placed { statement, script } in statements {
             match self.run_one(&statement).await {
                 Ok(table) => written.extend(table),
                 Err(error) => return Err(Failure::in_script(error.at(statement.span), &script)),

@@ -3,12 +3,14 @@
 //! All files are read and parsed before the first statement runs, so that one that is missing or does not parse is found
 //! before anything is done.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::Param;
+use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::statement::{self, Part, Source, Statement};
 
 /// How deep files may take in files.
@@ -31,6 +33,29 @@ pub fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
         reading.take(Arc::new(script), identity)?;
     }
     Ok(reading.statements)
+}
+
+/// Refuses a parameter `given` on the command line that no statement has, when its name is nearly that of one which has a value
+/// elsewhere: the statements would go on with that. Any other that is not needed does no harm.
+pub fn refuse_slips(statements: &[Placed], given: &[(String, String)], known: &BTreeMap<String, Param>) -> Result<()> {
+    let given: BTreeSet<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
+    let markers: BTreeSet<&str> = statements.iter().flat_map(|placed| markers(&placed.script.text)).collect();
+    for name in given.difference(&markers) {
+        let others = markers.difference(&given).copied().filter(|marker| known.contains_key(*marker));
+        if let Some(near) = nearest(name, others) {
+            return Err(Error::usage(format!("no statement has the parameter `:{name}`"))
+                .with_hint(format!("did you mean --param {near}=…?")));
+        }
+    }
+    Ok(())
+}
+
+/// What may be parameter markers in a text: also what looks like one in a comment, or behind `::`.
+fn markers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(':').skip(1).map(|rest| {
+        let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    })
 }
 
 #[derive(Default)]

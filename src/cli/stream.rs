@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Failure;
 use super::output::Output;
-use super::script::{Placed, Script, statements};
+use super::script::{Placed, Script, refuse_slips, statements};
 use super::settings::{Settings, parse_duration};
 use super::signals::Signals;
 use super::status::Status;
@@ -42,7 +42,9 @@ pub(super) async fn stream(
     output: Output,
 ) -> Result<(), Failure> {
     let session = Session::new(settings.resolve()?).await?;
-    let (flows, places) = define(&session, scripts, output).await?;
+    let placed = statements(scripts)?;
+    refuse_slips(&placed, &settings.params, &session.params())?;
+    let (flows, places) = define(&session, placed, output).await?;
     let (stop, stopped) = watch::channel(false);
     let options = FollowOptions { trigger: arguments.trigger, allow_gap: settings.allow_gap, stop: stopped };
     let pages = Arc::new(Pages {
@@ -74,11 +76,11 @@ pub(super) async fn stream(
 /// All streaming tables and sinks of the scripts, each with its place. A statement that reads or writes data has no place in a stream.
 async fn define(
     session: &Session,
-    scripts: Vec<Script>,
+    statements: Vec<Placed>,
     output: Output,
 ) -> Result<(Vec<Flow>, Vec<(crate::error::Span, Arc<Script>)>), Failure> {
     let (mut flows, mut places) = (Vec::<Flow>::new(), Vec::new());
-    for Placed { statement, script } in statements(scripts)? {
+    for Placed { statement, script } in statements {
         let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
         if !may_stand_in_a_stream(&statement.kind) {
             return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(

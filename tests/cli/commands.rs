@@ -131,8 +131,11 @@ fn errors_of_the_command_line_and_of_settings() {
     assert_snapshot!("usage_no_file", scratch.run(&["run"]));
     assert_snapshot!("usage_missing_file", scratch.run(&["run", "none.sql"]));
     assert_snapshot!("usage_flag", scratch.run(&["run", "clean.sql", "--warehuose", "w"]));
+    assert_snapshot!("usage_file_for_command", scratch.run(&["clean.sql"]));
     assert_snapshot!("usage_param", scratch.run(&["run", "clean.sql", "--param", "raw"]));
     assert_snapshot!("settings_memory", scratch.run(&["-c", "SELECT 1", "--memory", "lots"]));
+    scratch.file("pinsql.toml", "[params]\nraw = 'elsewhere'\n");
+    assert_snapshot!("usage_param_slip", scratch.run(&["run", "clean.sql", "--param", "row=raw", "--param", "day=1"]));
     scratch.file("pinsql.toml", "warehuose = 'w'\n");
     assert_snapshot!("settings_file", scratch.run(&["-c", "SELECT 1"]));
 }

@@ -15,6 +15,7 @@ mod language;
 mod manual;
 mod mysql;
 mod packaging;
+mod places;
 mod repl;
 mod repl_docs;
 mod scratch;

@@ -113,6 +113,10 @@ fn pinsql_and_spark_write_to_one_table_in_s3_in_turn() {
     for round in 0..ROUNDS {
         turns.round(round);
     }
+    // By its place, as Spark writes it, there is the same table.
+    let by_place = turns.environment.query(&format!("SELECT id, n FROM {} ORDER BY id", spark::at(&turns.path)));
+    let wanted: Vec<Value> = turns.wanted.iter().map(|(id, n)| json!({"id": id, "n": n})).collect();
+    assert_eq!(by_place, wanted);
     // Every statement is in the history, whoever reads it.
     let spark = turns.spark.history(&turns.path);
     let (optimized, written): (Vec<&Value>, Vec<&Value>) =

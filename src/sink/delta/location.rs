@@ -25,6 +25,7 @@ use super::conditional_put::ConditionalPut;
 use super::error::delta_error;
 use super::registrar::Registrar;
 use super::shape::refuse_variants;
+use super::versions::{AsOf, Versions};
 use crate::error::{Error, Result};
 use crate::schema::normalize_type;
 
@@ -162,6 +163,16 @@ impl TableLocation {
         let mut table = DeltaTable::new(self.log_store());
         table.load_version(version).await.map_err(|error| self.cannot_read(error))?;
         Ok(table)
+    }
+
+    /// The snapshot of the version that `as_of` means, of a table that was opened at its newest. An error says what versions
+    /// there are when it means none.
+    pub async fn open_as_of(&self, newest: DeltaTable, as_of: AsOf) -> Result<DeltaTable> {
+        let version = Versions::of(self, &newest).await?.resolve(as_of)?;
+        match newest.version() {
+            Some(latest) if latest == version => Ok(newest),
+            _ => self.open_version(version).await,
+        }
     }
 
     /// A provider that reads the snapshot in `table`, and only that one. The session that runs it must know the store.

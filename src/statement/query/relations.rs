@@ -102,8 +102,8 @@ pub(super) async fn resolve(
         add(CALLS_SCHEMA, &call.relation, provider)?;
     }
     for version in versions {
-        let opened = session.open_table_as_of(&version.table, version.as_of).await;
-        add(VERSIONS_SCHEMA, &version.relation, opened.map_err(|error| error.at(version.span))?.provider)?;
+        let opened = version.open(session).await.map_err(|error| error.at(version.span))?;
+        add(VERSIONS_SCHEMA, &version.relation, opened)?;
     }
     let references = state
         .resolve_table_references(&EngineStatement::Statement(Box::new(Statement::Query(Box::new(query.clone())))))?;

@@ -1,49 +1,79 @@
-//! `t VERSION AS OF …` and `t TIMESTAMP AS OF …`: which version each relation of a query asks for.
+//! `t VERSION AS OF …` and `t TIMESTAMP AS OF …`: which version each relation of a query asks for. And ``delta.`path` ``, the
+//! table at a place, newest or of a version.
 //!
 //! A version is a relation of its own, beside the newest version of its table: it is taken out of the query here and leaves a
 //! name, as the calls of table functions do, so that one query may read several versions of one table. A version never
-//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers.
+//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers. The
+//! same goes for a place, though a table with a name may be there.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use sqlparser::ast::{
     CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias, TableFactor, TableVersion,
     TimezoneInfo, VisitMut, VisitorMut,
 };
+use url::Url;
 
 use super::calls::{constant, text};
 use super::views::each_relation;
 use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
 use crate::session::Session;
-use crate::sink::delta::AsOf;
+use crate::sink::delta::{AsOf, TableLocation};
+use crate::store;
 
 /// The schema that holds the versions. No user's schema can have a space in its name.
 pub(super) const VERSIONS_SCHEMA: &str = "table version";
 
-/// A version of a table, and the name that it goes by in the query.
+/// The schema of places, in any case. A schema of tables may be called so too: no table's name has a slash in it.
+const PLACES: &str = "delta";
+
+#[derive(Debug, PartialEq)]
+enum Asked {
+    Version(TableName, AsOf),
+    /// Of the table at a place; the newest without a version.
+    Place(Url, Option<AsOf>),
+}
+
+/// What a relation asks for, and the name that it goes by in the query.
 #[derive(Debug)]
 pub(super) struct Versioned {
-    pub(super) table: TableName,
-    pub(super) as_of: AsOf,
+    asked: Asked,
     pub(super) relation: String,
     pub(super) span: Span,
+}
+
+impl Versioned {
+    pub(super) async fn open(&self, session: &Session) -> Result<Arc<dyn TableProvider>> {
+        match &self.asked {
+            Asked::Version(table, as_of) => Ok(session.open_table_as_of(table, *as_of).await?.provider),
+            Asked::Place(place, as_of) => open_place(session, place, *as_of).await,
+        }
+    }
+}
+
+async fn open_place(session: &Session, place: &Url, as_of: Option<AsOf>) -> Result<Arc<dyn TableProvider>> {
+    session.connect(place.as_str()).await?;
+    let location = TableLocation::new(format!("{PLACES}.`{place}`"), place, session.state().runtime_env())?;
+    let Some(newest) = location.open().await? else {
+        return Err(Error::sql(format!("there is no Delta table at {place}"))
+            .with_hint("the path is that of the folder which has the table's _delta_log"));
+    };
+    let table = match as_of {
+        Some(as_of) => location.open_as_of(newest, as_of).await?,
+        None => newest,
+    };
+    location.provider(&table)
 }
 
 /// Takes the versions out of `query`. Each is given once, however often the query reads it.
 pub(super) fn take(session: &Session, state: &SessionState, query: &mut Query) -> Result<Vec<Versioned>> {
     let mut found: Vec<Versioned> = Vec::new();
-    let mut take_one = |factor: &mut TableFactor| -> Result<()> {
-        if let Some(versioned) = take_version(session, state, factor)?
-            && !found.iter().any(|known| known.relation == versioned.relation)
-        {
-            found.push(versioned);
-        }
-        Ok(())
-    };
-    each_relation(query, |_, factor| take_one(factor))?;
+    each_relation(query, |_, factor| take_version(session, state, factor, &mut found))?;
     // What is left names queries of WITH.
     match query.visit(&mut Others) {
         ControlFlow::Break(error) => Err(error),
@@ -75,18 +105,26 @@ fn refuse_common(factor: &TableFactor) -> Result<()> {
     }
 }
 
-fn take_version(session: &Session, state: &SessionState, factor: &mut TableFactor) -> Result<Option<Versioned>> {
-    let TableFactor::Table { name, alias, version, .. } = factor else { return Ok(None) };
-    let Some(version) = version.take() else { return Ok(None) };
+fn take_version(
+    session: &Session,
+    state: &SessionState,
+    factor: &mut TableFactor,
+    found: &mut Vec<Versioned>,
+) -> Result<()> {
+    let TableFactor::Table { name, alias, version, args, .. } = factor else { return Ok(()) };
     let span = Span::from(name.span());
     let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
     let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-    let table = session.table_name(&texts).map_err(|error| error.at(span))?;
-    let as_of = as_of(state, &version).map_err(|error| error.at(span))?;
-    let relation = match as_of {
-        AsOf::Version(version) => format!("{table}@v{version}"),
-        AsOf::Timestamp(micros) => format!("{table}@{micros}"),
-    };
+    let place = place_of(&texts).filter(|_| args.is_none());
+    let asked = asked(session, state, &texts, place, version.take()).map_err(|error| error.at(span))?;
+    let Some(asked) = asked else { return Ok(()) };
+    let known = found.iter().find(|known| known.asked == asked).map(|known| known.relation.clone());
+    let relation = known.clone().unwrap_or_else(|| match &asked {
+        Asked::Version(table, AsOf::Version(version)) => format!("{table}@v{version}"),
+        Asked::Version(table, AsOf::Timestamp(micros)) => format!("{table}@{micros}"),
+        // Names of relations are in lower case, and places are not.
+        Asked::Place(_, _) => format!("place {}", found.len() + 1),
+    });
     let called = texts.last().copied().unwrap_or_default().to_owned();
     alias.get_or_insert_with(|| TableAlias {
         explicit: true,
@@ -96,7 +134,36 @@ fn take_version(session: &Session, state: &SessionState, factor: &mut TableFacto
     });
     let part = |value: &str| ObjectNamePart::Identifier(Ident::with_quote('`', value));
     *name = ObjectName(vec![part(VERSIONS_SCHEMA), part(&relation)]);
-    Ok(Some(Versioned { table, as_of, relation, span }))
+    if known.is_none() {
+        found.push(Versioned { asked, relation, span });
+    }
+    Ok(())
+}
+
+/// The path in ``delta.`path` ``.
+fn place_of<'a>(name: &[&'a str]) -> Option<&'a str> {
+    match name {
+        [schema, path] if schema.eq_ignore_ascii_case(PLACES) && path.contains('/') => Some(path),
+        _ => None,
+    }
+}
+
+/// None where the newest version of a table is meant by its name.
+fn asked(
+    session: &Session,
+    state: &SessionState,
+    name: &[&str],
+    place: Option<&str>,
+    version: Option<TableVersion>,
+) -> Result<Option<Asked>> {
+    Ok(match (place, version) {
+        (None, None) => None,
+        (None, Some(version)) => Some(Asked::Version(session.table_name(name)?, as_of(state, &version)?)),
+        (Some(place), version) => {
+            let as_of = version.map(|version| as_of(state, &version)).transpose()?;
+            Some(Asked::Place(store::to_url(place)?, as_of))
+        }
+    })
 }
 
 /// What a version clause comes to: its expression is a constant.
