@@ -8,7 +8,8 @@
 //!
 //! Where `[catalog]` names a catalog service, other engines look for tables there, and so does the warehouse: see `service`.
 //!
-//! Deliberately absent: tables outside the warehouse that no service knows (`LOCATION`), and a cache of any kind.
+//! Deliberately absent: names for tables outside the warehouse that no service knows (`LOCATION`; queries read them by their place), and
+//! a cache of any kind.
 
 mod definitions;
 mod name;
