@@ -136,6 +136,15 @@ impl Warehouse {
         self.folder(name).map(|location| location.url().clone())
     }
 
+    /// The table whose folder is at a place. With a catalog service a name may be elsewhere, so there is none to say.
+    pub fn name_at(&self, place: &Url) -> Option<TableName> {
+        let inside = place.as_str().strip_prefix(self.root.as_str()).filter(|_| self.service.is_none())?;
+        match inside.split('/').collect::<Vec<_>>().as_slice() {
+            [schema, table] if name::is_name(schema) && name::is_name(table) => TableName::new(schema, table).ok(),
+            _ => None,
+        }
+    }
+
     /// The folder of a name in the warehouse.
     fn folder(&self, name: &TableName) -> Result<TableLocation> {
         let mut url = self.root.clone();
@@ -328,6 +337,7 @@ impl Warehouse {
         if !registrar.is_known() && !own.exists().await? {
             return Err(self.no_table(name).await);
         }
+        registrar.require_writable()?;
         // First the entry: nobody is to find one whose files are gone.
         service.unregister(name).await?;
         match location.url() == own.url() {

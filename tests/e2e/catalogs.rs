@@ -216,7 +216,32 @@ fn tables_of_other_engines_are_read_and_written_where_they_are() {
 
         environment.run_sql(&format!("DROP TABLE {schema}.foreign; DROP TABLE {schema}.named")).output().success();
         assert_eq!(theirs.value("SELECT sum(id) FROM t"), 3);
+        // What is left is another engine's, and would go with its schema.
+        let kept = environment.run_sql(&format!("DROP SCHEMA {schema}")).output();
+        kept.failure(1, &[&["is not empty"], &["has frozen there, PARQUET"]]);
+        assert_eq!(server.table_names(&schema), ["frozen"]);
     });
+}
+
+#[test]
+fn managed_tables_are_read_and_left_to_the_service() {
+    let unity = Unity::new();
+    let environment = TestEnvironment::new().with_variables(unity.variables());
+    environment.write("pinsql.toml", unity.settings());
+    let theirs = TestEnvironment::new();
+    theirs.run_sql("CREATE TABLE t AS SELECT 1 AS id").output().success();
+    unity.server.create_schema(&unity.catalog, "lake");
+    let name = unity.full_name("lake", "owned");
+    unity.server.register_as("MANAGED", &name, "DELTA", &format!("file://{}", theirs.table("t").display()));
+    assert_eq!(environment.value("SELECT id FROM lake.owned"), 1);
+    for write in
+        ["INSERT INTO lake.owned VALUES (2)", "DELETE FROM lake.owned", "OPTIMIZE lake.owned", "DROP TABLE lake.owned"]
+    {
+        let refused = environment.run_sql(write).output();
+        refused.failure(1, &[&["is a managed table of the catalog", "which only its own engines write"]]);
+    }
+    assert_eq!(unity.server.table(&name).unwrap()["table_type"], "MANAGED");
+    assert_eq!(theirs.value("SELECT sum(id) FROM t"), 1);
 }
 
 #[test]

@@ -73,9 +73,13 @@ impl UnityServer {
 
     /// Registers a table of this format as another engine does.
     pub(crate) fn register(&self, full_name: &str, format: &str, location: &str) {
+        self.register_as("EXTERNAL", full_name, format, location);
+    }
+
+    pub(crate) fn register_as(&self, table_type: &str, full_name: &str, format: &str, location: &str) {
         let [catalog, schema, table] = parts(full_name);
         let body = json!({
-            "name": table, "catalog_name": catalog, "schema_name": schema, "table_type": "EXTERNAL",
+            "name": table, "catalog_name": catalog, "schema_name": schema, "table_type": table_type,
             "data_source_format": format, "storage_location": location,
             "columns": [{"name": "id", "type_text": "int", "type_name": "INT", "position": 0}],
         });

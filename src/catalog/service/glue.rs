@@ -17,7 +17,7 @@ use url::Url;
 
 use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
-use super::{CatalogService, Entry, Registration, TableName};
+use super::{CatalogService, DELTA, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
 use crate::error::{Error, Result};
 use crate::sink::delta::Column;
@@ -122,7 +122,7 @@ impl CatalogService for GlueCatalog {
 
     async fn schemas(&self) -> Result<Vec<String>> {
         let databases = self.list("list the schemas", "GetDatabases", "DatabaseList", Map::new()).await?;
-        Ok(names(&databases))
+        Ok(databases.iter().filter_map(name_of).collect())
     }
 
     async fn create_schema(&self, schema: &str) -> Result<()> {
@@ -135,12 +135,10 @@ impl CatalogService for GlueCatalog {
         self.call(&format!("drop the schema {schema}"), "DeleteDatabase", input).await.map(drop)
     }
 
-    async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+    async fn entries(&self, schema: &str) -> Result<Vec<Listed>> {
         let input = input(json!({"DatabaseName": schema}));
-        let doing = format!("list the tables of {schema}");
-        let mut tables = self.list(&doing, "GetTables", "TableList", input).await?;
-        tables.retain(|table| format_of(table) == "DELTA");
-        Ok(names(&tables))
+        let tables = self.list(&format!("list the tables of {schema}"), "GetTables", "TableList", input).await?;
+        Ok(tables.iter().filter_map(|table| Some(Listed { name: name_of(table)?, format: format_of(table) })).collect())
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Entry>> {
@@ -182,11 +180,8 @@ fn input(value: Value) -> Map<String, Value> {
     }
 }
 
-fn names(entries: &[Value]) -> Vec<String> {
-    let mut names: Vec<String> =
-        entries.iter().filter_map(|entry| entry.get("Name")?.as_str()).map(str::to_lowercase).collect();
-    names.sort();
-    names
+fn name_of(entry: &Value) -> Option<String> {
+    entry.get("Name")?.as_str().map(str::to_lowercase)
 }
 
 /// The exception's name, which comes with its package in front at times.
@@ -221,7 +216,7 @@ fn format_of(table: &Value) -> String {
     let keys = ["spark.sql.sources.provider", "table_type", "classification"];
     let says_delta = |key: &&str| parameter(key).is_some_and(|value| value.eq_ignore_ascii_case("delta"));
     if keys[..2].iter().any(says_delta) {
-        return "DELTA".to_owned();
+        return DELTA.to_owned();
     }
     let kind = || table.get("TableType").and_then(Value::as_str);
     keys.iter().find_map(|key| parameter(key)).or_else(kind).unwrap_or("UNKNOWN").to_uppercase()

@@ -29,15 +29,25 @@ use crate::error::{Error, Result};
 use crate::sink::delta::{Registrar, TableDefinition, TableLocation, definition};
 use crate::store;
 
+/// The format of the tables that are read here.
+const DELTA: &str = "DELTA";
+
 /// A table as a service knows it.
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
     /// As the service writes it. A view has none.
     location: Option<String>,
-    /// `DELTA` for the tables that are read here; in capitals.
+    /// [`DELTA`], or another; in capitals.
     format: String,
     /// Whether only the service's own engines may write it.
     is_managed: bool,
+}
+
+/// An entry as a list has it.
+struct Listed {
+    name: String,
+    /// As that of an [`Entry`].
+    format: String,
 }
 
 /// What is registered of a table.
@@ -62,8 +72,8 @@ trait CatalogService: fmt::Debug + Send + Sync {
     async fn schemas(&self) -> Result<Vec<String>>;
     async fn create_schema(&self, schema: &str) -> Result<()>;
     async fn drop_schema(&self, schema: &str) -> Result<()>;
-    /// The Delta tables of a schema; none when the service does not know it.
-    async fn tables(&self, schema: &str) -> Result<Vec<String>>;
+    /// The entries of a schema, of whatever format; none when the service does not know it.
+    async fn entries(&self, schema: &str) -> Result<Vec<Listed>>;
     async fn table(&self, name: &TableName) -> Result<Option<Entry>>;
     /// Makes the entry of a table, or brings it up to date as far as the service can.
     async fn register(&self, registration: &Registration<'_>) -> Result<()>;
@@ -98,19 +108,29 @@ impl Service {
     }
 
     pub(super) async fn schemas(&self) -> Result<Vec<String>> {
-        self.catalog.schemas().await
+        let mut schemas = self.catalog.schemas().await?;
+        schemas.sort();
+        Ok(schemas)
     }
 
     pub(super) async fn create_schema(&self, schema: &str) -> Result<()> {
         self.catalog.create_schema(schema).await
     }
 
+    /// Refuses a schema in which there is anything: Glue would take every entry along, also those of other engines.
     pub(super) async fn drop_schema(&self, schema: &str) -> Result<()> {
+        if let Some(Listed { name, format }) = self.catalog.entries(schema).await?.first() {
+            let said =
+                format!("the schema {schema} is not empty: the catalog {} has {name} there, {format}", self.name());
+            return Err(Error::sql(said).with_hint("remove it with the engine that made it"));
+        }
         self.catalog.drop_schema(schema).await
     }
 
+    /// The Delta tables of a schema.
     pub(super) async fn tables(&self, schema: &str) -> Result<Vec<String>> {
-        self.catalog.tables(schema).await
+        let entries = self.catalog.entries(schema).await?.into_iter();
+        Ok(entries.filter(|entry| entry.format == DELTA).map(|entry| entry.name).collect())
     }
 
     pub(super) async fn unregister(&self, name: &TableName) -> Result<()> {
@@ -135,7 +155,7 @@ impl Service {
 
     async fn place(&self, name: &TableName, entry: &Entry, own: TableLocation) -> Result<TableLocation> {
         let catalog = self.name();
-        if entry.format != "DELTA" {
+        if entry.format != DELTA {
             return Err(Error::sql(format!("{name} is no Delta table in the catalog {catalog}, but {}", entry.format))
                 .with_hint("pinsql reads and writes Delta tables; name another table, or another schema"));
         }

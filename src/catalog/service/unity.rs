@@ -15,7 +15,7 @@ use url::Url;
 
 use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
-use super::{CatalogService, Entry, Registration, TableName};
+use super::{CatalogService, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
 use crate::error::{Error, Result};
 use crate::sink::delta::Column;
@@ -99,30 +99,23 @@ impl UnityCatalog {
         }
     }
 
-    /// The names of one list, from all of its pages; none where 404 says that there is nothing to list.
-    async fn list(
-        &self,
-        doing: &str,
-        of: &str,
-        query: &[(&str, &str)],
-        is_wanted: fn(&Value) -> bool,
-    ) -> Result<Option<Vec<String>>> {
-        let mut names = Vec::new();
+    /// The entries of one list, from all of its pages; none where 404 says that there is nothing to list.
+    async fn list(&self, doing: &str, of: &str, query: &[(&str, &str)]) -> Result<Option<Vec<Value>>> {
+        let mut entries = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let page = token.iter().map(|token| ("page_token", token.as_str()));
             let query: Vec<_> = query.iter().copied().chain(page).collect();
-            let answer = self.ask(doing, Method::GET, &[of], &query, None).await?;
+            let mut answer = self.ask(doing, Method::GET, &[of], &query, None).await?;
             if answer.status == StatusCode::NOT_FOUND {
                 return Ok(None);
             }
-            let found = answer.body.get(of).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            let wanted = found.iter().filter(|entry| is_wanted(entry));
-            names.extend(wanted.filter_map(|entry| entry.get("name")?.as_str()).map(str::to_lowercase));
+            if let Some(Value::Array(found)) = answer.body.get_mut(of) {
+                entries.append(found);
+            }
             token = answer.text("next_page_token").filter(|token| !token.is_empty()).map(str::to_owned);
             if token.is_none() {
-                names.sort();
-                return Ok(Some(names));
+                return Ok(Some(entries));
             }
         }
         Err(self.api.strange(doing))
@@ -146,7 +139,8 @@ impl CatalogService for UnityCatalog {
 
     async fn schemas(&self) -> Result<Vec<String>> {
         let query = [("catalog_name", self.catalog.as_str())];
-        self.list("list the schemas", "schemas", &query, |_| true).await?.ok_or_else(|| self.no_catalog())
+        let schemas = self.list("list the schemas", "schemas", &query).await?.ok_or_else(|| self.no_catalog())?;
+        Ok(schemas.iter().filter_map(name_of).collect())
     }
 
     async fn create_schema(&self, schema: &str) -> Result<()> {
@@ -162,11 +156,13 @@ impl CatalogService for UnityCatalog {
         self.ask(&doing, Method::DELETE, &["schemas", &full_name], &[], None).await.map(drop)
     }
 
-    async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+    async fn entries(&self, schema: &str) -> Result<Vec<Listed>> {
         let query = [("catalog_name", self.catalog.as_str()), ("schema_name", schema)];
-        let is_delta = |entry: &Value| entry.get("data_source_format").and_then(Value::as_str) == Some("DELTA");
-        let listed = self.list(&format!("list the tables of {schema}"), "tables", &query, is_delta).await?;
-        Ok(listed.unwrap_or_default())
+        let listed = self.list(&format!("list the tables of {schema}"), "tables", &query).await?.unwrap_or_default();
+        Ok(listed
+            .iter()
+            .filter_map(|table| Some(Listed { name: name_of(table)?, format: format_of(table)? }))
+            .collect())
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Entry>> {
@@ -175,11 +171,10 @@ impl CatalogService for UnityCatalog {
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let kind = answer.text("table_type").ok_or_else(|| self.api.strange(&doing))?;
         Ok(Some(Entry {
             location: answer.text("storage_location").filter(|location| !location.is_empty()).map(str::to_owned),
-            format: answer.text("data_source_format").unwrap_or(kind).to_uppercase(),
-            is_managed: kind == "MANAGED",
+            format: format_of(&answer.body).ok_or_else(|| self.api.strange(&doing))?,
+            is_managed: answer.text("table_type") == Some("MANAGED"),
         }))
     }
 
@@ -215,6 +210,16 @@ fn endpoint_url(text: &str) -> Result<Url> {
         "http" | "https" if url.host().is_some() => Ok(url),
         _ => Err(wrong()),
     }
+}
+
+fn name_of(entry: &Value) -> Option<String> {
+    entry.get("name")?.as_str().map(str::to_lowercase)
+}
+
+/// A view has no format, and is called by its type.
+fn format_of(table: &Value) -> Option<String> {
+    let text = |key: &str| table.get(key)?.as_str();
+    text("data_source_format").or_else(|| text("table_type")).map(str::to_uppercase)
 }
 
 /// Servers differ in the status, and agree in the end of the code.
