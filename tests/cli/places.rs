@@ -43,6 +43,19 @@ fn a_query_reads_a_table_at_a_place() {
 }
 
 #[test]
+fn a_statement_knows_that_it_reads_the_table_it_writes() {
+    let scratch = Scratch::new();
+    let sql = "CREATE TABLE t AS SELECT 1 AS n; INSERT INTO t SELECT n + 1 FROM delta.`warehouse/default/t`";
+    scratch.run(&["-c", sql]);
+    let history = scratch.run(&["-c", "DESCRIBE HISTORY t", "--format", "ndjson"]);
+    let [insert, create] = history.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>()[..] else {
+        panic!("{history}");
+    };
+    assert!(insert.contains("\"isBlindAppend\":false"), "{insert}");
+    assert!(create.contains("\"isBlindAppend\":true"), "{create}");
+}
+
+#[test]
 fn places_that_cannot_be_read_or_named() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| assert_snapshot!(name, scratch.run(&["-c", sql]));

@@ -102,7 +102,7 @@ pub(super) async fn resolve(
         add(CALLS_SCHEMA, &call.relation, provider)?;
     }
     for version in versions {
-        let opened = version.open(session).await.map_err(|error| error.at(version.span))?;
+        let opened = version.open(session, &state).await.map_err(|error| error.at(version.span))?;
         add(VERSIONS_SCHEMA, &version.relation, opened)?;
     }
     let references = state

@@ -3,8 +3,8 @@
 //!
 //! A version is a relation of its own, beside the newest version of its table: it is taken out of the query here and leaves a
 //! name, as the calls of table functions do, so that one query may read several versions of one table. A version never
-//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers. The
-//! same goes for a place, though a table with a name may be there.
+//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers. Nor
+//! is the table at a place outside the warehouse held against them.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -33,32 +33,37 @@ pub(super) const VERSIONS_SCHEMA: &str = "table version";
 const PLACES: &str = "delta";
 
 #[derive(Debug, PartialEq)]
-enum Asked {
-    Version(TableName, AsOf),
-    /// Of the table at a place; the newest without a version.
-    Place(Url, Option<AsOf>),
+enum Version {
+    OfTable(TableName, AsOf),
+    /// The newest without a version.
+    AtPlace(Url, Option<AsOf>),
 }
 
-/// What a relation asks for, and the name that it goes by in the query.
+/// A version of a table, or the table at a place, and the name that it goes by in the query.
 #[derive(Debug)]
 pub(super) struct Versioned {
-    asked: Asked,
+    version: Version,
     pub(super) relation: String,
     pub(super) span: Span,
 }
 
 impl Versioned {
-    pub(super) async fn open(&self, session: &Session) -> Result<Arc<dyn TableProvider>> {
-        match &self.asked {
-            Asked::Version(table, as_of) => Ok(session.open_table_as_of(table, *as_of).await?.provider),
-            Asked::Place(place, as_of) => open_place(session, place, *as_of).await,
+    pub(super) async fn open(&self, session: &Session, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+        match &self.version {
+            Version::OfTable(table, as_of) => Ok(session.open_table_as_of(table, *as_of).await?.provider),
+            Version::AtPlace(place, as_of) => open_place(session, state, place, *as_of).await,
         }
     }
 }
 
-async fn open_place(session: &Session, place: &Url, as_of: Option<AsOf>) -> Result<Arc<dyn TableProvider>> {
+async fn open_place(
+    session: &Session,
+    state: &SessionState,
+    place: &Url,
+    as_of: Option<AsOf>,
+) -> Result<Arc<dyn TableProvider>> {
     session.connect(place.as_str()).await?;
-    let location = TableLocation::new(format!("{PLACES}.`{place}`"), place, session.state().runtime_env())?;
+    let location = TableLocation::new(format!("{PLACES}.`{place}`"), place, state.runtime_env())?;
     let Some(newest) = location.open().await? else {
         return Err(Error::sql(format!("there is no Delta table at {place}"))
             .with_hint("the path is that of the folder which has the table's _delta_log"));
@@ -111,33 +116,59 @@ fn take_version(
     factor: &mut TableFactor,
     found: &mut Vec<Versioned>,
 ) -> Result<()> {
-    let TableFactor::Table { name, alias, version, args, .. } = factor else { return Ok(()) };
+    let TableFactor::Table { name, alias, version, args: None, .. } = factor else { return Ok(()) };
     let span = Span::from(name.span());
     let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
     let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-    let place = place_of(&texts).filter(|_| args.is_none());
-    let asked = asked(session, state, &texts, place, version.take()).map_err(|error| error.at(span))?;
-    let Some(asked) = asked else { return Ok(()) };
-    let known = found.iter().find(|known| known.asked == asked).map(|known| known.relation.clone());
-    let relation = known.clone().unwrap_or_else(|| match &asked {
-        Asked::Version(table, AsOf::Version(version)) => format!("{table}@v{version}"),
-        Asked::Version(table, AsOf::Timestamp(micros)) => format!("{table}@{micros}"),
-        // Names of relations are in lower case, and places are not.
-        Asked::Place(_, _) => format!("place {}", found.len() + 1),
-    });
     let called = texts.last().copied().unwrap_or_default().to_owned();
-    alias.get_or_insert_with(|| TableAlias {
-        explicit: true,
-        name: Ident::with_quote('`', called),
-        columns: Vec::new(),
-        at: None,
-    });
-    let part = |value: &str| ObjectNamePart::Identifier(Ident::with_quote('`', value));
-    *name = ObjectName(vec![part(VERSIONS_SCHEMA), part(&relation)]);
-    if known.is_none() {
-        found.push(Versioned { asked, relation, span });
-    }
+    let asked = asked(session, state, &texts, version.take()).map_err(|error| error.at(span))?;
+    let [schema, relation] = match asked {
+        Asked::Name => return Ok(()),
+        Asked::Named(table) => [table.schema().to_owned(), table.table().to_owned()],
+        Asked::Of(version) => [VERSIONS_SCHEMA.to_owned(), relation(version, span, found)],
+    };
+    let quoted = |text: String| Ident::with_quote('`', text);
+    alias.get_or_insert_with(|| TableAlias { explicit: true, name: quoted(called), columns: Vec::new(), at: None });
+    *name = ObjectName([schema, relation].map(|part| ObjectNamePart::Identifier(quoted(part))).to_vec());
     Ok(())
+}
+
+/// The name that a version goes by.
+fn relation(version: Version, span: Span, found: &mut Vec<Versioned>) -> String {
+    if let Some(known) = found.iter().find(|known| known.version == version) {
+        return known.relation.clone();
+    }
+    let relation = match &version {
+        Version::OfTable(table, AsOf::Version(version)) => format!("{table}@v{version}"),
+        Version::OfTable(table, AsOf::Timestamp(micros)) => format!("{table}@{micros}"),
+        // Names of relations are in lower case, and places are not.
+        Version::AtPlace(_, _) => format!("place {}", found.len() + 1),
+    };
+    found.push(Versioned { version, relation: relation.clone(), span });
+    relation
+}
+
+/// What a relation asks for.
+enum Asked {
+    /// The newest version of a table, by its name.
+    Name,
+    /// The same by the table's place.
+    Named(TableName),
+    Of(Version),
+}
+
+fn asked(session: &Session, state: &SessionState, name: &[&str], version: Option<TableVersion>) -> Result<Asked> {
+    let as_of = version.map(|version| as_of(state, &version)).transpose()?;
+    let place = place_of(name).map(store::to_url).transpose()?;
+    // A table of the warehouse goes by its name, so that a statement which writes it knows that it read it.
+    let named = place.as_ref().and_then(|place| session.warehouse().name_at(place));
+    Ok(match (place, named, as_of) {
+        (None, _, None) => Asked::Name,
+        (None, _, Some(as_of)) => Asked::Of(Version::OfTable(session.table_name(name)?, as_of)),
+        (Some(_), Some(table), None) => Asked::Named(table),
+        (Some(_), Some(table), Some(as_of)) => Asked::Of(Version::OfTable(table, as_of)),
+        (Some(place), None, as_of) => Asked::Of(Version::AtPlace(place, as_of)),
+    })
 }
 
 /// The path in ``delta.`path` ``.
@@ -146,24 +177,6 @@ fn place_of<'a>(name: &[&'a str]) -> Option<&'a str> {
         [schema, path] if schema.eq_ignore_ascii_case(PLACES) && path.contains('/') => Some(path),
         _ => None,
     }
-}
-
-/// None where the newest version of a table is meant by its name.
-fn asked(
-    session: &Session,
-    state: &SessionState,
-    name: &[&str],
-    place: Option<&str>,
-    version: Option<TableVersion>,
-) -> Result<Option<Asked>> {
-    Ok(match (place, version) {
-        (None, None) => None,
-        (None, Some(version)) => Some(Asked::Version(session.table_name(name)?, as_of(state, &version)?)),
-        (Some(place), version) => {
-            let as_of = version.map(|version| as_of(state, &version)).transpose()?;
-            Some(Asked::Place(store::to_url(place)?, as_of))
-        }
-    })
 }
 
 /// What a version clause comes to: its expression is a constant.
