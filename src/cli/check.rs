@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Failure;
 use super::output::{Output, stdout_error};
-use super::script::{Placed, Script, refuse_slips, statements};
+use super::script::{Placed, Script, statements_with};
 use super::settings::Settings;
 use crate::session::Session;
 use crate::statement::{self, Checked};
@@ -12,9 +12,7 @@ use crate::statement::{self, Checked};
 /// Checks every statement of `scripts`. A table that one statement declares is known to those after it.
 pub(super) async fn check(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {
     let session = Session::new(settings.resolve()?).await?;
-    let placed = statements(scripts)?;
-    refuse_slips(&placed, &settings.params, &session.params())?;
-    for Placed { statement, script } in placed {
+    for Placed { statement, script } in statements_with(scripts, &settings.params, &session.params())? {
         let checked = statement::check(&session, &statement).await;
         let checked = checked.map_err(|error| Failure::in_script(error.at(statement.span), &script))?;
         let (line, _) = statement.span.start;

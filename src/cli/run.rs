@@ -16,7 +16,7 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
 use super::rows::{Format, write_rows};
-use super::script::{Placed, Script, refuse_slips, statements};
+use super::script::{Placed, Script, statements_with};
 use super::settings::Settings;
 use crate::catalog::TableName;
 use crate::error::{Error, Result};
@@ -33,8 +33,7 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     if let Some(path) = &settings.report {
         write_report(path, &[])?;
     }
-    let placed = statements(scripts)?;
-    refuse_slips(&placed, &settings.params, &config.params)?;
+    let placed = statements_with(scripts, &settings.params, &config.params)?;
     let session = Session::new(config).await?;
     let mut written = Vec::new();
     let rows = StandardOutput { format, output, memory: session.memory_pool() };

@@ -35,9 +35,20 @@ pub fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
     Ok(reading.statements)
 }
 
+/// The same, of a command that was given parameters. `known` are all that have a value.
+pub fn statements_with(
+    scripts: Vec<Script>,
+    given: &[(String, String)],
+    known: &BTreeMap<String, Param>,
+) -> Result<Vec<Placed>, Failure> {
+    let statements = statements(scripts)?;
+    refuse_slips(&statements, given, known)?;
+    Ok(statements)
+}
+
 /// Refuses a parameter `given` on the command line that no statement has, when its name is nearly that of one which has a value
 /// elsewhere: the statements would go on with that. Any other that is not needed does no harm.
-pub fn refuse_slips(statements: &[Placed], given: &[(String, String)], known: &BTreeMap<String, Param>) -> Result<()> {
+fn refuse_slips(statements: &[Placed], given: &[(String, String)], known: &BTreeMap<String, Param>) -> Result<()> {
     let given: BTreeSet<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
     let markers: BTreeSet<&str> = statements.iter().flat_map(|placed| markers(&placed.script.text)).collect();
     for name in given.difference(&markers) {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Failure;
 use super::output::Output;
-use super::script::{Placed, Script, refuse_slips, statements};
+use super::script::{Placed, Script, statements_with};
 use super::settings::{Settings, parse_duration};
 use super::signals::Signals;
 use super::status::Status;
@@ -42,8 +42,7 @@ pub(super) async fn stream(
     output: Output,
 ) -> Result<(), Failure> {
     let session = Session::new(settings.resolve()?).await?;
-    let placed = statements(scripts)?;
-    refuse_slips(&placed, &settings.params, &session.params())?;
+    let placed = statements_with(scripts, &settings.params, &session.params())?;
     let (flows, places) = define(&session, placed, output).await?;
     let (stop, stopped) = watch::channel(false);
     let options = FollowOptions { trigger: arguments.trigger, allow_gap: settings.allow_gap, stop: stopped };

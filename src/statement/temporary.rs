@@ -13,12 +13,7 @@ use crate::session::Session;
 pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -> Result<Planned> {
     let definitions = Definitions::load(session, query).await?;
     let schema = session.current_schema();
-    let known = views::Known {
-        temporary: session.views(),
-        definitions: &definitions,
-        catalog: session.catalog_name(),
-        schema: &schema,
-    };
+    let known = views::Known::of(session, &definitions, &schema);
     if let Some(view) = views::expand(known, &mut query.clone())?.temporary.first() {
         return Err(refused(what, &format!("temporary view `{view}`")));
     }

@@ -45,12 +45,7 @@ async fn create_temporary(session: &Session, create: &CreateView) -> Result<Outc
     let mut bound = create.query.as_ref().clone();
     query::bind(session, &mut bound)?;
     let definitions = Definitions::load(session, &bound).await?;
-    let known = views::Known {
-        temporary: session.views(),
-        definitions: &definitions,
-        catalog: session.catalog_name(),
-        schema: &schema,
-    };
+    let known = views::Known::of(session, &definitions, &schema);
     if views::expand(known, &mut bound)?.temporary.contains(&name.to_lowercase()) {
         return Err(reads_itself(name, create.name.span));
     }
@@ -133,12 +128,8 @@ async fn check_permanent(session: &Session, query: &Query, name: &TableName, spa
     let what = format!("the view {name}");
     refuse_parameters(query, &what)?;
     let definitions = Definitions::load(session, query).await?;
-    let known = views::Known {
-        temporary: session.views(),
-        definitions: &definitions,
-        catalog: session.catalog_name(),
-        schema: &session.current_schema(),
-    };
+    let schema = session.current_schema();
+    let known = views::Known::of(session, &definitions, &schema);
     if views::expand(known, &mut query.clone())?.permanent.contains(name) {
         return Err(reads_itself(name, span));
     }

@@ -136,6 +136,10 @@ fn errors_of_the_command_line_and_of_settings() {
     assert_snapshot!("settings_memory", scratch.run(&["-c", "SELECT 1", "--memory", "lots"]));
     scratch.file("pinsql.toml", "[params]\nraw = 'elsewhere'\n");
     assert_snapshot!("usage_param_slip", scratch.run(&["run", "clean.sql", "--param", "row=raw", "--param", "day=1"]));
+    for command in ["check", "stream"] {
+        let refused = scratch.run(&[command, "clean.sql", "--param", "row=raw"]);
+        assert!(refused.contains("no statement has the parameter `:row`"), "{refused}");
+    }
     scratch.file("pinsql.toml", "warehuose = 'w'\n");
     assert_snapshot!("settings_file", scratch.run(&["-c", "SELECT 1"]));
 }

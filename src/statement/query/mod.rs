@@ -148,12 +148,7 @@ async fn expanded(session: &Session, query: &Query) -> Result<Expanded> {
     refuse_ignored(&query)?;
     let definitions = Definitions::load(session, &query).await?;
     let schema = session.current_schema();
-    let known = views::Known {
-        temporary: session.views(),
-        definitions: &definitions,
-        catalog: session.catalog_name(),
-        schema: &schema,
-    };
+    let known = views::Known::of(session, &definitions, &schema);
     let read = views::expand(known, &mut query)?.permanent;
     variables::put_constants(session, &mut query);
     let state = session.state();

@@ -152,12 +152,7 @@ impl Calls<'_> {
             return Err(Error::sql(format!("the query calls more than {BODIES_MAX} functions of SQL")));
         }
         let mut query = carrier(function)?;
-        let known = views::Known {
-            temporary: self.session.views(),
-            definitions: self.definitions,
-            catalog: self.session.catalog_name(),
-            schema: &function.schema,
-        };
+        let known = views::Known::of(self.session, self.definitions, &function.schema);
         views::expand(known, &mut query)?;
         names::name_columns(&mut query);
         self.inside.push(full_name);

@@ -17,6 +17,7 @@ use sqlparser::ast::{
 use super::definitions::Definitions;
 use crate::catalog::TableName;
 use crate::error::{Error, Result, Span};
+use crate::session::Session;
 use crate::session::views::{View, Views};
 use crate::statement::parser::STREAM_MARKER;
 
@@ -30,11 +31,17 @@ const DEPTH_MAX: usize = 100;
 /// The views that there are: the temporary ones, and those of the warehouse that a query can name.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::statement) struct Known<'a> {
-    pub(in crate::statement) temporary: &'a Views,
-    pub(in crate::statement) definitions: &'a Definitions,
+    temporary: &'a Views,
+    definitions: &'a Definitions,
     /// The catalog that has all tables, and the schema of names that give none.
-    pub(in crate::statement) catalog: &'a str,
-    pub(in crate::statement) schema: &'a str,
+    catalog: &'a str,
+    schema: &'a str,
+}
+
+impl<'a> Known<'a> {
+    pub(in crate::statement) fn of(session: &'a Session, definitions: &'a Definitions, schema: &'a str) -> Self {
+        Self { temporary: session.views(), definitions, catalog: session.catalog_name(), schema }
+    }
 }
 
 /// The views that a query reads, themselves or through others.
