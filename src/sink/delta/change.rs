@@ -151,11 +151,10 @@ impl Change {
     }
 
     /// The name that Spark gives the same operation.
-    pub(super) fn operation_name(&self, is_there: bool) -> &'static str {
+    pub(super) fn operation_name(&self) -> &'static str {
         match (&self.kind, self.has_query) {
             (ChangeKind::Create { .. }, false) => "CREATE TABLE",
             (ChangeKind::Create { .. }, true) => "CREATE TABLE AS SELECT",
-            (ChangeKind::Replace { .. }, false) if !is_there => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, false) => "CREATE OR REPLACE TABLE",
             (ChangeKind::Replace { .. }, true) => "CREATE OR REPLACE TABLE AS SELECT",
             (ChangeKind::Append, _) if self.is_of_stream() => "STREAMING UPDATE",

@@ -292,7 +292,7 @@ fn commit_info(change: &Change, on: Option<u64>, id: &str, user_metadata: Option
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     CommitInfo {
         timestamp: Some(now.as_millis() as i64),
-        operation: Some(change.operation_name(on.is_some()).to_owned()),
+        operation: Some(change.operation_name().to_owned()),
         operation_parameters: Some(change.operation_parameters()),
         read_version: on,
         isolation_level: Some(IsolationLevel::Serializable),

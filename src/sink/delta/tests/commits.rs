@@ -241,6 +241,11 @@ async fn a_step_of_an_application_lands_once() {
     let first = fixture.plan_request(request(1), sql).await.unwrap().run(fixture.session.task_ctx()).await.unwrap();
     let rival = fixture.plan_request(request(1), sql).await.unwrap().run(fixture.session.task_ctx()).await.unwrap();
     first.commit(None).await.unwrap();
+    let info = &fixture.actions(1, "commitInfo")[0];
+    assert_eq!(info["operation"], "STREAMING UPDATE");
+    let batch = serde_json::json!({"outputMode": "Append", "queryId": "stream-1", "epochId": "1"});
+    assert_eq!(info["operationParameters"], batch);
+    assert_eq!(info["operationMetrics"]["numAddedFiles"], "1");
     let lost = rival.commit(None).await.unwrap_err();
     assert!(lost.message.ends_with("came from the same stream or job"), "{}", lost.message);
     let table = fixture.location.open_existing().await.unwrap();
