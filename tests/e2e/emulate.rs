@@ -287,12 +287,21 @@ fn a_stream_may_be_one_for_each_topic() {
 
 #[test]
 fn a_rate_and_a_time_are_kept() {
-    let environment = TestEnvironment::new();
-    let raw = environment.path("raw");
-    let arguments = ["--to", raw.to_str().unwrap(), "--rate", "40/s", "--duration", "3s", "--topics", "geo"];
-    let output: Output = emulate(&environment, &arguments).output().success();
-    let (sent, acknowledged, _) = Report::read(&environment).counts(raw.to_str().unwrap());
-    assert_eq!(sent, acknowledged);
-    assert!((110..=121).contains(&sent), "{sent} records in 3 s at 40 posts a second: {}", output.describe());
-    assert_eq!(laid_down(&raw).into_keys().collect::<Vec<_>>(), ["geo"]);
+    // Other tests can take the processor away at the end of the time, and the last posts are then missing.
+    const RUNS_MAX: usize = 5;
+    for run in 1.. {
+        let environment = TestEnvironment::new();
+        let raw = environment.path("raw");
+        let arguments = ["--to", raw.to_str().unwrap(), "--rate", "40/s", "--duration", "3s", "--topics", "geo"];
+        let output: Output = emulate(&environment, &arguments).output().success();
+        let (sent, acknowledged, _) = Report::read(&environment).counts(raw.to_str().unwrap());
+        assert_eq!(sent, acknowledged);
+        assert_eq!(laid_down(&raw).into_keys().collect::<Vec<_>>(), ["geo"]);
+        let description = format!("{sent} records in 3 s at 40 posts a second: {}", output.describe());
+        assert!(sent <= 121, "{description}");
+        if sent >= 110 {
+            break;
+        }
+        assert!(run < RUNS_MAX, "{description}");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::emulate::{AWS, Report, emulate, in_kafka, in_kinesis, laid_down, make_topics, sorted, values};
-use crate::environment::TestEnvironment;
+use crate::environment::{PATIENCE, TestEnvironment};
 use crate::fault_proxy::{Fault, FaultProxy, Request, Rule};
 use crate::kafka::{Kafka, broker};
 use crate::kinesis_services::{Kinesalite, Microburst, Producer};
@@ -28,7 +28,7 @@ fn has_prefixed_posts(folder: &Path, prefix: &str, posts: usize) -> bool {
 fn await_that(what: &str, is_so: impl Fn() -> bool) {
     let begun = std::time::Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never {what}");
+        assert!(begun.elapsed() < PATIENCE, "never {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
 
 def kafka(servers, *topics):

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 /// No run of a test takes longer, or it hangs.
 const RUN_MAX: Duration = Duration::from_secs(180);
+/// A test waits this long for something that must happen, before it fails. Only a hang takes so long: the tests share
+/// the machine with each other, and a step that takes a second alone can take many.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 const SHOWN_CHARS_MAX: usize = 2_000;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::certificate;
-use crate::environment::{Output, Running, TestEnvironment, repository};
+use crate::environment::{Output, PATIENCE, Running, TestEnvironment, repository};
 use crate::kafka::{Kafka, broker};
 use crate::kinesis_services::{Kinesalite, Producer};
 use crate::python::Script;
@@ -212,7 +212,6 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
     let json_type = ("content-type", JSON);
     let head = format!("POST /topics/{topic} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: {JSON}\r\n", key.1);
     let large_headers = json!({"content-type": JSON, "x-api-key": key.1});
-    let begun = Instant::now();
     let answers = client(&json!([
         post(&url, &[json_type, key], "{\"records\": [}"),
         post(&url, &[("content-type", "text/plain"), key], record),
@@ -222,13 +221,12 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
         post(&url, &[json_type, key], r#"{"records":[{"value":1,"partition":9}]}"#),
         post(&url, &[json_type, key], r#"{"records":[{"value":1},{"value":2,"partition":9}]}"#),
         {"do": "large", "url": url, "headers": large_headers, "bytes": 20_000_000},
-        {"do": "slow", "host": "127.0.0.1", "port": port, "head": format!("{head}Content-Length: 50\r\n\r\n{{\"rec"), "wait": 20},
-        {"do": "slow", "host": "127.0.0.1", "port": port, "head": "POST /topics/x HTTP/1.1\r\nHo", "wait": 20},
-        {"do": "slow", "host": "127.0.0.1", "port": port, "head": "P", "wait": 20},
+        {"do": "slow", "host": "127.0.0.1", "port": port, "head": format!("{head}Content-Length: 50\r\n\r\n{{\"rec"), "wait": 40},
+        {"do": "slow", "host": "127.0.0.1", "port": port, "head": "POST /topics/x HTTP/1.1\r\nHo", "wait": 40},
+        {"do": "slow", "host": "127.0.0.1", "port": port, "head": "P", "wait": 40},
         {"do": "request", "method": "GET", "url": format!("{base}/topics/no-such-topic"), "headers": {"x-api-key": key.1}},
         {"do": "request", "method": "PUT", "url": format!("{base}/streams/posts/record"), "headers": {"x-api-key": key.1}},
     ]));
-    assert!(begun.elapsed() < Duration::from_secs(60));
     assert_eq!(failure(&answers[0]), (400, 400, "the body is not JSON: expected value at line 1 column 14"));
     assert_eq!((failure(&answers[1]).0, failure(&answers[1]).1), (415, 415));
     assert_eq!(failure(&answers[2]), (404, 40_401, "there is no topic `no-such-topic`"));
@@ -248,10 +246,10 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
         slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("the body did not come within 1s"),
         "{slow_body}"
     );
-    // Where no request has begun there is nothing to answer: the connection ends.
+    // Where no request has begun there is nothing to answer: the connection ends. Without the option it ends after 30 s.
     for slow in [&answers[9], &answers[10]] {
         let seconds = slow[1].as_f64().unwrap();
-        assert!((0.9..15.0).contains(&seconds) && slow[0] == "", "{slow}");
+        assert!((0.9..25.0).contains(&seconds) && slow[0] == "", "{slow}");
     }
     assert_eq!(failure(&answers[11]), (404, 40_401, "there is no topic `no-such-topic`"));
     assert_eq!(failure(&answers[12]).2, "Kinesis is not configured: this gateway was started without --kinesis");
@@ -266,21 +264,27 @@ fn a_broker_that_goes_away_is_told_and_is_found_again() {
     let gateway = Gateway::start(&["--kafka", &kafka.servers(), "--timeout", "2s"]);
     let base = gateway.base().to_owned();
     let post = || client(&json!([{"do": "post_topics", "base": base, "topic": topic, "values": [1]}]))[0][0].clone();
+    // The answer that a record was written. On a busy machine the first one can miss the gateway's two seconds.
+    let await_written = || {
+        let begun = Instant::now();
+        while post()["status"] != 200 {
+            assert!(begun.elapsed() < PATIENCE, "no record is written");
+        }
+    };
     let ready =
         || client(&json!([{"do": "request", "method": "GET", "url": format!("{base}/readyz")}]))[0]["status"].clone();
-    assert_eq!((post()["status"].clone(), ready()), (json!(200), json!(200)));
+    await_written();
+    assert_eq!(ready(), 200);
     kafka.kill();
     let begun = Instant::now();
     let away = post();
     assert_eq!((failure(&away).0, failure(&away).1), (503, 50_003), "{away}");
     assert_eq!(away["head"]["retry-after"], "1");
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    // Without the option the gateway waits 30 s for the broker.
+    assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(ready(), 503);
     kafka.begin();
-    let begun = Instant::now();
-    while post()["status"] != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the broker is back, and is not found");
-    }
+    await_written();
     assert_eq!(ready(), 200);
     gateway.terminate().success();
 }

@@ -16,7 +16,7 @@ import boto3
 import requests
 from confluent_kafka import Consumer, TopicPartition
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 def short(response):

@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 MAYBE_FULL = 10_000
 
 faulthandler.enable()

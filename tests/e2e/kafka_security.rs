@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::kafka::{self, Kafka, PLAIN_PASSWORD, PLAIN_USER, SCRAM_PASSWORD, SCRAM_USER, broker};
 use crate::kafka_source::{Table, source, values};
 
-/// How long a refusal may take.
-const REFUSED_WITHIN: Duration = Duration::from_secs(10);
+/// A refusal that is treated as a failure that can pass takes as long as the first contact may: 30 s.
+const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
 fn topic_with_records(kafka: &Kafka, name: &str) -> String {
     let topic = kafka.topic(name);

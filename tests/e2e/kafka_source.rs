@@ -12,12 +12,11 @@ use pinsql::source::kafka;
 use pinsql::source::stream::{Content, Next, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
 use serde_json::{Value, json};
 
+use crate::environment::PATIENCE;
 use crate::kafka::{Kafka, broker};
 
 pub(crate) const LIMITS: SliceLimits = SliceLimits { records_max: 100_000, bytes_max: 64 << 20 };
 pub(crate) const WAIT: Duration = Duration::from_millis(500);
-/// No test waits longer for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) fn source(options: &[(&str, &str)]) -> Arc<dyn StreamSource> {
     kafka::open(&arguments(options)).unwrap()

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 PUT_RECORDS_MAX = 500
-READY_SECONDS_MAX = 20
+READY_SECONDS_MAX = 120
 
 client = boto3.client(
     "kinesis",

@@ -1,16 +1,14 @@
 //! What goes wrong between pinsql and a database, who may know what, and what a check asks.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pinsql::config::DatabaseEnvironment;
 use pinsql::source::mysql::{Database as Drawn, DatabaseOptions};
 use serde_json::{Value, json};
 
-use crate::environment::TestEnvironment;
+use crate::environment::{PATIENCE, TestEnvironment};
 use crate::mariadb::{self, Mariadb, PASSWORD, STRANGER, USER};
 use crate::raw;
-
-const SOON: Duration = Duration::from_secs(30);
 
 fn credentials(environment: &TestEnvironment, lines: &str) -> String {
     let path = environment.write("creds.yaml", lines);
@@ -131,7 +129,7 @@ fn a_server_that_is_killed_leaves_no_table() {
     let running = environment.run_sql(&sql).start();
     let started = Instant::now();
     while server.statements("Execute").is_empty() {
-        assert!(started.elapsed() < SOON, "the scan never began: {}", running.stderr());
+        assert!(started.elapsed() < PATIENCE, "the scan never began: {}", running.stderr());
     }
     server.kill();
     running.wait().failure(3, &[&["was lost", "cannot go on"], &[&format!("127.0.0.1:{}", server.port())]]);

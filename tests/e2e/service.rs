@@ -13,6 +13,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::environment::PATIENCE;
+
 const SUPERVISE: &str = r#"
 set -m
 folder=$1 leftovers=$2; shift 2
@@ -105,7 +107,7 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 /// One request over HTTP/1.1 with its own connection: the status and the body, or nothing if nobody answers.
 pub(crate) fn http(method: &str, port: u16, path: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
     let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all((head + &headers + body).as_bytes()).ok()?;
