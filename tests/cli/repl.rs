@@ -1,7 +1,5 @@
 //! The interactive shell, driven through a real terminal.
 
-use std::time::{Duration, Instant};
-
 use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
@@ -82,11 +80,10 @@ fn a_long_query_is_cancelled_and_the_shell_stays() {
     terminal.line(ENDLESS);
     // The line of progress says that it runs.
     terminal.wait_for(" of memory, ");
-    let start = Instant::now();
     let prompts = terminal.prompts();
     terminal.press(CTRL_C);
+    // The query would run for much longer than the test waits for a prompt.
     let screen = terminal.wait_for_prompts(prompts + 1);
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
     assert!(screen.contains("error: interrupted"), "{screen}");
     assert!(terminal.run("SELECT 41 + 1 AS answer;").contains("│     42 │"), "{}", terminal.screen());
 }

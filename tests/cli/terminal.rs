@@ -13,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use crate::scratch::Scratch;
 
 /// How long a test waits for what it expects to see. A machine that is busy with other builds is slow.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// Lines above the screen that can be looked at.
 const SCROLLBACK_ROWS: usize = 500;
 

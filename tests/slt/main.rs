@@ -11,7 +11,8 @@ mod functions;
 mod spark;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -36,13 +37,25 @@ const STACK_BYTES: usize = 64 << 20;
 
 #[test]
 fn sql_behaves_as_its_files_say() {
-    let run = || tokio::runtime::Runtime::new().unwrap().block_on(run_files());
-    let runner = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run).unwrap();
-    let failures = runner.join().expect("a run of all files");
+    // Each file has its own session, so the files run side by side.
+    let (files, next, failures) = (files(), AtomicUsize::new(0), Mutex::new(Vec::<String>::new()));
+    let run = || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let failed = runtime.block_on(run_file(file));
+            failures.lock().unwrap().extend(failed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().unwrap().get() {
+            std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, run).unwrap();
+        }
+    });
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
 }
 
-async fn run_files() -> Vec<String> {
+fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in FOLDERS {
@@ -51,11 +64,7 @@ async fn run_files() -> Vec<String> {
     files.sort();
     let part = std::env::var_os("PINSQL_TEST_SLT").unwrap_or_default();
     files.retain(|file| file.to_string_lossy().contains(&*part.to_string_lossy()));
-    let mut failures = Vec::new();
-    for file in &files {
-        failures.extend(run_file(file).await);
-    }
-    failures
+    files
 }
 
 /// Of a file of hand-written queries the first failure.
