@@ -13,11 +13,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// No run of a test takes longer, or it hangs.
-const RUN_MAX: Duration = Duration::from_secs(180);
+const RUN_MAX: Duration = Duration::from_secs(600);
 /// A test waits this long for something that must happen, before it fails. Only a hang takes so long: the tests share
 /// the machine with each other, and a step that takes a second alone can take many.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// A process is polled at this interval at first. One that runs for long is polled less often: polling takes processor time
+/// from the other tests.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+const POLL_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
 const SHOWN_CHARS_MAX: usize = 2_000;
 
@@ -232,7 +235,7 @@ impl Running {
         while !self.stderr().contains(text) {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none() && self.started.elapsed() < RUN_MAX, "never said {text:?}: {}", self.stderr());
-            thread::sleep(POLL_INTERVAL);
+            thread::sleep(self.poll_interval());
         }
     }
 
@@ -253,9 +256,13 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(status);
             }
-            thread::sleep(POLL_INTERVAL.min(limit.saturating_sub(self.started.elapsed())));
+            thread::sleep(self.poll_interval().min(limit.saturating_sub(self.started.elapsed())));
         }
         None
+    }
+
+    fn poll_interval(&self) -> Duration {
+        (self.started.elapsed() / 20).clamp(POLL_INTERVAL, POLL_INTERVAL_MAX)
     }
 
     /// The most memory the process has held so far. Zero once it is gone.

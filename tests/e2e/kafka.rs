@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificate;
 use crate::environment::repository;
 use crate::python::{self, Script};
 use crate::service::{self, Service};
@@ -72,7 +73,7 @@ impl Kafka {
     /// Starts the broker on the log that is there.
     pub(crate) fn begin(&mut self) {
         let mut program = java();
-        program.args(["-Xmx512m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
+        program.args(["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
         program.arg("kafka.Kafka").arg(self.configuration());
         let leftovers = if self.is_shared { vec![text(self.data.path())] } else { Vec::new() };
         let service = Service::start("Kafka", service::folder("kafka"), &leftovers, &program);
@@ -100,7 +101,7 @@ impl Kafka {
 
     /// The certificate that the broker shows, as PEM.
     pub(crate) fn certificate(&self) -> PathBuf {
-        self.data.path().join("broker.pem")
+        self.data.path().join("server.pem")
     }
 
     /// A topic that no other test has.
@@ -121,24 +122,11 @@ impl Kafka {
     }
 
     fn make_certificate(&self) {
-        let store = self.data.path().join("broker.p12");
-        let keytool = |arguments: &[&str]| {
-            let mut command = Command::new("keytool");
-            command.args(arguments).arg("-keystore").arg(&store);
-            run(command.args(["-alias", "broker", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD]));
-        };
-        keytool(&[
-            "-genkeypair",
-            "-keyalg",
-            "RSA",
-            "-validity",
-            "30",
-            "-dname",
-            "CN=127.0.0.1",
-            "-ext",
-            "SAN=IP:127.0.0.1",
-        ]);
-        keytool(&["-exportcert", "-rfc", "-file", self.certificate().to_str().unwrap()]);
+        let (certificate, key) = certificate::make(self.data.path());
+        let mut openssl = Command::new("openssl");
+        openssl.args(["pkcs12", "-export", "-name", "broker", "-passout", &format!("pass:{STORE_PASSWORD}")]);
+        openssl.arg("-in").arg(certificate).arg("-inkey").arg(key);
+        run(openssl.arg("-out").arg(self.data.path().join("broker.p12")));
     }
 
     fn format(&self) {
@@ -190,6 +178,8 @@ impl Kafka {
 
 fn java() -> Command {
     let mut program = Command::new("java");
+    // The options that need the least processor time, which the other tests share.
+    program.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
     program.arg("-cp").arg(format!("{}/*", python::kafka_jars().display()));
     program
 }

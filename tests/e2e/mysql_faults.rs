@@ -1,6 +1,6 @@
 //! What goes wrong between pinsql and a database, who may know what, and what a check asks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pinsql::config::DatabaseEnvironment;
 use pinsql::source::mysql::{Database as Drawn, DatabaseOptions};
@@ -130,6 +130,7 @@ fn a_server_that_is_killed_leaves_no_table() {
     let started = Instant::now();
     while server.statements("Execute").is_empty() {
         assert!(started.elapsed() < PATIENCE, "the scan never began: {}", running.stderr());
+        std::thread::sleep(Duration::from_millis(20));
     }
     server.kill();
     running.wait().failure(3, &[&["was lost", "cannot go on"], &[&format!("127.0.0.1:{}", server.port())]]);

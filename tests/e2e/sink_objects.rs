@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -256,8 +258,9 @@ fn a_sink_survives_storage_that_keeps_failing() {
     let faulty = TestEnvironment::new().with_variables(proxy.variables()).with_warehouse(&warehouse);
     let sinking = Sinking { environment: faulty, ..sinking };
     let mut stream = sinking.pinsql(&["stream", &file, "--trigger", "100ms"], &into).start();
-    while objects_in_s3(server, &format!("{prefix}/lake")).len() < 600 {
+    while server.keys(&format!("{prefix}/lake")).len() < 600 {
         stream.await_stderr("\"event\":\"landed\"");
+        thread::sleep(Duration::from_millis(200));
     }
     stream.terminate().success();
     println!("{} requests failed", proxy.faults());

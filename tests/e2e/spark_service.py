@@ -34,7 +34,8 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "1",
     # Each query runs once: what compiling and optimizing it costs never comes back. With one tier alone Java keeps 48 MB
     # for compiled code, which a long run fills, and then compiles nothing more.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+    # The serial collector needs the least processor time, which the other tests share.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     " -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
