@@ -5,7 +5,6 @@
 //! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
 
 mod catalog;
-mod database;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -15,9 +14,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use self::catalog::{CatalogConfig, CatalogKind, CatalogLayer};
-pub use self::database::{DatabaseEnvironment, Secret};
 pub use self::shell::{ShellConfig, ShellLayer};
-use crate::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, Result, nearest};
+pub use pinsql_base::settings::{DatabaseEnvironment, S3Config, Secret};
 
 /// The file that is read from the current folder when no other is named.
 pub const DEFAULT_FILE: &str = "pinsql.toml";
@@ -49,15 +48,6 @@ pub enum Param {
     Integer(i64),
     Float(f64),
     String(String),
-}
-
-/// Where S3 is, when it is not AWS's own. Credentials have no place here: AWS's chain gives them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct S3Config {
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: Option<bool>,
 }
 
 /// How many rejected records a statement may have before it fails.

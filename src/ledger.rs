@@ -19,16 +19,16 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::operators::expectation::ExpectationCount;
-use crate::operators::{
+use pinsql_base::error::{Error, Result};
+use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
+use pinsql_delta::Rewritten;
+use pinsql_sources::mysql::MysqlSource;
+use pinsql_sources::objects;
+use pinsql_sources::operators::expectation::ExpectationCount;
+use pinsql_sources::operators::{
     EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
 };
-use crate::sink::delta::Rewritten;
-use crate::source::mysql::MysqlSource;
-use crate::source::objects;
-use crate::source::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
-use crate::source::slice::SliceSource;
+use pinsql_sources::slice::SliceSource;
 
 /// What one source gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

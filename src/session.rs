@@ -8,7 +8,6 @@ mod aggregate_calls;
 mod calls;
 mod casts;
 mod forms;
-mod functions;
 pub mod lateral;
 pub mod libraries;
 pub mod literals;
@@ -34,20 +33,20 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 
-use self::functions::generators::GENERATORS;
-pub(crate) use self::functions::generators::is_generator;
-pub(crate) use self::functions::json::from_json::schema_type as json_schema_type;
-pub(crate) use self::functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
 use self::libraries::LibraryFunctions;
 use self::sql_functions::SqlFunctions;
 use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects, Param};
-use crate::error::{Error, Result};
-use crate::sink::delta::AsOf;
-use crate::source::kinesis;
-use crate::store;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::store;
+use pinsql_delta::AsOf;
+use pinsql_functions::generators::GENERATORS;
+pub(crate) use pinsql_functions::generators::is_generator;
+pub(crate) use pinsql_functions::json::from_json::schema_type as json_schema_type;
+pub(crate) use pinsql_functions::json::get_json_object::OPERATOR as JSON_PATH_FUNCTION;
+use pinsql_sources::kinesis;
 
 /// How many memory consumers an out-of-memory error names.
 const CONSUMERS_SHOWN: usize = 3;
@@ -325,8 +324,8 @@ fn build_state(config: &Config) -> Result<SessionState> {
         .with_config(engine_config(config)?)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(Arc::new(crate::operators::Planner))
-        .with_physical_optimizer_rule(Arc::new(crate::operators::CooperativeJoins))
+        .with_query_planner(Arc::new(pinsql_sources::operators::Planner))
+        .with_physical_optimizer_rule(Arc::new(pinsql_sources::operators::CooperativeJoins))
         .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
@@ -335,10 +334,10 @@ fn build_state(config: &Config) -> Result<SessionState> {
     for function in functions() {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
     }
-    for function in functions::all_higher_order() {
+    for function in pinsql_functions::all_higher_order() {
         datafusion::execution::FunctionRegistry::register_higher_order_function(&mut state, function)?;
     }
-    for function in functions::all_aggregates() {
+    for function in pinsql_functions::all_aggregates() {
         datafusion::execution::FunctionRegistry::register_udaf(&mut state, Arc::new(function))?;
     }
     Ok(state)
@@ -380,7 +379,7 @@ fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
 /// The functions that DataFusion does not have, has under another name, or gives another meaning.
 fn functions() -> Vec<ScalarUDF> {
     let mut functions = pinsql_udfs::all();
-    functions.extend(functions::all());
+    functions.extend(pinsql_functions::all());
     functions
 }
 

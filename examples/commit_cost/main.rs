@@ -18,7 +18,7 @@ use arrow::datatypes::DataType;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use object_store::local::LocalFileSystem;
-use pinsql::sink::delta::{
+use pinsql_delta::{
     ApplicationTransaction, Column, PreparedWrite, TableDefinition, TableHandle, TableLocation, Write, WriteKind,
     WriteRequest,
 };

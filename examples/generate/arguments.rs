@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use pinsql::emulate::generate::Topic;
+use pinsql_emulate::generate::Topic;
 
 pub(crate) const USAGE: &str = "\
 usage: generate --out FOLDER [options]

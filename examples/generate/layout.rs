@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use pinsql::emulate::generate::Random;
+use pinsql_emulate::generate::Random;
 
 #[derive(Debug)]
 pub(crate) struct TopicWriter {

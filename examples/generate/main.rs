@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, USAGE};
 use layout::TopicWriter;
-use pinsql::emulate::generate::{BadKinds, Kind, Messages, Population, Recipe, Topic};
+use pinsql_emulate::generate::{BadKinds, Kind, Messages, Population, Recipe, Topic};
 
 fn main() -> ExitCode {
     match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| generate(&arguments)) {

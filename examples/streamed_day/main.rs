@@ -22,7 +22,7 @@ use datafusion::catalog::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::local::LocalFileSystem;
-use pinsql::sink::delta::{
+use pinsql_delta::{
     ApplicationTransaction, Column, PreparedWrite, TableDefinition, TableHandle, TableLocation, Write, WriteKind,
     WriteRequest, maintain,
 };

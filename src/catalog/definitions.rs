@@ -10,8 +10,8 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::{TableName, Warehouse, schema_name};
-use crate::error::{Error, Result};
-use crate::storage_error::storage_error;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::storage_error::storage_error;
 
 const VIEW_FILE: &str = "_pinsql_view.json";
 const FUNCTIONS_FOLDER: &str = "_pinsql_functions";

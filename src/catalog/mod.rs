@@ -30,9 +30,9 @@ pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
 use self::service::{Found, Service, is_same_place};
 
 use crate::config::Config;
-use crate::error::{Error, Result, nearest};
-use crate::sink::delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
-use crate::storage_error::{io_error, storage_error};
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::storage_error::{io_error, storage_error};
+use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
 
 /// The name of the catalog that holds the warehouse's schemas.
 pub const CATALOG_NAME: &str = "pinsql";

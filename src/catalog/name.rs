@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{CATALOG_NAME, DEFAULT_SCHEMA};
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// Folder names end at 255 bytes, and `_rejects` is put behind a table's.
 const NAME_CHARS_MAX: usize = 240;

@@ -5,8 +5,8 @@ use object_store::memory::InMemory;
 use tempfile::TempDir;
 
 use super::*;
-use crate::sink::delta::tests::faulty_store::{Fault, FaultyStore};
-use crate::sink::delta::{PreparedWrite, TableDefinition, Write, WriteKind, WriteRequest};
+use pinsql_delta::testing::{Fault, FaultyStore};
+use pinsql_delta::{PreparedWrite, TableDefinition, Write, WriteKind, WriteRequest};
 
 struct Fixture {
     _folder: TempDir,
@@ -144,6 +144,6 @@ async fn a_store_is_asked_whether_it_can_create() {
         true,
     )]));
     let refused = PreparedWrite::define(WriteRequest::new(location, WriteKind::Create(definition))).await.unwrap_err();
-    assert_eq!(refused.kind, crate::error::ErrorKind::Config);
+    assert_eq!(refused.kind(), pinsql_base::error::ErrorKind::Config);
     assert!(store.list(None).next().await.is_none(), "nothing was written");
 }

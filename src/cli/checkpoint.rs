@@ -6,11 +6,11 @@ use super::Failure;
 use super::output::{Output, stdout_error};
 use super::rows::write_rows;
 use super::settings::Settings;
-use crate::error::Result;
 use crate::session::Session;
-use crate::sink::delta::transaction_version;
 use crate::statement::Rows;
 use crate::stream::checkpoint::{self, OwnerRecord, Shown};
+use pinsql_base::error::Result;
+use pinsql_delta::transaction_version;
 
 /// Prints the checkpoint of `table`, which may be a sink, as rows of a name and a value.
 pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use clap_complete::generate;
 use clap_complete::shells::{Bash, Fish, Zsh};
 
 use super::output::{Output, stdout_error};
-use crate::error::Result;
+use pinsql_base::error::Result;
 
 /// The shells that are tried in the tests. clap knows others, which nobody has tried here.
 #[derive(Debug, Clone, Copy, ValueEnum)]

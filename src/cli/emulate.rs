@@ -18,14 +18,14 @@ use super::output::Output;
 use super::settings::{Settings, parse_duration};
 use super::signals::Signals;
 use crate::config::Secret;
-use crate::emulate::generate::Topic;
-use crate::emulate::{
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_emulate::generate::Topic;
+use pinsql_emulate::{
     Blame, DeliveryOptions, KafkaProperties, Observer, Options, Outcome, Pace, PostedTopic, ReceiverReport, Source,
     Stop, Summary, Target, run,
 };
-use crate::error::{Error, ErrorKind, Result};
-use crate::sink::kafka::is_topic_name;
-use crate::source::mysql::DatabaseOptions;
+use pinsql_sinks::kafka::is_topic_name;
+use pinsql_sources::mysql::DatabaseOptions;
 
 /// Whatever is missing or wrong: `read_mysql` has other words for the same.
 const DATABASE_HINT: &str = "--credentials FILE (YAML with HOST, USER, PASSWORD, DATABASE and PORT), or \
@@ -235,14 +235,14 @@ fn judge(summary: &Summary) -> Result<()> {
         return Ok(());
     }
     let first = |blame| summary.receivers.iter().find_map(|receiver| Some((receiver, receiver.first(blame)?)));
-    let (kind, (receiver, failure)) = match (first(Blame::Refused), first(Blame::Unanswered)) {
-        (Some(first), _) => (ErrorKind::Data, first),
-        (None, Some(first)) => (ErrorKind::Service, first),
+    let (code, (receiver, failure)) = match (first(Blame::Refused), first(Blame::Unanswered)) {
+        (Some(first), _) => (ErrorCode::DeliveryRefused, first),
+        (None, Some(first)) => (ErrorCode::ServiceUnavailable, first),
         (None, None) => return Err(Error::internal("records failed, and nobody knows why")),
     };
     let records = if failed == 1 { "record was" } else { "records were" };
     let cause = format!("{}, topic {}: {}", receiver.to, failure.topic, failure.reason);
-    Err(Error::new(kind, format!("{failed} {records} not acknowledged")).caused_by(cause))
+    Err(Error::new(code, format!("{failed} {records} not acknowledged")).caused_by(cause))
 }
 
 fn receiver_as_json(receiver: &ReceiverReport) -> Value {

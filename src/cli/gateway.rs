@@ -20,11 +20,11 @@ use super::output::{LogFormat, Output};
 use super::settings::parse_duration;
 use super::signals::Signals;
 use crate::config;
-use crate::error::{Error, ErrorKind, Result};
-use crate::gateway::{ApiKeys, GatewayOptions, Limits, RequestLine, RequestLog, Server, TlsFiles};
-use crate::sink::kafka::{ProducerOptions, is_secret_property};
-use crate::sink::kinesis::WriterOptions;
-use crate::units::bytes;
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::units::bytes;
+use pinsql_gateway::{ApiKeys, GatewayOptions, Limits, RequestLine, RequestLog, Server, TlsFiles};
+use pinsql_sinks::kafka::{ProducerOptions, is_secret_property};
+use pinsql_sinks::kinesis::WriterOptions;
 
 /// Keys, divided by commas. Not a flag: what is on a command line can be seen by everybody on the machine.
 const KEYS_VARIABLE: &str = "PINSQL_GATEWAY_API_KEYS";
@@ -147,7 +147,7 @@ async fn second_signal(mut signals: Signals, stop: watch::Sender<bool>, output: 
     output.note("stopping: the requests in hand are answered first");
     stop.send_replace(true);
     signals.next().await;
-    Error::new(ErrorKind::Interrupted, "stopped by a second signal")
+    Error::new(ErrorCode::Interrupted, "stopped by a second signal")
         .with_hint("no acknowledged record is lost; the requests in hand were not answered")
 }
 

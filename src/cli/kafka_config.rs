@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// The properties by name, in lower case. A line that is none is not shown: it may be a secret.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>> {

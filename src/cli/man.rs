@@ -9,7 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::output::{Output, stdout_error};
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// What a program that calls pinsql has to know, and `--help` does not say.
 const EXIT_CODES: [(&str, &str); 6] = [

@@ -41,7 +41,7 @@ use self::script::Script;
 use self::settings::Settings;
 use self::signals::Signals;
 use self::stream::StreamArguments;
-use crate::error::{Error, ErrorKind, Result};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
 
 /// SQL files over JSON objects, kept as Delta Lake tables.
 #[derive(Debug, Parser)]
@@ -169,7 +169,7 @@ pub fn main(commit: Option<&str>) -> ExitCode {
         Ok(Err(failure)) if is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             output.error(&failure.error, failure.script.as_deref());
-            ExitCode::from(failure.error.kind.exit_code())
+            ExitCode::from(failure.error.kind().exit_code())
         }
         // The hook has already said what happened.
         Err(_) => ExitCode::from(ErrorKind::Internal.exit_code()),
@@ -195,7 +195,7 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         tokio::select! {
             outcome = work => outcome,
             // Dropping the work removes what it has spilled; nothing of it was committed.
-            () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
+            () = signals.next() => Err(Error::new(ErrorCode::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
         }
     })
 }

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::script::Script;
-use crate::error::{Error, ErrorKind, Span};
+use pinsql_base::error::{Error, ErrorKind, Span};
 
 /// How what is said on standard error is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -114,7 +114,7 @@ fn render_error(error: &Error, script: Option<&Script>) -> String {
     if let Some(hint) = &error.hint {
         push_line(&mut text, format_args!("{CYAN}hint:{CYAN:#} {hint}"));
     }
-    if error.kind == ErrorKind::Internal {
+    if error.kind() == ErrorKind::Internal {
         push_line(&mut text, format_args!("this is a fault of pinsql, not of your SQL or data"));
     }
     text
@@ -153,6 +153,6 @@ fn error_as_json(error: &Error, script: Option<&Script>) -> serde_json::Value {
         "column": error.span.map(|span| span.start.1),
         "causes": error.causes(),
         "hint": error.hint,
-        "exit_code": error.kind.exit_code(),
+        "exit_code": error.kind().exit_code(),
     })
 }

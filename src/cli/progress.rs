@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::output::Output;
-use crate::source::rejects::RECORDS_READ;
+use pinsql_base::rejects::RECORDS_READ;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 /// A statement that ends before this shows nothing: a line that is there for a moment only flickers.

@@ -20,7 +20,7 @@ use futures::StreamExt;
 use unicode_width::UnicodeWidthStr;
 
 use super::output::stdout_error;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {

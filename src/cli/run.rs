@@ -19,11 +19,11 @@ use super::rows::{Format, write_rows};
 use super::script::{Placed, Script, statements_with};
 use super::settings::Settings;
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::source::stream::Lag;
 use crate::statement::{self, Outcome, Statement, Watch, rejects_note};
 use crate::stream::{BatchReport, Observer, refresh};
+use pinsql_base::error::{Error, Result};
+use pinsql_sources::stream::Lag;
 
 /// Runs all statements of `scripts` and stops at the first that fails. The report is written either way.
 pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::Param;
-use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::statement::{self, Part, Source, Statement};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// How deep files may take in files.
 const DEPTH_MAX: usize = 32;
@@ -101,7 +101,7 @@ impl Reading {
     /// The file that `source` in `script` means.
     fn open(&mut self, script: &Script, source: &Source) -> Result<(Script, PathBuf)> {
         let path = script.folder().join(&source.path);
-        let inner = Script::read(&path).map_err(|error| Error { kind: ErrorKind::Sql, ..error })?;
+        let inner = Script::read(&path).map_err(|error| Error { code: ErrorCode::InvalidSqlFile, ..error })?;
         let identity = fs::canonicalize(&path)
             .map_err(|error| Error::sql(format!("cannot read the SQL file {}", path.display())).caused_by(error))?;
         if self.open.iter().flatten().any(|open| *open == identity) {

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use super::output::LogFormat;
 use super::rows::Format;
 use crate::config::{Config, Layer, Param};
-use crate::error::{Error, Result};
-use crate::units::duration;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::units::duration;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings of all commands")]

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// From the moment in which this is made no signal ends the process by itself, and none is lost.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::output::Output;
 use crate::catalog::TableName;
-use crate::error::Error;
-use crate::source::stream::Lag;
 use crate::stream::{BatchReport, Observer};
+use pinsql_base::error::Error;
+use pinsql_sources::stream::Lag;
 
 /// The time over which records a second are counted.
 const RATE_WINDOW: Duration = Duration::from_secs(5);

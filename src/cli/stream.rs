@@ -13,10 +13,10 @@ use super::script::{Placed, Script, statements_with};
 use super::settings::{Settings, parse_duration};
 use super::signals::Signals;
 use super::status::Status;
-use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::statement::{self, Flow, Outcome, StatementKind, Watch};
 use crate::stream::{Both, FollowOptions, Health, Metrics, Pages, follow, listen};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The flags of a stream.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ async fn define(
     session: &Session,
     statements: Vec<Placed>,
     output: Output,
-) -> Result<(Vec<Flow>, Vec<(crate::error::Span, Arc<Script>)>), Failure> {
+) -> Result<(Vec<Flow>, Vec<(pinsql_base::error::Span, Arc<Script>)>), Failure> {
     let (mut flows, mut places) = (Vec::<Flow>::new(), Vec::new());
     for Placed { statement, script } in statements {
         let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
@@ -130,7 +130,7 @@ async fn overdue(mut signals: Signals, stop: watch::Sender<bool>, timeout: Durat
         () = tokio::time::sleep(timeout) => format!("the batches in hand were not finished within {timeout:?}"),
         () = signals.next() => "stopped by a second signal".to_owned(),
     };
-    Error::new(ErrorKind::Interrupted, why).with_hint("nothing is lost: the next start finishes them")
+    Error::new(ErrorCode::Interrupted, why).with_hint("nothing is lost: the next start finishes them")
 }
 
 struct Unwatched;

@@ -5,8 +5,6 @@
 
 use std::fmt::Write as _;
 
-use crate::{sink, source};
-
 /// What `--version` prints after the program's name: its version, then a line for each thing in it. `-V` prints the first line.
 pub(super) fn long(commit: Option<&str>) -> String {
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
@@ -18,10 +16,13 @@ pub(super) fn long(commit: Option<&str>) -> String {
         ("datafusion", datafusion::DATAFUSION_VERSION.to_owned()),
         ("arrow", arrow::ARROW_VERSION.to_owned()),
         ("parquet", parquet.trim_start_matches("parquet-rs version ").to_owned()),
-        ("deltalake-core", sink::delta::library_version().to_owned()),
+        ("deltalake-core", pinsql_delta::library_version().to_owned()),
         ("buoyant_kernel", env!("PINSQL_KERNEL_VERSION").to_owned()),
         ("object_store", env!("PINSQL_OBJECT_STORE_VERSION").to_owned()),
-        ("rdkafka", format!("{} (librdkafka {})", env!("PINSQL_RDKAFKA_VERSION"), source::kafka::library_version())),
+        (
+            "rdkafka",
+            format!("{} (librdkafka {})", env!("PINSQL_RDKAFKA_VERSION"), pinsql_sources::kafka::library_version()),
+        ),
     ];
     for (name, what) in parts {
         // Writing to a String does not fail.

@@ -9,8 +9,8 @@ use sqlparser::ast::{
 };
 
 use super::calls::struct_of;
-use super::functions::aggregates::listagg::{DESCENDING, NULLS_LAST};
-use super::functions::aggregates::{PERCENTILE_CONT, PERCENTILE_DISC};
+use pinsql_functions::aggregates::listagg::{DESCENDING, NULLS_LAST};
+use pinsql_functions::aggregates::{PERCENTILE_CONT, PERCENTILE_DISC};
 
 /// The call in that form; none when it needs none.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {

@@ -10,9 +10,9 @@ use sqlparser::ast::{
 };
 
 use super::forms;
-use super::functions::arrays::ARRAYS_ZIP;
-use super::functions::higher_order::ARRAY_SORT_BY;
-use super::functions::maps::EMPTY as EMPTY_MAP;
+use pinsql_functions::arrays::ARRAYS_ZIP;
+use pinsql_functions::higher_order::ARRAY_SORT_BY;
+use pinsql_functions::maps::EMPTY as EMPTY_MAP;
 
 /// The call in that form; none when it needs none.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {

@@ -17,12 +17,12 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
-use super::functions::numbers::cast_to_decimal::TextDecimal;
-use super::functions::text::binary_text::BinaryText;
-use super::functions::text::cast_to_string::Text;
-use super::functions::times::to_date::ToDate;
-use super::functions::times::to_timestamp::{OnError, ToTimestamp, timestamp_type};
+use pinsql_functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use pinsql_functions::numbers::cast_to_decimal::TextDecimal;
+use pinsql_functions::text::binary_text::BinaryText;
+use pinsql_functions::text::cast_to_string::Text;
+use pinsql_functions::times::to_date::ToDate;
+use pinsql_functions::times::to_timestamp::{OnError, ToTimestamp, timestamp_type};
 
 #[derive(Debug)]
 pub(super) struct DatabricksCasts {

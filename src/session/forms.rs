@@ -10,7 +10,7 @@ use sqlparser::ast::{
     UnaryOperator, Value,
 };
 
-use super::functions::DECODE_BYTES;
+use pinsql_functions::DECODE_BYTES;
 
 /// The names that are written out so, here, in `calls`, in `aggregate_calls` and where queries are planned, and that the engine does not have. They are built-in
 /// functions like any: nobody can define one of that name.

@@ -15,9 +15,9 @@ use sqlparser::ast::{
     TableAlias, TableFactor, Value,
 };
 
-use super::functions::generators::generator;
-use crate::engine_error::external;
-use crate::error::Error;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+use pinsql_functions::generators::generator;
 
 /// A relation, and the generator whose rows stand beside each of its rows.
 #[derive(Debug, Clone)]

@@ -16,16 +16,16 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
-use super::functions::aggregates::or_empty;
-use super::functions::arrays::element::{Access, ArrayElement};
-use super::functions::maps::{map_function, map_value};
-use super::functions::numbers::arithmetic::{IntegerArithmetic, Operation};
-use super::functions::numbers::divide::Divide;
-use super::functions::numbers::remainder::Remainder;
-use super::functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
-use super::functions::text::substring::Substring;
-use super::functions::times::date_part::DatePart;
-use super::functions::times::to_timestamp::timestamp_type;
+use pinsql_functions::aggregates::or_empty;
+use pinsql_functions::arrays::element::{Access, ArrayElement};
+use pinsql_functions::maps::{map_function, map_value};
+use pinsql_functions::numbers::arithmetic::{IntegerArithmetic, Operation};
+use pinsql_functions::numbers::divide::Divide;
+use pinsql_functions::numbers::remainder::Remainder;
+use pinsql_functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
+use pinsql_functions::text::substring::Substring;
+use pinsql_functions::times::date_part::DatePart;
+use pinsql_functions::times::to_timestamp::timestamp_type;
 
 /// The window functions that number rows.
 const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];

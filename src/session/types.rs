@@ -7,8 +7,8 @@ use datafusion::common::{Result, not_impl_err};
 use datafusion::logical_expr::planner::TypePlanner;
 use sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, StructField, TimezoneInfo};
 
-use crate::engine_error::external;
-use crate::schema::parse_type;
+use pinsql_base::engine_error::external;
+use pinsql_base::schema::parse_type;
 
 /// TIMESTAMP is a moment, in microseconds; a decimal without a precision is DECIMAL(10, 0)
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-datatypes.html>).

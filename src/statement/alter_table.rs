@@ -17,10 +17,10 @@ use super::parser::parse;
 use super::query::{self, Planned, Purpose, conditions};
 use super::{Checked, Outcome, describe_columns, view};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
-use crate::error::{Error, Result};
-use crate::operators::expectation::sample;
 use crate::session::Session;
-use crate::sink::delta::{self, Alteration, ColumnPosition, NewColumn};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{self as delta, Alteration, ColumnPosition, NewColumn};
+use pinsql_sources::operators::expectation::sample;
 
 pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Outcome> {
     view::refuse(session, &alter.table, "ALTER TABLE")?;

@@ -11,13 +11,13 @@ use sqlparser::ast::{Expr, Ident, Query, TableVersion};
 
 pub use self::rows::{Assignment, Delete, Insert, Merge, MergeAction, MergeClause, Target, Update, When};
 use crate::catalog::TableName;
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Signature};
-use crate::sink::delta::REJECTS_SUFFIX;
 use crate::statement::definitions::{AlterTable, CheckConstraint, CopyInto, ExplainForm};
 use crate::statement::query::expectations::Expectation;
 use crate::statement::query::identifier_parts;
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_delta::REJECTS_SUFFIX;
 
 /// A statement and the stretch of the file it was read from.
 #[derive(Debug)]

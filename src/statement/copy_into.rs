@@ -23,12 +23,12 @@ use super::show_create::literal;
 use super::write::{Additions, write_with};
 use super::{Checked, Outcome, Watch, describe_columns, evolution, view};
 use crate::catalog::TableName;
-use crate::error::{Error, ErrorKind, Result, nearest};
-use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::{self, Alteration, LoadedFiles, WriteKind, WriteRequest};
-use crate::source::objects::{FileChoice, ListedFile, ReadFiles, SourceEnvironment, list_files, read_listed};
-use crate::source::rejects::Rejects;
+use pinsql_base::error::{Error, ErrorKind, Result, nearest};
+use pinsql_base::rejects::Rejects;
+use pinsql_base::schema::type_name;
+use pinsql_delta::{self as delta, Alteration, LoadedFiles, WriteKind, WriteRequest};
+use pinsql_sources::objects::{FileChoice, ListedFile, ReadFiles, SourceEnvironment, list_files, read_listed};
 
 /// How often other COPY INTO may be faster before the statement gives up.
 const ATTEMPTS_MAX: u32 = 10;
@@ -67,9 +67,9 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
         if now.is_newest(&transaction) {
             return Ok(Outcome::Done(format!("{}: the files were loaded, and the answer was lost", name.table())));
         }
-        if failed.kind != ErrorKind::Service || now.version == loaded.version || attempt == ATTEMPTS_MAX {
+        if failed.kind() != ErrorKind::Service || now.version == loaded.version || attempt == ATTEMPTS_MAX {
             // When the storage failed, the commit may land yet, and its list has to be there then.
-            if failed.kind != ErrorKind::Service {
+            if failed.kind() != ErrorKind::Service {
                 delta::forget_loaded(&location, &transaction).await;
             }
             return Err(failed);

@@ -13,9 +13,9 @@ use super::query::{self, Purpose, views};
 use super::variable::Mode;
 use super::{library, temporary, view};
 use crate::catalog::{Definition, DefinitionKind, TableName};
-use crate::error::{Error, Result, Span, nearest};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, DataAccess, Returns, Signature, SqlFunction};
+use pinsql_base::error::{Error, Result, Span, nearest};
 
 pub(super) async fn create(session: &Session, create: &CreateFunction, mode: Mode) -> Result<Outcome> {
     match &create.source {

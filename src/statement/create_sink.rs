@@ -13,11 +13,11 @@ use super::ast::{CreateSink, Name};
 use super::query::streaming::{self, StreamClauses, StreamPlan};
 use super::query::{self, Planned, Purpose, Stream, parameters, rowwise};
 use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
-use crate::sink::{SinkDefinition, SinkOption, kafka, kinesis, objects};
-use crate::source::rejects::Rejects;
-use crate::source::stream::StreamSource;
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::rejects::Rejects;
+use pinsql_sinks::{SinkDefinition, SinkOption, kafka, kinesis, objects};
+use pinsql_sources::stream::StreamSource;
 
 pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flow> {
     let name = create.name.writable_table(session)?;

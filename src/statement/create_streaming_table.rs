@@ -12,9 +12,9 @@ use super::create_table::{declared, refuse_sink, target, with_clauses};
 use super::query::streaming::{self, StreamClauses};
 use super::query::{self, Planned, Purpose, Stream};
 use super::{Checked, Flow, FlowTarget, describe_columns};
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::TableDefinition;
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::TableDefinition;
 
 pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> Result<Flow> {
     let CreateStreamingTable { table: create_table, or_refresh, expectations } = create;

@@ -14,11 +14,11 @@ use super::query::{self, Planned, Purpose, conditions};
 use super::write::{Written, write};
 use super::{Checked, Outcome, Watch, describe_columns, location, view};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
-use crate::error::{Error, Result};
-use crate::operators::OnViolation;
-use crate::schema::parse_type;
 use crate::session::Session;
-use crate::sink::delta::{self, Column, Constraint, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::parse_type;
+use pinsql_delta::{self as delta, Column, Constraint, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
+use pinsql_sources::operators::OnViolation;
 
 pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn Watch) -> Result<Outcome> {
     let table = target(session, create).await?;

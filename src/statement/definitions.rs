@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Ident, SelectItem};
 
 use super::ast::{Column, Name};
-use crate::error::Span;
+use pinsql_base::error::Span;
 
 /// `ALTER TABLE`, and `COMMENT ON`, which is another way to say one of its clauses.
 #[derive(Debug)]

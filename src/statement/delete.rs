@@ -13,9 +13,9 @@ use super::rewrite::{self, Changes, arrange, declared, open, refuse_volatile, re
 use super::write::{commit_alone, written};
 use super::{Checked, Outcome, Watch, template, view};
 use crate::catalog::TableName;
-use crate::error::Result;
 use crate::session::Session;
-use crate::sink::delta::{Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, RowAction};
+use pinsql_base::error::Result;
+use pinsql_delta::{Covered, FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RewriteTarget, RowAction};
 
 pub(super) async fn execute(session: &Session, delete: &Delete, watch: &dyn Watch) -> Result<Outcome> {
     let started = std::time::Instant::now();

@@ -12,10 +12,10 @@ use super::ast::Name;
 use super::query::{self, Purpose};
 use super::rows::Rows;
 use super::{schema, view};
-use crate::error::Result;
-use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::{self, Versions};
+use pinsql_base::error::Result;
+use pinsql_base::schema::type_name;
+use pinsql_delta::{self as delta, Versions};
 
 const HISTORY_COLUMNS: &str = "version: BIGINT, timestamp: TIMESTAMP, userId: STRING, userName: STRING, operation: STRING, \
     operationParameters: MAP<STRING, STRING>, \

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
-use crate::sink::delta::{Column, NewColumn};
+use pinsql_delta::{Column, NewColumn};
 
 /// Those of `source` that `table` has not, by names in any case.
 pub(super) fn added<'a>(table: &Schema, source: &'a Schema) -> Vec<&'a FieldRef> {

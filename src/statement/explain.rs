@@ -14,9 +14,9 @@ use super::query::{self, Planned, Purpose};
 use super::rows::{self, Rows};
 use super::{Checked, create_table, describe_columns, insert};
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::{Write, WriteKind, WriteRequest};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{Write, WriteKind, WriteRequest};
 
 /// A statement that is planned: its query, and where the rows would go.
 pub(super) struct Explained {

@@ -13,13 +13,13 @@ use sqlparser::ast::Query;
 use super::create_sink;
 use super::query::streaming::{self, StreamClauses};
 use crate::catalog::TableName;
-use crate::error::Result;
-use crate::operators::SeenRows;
 use crate::session::Session;
-use crate::sink::SinkDefinition;
-use crate::sink::delta::TableDefinition;
-use crate::source::rejects::Rejects;
-use crate::source::stream::StreamSource;
+use pinsql_base::error::Result;
+use pinsql_base::rejects::Rejects;
+use pinsql_delta::TableDefinition;
+use pinsql_sinks::SinkDefinition;
+use pinsql_sources::operators::SeenRows;
+use pinsql_sources::stream::StreamSource;
 
 /// A streaming table or a sink.
 #[derive(Debug)]

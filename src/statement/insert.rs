@@ -14,9 +14,9 @@ use super::explain::Explained;
 use super::query::{self, Purpose};
 use super::write::{Additions, write_with};
 use super::{Checked, Outcome, Watch, describe_columns, evolution, replace_where, view};
-use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::sink::delta::{Alteration, WriteKind};
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_delta::{Alteration, WriteKind};
 
 pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
     view::refuse(session, &insert.table, "INSERT")?;

@@ -5,8 +5,8 @@
 use super::Outcome;
 use super::ast::CreateFunction;
 use super::create_function::{refuse_taken, temporary_name};
-use crate::error::{Error, Result, Span};
 use crate::session::{Session, libraries};
+use pinsql_base::error::{Error, Result, Span};
 
 pub(super) fn create(
     session: &Session,

@@ -11,11 +11,11 @@ use super::ast::CreateTable;
 use super::query::{self, parameters};
 use super::{Outcome, create_table};
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
-use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::{TableDefinition, TableLocation, definition};
-use crate::store;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::type_name;
+use pinsql_base::store;
+use pinsql_delta::{TableDefinition, TableLocation, definition};
 
 /// The place that the statement names, when it is not the folder in the warehouse.
 pub(super) fn elsewhere(session: &Session, create: &CreateTable, table: &TableName) -> Result<Option<Url>> {
@@ -113,7 +113,7 @@ fn require_same(
 
 fn described(definition: &TableDefinition) -> String {
     let schema: Schema = definition.schema();
-    let normal = crate::schema::normalize_schema(&schema);
+    let normal = pinsql_base::schema::normalize_schema(&schema);
     let columns: Vec<String> =
         normal.fields().iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type()))).collect();
     match definition.partition_columns.as_slice() {

@@ -22,9 +22,9 @@ use super::rewrite::{
 };
 use super::update::assignments;
 use super::{Checked, Outcome, Watch, evolution};
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::{Operation, OperationKind, RowAction};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{Operation, OperationKind, RowAction};
 
 const DOING: &str = "MERGE INTO";
 

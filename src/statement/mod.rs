@@ -57,9 +57,9 @@ pub use self::rows::Rows;
 pub use self::show::pattern as like;
 use self::variable::Mode;
 pub use self::write::{Written, rejects_note};
-use crate::error::Result;
-use crate::schema::type_name;
 use crate::session::Session;
+use pinsql_base::error::Result;
+use pinsql_base::schema::type_name;
 
 /// What a statement gave.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use super::ast::{Name, Optimize};
 use super::query::parameters;
 use super::rows::Rows;
 use super::{Checked, view};
-use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::sink::delta::{self, OptimizeRequest, Optimized, optimize, partition_schema};
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
 
 const COLUMNS: &str = "path: STRING, metrics: STRUCT<numFilesAdded: BIGINT, numFilesRemoved: BIGINT, \
     filesAdded: STRUCT<min: BIGINT, max: BIGINT, avg: DOUBLE, totalFiles: BIGINT, totalSize: BIGINT>, \

@@ -36,7 +36,7 @@ use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
 use super::ast::{CreateFunction, CreateView, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
-use crate::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, Result, Span, nearest};
 
 /// How deep a query or an expression may nest before the parser refuses it, so that no input can exhaust the stack.
 const NESTING_MAX: usize = 100;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
-use crate::source::rejects::Reject;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::rejects::Reject;
 
 /// How many records are named; the rest are counted.
 const SHOWN_MAX: usize = 10;
@@ -94,7 +94,7 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::rejects::Rejects;
+    use pinsql_base::rejects::Rejects;
 
     #[tokio::test]
     async fn the_first_are_named_and_all_are_counted() {

@@ -13,9 +13,9 @@ use super::query::{self, Planned, Purpose, parameters};
 use super::rewrite::{self, Assigned, Changes, arrange, declared, open, refuse_volatile, relation};
 use super::{Outcome, Watch};
 use crate::catalog::TableName;
-use crate::error::Result;
 use crate::session::Session;
-use crate::sink::delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
+use pinsql_base::error::Result;
+use pinsql_delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
 
 /// The numbers of the actions.
 const DELETE: i32 = 0;

@@ -7,9 +7,9 @@ use super::query::parameters;
 use super::query::time_travel::as_of;
 use super::rows::Rows;
 use super::{Checked, view};
-use crate::error::Result;
 use crate::session::Session;
-use crate::sink::delta::{AsOf, restore};
+use pinsql_base::error::Result;
+use pinsql_delta::{AsOf, restore};
 
 const COLUMNS: &str = "table_size_after_restore: BIGINT, num_of_files_after_restore: BIGINT, num_removed_files: BIGINT, \
     num_restored_files: BIGINT, removed_files_size: BIGINT, restored_files_size: BIGINT";

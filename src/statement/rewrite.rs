@@ -25,13 +25,13 @@ use super::template::quoted;
 use super::write::{Landed, land, written};
 use super::{Outcome, Watch, template, view};
 use crate::catalog::TableName;
-use crate::error::{Error, ErrorKind, Result, Span, nearest};
 use crate::session::Session;
-use crate::sink::delta::{
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span, nearest};
+use pinsql_base::rejects::{Reject, Rejects};
+use pinsql_delta::{
     Covered, Operation, REJECTS_SUFFIX, RejectsMode, RejectsTable, RewriteTarget, RowAction, RowChanges, assignable,
     sql_name, with_hidden_columns,
 };
-use crate::source::rejects::{Reject, Rejects};
 
 /// The columns in front of the values.
 const PLACES: usize = 3;
@@ -238,7 +238,7 @@ pub(super) async fn run(
 }
 
 fn is_about_memory(error: &Error) -> bool {
-    error.kind == ErrorKind::Config && error.message.contains("memory")
+    error.code == ErrorCode::OutOfMemory
 }
 
 async fn run_once(
@@ -315,7 +315,7 @@ pub(super) async fn rewrite(
         Attempt { session, state: &state, name, changes, operation, read_version: reads.get(name).copied(), watch };
     let too_many = rejects.clone();
     let outcome = match attempt.run(target.clone(), &state.optimize(&plan)?, rejects, rejected).await {
-        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() => {
+        Err(error) if error.kind() == ErrorKind::Data && !too_many.is_over() => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
             let isolated = rowwise::isolate(&state, &plan, &rejects)?;

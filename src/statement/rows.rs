@@ -17,10 +17,10 @@ use sqlparser::ast::Query;
 
 use super::query::{self, Planned, Purpose};
 use super::rejected::RejectReport;
-use crate::error::{Error, Result};
-use crate::schema::parse_type;
 use crate::session::Session;
-use crate::sink::delta::{Write, WriteRequest};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::parse_type;
+use pinsql_delta::{Write, WriteRequest};
 
 /// The rows of a statement, to be taken from `stream`; then `rejected` says what was left out.
 pub struct Rows {

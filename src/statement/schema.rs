@@ -3,8 +3,8 @@
 use super::ast::Name;
 use super::{Checked, Outcome, view};
 use crate::catalog::{DEFAULT_SCHEMA, is_catalog, no_catalog, schema_name};
-use crate::error::{Error, Result};
 use crate::session::Session;
+use pinsql_base::error::{Error, Result};
 
 pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) -> Result<Outcome> {
     let schema = checked(session, name)?;

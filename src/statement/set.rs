@@ -1,8 +1,8 @@
 //! SET: the settings of Spark's that SQL files from Databricks give, where they mean something here. Every other one is an error.
 
 use super::Outcome;
-use crate::error::Result;
 use crate::session::Session;
+use pinsql_base::error::Result;
 
 /// Whether VACUUM refuses a retention that is shorter than the table's own. On, unless it is set to false.
 pub(super) const RETENTION_CHECK: &str = "spark.databricks.delta.retentionDurationCheck.enabled";

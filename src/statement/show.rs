@@ -3,8 +3,8 @@
 use super::ast::Name;
 use super::rows::Rows;
 use super::{schema, view};
-use crate::error::{Error, Result};
 use crate::session::Session;
+use pinsql_base::error::{Error, Result};
 
 /// The one catalog that a session has.
 pub(super) fn catalogs(session: &Session, like: Option<&str>) -> Result<Rows> {

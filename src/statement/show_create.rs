@@ -9,10 +9,10 @@ use arrow::datatypes::{DataType, FieldRef};
 use super::ast::Name;
 use super::rows::Rows;
 use super::view;
-use crate::error::Result;
-use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::{self, Column, TableDefinition};
+use pinsql_base::error::Result;
+use pinsql_base::schema::type_name;
+use pinsql_delta::{self as delta, Column, TableDefinition};
 
 pub(super) async fn table(session: &Session, name: &Name) -> Result<Rows> {
     view::refuse(session, name, "SHOW CREATE TABLE")?;

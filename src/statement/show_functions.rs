@@ -11,10 +11,10 @@ use super::rows::Rows;
 use super::schema;
 use super::show::pattern;
 use crate::catalog::DefinitionKind;
-use crate::error::{Error, Result, nearest};
-use crate::schema::type_name;
 use crate::session::Session;
 use crate::session::sql_functions::{DataAccess, Returns, SqlFunction};
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::schema::type_name;
 
 /// In alphabetical order; those of a schema have its name in front
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-functions.html>).

@@ -10,7 +10,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, TokenWithSpan};
 
 use super::dialect::{PinsqlDialect, tokenize};
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// The query `sql` with its gaps filled.
 pub(super) fn query(sql: &str, relations: &[TableFactor], expressions: &[Expr]) -> Result<Query> {

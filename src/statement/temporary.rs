@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Visit, Visitor};
 
 use super::query::{self, Definitions, Planned, Purpose, temporary_name, views};
-use crate::error::{Error, ErrorKind, Result, Span};
 use crate::session::Session;
+use pinsql_base::error::{Error, ErrorKind, Result, Span};
 
 /// Plans what is to be kept as `what`, and refuses what it names of the session.
 pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -> Result<Planned> {
@@ -22,7 +22,7 @@ pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -
     }
     let alone = query::without_variables(query)?;
     match Box::pin(query::plan(session, &alone, Purpose::Check)).await {
-        Err(error) if error.kind == ErrorKind::Sql && !session.variables().is_empty() => {
+        Err(error) if error.kind() == ErrorKind::Sql && !session.variables().is_empty() => {
             // What can be planned with the variables depends on one.
             match Box::pin(query::plan(session, query, Purpose::Check)).await {
                 Ok(_) => Err(Error { span: error.span, ..refused(what, "variables of the session") }),

@@ -6,9 +6,9 @@ use super::Outcome;
 use super::ast::Name;
 use super::rewrite::{open, table_of};
 use super::write::{commit_alone, written};
-use crate::error::Result;
 use crate::session::Session;
-use crate::sink::delta::{Operation, OperationKind};
+use pinsql_base::error::Result;
+use pinsql_delta::{Operation, OperationKind};
 
 pub(super) async fn execute(session: &Session, table: &Name) -> Result<Outcome> {
     let started = Instant::now();

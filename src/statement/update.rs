@@ -10,9 +10,9 @@ use super::rewrite::{
     table_of, target_relation,
 };
 use super::{Checked, Outcome, Watch, template};
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
 
 const DOING: &str = "UPDATE";
 

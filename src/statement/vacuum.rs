@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::ast::Vacuum;
 use super::rows::Rows;
 use super::{Checked, view};
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::{VacuumRequest, vacuum};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{VacuumRequest, vacuum};
 
 const SECONDS_PER_HOUR: f64 = 3_600.0;
 

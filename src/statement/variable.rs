@@ -17,10 +17,10 @@ use super::Outcome;
 use super::ast::{Assigned, DeclareVariable, Name, SetVariable};
 use super::query::{self, Purpose};
 use super::{rows, template};
-use crate::error::{Error, Result, nearest};
-use crate::schema::type_name;
 use crate::session::Session;
 use crate::session::variables::Variable;
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::schema::type_name;
 
 /// Whether a statement runs, or is only resolved and typed: a check reads no data, so what a subquery would give is NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

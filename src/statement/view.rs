@@ -20,10 +20,10 @@ use super::show_create::literal;
 use super::variable::Mode;
 use super::{schema, temporary};
 use crate::catalog::{Definition, DefinitionKind, TableName};
-use crate::error::{Error, Result, Span, nearest};
-use crate::schema::type_name;
 use crate::session::Session;
 use crate::session::views::View;
+use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::schema::type_name;
 
 /// Makes the view; nothing of it is read.
 pub(super) async fn create(session: &Session, create: &CreateView, mode: Mode) -> Result<Outcome> {

@@ -22,14 +22,14 @@ use super::Watch;
 use super::query::{Planned, rowwise};
 use crate::catalog::TableName;
 use crate::config::MaxRejects;
-use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
-use crate::sink::delta::{
+use pinsql_base::error::{Error, ErrorKind, Result};
+use pinsql_base::rejects::{Reject, Rejects};
+use pinsql_delta::{
     Alteration, ApplicationTransaction, Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten,
     Write, WriteKind, WriteRequest,
 };
-use crate::source::rejects::{Reject, Rejects};
 
 /// A table that was written and committed.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ pub(super) async fn write_with(
         false => state.optimize(&plan)?,
     };
     let outcome = match attempt.run(&optimized, rejects, rejected).await {
-        Err(error) if error.kind == ErrorKind::Data && !too_many.is_over() && !rowwise::is_marked(&plan) => {
+        Err(error) if error.kind() == ErrorKind::Data && !too_many.is_over() && !rowwise::is_marked(&plan) => {
             let (rejects, rejected) = Rejects::channel();
             let rejects = rejects.with_max(session.rejects_max());
             let plan = with_casts(session, &table, &kind, plan).await?;

@@ -9,13 +9,13 @@ use serde_json::json;
 use super::checkpoint::{BatchRecord, SeenState};
 use super::into_table::{run_id, transaction, user_metadata};
 use super::target::{Landed, Target, Work};
-use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::session::Session;
-use crate::sink::delta::{RejectsMode, RejectsTable, TableHandle};
-use crate::source::stream::{Content, Slice};
 use crate::statement::Flow;
 use crate::statement::query::{self, Batch, Planned, Purpose};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{RejectsMode, RejectsTable, TableHandle};
+use pinsql_sources::stream::{Content, Slice};
 
 /// A slice of fewer records is written by one partition: more files would only have to be compacted.
 const RECORDS_OF_ONE_PARTITION: usize = 50_000;

@@ -15,16 +15,16 @@ use super::target::{Landed, Target};
 use super::upkeep::Upkeep;
 use super::{BatchReport, Observer, SeenSize};
 use crate::catalog::TableName;
-use crate::error::{Error, ErrorKind, Result};
-use crate::operators::{SeenRows, StateOptions};
 use crate::session::Session;
-use crate::sink::delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
-use crate::sink::objects::{Gathering, Place, Rotation};
-use crate::sink::{SinkDefinition, kinesis};
-use crate::source::stream::{
+use crate::statement::{Flow, FlowTarget};
+use pinsql_base::error::{Error, ErrorKind, Result};
+use pinsql_delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
+use pinsql_sinks::objects::{Gathering, Place, Rotation};
+use pinsql_sinks::{SinkDefinition, kinesis};
+use pinsql_sources::operators::{SeenRows, StateOptions};
+use pinsql_sources::stream::{
     Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
 };
-use crate::statement::{Flow, FlowTarget};
 
 /// The part of the memory that may hold records which are read ahead, that of one slice, and that of records which wait to
 /// be an object.
@@ -259,7 +259,7 @@ impl<'a> Retries<'a> {
     /// Waits before the next attempt; gives the error back if another attempt cannot help, or was the last.
     async fn wait(&mut self, error: Error) -> Result<()> {
         self.failed += 1;
-        if error.kind != ErrorKind::Service || self.failed >= self.attempts_max {
+        if error.kind() != ErrorKind::Service || self.failed >= self.attempts_max {
             return Err(error);
         }
         self.observer.retrying(self.table, &error, self.wait);

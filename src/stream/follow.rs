@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::flow::{OpenFlow, OpenOptions, Taken};
 use super::{Observer, Refreshed};
-use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
+use pinsql_base::error::{Error, Result};
 
 /// How long a refresh waits for the next record that was there when it began. A source that has nothing more says so.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);

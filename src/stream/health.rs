@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::{BatchReport, Observer};
 use crate::catalog::TableName;
-use crate::error::Error;
-use crate::source::stream::Lag;
+use pinsql_base::error::Error;
+use pinsql_sources::stream::Lag;
 
 const TRIGGERS_MAX: u32 = 10;
 const SILENCE_MIN: Duration = Duration::from_secs(60);

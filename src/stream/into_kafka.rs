@@ -19,8 +19,8 @@ use tokio::sync::Mutex;
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
-use crate::error::{Error, Result};
-use crate::sink::kafka::{Definition, ProducerOptions, Transactions, records};
+use pinsql_base::error::{Error, Result};
+use pinsql_sinks::kafka::{Definition, ProducerOptions, Transactions, records};
 
 /// How long the brokers may take for a record. A transaction of Kafka's must not be given less.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
-use crate::error::{Error, Result};
-use crate::sink::kinesis::{Record, Writer, records};
+use pinsql_base::error::{Error, Result};
+use pinsql_sinks::kinesis::{Record, Writer, records};
 
 /// How long a batch is tried again before the stream's loop takes over.
 const PUT_DEADLINE: Duration = Duration::from_secs(60);

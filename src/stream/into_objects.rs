@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::target::{Landed, Prepared, Receipt, Target, Work};
-use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::sink::objects::{Definition, Object, Place, encode};
-use crate::source::stream::Partitioning;
+use pinsql_base::error::{Error, Result};
+use pinsql_sinks::objects::{Definition, Object, Place, encode};
+use pinsql_sources::stream::Partitioning;
 
 #[derive(Debug)]
 pub(super) struct ObjectsTarget {

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::checkpoint::BatchRecord;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
 use crate::catalog::CHECKPOINT_PROPERTY;
-use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::sink::delta::{
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
     WriteKind, WriteRequest, column_names, history, property,
 };

@@ -19,8 +19,8 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::{BatchReport, Observer};
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
-use crate::source::stream::Lag;
+use pinsql_base::error::{Error, Result};
+use pinsql_sources::stream::Lag;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

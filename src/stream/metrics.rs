@@ -20,8 +20,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::{BatchReport, Observer};
 use crate::catalog::TableName;
-use crate::error::{Error, Result};
-use crate::source::stream::Lag;
+use pinsql_base::error::{Error, Result};
+use pinsql_sources::stream::Lag;
 
 /// Batches take from a few milliseconds to minutes.
 const BATCH_SECONDS: [f64; 13] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
@@ -234,8 +234,8 @@ fn resident_memory_bytes() -> Option<u64> {
 mod tests {
     use super::*;
     use crate::ledger::{Ledger, SourceCount};
-    use crate::sink::delta::TableStatus;
     use crate::stream::SeenSize;
+    use pinsql_delta::TableStatus;
 
     fn report(table: &TableName) -> BatchReport {
         let source = SourceCount { source: "kinesis://pins".into(), read: 10, rejected: 1 };

@@ -41,10 +41,10 @@ pub use self::listen::{Both, Listening, Pages, listen};
 pub use self::metrics::Metrics;
 
 use crate::catalog::TableName;
-use crate::error::Error;
 use crate::ledger::Ledger;
-use crate::sink::delta::TableStatus;
-use crate::source::stream::{Gap, Lag};
+use pinsql_base::error::Error;
+use pinsql_delta::TableStatus;
+use pinsql_sources::stream::{Gap, Lag};
 
 /// One micro-batch that landed.
 #[derive(Debug, Clone)]

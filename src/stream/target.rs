@@ -12,9 +12,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde_json::Value;
 
 use super::checkpoint::BatchRecord;
-use crate::error::Result;
 use crate::ledger::Ledger;
-use crate::sink::delta::TableStatus;
+use pinsql_base::error::Result;
+use pinsql_delta::TableStatus;
 
 #[async_trait]
 pub(super) trait Target: fmt::Debug + Send + Sync {

@@ -7,7 +7,7 @@ use datafusion::execution::TaskContext;
 use tokio::task::JoinHandle;
 
 use crate::session::Session;
-use crate::sink::delta::{TableHandle, maintain};
+use pinsql_delta::{TableHandle, maintain};
 
 /// How long the end of a stream waits for a round that is under way. What is not finished is done by the next process.
 const FINISH_WAIT: Duration = Duration::from_secs(10);

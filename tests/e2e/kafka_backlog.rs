@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use pinsql::source::stream::{Next, ReadOptions, SliceLimits};
+use pinsql_sources::stream::{Next, ReadOptions, SliceLimits};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::json;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use pinsql::error::{Error, ErrorKind};
-use pinsql::source::stream::{Gap, Next, ReadOptions, StreamReader};
+use pinsql_base::error::{Error, ErrorKind};
+use pinsql_sources::stream::{Gap, Next, ReadOptions, StreamReader};
 use serde_json::json;
 
 use crate::environment::PATIENCE;
@@ -39,7 +39,7 @@ async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
     ]));
     let mut reader = table.open(&reading(true)).await.unwrap();
     let error = until_gap(&mut table, &mut reader).await;
-    assert_eq!(error.kind, ErrorKind::Data);
+    assert_eq!(error.kind(), ErrorKind::Data);
     let message = format!(
         "15 records of partition 0 of the topic `{topic}` are gone: offsets 10 to 24 were deleted before they were read"
     );
@@ -108,7 +108,7 @@ async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
     kafka.client(&json!([{"do": "delete", "topic": topic}]));
     let error = table.open(&reading(true)).await.err().unwrap();
     let message = format!("the topic `{topic}` is not there any more: partition 0 was read up to offset 20");
-    assert_eq!((error.kind, error.message), (ErrorKind::Data, message));
+    assert_eq!((error.kind(), error.message), (ErrorKind::Data, message));
 
     kafka.client(&json!([
         {"do": "create", "topic": topic},
@@ -118,7 +118,7 @@ async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
     let message = format!(
         "the topic `{topic}` was made anew: partition 0 ends at offset 3, and was read up to offset 20 already"
     );
-    assert_eq!((error.kind, error.message), (ErrorKind::Data, message));
+    assert_eq!((error.kind(), error.message), (ErrorKind::Data, message));
     let mut reader = table.open(&ReadOptions { allow_gap: true, ..reading(false) }).await.unwrap();
     table.rows.clear();
     table.read_until(&mut reader, |rows| rows.len() >= 3).await;
@@ -168,7 +168,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     // Nobody answers when a reader is opened: an error that the stream's loop may try again after.
     let error = table.open(&reading(false)).await.err().unwrap();
     assert_eq!(
-        (error.kind, error.message),
+        (error.kind(), error.message),
         (ErrorKind::Service, format!("no broker of {} answers", kafka.servers()))
     );
 }

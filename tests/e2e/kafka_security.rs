@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use pinsql::error::{Error, ErrorKind};
+use pinsql_base::error::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::kafka::{self, Kafka, PLAIN_PASSWORD, PLAIN_USER, SCRAM_PASSWORD, SCRAM_USER, broker};
@@ -32,7 +32,7 @@ async fn refusal(options: &[(&str, &str)]) -> Error {
     let begun = Instant::now();
     let error = source(options).start().await.unwrap_err();
     assert!(begun.elapsed() < REFUSED_WITHIN, "{:?}", begun.elapsed());
-    assert_eq!(error.kind, ErrorKind::Config, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     error
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::scalar::ScalarValue;
-use pinsql::error::Result;
-use pinsql::source::kafka;
-use pinsql::source::stream::{Content, Next, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
+use pinsql_base::error::Result;
+use pinsql_sources::kafka;
+use pinsql_sources::stream::{Content, Next, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
 use serde_json::{Value, json};
 
 use crate::environment::PATIENCE;

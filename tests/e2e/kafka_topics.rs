@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pinsql::error::Error;
-use pinsql::source::stream::{Next, StreamReader, StreamSource};
+use pinsql_base::error::Error;
+use pinsql_sources::stream::{Next, StreamReader, StreamSource};
 use serde_json::json;
 
 use crate::kafka::broker;

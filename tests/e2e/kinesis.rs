@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pinsql::source::kinesis::Hub;
-use pinsql::source::stream::Next;
+use pinsql_sources::kinesis::Hub;
+use pinsql_sources::stream::Next;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;

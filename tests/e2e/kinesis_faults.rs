@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinsql::error::ErrorKind;
+use pinsql_base::error::ErrorKind;
 use serde_json::json;
 
 use crate::kinesis::{HORIZON, records, stream_name};
@@ -108,7 +108,7 @@ async fn what_cannot_pass_is_told_at_once() {
         let error = Table::make_with(&endpoint, &stream, &HORIZON, &Arc::default()).await.unwrap_err();
         let text = told(&error);
         println!("{text}");
-        (error.kind, text)
+        (error.kind(), text)
     };
     let (kind, text) = make(emulator.endpoint(), "no-such-stream".to_owned()).await;
     assert_eq!(kind, ErrorKind::Config);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::scalar::ScalarValue;
-use pinsql::error::{Error, Result};
-use pinsql::source::kinesis::{self, Hub};
-use pinsql::source::stream::{
+use pinsql_base::error::{Error, Result};
+use pinsql_sources::kinesis::{self, Hub};
+use pinsql_sources::stream::{
     Content, Gap, Next, Position, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader, StreamSource,
 };
 use serde_json::Value;
@@ -212,5 +212,5 @@ fn rows_of_batch(batch: &RecordBatch) -> Vec<Row> {
 /// The error's message, its cause and its hint.
 pub(crate) fn told(error: &Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{:?}: {error}; caused by: {cause}; hint: {}", error.kind, error.hint.as_deref().unwrap_or("none"))
+    format!("{:?}: {error}; caused by: {cause}; hint: {}", error.kind(), error.hint.as_deref().unwrap_or("none"))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pinsql::config::DatabaseEnvironment;
-use pinsql::source::mysql::{Database as Drawn, DatabaseOptions};
+use pinsql_sources::mysql::{Database as Drawn, DatabaseOptions};
 use serde_json::{Value, json};
 
 use crate::environment::{PATIENCE, TestEnvironment};

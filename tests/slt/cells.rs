@@ -6,7 +6,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, IntervalUnit, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use pinsql::schema::type_name;
+use pinsql_base::schema::type_name;
 
 /// Stands before the query in such a file, with the types of its columns behind it.
 pub const TYPES: &str = "-- types: ";

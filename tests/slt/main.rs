@@ -22,11 +22,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use pinsql::catalog::TableName;
 use pinsql::config::{Config, Layer};
-use pinsql::error::Error;
 use pinsql::session::Session;
-use pinsql::source::stream::Lag;
 use pinsql::statement::{self, Outcome, Watch};
 use pinsql::stream::{BatchReport, Observer, refresh};
+use pinsql_base::error::Error;
+use pinsql_sources::stream::Lag;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Record, Runner};
 
 /// A function's file stands beside the function.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::{Client, Request, StatusCode};
 use serde_json::Value;
 
-use crate::error::{Error, Result};
-use crate::http::{self, Unread};
-use crate::storage_error::shorten;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::http::{self, Unread};
+use pinsql_base::storage_error::shorten;
 
 const ATTEMPTS_MAX: u32 = 5;
 /// Before the second attempt; twice as long before each that follows.

@@ -19,9 +19,9 @@ use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
 use super::{CatalogService, DELTA, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
-use crate::error::{Error, Result};
-use crate::sink::delta::Column;
-use crate::store::AwsAccess;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::store::AwsAccess;
+use pinsql_delta::Column;
 
 /// How Athena calls the catalog of an account.
 const NAME: &str = "awsdatacatalog";

@@ -25,9 +25,9 @@ use url::Url;
 
 use super::TableName;
 use crate::config::{CatalogConfig, CatalogKind, Config, S3Config};
-use crate::error::{Error, Result};
-use crate::sink::delta::{Registrar, TableDefinition, TableLocation, definition};
-use crate::store;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::store;
+use pinsql_delta::{Registrar, TableDefinition, TableLocation, definition};
 
 /// The format of the tables that are read here.
 const DELTA: &str = "DELTA";

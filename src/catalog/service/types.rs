@@ -3,7 +3,7 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
-use crate::schema::type_name;
+use pinsql_base::schema::type_name;
 
 pub(super) fn simple_string(data_type: &DataType) -> String {
     let fields = |fields: &[FieldRef], written: fn(&FieldRef) -> String| {
@@ -27,7 +27,7 @@ pub(super) fn simple_string(data_type: &DataType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::parse_type;
+    use pinsql_base::schema::parse_type;
 
     #[test]
     fn types_are_written_as_spark_and_hive_write_them() {

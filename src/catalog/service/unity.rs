@@ -17,8 +17,8 @@ use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
 use super::{CatalogService, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
-use crate::error::{Error, Result};
-use crate::sink::delta::Column;
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::Column;
 
 const ROOT: &str = "api/2.1/unity-catalog";
 
@@ -301,8 +301,8 @@ fn type_name(data_type: &DataType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::parse_type;
-    use crate::sink::delta::TableDefinition;
+    use pinsql_base::schema::parse_type;
+    use pinsql_delta::TableDefinition;
 
     #[test]
     fn an_endpoint_is_a_host() {

@@ -7,7 +7,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::output::Output;
-use crate::emulate::{Observer, ReceiverReport, Tally};
+use pinsql_emulate::{Observer, ReceiverReport, Tally};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 

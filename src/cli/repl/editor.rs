@@ -16,7 +16,7 @@ use super::history;
 use super::input::pieces;
 use crate::catalog::DEFAULT_SCHEMA;
 use crate::config::ShellConfig;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 const MENU: &str = "completion";
 /// Lines that the menu of completions takes at most, and the columns of its descriptions.

@@ -15,7 +15,7 @@ use reedline::{
 };
 
 use crate::config::ShellConfig;
-use crate::error::Error;
+use pinsql_base::error::Error;
 
 /// A longer entry is a load of data, and would make every start slow.
 const ENTRY_BYTES_MAX: usize = 64 << 10;

@@ -35,9 +35,9 @@ use super::output::Output;
 use super::run::{Runner, ShowRows};
 use super::script::{Placed, Script, statements};
 use super::settings::Settings;
-use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::statement::{Rows, StatementKind};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Whether there is a terminal to read lines from and to draw on.
 pub(super) fn has_terminal() -> bool {
@@ -198,5 +198,5 @@ impl Shell {
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted")
+    Error::new(ErrorCode::Interrupted, "interrupted")
 }

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::unconstrained;
 
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// How long the shell may take to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(3);

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{NULL, cells, escape_control};
 use crate::cli::output::stdout_error;
-use crate::error::Result;
+use pinsql_base::error::Result;
 
 /// Writes `rows` and returns how many there were.
 pub(super) async fn write_lines(mut rows: SendableRecordBatchStream, out: &mut impl Write) -> Result<u64> {

@@ -17,9 +17,9 @@ use datafusion::common::{Result as EngineResult, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use pinsql_udf::abi;
 
-use crate::engine_error::external;
-use crate::error::{Error, Result};
-use crate::schema::{normalize_type, type_name};
+use pinsql_base::engine_error::external;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::{normalize_type, type_name};
 
 /// The longest error of a library that is shown.
 const ERROR_BYTES_MAX: usize = 10_000;

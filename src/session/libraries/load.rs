@@ -7,8 +7,8 @@ use libloading::Library;
 use pinsql_udf::abi;
 
 use super::LibraryFunction;
-use crate::error::{Error, Result, nearest};
-use crate::schema::parse_type;
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::schema::parse_type;
 
 /// The most functions, and parameters of one, that a library may claim to have: a claim beyond is a broken table.
 const FUNCTIONS_MAX: usize = 10_000;

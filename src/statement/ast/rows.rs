@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Ident, Query, TableFactor};
 
 use super::Name;
-use crate::error::Span;
+use pinsql_base::error::Span;
 
 #[derive(Debug)]
 pub struct Insert {

@@ -10,10 +10,10 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::Volatility;
 use sqlparser::ast::{Expr, Ident, Query, Spanned, Visit, VisitMut, Visitor, VisitorMut};
 
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::statement::ast::{Merge, MergeAction, When};
 use crate::statement::rewrite::nondeterministic;
+use pinsql_base::error::{Error, Result, Span};
 
 /// Refuses what no expression of a MERGE may have.
 pub(super) fn refuse(session: &Session, merge: &Merge) -> Result<()> {

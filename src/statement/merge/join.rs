@@ -6,13 +6,13 @@ use arrow::datatypes::Schema;
 use sqlparser::ast::{Expr, Ident, Query, TableFactor};
 
 use super::expressions::belonging_to;
-use crate::error::Result;
-use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, When};
 use crate::statement::query::PRESENT_COLUMN;
 use crate::statement::rewrite::{alias_of, target_relation};
 use crate::statement::template::{self, quoted};
 use crate::statement::update::value_of;
+use pinsql_base::error::Result;
+use pinsql_delta::{FILE_COLUMN, ROW_COLUMN};
 
 /// Gathers the user's expressions, and gives each a gap in the text.
 struct Gaps<'a> {

@@ -8,9 +8,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::constraint::key;
 use super::{StatementParser, upper};
-use crate::error::{Error, Result};
 use crate::statement::ast::{Column, Name, StatementKind};
 use crate::statement::definitions::{AddColumn, AlterAction, AlterTable, ColumnChange, Position};
+use pinsql_base::error::{Error, Result};
 
 const COLUMN_MAPPING: &str = "it needs column mapping, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT … FROM t gives a table with other columns";
 const TYPE_WIDENING: &str = "it needs type widening, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT CAST(…) … FROM t gives a table with other types";

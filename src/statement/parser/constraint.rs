@@ -7,10 +7,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{StatementParser, upper};
-use crate::error::{Error, Result, Span};
-use crate::operators::OnViolation;
 use crate::statement::definitions::CheckConstraint;
 use crate::statement::query::expectations::Expectation;
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_sources::operators::OnViolation;
 
 /// One entry of a table's list that is no column.
 pub(super) enum TableConstraint {

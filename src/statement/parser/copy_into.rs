@@ -6,9 +6,9 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{StatementParser, upper};
-use crate::error::{Error, Result, Span};
 use crate::statement::ast::StatementKind;
 use crate::statement::definitions::{CopyColumns, CopyInto, Validate};
+use pinsql_base::error::{Error, Result, Span};
 
 /// Databricks' bound of FILES.
 const FILES_MAX: usize = 1_000;

@@ -4,10 +4,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result, Span};
-use crate::schema::{parse_type, type_name};
 use crate::session::sql_functions::{Body, DataAccess, Parameter, ResultColumn, Returns, Signature};
 use crate::statement::ast::{CreateFunction, FunctionSource, FunctionsShown, Name, StatementKind};
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::schema::{parse_type, type_name};
 
 impl StatementParser<'_> {
     pub(super) fn create_function(&mut self, or_replace: bool, is_temporary: bool) -> Result<StatementKind> {

@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
-use crate::error::{Error, Result, Span};
 use crate::statement::ast::{CreateSink, StatementKind};
+use pinsql_base::error::{Error, Result, Span};
 
 impl StatementParser<'_> {
     /// What follows `CREATE [OR REFRESH] SINK`.

@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
 use crate::statement::ast::{CreateStreamingTable, CreateTable, StatementKind};
+use pinsql_base::error::{Error, Result};
 
 impl StatementParser<'_> {
     /// `OR REFRESH`, which sqlparser has no keyword for.

@@ -7,8 +7,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::alter_table::CLUSTERING;
 use super::constraint::TableConstraint;
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result, Span};
 use crate::statement::ast::{Column, CreateTable, StatementKind};
+use pinsql_base::error::{Error, Result, Span};
 
 impl StatementParser<'_> {
     pub(super) fn create_table(&mut self, or_replace: bool) -> Result<StatementKind> {

@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result, Span};
 use crate::statement::ast::{AlterView, CreateView, StatementKind, ViewColumn};
+use pinsql_base::error::{Error, Result, Span};
 
 impl StatementParser<'_> {
     /// What follows TEMPORARY.

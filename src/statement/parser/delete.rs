@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, upper};
-use crate::error::Result;
 use crate::statement::ast::{Delete, StatementKind, Target};
+use pinsql_base::error::Result;
 
 /// Words behind the table's name that are not its alias.
 const AFTER_TARGET: [&str; 3] = ["SET", "USING", "WHERE"];

@@ -3,9 +3,9 @@
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
 use crate::statement::ast::StatementKind;
 use crate::statement::definitions::ExplainForm;
+use pinsql_base::error::{Error, Result};
 
 impl StatementParser<'_> {
     /// From EXPLAIN on.

@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::Result;
 use crate::statement::ast::{Insert, StatementKind};
+use pinsql_base::error::Result;
 
 impl StatementParser<'_> {
     pub(super) fn insert(&mut self) -> Result<StatementKind> {

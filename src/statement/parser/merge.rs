@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result, Span};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, StatementKind, When};
+use pinsql_base::error::{Error, Result, Span};
 
 /// What a source without a name of its own is called.
 const SOURCE: &str = "source";

@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::Result;
 use crate::statement::ast::{Optimize, StatementKind};
+use pinsql_base::error::Result;
 
 impl StatementParser<'_> {
     /// `OPTIMIZE name [WHERE predicate] [ZORDER BY (column, …)]`

@@ -3,8 +3,8 @@
 use sqlparser::keywords::Keyword;
 
 use super::StatementParser;
-use crate::error::Result;
 use crate::statement::ast::{Restore, StatementKind};
+use pinsql_base::error::Result;
 
 impl StatementParser<'_> {
     /// `RESTORE [TABLE] name [TO] {VERSION | TIMESTAMP} AS OF …`

@@ -3,9 +3,9 @@
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, upper};
-use crate::error::{Error, Result, nearest};
 use crate::statement::ast::StatementKind;
 use crate::statement::set::SETTINGS;
+use pinsql_base::error::{Error, Result, nearest};
 
 impl StatementParser<'_> {
     /// `key [= true | false]` behind SET; the key has dots, which tells it from a variable.

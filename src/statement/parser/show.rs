@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
 use crate::statement::ast::{FunctionsShown, StatementKind};
+use pinsql_base::error::{Error, Result};
 
 impl StatementParser<'_> {
     pub(super) fn show(&mut self) -> Result<StatementKind> {

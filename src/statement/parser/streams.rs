@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::upper;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// The argument that says a relation is read as a stream. The names have a space, which no unquoted name has.
 pub(in crate::statement) const STREAM: &str = "stream marker";

@@ -3,8 +3,8 @@
 use sqlparser::keywords::Keyword;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::Result;
 use crate::statement::ast::StatementKind;
+use pinsql_base::error::Result;
 
 impl StatementParser<'_> {
     pub(super) fn truncate(&mut self) -> Result<StatementKind> {

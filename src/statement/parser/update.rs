@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, upper};
-use crate::error::Result;
 use crate::statement::ast::{Assignment, StatementKind, Update};
+use pinsql_base::error::Result;
 
 impl StatementParser<'_> {
     pub(super) fn update(&mut self) -> Result<StatementKind> {

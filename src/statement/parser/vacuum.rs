@@ -4,8 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::error::{Error, Result};
 use crate::statement::ast::{StatementKind, Vacuum};
+use pinsql_base::error::{Error, Result};
 
 impl StatementParser<'_> {
     /// `VACUUM name [FULL] [RETAIN n HOURS] [DRY RUN]`, the clauses in any order.

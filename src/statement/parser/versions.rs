@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::upper;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// How Databricks writes a moment behind `@`: yyyyMMddHHmmssSSS.
 const MOMENT_DIGITS: usize = 17;

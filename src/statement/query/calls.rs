@@ -22,9 +22,9 @@ use sqlparser::ast::{
 use super::changes::{self, TABLE_CHANGES};
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
 use super::streaming::{STREAM_PREFIX, Watermark};
-use crate::error::{Error, ErrorKind, Result, Span};
-use crate::source::objects::METADATA_COLUMN;
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
+use pinsql_base::error::{Error, ErrorKind, Result, Span};
+use pinsql_sources::objects::METADATA_COLUMN;
 
 /// A call of one of our table functions, and the name its relation goes by.
 pub(super) struct Call {
@@ -228,7 +228,7 @@ pub(in crate::statement) fn constant(state: &SessionState, expr: &Expr) -> Resul
     evaluate().map_err(|error| {
         let error = error.at(expr.span());
         match error.hint {
-            Some(_) if error.kind != ErrorKind::Sql => error,
+            Some(_) if error.kind() != ErrorKind::Sql => error,
             _ => error.with_hint("this must be a constant: literals, parameters and functions of them"),
         }
     })

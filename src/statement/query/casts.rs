@@ -8,9 +8,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
-use crate::engine_error::external;
-use crate::error::{Error, Result};
-use crate::schema::type_name;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::type_name;
 
 /// Fails on the first such cast in `plan`.
 pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {

@@ -11,9 +11,9 @@ use datafusion::execution::SessionState;
 
 use super::Purpose;
 use super::calls::text;
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::sink::delta::{AsOf, ChangeRange, changes, changes_schema};
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::{AsOf, ChangeRange, changes, changes_schema};
 
 pub(super) const TABLE_CHANGES: &str = "table_changes";
 

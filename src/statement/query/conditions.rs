@@ -17,12 +17,12 @@ use sqlparser::ast::{Expr, ExprWithAlias, Query, SelectItem, SetExpr, Spanned, V
 use super::spelling::Spelling;
 use super::{function_spans, locate, parameters};
 use crate::config::Param;
-use crate::error::{Error, Result};
-use crate::schema::type_name;
 use crate::session::literals;
-use crate::sink::delta::{Conditions, PlanCondition};
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::schema::type_name;
+use pinsql_delta::{Conditions, PlanCondition};
 
 /// Plans a condition, called `name` in errors, over `columns`.
 pub fn plan(

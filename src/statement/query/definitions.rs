@@ -18,12 +18,12 @@ use super::relations::is_table_function;
 use super::sql_functions::in_body;
 use super::views;
 use crate::catalog::{Definition, DefinitionKind, TableName};
-use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, SqlFunction};
 use crate::session::views::View;
 use crate::statement::ast::{CreateFunction, FunctionSource, StatementKind};
 use crate::statement::parser::parse;
+use pinsql_base::error::{Error, Result};
 
 /// Definitions read at once.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;

@@ -9,10 +9,10 @@ use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::Expr;
 
 use super::{casts, conditions};
-use crate::error::{Error, Result, Span};
-use crate::operators::marker::{Mark, Marker};
-use crate::operators::{OnViolation, Rule};
 use crate::session::Session;
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_sources::operators::marker::{Mark, Marker};
+use pinsql_sources::operators::{OnViolation, Rule};
 
 /// One expectation, as it is written.
 #[derive(Debug, Clone, PartialEq)]

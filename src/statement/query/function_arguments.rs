@@ -2,8 +2,8 @@
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Spanned};
 
-use crate::error::{Error, Result, nearest};
 use crate::session::sql_functions::SqlFunction;
+use pinsql_base::error::{Error, Result, nearest};
 
 /// An argument, as it stands in the call or in the definition.
 #[derive(Debug)]

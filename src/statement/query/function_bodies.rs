@@ -16,9 +16,9 @@ use super::sql_functions::{NO_PARAMETERS, RELATIONS_SCHEMA, SCALAR_PREFIX, TABLE
 use super::variables::KEPT_PREFIX;
 use super::{struct_star, variables};
 use crate::catalog::CATALOG_NAME;
-use crate::error::{Error, Result};
 use crate::session::literals;
 use crate::session::variables::Values as Variables;
+use pinsql_base::error::{Error, Result};
 
 /// Takes the bodies out of `query`, and what `variables` put there.
 pub(super) fn take(query: &mut Query) -> Vec<Cte> {

@@ -19,9 +19,9 @@ use sqlparser::ast::{
 
 use self::from::{as_one, lateral_view, with_lateral_functions};
 use super::names::name_of;
-use crate::error::{Error, Result};
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
+use pinsql_base::error::{Error, Result};
 
 /// What a generator in a select list, and its columns, are called; no SQL can name them, so no condition sees them.
 const SELECTED: &str = "generated";

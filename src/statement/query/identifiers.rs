@@ -10,9 +10,9 @@ use sqlparser::ast::{
 };
 
 use super::{constant_text, parameters, variables};
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::statement::parser::parse_name;
+use pinsql_base::error::{Error, Result, Span};
 
 /// The parts of the name that `text` evaluates to.
 pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<Ident>> {

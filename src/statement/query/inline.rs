@@ -17,8 +17,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDFImpl, Signature, Subquery, Volatility,
 };
 
-use crate::engine_error::external;
-use crate::error::Error;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
 
 /// The most nodes that a call may become: a function that names its parameter twice and calls another such, and so on,
 /// would be an expression without end.

@@ -13,9 +13,9 @@ use sqlparser::ast::{
 };
 
 use super::calls::{constant, text};
-use crate::error::{Error, Result};
 use crate::session::JSON_PATH_FUNCTION;
-use crate::source::objects::json::{JsonPath, Step};
+use pinsql_base::error::{Error, Result};
+use pinsql_json::{JsonPath, Step};
 
 /// Rewrites all of them in `query`.
 pub fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {

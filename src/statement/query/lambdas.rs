@@ -11,7 +11,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
 use sqlparser::ast::{AccessExpr, Expr, LambdaFunction, Query, VisitMut, VisitorMut};
 
-use crate::error::Result;
+use pinsql_base::error::Result;
 
 /// The rule of the physical optimizer that moves projections.
 const MOVES_PROJECTIONS: &str = "ProjectionPushdown";

@@ -35,6 +35,9 @@ pub(super) mod time_travel;
 mod variables;
 pub(super) mod views;
 
+#[cfg(test)]
+mod operator_tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -60,16 +63,16 @@ pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::variables::without_variables;
 use crate::catalog::TableName;
-use crate::engine_error::is_about_sql;
-use crate::error::{Error, ErrorKind, Result, Span};
-use crate::schema::type_name;
 use crate::session::views::View;
 use crate::session::{Session, literals};
-use crate::sink::delta::{FILE_COLUMN, ROW_COLUMN};
-use crate::source::rejects::{Reject, Rejects};
-use crate::source::stream::{Content, StreamSource};
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use pinsql_base::engine_error::is_about_sql;
+use pinsql_base::error::{Error, ErrorKind, Result, Span};
+use pinsql_base::rejects::{Reject, Rejects};
+use pinsql_base::schema::type_name;
+use pinsql_delta::{FILE_COLUMN, ROW_COLUMN};
+use pinsql_sources::stream::{Content, StreamSource};
 
 /// Why a query is planned.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +196,7 @@ pub async fn plan_over(
         Purpose::Run | Purpose::Check | Purpose::Listed(_) => expanded(session, query).await?,
     };
     match plan_expanded(session, query, purpose, target).await {
-        Err(error) if error.kind == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {
+        Err(error) if error.kind() == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {
             Err(Box::pin(broken_view(session, &views)).await.unwrap_or(error))
         }
         planned => planned,

@@ -11,14 +11,14 @@ use sqlparser::ast::{Query, VisitMut};
 use super::calls::{Arguments, Call, Calls};
 use super::changes::{self, TABLE_CHANGES};
 use super::{Batch, Purpose, Stream};
-use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::source::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
-use crate::source::peek::PeekTable;
-use crate::source::rejects::Rejects;
-use crate::source::slice::SliceTable;
-use crate::source::stream::{Content, StreamSource};
-use crate::source::{kafka, kinesis, mysql};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::rejects::Rejects;
+use pinsql_sources::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
+use pinsql_sources::peek::PeekTable;
+use pinsql_sources::slice::SliceTable;
+use pinsql_sources::stream::{Content, StreamSource};
+use pinsql_sources::{kafka, kinesis, mysql};
 
 /// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
 pub(super) async fn open_call(

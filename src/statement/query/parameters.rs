@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, Value, VisitMut, visit_expressions_mut};
 
 use crate::config::Param;
-use crate::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, Result, Span, nearest};
 
 /// Puts the values of `params` in the place of every marker in `node`.
 pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {

@@ -17,9 +17,9 @@ use sqlparser::ast::{
 };
 
 use super::conditions::parsed;
-use crate::error::{Error, Result};
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use pinsql_base::error::{Error, Result};
 
 /// Writes out every PIVOT and UNPIVOT in `query`, the innermost first.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {

@@ -11,8 +11,8 @@ use sqlparser::ast::{
     Spanned, TableFactor, TableVersion, Visit, Visitor,
 };
 
-use crate::error::{Error, Result};
 use crate::session::is_generator;
+use pinsql_base::error::{Error, Result};
 
 /// Fails on the first clause in `query` that would change nothing though it says something.
 pub fn refuse_ignored(query: &Query) -> Result<()> {

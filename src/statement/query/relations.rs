@@ -27,11 +27,11 @@ use super::sql_functions::RELATIONS_SCHEMA;
 use super::time_travel::{self, VERSIONS_SCHEMA};
 use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
-use crate::error::{Error, Result, nearest};
 use crate::session::Session;
-use crate::source::objects::{self, METADATA_COLUMN};
-use crate::source::rejects::Rejects;
-use crate::source::{kafka, kinesis, mysql};
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::rejects::Rejects;
+use pinsql_sources::objects::{self, METADATA_COLUMN};
+use pinsql_sources::{kafka, kinesis, mysql};
 
 /// The table functions that pinsql itself provides.
 pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];

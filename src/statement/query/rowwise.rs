@@ -17,13 +17,13 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, Logi
 use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
 use super::streaming::{STREAM_PREFIX, is_stream_scan, stream_of};
-use crate::operators::SeenRows;
-use crate::operators::marker::{Mark, Marker};
-use crate::operators::node::{LogicalStep, RecordsContext, RecordsNode};
-use crate::source::objects;
-use crate::source::places::{MessagePlaces, Places, RowPlaces};
-use crate::source::rejects::Rejects;
-use crate::source::slice::SliceTable;
+use pinsql_base::rejects::Rejects;
+use pinsql_sources::objects;
+use pinsql_sources::operators::SeenRows;
+use pinsql_sources::operators::marker::{Mark, Marker};
+use pinsql_sources::operators::node::{LogicalStep, RecordsContext, RecordsNode};
+use pinsql_sources::places::{MessagePlaces, Places, RowPlaces};
+use pinsql_sources::slice::SliceTable;
 
 /// A plan whose bad records are isolated.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use super::definitions::{Definitions, temporary_name};
 use super::function_arguments::{Bound, bind};
 use super::relations::is_table_function;
 use super::{names, views};
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Parameter, ResultColumn, Returns, SqlFunction};
 use crate::statement::template::{self, quoted};
+use pinsql_base::error::{Error, Result, Span};
 
 /// What the WITH query of a body is called, in front of the function's name; `table function` in the place of `function` for one
 /// call of a table function, behind which the number of the call stands. No user's name can have a space and a colon.

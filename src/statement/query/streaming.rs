@@ -18,14 +18,14 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::expectations::{self, Expectation};
 use super::rowwise;
-use crate::engine_error::external;
-use crate::error::{Error, Result, Span, nearest};
-use crate::operators::marker::{Mark, Marker};
-use crate::operators::{SeenRows, refuse_unhashable};
-use crate::schema::type_name;
 use crate::session::Session;
-use crate::sink::delta::assignable;
-use crate::source::rejects::Rejects;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::rejects::Rejects;
+use pinsql_base::schema::type_name;
+use pinsql_delta::assignable;
+use pinsql_sources::operators::marker::{Mark, Marker};
+use pinsql_sources::operators::{SeenRows, refuse_unhashable};
 
 /// What the name of a stream's relation begins with. No user's table can have a space in its name.
 pub const STREAM_PREFIX: &str = "stream ";

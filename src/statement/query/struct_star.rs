@@ -16,7 +16,7 @@ use sqlparser::ast::{
     WildcardAdditionalOptions, With,
 };
 
-use crate::error::{Error, Result, Span};
+use pinsql_base::error::{Error, Result, Span};
 
 /// How many such stars a query may have: each costs a planning of what is below it.
 const STARS_MAX: usize = 200;

@@ -21,10 +21,10 @@ use url::Url;
 use super::calls::{constant, text};
 use super::views::each_relation;
 use crate::catalog::TableName;
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
-use crate::sink::delta::{AsOf, TableLocation};
-use crate::store;
+use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::store;
+use pinsql_delta::{AsOf, TableLocation};
 
 /// The schema that holds the versions. No user's schema can have a space in its name.
 pub(super) const VERSIONS_SCHEMA: &str = "table version";

@@ -27,9 +27,9 @@ use super::inline::Values;
 use super::json_calls::is_from_json;
 use super::sql_functions::{RELATIONS_SCHEMA, common, lost, put_with, template_query};
 use crate::catalog::CATALOG_NAME;
-use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::session::variables::Values as Kept;
+use pinsql_base::error::{Error, Result};
 
 /// The relation whose columns the variables are, and the name that users have for it.
 const RELATION: &str = "session";

@@ -16,10 +16,10 @@ use sqlparser::ast::{
 
 use super::definitions::Definitions;
 use crate::catalog::TableName;
-use crate::error::{Error, Result, Span};
 use crate::session::Session;
 use crate::session::views::{View, Views};
 use crate::statement::parser::STREAM_MARKER;
+use pinsql_base::error::{Error, Result, Span};
 
 /// How many views a query may read, each counted as often as it is read: two views that each read another one twice, and so
 /// on, would be a query without end.

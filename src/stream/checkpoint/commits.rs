@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::BATCHES_KEPT;
 use super::files::{Files, numbered};
-use crate::error::{Error, Result};
-use crate::sink::delta::TableLocation;
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::TableLocation;
 
 const COMMITS: &str = "commits";
 

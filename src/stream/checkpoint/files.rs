@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FOLDER;
-use crate::error::{Error, Result};
-use crate::sink::delta::{TableLocation, sync_files};
-use crate::storage_error::storage_error;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::storage_error::storage_error;
+use pinsql_delta::{TableLocation, sync_files};
 
 /// What became of a file that should not have been there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

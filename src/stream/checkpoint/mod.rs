@@ -32,11 +32,11 @@ use self::files::{Created, Files, numbered};
 use self::owner::Owner;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::operators::SeenRows;
-use crate::sink::delta::TableLocation;
-use crate::source::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
 use crate::stream::target::Target;
+use pinsql_base::error::{Error, Result};
+use pinsql_delta::TableLocation;
+use pinsql_sources::operators::SeenRows;
+use pinsql_sources::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
 
 /// The folder in the table's own.
 pub use crate::catalog::CHECKPOINT_FOLDER as FOLDER;

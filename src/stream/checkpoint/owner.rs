@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::files::{Created, Files, numbered};
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 const FOLDER: &str = "owner";
 /// How often a claim is renewed.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::files::Files;
-use crate::error::{Error, Result};
-use crate::operators::SeenRows;
+use pinsql_base::error::{Error, Result};
+use pinsql_sources::operators::SeenRows;
 
 /// What single batches added.
 const ADDED: &str = "seen";

@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 
 use crate::cli::repl::display::Kept;
 use crate::cli::rows::{NULL, cells};
-use crate::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, Result, nearest};
 
 /// Rows of a result that are drawn. More could not be told apart in any terminal.
 const ROWS_MAX: usize = 10_000;

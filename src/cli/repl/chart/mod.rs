@@ -16,7 +16,7 @@ use self::data::{Data, SERIES_MAX, choose};
 use super::display::{Kept, cut};
 use super::terminal::Size;
 use crate::cli::rows::escape_control;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// Bars that one chart has.
 const BARS_MAX: usize = 60;

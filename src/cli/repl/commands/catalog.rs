@@ -6,8 +6,8 @@ use super::super::complete::functions::{Function, all};
 use super::super::{Next, Shell};
 use super::{Command, one_argument};
 use crate::cli::Failure;
-use crate::error::{Error, Result};
 use crate::statement::{self, Rows, like};
+use pinsql_base::error::{Error, Result};
 
 /// SHOW, with a pattern if there is one.
 pub(super) async fn show(shell: &mut Shell, statement: &str, pattern: &str) -> Result<Next, Failure> {

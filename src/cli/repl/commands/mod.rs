@@ -9,7 +9,7 @@ mod state;
 
 use super::{Next, Shell};
 use crate::cli::Failure;
-use crate::error::{Error, nearest};
+use pinsql_base::error::{Error, nearest};
 
 /// A command, as `.help` lists it.
 #[derive(Debug)]

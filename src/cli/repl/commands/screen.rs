@@ -12,7 +12,7 @@ use super::super::terminal;
 use super::{COMMANDS, Command, named, one_argument, switch, unquoted, usage};
 use crate::cli::rows::Format;
 use crate::cli::settings::{format_name, format_of};
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 pub(super) fn help(shell: &Shell, rest: &str) -> Result<()> {
     if !rest.is_empty() {
@@ -146,5 +146,5 @@ pub(super) async fn chart(shell: &mut Shell, rest: &str) -> Result<()> {
 
 /// What is wrong is the command, not a setting.
 fn as_usage(error: Error) -> Error {
-    Error { kind: crate::error::ErrorKind::Usage, ..error }
+    Error { code: pinsql_base::error::ErrorCode::InvalidUsage, ..error }
 }

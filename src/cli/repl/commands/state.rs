@@ -10,8 +10,8 @@ use super::{Command, named, one_argument, unquoted, usage};
 use crate::cli::Failure;
 use crate::cli::script::Script;
 use crate::config::Param;
-use crate::error::{Error, Result};
 use crate::statement::Rows;
+use pinsql_base::error::{Error, Result};
 
 /// Entries of the history that are listed.
 const ENTRIES_MAX: usize = 50;

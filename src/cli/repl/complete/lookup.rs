@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::functions;
-use crate::error::Result;
 use crate::session::Session;
 use crate::statement;
+use pinsql_base::error::Result;
 
 /// After this a question is given up: nobody waits longer for a list of names.
 const DEADLINE: Duration = Duration::from_secs(3);

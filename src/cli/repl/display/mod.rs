@@ -24,7 +24,7 @@ use crate::cli::output::{Output, stdout_error};
 use crate::cli::progress::Progress;
 use crate::cli::rows::{Format, write_rows};
 use crate::cli::run::ShowRows;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// What decides how rows are shown; the commands of the shell change it.
 #[derive(Debug)]

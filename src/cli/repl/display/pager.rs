@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use crate::cli::output::is_broken_pipe;
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// A pager that is running. What is written to it is shown.
 pub(super) struct Pager {

@@ -14,8 +14,8 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::table::{Kind, Sheet};
 use crate::cli::rows::cells;
-use crate::error::Result;
-use crate::schema::type_name;
+use pinsql_base::error::Result;
+use pinsql_base::schema::type_name;
 
 /// Memory that the last result may hold while nothing is done with it.
 const KEPT_BYTES_MAX: usize = 64 << 20;

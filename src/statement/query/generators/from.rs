@@ -6,10 +6,10 @@ use sqlparser::ast::{
 };
 
 use super::{alias, column_named, generator_call, plain};
-use crate::error::{Error, Result};
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
 use crate::statement::query::json_calls;
+use pinsql_base::error::{Error, Result};
 
 /// FROM with each generator in it behind what is left of it.
 pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<TableWithJoins>> {

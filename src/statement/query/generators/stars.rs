@@ -5,7 +5,7 @@ use sqlparser::ast::{
     TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 
-use crate::error::{Error, Result};
+use pinsql_base::error::{Error, Result};
 
 /// `*` as the stars of the relations that it means, which leave out the generator's columns.
 pub(super) fn write_out(select: &mut Select) -> Result<()> {

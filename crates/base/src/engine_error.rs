@@ -1,0 +1,285 @@
+//! DataFusion's errors in the words of a SQL author, and Arrow's and Parquet's below them.
+//!
+//! DataFusion wraps errors several layers deep and names kinds that mean nothing to somebody who wrote a query
+//! ("Schema error", "External error"). Here the layers are taken off, our own errors and those of storage are found
+//! again below them, and what is left is put into a kind, a message and a hint. Everything is done by reference,
+//! because a repartition hands one failure to all of its outputs.
+
+mod wording;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use datafusion::common::{Column, Diagnostic, SchemaError};
+use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
+
+use self::wording::{cast_failure, is_wrong_call, outer_field, same_name, sentence, wrong_call};
+use crate::error::{Error, ErrorCode, ErrorKind, Span, nearest};
+use crate::storage_error::{causes, shorten, storage_failure};
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        engine_error("run the statement", &error)
+    }
+}
+
+/// The same for an error of Arrow alone.
+pub fn arrow_error(error: ArrowError) -> Error {
+    DataFusionError::from(error).into()
+}
+
+/// `doing` completes the sentence "cannot …" where it is storage that failed: `write the table default.pins`.
+pub fn engine_error(doing: &str, error: &DataFusionError) -> Error {
+    let told = match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
+        Some(ours) => copy_of(ours),
+        None => storage_failure(doing, error).unwrap_or_else(|| convert(unwrapped(error))),
+    };
+    match error.diagnostic().and_then(diagnostic_span) {
+        Some(span) => told.at(span),
+        None => told,
+    }
+}
+
+/// Puts one of our errors under a DataFusion trait; [`From`] finds it again.
+pub fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Whether the statement itself is at fault, so that pointing at the SQL helps.
+pub fn is_about_sql(error: &Error) -> bool {
+    error.kind() == ErrorKind::Sql
+}
+
+/// A shared error cannot be moved out: its causes are kept as what they say.
+fn copy_of(ours: &Error) -> Error {
+    Error {
+        code: ours.code,
+        message: ours.message.clone(),
+        span: ours.span,
+        hint: ours.hint.clone(),
+        source: ours.source().map(|source| Box::new(Said::of(source)) as _),
+    }
+}
+
+/// What a chain of errors says.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    cause: Option<Box<Said>>,
+}
+
+impl Said {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        Self { text: error.to_string(), cause: error.source().map(|cause| Box::new(Self::of(cause))) }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Said {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// The innermost of DataFusion's own errors: what is around it only carries it.
+fn unwrapped(error: &DataFusionError) -> &DataFusionError {
+    let engines = causes(error).filter_map(|cause| match cause.downcast_ref::<Arc<DataFusionError>>() {
+        Some(shared) => Some(shared.as_ref()),
+        None => cause.downcast_ref::<DataFusionError>(),
+    });
+    engines.last().unwrap_or(error)
+}
+
+fn convert(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::ArrowError(inner, _) => convert_arrow(inner),
+        DataFusionError::SchemaError(inner, _) => schema_error(inner),
+        DataFusionError::ResourcesExhausted(message) => memory_error(message),
+        DataFusionError::Plan(message) => plan_error(message),
+        DataFusionError::NotImplemented(message) => outer_field(message).unwrap_or_else(|| {
+            Error::new(ErrorCode::UnsupportedFeature, sentence(message)).with_hint("this part of SQL is not supported")
+        }),
+        DataFusionError::Configuration(message) => Error::new(ErrorCode::InvalidConfiguration, sentence(message)),
+        DataFusionError::Execution(message) => Error::new(ErrorCode::ExecutionFailed, sentence(message)),
+        DataFusionError::ExecutionJoin(inner) => {
+            Error::internal("a task of the engine ended early").caused_by(shorten(&inner.to_string()))
+        }
+        DataFusionError::SQL(inner, _) => Error::new(ErrorCode::ParseSyntaxError, sentence(&inner.to_string())),
+        DataFusionError::ParquetError(inner) => parquet_error(inner),
+        DataFusionError::External(inner) => convert_external(inner.as_ref()),
+        other => Error::internal(sentence(&other.strip_backtrace())),
+    }
+}
+
+fn convert_external(error: &(dyn StdError + Send + Sync + 'static)) -> Error {
+    if let Some(arrow) = error.downcast_ref::<ArrowError>() {
+        return convert_arrow(arrow);
+    }
+    match error.downcast_ref::<ParquetError>() {
+        Some(parquet) => parquet_error(parquet),
+        None => Error::internal(sentence(&error.to_string())),
+    }
+}
+
+fn convert_arrow(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => cast_failure(message),
+        ArrowError::DivideByZero => {
+            Error::new(ErrorCode::DivideByZero, "division by zero").with_hint("NULLIF(divisor, 0) gives NULL instead")
+        }
+        ArrowError::ArithmeticOverflow(_) => Error::new(ErrorCode::ArithmeticOverflow, sentence(&error.to_string())),
+        ArrowError::MemoryError(message) => memory_error(message),
+        ArrowError::ExternalError(inner) => convert_external(inner.as_ref()),
+        other => Error::new(ErrorCode::ExecutionFailed, sentence(&other.to_string())),
+    }
+}
+
+fn parquet_error(error: &ParquetError) -> Error {
+    Error::new(ErrorCode::InvalidFile, "a Parquet file cannot be read")
+        .caused_by(shorten(&sentence(&error.to_string())))
+}
+
+fn memory_error(message: &str) -> Error {
+    Error::new(
+        ErrorCode::OutOfMemory,
+        "the memory limit is reached, and this statement cannot spill what it holds to disk",
+    )
+    .caused_by(shorten(message))
+    .with_hint("give it more with --memory, or fewer partitions at once with --threads")
+}
+
+fn schema_error(error: &SchemaError) -> Error {
+    let at_field = |failure: Error, field: &Column| match field.spans().first() {
+        Some(span) => failure.at(span_of(span)),
+        None => failure,
+    };
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => at_field(column_not_found(field, valid_fields), field),
+        SchemaError::AmbiguousReference { field } => {
+            let failure = Error::new(
+                ErrorCode::AmbiguousReference,
+                format!("the column `{}` is ambiguous: more than one table has it", field.name),
+            )
+            .with_hint("put the table's name or alias before it");
+            at_field(failure, field)
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::new(ErrorCode::DuplicateColumn, format!("two columns are named `{name}`"))
+                .with_hint("rename one with AS")
+        }
+    }
+}
+
+fn column_not_found(field: &Column, valid: &[Column]) -> Error {
+    let error = Error::new(ErrorCode::UnresolvedColumn, format!("there is no column `{}`", field.flat_name()));
+    let names = || valid.iter().map(|column| column.name.as_str());
+    match nearest(&field.name, names()) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None if valid.is_empty() => error.with_hint("a string is written in quotes"),
+        None => error.with_hint(format!("the columns here: {}", names().collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The wording of DataFusion's planner is put right where it speaks to somebody other than the author of the SQL.
+fn plan_error(message: &str) -> Error {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    if let Some(name) = first.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
+        let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no function `{name}`"));
+        let suggestion = lines.next().and_then(|line| line.strip_prefix("Did you mean '")?.split('\'').next());
+        return match suggestion {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        };
+    }
+    if is_wrong_call(message) {
+        return wrong_call(message);
+    }
+    if let Some(error) = same_name(message) {
+        return error;
+    }
+    Error::new(ErrorCode::InvalidStatement, sentence(message))
+}
+
+fn diagnostic_span(diagnostic: &Diagnostic) -> Option<Span> {
+    diagnostic.span.map(span_of)
+}
+
+fn span_of(span: datafusion::common::Span) -> Span {
+    Span { start: (span.start.line, span.start.column), end: (span.end.line, span.end.column) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn our_own_error_comes_back_through_every_wrapping() {
+        let own = || external(Error::new(ErrorCode::InvalidConfiguration, "mine").with_hint("h").caused_by("why"));
+        let arrow = |error| DataFusionError::from(ArrowError::ExternalError(Box::new(error)));
+        let parquet = |error| DataFusionError::from(ParquetError::External(Box::new(error)));
+        let shared = Arc::new(own());
+        for wrapped in [
+            own(),
+            own().context("outer"),
+            arrow(own()).context("outer"),
+            parquet(own()),
+            parquet(arrow(own())),
+            DataFusionError::IoError(io::Error::other(own())),
+            DataFusionError::Collection(vec![own()]),
+            DataFusionError::Shared(Arc::clone(&shared)),
+            DataFusionError::External(Box::new(shared)),
+        ] {
+            let text = format!("{wrapped:?}");
+            let error = Error::from(wrapped);
+            let told = (error.kind(), error.message.as_str(), error.hint.as_deref());
+            assert_eq!(told, (ErrorKind::Config, "mine", Some("h")), "{text}");
+            assert_eq!(error.source.unwrap().to_string(), "why", "{text}");
+        }
+    }
+
+    #[test]
+    fn storage_is_found_below_the_engine() {
+        let full = || object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+        };
+        for wrapped in [
+            DataFusionError::from(full()),
+            DataFusionError::from(ParquetError::External(Box::new(full()))),
+            DataFusionError::from(ParquetError::External(Box::new(io::Error::other(full())))),
+            DataFusionError::Shared(Arc::new(DataFusionError::from(full()).context("outer"))),
+            DataFusionError::IoError(io::ErrorKind::StorageFull.into()),
+        ] {
+            let told = engine_error("write the table default.t", &wrapped);
+            assert_eq!(told.kind(), ErrorKind::Service);
+            assert_eq!(told.message, "cannot write the table default.t: the disk is full");
+        }
+    }
+
+    #[test]
+    fn a_cast_that_fails_reads_the_same_shared_or_not() {
+        let cast = || {
+            let message = "Cannot cast string 'First' to value of Int32 type".to_owned();
+            DataFusionError::from(ArrowError::CastError(message))
+        };
+        for error in [cast(), DataFusionError::Shared(Arc::new(cast())), DataFusionError::External(Box::new(cast()))] {
+            let told = Error::from(error);
+            assert_eq!(
+                (told.kind(), told.message.as_str()),
+                (ErrorKind::Data, "cannot cast the string 'First' to INT")
+            );
+            assert!(told.hint.unwrap().contains("TRY_CAST"));
+        }
+    }
+}

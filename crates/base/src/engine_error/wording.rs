@@ -1,0 +1,297 @@
+//! What DataFusion and Arrow say, as one sentence with SQL's names for types.
+//!
+//! They speak of `Int32` and `Utf8View` to people who wrote INT and STRING, put prefixes before what they say, and lists and
+//! advice on lines after it. Text is all that they give, so text is what is taken apart here: what has another form than
+//! expected stays as it is.
+
+use arrow::datatypes::DataType;
+
+use crate::error::{Error, ErrorCode};
+use crate::schema::type_name;
+use crate::storage_error::shorten;
+
+/// How many of a function's forms a hint names.
+const FORMS_SHOWN_MAX: usize = 6;
+
+/// Without the prefixes that DataFusion and Arrow put before what they say, on one line.
+pub(super) fn sentence(message: &str) -> String {
+    const PREFIXES: [&str; 13] = [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "Internal error: ",
+        "Invalid argument error: ",
+        "Arithmetic overflow: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Compute error: ",
+        "External error: ",
+        "External: ",
+        "Parquet error: ",
+    ];
+    /// What DataFusion adds to an error of its own, for its developers.
+    const AFTERWORDS: [&str; 2] = ["\n\nbacktrace: ", "\nThis issue was likely caused by a bug in DataFusion"];
+    let end = AFTERWORDS.iter().filter_map(|afterword| message.find(afterword)).min().unwrap_or(message.len());
+    let mut text = message[..end].trim();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    with_sql_types(&lines.join(" "))
+}
+
+/// A value that does not fit the type it is cast to. The value may be of any length.
+pub(super) fn cast_failure(message: &str) -> Error {
+    let told = string_cast(message).or_else(|| value_cast(message)).or_else(|| timestamp_cast(message));
+    let said = told.unwrap_or_else(|| shorten(&sentence(message)));
+    Error::new(ErrorCode::CastInvalidInput, said)
+        .with_hint("TRY_CAST gives NULL for a value that does not fit its type")
+}
+
+/// `Cannot cast string 'First' to value of Int32 type`
+fn string_cast(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Cannot cast string '").or_else(|| message.strip_prefix("Cannot cast value '"))?;
+    let (value, rest) = rest.rsplit_once("' to value of ")?;
+    let target = rest.strip_suffix(" type")?;
+    Some(format!("cannot cast the string '{}' to {}", shorten(value), with_sql_types(target)))
+}
+
+/// `Can't cast value 3000000000 to type Int32`
+fn value_cast(message: &str) -> Option<String> {
+    let (value, target) = message.strip_prefix("Can't cast value ")?.rsplit_once(" to type ")?;
+    Some(format!("cannot cast {} to {}: it is out of range", shorten(value), with_sql_types(target)))
+}
+
+/// `Error parsing timestamp from 'soon': error parsing date`
+fn timestamp_cast(message: &str) -> Option<String> {
+    let (value, _) = message.strip_prefix("Error parsing timestamp from '")?.rsplit_once("': ")?;
+    Some(format!("cannot cast the string '{}' to TIMESTAMP", shorten(value)))
+}
+
+/// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`, which is what a variable looks like as well.
+pub(super) fn outer_field(message: &str) -> Option<Error> {
+    let column = message.split_once("Nested identifiers are not yet supported for OuterReferenceColumn ")?.1;
+    let name = column.strip_prefix("session.").unwrap_or(column);
+    let said =
+        format!("`{name}` is a variable or a column of the query around: its fields are read from it in brackets");
+    Some(Error::new(ErrorCode::InvalidExpression, said).with_hint(format!("({name}).field")))
+}
+
+/// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same name.`
+pub(super) fn same_name(message: &str) -> Option<Error> {
+    let rest = message.split_once("Projections require unique expression names but the expression ")?.1;
+    let (first, rest) = rest.split_once("\" at position ")?.1.split_once(" and ")?;
+    let second = rest.rsplit_once(" at position ")?.1.split(' ').next()?;
+    let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
+    let said = format!("the columns {} and {} of a select list have the same name", first + 1, second + 1);
+    Some(
+        Error::new(ErrorCode::DuplicateColumn, said)
+            .with_hint("name one of them: expression AS name; a `*` has the columns of its tables already"),
+    )
+}
+
+const CALL_BEGINS: &str = "No function matches the given name and argument types '";
+const FORMS_BEGIN: &str = "Candidate functions:";
+/// A function that checks its own arguments says itself what is wrong with them.
+const REASON_BEGINS: &str = "user-defined coercion failed with: ";
+
+/// Whether a function was called with arguments that it does not take.
+pub(super) fn is_wrong_call(message: &str) -> bool {
+    message.contains(CALL_BEGINS)
+}
+
+/// The call as the planner typed it, and in the hint the calls that there are, or what the function says.
+pub(super) fn wrong_call(message: &str) -> Error {
+    let parts = message.split_once(CALL_BEGINS).and_then(|(before, rest)| Some((before, rest.split_once("'.")?.0)));
+    let Some((before, call)) = parts else { return Error::new(ErrorCode::WrongNumArgs, sentence(message)) };
+    let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no function {}", with_sql_types(call)));
+    if let Some((_, reason)) = before.split_once(REASON_BEGINS) {
+        return error.with_hint(sentence(reason.trim_end_matches([' ', '.'])));
+    }
+    let listed = message.split_once(FORMS_BEGIN).map_or("", |(_, forms)| forms);
+    let mut forms: Vec<String> = listed.lines().map(str::trim).filter(|form| !form.is_empty()).map(form_of).collect();
+    forms.dedup();
+    let more = forms.len().saturating_sub(FORMS_SHOWN_MAX);
+    forms.truncate(FORMS_SHOWN_MAX);
+    match (forms.is_empty(), more) {
+        (true, _) => error,
+        (false, 0) => error.with_hint(format!("what there is: {}", forms.join(", "))),
+        (false, more) => error.with_hint(format!("what there is: {} and {more} more", forms.join(", "))),
+    }
+}
+
+/// One form of a function: `f(String(2))` means two strings.
+fn form_of(form: &str) -> String {
+    let repeated = |arguments: &str| {
+        let (kind, count) = arguments.strip_suffix(')')?.split_once('(')?;
+        let name = match kind {
+            "String" => "STRING",
+            "Numeric" => "a number",
+            "Any" => "anything",
+            _ => return None,
+        };
+        Some(vec![name; count.parse().ok()?].join(", "))
+    };
+    let arguments = form.strip_suffix(')').and_then(|form| form.split_once('('));
+    match arguments.and_then(|(name, arguments)| Some((name, repeated(arguments)?))) {
+        Some((name, arguments)) => format!("{name}({arguments})"),
+        None => with_sql_types(form),
+    }
+}
+
+/// Replaces Arrow's names of types by SQL's, except in quotes: those hold somebody's data.
+fn with_sql_types(text: &str) -> String {
+    let mut said = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut is_quoted = false;
+    while let Some(first) = rest.chars().next() {
+        let word_end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
+        let word = &rest[..word_end.unwrap_or(rest.len())];
+        if word.is_empty() {
+            is_quoted ^= first == '\'';
+            said.push(first);
+            rest = &rest[first.len_utf8()..];
+        } else if let Some((name, length)) = sql_type(rest, word).filter(|_| !is_quoted) {
+            said.push_str(&name);
+            rest = &rest[length..];
+        } else {
+            said.push_str(word);
+            rest = &rest[word.len()..];
+        }
+    }
+    said
+}
+
+/// The type that `text` begins with, in SQL's spelling, and how long it was in Arrow's.
+fn sql_type(text: &str, word: &str) -> Option<(String, usize)> {
+    const NAMES: [&str; 31] = [
+        "Boolean",
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "Float16",
+        "Float32",
+        "Float64",
+        "Utf8",
+        "LargeUtf8",
+        "Utf8View",
+        "LargeBinary",
+        "BinaryView",
+        "Date32",
+        "Date64",
+        "Timestamp",
+        "Duration",
+        "Interval",
+        "Decimal32",
+        "Decimal64",
+        "Decimal128",
+        "Decimal256",
+        "List",
+        "LargeList",
+        "Struct",
+        "Map",
+        "Dictionary",
+    ];
+    if !NAMES.contains(&word) {
+        return None;
+    }
+    let length = match text[word.len()..].starts_with('(') {
+        true => word.len() + bracketed(&text[word.len()..])?,
+        false => word.len(),
+    };
+    let data_type: DataType = text[..length].parse().ok()?;
+    Some((type_name(&data_type), length))
+}
+
+/// The length of the bracket that `text` begins with, its end included.
+fn bracketed(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at + character.len_utf8());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_their_sql_names() {
+        let check = |text: &str, expected: &str| assert_eq!(with_sql_types(text), expected);
+        check("Date32 + Boolean", "DATE + BOOLEAN");
+        check("f(Utf8View, List(Int64))", "f(STRING, ARRAY<BIGINT>)");
+        check("a Timestamp(µs, \"UTC\") é", "a TIMESTAMP é");
+        check("Decimal128(10, 2), 'Int32', Int32s", "DECIMAL(10,2), 'Int32', Int32s");
+        check("Timestamp(nobody knows", "Timestamp(nobody knows");
+    }
+
+    #[test]
+    fn casts_name_the_value_and_the_type() {
+        let check = |message: &str, expected: &str| assert_eq!(cast_failure(message).message, expected);
+        check("Cannot cast string 'it's' to value of Int32 type", "cannot cast the string 'it's' to INT");
+        check("Cannot cast value 'x' to value of Boolean type", "cannot cast the string 'x' to BOOLEAN");
+        check("Can't cast value 300 to type Int8", "cannot cast 300 to TINYINT: it is out of range");
+        check("Error parsing timestamp from 'soon': error parsing date", "cannot cast the string 'soon' to TIMESTAMP");
+        check("something else about Int8", "something else about TINYINT");
+        let long = format!("Cannot cast string '{}' to value of Int32 type", "x".repeat(100_000));
+        assert!(cast_failure(&long).message.len() < 500);
+    }
+
+    #[test]
+    fn a_wrong_call_names_the_forms_there_are() {
+        let check = |message: &str, expected: &str, hint: &str| {
+            let error = wrong_call(message);
+            assert_eq!((error.message.as_str(), error.hint.as_deref()), (expected, Some(hint)));
+        };
+        check(
+            "Function 'f' expects 1 arguments but received 2. No function matches the given name and argument types \
+             'f(Int64, Utf8)'. You might need to add explicit type casts.\n\tCandidate functions:\n\tf(String(2))",
+            "there is no function f(BIGINT, STRING)",
+            "what there is: f(STRING, STRING)",
+        );
+        check(
+            "No function matches the given name and argument types 'g()'. You might…\n\tCandidate functions:\n\
+             \tg(Float64, Int64)\n\tg(Float32)",
+            "there is no function g()",
+            "what there is: g(DOUBLE, BIGINT), g(FLOAT)",
+        );
+        check(
+            "Execution error: Function 'h' user-defined coercion failed with: Error during planning: h needs more. No \
+             function matches the given name and argument types 'h(Utf8)'. You might…\n\tCandidate functions:\n\
+             \th(UserDefined)",
+            "there is no function h(STRING)",
+            "h needs more",
+        );
+    }
+
+    #[test]
+    fn columns_of_one_name_are_told_by_their_places() {
+        let message = "Error during planning: Projections require unique expression names but the expression \"NULL AS x and y\" at \
+                       position 2 and \"NULL AS x and y\" at position 3 have the same name. Consider aliasing (\"AS\") one of them.";
+        let error = same_name(message).unwrap();
+        assert_eq!(error.message, "the columns 3 and 4 of a select list have the same name");
+        assert!(same_name("something else").is_none());
+    }
+
+    #[test]
+    fn prefixes_and_afterwords_go() {
+        let check = |message: &str, expected: &str| assert_eq!(sentence(message), expected);
+        check("Error during planning: Compute error: one\n  two", "one two");
+        check("Internal error: odd.\nThis issue was likely caused by a bug in DataFusion's code. Please", "odd.");
+        check("Execution error: é\n\nbacktrace:   0: main", "é");
+    }
+}

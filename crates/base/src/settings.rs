@@ -1,0 +1,90 @@
+//! Settings that several crates read: S3, secrets, and the database's environment.
+//!
+//! A password has no flag: every user of a machine can list the arguments of its processes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Where S3 is, when it is not AWS's own. Credentials have no place here: AWS's chain gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: Option<bool>,
+}
+
+/// A text that is never shown: not in an error, a log, a plan or a `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For whom it is meant, and nobody else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The variables of one process, as they are written: who uses them reads them.
+#[derive(Debug, Clone, Default)]
+pub struct DatabaseEnvironment {
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub database: Option<String>,
+    pub ssl_mode: Option<String>,
+    pub ssl_ca: Option<PathBuf>,
+    /// A file such as `db_creds.yaml`.
+    pub credentials: Option<PathBuf>,
+    /// May have a password in it.
+    pub url: Option<Secret>,
+}
+
+impl DatabaseEnvironment {
+    /// Takes each variable from `get`. One that is set to nothing is not set.
+    pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Self {
+        let get = |name: &str| get(&format!("PINSQL_DB_{name}")).filter(|value| !value.is_empty());
+        Self {
+            host: get("HOST"),
+            port: get("PORT"),
+            user: get("USER"),
+            password: get("PASSWORD").map(Secret),
+            database: get("DATABASE"),
+            ssl_mode: get("SSL_MODE"),
+            ssl_ca: get("SSL_CA").map(PathBuf::from),
+            credentials: get("CREDENTIALS").map(PathBuf::from),
+            url: get("URL").map(Secret),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_set_to_nothing_is_not_set_and_secrets_are_not_shown() {
+        let environment = DatabaseEnvironment::from_variables(|name| match name {
+            "PINSQL_DB_PASSWORD" => Some("hunter2".to_owned()),
+            "PINSQL_DB_URL" => Some("mysql://u:hunter2@h/d".to_owned()),
+            "PINSQL_DB_HOST" => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!(environment.password.as_ref().map(Secret::reveal), Some("hunter2"));
+        assert_eq!(environment.host, None);
+        assert!(!format!("{environment:?}").contains("hunter2"));
+    }
+}

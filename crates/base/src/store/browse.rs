@@ -1,0 +1,26 @@
+//! The names right under a folder, for those who complete a path.
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use object_store::path::Path;
+use url::Url;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage_error::storage_error;
+
+/// What is under `folder`, whose store is known to the engine: folders end in `/`.
+pub async fn browse(runtime: &RuntimeEnv, folder: &Url) -> Result<Vec<String>> {
+    let store = runtime
+        .object_store_registry
+        .get_store(folder)
+        .map_err(|_| Error::new(ErrorCode::InvalidLocation, format!("no storage is configured for {folder}")))?;
+    let prefix = Path::from_url_path(folder.path()).map_err(|error| {
+        Error::new(ErrorCode::InvalidLocation, format!("{folder} is not a folder")).caused_by(error)
+    })?;
+    let listed = store
+        .list_with_delimiter(Some(&prefix))
+        .await
+        .map_err(|error| storage_error(&format!("list {folder}"), error))?;
+    let folders = listed.common_prefixes.iter().filter_map(|path| path.filename()).map(|name| format!("{name}/"));
+    let objects = listed.objects.iter().filter_map(|object| object.location.filename()).map(str::to_owned);
+    Ok(folders.chain(objects).collect())
+}

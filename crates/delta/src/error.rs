@@ -1,0 +1,126 @@
+//! What the Delta crates report, in words for people.
+//!
+//! Whatever failed beneath them (the storage, the engine) is told as it is told everywhere else; only what they say of
+//! the table itself is put into words here.
+
+use std::error::Error as StdError;
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::TransactionError;
+
+use pinsql_base::engine_error::engine_error;
+use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::storage_error::{causes, shorten, storage_failure};
+
+/// An error of the Delta crates. `doing` completes the sentence "cannot …": `read the table default.pins`.
+pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
+    if let DeltaTableError::Transaction { source: TransactionError::UnsupportedTableFeatures(features) } = &error {
+        let names: Vec<String> = features.iter().map(|feature| feature.to_string()).collect();
+        let said = format!("cannot {doing}: it uses Delta features that pinsql does not have: {}", names.join(", "));
+        return Error::data(said).with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE");
+    }
+    if let DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } = &error {
+        return Error::data(format!("cannot {doing}: the table is append-only (delta.appendOnly = true)"));
+    }
+    if let Some(told) = storage_failure(doing, &error).or_else(|| storage_failure(doing, below_kernel(&error)?)) {
+        return told;
+    }
+    if let Some(engine) = causes(&error).find_map(|cause| cause.downcast_ref::<DataFusionError>()) {
+        return engine_error(doing, engine);
+    }
+    Error::new(code_of(&error), format!("cannot {doing}")).caused_by(shorten(&plain(&error.to_string())))
+}
+
+/// The storage's error inside the kernel's, which does not call it its source.
+fn below_kernel<'a>(error: &'a DeltaTableError) -> Option<&'a (dyn StdError + 'static)> {
+    let mut kernel = causes(error).find_map(|cause| cause.downcast_ref::<delta_kernel::Error>())?;
+    loop {
+        match kernel {
+            delta_kernel::Error::Backtraced { source, .. } => kernel = source,
+            delta_kernel::Error::ObjectStore(storage) => return Some(storage),
+            delta_kernel::Error::IOError(system) => return Some(system),
+            _ => return None,
+        }
+    }
+}
+
+/// An error met by a writer of the table `name`.
+pub(super) fn write_error(name: &str, error: &DataFusionError) -> Error {
+    engine_error(&format!("write the table {name}"), error)
+}
+
+/// What a log says, and cannot mean, is the data's fault; the rest is how the crates were called.
+fn code_of(error: &DeltaTableError) -> ErrorCode {
+    match error {
+        DeltaTableError::KernelError(_)
+        | DeltaTableError::Kernel { .. }
+        | DeltaTableError::Parquet { .. }
+        | DeltaTableError::Arrow { source: ArrowError::JsonError(_) | ArrowError::ParseError(_) }
+        | DeltaTableError::InvalidJsonLog { .. }
+        | DeltaTableError::InvalidStatsJson { .. }
+        | DeltaTableError::InvalidVersion(_)
+        | DeltaTableError::InvalidData { .. }
+        | DeltaTableError::NotATable(_)
+        | DeltaTableError::NoSchema
+        | DeltaTableError::PartitionError { .. }
+        | DeltaTableError::MetadataError(_)
+        | DeltaTableError::UnsupportedColumnMapping { .. } => ErrorCode::InvalidDeltaLog,
+        _ => ErrorCode::Internal,
+    }
+}
+
+/// Without the names of the layers that an error came through.
+fn plain(message: &str) -> String {
+    const LAYERS: [&str; 9] = [
+        "Kernel error: ",
+        "Kernel: ",
+        "Generic DeltaTable error: ",
+        "Generic delta kernel error: ",
+        "Generic error: ",
+        "Arrow error: ",
+        "Json error: ",
+        "Parquet error: ",
+        "External: ",
+    ];
+    let mut text = message.trim();
+    while let Some(rest) = LAYERS.iter().find_map(|layer| text.strip_prefix(layer)) {
+        text = rest;
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use pinsql_base::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn storage_and_engine_are_told_as_everywhere() {
+        let generic = |kind: io::ErrorKind| object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::from(kind)),
+        };
+        let full = delta_error("write the table t", DeltaTableError::from(generic(io::ErrorKind::StorageFull)));
+        assert_eq!(
+            (full.kind(), full.message.as_str()),
+            (ErrorKind::Service, "cannot write the table t: the disk is full")
+        );
+        let lost = delta_error("write the table t", DeltaTableError::from(generic(io::ErrorKind::ConnectionReset)));
+        assert_eq!(lost.kind(), ErrorKind::Service);
+        let carried = DataFusionError::External(Box::new(Error::data("row 7 is wrong")));
+        let own = delta_error("x", DeltaTableError::GenericError { source: Box::new(carried) });
+        assert_eq!(own.message, "row 7 is wrong");
+    }
+
+    #[test]
+    fn a_broken_log_is_the_fault_of_the_data() {
+        let broken = delta_error("read the table t", DeltaTableError::MetadataError("two\nlines".to_owned()));
+        assert_eq!((broken.kind(), broken.message.as_str()), (ErrorKind::Data, "cannot read the table t"));
+        assert_eq!(broken.source.unwrap().to_string(), "Table metadata is invalid: two");
+    }
+}

@@ -1,0 +1,145 @@
+//! `kafka://…`: straight to the brokers.
+//!
+//! The producer groups, keeps in order and repeats by itself, and a repeated record is not written twice. So this lane hands each
+//! record over and waits for the acknowledgements in the order of the records. Repetitions are the client's own and not counted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::lane::{GIVEN_UP, Lane, Post};
+use crate::tally::Blame;
+use crate::{Item, PostedTopic};
+use pinsql_base::error::Result;
+use pinsql_sinks::kafka::{Delivery, Producer, ProducerOptions, Record, SendError};
+
+/// How long the brokers may take to answer at the beginning.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Records that are not yet acknowledged.
+const OUTSTANDING_MAX: usize = 20_000;
+/// Posts that are taken from the queue at once.
+const TAKEN_MAX: usize = 64;
+/// After so long without an acknowledgement the operator is told.
+const QUIET_MAX: Duration = Duration::from_secs(5);
+/// How long to wait for room when the client's queue is full of others' records.
+const ROOM_INTERVAL: Duration = Duration::from_millis(10);
+
+pub(crate) struct Kafka {
+    producer: Producer,
+    /// By name.
+    topics: Vec<String>,
+}
+
+/// Records whose acknowledgement is awaited, each with its topic.
+type Outstanding = VecDeque<(usize, Delivery)>;
+
+impl Kafka {
+    /// Asks the brokers for something, so that a wrong address is an error now.
+    pub(crate) async fn open(
+        servers: &str,
+        properties: BTreeMap<String, String>,
+        topics: &[PostedTopic],
+        give_up_after: Duration,
+    ) -> Result<Self> {
+        let producer = Producer::connect(&ProducerOptions {
+            bootstrap_servers: servers.to_owned(),
+            properties,
+            delivery_timeout: give_up_after,
+            transactional_id: None,
+        })?;
+        producer.topics_within(ANSWER_TIMEOUT.min(give_up_after)).await?;
+        Ok(Self { producer, topics: topics.iter().map(|topic| topic.name.clone()).collect() })
+    }
+
+    /// Sends what the queue gives, until it ends and everything is answered.
+    pub(crate) async fn run(&self, lane: &Lane, mut queue: mpsc::Receiver<Post>) {
+        let mut outstanding = Outstanding::new();
+        let mut posts = Vec::with_capacity(TAKEN_MAX);
+        let mut is_open = true;
+        let mut heard = Instant::now();
+        while is_open || !outstanding.is_empty() {
+            tokio::select! {
+                biased;
+                answer = first(&mut outstanding), if !outstanding.is_empty() => {
+                    settle(lane, answer.0, answer.1);
+                    settle_ready(lane, &mut outstanding);
+                    heard = Instant::now();
+                }
+                taken = queue.recv_many(&mut posts, TAKEN_MAX), if is_open && outstanding.len() < OUTSTANDING_MAX => {
+                    is_open = taken > 0;
+                    if outstanding.is_empty() {
+                        heard = Instant::now();
+                    }
+                }
+                () = sleep_until(heard + QUIET_MAX), if !outstanding.is_empty() => {
+                    heard = Instant::now();
+                    lane.note_trouble(&format!("no acknowledgement came for {} s", QUIET_MAX.as_secs()));
+                }
+            }
+            for post in posts.drain(..) {
+                for item in &*post {
+                    self.hand_over(lane, item, &mut outstanding).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_over(&self, lane: &Lane, item: &Item, outstanding: &mut Outstanding) {
+        let record = Record { topic: &self.topics[item.topic], partition: None, key: None, value: Some(&item.payload) };
+        // Ends at the latest when the records in front of this one have timed out.
+        loop {
+            if lane.health.is_gone() {
+                lane.tally.failed(item.topic, Blame::Unanswered, GIVEN_UP);
+                return;
+            }
+            match self.producer.enqueue(record) {
+                Ok(delivery) => return outstanding.push_back((item.topic, delivery)),
+                Err(SendError::QueueFull) if outstanding.is_empty() => sleep(ROOM_INTERVAL).await,
+                Err(SendError::QueueFull) => {
+                    let (topic, answer) = first(outstanding).await;
+                    settle(lane, topic, answer);
+                    settle_ready(lane, outstanding);
+                }
+                Err(error) => return settle(lane, item.topic, Err(error)),
+            }
+        }
+    }
+}
+
+/// The answer to the record that has waited longest. Nothing is lost when it is not awaited to the end.
+async fn first(outstanding: &mut Outstanding) -> (usize, Result<(), SendError>) {
+    let Some((topic, delivery)) = outstanding.front_mut() else { return std::future::pending().await };
+    let (topic, answer) = (*topic, delivery.await);
+    outstanding.pop_front();
+    (topic, answer.map(|_| ()))
+}
+
+/// Those behind it that are answered already.
+fn settle_ready(lane: &Lane, outstanding: &mut Outstanding) {
+    while let Some((topic, delivery)) = outstanding.front_mut()
+        && let Some(answer) = delivery.now_or_never()
+    {
+        settle(lane, *topic, answer.map(|_| ()));
+        outstanding.pop_front();
+    }
+}
+
+fn settle(lane: &Lane, topic: usize, answer: Result<(), SendError>) {
+    let Err(error) = answer else { return lane.acknowledge(topic) };
+    let reason = match error.reason() {
+        Some(reason) => format!("{error}: {reason}"),
+        None => error.to_string(),
+    };
+    if !error.is_retriable() {
+        return lane.refuse(topic, &reason);
+    }
+    lane.tally.failed(topic, Blame::Unanswered, &reason);
+    // The client has repeated it for all of the patience there is, or cannot send at all any more.
+    match error {
+        SendError::Broken { .. } | SendError::Closed => lane.give_up(None, &reason),
+        _ => lane.give_up(Instant::now().checked_sub(lane.options.give_up_after), &reason),
+    }
+}

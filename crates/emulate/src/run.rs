@@ -1,0 +1,295 @@
+//! A run: posts are drawn at their pace and handed to every receiver, until enough is enough.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::generate::{BadKinds, Random};
+use super::lane::{DeliveryOptions, Lane, Post};
+use super::pace::{Pace, Pacer};
+use super::posts::{Posts, Source};
+use super::receiver::{ApiStream, Http, Kafka, KafkaRest, Kinesis, KinesisApi, Objects, Receiver};
+use super::tally::{Summary, Tally};
+use super::{PostedTopic, Target};
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::settings::{S3Config, Secret};
+use pinsql_sinks::kinesis::WriterOptions;
+
+/// Posts that wait for one receiver.
+const QUEUE_POSTS_MAX: usize = 256;
+
+/// So that the waits and the rows are not drawn from the same numbers.
+const PACE_MARK: u64 = 0x7061_6365;
+
+/// What is posted, by which rows, to whom and how fast.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub targets: Vec<Target>,
+    pub source: Source,
+    pub seed: u64,
+    pub topics: Vec<PostedTopic>,
+    pub pace: Pace,
+    /// After so many posts it is enough.
+    pub count: Option<u64>,
+    /// After so long it is enough.
+    pub duration: Option<Duration>,
+    pub delivery: DeliveryOptions,
+    /// Sent to the APIs as `x-api-key`.
+    pub api_key: Option<Secret>,
+    /// Of the Kafka client, for every `kafka://`. Some values are secrets.
+    pub kafka_properties: KafkaProperties,
+    pub s3: S3Config,
+}
+
+/// Properties by name; not shown, since some are secrets.
+#[derive(Clone, Default)]
+pub struct KafkaProperties(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for KafkaProperties {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    Going,
+    /// Draw no more, and finish what is on its way.
+    Finish,
+    /// Wait for nothing any more.
+    Now,
+}
+
+/// Who is told what happens.
+pub trait Observer: Send + Sync {
+    /// Everything is open, and posting begins. The counts may be read at any time.
+    fn began(&self, receivers: &[Arc<Tally>]);
+    /// A receiver does not answer, or asks for patience; what it did not take is sent again.
+    fn in_trouble(&self, to: &str, reason: &str);
+    fn recovered(&self, to: &str, after: Duration);
+    /// The first record that a receiver said no to.
+    fn refused(&self, to: &str, reason: &str);
+    fn given_up(&self, to: &str, after: Duration, reason: &str);
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub summary: Summary,
+    /// Why no more posts could be drawn, if it was that.
+    pub failure: Option<Error>,
+}
+
+/// A receiver that is posted to.
+struct OpenLane {
+    lane: Arc<Lane>,
+    queue: mpsc::Sender<Post>,
+    task: JoinHandle<()>,
+}
+
+/// Posts until the count, the time, or whoever says `stop`, and gives what became of the records. An error is one of the
+/// beginning: nothing was sent then.
+pub async fn run(options: Options, mut stop: watch::Receiver<Stop>, observer: Arc<dyn Observer>) -> Result<Outcome> {
+    let opening = async {
+        let is_json_only = options.targets.iter().any(Target::is_json_only);
+        let bad_kinds = if is_json_only { BadKinds::Objects } else { BadKinds::All };
+        let posts = Posts::open(&options, bad_kinds).await?;
+        let mut receivers = Vec::with_capacity(options.targets.len());
+        for target in &options.targets {
+            receivers.push((target, OpenReceiver::open(target, &options).await?));
+        }
+        Ok::<_, Error>((posts, receivers))
+    };
+    let (mut posts, receivers) = tokio::select! {
+        opened = opening => opened?,
+        () = asked_to(&mut stop, Stop::Finish) => {
+            return Err(Error::new(ErrorCode::Interrupted, "interrupted: nothing was sent"));
+        }
+    };
+    let lanes: Vec<OpenLane> = receivers
+        .into_iter()
+        .map(|(target, receiver)| receiver.begin(target.to_string(), &options, &observer))
+        .collect();
+    let tallies: Vec<Arc<Tally>> = lanes.iter().map(|lane| Arc::clone(&lane.lane.tally)).collect();
+    observer.began(&tallies);
+    let begun = Instant::now();
+    let mut drawn = Drawn { posts: 0, failure: None };
+    draw(&mut posts, &lanes, &options, &mut stop, &mut drawn).await;
+    finish(lanes, &mut stop).await;
+    let elapsed = begun.elapsed();
+    let summary = Summary {
+        seed: options.seed,
+        posts: drawn.posts,
+        elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        receivers: tallies.iter().map(|tally| tally.report(elapsed)).collect(),
+    };
+    Ok(Outcome { summary, failure: drawn.failure })
+}
+
+#[derive(Debug)]
+struct Drawn {
+    posts: u64,
+    failure: Option<Error>,
+}
+
+async fn draw(
+    posts: &mut Posts,
+    lanes: &[OpenLane],
+    options: &Options,
+    stop: &mut watch::Receiver<Stop>,
+    drawn: &mut Drawn,
+) {
+    let mut pacer = Pacer::new(options.pace, Random::new(&[options.seed, PACE_MARK]), Instant::now());
+    let ends = options.duration.map(|duration| Instant::now() + duration);
+    let ended = async {
+        match ends {
+            Some(ends) => sleep_until(ends).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(ended);
+    while options.count.is_none_or(|count| drawn.posts < count) && lanes.iter().any(|lane| !lane.lane.health.is_gone())
+    {
+        // Nothing is drawn that is not then given to every receiver.
+        let room = tokio::select! {
+            biased;
+            () = asked_to(stop, Stop::Finish) => return,
+            () = &mut ended => return,
+            room = room_for_one(&mut pacer, lanes) => room,
+        };
+        let next = tokio::select! {
+            biased;
+            () = asked_to(stop, Stop::Finish) => return,
+            next = posts.next() => next,
+        };
+        match room.and_then(|room| Ok((room, next?))) {
+            Ok((room, post)) => hand_out(room, lanes, post.into()),
+            Err(error) => {
+                drawn.failure = Some(error);
+                return;
+            }
+        }
+        drawn.posts += 1;
+    }
+}
+
+/// Waits until the next post is due and every receiver's queue has room for it: the slowest decides.
+async fn room_for_one<'a>(pacer: &mut Pacer, lanes: &'a [OpenLane]) -> Result<Vec<mpsc::Permit<'a, Post>>> {
+    pacer.wait().await;
+    let mut room = Vec::with_capacity(lanes.len());
+    for lane in lanes {
+        let permit = lane.queue.reserve().await;
+        room.push(permit.map_err(|_| Error::internal(format!("nobody sends to {} any more", lane.lane.tally.to)))?);
+    }
+    Ok(room)
+}
+
+fn hand_out(room: Vec<mpsc::Permit<'_, Post>>, lanes: &[OpenLane], post: Post) {
+    for (permit, lane) in room.into_iter().zip(lanes) {
+        for item in &*post {
+            lane.lane.tally.sent(item.topic);
+        }
+        permit.send(Arc::clone(&post));
+    }
+}
+
+/// Waits until everything is answered or failed, as long as the operator has the patience.
+async fn finish(lanes: Vec<OpenLane>, stop: &mut watch::Receiver<Stop>) {
+    let (mut tasks, mut rest) = (Vec::new(), Vec::new());
+    for OpenLane { lane, queue, task } in lanes {
+        drop(queue);
+        rest.push((lane, task.abort_handle()));
+        tasks.push(task);
+    }
+    let reason = tokio::select! {
+        // A task that broke off leaves records that are neither acknowledged nor failed.
+        _ = join_all(tasks) => "the sending broke off",
+        () = asked_to(stop, Stop::Now) => "no answer had come when the run was cut off",
+    };
+    for (lane, task) in rest {
+        task.abort();
+        lane.tally.cut_off(reason);
+    }
+}
+
+/// Ends when the operator wants this, or more.
+async fn asked_to(stop: &mut watch::Receiver<Stop>, wanted: Stop) {
+    let asked = stop.wait_for(|stop| *stop == Stop::Now || *stop == wanted).await.is_ok();
+    if !asked {
+        // Nobody is left who could ask.
+        std::future::pending().await
+    }
+}
+
+enum OpenReceiver {
+    /// One that the lane sends with.
+    Plain(Box<dyn Receiver>),
+    /// One that sends by itself.
+    Kafka(Box<Kafka>),
+}
+
+impl OpenReceiver {
+    async fn open(target: &Target, options: &Options) -> Result<Self> {
+        let Options { topics, delivery, api_key, s3, .. } = options;
+        let batch = delivery.batch;
+        let http = || Http::new(api_key.as_ref(), delivery.in_flight_max);
+        Ok(match target {
+            Target::KafkaRest(base) => {
+                let urls = topics.iter().map(|topic| below(base, &[&topic.name])).collect::<Result<_>>()?;
+                Self::Plain(Box::new(KafkaRest::new(http()?, urls, batch)))
+            }
+            Target::KinesisApi { base, stream } => {
+                let (names, places) = stream.of_topics(topics);
+                let call = if batch.is_some() { "records" } else { "record" };
+                let stream = |name: String| Ok(ApiStream { url: below(base, &[&name, call])?, name });
+                let streams = names.into_iter().map(stream).collect::<Result<_>>()?;
+                let keys = topics.iter().map(|topic| topic.topic.name());
+                Self::Plain(Box::new(KinesisApi::new(http()?, streams, places.into_iter().zip(keys).collect(), batch)))
+            }
+            Target::Kafka { servers, properties } => {
+                let mut all = options.kafka_properties.0.clone();
+                all.extend(properties.clone());
+                Self::Kafka(Box::new(Kafka::open(servers, all, topics, delivery.give_up_after).await?))
+            }
+            Target::Kinesis { stream, region, endpoint } => {
+                let writer = WriterOptions { region: region.clone(), endpoint: endpoint.clone() };
+                Self::Plain(Box::new(Kinesis::open(stream, &writer, topics, batch).await?))
+            }
+            Target::Objects { url, written } => {
+                Self::Plain(Box::new(Objects::open(url, written, s3, topics, batch).await?))
+            }
+        })
+    }
+
+    fn begin(self, to: String, options: &Options, observer: &Arc<dyn Observer>) -> OpenLane {
+        let tally = Arc::new(Tally::new(to, &options.topics));
+        let lane = Arc::new(Lane::new(tally, options.delivery, Arc::clone(observer)));
+        let (queue, posts) = mpsc::channel(QUEUE_POSTS_MAX);
+        let sending = Arc::clone(&lane);
+        let task = tokio::spawn(async move {
+            match self {
+                Self::Plain(receiver) => sending.run(receiver.as_ref(), posts).await,
+                Self::Kafka(kafka) => kafka.run(&sending, posts).await,
+            }
+        });
+        OpenLane { lane, queue, task }
+    }
+}
+
+/// A URL with more parts at the end of its path.
+fn below(base: &url::Url, parts: &[&str]) -> Result<url::Url> {
+    let mut url = base.clone();
+    match url.path_segments_mut() {
+        Ok(mut path) => {
+            path.pop_if_empty().extend(parts);
+        }
+        Err(()) => return Err(Error::usage(format!("`{base}` has no path"))),
+    }
+    Ok(url)
+}

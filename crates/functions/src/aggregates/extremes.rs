@@ -1,0 +1,198 @@
+//! `max_by` and `min_by`: the value beside the largest or the smallest key. Rows whose key is NULL do not count.
+
+use std::mem::size_of_val;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
+use arrow::compute::{SortOptions, nullif};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::row::OwnedRow;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
+
+use crate::lists::{comparable, wrong_count};
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct ExtremeBy {
+    is_max: bool,
+    signature: Signature,
+}
+
+impl ExtremeBy {
+    pub(super) fn new(is_max: bool) -> Self {
+        Self { is_max, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    fn extremes(&self, call: &AccumulatorArgs) -> Extremes {
+        let data_type = |argument: usize| call.expr_fields[argument].data_type().clone();
+        Extremes { is_max: self.is_max, value: data_type(0), key: data_type(1), groups: Vec::new() }
+    }
+}
+
+impl AggregateUDFImpl for ExtremeBy {
+    fn name(&self) -> &str {
+        if self.is_max { "max_by" } else { "min_by" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [_, _] => Ok(types.to_vec()),
+            _ => wrong_count(self.name(), "a value and a key are taken"),
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn state_fields(&self, call: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let field = |part: &str, argument: usize| -> FieldRef {
+            let data_type = call.input_fields[argument].data_type().clone();
+            Arc::new(Field::new(format_state_name(call.name, part), data_type, true))
+        };
+        Ok(vec![field("value", 0), field("key", 1)])
+    }
+
+    fn accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(OneExtreme(self.extremes(&call))))
+    }
+
+    fn groups_accumulator_supported(&self, _call: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(self.extremes(&call)))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Best {
+    compared: OwnedRow,
+    key: ScalarValue,
+    value: ScalarValue,
+}
+
+/// The best of each group so far; none for one whose keys were all NULL.
+#[derive(Debug)]
+struct Extremes {
+    is_max: bool,
+    value: DataType,
+    key: DataType,
+    groups: Vec<Option<Best>>,
+}
+
+impl Extremes {
+    fn column(
+        &self,
+        bests: &[Option<Best>],
+        data_type: &DataType,
+        part: fn(&Best) -> &ScalarValue,
+    ) -> Result<ArrayRef> {
+        if bests.is_empty() {
+            return Ok(new_empty_array(data_type));
+        }
+        let none = ScalarValue::try_from(data_type)?;
+        ScalarValue::iter_to_array(bests.iter().map(|best| best.as_ref().map_or(&none, part).clone()))
+    }
+}
+
+impl GroupsAccumulator for Extremes {
+    fn update_batch(
+        &mut self,
+        arguments: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        groups_total: usize,
+    ) -> Result<()> {
+        self.groups.resize(groups_total, None);
+        let (values, keys) = (&arguments[0], &arguments[1]);
+        let compared = comparable(keys, SortOptions { descending: !self.is_max, nulls_first: true })?;
+        for (row, group) in groups.iter().enumerate() {
+            let is_taken = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if !is_taken || keys.is_null(row) {
+                continue;
+            }
+            let best = &mut self.groups[*group];
+            if best.as_ref().is_none_or(|best| compared.row(row) > best.compared.row()) {
+                // Compacted: a slice would keep the whole batch in memory.
+                let mut value = ScalarValue::try_from_array(values, row)?;
+                let mut key = ScalarValue::try_from_array(keys, row)?;
+                value.compact();
+                key.compact();
+                *best = Some(Best { compared: compared.row(row).owned(), key, value });
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], groups_total: usize) -> Result<()> {
+        self.update_batch(states, groups, None, groups_total)
+    }
+
+    fn evaluate(&mut self, emitted: EmitTo) -> Result<ArrayRef> {
+        let bests = emitted.take_needed(&mut self.groups);
+        self.column(&bests, &self.value, |best| &best.value)
+    }
+
+    fn state(&mut self, emitted: EmitTo) -> Result<Vec<ArrayRef>> {
+        let bests = emitted.take_needed(&mut self.groups);
+        let values = self.column(&bests, &self.value, |best| &best.value)?;
+        Ok(vec![values, self.column(&bests, &self.key, |best| &best.key)?])
+    }
+
+    /// A row that is left out has no key.
+    fn convert_to_state(&self, arguments: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let Some(filter) = filter else { return Ok(arguments.to_vec()) };
+        let is_left_out: BooleanArray = filter.iter().map(|taken| Some(taken != Some(true))).collect();
+        Ok(vec![ArrayRef::clone(&arguments[0]), nullif(&arguments[1], &is_left_out)?])
+    }
+
+    fn size(&self) -> usize {
+        let bytes = |best: &Best| best.key.size() + best.value.size() + best.compared.row().data().len();
+        self.groups.capacity() * size_of::<Option<Best>>() + self.groups.iter().flatten().map(bytes).sum::<usize>()
+    }
+}
+
+/// The one group of a query without GROUP BY, or of a window.
+#[derive(Debug)]
+struct OneExtreme(Extremes);
+
+impl Accumulator for OneExtreme {
+    fn update_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        let groups = vec![0; arguments[0].len()];
+        self.0.update_batch(arguments, &groups, None, 1)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        match self.0.groups.first().and_then(Option::as_ref) {
+            Some(best) => Ok(vec![best.value.clone(), best.key.clone()]),
+            None => Ok(vec![ScalarValue::try_from(&self.0.value)?, ScalarValue::try_from(&self.0.key)?]),
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        match self.0.groups.first().and_then(Option::as_ref) {
+            Some(best) => Ok(best.value.clone()),
+            None => ScalarValue::try_from(&self.0.value),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.0.size()
+    }
+}

@@ -1,0 +1,209 @@
+//! What functions of arrays and maps share: their common types, elements picked from several arrays, and elements that compare
+//! as in Spark.
+//!
+//! NaN is one value and the largest, and -0.0 is 0.0, at any depth.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, ListArray, StructArray, new_null_array};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::{SortOptions, interleave};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::row::{RowConverter, Rows, SortField};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
+
+use super::plain::wrong_call;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+use pinsql_base::schema::{list_of, type_name};
+
+/// How many elements an array can have, as in Spark.
+const ELEMENTS_MAX: usize = i32::MAX as usize - 15;
+
+/// The type of the elements of an array; that of NULL has elements of no type.
+pub fn element_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => Some(element.data_type().clone()),
+        DataType::Null => Some(DataType::Null),
+        _ => None,
+    }
+}
+
+/// The same, of an argument that has to be an array.
+pub fn array_element(function: &str, data_type: &DataType) -> Result<DataType> {
+    element_type(data_type).ok_or_else(|| {
+        wrong_call(function, format!("an ARRAY is taken, not a {}", type_name(data_type)), "array(value) makes one")
+    })
+}
+
+/// The key's and the value's type of a map.
+pub fn map_types(function: &str, data_type: &DataType) -> Result<(DataType, DataType)> {
+    match data_type {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                Ok((fields[0].data_type().clone(), fields[1].data_type().clone()))
+            }
+            other => internal_err!("the entries of a map are {other}"),
+        },
+        DataType::Null => Ok((DataType::Null, DataType::Null)),
+        other => Err(wrong_call(
+            function,
+            format!("a MAP is taken, not a {}", type_name(other)),
+            "map(key, value) makes one",
+        )),
+    }
+}
+
+/// The type that all of these can be cast to.
+pub fn common_type(function: &str, types: &[DataType]) -> Result<DataType> {
+    type_union_resolution(types).ok_or_else(|| {
+        let names: Vec<String> = types.iter().map(type_name).collect();
+        wrong_call(function, format!("{} have no common type", names.join(" and ")), "cast one of them")
+    })
+}
+
+/// The common type of the elements of arrays.
+pub fn common_element(function: &str, types: &[DataType]) -> Result<DataType> {
+    let elements = types.iter().map(|data_type| array_element(function, data_type)).collect::<Result<Vec<_>>>()?;
+    common_type(function, &elements)
+}
+
+/// A call with another number of arguments than it takes.
+pub fn wrong_count<T>(function: &str, usage: &str) -> Result<T> {
+    Err(wrong_call(function, "the number of arguments is wrong", usage))
+}
+
+/// Where the elements of a row lie.
+pub fn range(list: &ListArray, row: usize) -> Range<usize> {
+    // Offsets are never negative.
+    let offset = |place: usize| list.value_offsets()[place].unsigned_abs() as usize;
+    match list.is_null(row) {
+        true => offset(row)..offset(row),
+        false => offset(row)..offset(row + 1),
+    }
+}
+
+/// Makes arrays of elements that are picked from other arrays.
+#[derive(Debug)]
+pub struct Picker {
+    /// The last holds one NULL.
+    sources: Vec<ArrayRef>,
+    picked: Vec<(usize, usize)>,
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+    row_start: usize,
+}
+
+impl Picker {
+    /// All of `sources` have the type `element`.
+    pub fn new(element: &DataType, sources: Vec<ArrayRef>) -> Self {
+        let mut sources = sources;
+        sources.push(new_null_array(element, 1));
+        Self { sources, picked: Vec::new(), lengths: Vec::new(), valid: Vec::new(), row_start: 0 }
+    }
+
+    pub fn pick(&mut self, source: usize, place: usize) {
+        self.picked.push((source, place));
+    }
+
+    pub fn pick_all(&mut self, source: usize, places: Range<usize>) {
+        self.picked.extend(places.map(|place| (source, place)));
+    }
+
+    pub fn pick_null(&mut self) {
+        self.picked.push((self.sources.len() - 1, 0));
+    }
+
+    /// How many elements the row has so far.
+    pub fn row_length(&self) -> usize {
+        self.picked.len() - self.row_start
+    }
+
+    pub fn end_row(&mut self) {
+        self.lengths.push(self.row_length());
+        self.valid.push(true);
+        self.row_start = self.picked.len();
+    }
+
+    pub fn null_row(&mut self) {
+        self.picked.truncate(self.row_start);
+        self.lengths.push(0);
+        self.valid.push(false);
+    }
+
+    /// What was picked, without rows.
+    pub fn elements(&self) -> Result<ArrayRef> {
+        let sources: Vec<&dyn Array> = self.sources.iter().map(AsRef::as_ref).collect();
+        Ok(interleave(&sources, &self.picked)?)
+    }
+
+    pub fn finish(self) -> Result<ArrayRef> {
+        let elements = self.elements()?;
+        list_from(elements, self.lengths, Some(NullBuffer::from(self.valid)))
+    }
+}
+
+/// Arrays of the given lengths that lie behind one another in `elements`.
+pub fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuffer>) -> Result<ArrayRef> {
+    too_long("a batch", lengths.iter().sum())?;
+    let DataType::List(field) = list_of(elements.data_type().clone()) else {
+        return internal_err!("an array's type is no list");
+    };
+    Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), elements, valid)?))
+}
+
+/// An error when `what` would have more elements than an array can hold.
+pub fn too_long(what: &str, elements: usize) -> Result<()> {
+    match elements > ELEMENTS_MAX {
+        true => Err(external(Error::data(format!(
+            "{what} would have {elements} elements: an array has at most {ELEMENTS_MAX}"
+        )))),
+        false => Ok(()),
+    }
+}
+
+/// The values as bytes that are equal, and in the order, as the values are in Spark.
+pub fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> {
+    let field = SortField::new_with_options(values.data_type().clone(), order);
+    let converter = RowConverter::new(vec![field])?;
+    Ok(converter.convert_columns(&[normalized(values)?])?)
+}
+
+/// Two arrays of one type as bytes that compare across them.
+pub fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)> {
+    let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
+    Ok((converter.convert_columns(&[normalized(left)?])?, converter.convert_columns(&[normalized(right)?])?))
+}
+
+/// One NaN, one zero, at any depth.
+pub fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match values.data_type() {
+        DataType::Float32 => {
+            let one = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };
+            let values: Float32Array = values.as_primitive::<Float32Type>().unary(one);
+            Arc::new(values)
+        }
+        DataType::Float64 => {
+            let one = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+            let values: Float64Array = values.as_primitive::<Float64Type>().unary(one);
+            Arc::new(values)
+        }
+        DataType::List(field) => {
+            let list = values.as_list::<i32>();
+            let elements = normalized(list.values())?;
+            Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), elements, list.nulls().cloned())?)
+        }
+        DataType::Struct(fields) => {
+            let columns = values.as_struct();
+            let normal = columns.columns().iter().map(normalized).collect::<Result<Vec<_>>>()?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), normal, columns.nulls().cloned(), columns.len())?)
+        }
+        _ => Arc::clone(values),
+    })
+}

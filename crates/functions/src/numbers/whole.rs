@@ -1,0 +1,147 @@
+//! What Spark computes with whole numbers beyond `+ - *`: `div`, `pmod`, and the forms of `+ - *` that give NULL past the
+//! range of their type (`try_add`, `try_subtract`, `try_multiply`).
+//!
+//! Fractions are taken as DOUBLE. Absent: the `try_` forms of DECIMAL, which are refused.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, PrimitiveArray};
+use arrow::datatypes::{ArrowNativeTypeOp, DataType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use super::arithmetic::IntegerArithmetic;
+use crate::row::wrong_value;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `div`: a BIGINT, cut off towards zero.
+    Divide,
+    /// The remainder that has the sign of nothing: never below zero for a divisor above it.
+    PositiveRemainder,
+    TryAdd,
+    TrySubtract,
+    TryMultiply,
+}
+
+pub fn all() -> Vec<ScalarUDF> {
+    [Operation::Divide, Operation::PositiveRemainder, Operation::TryAdd, Operation::TrySubtract, Operation::TryMultiply]
+        .map(|operation| ScalarUDF::new_from_impl(WholeNumbers::new(operation)))
+        .into_iter()
+        .collect()
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct WholeNumbers {
+    operation: Operation,
+    signature: Signature,
+}
+
+impl WholeNumbers {
+    pub fn new(operation: Operation) -> Self {
+        Self { operation, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for WholeNumbers {
+    fn name(&self) -> &str {
+        match self.operation {
+            Operation::Divide => "div",
+            Operation::PositiveRemainder => "pmod",
+            Operation::TryAdd => "try_add",
+            Operation::TrySubtract => "try_subtract",
+            Operation::TryMultiply => "try_multiply",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let [left, right] = types else { return plan_err!("{} takes two numbers", self.name()) };
+        let (left, right) = match (left, right) {
+            (DataType::Null, other) | (other, DataType::Null) => (other, other),
+            both => both,
+        };
+        let is_taken = |given: &DataType| given.is_integer() || given.is_floating() || given.is_null();
+        let operand = match IntegerArithmetic::operand_type(left, right) {
+            Some(_) if self.operation == Operation::Divide => DataType::Int64,
+            Some(whole) => whole,
+            None if left.is_null() => DataType::Int32,
+            None if self.operation != Operation::Divide && is_taken(left) && is_taken(right) => DataType::Float64,
+            None => return plan_err!("{} takes whole numbers, not {left} and {right}", self.name()),
+        };
+        Ok(vec![operand.clone(), operand])
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        make_scalar_function(|operands: &[ArrayRef]| compute(operands, self.operation), Vec::new())(&call.args)
+    }
+}
+
+fn compute(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
+    match operands[0].data_type() {
+        DataType::Int8 => whole::<Int8Type>(operands, operation),
+        DataType::Int16 => whole::<Int16Type>(operands, operation),
+        DataType::Int32 => whole::<Int32Type>(operands, operation),
+        DataType::Int64 => whole::<Int64Type>(operands, operation),
+        DataType::Float64 => floats(operands, operation),
+        other => internal_err!("{other} is no whole number"),
+    }
+}
+
+fn pairs<T: ArrowPrimitiveType>(operands: &[ArrayRef]) -> impl Iterator<Item = Option<(T::Native, T::Native)>> {
+    let (left, right) = (operands[0].as_primitive::<T>(), operands[1].as_primitive::<T>());
+    left.iter().zip(right.iter()).map(|(left, right)| left.zip(right))
+}
+
+fn whole<T: ArrowPrimitiveType>(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
+    let one = |(left, right): (T::Native, T::Native)| -> Result<Option<T::Native>> {
+        let by_zero = || wrong_value(format!("division by zero: {left:?} / 0"));
+        let past = |_| wrong_value(format!("the result is past the range of {}", T::DATA_TYPE));
+        Ok(match operation {
+            Operation::TryAdd => left.add_checked(right).ok(),
+            Operation::TrySubtract => left.sub_checked(right).ok(),
+            Operation::TryMultiply => left.mul_checked(right).ok(),
+            _ if right.is_zero() => return Err(by_zero()),
+            Operation::Divide => Some(left.div_checked(right).map_err(past)?),
+            Operation::PositiveRemainder => {
+                let rest = left.mod_wrapping(right);
+                // As Spark's: a negative rest comes back up by the divisor, whatever that one's sign.
+                Some(if rest.is_lt(T::Native::ZERO) { rest.add_wrapping(right).mod_wrapping(right) } else { rest })
+            }
+        })
+    };
+    let results = pairs::<T>(operands).map(|pair| pair.map_or(Ok(None), one));
+    Ok(Arc::new(results.collect::<Result<PrimitiveArray<T>>>()?))
+}
+
+fn floats(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
+    let one = |(left, right): (f64, f64)| -> Result<f64> {
+        Ok(match operation {
+            Operation::TryAdd => left + right,
+            Operation::TrySubtract => left - right,
+            Operation::TryMultiply => left * right,
+            Operation::Divide | Operation::PositiveRemainder if right == 0.0 => {
+                return Err(wrong_value(format!("division by zero: {left} / 0")));
+            }
+            Operation::Divide => (left / right).trunc(),
+            Operation::PositiveRemainder => {
+                let rest = left % right;
+                if rest < 0.0 { (rest + right) % right } else { rest }
+            }
+        })
+    };
+    let results = pairs::<Float64Type>(operands).map(|pair| pair.map(one).transpose());
+    Ok(Arc::new(results.collect::<Result<Float64Array>>()?))
+}

@@ -1,0 +1,131 @@
+//! A function as a row of a table: its name, the types it takes and gives, and what computes it.
+//!
+//! Most functions need nothing else of `ScalarUDFImpl`: they see their arguments as arrays of equal length. A function whose
+//! type hangs on the value of an argument, or that has to see constants as such, implements the trait itself.
+
+use std::hash::{Hash, Hasher};
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+
+/// The types of a call: what its arguments are cast to, and what comes out.
+#[derive(Debug)]
+pub struct Types {
+    pub arguments: Vec<DataType>,
+    pub result: DataType,
+}
+
+impl Types {
+    pub fn new(arguments: impl Into<Vec<DataType>>, result: DataType) -> Result<Self> {
+        Ok(Self { arguments: arguments.into(), result })
+    }
+}
+
+/// What a function is computed from.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Each has `rows` elements.
+    pub arguments: &'a [ArrayRef],
+    pub rows: usize,
+    pub result: &'a DataType,
+}
+
+/// Chooses the types; given the types that it has chosen, it chooses the same again.
+pub type ChooseTypes = fn(&str, &[DataType]) -> Result<Types>;
+
+pub type Compute = fn(&Call) -> Result<ArrayRef>;
+
+/// A function that is told from others by its name.
+#[derive(Debug)]
+pub struct PlainFunction {
+    name: &'static str,
+    aliases: Vec<String>,
+    types: ChooseTypes,
+    compute: Compute,
+    signature: Signature,
+}
+
+impl PartialEq for PlainFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for PlainFunction {}
+
+impl Hash for PlainFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// The function of that name.
+pub fn plain(name: &'static str, types: ChooseTypes, compute: Compute) -> ScalarUDF {
+    named(&[name], Volatility::Immutable, types, compute)
+}
+
+/// The function of several names, the first its own.
+pub fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes, compute: Compute) -> ScalarUDF {
+    let (name, aliases) = names.split_first().map_or(("", &[][..]), |(name, aliases)| (*name, aliases));
+    ScalarUDF::new_from_impl(PlainFunction {
+        name,
+        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        types,
+        compute,
+        signature: Signature::user_defined(volatility),
+    })
+}
+
+/// A call that is wrong whatever the data: the message says how, the hint what to write.
+pub fn wrong_call(function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
+    external(Error::sql(format!("{function}: {what}")).with_hint(hint))
+}
+
+impl ScalarUDFImpl for PlainFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok((self.types)(self.name, types)?.arguments)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok((self.types)(self.name, types)?.result)
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        of_arrays(call, self.signature.volatility, self.compute)
+    }
+}
+
+/// Computes a call from arrays of equal length. Of constants there is one row, unless each row shall have its own answer.
+pub fn of_arrays(
+    call: ScalarFunctionArgs,
+    volatility: Volatility,
+    compute: impl FnOnce(&Call) -> Result<ArrayRef>,
+) -> Result<ColumnarValue> {
+    let is_constant = volatility != Volatility::Volatile
+        && call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+    let rows = if is_constant { 1 } else { call.number_rows };
+    let arguments: Vec<ArrayRef> =
+        call.args.into_iter().map(|argument| argument.into_array(rows)).collect::<Result<_>>()?;
+    let values = compute(&Call { arguments: &arguments, rows, result: call.return_field.data_type() })?;
+    match is_constant {
+        true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
+        false => Ok(ColumnarValue::Array(values)),
+    }
+}

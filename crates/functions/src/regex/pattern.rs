@@ -1,0 +1,187 @@
+//! A pattern of Java's, compiled, and where it is found.
+//!
+//! The engine is the `regex` crate's, whose time is linear in the text. A pattern that needs more (look-around,
+//! back-references, possessive quantifiers, atomic groups) runs on `fancy-regex`, which tries and goes back: how often is
+//! bounded, and a text that takes more is an error of its record. Matches follow one another as in Java's `Matcher`: an empty
+//! one may stand right behind another match.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+
+use super::translate::{Translated, translate};
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+
+/// How often a search may go back in one text.
+const STEPS_BACK_MAX: usize = 1_000_000;
+
+/// The pattern in use; it is compiled anew only when a row has another.
+#[derive(Debug, Default)]
+pub struct Patterns(Option<(String, Compiled)>);
+
+impl Patterns {
+    pub fn get(&mut self, pattern: &str) -> Result<&Compiled> {
+        let is_known = self.0.as_ref().is_some_and(|(known, _)| known == pattern);
+        if !is_known {
+            self.0 = None;
+        }
+        match &mut self.0 {
+            Some((_, compiled)) => Ok(compiled),
+            unknown => Ok(&unknown.insert((pattern.to_owned(), Compiled::new(pattern)?)).1),
+        }
+    }
+}
+
+/// `$` stands before a last line terminator too, which takes look-around. Only a text that ends with one needs that.
+#[derive(Debug)]
+pub struct Compiled {
+    written: String,
+    usual: Pattern,
+    has_dollar: bool,
+    before_line_end: OnceLock<Pattern>,
+}
+
+impl Compiled {
+    fn new(written: &str) -> Result<Self> {
+        let Translated { text, needs_steps_back, has_dollar } =
+            translate(written, false).map_err(|reason| refused(written, &reason))?;
+        let usual = Pattern::new(written, &text, needs_steps_back)?;
+        Ok(Self { written: written.to_owned(), usual, has_dollar, before_line_end: OnceLock::new() })
+    }
+
+    /// The pattern as it is searched for in this text.
+    pub fn for_text(&self, text: &str) -> Result<&Pattern> {
+        if !self.has_dollar || !text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+            return Ok(&self.usual);
+        }
+        if let Some(known) = self.before_line_end.get() {
+            return Ok(known);
+        }
+        let translated = translate(&self.written, true).map_err(|reason| refused(&self.written, &reason))?;
+        let compiled = Pattern::new(&self.written, &translated.text, true)?;
+        Ok(self.before_line_end.get_or_init(|| compiled))
+    }
+}
+
+#[derive(Debug)]
+pub enum Pattern {
+    Linear(regex::Regex),
+    SteppingBack(fancy_regex::Regex),
+}
+
+/// One match, with its groups.
+#[derive(Debug)]
+pub enum Captures<'t> {
+    Linear(regex::Captures<'t>),
+    SteppingBack(fancy_regex::Captures<'t, str>),
+}
+
+impl<'t> Captures<'t> {
+    /// The text of a group; none where it took no part in the match.
+    pub fn group(&self, number: usize) -> Option<&'t str> {
+        match self {
+            Self::Linear(captures) => captures.get(number).map(|group| group.as_str()),
+            Self::SteppingBack(captures) => captures.get(number).map(|group| group.as_str()),
+        }
+    }
+
+    /// Where the whole match stands.
+    pub fn span(&self) -> Range<usize> {
+        match self {
+            Self::Linear(captures) => captures.get(0).map(|whole| whole.range()),
+            Self::SteppingBack(captures) => captures.get(0).map(|whole| whole.start()..whole.end()),
+        }
+        .unwrap_or_default()
+    }
+}
+
+impl Pattern {
+    fn new(written: &str, translated: &str, needs_steps_back: bool) -> Result<Self> {
+        let last_line = |text: String| {
+            refused(written, text.lines().last().unwrap_or_default().trim_start_matches("error: ").trim())
+        };
+        if needs_steps_back {
+            let built = fancy_regex::RegexBuilder::new(translated).backtrack_limit(STEPS_BACK_MAX).build();
+            return built.map(Self::SteppingBack).map_err(|error| last_line(error.to_string()));
+        }
+        regex::Regex::new(translated).map(Self::Linear).map_err(|error| last_line(error.to_string()))
+    }
+
+    pub fn is_match(&self, text: &str) -> Result<bool> {
+        match self {
+            Self::Linear(regex) => Ok(regex.is_match(text)),
+            Self::SteppingBack(regex) => regex.is_match(text).map_err(|error| too_long(&error)),
+        }
+    }
+
+    /// The first match that starts at or behind a place in the text.
+    pub fn find_at<'t>(&self, text: &'t str, start: usize) -> Result<Option<Captures<'t>>> {
+        match self {
+            Self::Linear(regex) => Ok(regex.captures_at(text, start).map(Captures::Linear)),
+            Self::SteppingBack(regex) => {
+                let captures = regex.captures_from_pos(text, start).map_err(|error| too_long(&error))?;
+                Ok(captures.map(Captures::SteppingBack))
+            }
+        }
+    }
+
+    /// Calls `seen` for one match after the other, until it says no. Each starts where the last one ended, or one character
+    /// on if that one was empty, so there are no more of them than characters.
+    pub fn for_each_match<'t>(&self, text: &'t str, mut seen: impl FnMut(&Captures<'t>) -> bool) -> Result<()> {
+        let mut start = 0;
+        while let Some(found) = self.find_at(text, start)? {
+            let span = found.span();
+            if !seen(&found) {
+                break;
+            }
+            start = span.end;
+            if span.is_empty() {
+                match text[start..].chars().next() {
+                    Some(passed_over) => start += passed_over.len_utf8(),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many groups there are, the whole match among them.
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Linear(regex) => regex.captures_len(),
+            Self::SteppingBack(regex) => regex.captures_len(),
+        }
+    }
+
+    pub fn group_named(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Linear(regex) => regex.capture_names().position(|known| known == Some(name)),
+            Self::SteppingBack(regex) => regex.capture_names().position(|known| known == Some(name)),
+        }
+    }
+
+    /// The number of a group that the pattern has.
+    pub fn group_numbered(&self, function: &str, number: i64) -> Result<usize> {
+        let last = self.groups().saturating_sub(1);
+        usize::try_from(number).ok().filter(|number| *number <= last).ok_or_else(|| {
+            external(Error::data(format!("{function}: the pattern has the groups 0 to {last}, not {number}")))
+        })
+    }
+}
+
+fn refused(pattern: &str, reason: &str) -> DataFusionError {
+    external(
+        Error::sql(format!("the pattern `{pattern}` cannot be used: {reason}"))
+            .with_hint("patterns are Java's; a back-slash in a literal is written `\\\\`"),
+    )
+}
+
+fn too_long(error: &fancy_regex::Error) -> DataFusionError {
+    external(
+        Error::data(format!("a pattern with look-around or back-references gave up on a text: {error}"))
+            .with_hint("a pattern without them takes time in proportion to the text"),
+    )
+}

@@ -1,0 +1,395 @@
+//! Functions that look at one row at a time: a name, what they take, what they give, and a body of a few lines.
+//!
+//! Most of Spark's functions are of this kind. What they share is here once: how an argument of another type is taken (as
+//! Spark's ANSI mode casts arguments: a number where a text is asked for, a text where a number is), that NULL gives NULL,
+//! and how columns become rows and rows a column. A function whose type depends on its arguments, or that keeps something
+//! from row to row (a compiled pattern), implements `ScalarUDFImpl` itself.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use super::plain::of_arrays;
+use super::times::to_timestamp::timestamp_type;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+use pinsql_base::schema::type_name;
+
+/// What the texts or the bytes of one column may come to: Arrow counts them in an `i32`.
+pub const VALUES_BYTES_MAX: usize = i32::MAX as usize;
+
+/// What an argument is taken as, or a result given as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Binary,
+    /// Binary stays what it is, anything else is taken as a text. As a result: what the first argument is.
+    TextOrBinary,
+    Boolean,
+    Int,
+    Bigint,
+    Double,
+    Date,
+    Moment,
+}
+
+impl Kind {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Text | Self::TextOrBinary => DataType::Utf8,
+            Self::Binary => DataType::Binary,
+            Self::Boolean => DataType::Boolean,
+            Self::Int => DataType::Int32,
+            Self::Bigint => DataType::Int64,
+            Self::Double => DataType::Float64,
+            Self::Date => DataType::Date32,
+            Self::Moment => timestamp_type(),
+        }
+    }
+
+    /// The type that an argument of type `given` is cast to; none when it cannot be taken.
+    fn taken(self, given: &DataType) -> Option<DataType> {
+        let is_text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+        let is_time = matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
+        let is_taken = match self {
+            Self::Text => !given.is_nested(),
+            Self::TextOrBinary if given.is_binary() => return Some(DataType::Binary),
+            Self::TextOrBinary => !given.is_nested(),
+            Self::Binary => is_text || given.is_binary(),
+            Self::Boolean => is_text || *given == DataType::Boolean,
+            Self::Int | Self::Bigint | Self::Double => is_text || given.is_numeric(),
+            Self::Date | Self::Moment => is_text || is_time,
+        };
+        is_taken.then(|| self.data_type())
+    }
+}
+
+/// What a body gives for a row.
+#[derive(Debug)]
+pub enum Answer {
+    Null,
+    Text(String),
+    Binary(Vec<u8>),
+    Boolean(bool),
+    Int(i32),
+    Bigint(i64),
+    Double(f64),
+    Date(i32),
+    Moment(i64),
+}
+
+impl Answer {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+macro_rules! answer_from {
+    ($($native:ty => $variant:ident),*) => {
+        $(impl From<$native> for Answer {
+            fn from(value: $native) -> Self {
+                Self::$variant(value)
+            }
+        })*
+    };
+}
+
+answer_from!(String => Text, Vec<u8> => Binary, bool => Boolean, i32 => Int, i64 => Bigint, f64 => Double);
+
+impl From<&str> for Answer {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl<T: Into<Answer>> From<Option<T>> for Answer {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// The arguments of one row.
+#[derive(Debug)]
+pub struct Row<'a> {
+    columns: &'a [Column<'a>],
+    index: usize,
+}
+
+#[derive(Debug)]
+enum Column<'a> {
+    Text(&'a StringArray),
+    Binary(&'a BinaryArray),
+    Boolean(&'a BooleanArray),
+    Int(&'a Int32Array),
+    Bigint(&'a Int64Array),
+    Double(&'a Float64Array),
+    Date(&'a Date32Array),
+    Moment(&'a TimestampMicrosecondArray),
+}
+
+macro_rules! read {
+    ($name:ident, $variant:ident, $native:ty) => {
+        pub fn $name(&self, argument: usize) -> Result<$native> {
+            match self.columns.get(argument) {
+                Some(Column::$variant(values)) => Ok(values.value(self.index)),
+                _ => internal_err!("the argument {argument} is not what the function said it takes"),
+            }
+        }
+    };
+}
+
+impl<'a> Row<'a> {
+    read!(text, Text, &'a str);
+    read!(binary, Binary, &'a [u8]);
+    read!(boolean, Boolean, bool);
+    read!(int, Int, i32);
+    read!(bigint, Bigint, i64);
+    read!(double, Double, f64);
+    read!(date, Date, i32);
+    read!(moment, Moment, i64);
+
+    /// The bytes of a text or of a binary value.
+    pub fn bytes(&self, argument: usize) -> Result<&'a [u8]> {
+        match self.columns.get(argument) {
+            Some(Column::Text(texts)) => Ok(texts.value(self.index).as_bytes()),
+            _ => self.binary(argument),
+        }
+    }
+
+    pub fn is_binary(&self, argument: usize) -> bool {
+        matches!(self.columns.get(argument), Some(Column::Binary(_)))
+    }
+
+    /// How many arguments the call has.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether the call has this argument, and it is not NULL here.
+    pub fn has(&self, argument: usize) -> bool {
+        self.columns.get(argument).is_some_and(|column| !column.is_null(self.index))
+    }
+
+    /// The text of an argument that may be left out.
+    pub fn text_or(&self, argument: usize, default: &'a str) -> Result<&'a str> {
+        if self.columns.len() > argument { self.text(argument) } else { Ok(default) }
+    }
+
+    pub fn int_or(&self, argument: usize, default: i32) -> Result<i32> {
+        if self.columns.len() > argument { self.int(argument) } else { Ok(default) }
+    }
+}
+
+impl<'a> Column<'a> {
+    fn new(values: &'a ArrayRef) -> Result<Self> {
+        Ok(match values.data_type() {
+            DataType::Utf8 => Self::Text(values.as_string()),
+            DataType::Binary => Self::Binary(values.as_binary()),
+            DataType::Boolean => Self::Boolean(values.as_boolean()),
+            DataType::Int32 => Self::Int(values.as_primitive::<Int32Type>()),
+            DataType::Int64 => Self::Bigint(values.as_primitive::<Int64Type>()),
+            DataType::Float64 => Self::Double(values.as_primitive::<Float64Type>()),
+            DataType::Date32 => Self::Date(values.as_primitive::<Date32Type>()),
+            DataType::Timestamp(_, _) => Self::Moment(values.as_primitive::<TimestampMicrosecondType>()),
+            other => return internal_err!("no function of a row takes {other}"),
+        })
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Text(values) => values.is_null(row),
+            Self::Binary(values) => values.is_null(row),
+            Self::Boolean(values) => values.is_null(row),
+            Self::Int(values) => values.is_null(row),
+            Self::Bigint(values) => values.is_null(row),
+            Self::Double(values) => values.is_null(row),
+            Self::Date(values) => values.is_null(row),
+            Self::Moment(values) => values.is_null(row),
+        }
+    }
+}
+
+pub type Body = fn(&Row<'_>) -> Result<Answer>;
+
+/// A function of one row, as DataFusion calls it.
+#[derive(Debug)]
+pub struct RowFunction {
+    name: &'static str,
+    aliases: Vec<String>,
+    takes: &'static [Kind],
+    required: usize,
+    gives: Kind,
+    /// The body sees rows with NULLs; else NULL gives NULL.
+    sees_null: bool,
+    signature: Signature,
+    body: Body,
+}
+
+impl RowFunction {
+    pub fn new(name: &'static str, takes: &'static [Kind], gives: Kind, body: Body) -> Self {
+        Self {
+            name,
+            aliases: Vec::new(),
+            takes,
+            required: takes.len(),
+            gives,
+            sees_null: false,
+            signature: Signature::user_defined(Volatility::Immutable),
+            body,
+        }
+    }
+
+    pub fn with_aliases(mut self, aliases: &[&str]) -> Self {
+        self.aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        self
+    }
+
+    /// The arguments from here on may be left out.
+    pub fn with_required(mut self, required: usize) -> Self {
+        self.required = required;
+        self
+    }
+
+    pub fn sees_null(mut self) -> Self {
+        self.sees_null = true;
+        self
+    }
+
+    pub fn volatile(mut self) -> Self {
+        self.signature.volatility = Volatility::Volatile;
+        self
+    }
+
+    pub fn udf(self) -> ScalarUDF {
+        ScalarUDF::new_from_impl(self)
+    }
+}
+
+/// A name stands for one function.
+impl PartialEq for RowFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for RowFunction {}
+
+impl Hash for RowFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for RowFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let most = self.takes.len();
+        if !(self.required..=most).contains(&types.len()) {
+            let wanted = if self.required == most { most.to_string() } else { format!("{} to {most}", self.required) };
+            return plan_err!("{} takes {wanted} argument(s), not {}", self.name, types.len());
+        }
+        let kind = |position: usize| self.takes.get(position).copied().unwrap_or(Kind::Text);
+        let taken = |(position, given): (usize, &DataType)| match kind(position).taken(given) {
+            Some(taken) => Ok(taken),
+            None => plan_err!(
+                "{}: argument {} must be {}, not {}",
+                self.name,
+                position + 1,
+                type_name(&kind(position).data_type()),
+                type_name(given)
+            ),
+        };
+        types.iter().enumerate().map(taken).collect()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(match (self.gives, types.first()) {
+            (Kind::TextOrBinary, Some(DataType::Binary)) => DataType::Binary,
+            (gives, _) => gives.data_type(),
+        })
+    }
+
+    fn is_strict(&self) -> bool {
+        !self.sees_null
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        of_arrays(call, self.signature.volatility, |call| {
+            let columns = call.arguments.iter().map(Column::new).collect::<Result<Vec<_>>>()?;
+            let answer = |index: usize| {
+                if !self.sees_null && columns.iter().any(|column| column.is_null(index)) {
+                    return Ok(Answer::Null);
+                }
+                (self.body)(&Row { columns: &columns, index })
+            };
+            collect((0..call.rows).map(answer).collect::<Result<Vec<_>>>()?, call.result)
+        })
+    }
+}
+
+macro_rules! collect_as {
+    ($answers:expr, $variant:ident, $array:ty) => {
+        Arc::new(
+            $answers
+                .into_iter()
+                .map(|answer| match answer {
+                    Answer::$variant(value) => Ok(Some(value)),
+                    Answer::Null => Ok(None),
+                    other => wrong_kind(&other),
+                })
+                .collect::<Result<$array>>()?,
+        )
+    };
+}
+
+fn wrong_kind<T>(answer: &Answer) -> Result<T> {
+    internal_err!("a function gave {answer:?}, which is not what it said it gives")
+}
+
+fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
+    let bytes: usize = answers.iter().map(Answer::bytes).sum();
+    if bytes > VALUES_BYTES_MAX {
+        return Err(wrong_value(format!("the values of {} rows have {bytes} bytes together: too many", answers.len())));
+    }
+    Ok(match data_type {
+        DataType::Utf8 => collect_as!(answers, Text, StringArray),
+        DataType::Binary => collect_as!(answers, Binary, BinaryArray),
+        DataType::Boolean => collect_as!(answers, Boolean, BooleanArray),
+        DataType::Int32 => collect_as!(answers, Int, Int32Array),
+        DataType::Int64 => collect_as!(answers, Bigint, Int64Array),
+        DataType::Float64 => collect_as!(answers, Double, Float64Array),
+        DataType::Date32 => collect_as!(answers, Date, Date32Array),
+        DataType::Timestamp(_, _) => {
+            let moments: Arc<TimestampMicrosecondArray> = collect_as!(answers, Moment, TimestampMicrosecondArray);
+            Arc::new(moments.as_ref().clone().with_timezone("UTC"))
+        }
+        other => return internal_err!("no function of a row gives {other}"),
+    })
+}
+
+/// The error of a record: what is wrong with the value, in words that start with the function's name.
+pub fn wrong_value(message: String) -> datafusion::error::DataFusionError {
+    external(Error::data(message))
+}

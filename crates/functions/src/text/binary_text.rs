@@ -1,0 +1,119 @@
+//! BINARY as text, as a cast to STRING reads it. Casts come here through `casts`; SQL does not name it.
+//!
+//! Arrow's own cast looks at the whole buffer behind an array, also at what was sliced off, so that one bad value fails its
+//! neighbours for good. Here each value stands for itself: bytes that are no UTF-8 are an error of that record.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, plan_err};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::is_any_nullable;
+use crate::times::to_timestamp::OnError;
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct BinaryText {
+    on_error: OnError,
+    signature: Signature,
+}
+
+impl BinaryText {
+    pub fn new(on_error: OnError) -> Self {
+        Self { on_error, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for BinaryText {
+    fn name(&self) -> &str {
+        match self.on_error {
+            OnError::Fail => "binary_to_string",
+            OnError::Null => "try_binary_to_string",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [value] if value.is_binary() => Ok(vec![DataType::Binary]),
+            other => plan_err!("a text of the bytes of {other:?} was asked for"),
+        }
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn return_field_from_args(&self, call: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = self.on_error == OnError::Null || is_any_nullable(call.arg_fields);
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8, is_nullable)))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    /// The column of a cast is named for what it casts.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        Ok(arguments[0].schema_name().to_string())
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        make_scalar_function(|values: &[ArrayRef]| texts(&values[0], self.on_error), Vec::new())(&call.args)
+    }
+}
+
+fn texts(values: &ArrayRef, on_error: OnError) -> Result<ArrayRef> {
+    let values = values.as_binary::<i32>();
+    let bytes = values.value_offsets().last().zip(values.value_offsets().first());
+    let bytes = bytes.map_or(0, |(end, start)| (end - start) as usize);
+    let mut texts = StringBuilder::with_capacity(values.len(), bytes);
+    for value in values {
+        let text = value.map(|bytes| simdutf8::basic::from_utf8(bytes).map_err(|_| bytes)).transpose();
+        match text {
+            Ok(text) => texts.append_option(text),
+            Err(_) if on_error == OnError::Null => texts.append_null(),
+            Err(bytes) => return Err(no_text(bytes)),
+        }
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+fn no_text(bytes: &[u8]) -> datafusion::error::DataFusionError {
+    let at = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    external(
+        Error::data(format!("invalid UTF-8 at byte {at} of a BINARY that is cast to STRING"))
+            .with_hint("TRY_CAST gives NULL for bytes that are no text"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::BinaryArray;
+
+    use super::*;
+
+    /// A batch is bisected by slicing it: the halves without the bad value must do.
+    #[test]
+    fn a_value_that_is_no_text_fails_alone() {
+        let all: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(b"a"), None, Some(b"\xff"), Some(b"b")]));
+        assert!(texts(&all, OnError::Fail).is_err());
+        assert_eq!(texts(&all, OnError::Null).unwrap().null_count(), 2);
+        for (start, expected) in [(0, [Some("a"), None]), (1, [None, None])] {
+            let half = texts(&all.slice(start, 2), OnError::Null).unwrap();
+            assert_eq!(half.as_string::<i32>().iter().collect::<Vec<_>>(), expected);
+        }
+        assert!(texts(&all.slice(0, 2), OnError::Fail).is_ok());
+        assert!(texts(&all.slice(3, 1), OnError::Fail).is_ok());
+        assert!(texts(&all.slice(2, 1), OnError::Fail).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! Floats and timestamps as text, as a cast to STRING writes them: `1.0E20`, `2020-01-02 03:04:05.6`.
+//!
+//! DataFusion writes `1e20` and `2020-01-02T03:04:05.600Z`. Casts come here through `casts`; SQL does not name it.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, TimestampMicrosecondType};
+use chrono::DateTime;
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::is_any_nullable;
+use crate::times::to_timestamp::timestamp_type;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Text {
+    signature: Signature,
+}
+
+impl Text {
+    pub fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Text {
+    fn name(&self) -> &str {
+        "cast_to_string"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [DataType::Float32 | DataType::Float64] => Ok(types.to_vec()),
+            [DataType::Float16] => Ok(vec![DataType::Float32]),
+            [DataType::Timestamp(_, _)] => Ok(vec![timestamp_type()]),
+            other => plan_err!("a text of {other:?} was asked for"),
+        }
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn return_field_from_args(&self, call: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8, is_any_nullable(call.arg_fields))))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    /// The column of a cast is named for what it casts.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        Ok(arguments[0].schema_name().to_string())
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        make_scalar_function(|values: &[ArrayRef]| texts(&values[0]), Vec::new())(&call.args)
+    }
+}
+
+fn texts(values: &ArrayRef) -> Result<ArrayRef> {
+    let texts: StringArray = match values.data_type() {
+        DataType::Float32 => values.as_primitive::<Float32Type>().iter().map(|value| value.map(float32_text)).collect(),
+        DataType::Float64 => values.as_primitive::<Float64Type>().iter().map(|value| value.map(float64_text)).collect(),
+        DataType::Timestamp(_, _) => values
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .map(|moment| moment.and_then(timestamp_text))
+            .collect(),
+        other => return internal_err!("a text of {other} was asked for"),
+    };
+    Ok(Arc::new(texts))
+}
+
+pub(crate) fn float32_text(value: f32) -> String {
+    java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), f64::from(value))
+}
+
+pub fn float64_text(value: f64) -> String {
+    java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), value)
+}
+
+/// Java's `Double.toString`: plain from a thousandth up to ten million, else one digit before the point and an exponent.
+fn java_text(finite: Option<(String, String)>, value: f64) -> String {
+    let Some((plain, scientific)) = finite else {
+        return match value {
+            f64::INFINITY => "Infinity",
+            f64::NEG_INFINITY => "-Infinity",
+            _ => "NaN",
+        }
+        .to_owned();
+    };
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return plain;
+    }
+    match scientific.split_once('e') {
+        Some((digits, exponent)) if digits.contains('.') => format!("{digits}E{exponent}"),
+        Some((digits, exponent)) => format!("{digits}.0E{exponent}"),
+        None => scientific,
+    }
+}
+
+fn timestamp_text(microseconds: i64) -> Option<String> {
+    let moment = DateTime::from_timestamp_micros(microseconds)?;
+    let text = moment.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned()).map(|trimmed| {
+        // The zeros of a whole second are digits of the time, not of its fraction.
+        if microseconds.rem_euclid(1_000_000) == 0 { moment.format("%Y-%m-%d %H:%M:%S").to_string() } else { trimmed }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `CAST(… AS STRING)` writes them in PySpark 4.2.
+    #[test]
+    fn floats_are_written_as_java_writes_them() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (0.001, "0.001"),
+            (0.0001, "1.0E-4"),
+            (123_456.789, "123456.789"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (1.5e20, "1.5E20"),
+            (-1e20, "-1.0E20"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(float64_text(value), text);
+        }
+        assert_eq!(float32_text(0.1), "0.1");
+        assert_eq!(float32_text(1e10), "1.0E10");
+    }
+
+    #[test]
+    fn timestamps_have_the_fraction_they_need() {
+        for (microseconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (120_000, "1970-01-01 00:00:00.12"),
+            (1, "1970-01-01 00:00:00.000001"),
+            (-1, "1969-12-31 23:59:59.999999"),
+        ] {
+            assert_eq!(timestamp_text(microseconds).as_deref(), Some(text));
+        }
+    }
+}

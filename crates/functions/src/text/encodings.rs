@@ -1,0 +1,89 @@
+//! Bytes as text and back: base 64, hexadecimal and binary digits, MD5.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use datafusion::common::Result;
+use md5::{Digest, Md5};
+
+use super::charsets;
+use crate::row::Kind::{Bigint, Binary, Boolean, Text, TextOrBinary};
+use crate::row::{Row, RowFunction, wrong_value};
+
+/// Java's lenient decoder: padding may be missing, and so may the last bits.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+pub fn functions() -> Vec<RowFunction> {
+    vec![
+        RowFunction::new("base64", &[Binary], Text, |row| Ok(BASE64.encode(row.binary(0)?).into())),
+        RowFunction::new("unbase64", &[Text], Binary, |row| match from_base64_leniently(row.text(0)?) {
+            Some(bytes) => Ok(bytes.into()),
+            None => Err(wrong_value(format!("unbase64: `{}` is not base 64", row.text(0)?))),
+        }),
+        RowFunction::new("bin", &[Bigint], Text, |row| Ok(format!("{:b}", row.bigint(0)?).into())),
+        RowFunction::new("md5", &[Binary], Text, |row| {
+            Ok(hexadecimal(&Md5::digest(row.binary(0)?)).to_lowercase().into())
+        }),
+        RowFunction::new("unhex", &[Text], Binary, |row| Ok(from_hexadecimal(row.text(0)?).into())),
+        RowFunction::new("to_binary", &[Text, Text], Binary, |row| match to_binary(row)? {
+            Some(bytes) => Ok(bytes.into()),
+            None => Err(wrong_value(format!("to_binary: `{}` is not in the format", row.text(0)?))),
+        })
+        .with_required(1),
+        RowFunction::new("try_to_binary", &[Text, Text], Binary, |row| Ok(to_binary(row)?.into())).with_required(1),
+        RowFunction::new("is_valid_utf8", &[TextOrBinary], Boolean, |row| {
+            Ok(std::str::from_utf8(row.bytes(0)?).is_ok().into())
+        }),
+        RowFunction::new("make_valid_utf8", &[TextOrBinary], Text, |row| {
+            Ok(String::from_utf8_lossy(row.bytes(0)?).into_owned().into())
+        }),
+        RowFunction::new("validate_utf8", &[TextOrBinary], Text, |row| match std::str::from_utf8(row.bytes(0)?) {
+            Ok(text) => Ok(text.into()),
+            Err(error) => Err(wrong_value(format!("validate_utf8: {error}"))),
+        }),
+        RowFunction::new("try_validate_utf8", &[TextOrBinary], Text, |row| {
+            Ok(std::str::from_utf8(row.bytes(0)?).ok().into())
+        }),
+    ]
+}
+
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// Of an odd number of digits the first is a byte of its own.
+fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
+    let padded = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    padded.as_bytes().chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+}
+
+/// As Java's decoder for mail reads it: what is no digit is passed over.
+fn from_base64_leniently(text: &str) -> Option<Vec<u8>> {
+    let digits: String =
+        text.chars().filter(|digit| digit.is_ascii_alphanumeric() || matches!(digit, '+' | '/')).collect();
+    BASE64.decode(digits).ok()
+}
+
+pub fn to_base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+/// `to_binary(text [, format])`: hexadecimal digits unless `utf-8` or `base64` is asked for.
+fn to_binary(row: &Row<'_>) -> Result<Option<Vec<u8>>> {
+    let (text, format) = (row.text(0)?, row.text_or(1, "hex")?);
+    match format.to_lowercase().as_str() {
+        "hex" => Ok(from_hexadecimal(text)),
+        "utf-8" | "utf8" => Ok(Some(text.as_bytes().to_vec())),
+        "base64" => {
+            let digits: String = text.split_ascii_whitespace().collect();
+            Ok(BASE64.decode(digits).ok())
+        }
+        _ => Err(charsets::unknown("to_binary", format, "hex, utf-8 and base64")),
+    }
+}

@@ -1,0 +1,77 @@
+//! Characters in the place of others: `mask`, `translate`, `replace`, `overlay`.
+
+use std::collections::HashMap;
+
+use datafusion::common::Result;
+
+use super::substring::{characters, range};
+use crate::row::Kind::{Int, Text, TextOrBinary};
+use crate::row::{Answer, Row, RowFunction};
+
+pub fn functions() -> Vec<RowFunction> {
+    vec![
+        RowFunction::new("mask", &[Text, Text, Text, Text, Text], Text, mask).with_required(1).sees_null(),
+        RowFunction::new("overlay", &[TextOrBinary, TextOrBinary, Int, Int], TextOrBinary, overlay).with_required(3),
+        RowFunction::new("replace", &[Text, Text, Text], Text, |row| {
+            let (text, part) = (row.text(0)?, row.text(1)?);
+            Ok(if part.is_empty() { text.to_owned() } else { text.replace(part, row.text_or(2, "")?) }.into())
+        })
+        .with_required(2),
+        RowFunction::new("translate", &[Text, Text, Text], Text, translate),
+    ]
+}
+
+/// Capitals, small letters, digits and all else, each by a character of its own; NULL keeps what is there.
+fn mask(row: &Row<'_>) -> Result<Answer> {
+    const DEFAULTS: [Option<char>; 4] = [Some('X'), Some('x'), Some('n'), None];
+    if !row.has(0) {
+        return Ok(Answer::Null);
+    }
+    let mut masks = DEFAULTS;
+    for (position, mask) in masks.iter_mut().enumerate().take(row.len() - 1) {
+        *mask = if row.has(position + 1) { row.text(position + 1)?.chars().next() } else { None };
+    }
+    let [upper, lower, digit, other] = masks;
+    let masked = |character: char| {
+        let mask = match character {
+            character if character.is_uppercase() => upper,
+            character if character.is_lowercase() => lower,
+            character if character.is_numeric() => digit,
+            _ => other,
+        };
+        mask.unwrap_or(character)
+    };
+    Ok(row.text(0)?.chars().map(masked).collect::<String>().into())
+}
+
+/// What is replaced is as long as what replaces it, unless a length is given; one below 0 counts as none.
+fn overlay(row: &Row<'_>) -> Result<Answer> {
+    let position = i64::from(row.int(2)?);
+    let given = if row.len() > 3 { row.int(3)? } else { -1 };
+    if row.is_binary(0) {
+        let (bytes, replacement) = (row.binary(0)?, row.bytes(1)?);
+        let [head, tail] = kept(bytes.len(), replacement.len(), position, given);
+        return Ok(Answer::Binary([&bytes[head], replacement, &bytes[tail]].concat()));
+    }
+    let (text, replacement) = (row.text(0)?, row.text(1)?);
+    let [head, tail] = kept(text.chars().count(), replacement.chars().count(), position, given);
+    Ok([characters(text, head), replacement.to_owned(), characters(text, tail)].concat().into())
+}
+
+fn kept(units: usize, replacement: usize, position: i64, given: i32) -> [std::ops::Range<usize>; 2] {
+    let replaced = if given >= 0 { i64::from(given) } else { i64::try_from(replacement).unwrap_or(i64::MAX) };
+    [range(units, 1, position - 1), range(units, position.saturating_add(replaced), i64::MAX)]
+}
+
+/// Each character of the second text becomes the one at its place in the third, or goes away when there is none.
+fn translate(row: &Row<'_>) -> Result<Answer> {
+    let (text, from, to) = (row.text(0)?, row.text(1)?, row.text(2)?);
+    let mut put: HashMap<char, Option<char>> = HashMap::new();
+    let mut replacements = to.chars();
+    for character in from.chars() {
+        let replacement = replacements.next();
+        put.entry(character).or_insert(replacement);
+    }
+    let translated = text.chars().filter_map(|character| put.get(&character).copied().unwrap_or(Some(character)));
+    Ok(translated.collect::<String>().into())
+}

@@ -1,0 +1,153 @@
+//! `to_timestamp(value [, pattern])` and `try_to_timestamp`: a moment in UTC, with microseconds.
+//!
+//! A text is read as a cast to TIMESTAMP reads it, or by a pattern with Spark's letters; a number is seconds since 1970.
+//! DataFusion's gives nanoseconds, takes other forms of text, and patterns with `%`. Casts to TIMESTAMP come here too.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
+use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+use pinsql_json::TemporalFormats;
+
+const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
+/// Seconds as a decimal with microseconds.
+const EXACT_SECONDS: DataType = DataType::Decimal128(38, 6);
+
+/// TIMESTAMP, as every table has it.
+pub fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// What a text that is no timestamp gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnError {
+    Fail,
+    Null,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct ToTimestamp {
+    on_error: OnError,
+    signature: Signature,
+}
+
+impl ToTimestamp {
+    pub fn new(on_error: OnError) -> Self {
+        Self { on_error, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for ToTimestamp {
+    fn name(&self) -> &str {
+        match self.on_error {
+            OnError::Fail => "to_timestamp",
+            OnError::Null => "try_to_timestamp",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [_, _] => Ok(vec![DataType::Utf8; 2]),
+            [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] => Ok(vec![DataType::Utf8]),
+            [DataType::Date32 | DataType::Timestamp(_, _) | DataType::Null] => Ok(vec![timestamp_type()]),
+            [value] if value.is_integer() => Ok(vec![DataType::Int64]),
+            [value] if value.is_floating() => Ok(vec![DataType::Float64]),
+            [DataType::Decimal128(_, _)] => Ok(vec![EXACT_SECONDS]),
+            [other] => plan_err!("{} takes a text, a date or a number, not {other}", self.name()),
+            _ => plan_err!("{} takes a value and a pattern", self.name()),
+        }
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(timestamp_type())
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        make_scalar_function(|values: &[ArrayRef]| to_timestamps(values, self.on_error), Vec::new())(&call.args)
+    }
+}
+
+fn to_timestamps(arguments: &[ArrayRef], on_error: OnError) -> Result<ArrayRef> {
+    let values = &arguments[0];
+    let moments = match values.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => return Ok(Arc::clone(values)),
+        DataType::Utf8 => parse(values, arguments.get(1), on_error)?,
+        DataType::Int64 => from_number::<Int64Type>(values, |seconds| seconds.checked_mul(MICROSECONDS_PER_SECOND))?,
+        DataType::Decimal128(_, _) => from_number::<Decimal128Type>(values, |exact| i64::try_from(exact).ok())?,
+        DataType::Float64 => from_number::<Float64Type>(values, from_float)?,
+        other => return internal_err!("a timestamp of {other} was asked for"),
+    };
+    Ok(Arc::new(moments.with_timezone("UTC")))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the range is looked at first")]
+fn from_float(seconds: f64) -> Option<i64> {
+    let microseconds = seconds * 1e6;
+    (microseconds.abs() < i64::MAX as f64).then_some(microseconds as i64)
+}
+
+fn from_number<T: ArrowPrimitiveType>(
+    values: &ArrayRef,
+    microseconds: impl Fn(T::Native) -> Option<i64>,
+) -> Result<TimestampMicrosecondArray> {
+    let values: &PrimitiveArray<T> = values.as_primitive();
+    let past_range = || ArrowError::ComputeError("a number of seconds is past the range of TIMESTAMP".to_owned());
+    Ok(values.try_unary(|value| microseconds(value).ok_or_else(past_range))?)
+}
+
+fn parse(texts: &ArrayRef, patterns: Option<&ArrayRef>, on_error: OnError) -> Result<TimestampMicrosecondArray> {
+    let formats = Formats::new(patterns)?;
+    let texts = texts.as_string::<i32>();
+    let moment = |row: usize| -> Result<Option<i64>> {
+        let Some(formats) = formats.at(row).filter(|_| texts.is_valid(row)) else {
+            return Ok(None);
+        };
+        let text = texts.value(row);
+        match (formats.parse_timestamp(text.as_bytes()), on_error) {
+            (None, OnError::Fail) => Err(external(
+                Error::data(format!("`{text}` is not a TIMESTAMP"))
+                    .with_hint("TRY_CAST and try_to_timestamp give NULL for a text that is none"),
+            )),
+            (moment, _) => Ok(moment),
+        }
+    };
+    (0..texts.len()).map(moment).collect()
+}
+
+/// How the texts of a batch are written: all alike.
+pub(super) struct Formats<'a> {
+    formats: TemporalFormats,
+    patterns: Option<&'a ArrayRef>,
+}
+
+impl<'a> Formats<'a> {
+    /// The patterns of a batch must be one pattern, or NULL.
+    pub(super) fn new(patterns: Option<&'a ArrayRef>) -> Result<Self> {
+        let mut distinct = patterns.into_iter().flat_map(|patterns| patterns.as_string::<i32>().iter().flatten());
+        let pattern = distinct.next();
+        if distinct.any(|other| Some(other) != pattern) {
+            return Err(exec_datafusion_err!("the pattern of a date or a timestamp must be the same in every row"));
+        }
+        Ok(Self { formats: TemporalFormats::new(pattern, pattern).map_err(external)?, patterns })
+    }
+
+    /// None where the row's pattern is NULL.
+    pub(super) fn at(&self, row: usize) -> Option<&TemporalFormats> {
+        self.patterns.is_none_or(|patterns| patterns.is_valid(row)).then_some(&self.formats)
+    }
+}

@@ -1,0 +1,132 @@
+//! Time zones by name or by offset, as Java's `ZoneId` reads them and Spark does: `Europe/Berlin`, `UTC`, `Z`, `+05:30`, `GMT+2`,
+//! and the short names that Spark still takes.
+
+use chrono::{Duration, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+use datafusion::common::Result;
+
+use pinsql_base::engine_error::external;
+use pinsql_base::error::Error;
+
+/// Java's `ZoneId.SHORT_IDS`, those that are no names in the database of zones, or other ones.
+const SHORT_NAMES: [(&str, &str); 28] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("EST", "-05:00"),
+    ("HST", "-10:00"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("MST", "-07:00"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+const OFFSET_HOURS_MAX: i32 = 18;
+/// No clock was ever put forward by more.
+const LONGEST_GAP_HOURS: i64 = 24;
+
+#[derive(Debug, Clone, Copy)]
+pub enum Zone {
+    Named(Tz),
+    Fixed(FixedOffset),
+}
+
+impl Zone {
+    pub fn parse(name: &str) -> Result<Self> {
+        let long = SHORT_NAMES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
+        Self::known(long).ok_or_else(|| {
+            external(
+                Error::data(format!("`{name}` is not a time zone"))
+                    .with_hint("a zone is a name such as Europe/Berlin, or an offset such as +05:30"),
+            )
+        })
+    }
+
+    fn known(name: &str) -> Option<Self> {
+        if name == "Z" {
+            return Some(Self::Fixed(Utc.fix()));
+        }
+        if let Ok(zone) = name.parse() {
+            return Some(Self::Named(zone));
+        }
+        let offset = ["UTC", "GMT", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let (sign, digits) = match offset.split_at_checked(1)? {
+            ("+", digits) => (1, digits),
+            ("-", digits) => (-1, digits),
+            _ => return None,
+        };
+        let mut parts = digits.split(':').map(|part| part.parse::<i32>().ok().filter(|_| part.len() <= 2));
+        let (hours, minutes, seconds) =
+            (parts.next()??, parts.next().unwrap_or(Some(0))?, parts.next().unwrap_or(Some(0))?);
+        let is_time = hours <= OFFSET_HOURS_MAX && minutes < 60 && seconds < 60 && parts.next().is_none();
+        is_time.then(|| FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60 + seconds)))?.map(Self::Fixed)
+    }
+
+    /// What the clocks of the zone show at a moment in UTC.
+    pub fn local(self, utc: NaiveDateTime) -> NaiveDateTime {
+        match self {
+            Self::Named(zone) => utc + zone.offset_from_utc_datetime(&utc).fix(),
+            Self::Fixed(offset) => utc + offset,
+        }
+    }
+
+    /// The moment in UTC at which they show it: the first of two, and what they would have shown had they not been put
+    /// forward.
+    pub fn to_utc(self, local: NaiveDateTime) -> NaiveDateTime {
+        match self {
+            Self::Fixed(offset) => local - offset,
+            Self::Named(zone) => match zone.offset_from_local_datetime(&local) {
+                LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => local - offset.fix(),
+                LocalResult::None => {
+                    let before = local - Duration::hours(LONGEST_GAP_HOURS);
+                    local - zone.offset_from_utc_datetime(&before).fix()
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn clocks_that_are_put_forward_or_back_are_read_as_java_reads_them() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        assert_eq!(berlin.local(at("2026-03-29T01:00:00")), at("2026-03-29T03:00:00"));
+        assert_eq!(berlin.to_utc(at("2026-03-29T02:30:00")), at("2026-03-29T01:30:00"));
+        assert_eq!(berlin.to_utc(at("2026-10-25T02:30:00")), at("2026-10-25T00:30:00"));
+    }
+
+    #[test]
+    fn zones_have_names_and_offsets() {
+        for name in ["UTC", "Z", "GMT+2", "UTC-03:30", "+05:30", "-8", "EST", "PST", "America/New_York", "Etc/GMT-3"] {
+            assert!(Zone::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", "Nowhere/Land", "+25:00", "+1:2:3:4", "GMT2", "x"] {
+            assert!(Zone::parse(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! A schema from sample records, by Spark's rules (`JsonInferSchema`).
+//!
+//! What is learned from two samples does not depend on their order, so samples may be read at the same time and merged.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Fields, Schema};
+
+use super::cursor::Cursor;
+use super::error::RecordError;
+use super::temporal::TemporalFormats;
+use pinsql_base::error::Result;
+use pinsql_base::schema::{STRING, list_of, timestamp};
+
+/// Digits that any BIGINT fits in.
+const BIGINT_PRECISION: u8 = 20;
+/// Values nested deeper than this are kept as STRING, with their JSON text: tables have no use for such types.
+const TYPE_DEPTH_MAX: usize = 32;
+
+#[derive(Debug, Clone)]
+pub struct InferOptions {
+    /// The Arrow type that STRING columns get: `Utf8` or `Utf8View`.
+    pub string_type: DataType,
+    /// Spark's `inferTimestamp`: strings that are all timestamps give TIMESTAMP.
+    pub infer_timestamp: bool,
+    /// Spark's `timestampFormat`, for `infer_timestamp`.
+    pub timestamp_format: Option<String>,
+}
+
+impl Default for InferOptions {
+    fn default() -> Self {
+        Self { string_type: STRING, infer_timestamp: false, timestamp_format: None }
+    }
+}
+
+/// What was learned of the records' type so far.
+#[derive(Debug)]
+pub struct Inferred {
+    fields: Members,
+    rules: Rules,
+}
+
+type Members = BTreeMap<String, Kind>;
+
+#[derive(Debug)]
+struct Rules {
+    string_type: DataType,
+    /// None unless timestamps are looked for.
+    formats: Option<TemporalFormats>,
+    scratch: Vec<u8>,
+}
+
+/// A type that is still learning.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// Only NULLs so far, and empty strings, which Spark takes for a sender's way to write NULL.
+    #[default]
+    Unknown,
+    Boolean,
+    Long,
+    /// Whole numbers past BIGINT, by their digits.
+    Decimal(u8),
+    Double,
+    Timestamp,
+    String,
+    Array(Box<Kind>),
+    Struct(Members),
+}
+
+impl Inferred {
+    pub fn new(options: InferOptions) -> Result<Self> {
+        let InferOptions { string_type, infer_timestamp, timestamp_format } = options;
+        let formats = infer_timestamp.then(|| TemporalFormats::new(timestamp_format.as_deref(), None)).transpose()?;
+        let rules = Rules { string_type, formats, scratch: Vec::new() };
+        Ok(Self { fields: Members::new(), rules })
+    }
+
+    /// Adds what another sample learned.
+    pub fn merge(&mut self, other: Self) {
+        merge_members(&mut self.fields, other.fields);
+    }
+
+    /// Fields by name, as Spark sorts them; all can be NULL. Fields that were never anything but `{}` are left out.
+    pub fn schema(&self) -> Schema {
+        Schema::new(fields_of(&self.fields, &self.rules.string_type))
+    }
+}
+
+/// Learns from one record, which is an object or an array of them. An error means that nothing was learned from it.
+pub fn infer_record(inferred: &mut Inferred, record: &[u8]) -> Result<(), RecordError> {
+    let mut cursor = Cursor::new(record)?;
+    check(cursor)?;
+    let Inferred { fields, rules } = inferred;
+    if cursor.value_start()? == b'[' {
+        cursor.elements(|cursor| rules.learn_members(fields, 0, cursor))
+    } else {
+        rules.learn_members(fields, 0, &mut cursor)
+    }
+}
+
+/// Whether the record is sound JSON of objects, so that learning cannot stop half-way.
+fn check(mut cursor: Cursor<'_>) -> Result<(), RecordError> {
+    let mut walk = cursor;
+    walk.skip_value()?;
+    walk.end()?;
+    let check_object = |cursor: &mut Cursor<'_>| match cursor.value_start()? {
+        b'{' => cursor.skip_value(),
+        _ => Err(cursor.misfit(cursor.at, "an object")),
+    };
+    if cursor.value_start()? == b'[' { cursor.elements(check_object) } else { check_object(&mut cursor) }
+}
+
+impl<'a> Cursor<'a> {
+    /// Each element of an array, whose `[` is next; `read` steps over it.
+    fn elements(&mut self, mut read: impl FnMut(&mut Self) -> Result<(), RecordError>) -> Result<(), RecordError> {
+        self.enter()?;
+        let mut more = !self.leave(b']');
+        while more {
+            read(self)?;
+            more = self.another(b']')?;
+        }
+        Ok(())
+    }
+}
+
+impl Rules {
+    fn learn_members(
+        &mut self,
+        members: &mut Members,
+        depth: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), RecordError> {
+        cursor.value_start()?;
+        cursor.enter()?;
+        let mut more = !cursor.leave(b'}');
+        while more {
+            cursor.name_start()?;
+            let name = String::from_utf8_lossy(cursor.string(&mut self.scratch)?);
+            cursor.colon()?;
+            match members.get_mut(&*name) {
+                Some(kind) => self.learn(kind, depth + 1, cursor)?,
+                None => {
+                    let kind = members.entry(name.into_owned()).or_default();
+                    self.learn(kind, depth + 1, cursor)?;
+                }
+            }
+            more = cursor.another(b'}')?;
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, kind: &mut Kind, depth: usize, cursor: &mut Cursor<'_>) -> Result<(), RecordError> {
+        let learned = match cursor.value_start()? {
+            b'{' | b'[' if depth > TYPE_DEPTH_MAX => {
+                cursor.skip_value()?;
+                Kind::String
+            }
+            b'{' => {
+                let mut empty = Members::new();
+                return match kind.as_struct() {
+                    Some(members) => self.learn_members(members, depth, cursor),
+                    None => {
+                        self.learn_members(&mut empty, depth, cursor)?;
+                        kind.merge(Kind::Struct(empty));
+                        Ok(())
+                    }
+                };
+            }
+            b'[' => {
+                let mut element = match kind {
+                    Kind::Array(element) => std::mem::take(&mut **element),
+                    _ => Kind::Unknown,
+                };
+                cursor.elements(|cursor| self.learn(&mut element, depth + 1, cursor))?;
+                Kind::Array(Box::new(element))
+            }
+            b'"' => {
+                cursor.at += 1;
+                let text = cursor.string(&mut self.scratch)?;
+                match &self.formats {
+                    _ if text.is_empty() => Kind::Unknown,
+                    Some(formats) if formats.parse_timestamp(text).is_some() => Kind::Timestamp,
+                    _ => Kind::String,
+                }
+            }
+            b'n' => cursor.word("null").map(|()| Kind::Unknown)?,
+            b't' => cursor.word("true").map(|()| Kind::Boolean)?,
+            b'f' => cursor.word("false").map(|()| Kind::Boolean)?,
+            _ => {
+                let number = cursor.number()?;
+                let digits = number.text.len() - usize::from(number.negative);
+                match u8::try_from(digits) {
+                    _ if !number.is_integer => Kind::Double,
+                    _ if number.to_i64().is_some() => Kind::Long,
+                    Ok(digits) if digits <= DECIMAL128_MAX_PRECISION => Kind::Decimal(digits),
+                    _ => Kind::Double,
+                }
+            }
+        };
+        kind.merge(learned);
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// The members to learn into; a kind that knew nothing becomes a struct.
+    fn as_struct(&mut self) -> Option<&mut Members> {
+        if *self == Self::Unknown {
+            *self = Self::Struct(Members::new());
+        }
+        match self {
+            Self::Struct(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The narrowest kind that holds both; STRING holds everything.
+    fn merge(&mut self, other: Self) {
+        let merged = match (std::mem::take(self), other) {
+            (Self::Unknown, kind) | (kind, Self::Unknown) => kind,
+            (Self::Long, Self::Long) => Self::Long,
+            (Self::Long, Self::Decimal(digits)) | (Self::Decimal(digits), Self::Long) => {
+                Self::Decimal(digits.max(BIGINT_PRECISION))
+            }
+            (Self::Decimal(left), Self::Decimal(right)) => Self::Decimal(left.max(right)),
+            (Self::Double, Self::Long | Self::Decimal(_) | Self::Double)
+            | (Self::Long | Self::Decimal(_), Self::Double) => Self::Double,
+            (Self::Array(mut left), Self::Array(right)) => {
+                left.merge(*right);
+                Self::Array(left)
+            }
+            (Self::Struct(mut left), Self::Struct(right)) => {
+                merge_members(&mut left, right);
+                Self::Struct(left)
+            }
+            (left, right) if left == right => left,
+            _ => Self::String,
+        };
+        *self = merged;
+    }
+
+    /// None for what no value was ever in, which Spark leaves out: `{}`, and arrays of it.
+    fn data_type(&self, string_type: &DataType) -> Option<DataType> {
+        Some(match self {
+            Self::Unknown | Self::String => string_type.clone(),
+            Self::Boolean => DataType::Boolean,
+            Self::Long => DataType::Int64,
+            Self::Decimal(precision) => DataType::Decimal128(*precision, 0),
+            Self::Double => DataType::Float64,
+            Self::Timestamp => timestamp(),
+            Self::Array(element) => list_of(element.data_type(string_type)?),
+            Self::Struct(members) => {
+                let fields = fields_of(members, string_type);
+                if fields.is_empty() {
+                    return None;
+                }
+                DataType::Struct(fields)
+            }
+        })
+    }
+}
+
+fn merge_members(members: &mut Members, other: Members) {
+    for (name, kind) in other {
+        members.entry(name).or_default().merge(kind);
+    }
+}
+
+fn fields_of(members: &Members, string_type: &DataType) -> Fields {
+    let named = members.iter().filter(|(name, _)| !name.is_empty());
+    named.filter_map(|(name, kind)| Some(Field::new(name, kind.data_type(string_type)?, true))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinsql_base::schema::type_name;
+
+    fn learn(inferred: &mut Inferred, record: &str) {
+        infer_record(inferred, record.as_bytes()).unwrap();
+    }
+
+    fn schema_of(inferred: &Inferred) -> String {
+        let schema = inferred.schema();
+        let names = schema.fields().iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    #[track_caller]
+    fn check(records: &[&str], expected: &str) {
+        let new = || Inferred::new(InferOptions { infer_timestamp: true, ..Default::default() }).unwrap();
+        // Together, in reverse, and each alone and then merged: it makes no difference.
+        let (mut together, mut reverse, mut merged) = (new(), new(), new());
+        for record in records {
+            learn(&mut together, record);
+            let mut alone = new();
+            learn(&mut alone, record);
+            merged.merge(alone);
+        }
+        records.iter().rev().for_each(|record| learn(&mut reverse, record));
+        for inferred in [together, reverse, merged] {
+            assert_eq!(schema_of(&inferred), expected, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn types_are_those_that_spark_infers() {
+        check(&[], "");
+        check(&["{}"], "");
+        check(&[r#"{"b":1,"a":true,"C":"x"}"#], "C STRING, a BOOLEAN, b BIGINT");
+        check(&[r#"{"a":null}"#, r#"{"b":""}"#], "a STRING, b STRING");
+        check(&[r#"{"a":null}"#, r#"{"a":1}"#, r#"{"a":""}"#], "a BIGINT");
+        check(&[r#"{"a":1}"#, r#"{"a":1.5}"#], "a DOUBLE");
+        check(&[r#"{"a":1e2}"#], "a DOUBLE");
+        check(&[r#"{"a":9223372036854775807}"#], "a BIGINT");
+        check(&[r#"{"a":9223372036854775808}"#], "a DECIMAL(19,0)");
+        check(&[r#"{"a":9223372036854775808}"#, r#"{"a":-1}"#], "a DECIMAL(20,0)");
+        check(&[r#"{"a":-12345678901234567890123456789012345678}"#, r#"{"a":1}"#], "a DECIMAL(38,0)");
+        check(&[r#"{"a":123456789012345678901234567890123456789}"#], "a DOUBLE");
+        check(&[r#"{"a":9223372036854775808}"#, r#"{"a":0.5}"#], "a DOUBLE");
+        check(&[r#"{"a":1}"#, r#"{"a":"x"}"#, r#"{"a":2}"#], "a STRING");
+        check(&[r#"{"a":true}"#, r#"{"a":1}"#], "a STRING");
+        check(&[r#"{"a":{"b":1}}"#, r#"{"a":{"c":[1]}}"#], "a STRUCT<b: BIGINT, c: ARRAY<BIGINT>>");
+        check(&[r#"{"a":{"b":1}}"#, r#"{"a":[1]}"#], "a STRING");
+        check(&[r#"{"a":[1,null,2.5]}"#, r#"{"a":[]}"#], "a ARRAY<DOUBLE>");
+        check(&[r#"{"a":[]}"#], "a ARRAY<STRING>");
+        check(&[r#"{"a":[{"x":1},{"y":"z"}]}"#], "a ARRAY<STRUCT<x: BIGINT, y: STRING>>");
+        check(&[r#"{"a":{},"b":[{}],"":1,"c":2}"#], "c BIGINT");
+        check(&[r#"[{"a":1},{"b":2}]"#, "[]"], "a BIGINT, b BIGINT");
+        check(&[r#"{"\u0061":1}"#, r#"{"a":0.5}"#], "a DOUBLE");
+        check(&[r#"{"a":"2024-02-29T12:34:56"}"#, r#"{"a":"2024-02-29"}"#], "a TIMESTAMP");
+        check(&[r#"{"a":"2024-02-29T12:34:56"}"#, r#"{"a":"soon"}"#], "a STRING");
+    }
+
+    #[test]
+    fn a_bad_record_teaches_nothing() {
+        let mut inferred = Inferred::new(InferOptions::default()).unwrap();
+        for record in [r#"{"a":1"#, r#"{"a":1,}"#, "[{\"a\":1}, 2]", "7", "", r#"{"a":1} x"#, "{\"a\":\"\u{1}\"}"] {
+            assert!(infer_record(&mut inferred, record.as_bytes()).is_err(), "{record}");
+        }
+        assert_eq!(schema_of(&inferred), "");
+        learn(&mut inferred, r#"{"a":"2024-02-29"}"#);
+        assert_eq!(schema_of(&inferred), "a STRING");
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_text() {
+        let mut inferred = Inferred::new(InferOptions::default()).unwrap();
+        let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(900), "]".repeat(900));
+        learn(&mut inferred, &deep);
+        assert!(schema_of(&inferred).contains("ARRAY<STRING>"), "{}", schema_of(&inferred));
+        let mut decoder = super::super::Decoder::new(inferred.schema().into(), Default::default()).unwrap();
+        assert_eq!(decoder.decode(deep.as_bytes()).unwrap(), 1);
+        assert_eq!(decoder.finish().unwrap().num_rows(), 1);
+    }
+}

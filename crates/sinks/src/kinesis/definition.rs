@@ -1,0 +1,47 @@
+//! CREATE SINK … INTO 'kinesis://stream': what it says.
+
+use super::WriterOptions;
+use crate::options::SinkOption;
+use pinsql_base::error::{Error, Result};
+
+const REGION: &str = "region";
+const ENDPOINT: &str = "endpoint";
+
+/// A sink into Kinesis as its statement defines it.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub stream: String,
+    pub writer: WriterOptions,
+}
+
+impl Definition {
+    /// `stream` is what follows `kinesis://`.
+    pub(crate) fn parse(stream: &str, options: &[SinkOption]) -> Result<Self> {
+        let is_legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+        if !(1..=128).contains(&stream.len()) || !stream.chars().all(is_legal) {
+            return Err(Error::sql("INTO names no stream").with_hint("kinesis://stream"));
+        }
+        let mut writer = WriterOptions::default();
+        for option in options {
+            match option.name.to_ascii_lowercase().as_str() {
+                REGION => writer.region = Some(option.value.clone()),
+                ENDPOINT => writer.endpoint = Some(option.value.clone()),
+                _ => return Err(option.unknown("Kinesis", &[REGION, ENDPOINT], &[])),
+            }
+        }
+        Ok(Self { stream: stream.to_owned(), writer })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_is_the_place() {
+        assert_eq!(Definition::parse("posts", &[]).unwrap().stream, "posts");
+        for place in ["", "a/b", "a b"] {
+            assert_eq!(Definition::parse(place, &[]).unwrap_err().message, "INTO names no stream", "{place}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What needs no server.
+
+use std::time::Duration;
+
+use super::*;
+use pinsql_base::error::ErrorKind;
+
+fn record(key: &str, bytes: usize) -> Record {
+    Record { partition_key: key.to_owned(), explicit_hash_key: None, data: vec![0; bytes].into() }
+}
+
+#[test]
+fn a_record_is_held_against_the_limits_before_it_is_sent() {
+    let message = |record: Record| record.check().err().map(|refused| refused.message);
+    assert_eq!(message(record("k", 10)), None);
+    assert_eq!(message(record(&"ü".repeat(256), (1 << 20) - 512)), None);
+    assert_eq!(message(record("", 10)).unwrap(), "a partition key has 1 to 256 characters, not 0");
+    assert_eq!(message(record(&"ü".repeat(257), 10)).unwrap(), "a partition key has 1 to 256 characters, not 257");
+    assert_eq!(
+        message(record("k", 1 << 20)).unwrap(),
+        "data and partition key have 1048576 bytes at most, not 1048577"
+    );
+    let hashed = |key: &str| message(Record { explicit_hash_key: Some(key.to_owned()), ..record("k", 1) });
+    assert_eq!((hashed("0"), hashed("340282366920938463463374607431768211455")), (None, None));
+    for wrong in ["", "-1", "+1", "01", "x", "340282366920938463463374607431768211456"] {
+        assert_eq!(hashed(wrong).unwrap(), "an explicit hash key is a decimal number below 2^128", "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_failure_that_can_pass() {
+    let options =
+        WriterOptions { region: Some("eu-west-1".to_owned()), endpoint: Some("http://127.0.0.1:1".to_owned()) };
+    let writer = Writer { sdk: without_signature(&options), contact: Contact::default() };
+    let failure = writer.put_all("pins", &[record("k", 1)], Duration::ZERO).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.is_retriable), ("ServiceUnavailable", true));
+    let error = Error::from(failure);
+    assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Service, "cannot write to the stream pins"));
+    assert!(!writer.is_reached());
+    // What is never sent needs nobody.
+    let refused = writer.put_all("pins", &[record("", 1)], Duration::ZERO).await.unwrap();
+    assert!(refused[0].is_err());
+}
+
+/// The same client, with credentials that no environment has to give.
+fn without_signature(options: &WriterOptions) -> aws_sdk_kinesis::Client {
+    use aws_sdk_kinesis::config::retry::RetryConfig;
+    use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .credentials_provider(Credentials::for_tests())
+        .region(options.region.clone().map(Region::new))
+        .endpoint_url(options.endpoint.clone().unwrap_or_default());
+    aws_sdk_kinesis::Client::from_conf(config.build())
+}

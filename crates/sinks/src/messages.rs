@@ -1,0 +1,86 @@
+//! Which columns of a query become the parts of a message, for the sinks into Kafka and Kinesis.
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::scalar::ScalarValue;
+
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::schema::type_name;
+
+/// A part of a message: the column that has it, and the type that it is given.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) data_type: DataType,
+    pub(super) is_required: bool,
+}
+
+/// `plan` with exactly the columns of `parts`, in their order; one that the query does not give is NULL. Texts become bytes.
+pub(super) fn shape(plan: LogicalPlan, kind: &str, parts: &[Part]) -> Result<LogicalPlan> {
+    let names = || parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
+    for field in plan.schema().fields() {
+        if !parts.iter().any(|part| part.name.eq_ignore_ascii_case(field.name())) {
+            let error = Error::sql(format!("a message of {kind} has no `{}`", field.name()));
+            return Err(match nearest(field.name(), parts.iter().map(|part| part.name)) {
+                Some(near) => error.with_hint(format!("did you mean {near}?")),
+                None => error.with_hint(format!("the columns of the query are {}", names())),
+            });
+        }
+    }
+    let columns = parts.iter().map(|part| {
+        let mut given = plan.schema().iter().filter(|(_, field)| part.name.eq_ignore_ascii_case(field.name()));
+        let Some((qualifier, field)) = given.next() else {
+            return match part.is_required {
+                true => Err(Error::sql(format!("a message of {kind} needs a column `{}`", part.name))
+                    .with_hint(format!("the columns of the query are {}", names()))),
+                false => Ok(lit(ScalarValue::try_from(&part.data_type)?).alias(part.name)),
+            };
+        };
+        if given.next().is_some() {
+            return Err(Error::sql(format!("two columns of the query are called `{}`", part.name)));
+        }
+        if !fits(field.data_type(), &part.data_type) {
+            return Err(Error::sql(format!(
+                "the column `{}` is {}, and a message needs {}",
+                part.name,
+                type_name(field.data_type()),
+                if part.data_type == DataType::Binary {
+                    "bytes or text".to_owned()
+                } else {
+                    type_name(&part.data_type)
+                }
+            ))
+            .with_hint(format!("cast it, such as CAST({} AS STRING)", part.name)));
+        }
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        Ok(column.cast_to(&part.data_type, plan.schema())?.alias(part.name))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+fn fits(given: &DataType, wanted: &DataType) -> bool {
+    match wanted {
+        DataType::Binary => {
+            given.is_string() || matches!(given, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+        }
+        DataType::Utf8 => given.is_string(),
+        _ => given.is_integer(),
+    }
+}
+
+/// The bytes of a column that [`shape`] made.
+pub(super) fn bytes_of(batch: &RecordBatch, column: usize) -> Result<&BinaryArray> {
+    batch.column(column).as_binary_opt::<i32>().ok_or_else(|| misshapen(batch.column(column)))
+}
+
+pub(super) fn misshapen(column: &ArrayRef) -> Error {
+    Error::internal(format!("a column of a sink's messages is {}", column.data_type()))
+}
+
+/// A value, unless it is NULL.
+pub(super) fn value_of(values: &BinaryArray, row: usize) -> Option<&[u8]> {
+    values.is_valid(row).then(|| values.value(row))
+}

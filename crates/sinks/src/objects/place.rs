@@ -1,0 +1,117 @@
+//! Where objects are laid down: a folder or a bucket, through the session's own object stores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use url::Url;
+
+use super::encode::Object;
+use super::options::Definition;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::storage_error::{io_error, storage_error};
+use pinsql_base::store;
+use pinsql_delta::sync_paths;
+
+/// Objects that are on their way at once.
+const PUTS_IN_FLIGHT_MAX: usize = 16;
+
+/// Attempts at one object, before the stream's loop begins with the batch anew; the waits between them double. A store's client
+/// does not repeat a conditional PUT whose answer was lost, since it cannot know what an object that is there means. Here it
+/// is known.
+const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPT_WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// See the module's documentation.
+#[derive(Debug, Clone)]
+pub struct Place {
+    url: Url,
+    root: Path,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Place {
+    /// The store has to be known to `runtime` (`Session::connect`).
+    pub fn open(definition: &Definition, runtime: &RuntimeEnv) -> Result<Self> {
+        let url = store::to_url(&definition.destination)?;
+        let store = runtime
+            .object_store_registry
+            .get_store(&url)
+            .map_err(|_| Error::config(format!("no storage is configured for {url}")))?;
+        let root = Path::from_url_path(url.path())
+            .map_err(|error| Error::config(format!("{url} is not a place for objects")).caused_by(error))?;
+        Ok(Self { url, root, store })
+    }
+
+    /// Lays all of them down. Each is there whole or not at all; some may be there when this fails, and are found to be the same
+    /// when it is tried again.
+    pub async fn put_all(&self, objects: Vec<Object>) -> Result<()> {
+        let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
+        let puts = objects.into_iter().map(|object| self.put_with_patience(object));
+        // One that fails does not keep the others from being done.
+        let outcomes: Vec<Result<()>> =
+            futures::stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT_MAX).collect().await;
+        outcomes.into_iter().collect::<Result<()>>()?;
+        self.sync(names).await
+    }
+
+    async fn put_with_patience(&self, object: Object) -> Result<()> {
+        let mut wait = ATTEMPT_WAIT_MIN;
+        for _ in 1..ATTEMPTS_MAX {
+            match self.put(&object).await {
+                Err(error) if error.kind().is_retryable() => tracing::debug!(%error, "an object is written again"),
+                outcome => return outcome,
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        self.put(&object).await
+    }
+
+    async fn put(&self, object: &Object) -> Result<()> {
+        let Object { name, content, records: _ } = object;
+        let path = self.path(name);
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&path, PutPayload::from(content.clone()), options).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                self.require_same(name, &path, content).await
+            }
+            Err(error) => Err(storage_error(&format!("write {}/{name}", self.url), error)),
+        }
+    }
+
+    /// An earlier attempt at the same batch, of this process or of one that was killed, laid the same object down.
+    async fn require_same(&self, name: &str, path: &Path, content: &Bytes) -> Result<()> {
+        let read = async { self.store.get(path).await?.bytes().await };
+        let there = read.await.map_err(|error| storage_error(&format!("read {}/{name}", self.url), error))?;
+        if there == *content {
+            return Ok(());
+        }
+        Err(Error::config(format!("{}/{name} is there already, and is another object", self.url)).with_hint(
+            "another sink or connector writes to this place, or the query was changed while its last batch was unfinished: \
+             give this sink a place of its own, or let the earlier query finish its batch",
+        ))
+    }
+
+    fn path(&self, name: &str) -> Path {
+        name.split('/').fold(self.root.clone(), |path, part| path.join(part))
+    }
+
+    /// What a checkpoint says is there has to be there after a power cut.
+    async fn sync(&self, names: Vec<String>) -> Result<()> {
+        let ("file", Ok(folder)) = (self.url.scheme(), self.url.to_file_path()) else { return Ok(()) };
+        let mut paths = BTreeSet::new();
+        for name in &names {
+            let inside = std::path::Path::new(name).ancestors().filter(|path| !path.as_os_str().is_empty());
+            paths.extend(inside.map(|path| folder.join(path)));
+        }
+        let synced = sync_paths(paths.into_iter().collect()).await;
+        synced.map_err(|error| io_error(&format!("write objects to {}", self.url), error))
+    }
+}

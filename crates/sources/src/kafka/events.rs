@@ -1,0 +1,152 @@
+//! What arrives, record by record and event by event.
+
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::columns::{self, Rows};
+use super::connection::Connection;
+use super::error::KafkaFailure;
+use super::gap;
+use super::offsets::{Offsets, TopicPartition};
+use super::reader::Reading;
+use crate::stream::SliceLimits;
+use pinsql_base::error::Result;
+
+/// Why no more messages are taken into a slice.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Full,
+    NothingLeft,
+    Event(Event),
+}
+
+/// A failure of one partition.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) place: TopicPartition,
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) reason: String,
+}
+
+impl Reading {
+    /// Moves records that have arrived into `rows`, as many as the limits leave room for. Before an event is told, what was
+    /// read before it is given out.
+    pub(super) fn take(&mut self, rows: &mut Rows, limits: SliceLimits) -> Result<Stop> {
+        self.feed()?;
+        let (Some(feed), partitions) = (&mut self.feed, &mut self.partitions) else { return Ok(Stop::NothingLeft) };
+        while let Some(message) = feed.pending.first() {
+            let Some(progress) = partitions.of(&message) else {
+                feed.pending.remove_first();
+                continue;
+            };
+            let offset = message.offset();
+            // Nothing behind the end is given out, so reading must never seem to stand behind it.
+            let end = progress.end.unwrap_or(i64::MAX);
+            match message.event() {
+                Some((RDKafkaErrorCode::PartitionEOF, _)) => {
+                    // Behind the last record there may be transactions' markers: this is behind them too.
+                    progress.passes(offset.min(end));
+                    progress.sees_end(offset);
+                }
+                Some(_) if !rows.is_empty() => return Ok(Stop::Full),
+                Some((code, reason)) => {
+                    let event = Event { place: progress.place.clone(), code, reason: reason.into_owned() };
+                    feed.pending.remove_first();
+                    return Ok(Stop::Event(event));
+                }
+                None if offset >= end => progress.passes(end),
+                None if offset < progress.next => {} // it was read before the connection was made anew
+                None => {
+                    let has_room = rows.records() < limits.records_max
+                        && rows.bytes().saturating_add(columns::size_bytes(&message)) <= limits.bytes_max;
+                    if !has_room && !rows.is_empty() {
+                        return Ok(Stop::Full);
+                    }
+                    rows.append(&progress.place.topic, &message)?;
+                    progress.passes(offset + 1);
+                }
+            }
+            feed.pending.remove_first();
+        }
+        Ok(if rows.records() < limits.records_max || rows.is_empty() { Stop::NothingLeft } else { Stop::Full })
+    }
+
+    /// Does what an event asks for. Most heal by themselves.
+    pub(super) fn heed(&mut self, event: Event) -> Result<()> {
+        let Event { place, code, reason } = event;
+        match code {
+            RDKafkaErrorCode::AutoOffsetReset => {
+                // Reading begins anew in any case; a call that follows an error meets it again.
+                match self.feed.take() {
+                    Some(feed) => self.skip_gap(&feed.connection, &place),
+                    None => Ok(()),
+                }
+            }
+            RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopicId => {
+                // Whether it is gone or a broker does not know it yet, looking at the topics will tell.
+                tracing::warn!("Kafka: {place}: {reason}");
+                if let Some(progress) = self.partitions.get_mut(&place) {
+                    progress.give_up();
+                }
+                Ok(())
+            }
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut => {
+                tracing::debug!("Kafka: {place}: {reason}");
+                Ok(())
+            }
+            RDKafkaErrorCode::TopicAuthorizationFailed => {
+                self.feed = None;
+                Err(KafkaFailure::Denied { topic: place.topic.to_string() }.into())
+            }
+            _ => {
+                self.feed = None;
+                let offset = self.partitions.get_mut(&place).map_or(0, |progress| progress.next);
+                let TopicPartition { topic, partition } = place;
+                Err(KafkaFailure::Partition { topic: topic.to_string(), partition, offset, reason }.into())
+            }
+        }
+    }
+
+    /// The brokers do not have the offset that comes next.
+    pub(super) fn skip_gap(&mut self, connection: &Connection, place: &TopicPartition) -> Result<()> {
+        let is_allowed = self.allows_gaps();
+        let Some(progress) = self.partitions.get_mut(place) else { return Ok(()) };
+        let resumption = gap::resume(connection, place, progress.next, is_allowed)?;
+        if let Some(gap) = resumption.gap {
+            progress.jump(resumption.next);
+            progress.sees_end(resumption.end);
+            progress.end = progress.end.map(|end| end.min(resumption.end));
+            self.gaps.push(gap);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the attendant has seen of the topics since the last time.
+    pub(super) fn follow_topics(&mut self) -> Result<()> {
+        let Some(feed) = &self.feed else { return Ok(()) };
+        let Some(view) = feed.connection.view_after(self.looks_seen) else { return Ok(()) };
+        self.looks_seen = view.looks;
+        let change = self.partitions.look(|place| view.ends.get(place).copied());
+        let mut added = Offsets::new();
+        for (place, end) in view.ends {
+            if !self.partitions.contains(&place) {
+                tracing::info!("Kafka: {place} is new, and is read from its beginning");
+                self.partitions.add(place.clone(), 0, end.unwrap_or(0), None);
+                added.insert(place, 0);
+            }
+        }
+        feed.assign(&added)?;
+        if change.is_back {
+            self.feed = None;
+        }
+        match change.gone {
+            Some((place, next)) => self.check_gone(&place, next),
+            None => Ok(()),
+        }
+    }
+}

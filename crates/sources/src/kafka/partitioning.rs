@@ -1,0 +1,91 @@
+//! Ranges and records by partition, for a sink that lays out objects of one partition each.
+//!
+//! Its range has one field more than that of a table: `{"pins":{"0":{"from":12,"to":17,"cuts":[14]}}}` says that a second object
+//! begins with offset 14. Reading looks at both ends only (`offsets.rs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use serde::{Deserialize, Serialize};
+
+use super::columns::{KEY, OFFSET, PARTITION, TOPIC, VALUE};
+use super::error::KafkaFailure;
+use crate::stream::{PartitionName, PartitionSpan, Partitioning, SliceRange};
+use pinsql_base::error::Result;
+
+#[derive(Debug)]
+pub(super) struct KafkaPartitioning;
+
+/// A span as a sink's range has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct CutSpan {
+    from: i64,
+    to: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cuts: Vec<i64>,
+}
+
+type Topics = BTreeMap<String, BTreeMap<i32, CutSpan>>;
+
+impl Partitioning for KafkaPartitioning {
+    fn split(&self, range: &SliceRange) -> Result<Vec<PartitionSpan>> {
+        let topics: Topics = serde_json::from_value(range.0.clone()).map_err(|error| not_ours(&error))?;
+        let mut spans = Vec::new();
+        for (topic, partitions) in topics {
+            let topic: Arc<str> = topic.into();
+            for (partition, CutSpan { from, to, cuts }) in partitions {
+                let name = PartitionName { topic: topic.clone(), partition };
+                spans.push(PartitionSpan { name, from, to, cuts });
+            }
+        }
+        Ok(spans)
+    }
+
+    fn join(&self, spans: &[PartitionSpan]) -> Result<SliceRange> {
+        let mut topics = Topics::new();
+        for PartitionSpan { name, from, to, cuts } in spans {
+            let span = CutSpan { from: *from, to: *to, cuts: cuts.clone() };
+            topics.entry(name.topic.to_string()).or_default().insert(name.partition, span);
+        }
+        Ok(SliceRange(serde_json::to_value(topics).map_err(|error| not_ours(&error))?))
+    }
+
+    fn columns(&self) -> [usize; 3] {
+        [TOPIC, PARTITION, OFFSET]
+    }
+
+    fn size_bytes(&self, batch: &RecordBatch, row: usize) -> u64 {
+        let length = |column: usize| {
+            let values = batch.column(column).as_binary_opt::<i32>().filter(|values| values.is_valid(row));
+            values.map_or(0, |values| values.value(row).len() as u64)
+        };
+        length(KEY) + length(VALUE)
+    }
+}
+
+fn not_ours(error: &serde_json::Error) -> KafkaFailure {
+    KafkaFailure::Checkpoint { what: "range", reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kafka::offsets::{Span, TopicPartition, from_range};
+
+    #[test]
+    fn cuts_stay_with_a_range_and_reading_does_not_see_them() {
+        let written = SliceRange(
+            json!({"geo": {"0": {"from": 0, "to": 3}}, "pins": {"1": {"from": 12, "to": 17, "cuts": [14]}}}),
+        );
+        let spans = KafkaPartitioning.split(&written).unwrap();
+        assert_eq!((spans[1].from, spans[1].to, spans[1].cuts.as_slice()), (12, 17, [14].as_slice()));
+        assert_eq!(spans[1].name.to_string(), "pins-1");
+        assert_eq!(KafkaPartitioning.join(&spans).unwrap(), written);
+        let read = from_range(&written).unwrap();
+        assert_eq!(read[&TopicPartition::new("pins", 1)], Span { from: 12, to: 17 });
+        assert!(KafkaPartitioning.split(&SliceRange(json!([1]))).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a new table begins: `startingOffsets` and its kin as numbers.
+//!
+//! They are fixed once, so that `latest` means the moment in which the table was made, whatever happens after it.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::connection::{Connection, ConnectionSettings, Consumer};
+use super::discovery::{self, EARLIEST, Found, LATEST};
+use super::error::KafkaFailure;
+use super::offsets::{Offsets, TopicPartition};
+use super::options::{NoSuchTimestamp, Options, Starting};
+use pinsql_base::error::{Error, Result};
+
+/// How long brokers that do not answer are asked, before it is called a failure.
+pub(super) const CONTACT_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Nothing is read ahead, and no group is told anything: any will do.
+const NO_READ_AHEAD: u64 = 0;
+const NO_GROUP: &str = "pinsql";
+
+pub(super) fn start(options: &Options, runtime: &Handle) -> Result<Offsets> {
+    let settings = ConnectionSettings {
+        properties: &options.properties,
+        group: NO_GROUP,
+        ahead_bytes_max: NO_READ_AHEAD,
+        watched: None,
+    };
+    let connection = Connection::open(&settings, runtime)?;
+    let found = find(&connection, options)?;
+    if found.partitions.is_empty() {
+        tracing::warn!("no topic matches `{}` yet", options.subscription.name());
+    }
+    let each = |timestamp: i64| found.partitions.iter().map(|place| (place.clone(), timestamp)).collect();
+    match &options.starting {
+        Starting::Latest => ask(&connection, &each(LATEST)),
+        Starting::Earliest => ask(&connection, &each(EARLIEST)),
+        Starting::TimestampMs(timestamp_ms) => at_timestamps(&connection, options, &each(*timestamp_ms)),
+        Starting::TimestampsMs(timestamps) => {
+            check_complete("startingOffsetsByTimestamp", timestamps, &found)?;
+            at_timestamps(&connection, options, timestamps)
+        }
+        Starting::Offsets(offsets) => {
+            check_complete("startingOffsets", offsets, &found)?;
+            let asked: Offsets = offsets.iter().filter(|(_, offset)| **offset < 0).map(clone_pair).collect();
+            let mut start: Offsets = offsets.iter().filter(|(_, offset)| **offset >= 0).map(clone_pair).collect();
+            start.extend(ask(&connection, &asked)?);
+            Ok(start)
+        }
+    }
+}
+
+fn clone_pair((place, offset): (&TopicPartition, &i64)) -> (TopicPartition, i64) {
+    (place.clone(), *offset)
+}
+
+/// The partitions of the subscription. A topic that is missing is an error that names a similar one.
+pub(super) fn find(connection: &Connection, options: &Options) -> Result<Found> {
+    connection.ask(CONTACT_WAIT_MAX, |consumer: &Consumer, wait_max| {
+        let found = discovery::find(consumer, &options.subscription, wait_max)?;
+        match found.missing.first() {
+            Some(topic) => {
+                let topics = discovery::topic_names(consumer, wait_max);
+                Err(KafkaFailure::UnknownTopic { topic: topic.clone(), topics })
+            }
+            None => Ok(found),
+        }
+    })
+}
+
+pub(super) fn ask(connection: &Connection, timestamps: &Offsets) -> Result<Offsets> {
+    connection.ask(CONTACT_WAIT_MAX, |consumer, wait_max| discovery::offsets(consumer, timestamps, wait_max))
+}
+
+/// As in Spark, offsets by partition have to name every partition, so that none is forgotten, and no other.
+fn check_complete(option: &str, given: &Offsets, found: &Found) -> Result<()> {
+    if let Some(place) = found.partitions.iter().find(|place| !given.contains_key(*place)) {
+        return Err(Error::config(format!("the option {option} does not say where partition {place} begins"))
+            .with_hint("every partition has to be named; -1 stands for latest and -2 for earliest"));
+    }
+    match given.keys().find(|place| !found.partitions.contains(*place)) {
+        Some(place) => Err(Error::config(format!("the option {option} names {place}, and there is no such partition"))),
+        None => Ok(()),
+    }
+}
+
+fn at_timestamps(connection: &Connection, options: &Options, timestamps_ms: &Offsets) -> Result<Offsets> {
+    let mut start = ask(connection, timestamps_ms)?;
+    let too_young: Offsets = start.iter().filter(|(_, offset)| **offset == LATEST).map(clone_pair).collect();
+    match (too_young.keys().next(), options.no_such_timestamp) {
+        (Some(place), NoSuchTimestamp::Error) => {
+            let timestamp_ms = timestamps_ms.get(place).copied().unwrap_or_default();
+            Err(Error::config(format!("partition {place} has no record that is as young as {timestamp_ms} ms"))
+                .with_hint("startingOffsetsByTimestampStrategy => 'latest' begins at the end of such a partition"))
+        }
+        _ => {
+            start.extend(ask(connection, &too_young)?);
+            Ok(start)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What needs no real broker: librdkafka's mock cluster answers, or nobody does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use datafusion::scalar::ScalarValue;
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::connection::{Connection, ConnectionSettings};
+use super::iam::Iam;
+use super::properties::Properties;
+use crate::stream::{Content, Next, ReadOptions, SliceLimits, StreamSource};
+use pinsql_base::error::ErrorKind;
+
+const LIMITS: SliceLimits = SliceLimits { records_max: 1000, bytes_max: 1 << 20 };
+const WAIT: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn cluster(partitions: i32) -> Cluster {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("pins", partitions, 1).unwrap();
+    cluster
+}
+
+fn produce(cluster: &Cluster, partition: i32, count: usize) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    for number in 0..count {
+        let value = number.to_string();
+        producer
+            .send(BaseRecord::<(), _>::to("pins").partition(partition).payload(&value))
+            .map_err(|(error, _)| error)
+            .unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+fn source(servers: &str) -> Arc<dyn StreamSource> {
+    let options = [("bootstrapServers", servers), ("subscribe", "pins"), ("startingOffsets", "earliest")];
+    super::open(&options.map(|(name, value)| (name.to_owned(), ScalarValue::from(value))).into()).unwrap()
+}
+
+fn reading(available_now: bool) -> ReadOptions {
+    ReadOptions { reader: "pinsql-t".to_owned(), available_now, allow_gap: false, ahead_bytes_max: 1 << 20 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_come_from_all_partitions_and_the_end_is_the_openings() {
+    let cluster = cluster(3);
+    for partition in 0..3 {
+        produce(&cluster, partition, 10);
+    }
+    let source = source(&cluster.bootstrap_servers());
+    let position = source.start().await.unwrap();
+    assert_eq!(position.0, json!({"pins": {"0": 0, "1": 0, "2": 0}}));
+    let mut reader = source.open(&position, &reading(true)).await.unwrap();
+    produce(&cluster, 0, 5); // behind the end
+    let mut position = position;
+    let mut rows = 0;
+    loop {
+        match reader.next(&SliceLimits { records_max: 7, ..LIMITS }, WAIT).await.unwrap() {
+            Next::Slice(slice) => {
+                position = source.advance(&position, &slice.range).unwrap();
+                let Content::Rows(batches) = slice.content else { panic!("Kafka has no objects") };
+                rows += batches.iter().map(|batch| batch.num_rows()).sum::<usize>();
+            }
+            Next::Idle => {}
+            Next::End => break,
+        }
+    }
+    assert_eq!((rows, position.0), (30, json!({"pins": {"0": 10, "1": 10, "2": 10}})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_stumbles_is_asked_again() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, 10);
+    let source = source(&cluster.bootstrap_servers());
+    let position = source.start().await.unwrap();
+    let mut reader = source.open(&position, &reading(false)).await.unwrap();
+    let errors = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    ];
+    cluster.request_errors(RDKafkaApiKey::Fetch, &errors);
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE);
+        match reader.next(&LIMITS, WAIT).await.unwrap() {
+            Next::Slice(slice) => {
+                assert_eq!(slice.range.0, json!({"pins": {"0": {"from": 0, "to": 10}}}));
+                break;
+            }
+            Next::Idle => {}
+            Next::End => panic!("a stream has no end"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_may_not_be_read_is_said() {
+    let cluster = cluster(1);
+    cluster.topic_error("pins", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let error = source(&cluster.bootstrap_servers()).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.message, "the brokers do not let this user read the topic `pins`");
+}
+
+/// Fails the first time, as a metadata service that is slow to start does.
+#[derive(Debug, Default)]
+struct Late {
+    asked: Arc<AtomicU32>,
+}
+
+impl ProvideCredentials for Late {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(match self.asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(CredentialsError::not_loaded("not yet")),
+            _ => Ok(Credentials::for_tests()),
+        })
+    }
+}
+
+/// librdkafka asks for the first token when the client is made, and again when a token expires or could not be made: each
+/// time somebody has to hear it, also when nobody reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_whenever_librdkafka_asks_for_one() {
+    let given = BTreeMap::from(
+        [("bootstrap.servers", "127.0.0.1:1"), ("security.protocol", "SASL_SSL"), ("sasl.mechanism", "AWS_MSK_IAM")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let asked = Arc::<AtomicU32>::default();
+    let provider = SharedCredentialsProvider::new(Late { asked: asked.clone() });
+    let mut properties = Properties::translate(&given, None).unwrap();
+    properties.iam = Some(Iam::signed_by(provider));
+    let settings = ConnectionSettings { properties: &properties, group: "pinsql-t", ahead_bytes_max: 0, watched: None };
+    let connection = Connection::open(&settings, &Handle::current()).unwrap();
+    let begun = Instant::now();
+    while asked.load(Ordering::Relaxed) < 2 {
+        assert!(begun.elapsed() < PATIENCE, "asked {asked:?} times");
+        tokio::time::sleep(WAIT).await;
+    }
+    drop(connection);
+}

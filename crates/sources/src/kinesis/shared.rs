@@ -1,0 +1,161 @@
+//! One stream, and one reader for each of its shards, however many tables read them.
+//!
+//! Kinesis gives a shard's readers five calls and two megabytes a second *together*. So tables of one process share each answer:
+//! they ask for what lies behind a place, and whoever asks first makes the call; the others, who wait for the shard meanwhile, find
+//! its answer. Tables at different places take turns. A table that is far behind the others so slows them down, as
+//! it would by itself.
+//!
+//! With enhanced fan-out the answers come by themselves ([`super::fanout`]), and are shared in the same way.
+//!
+//! A call that fails is made again, for as long as it takes: the table has nothing better to do, and its checkpoint does not
+//! move meanwhile. Only what cannot pass by itself is an error.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Client, Contact, Description, Shard};
+use super::error::{Failure, TransientKind};
+use super::fanout::Consumer;
+use super::limiter::Backoff;
+use super::options::{FetchOptions, Options};
+use super::shard::SharedShard;
+use pinsql_base::error::{Error, ErrorCode, Result};
+
+/// How long somebody who has just started a stream waits for a service that has never answered, and for one that has.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stream that tables read.
+pub(super) struct SharedStream {
+    pub(super) client: Client,
+    pub(super) fetch: FetchOptions,
+    pub(super) consumer: Option<Consumer>,
+    description: OnceCell<Option<Description>>,
+    listing: AsyncMutex<Option<(Instant, Arc<Vec<Shard>>)>>,
+    shards: Mutex<HashMap<String, Weak<SharedShard>>>,
+    /// Some servers never answer when they are asked for an iterator at a moment after which nothing has arrived. Such a
+    /// shard is read from its beginning, and its reader leaves out what arrived before the moment.
+    pub(super) moments_are_silent: AtomicBool,
+}
+
+impl fmt::Debug for SharedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedStream({})", self.client.stream())
+    }
+}
+
+impl SharedStream {
+    pub(super) async fn connect(options: &Options) -> Result<Self> {
+        Ok(Self {
+            client: Client::connect(options).await?,
+            fetch: options.fetch,
+            consumer: options
+                .consumer
+                .as_ref()
+                .map(|consumer| Consumer::new(consumer.name.as_deref().unwrap_or_default(), consumer.register_timeout)),
+            description: OnceCell::new(),
+            listing: AsyncMutex::new(None),
+            shards: Mutex::default(),
+            moments_are_silent: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.client.stream()
+    }
+
+    pub(super) fn contact(&self) -> &Contact {
+        &self.client.contact
+    }
+
+    pub(super) fn shard_list_period(&self) -> Duration {
+        self.fetch.shard_list_period
+    }
+
+    /// What the service says about the stream; nothing when it may not be asked.
+    pub(super) async fn description(&self) -> Result<Option<&Description>> {
+        let description = self.description.get_or_try_init(|| self.describe()).await?;
+        Ok(description.as_ref())
+    }
+
+    /// The same, asked for anew: the retention can be changed.
+    pub(super) async fn describe(&self) -> Result<Option<Description>> {
+        match self.patiently("describe", || self.client.describe()).await {
+            Ok(description) => Ok(Some(description)),
+            // Reading does not need this right: without it, less is known about what was lost.
+            Err(error) if error.code == ErrorCode::PermissionDenied => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Registers the consumer of enhanced fan-out, if there is to be one.
+    pub(super) async fn register(&self) -> Result<()> {
+        match &self.consumer {
+            Some(consumer) => consumer.register(&self.client).await,
+            None => Ok(()),
+        }
+    }
+
+    /// All shards, from a list no older than `age_max`.
+    pub(super) async fn shards(&self, age_max: Duration) -> Result<Arc<Vec<Shard>>> {
+        let mut listing = self.listing.lock().await;
+        if let Some((asked, shards)) = listing.as_ref()
+            && asked.elapsed() < age_max
+        {
+            return Ok(Arc::clone(shards));
+        }
+        let asked = Instant::now();
+        let shards = Arc::new(self.patiently("list the shards of", || self.client.list_shards()).await?);
+        *listing = Some((asked, Arc::clone(&shards)));
+        Ok(shards)
+    }
+
+    /// The reader of a shard, shared with whoever has it already.
+    pub(super) fn shard(self: &Arc<Self>, shard: &Shard) -> Arc<SharedShard> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = shards.get(&shard.id).and_then(Weak::upgrade) {
+            return shared;
+        }
+        shards.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::new(SharedShard::new(Arc::clone(self), shard.clone()));
+        shards.insert(shard.id.clone(), Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Makes a call for somebody who waits for it: again while it may pass by itself, but not for ever.
+    async fn patiently<T, F>(&self, doing: &str, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let started = Instant::now();
+        let mut backoff = Backoff::default();
+        loop {
+            let (what, kind) = match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Transient { what, kind }) => (what, kind),
+                Err(Failure::IteratorExpired) => ("the iterator has expired".to_owned(), TransientKind::Unavailable),
+            };
+            // Somebody who is slow is there.
+            let is_there = self.contact().is_made() || kind == TransientKind::NoAnswer;
+            let patience = if is_there { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
+            let left = patience.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                let seconds = started.elapsed().as_secs();
+                return Err(Error::service(format!(
+                    "cannot {doing} the stream {}, for {seconds} s already",
+                    self.name()
+                ))
+                .caused_by(what)
+                .with_hint("check the network, AWS_REGION and the endpoint (AWS_ENDPOINT_URL_KINESIS)"));
+            }
+            sleep(backoff.failed().min(left)).await;
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! One bundle, from bytes to batches.
+//!
+//! The loop is: take the next record of the chunk in hand and decode it; when the chunk is used up, take the next chunk;
+//! when the object is, the next object. Batches span objects, so that a thousand objects of one record make one batch.
+//! Whatever is wrong with a record is dealt with here, by the mode that the SQL asked for.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::physical_plan::metrics::Count;
+
+use super::bundle::{Bundle, Piece};
+use super::columns::Assembly;
+use super::location::Location;
+use super::options::Mode;
+use super::piece_reader::{Chunk, PieceReader, count_lines};
+use super::places::KeptRecords;
+use super::read_ahead::{ReadAhead, Storage};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::rejects::{Reject, Rejects};
+use pinsql_json::{Decoder, RecordSplitter};
+
+/// What a record needs that begins an array and does not end it.
+const ARRAY_ADVICE: &str = "an array over several lines needs multiLine => true";
+
+/// What a scan needs to know of each of its bundles.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub storage: Storage,
+    pub assembly: Assembly,
+    pub memory: Arc<dyn MemoryPool>,
+    pub mode: Mode,
+    pub multi_line: bool,
+    pub batch_rows_max: usize,
+    pub rejects: Rejects,
+    pub counts: Counts,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    pub read: Count,
+    pub rejected: Count,
+    pub dropped: Count,
+}
+
+#[derive(Debug)]
+pub(super) struct BundleReader {
+    reading: Arc<Reading>,
+    decoder: Decoder,
+    ahead: ReadAhead,
+    pieces: Arc<[Piece]>,
+    next_piece: usize,
+    current: Option<OpenPiece>,
+    /// How many rows of the batch in hand come of which piece, without those of the current one.
+    origins: Vec<(Piece, usize)>,
+    origin_rows: usize,
+    /// The length of the records in the batch in hand.
+    batch_bytes: usize,
+    /// The records of the batch in hand, if they are asked for.
+    kept: Option<KeptRecords>,
+    /// For the batch in hand.
+    memory: MemoryReservation,
+}
+
+/// What decoding stopped for.
+enum Step {
+    BatchIsFull,
+    Bad { line: u64, reason: String, raw: Bytes },
+    ChunkIsUsed,
+    PieceIsOver,
+    NothingIsOpen,
+}
+
+#[derive(Debug)]
+struct OpenPiece {
+    bytes: PieceReader,
+    splitter: RecordSplitter,
+    /// After the last chunk: no more are to come.
+    is_read: bool,
+    /// Why the content broke off.
+    torn: Option<String>,
+    /// Counted when the first record is found to be bad.
+    lines_before: Option<u64>,
+}
+
+impl BundleReader {
+    pub(super) fn new(reading: Arc<Reading>, decoder: Decoder, bundle: &Bundle) -> Self {
+        let memory = MemoryConsumer::new("read_files").register(&reading.memory);
+        let ahead = ReadAhead::new(reading.storage.clone(), bundle.0.clone(), memory.new_empty());
+        let kept = reading.assembly.keeps_records().then(KeptRecords::default);
+        Self {
+            reading,
+            decoder,
+            ahead,
+            pieces: bundle.0.clone(),
+            next_piece: 0,
+            current: None,
+            origins: vec![],
+            origin_rows: 0,
+            batch_bytes: 0,
+            kept,
+            memory,
+        }
+    }
+
+    /// The next batch; none after the last.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.decode() {
+                Step::BatchIsFull => return self.take_batch().map(Some),
+                Step::Bad { line, reason, raw } => self.bad_record(line, reason, raw).await?,
+                // Without the memory for a larger batch, a smaller one has to do.
+                Step::ChunkIsUsed if !self.reserve_batch() => return self.take_batch().map(Some),
+                Step::ChunkIsUsed => {
+                    self.take_chunk().await?;
+                    // Decoding fills this thread; here the requests under way get their turn.
+                    tokio::task::yield_now().await;
+                }
+                Step::PieceIsOver => self.close().await?,
+                Step::NothingIsOpen if self.open_next() => {}
+                Step::NothingIsOpen if self.decoder.rows() > 0 => return self.take_batch().map(Some),
+                Step::NothingIsOpen => return Ok(None),
+            }
+        }
+    }
+
+    /// Decodes until something else has to be done.
+    fn decode(&mut self) -> Step {
+        let Some(current) = &mut self.current else { return Step::NothingIsOpen };
+        loop {
+            let limits = &self.reading.storage.limits;
+            if self.decoder.rows() >= self.reading.batch_rows_max || self.batch_bytes >= limits.batch_bytes_max {
+                return Step::BatchIsFull;
+            }
+            let record = match current.splitter.next() {
+                Some(record) => record,
+                None if !current.is_read => return Step::ChunkIsUsed,
+                // What is left when the content broke off is no whole record, whatever it looks like.
+                None if current.torn.is_some() => return Step::PieceIsOver,
+                None => match current.splitter.finish() {
+                    Some(record) => record,
+                    None => return Step::PieceIsOver,
+                },
+            };
+            let (error, raw) = match record {
+                Ok(record) => match self.decoder.decode(&record.bytes) {
+                    Ok(rows) => {
+                        self.batch_bytes += record.bytes.len();
+                        if let Some(kept) = &mut self.kept {
+                            kept.push(&record, current.bytes.first_byte(), rows);
+                        }
+                        continue;
+                    }
+                    Err(error) => (error, record.bytes),
+                },
+                Err(error) => (error, Bytes::new()),
+            };
+            let begins_array =
+                !self.reading.multi_line && error.is_cut_off() && raw.trim_ascii_start().starts_with(b"[");
+            let reason = if begins_array { format!("{error}; {ARRAY_ADVICE}") } else { error.to_string() };
+            return Step::Bad { line: current.splitter.position().0, reason, raw };
+        }
+    }
+
+    fn open_next(&mut self) -> bool {
+        let Some(piece) = self.pieces.get(self.next_piece) else { return false };
+        self.current = Some(OpenPiece {
+            bytes: PieceReader::new(self.next_piece, piece.clone()),
+            splitter: if self.reading.multi_line { RecordSplitter::documents() } else { RecordSplitter::lines() },
+            is_read: false,
+            torn: None,
+            lines_before: None,
+        });
+        self.next_piece += 1;
+        true
+    }
+
+    async fn take_chunk(&mut self) -> Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        match current.bytes.next(&mut self.ahead, &self.reading.storage).await? {
+            Chunk::Data(bytes) => current.splitter.push(bytes),
+            Chunk::End => current.is_read = true,
+            Chunk::Torn(reason) => {
+                current.is_read = true;
+                current.torn = Some(reason);
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.note_origin();
+        if let Some(current) = &mut self.current
+            && let Some(reason) = current.torn.take()
+        {
+            let rest = current.splitter.finish().and_then(Result::ok).map(|record| record.bytes).unwrap_or_default();
+            let (line, _) = current.splitter.position();
+            self.broken_content(line, reason, rest).await?;
+        }
+        if let Some(current) = self.current.take() {
+            self.ahead.skip_rest(current.bytes.index());
+        }
+        Ok(())
+    }
+
+    /// Content that cannot be unpacked. The modes are Spark's, and Spark fails here in each of them.
+    async fn broken_content(&mut self, line: u64, reason: String, rest: Bytes) -> Result<()> {
+        if self.reading.mode == Mode::Reject {
+            return self.bad_record(line, reason, rest).await;
+        }
+        Err(self
+            .failure(line, &reason)
+            .await?
+            .with_hint("without a mode, what was read so far is kept and the rest is rejected"))
+    }
+
+    async fn bad_record(&mut self, line: u64, reason: String, raw: Bytes) -> Result<()> {
+        let counts = self.reading.counts.clone();
+        counts.read.add(1);
+        match self.reading.mode {
+            Mode::Reject | Mode::Permissive => {
+                let position = format!("line {}", self.line_of_object(line).await?);
+                counts.rejected.add(1);
+                let source = self.source();
+                // A copy, since the record is a part of a block, and would keep it all in memory until it is written.
+                let raw = Bytes::copy_from_slice(&raw);
+                self.reading.rejects.push(Reject { source, position, reason, raw }).await
+            }
+            Mode::DropMalformed => {
+                counts.dropped.add(1);
+                Ok(())
+            }
+            Mode::FailFast => Err(self
+                .failure(line, &reason)
+                .await?
+                .with_hint("without mode => 'FAILFAST', such records are rejected and the others are read")),
+        }
+    }
+
+    async fn failure(&mut self, line: u64, reason: &str) -> Result<Error> {
+        let line = self.line_of_object(line).await?;
+        Ok(Error::data(format!("{}, line {line}: {reason}", self.source())))
+    }
+
+    fn source(&self) -> String {
+        let current = self.current.as_ref();
+        let location = current.map(|current| &current.bytes.piece().object.meta.location);
+        location.map(|location| Location::display(&self.reading.storage.url, location)).unwrap_or_default()
+    }
+
+    /// The line counted from the start of the object, for one counted from the start of the piece.
+    async fn line_of_object(&mut self, line: u64) -> Result<u64> {
+        let Some(current) = &mut self.current else { return Ok(line) };
+        if let Some(before) = current.lines_before {
+            return Ok(before + line);
+        }
+        let (piece, first_byte) = (current.bytes.piece().clone(), current.bytes.first_byte());
+        let before = count_lines(&piece, first_byte, &self.reading.storage).await?;
+        current.lines_before = Some(before);
+        Ok(before + line)
+    }
+
+    fn note_origin(&mut self) {
+        let rows = self.decoder.rows() - self.origin_rows;
+        self.origin_rows = self.decoder.rows();
+        if rows > 0
+            && let Some(current) = &self.current
+        {
+            self.origins.push((current.bytes.piece().clone(), rows));
+        }
+    }
+
+    /// Whether the session has the memory that the batch in hand takes by now; without any rows in it, it may go on.
+    fn reserve_batch(&mut self) -> bool {
+        let kept_bytes = self.kept.as_ref().map_or(0, KeptRecords::memory_bytes);
+        self.memory.try_resize(self.decoder.memory_bytes() + kept_bytes).is_ok() || self.decoder.rows() == 0
+    }
+
+    fn take_batch(&mut self) -> Result<RecordBatch> {
+        self.note_origin();
+        self.reading.counts.read.add(self.decoder.rows());
+        let decoded = self.decoder.finish()?;
+        let kept = self.kept.as_mut().map(std::mem::take).unwrap_or_default();
+        let batch = self.reading.assembly.assemble(&decoded, &self.origins, &kept)?;
+        self.origins.clear();
+        self.origin_rows = 0;
+        self.batch_bytes = 0;
+        self.memory.free();
+        Ok(batch)
+    }
+}

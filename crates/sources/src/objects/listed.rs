@@ -1,0 +1,79 @@
+//! The files of a COPY INTO: those that its path, FILES and PATTERN name, and a table of the ones to be loaded.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use object_store::ObjectMeta;
+
+use super::location::Location;
+use super::options::Options;
+use super::{ReadFiles, SourceEnvironment, listing, open_storage, table_of};
+use pinsql_base::error::{Error, Result, nearest};
+
+/// Which of the files below a path are meant.
+#[derive(Debug, Clone, Default)]
+pub struct FileChoice {
+    /// By their names below the path; empty for all.
+    pub files: Vec<String>,
+    /// As in a path.
+    pub pattern: Option<String>,
+}
+
+/// A file that is there, and the name by which it is remembered.
+#[derive(Debug, Clone)]
+pub struct ListedFile {
+    pub url: String,
+    pub object: ObjectMeta,
+}
+
+/// The files that a COPY INTO names. There may be none.
+pub async fn list_files(
+    call: &ReadFiles,
+    choice: &FileChoice,
+    environment: &SourceEnvironment,
+) -> Result<Vec<ListedFile>> {
+    let options = Options::parse(&call.options)?;
+    let below = |name: &str| format!("{}/{}", call.path.trim_end_matches('/'), name.trim_start_matches('/'));
+    let path = match &choice.pattern {
+        Some(pattern) => below(pattern),
+        None => call.path.clone(),
+    };
+    let location = Location::parse(&path)?;
+    let storage = open_storage(&location, environment)?;
+    let objects = listing::list_for_stream(storage.store.as_ref(), &location, &options.selection).await?;
+    let listed = objects.into_iter().map(|object| {
+        let url = Location::url(&location.store_url, &object.location);
+        ListedFile { url, object }
+    });
+    if choice.files.is_empty() {
+        return Ok(listed.collect());
+    }
+    let listed: Vec<ListedFile> = listed.collect();
+    let mut chosen: Vec<ListedFile> = Vec::new();
+    for name in &choice.files {
+        let wanted = Location::parse(&below(name))?.base;
+        let file = listed.iter().find(|file| file.object.location == wanted).ok_or_else(|| {
+            let error = Error::sql(format!("there is no file {name} in {}", call.path));
+            match nearest(name, listed.iter().filter_map(|file| file.object.location.filename())) {
+                Some(near) => error.with_hint(format!("did you mean {near}?")),
+                None => error,
+            }
+        })?;
+        if !chosen.iter().any(|known| known.url == file.url) {
+            chosen.push(file.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+/// The table of exactly these objects, with the columns that they have or the call declares.
+pub async fn read_listed(
+    call: ReadFiles,
+    objects: Vec<ObjectMeta>,
+    environment: &SourceEnvironment,
+) -> Result<Arc<dyn TableProvider>> {
+    let options = Options::parse(&call.options)?;
+    let location = Location::parse(&call.path)?;
+    let storage = open_storage(&location, environment)?;
+    table_of(call, options, location, storage, objects, environment).await
+}

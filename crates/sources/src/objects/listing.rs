@@ -1,0 +1,185 @@
+//! Which objects a path means, found fresh at every call: DataFusion's listing cache has no expiry, so it is not used.
+
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use futures::TryStreamExt;
+use globset::GlobMatcher;
+use object_store::path::Path;
+use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use super::location::{Location, is_hidden};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::storage_error::storage_error;
+
+/// Which of the objects under a path are wanted. The default is all that are not hidden.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selection {
+    /// `pathGlobFilter`: on the name alone, not on its folder.
+    pub name_filter: Option<GlobMatcher>,
+    /// `recursiveFileLookup => false`: descend only into partition folders (`key=value`).
+    pub partition_folders_only: bool,
+    /// Microseconds since 1970, exclusive.
+    pub modified_after_us: Option<i64>,
+    /// Microseconds since 1970, exclusive.
+    pub modified_before_us: Option<i64>,
+}
+
+/// The compressions told by a name's last extension. Hadoop knows more; those are refused by name, never read as text.
+const COMPRESSIONS: [(&str, FileCompressionType); 7] = [
+    (".gz", FileCompressionType::GZIP),
+    (".gzip", FileCompressionType::GZIP),
+    (".zst", FileCompressionType::ZSTD),
+    (".zstd", FileCompressionType::ZSTD),
+    (".bz2", FileCompressionType::BZIP2),
+    (".bzip2", FileCompressionType::BZIP2),
+    (".xz", FileCompressionType::XZ),
+];
+const COMPRESSIONS_REFUSED: [&str; 4] = [".lz4", ".snappy", ".deflate", ".lzo"];
+
+/// The name without its compression, and the compression.
+pub(super) fn split_compression(name: &str) -> Result<(&str, FileCompressionType)> {
+    let lower = name.to_ascii_lowercase();
+    if let Some(extension) = COMPRESSIONS_REFUSED.iter().find(|extension| lower.ends_with(**extension)) {
+        return Err(Error::data(format!("{name} is compressed in a way that is not supported ({extension})"))
+            .with_hint("compress it as .gz or .zst, or leave it out with pathGlobFilter"));
+    }
+    let known = COMPRESSIONS.iter().find(|(extension, _)| lower.ends_with(extension));
+    Ok(known.map_or((name, FileCompressionType::UNCOMPRESSED), |(extension, compression)| {
+        (&name[..name.len() - extension.len()], *compression)
+    }))
+}
+
+/// All objects that the location and the selection name, in order of their paths. None at all is an error.
+pub(super) async fn list(
+    store: &dyn ObjectStore,
+    location: &Location,
+    selection: &Selection,
+) -> Result<Vec<ObjectMeta>> {
+    let mut objects = list_named(store, location, selection).await?;
+    let found = objects.len();
+    objects.retain(|object| selection.wants(object));
+    if objects.is_empty() {
+        return Err(nothing_matches(store, location, found).await);
+    }
+    objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
+    Ok(objects)
+}
+
+/// What [`list`] gives, in the order in which a stream takes it: the oldest first. There may be none yet.
+pub(super) async fn list_for_stream(
+    store: &dyn ObjectStore,
+    location: &Location,
+    selection: &Selection,
+) -> Result<Vec<ObjectMeta>> {
+    let mut objects = list_named(store, location, selection).await?;
+    objects.retain(|object| selection.wants(object));
+    objects.sort_unstable_by(|left, right| {
+        (left.last_modified, &left.location).cmp(&(right.last_modified, &right.location))
+    });
+    Ok(objects)
+}
+
+async fn list_named(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Vec<ObjectMeta>> {
+    match the_file_itself(store, location).await? {
+        Some(file) => Ok(vec![file]),
+        None => list_below(store, location, selection).await,
+    }
+}
+
+async fn the_file_itself(store: &dyn ObjectStore, location: &Location) -> Result<Option<ObjectMeta>> {
+    if location.pattern.is_some() || location.is_folder || location.base.as_ref().is_empty() {
+        return Ok(None);
+    }
+    match store.head(&location.base).await {
+        Ok(object) => Ok(Some(object)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        // Without the right to list, S3 says "forbidden" of an object that is not there: the listing will say what is true.
+        Err(object_store::Error::PermissionDenied { .. }) => Ok(None),
+        Err(error) => Err(storage_error(&format!("read {}", location.written), error)),
+    }
+}
+
+async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Vec<ObjectMeta>> {
+    let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&location.base)).try_collect().await;
+    let mut objects = match listed {
+        Ok(objects) => objects,
+        // Only a folder of this machine can be missing; in S3 it is the bucket.
+        Err(object_store::Error::NotFound { .. }) if location.is_local() => vec![],
+        Err(error) => return Err(storage_error(&format!("list {}", location.written), error)),
+    };
+    objects.retain(|object| is_visible(location, &object.location, selection));
+    Ok(objects)
+}
+
+fn is_visible(location: &Location, object: &Path, selection: &Selection) -> bool {
+    let Some(below) = object.prefix_match(&location.base) else { return false };
+    let parts: Vec<_> = below.collect();
+    let pattern = location.pattern.as_ref();
+    let hidden = parts.iter().enumerate().any(|(depth, part)| {
+        is_hidden(part.as_ref()) && !pattern.is_some_and(|pattern| pattern.asks_for_hidden(depth))
+    });
+    // A folder's own marker object, as some tools leave in S3, is no data.
+    let Some((_, folders)) = parts.split_last() else { return false };
+    let too_deep = selection.partition_folders_only
+        && pattern.is_none()
+        && folders.iter().any(|folder| !folder.as_ref().contains('='));
+    !hidden && !too_deep && pattern.is_none_or(|pattern| pattern.matches(object))
+}
+
+impl Selection {
+    fn wants(&self, object: &ObjectMeta) -> bool {
+        let name = object.location.filename().unwrap_or_default();
+        let modified_us = object.last_modified.timestamp_micros();
+        self.name_filter.as_ref().is_none_or(|filter| filter.is_match(name))
+            && self.modified_after_us.is_none_or(|after| modified_us > after)
+            && self.modified_before_us.is_none_or(|before| modified_us < before)
+    }
+}
+
+/// Says how far the path does exist.
+async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered: usize) -> Error {
+    let error = Error::data(format!("no file matches {}", location.written));
+    if filtered > 0 {
+        return error.with_hint(format!(
+            "{filtered} do, but pathGlobFilter, modifiedAfter and modifiedBefore leave none of them"
+        ));
+    }
+    match nearest_folder(store, location).await {
+        Ok((folder, names)) => {
+            let folder = Location::display(&location.store_url, &folder);
+            error.with_hint(match names.len() {
+                0 => format!("{folder} exists and is empty"),
+                _ => format!("the nearest folder that exists is {folder}; it has {}", names.join(", ")),
+            })
+        }
+        Err(failure) => storage_error(&format!("list {}", location.written), failure),
+    }
+}
+
+/// The deepest folder on the way to `base` with anything in it, and the first few names there.
+async fn nearest_folder(
+    store: &dyn ObjectStore,
+    location: &Location,
+) -> Result<(Path, Vec<String>), object_store::Error> {
+    const NAMES_MAX: usize = 5;
+    let mut folder = location.base.clone();
+    loop {
+        let listed = match store.list_with_delimiter(Some(&folder)).await {
+            Ok(listed) => listed,
+            Err(object_store::Error::NotFound { .. }) if location.is_local() => {
+                ListResult { common_prefixes: vec![], objects: vec![] }
+            }
+            Err(error) => return Err(error),
+        };
+        let folders = listed.common_prefixes.iter().filter_map(|path| path.filename()).map(|name| format!("{name}/"));
+        let files = listed.objects.iter().filter_map(|object| object.location.filename()).map(str::to_owned);
+        let mut names: Vec<String> = folders.chain(files).take(NAMES_MAX + 1).collect();
+        if !names.is_empty() || folder.as_ref().is_empty() {
+            if names.len() > NAMES_MAX {
+                names[NAMES_MAX] = "…".to_owned();
+            }
+            return Ok((folder, names));
+        }
+        let parts: Vec<_> = folder.parts().collect();
+        folder = parts[..parts.len() - 1].iter().cloned().collect();
+    }
+}

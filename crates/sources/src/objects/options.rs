@@ -1,0 +1,312 @@
+//! The options of `read_files`, under Databricks' names.
+//!
+//! Each option that Databricks has is in one of two lists: those that are taken, and those that are known and refused, so
+//! that no option is ever ignored. A name in neither list is a slip, and the nearest name is told.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{FieldRef, Schema};
+use datafusion::scalar::ScalarValue;
+
+use super::given::Given;
+use super::listing::Selection;
+use super::stream::STREAM_OPTIONS;
+use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::schema::parse_schema;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Csv,
+    Parquet,
+}
+
+impl Format {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "json" | "ndjson" | "jsonl" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a record that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// No `mode` was given: it is rejected with its bytes, place and reason.
+    Reject,
+    /// Spark's PERMISSIVE: NULL stands where a value does not fit.
+    Permissive,
+    /// Spark's DROPMALFORMED: left out, and counted.
+    DropMalformed,
+    /// Spark's FAILFAST: the statement fails.
+    FailFast,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct CsvOptions {
+    pub header: bool,
+    pub delimiter: u8,
+    pub quote: u8,
+    pub escape: Option<u8>,
+    pub comment: Option<u8>,
+    pub null_value: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub format: Option<Format>,
+    pub schema: Option<Schema>,
+    pub schema_hints: Vec<FieldRef>,
+    pub mode: Mode,
+    pub corrupt_record_column: String,
+    pub multi_line: bool,
+    pub infer_timestamp: bool,
+    pub timestamp_format: Option<String>,
+    pub date_format: Option<String>,
+    /// `partitionColumns`: which `key=value` folders become columns; absent means Databricks' default.
+    pub partition_columns: Option<Vec<String>>,
+    pub csv: CsvOptions,
+    pub selection: Selection,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            format: None,
+            schema: None,
+            schema_hints: vec![],
+            mode: Mode::Reject,
+            corrupt_record_column: "_corrupt_record".to_owned(),
+            multi_line: false,
+            infer_timestamp: false,
+            timestamp_format: None,
+            date_format: None,
+            partition_columns: None,
+            csv: CsvOptions {
+                header: false,
+                delimiter: b',',
+                quote: b'"',
+                escape: None,
+                comment: None,
+                null_value: None,
+            },
+            selection: Selection::default(),
+        }
+    }
+}
+
+/// Taken, each by [`Options::set`].
+const TAKEN: [&str; 24] = [
+    "format",
+    "schema",
+    "schemaHints",
+    "mode",
+    "columnNameOfCorruptRecord",
+    "multiLine",
+    "inferTimestamp",
+    "timestampFormat",
+    "dateFormat",
+    "partitionColumns",
+    "header",
+    "sep",
+    "delimiter",
+    "quote",
+    "escape",
+    "comment",
+    "nullValue",
+    "encoding",
+    "charset",
+    "pathGlobFilter",
+    "recursiveFileLookup",
+    "modifiedAfter",
+    "modifiedBefore",
+    "ignoreMissingFiles",
+];
+
+/// The names of the options that are taken.
+pub fn option_names() -> &'static [&'static str] {
+    &TAKEN
+}
+
+/// Known to Databricks and refused: to ignore one could change the answer in silence.
+const REFUSED: [&str; 48] = [
+    "allowBackslashEscapingAnyCharacter",
+    "allowComments",
+    "allowNonNumericNumbers",
+    "allowNumericLeadingZeros",
+    "allowSingleQuotes",
+    "allowUnquotedControlChars",
+    "allowUnquotedFieldNames",
+    "allowOverwrites",
+    "badRecordsPath",
+    "charToEscapeQuoteEscaping",
+    "datetimeRebaseMode",
+    "dropFieldIfAllNull",
+    "emptyValue",
+    "enforceSchema",
+    "fileNamePattern",
+    "ignoreCorruptFiles",
+    "ignoreLeadingWhiteSpace",
+    "ignoreTrailingWhiteSpace",
+    "inferColumnTypes",
+    "inferSchema",
+    "int96RebaseMode",
+    "lineSep",
+    "locale",
+    "maxCharsPerColumn",
+    "maxColumns",
+    "maxFileAge",
+    "mergeSchema",
+    "nanValue",
+    "negativeInf",
+    "parserCaseSensitive",
+    "positiveInf",
+    "preferDate",
+    "prefersDecimal",
+    "primitivesAsString",
+    "readerCaseSensitive",
+    "rescuedDataColumn",
+    "rowTag",
+    "samplingRatio",
+    "schemaEvolutionMode",
+    "schemaLocation",
+    "singleVariantColumn",
+    "skipRows",
+    "timeZone",
+    "unescapedQuoteHandling",
+    "useNotifications",
+    "useStrictGlobber",
+    "wholeText",
+    "backfillInterval",
+];
+
+impl Options {
+    pub(super) fn parse(given: &BTreeMap<String, ScalarValue>) -> Result<Self> {
+        let mut options = Self::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for (written, value) in given {
+            let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
+            let Some(name) = taken else { return Err(unknown(written)) };
+            if seen.contains(name) {
+                return Err(Error::sql(format!("the option {name} is given twice")));
+            }
+            seen.push(name);
+            options.set(name, &Given { name, value })?;
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, given: &Given<'_>) -> Result<()> {
+        match name {
+            "format" => self.format = Some(given.format()?),
+            "schema" => self.schema = Some(parse_schema(given.text()?)?),
+            "schemaHints" => self.schema_hints = parse_schema(given.text()?)?.fields().iter().cloned().collect(),
+            "mode" => self.mode = given.mode()?,
+            "columnNameOfCorruptRecord" => self.corrupt_record_column = given.text()?.to_owned(),
+            "multiLine" => self.multi_line = given.boolean()?,
+            "inferTimestamp" => self.infer_timestamp = given.boolean()?,
+            "timestampFormat" => self.timestamp_format = Some(given.text()?.to_owned()),
+            "dateFormat" => self.date_format = Some(given.text()?.to_owned()),
+            "partitionColumns" => self.partition_columns = Some(given.names()?),
+            "header" => self.csv.header = given.boolean()?,
+            "sep" | "delimiter" => self.csv.delimiter = given.character()?,
+            "quote" => self.csv.quote = given.character()?,
+            "escape" => self.csv.escape = Some(given.character()?),
+            "comment" => self.csv.comment = Some(given.character()?),
+            "nullValue" => self.csv.null_value = Some(given.text()?.to_owned()),
+            "encoding" | "charset" => given.utf8()?,
+            "pathGlobFilter" => self.selection.name_filter = Some(given.glob()?),
+            "recursiveFileLookup" => self.selection.partition_folders_only = !given.boolean()?,
+            "modifiedAfter" => self.selection.modified_after_us = Some(given.timestamp_us()?),
+            "modifiedBefore" => self.selection.modified_before_us = Some(given.timestamp_us()?),
+            "ignoreMissingFiles" => given.only_false()?,
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.schema.is_some() && !self.schema_hints.is_empty() {
+            return Err(Error::sql("schemaHints corrects an inferred schema, and here schema gives one")
+                .with_hint("leave one of the two out"));
+        }
+        Ok(())
+    }
+}
+
+fn unknown(written: &str) -> Error {
+    if let Some(name) = STREAM_OPTIONS.iter().find(|name| name.eq_ignore_ascii_case(written)) {
+        return Error::sql(format!("the option {name} is for STREAM read_files"));
+    }
+    if let Some(name) = REFUSED.iter().find(|name| name.eq_ignore_ascii_case(written)) {
+        return Error::sql(format!("the option {name} of read_files is not implemented"));
+    }
+    let error = Error::sql(format!("read_files has no option `{written}`"));
+    match nearest(written, TAKEN) {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(given: &[(&str, &str)]) -> Result<Options> {
+        Options::parse(&given.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value))).collect())
+    }
+
+    fn check_error(name: &str, value: &str, message: &str, hint: Option<&str>) {
+        let error = parse(&[(name, value)]).unwrap_err();
+        assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, hint));
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_values_may_be_text() {
+        let options =
+            parse(&[("FORMAT", "JSON"), ("multiline", "true"), ("SEP", "\\t"), ("mode", "failfast")]).unwrap();
+        assert_eq!((options.format, options.multi_line, options.mode), (Some(Format::Json), true, Mode::FailFast));
+        assert_eq!(options.csv.delimiter, b'\t');
+        let options = parse(&[("modifiedAfter", "1970-01-01T00:00:01Z"), ("partitionColumns", " a ,b")]).unwrap();
+        assert_eq!(options.selection.modified_after_us, Some(1_000_000));
+        assert_eq!(options.partition_columns.unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn every_wrong_option_is_said() {
+        check_error("schemaHint", "a INT", "read_files has no option `schemaHint`", Some("did you mean schemaHints?"));
+        check_error("mergeschema", "true", "the option mergeSchema of read_files is not implemented", None);
+        check_error(
+            "format",
+            "avro",
+            "read_files does not read the format `avro`",
+            Some("it reads json, csv and parquet"),
+        );
+        check_error("mode", "x", "the option mode needs PERMISSIVE, DROPMALFORMED or FAILFAST, not x", None);
+        check_error("encoding", "latin1", "the encoding latin1 is not supported", Some("only UTF-8 is read"));
+        check_error("ignoreMissingFiles", "true", "ignoreMissingFiles => true is not implemented", None);
+        check_error("quote", "''", "the option quote needs one ASCII character, not ''", None);
+        check_error(
+            "modifiedBefore",
+            "soon",
+            "the option modifiedBefore needs a timestamp such as '2026-01-31T10:00:00', not soon",
+            None,
+        );
+        let both = parse(&[("schema", "a INT"), ("schemaHints", "a INT")]).unwrap_err();
+        assert_eq!(both.message, "schemaHints corrects an inferred schema, and here schema gives one");
+        let twice = parse(&[("multiLine", "true"), ("MULTILINE", "true")]).unwrap_err();
+        assert_eq!(twice.message, "the option multiLine is given twice");
+    }
+}

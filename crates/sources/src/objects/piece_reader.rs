@@ -1,0 +1,222 @@
+//! The plain bytes that belong to one piece, as chunks that begin and end at line ends.
+//!
+//! A cut falls anywhere, so a piece owns the lines that start inside its range: it begins after the first line end at or behind
+//! the byte before its range, and reads past its range to the end of the last line. Its neighbours follow the same
+//! rule, so each line is read once, whatever the cuts.
+
+use std::io::{self, Cursor};
+
+use bytes::{Buf, Bytes};
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+
+use super::bundle::Piece;
+use super::decompress::{ChunkReader, Unpacker};
+use super::read_ahead::{Block, ReadAhead, Storage, bytes_of};
+use pinsql_base::error::Result;
+
+/// The first read past a cut; each further one is twice as long.
+const TAIL_BYTES_MIN: u64 = 64 << 10;
+
+#[derive(Debug)]
+pub(super) enum Chunk {
+    Data(Bytes),
+    /// The content cannot be unpacked from here on; the sentence says why.
+    Torn(String),
+    End,
+}
+
+#[derive(Debug)]
+pub(super) struct PieceReader {
+    index: usize,
+    piece: Piece,
+    /// Where in the object the first byte given out lies: more than 0 only after a cut.
+    first_byte: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Before the first line end at or behind this offset of the object.
+    Skipping(u64),
+    Plain,
+    /// Past the range, in the line that the cut cuts.
+    Tail,
+    /// Compressed, and nothing is read yet.
+    Packed,
+    Inline(ChunkReader),
+    Threaded(Unpacker),
+    Done,
+}
+
+impl PieceReader {
+    pub(super) fn new(index: usize, piece: Piece) -> Self {
+        let state = match bytes_of(&piece).start {
+            _ if piece.object.compression.is_compressed() => State::Packed,
+            _ if piece.range.start == 0 => State::Plain,
+            start => State::Skipping(start),
+        };
+        Self { index, piece, first_byte: 0, state }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn piece(&self) -> &Piece {
+        &self.piece
+    }
+
+    pub(super) fn first_byte(&self) -> u64 {
+        self.first_byte
+    }
+
+    pub(super) async fn next(&mut self, ahead: &mut ReadAhead, storage: &Storage) -> Result<Chunk> {
+        match &mut self.state {
+            State::Skipping(_) => self.first_line(ahead).await,
+            State::Plain => {
+                let block = ahead.next_block(self.index).await?;
+                Ok(self.plain(block))
+            }
+            State::Tail => {
+                self.state = State::Done;
+                tail(&self.piece, storage).await.map(Chunk::Data)
+            }
+            State::Packed => self.first_packed(ahead).await,
+            State::Inline(reader) => {
+                let chunk = reader.next().transpose();
+                Ok(self.unpacked(chunk))
+            }
+            State::Threaded(unpacker) => {
+                let chunk = feed_and_take(unpacker, self.index, ahead).await?;
+                Ok(self.unpacked(chunk))
+            }
+            State::Done => Ok(Chunk::End),
+        }
+    }
+
+    async fn first_line(&mut self, ahead: &mut ReadAhead) -> Result<Chunk> {
+        while let State::Skipping(offset) = self.state {
+            let Block { mut bytes, is_last } = ahead.next_block(self.index).await?;
+            if let Some(at) = memchr::memchr(b'\n', &bytes) {
+                // The line end itself stays in front: a blank line is no record, and a byte order mark behind it is not
+                // at the start of the file.
+                bytes.advance(at);
+                self.first_byte = offset + at as u64;
+                return Ok(self.plain(Block { bytes, is_last }));
+            }
+            self.state = if is_last { State::Done } else { State::Skipping(offset + bytes.len() as u64) };
+        }
+        Ok(Chunk::End)
+    }
+
+    fn plain(&mut self, block: Block) -> Chunk {
+        self.state = match block.is_last {
+            false => State::Plain,
+            true if self.piece.range.end < self.piece.object.meta.size && !block.bytes.ends_with(b"\n") => State::Tail,
+            true => State::Done,
+        };
+        Chunk::Data(block.bytes)
+    }
+
+    async fn first_packed(&mut self, ahead: &mut ReadAhead) -> Result<Chunk> {
+        let compression = self.piece.object.compression;
+        let block = ahead.next_block(self.index).await?;
+        if !block.is_last {
+            let mut unpacker = Unpacker::start(compression, block.bytes);
+            let chunk = feed_and_take(&mut unpacker, self.index, ahead).await?;
+            self.state = State::Threaded(unpacker);
+            return Ok(self.unpacked(chunk));
+        }
+        let size_bytes = block.bytes.len();
+        let chunk = match ChunkReader::new(compression, Cursor::new(block.bytes), size_bytes) {
+            Ok(mut reader) => {
+                let chunk = reader.next().transpose();
+                self.state = State::Inline(reader);
+                chunk
+            }
+            Err(error) => Some(Err(error)),
+        };
+        Ok(self.unpacked(chunk))
+    }
+
+    fn unpacked(&mut self, chunk: Option<io::Result<Bytes>>) -> Chunk {
+        match chunk {
+            Some(Ok(bytes)) => Chunk::Data(bytes),
+            Some(Err(error)) => {
+                self.state = State::Done;
+                Chunk::Torn(torn(self.piece.object.compression, &error))
+            }
+            None => {
+                self.state = State::Done;
+                Chunk::End
+            }
+        }
+    }
+}
+
+/// From the cut to the end of the line that it cuts, line end included.
+async fn tail(piece: &Piece, storage: &Storage) -> Result<Bytes> {
+    let object = &piece.object.meta;
+    let mut tail: Vec<u8> = Vec::new();
+    let mut start = piece.range.end;
+    let mut length_bytes = TAIL_BYTES_MIN;
+    while start < object.size {
+        let end = object.size.min(start + length_bytes);
+        let bytes = storage.fetch(object, Some(start..end)).await?;
+        if let Some(at) = memchr::memchr(b'\n', &bytes) {
+            tail.extend_from_slice(&bytes[..=at]);
+            break;
+        }
+        tail.extend_from_slice(&bytes);
+        start = end;
+        length_bytes = (length_bytes * 2).min(storage.limits.block_bytes.max(TAIL_BYTES_MIN));
+    }
+    Ok(tail.into())
+}
+
+/// How many lines of the object end before `end_byte`. Reads them all: for messages only.
+pub(super) async fn count_lines(piece: &Piece, end_byte: u64, storage: &Storage) -> Result<u64> {
+    let mut lines = 0;
+    let mut start = 0;
+    while start < end_byte {
+        let end = end_byte.min(start + storage.limits.block_bytes.max(1));
+        let bytes = storage.fetch(&piece.object.meta, Some(start..end)).await?;
+        lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        start = end;
+    }
+    Ok(lines)
+}
+
+/// Takes the thread's next chunk, and hands it blocks for as long as it has none.
+async fn feed_and_take(
+    unpacker: &mut Unpacker,
+    piece: usize,
+    ahead: &mut ReadAhead,
+) -> Result<Option<io::Result<Bytes>>> {
+    while let Some(blocks) = unpacker.blocks.clone() {
+        let permit = tokio::select! {
+            biased;
+            chunk = unpacker.chunks.recv() => return Ok(chunk),
+            permit = blocks.reserve() => permit,
+        };
+        let Ok(permit) = permit else {
+            // The thread is over; its last word is in the channel.
+            unpacker.blocks = None;
+            break;
+        };
+        let block = ahead.next_block(piece).await?;
+        permit.send(block.bytes);
+        if block.is_last {
+            unpacker.blocks = None;
+        }
+    }
+    Ok(unpacker.chunks.recv().await)
+}
+
+fn torn(compression: FileCompressionType, error: &io::Error) -> String {
+    let name = compression.get_variant().to_string().to_lowercase();
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("the {name} data ends too early (truncated?)"),
+        _ => format!("the {name} data is damaged: {error}"),
+    }
+}

@@ -1,0 +1,201 @@
+//! A scan of JSON that keeps, beside the columns of each record, where it stands and its bytes.
+//!
+//! Some records turn out to be bad only above the scan: a cast in the query fails on them. To reject them as the scan itself
+//! rejects records, with their bytes and their line, somebody has to remember both. Four columns behind the others do, and nobody
+//! above the operator that asks for them sees them. A scan without them is as fast as ever.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BinaryViewBuilder, RecordBatch, UInt64Array};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+use tokio::sync::Mutex;
+
+use super::bundle::{DataObject, Piece};
+use super::columns::ColumnSource;
+use super::json_source::JsonScan;
+use super::location::Location;
+use super::piece_reader::count_lines;
+use super::read_ahead::Storage;
+use super::table::{FilesTable, Reader};
+use crate::places::Places;
+use crate::stream::Origin;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::rejects::Rejects;
+use pinsql_json::Record;
+
+/// One of the columns that tell where a record stands, in the order in which they follow the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceColumn {
+    /// The path in the store.
+    Object,
+    /// Where in the object the piece's lines are counted from.
+    FirstByte,
+    /// Counted from there, from 1.
+    Line,
+    Raw,
+}
+
+impl PlaceColumn {
+    const ALL: [Self; 4] = [Self::Object, Self::FirstByte, Self::Line, Self::Raw];
+
+    /// Whether it is of the record, and not of the object.
+    pub(super) fn is_of_record(self) -> bool {
+        self != Self::Object
+    }
+
+    /// No column of a record has a line end in its name.
+    fn field(self) -> Field {
+        let (name, data_type) = match self {
+            Self::Object => ("\nobject", DataType::Utf8View),
+            Self::FirstByte => ("\nfirst byte", DataType::UInt64),
+            Self::Line => ("\nline", DataType::UInt64),
+            Self::Raw => ("\nraw", DataType::BinaryView),
+        };
+        Field::new(name, data_type, false)
+    }
+}
+
+/// The records of a batch. One record can make many rows, and is kept once.
+#[derive(Debug, Default)]
+pub(super) struct KeptRecords {
+    first_bytes: Vec<u64>,
+    lines: Vec<u64>,
+    /// Where in `bytes` each row's record is, and how long.
+    records: Vec<(u32, u32)>,
+    bytes: Vec<u8>,
+}
+
+impl KeptRecords {
+    /// A batch of records is bounded far below what 32 bits can count.
+    pub(super) fn push(&mut self, record: &Record, first_byte: u64, rows: usize) {
+        let place = (self.bytes.len() as u32, record.bytes.len() as u32);
+        self.bytes.extend_from_slice(&record.bytes);
+        self.first_bytes.extend(std::iter::repeat_n(first_byte, rows));
+        self.lines.extend(std::iter::repeat_n(record.line, rows));
+        self.records.extend(std::iter::repeat_n(place, rows));
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let for_each_row = size_of::<u64>() * 2 + size_of::<(u32, u32)>();
+        self.bytes.capacity() + self.records.capacity() * for_each_row
+    }
+
+    pub(super) fn column(&self, column: PlaceColumn) -> Result<ArrayRef> {
+        Ok(match column {
+            PlaceColumn::Object => return Err(Error::internal("an object was asked of its records")),
+            PlaceColumn::FirstByte => Arc::new(UInt64Array::from(self.first_bytes.clone())),
+            PlaceColumn::Line => Arc::new(UInt64Array::from(self.lines.clone())),
+            PlaceColumn::Raw => {
+                let unsound = |error| Error::internal("the records of a batch cannot be kept").caused_by(error);
+                let mut raw = BinaryViewBuilder::with_capacity(self.records.len());
+                let block = raw.append_block(Buffer::from_slice_ref(&self.bytes));
+                for (start, length) in &self.records {
+                    raw.try_append_view(block, *start, *length).map_err(unsound)?;
+                }
+                Arc::new(raw.finish())
+            }
+        })
+    }
+}
+
+/// A table whose scan keeps the places of its records.
+#[derive(Debug)]
+pub struct KeepingPlaces {
+    pub table: Arc<dyn TableProvider>,
+    /// How many columns of the table tell the place. They are its last.
+    pub columns: usize,
+    pub places: Arc<dyn Places>,
+}
+
+/// The same table, keeping places, with its rejects going to `rejects`; none when its reader cannot.
+pub fn keeping_places(table: &dyn TableProvider, rejects: &Rejects) -> Option<KeepingPlaces> {
+    let files = table.downcast_ref::<FilesTable>()?;
+    let Reader::Json(scan) = &files.reader else { return None };
+    let columns = PlaceColumn::ALL;
+    let sources = scan.columns.iter().cloned().chain(columns.map(ColumnSource::Place));
+    let fields = files.schema.fields().iter().cloned().chain(columns.map(|column| Arc::new(column.field())));
+    let scan = JsonScan { columns: sources.clone().collect(), rejects: rejects.clone(), ..scan.as_ref().clone() };
+    let table = FilesTable {
+        schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+        columns: sources.collect(),
+        reader: Reader::Json(Arc::new(scan)),
+        ..files.clone()
+    };
+    let places =
+        FilePlaces { storage: files.storage.clone(), objects: files.objects.clone(), lines_before: Mutex::default() };
+    Some(KeepingPlaces { table: Arc::new(table), columns: columns.len(), places: Arc::new(places) })
+}
+
+/// The same table with its rejects going to `rejects`; none when it rejects nothing.
+pub fn with_rejects(table: &dyn TableProvider, rejects: &Rejects) -> Option<Arc<dyn TableProvider>> {
+    let files = table.downcast_ref::<FilesTable>()?;
+    let Reader::Json(scan) = &files.reader else { return None };
+    let scan = JsonScan { rejects: rejects.clone(), ..scan.as_ref().clone() };
+    Some(Arc::new(FilesTable { reader: Reader::Json(Arc::new(scan)), ..files.clone() }))
+}
+
+/// The folder or object that a table of ours reads.
+pub fn path_of(table: &dyn TableProvider) -> Option<String> {
+    let files = table.downcast_ref::<FilesTable>()?;
+    Some(Location::display(&files.store_url, &files.base))
+}
+
+#[derive(Debug)]
+struct FilePlaces {
+    storage: Storage,
+    objects: Vec<Arc<DataObject>>,
+    /// By object and first byte. One is added for each piece of a large object that has a late reject.
+    lines_before: Mutex<HashMap<(String, u64), u64>>,
+}
+
+#[async_trait]
+impl Places for FilePlaces {
+    async fn of(&self, batch: &RecordBatch, row: usize) -> Result<Origin> {
+        let place = PlaceColumn::ALL.len();
+        let Some(first) = batch.num_columns().checked_sub(place) else {
+            return Err(Error::internal("a scan does not keep the places of its records"));
+        };
+        let number = |column: usize| batch.column(first + column).as_primitive_opt::<UInt64Type>();
+        let columns = (
+            batch.column(first).as_string_view_opt(),
+            number(1),
+            number(2),
+            batch.column(first + 3).as_binary_view_opt(),
+        );
+        let (Some(objects), Some(first_bytes), Some(lines), Some(raw)) = columns else {
+            return Err(Error::internal("the places of a scan's records are of other types"));
+        };
+        let object = objects.value(row);
+        let line = lines.value(row) + self.lines_before(object, first_bytes.value(row)).await?;
+        Ok(Origin {
+            source: Location::display(&self.storage.url, &object.into()),
+            position: format!("line {line}"),
+            raw: Bytes::copy_from_slice(raw.value(row)),
+        })
+    }
+}
+
+impl FilePlaces {
+    async fn lines_before(&self, object: &str, first_byte: u64) -> Result<u64> {
+        if first_byte == 0 {
+            return Ok(0);
+        }
+        let mut known = self.lines_before.lock().await;
+        let key = (object.to_owned(), first_byte);
+        if let Some(lines) = known.get(&key) {
+            return Ok(*lines);
+        }
+        let Some(found) = self.objects.iter().find(|known| known.meta.location.as_ref() == object) else {
+            return Err(Error::internal("a record is of no object that was listed"));
+        };
+        let piece = Piece { object: found.clone(), range: 0..found.meta.size };
+        let lines = count_lines(&piece, first_byte, &self.storage).await?;
+        known.insert(key, lines);
+        Ok(lines)
+    }
+}

@@ -1,0 +1,168 @@
+//! The bytes of a bundle's pieces, in order, fetched ahead of the decoder.
+//!
+//! Each request is a task of its own, so that requests go on while this partition's thread decodes. What is ahead is bounded
+//! three times: in requests, in bytes, and by what the session's memory has left. A small object is one request without a
+//! range, so that its content is of one moment; a large one comes in blocks that carry its entity tag, so that a change in
+//! between is an error and never a mixture.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_plan::metrics::Count;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+
+use super::bundle::Piece;
+use super::limits::Limits;
+use super::location::Location;
+use pinsql_base::error::{Error, Result};
+use pinsql_base::storage_error::storage_error;
+
+/// Where requests go.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    pub store: Arc<dyn ObjectStore>,
+    pub url: ObjectStoreUrl,
+    pub limits: Limits,
+    pub bytes_scanned: Count,
+}
+
+impl Storage {
+    /// A range of an object, or all of it: never less than the range has, or than the object had when it was listed.
+    pub(super) async fn fetch(&self, object: &ObjectMeta, range: Option<Range<u64>>) -> Result<Bytes> {
+        let whole = range.is_none();
+        let expected_bytes = range.as_ref().map_or(object.size, |range| range.end - range.start);
+        let options = GetOptions {
+            if_match: if whole { None } else { object.e_tag.clone() },
+            range: range.map(GetRange::Bounded),
+            ..Default::default()
+        };
+        let response = match self.store.get_opts(&object.location, options).await {
+            Ok(response) => response.bytes().await,
+            Err(error) => Err(error),
+        };
+        let bytes = response.map_err(|error| {
+            storage_error(&format!("read {}", Location::display(&self.url, &object.location)), error)
+        })?;
+        self.bytes_scanned.add(bytes.len());
+        if (bytes.len() as u64) < expected_bytes {
+            return Err(self.too_short(object, bytes.len() as u64, expected_bytes));
+        }
+        Ok(bytes)
+    }
+
+    /// The rows that are missing would be missing in silence. Only an object that is replaced as a whole may be longer.
+    fn too_short(&self, object: &ObjectMeta, arrived_bytes: u64, expected_bytes: u64) -> Error {
+        let name = Location::display(&self.url, &object.location);
+        Error::service(format!("cannot read {name}: {arrived_bytes} bytes arrived where {expected_bytes} should be"))
+            .with_hint("it may have changed since it was listed; run again when nothing writes to it")
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Block {
+    pub bytes: Bytes,
+    /// The last of its piece.
+    pub is_last: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    piece: usize,
+    length_bytes: u64,
+    is_last: bool,
+    task: SpawnedTask<Result<Bytes>>,
+}
+
+#[derive(Debug)]
+pub(super) struct ReadAhead {
+    storage: Storage,
+    pieces: Arc<[Piece]>,
+    /// The next byte to ask for: a piece, and an offset in its object.
+    next: (usize, u64),
+    requests: VecDeque<Request>,
+    ahead_bytes: u64,
+    /// For what is ahead, and for the block handed out last: that is in use until the next is asked for.
+    memory: MemoryReservation,
+}
+
+/// The bytes that a piece is read from: one more than its range at the front, which tells whether a line starts there.
+pub(super) fn bytes_of(piece: &Piece) -> Range<u64> {
+    piece.range.start.saturating_sub(1)..piece.range.end
+}
+
+impl ReadAhead {
+    pub(super) fn new(storage: Storage, pieces: Arc<[Piece]>, memory: MemoryReservation) -> Self {
+        let start = pieces.first().map_or(0, |piece| bytes_of(piece).start);
+        let requests = VecDeque::new();
+        Self { storage, pieces, next: (0, start), requests, ahead_bytes: 0, memory }
+    }
+
+    /// The next block of this piece. Pieces are asked for in order, each until its last block or until it is skipped.
+    pub(super) async fn next_block(&mut self, piece: usize) -> Result<Block> {
+        self.fill();
+        match self.requests.pop_front() {
+            Some(request) if request.piece == piece => {
+                self.ahead_bytes -= request.length_bytes;
+                let bytes = request.task.join().await.map_err(|error| {
+                    Error::internal("a task that reads an object ended without an answer").caused_by(error)
+                })??;
+                Ok(Block { bytes, is_last: request.is_last })
+            }
+            _ => Err(Error::internal("blocks were asked for out of order")),
+        }
+    }
+
+    /// Leaves out what is left of this piece.
+    pub(super) fn skip_rest(&mut self, piece: usize) {
+        while let Some(request) = self.requests.pop_front_if(|request| request.piece == piece) {
+            self.ahead_bytes -= request.length_bytes;
+        }
+        if self.next.0 == piece {
+            self.go_to(piece + 1);
+        }
+    }
+
+    fn go_to(&mut self, piece: usize) {
+        self.next = (piece, self.pieces.get(piece).map_or(0, |piece| bytes_of(piece).start));
+    }
+
+    /// Whether there is room for so much more. For what is needed next there always is: without it nothing would go on.
+    fn reserve(&mut self, length_bytes: u64) -> bool {
+        let total_bytes = self.ahead_bytes + length_bytes;
+        if self.requests.is_empty() {
+            self.memory.resize(total_bytes as usize);
+            return true;
+        }
+        total_bytes <= self.storage.limits.ahead_bytes_max && self.memory.try_resize(total_bytes as usize).is_ok()
+    }
+
+    fn fill(&mut self) {
+        let limits = self.storage.limits;
+        self.memory.resize(self.ahead_bytes as usize);
+        while self.requests.len() < limits.requests_max {
+            let (index, start) = self.next;
+            let Some(piece) = self.pieces.get(index).cloned() else { return };
+            let end = bytes_of(&piece).end.min(start + limits.block_bytes.max(1));
+            let length_bytes = end - start;
+            if !self.reserve(length_bytes) {
+                return;
+            }
+            let range = if length_bytes == piece.object.meta.size { None } else { Some(start..end) };
+            let (storage, object) = (self.storage.clone(), piece.object.clone());
+            let is_last = end == bytes_of(&piece).end;
+            let task = SpawnedTask::spawn(async move { storage.fetch(&object.meta, range).await });
+            self.requests.push_back(Request { piece: index, length_bytes, is_last, task });
+            self.ahead_bytes += length_bytes;
+            if is_last {
+                self.go_to(index + 1);
+            } else {
+                self.next.1 = end;
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! `STREAM read_files`: each object once, as it lands.
+//!
+//! What Databricks' Auto Loader does: the path is listed at every trigger, and what was not there before is the next
+//! slice. An object is known by its path: one that is written again under the same name is not read again. A range lists
+//! its objects with their size and entity tag, so that a replay reads what was fixed or fails, and nothing else.
+//!
+//! Deliberately absent: notifications (a listing finds all that they would), and the content of objects, which the plan
+//! reads itself.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use datafusion::scalar::ScalarValue;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::given::Given;
+use super::listing::{Selection, list_for_stream};
+use super::location::Location;
+use super::options::Options;
+use super::read_ahead::Storage;
+use super::{ReadFiles, SourceEnvironment, open_storage, read_files};
+use crate::stream::{
+    Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
+    StreamSource,
+};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::units::bytes;
+
+/// Databricks' default for `maxFilesPerTrigger`.
+const FILES_PER_TRIGGER: u64 = 1_000;
+/// How long to wait before a path that had nothing new is listed again.
+const LISTING_INTERVAL: Duration = Duration::from_millis(500);
+
+pub(super) const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
+
+/// The options that only a stream has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamOptions {
+    files_max: u64,
+    bytes_max: u64,
+    include_existing: bool,
+}
+
+impl StreamOptions {
+    /// Takes them out of the options of a call; the others are those of every `read_files`.
+    pub(super) fn take(given: &mut BTreeMap<String, ScalarValue>) -> Result<Self> {
+        let mut options = Self { files_max: FILES_PER_TRIGGER, bytes_max: u64::MAX, include_existing: true };
+        let mut taken = |name: &str| {
+            let written = given.keys().find(|written| written.eq_ignore_ascii_case(name)).cloned();
+            written.and_then(|written| given.remove(&written))
+        };
+        if let Some(value) = &taken("maxFilesPerTrigger") {
+            options.files_max = Given { name: "maxFilesPerTrigger", value }.count()?;
+        }
+        if let Some(value) = &taken("maxBytesPerTrigger") {
+            options.bytes_max = size_bytes(&Given { name: "maxBytesPerTrigger", value })?;
+        }
+        if let Some(value) = &taken("includeExistingFiles") {
+            options.include_existing = Given { name: "includeExistingFiles", value }.boolean()?;
+        }
+        Ok(options)
+    }
+}
+
+/// `1073741824`, or Databricks' `'10g'`.
+fn size_bytes(given: &Given<'_>) -> Result<u64> {
+    let Ok(text) = given.text() else { return given.count() };
+    bytes(text)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| Error::sql(format!("the option {} needs a size such as '10g', not {text}", given.name)))
+}
+
+/// One call of `STREAM read_files`.
+#[derive(Debug)]
+pub struct FilesStream {
+    path: String,
+    schema: SchemaRef,
+    location: Location,
+    storage: Storage,
+    selection: Selection,
+    options: StreamOptions,
+}
+
+impl FilesStream {
+    /// Checks the call, and finds the columns: those it declares, or those of the objects that are there now.
+    pub async fn open(mut call: ReadFiles, environment: SourceEnvironment) -> Result<Self> {
+        let options = StreamOptions::take(&mut call.options)?;
+        let selection = Options::parse(&call.options)?.selection;
+        let location = Location::parse(&call.path)?;
+        let storage = open_storage(&location, &environment)?;
+        let path = call.path.clone();
+        let table = match call.declares_schema() {
+            true => call.declared_table()?,
+            false => read_files(call, &environment).await.map_err(|error| match error.hint {
+                Some(_) => error,
+                None => error.with_hint("schema => '…' declares the columns of objects that are yet to come"),
+            })?,
+        };
+        Ok(Self { path, schema: table.schema(), location, storage, selection, options })
+    }
+
+    async fn list(&self) -> Result<Vec<ObjectMeta>> {
+        list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await
+    }
+}
+
+/// An object as a range writes it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FixedObject {
+    path: String,
+    size: u64,
+    modified: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    e_tag: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct FixedObjects {
+    objects: Vec<FixedObject>,
+}
+
+/// The paths that were taken.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct TakenObjects {
+    taken: Vec<String>,
+}
+
+impl FixedObjects {
+    fn of(objects: &[ObjectMeta]) -> Self {
+        let fixed = |object: &ObjectMeta| FixedObject {
+            path: object.location.to_string(),
+            size: object.size,
+            modified: object.last_modified,
+            e_tag: object.e_tag.clone(),
+        };
+        Self { objects: objects.iter().map(fixed).collect() }
+    }
+
+    fn into_meta(self) -> Vec<ObjectMeta> {
+        let meta = |object: FixedObject| ObjectMeta {
+            location: Path::from(object.path),
+            last_modified: object.modified,
+            size: object.size,
+            e_tag: object.e_tag,
+            version: None,
+        };
+        self.objects.into_iter().map(meta).collect()
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(value: &serde_json::Value, what: &str) -> Result<T> {
+    T::deserialize(value)
+        .map_err(|error| Error::data(format!("the checkpoint's {what} is not one of objects")).caused_by(error))
+}
+
+fn to_json(value: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|error| Error::internal("objects cannot be written as JSON").caused_by(error))
+}
+
+#[async_trait]
+impl StreamSource for FilesStream {
+    fn identity(&self) -> SourceIdentity {
+        SourceIdentity { kind: "files".to_owned(), name: self.path.clone() }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn origins(&self) -> Option<Arc<dyn Origins>> {
+        None
+    }
+
+    async fn start(&self) -> Result<Position> {
+        let mut start = TakenObjects::default();
+        if !self.options.include_existing {
+            start.taken = self.list().await?.iter().map(|object| object.location.to_string()).collect();
+        }
+        Ok(Position(to_json(&start)?))
+    }
+
+    fn advance(&self, position: &Position, range: &SliceRange) -> Result<Position> {
+        let mut taken: TakenObjects = read_json(&position.0, "position")?;
+        let fixed: FixedObjects = read_json(&range.0, "range")?;
+        taken.taken.extend(fixed.objects.into_iter().map(|object| object.path));
+        Ok(Position(to_json(&taken)?))
+    }
+
+    async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>> {
+        let taken: TakenObjects = read_json(&position.0, "position")?;
+        let mut reader = FilesReader {
+            storage: self.storage.clone(),
+            location: self.location.clone(),
+            selection: self.selection.clone(),
+            options: self.options,
+            taken: taken.taken.into_iter().collect(),
+            waiting: VecDeque::new(),
+            available_now: options.available_now,
+        };
+        if options.available_now {
+            reader.look().await?;
+        }
+        Ok(Box::new(reader))
+    }
+}
+
+struct FilesReader {
+    storage: Storage,
+    location: Location,
+    selection: Selection,
+    options: StreamOptions,
+    /// Everything that was given, or is waiting to be.
+    taken: HashSet<String>,
+    waiting: VecDeque<ObjectMeta>,
+    available_now: bool,
+}
+
+impl FilesReader {
+    async fn look(&mut self) -> Result<()> {
+        let listed = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
+        for object in listed {
+            if self.taken.insert(object.location.to_string()) {
+                self.waiting.push_back(object);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Vec<ObjectMeta> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while let Some(object) = self.waiting.front() {
+            let is_full = taken.len() as u64 >= self.options.files_max || bytes >= self.options.bytes_max;
+            if is_full {
+                break;
+            }
+            bytes += object.size;
+            taken.extend(self.waiting.pop_front());
+        }
+        taken
+    }
+}
+
+#[async_trait]
+impl StreamReader for FilesReader {
+    async fn replay(&mut self, range: &SliceRange) -> Result<Slice> {
+        let fixed: FixedObjects = read_json(&range.0, "range")?;
+        let paths: HashSet<&str> = fixed.objects.iter().map(|object| object.path.as_str()).collect();
+        self.waiting.retain(|object| !paths.contains(object.location.as_ref()));
+        self.taken.extend(fixed.objects.iter().map(|object| object.path.clone()));
+        let content = Content::Objects(fixed.into_meta());
+        Ok(Slice { range: range.clone(), content, gaps: Vec::new(), more: !self.waiting.is_empty() })
+    }
+
+    async fn next(&mut self, _limits: &SliceLimits, wait: Duration) -> Result<Next> {
+        if self.waiting.is_empty() && self.available_now {
+            return Ok(Next::End);
+        }
+        let until = tokio::time::Instant::now() + wait;
+        while self.waiting.is_empty() {
+            self.look().await?;
+            if self.waiting.is_empty() {
+                if tokio::time::Instant::now() >= until {
+                    return Ok(Next::Idle);
+                }
+                tokio::time::sleep_until(until.min(tokio::time::Instant::now() + LISTING_INTERVAL)).await;
+            }
+        }
+        let objects = self.take();
+        let range = SliceRange(to_json(&FixedObjects::of(&objects))?);
+        Ok(Next::Slice(Slice {
+            range,
+            content: Content::Objects(objects),
+            gaps: Vec::new(),
+            more: !self.waiting.is_empty(),
+        }))
+    }
+
+    async fn acknowledge(&mut self, _range: &SliceRange) -> Result<()> {
+        Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        let oldest = self.waiting.front().map(|object| Utc::now() - object.last_modified);
+        vec![Lag {
+            partition: self.location.written.clone(),
+            records: None,
+            behind: Some(oldest.and_then(|age| age.to_std().ok()).unwrap_or_default()),
+        }]
+    }
+}

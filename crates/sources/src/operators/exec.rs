@@ -1,0 +1,306 @@
+//! The chain above a scan as it runs: stages of expressions, with what remembers in between.
+//!
+//! Rows that leave the chain are counted by why they left it, so that the ledger can close.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::take;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{EmissionType, ExecutionPlanProperties};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
+use futures::StreamExt;
+
+use super::expectation::failure;
+use super::isolate::{Part, run_isolated};
+use super::node::RecordsContext;
+use super::row_hash::hash_rows;
+use super::seen::SeenRows;
+use super::steps::{Deduplicate, Outcome, Rows, Stage, Step};
+use pinsql_base::engine_error::external;
+use pinsql_base::rejects::{RECORDS_REJECTED, Reject};
+
+/// The names of the node's metrics, beside [`RECORDS_REJECTED`], which counts all that went to the rejects.
+pub const RECORDS_FILTERED: &str = "records_filtered";
+pub const RECORDS_DUPLICATE: &str = "records_duplicate";
+/// Of the rejected, those that came later than the watermark.
+pub const RECORDS_LATE: &str = "records_late";
+/// The name of the expectation follows.
+pub const EXPECTATION_PASSED: &str = "expectation_passed ";
+pub const EXPECTATION_FAILED: &str = "expectation_failed ";
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct RecordsExec {
+    input: Arc<dyn ExecutionPlan>,
+    stages: Arc<[Stage]>,
+    schema: SchemaRef,
+    context: RecordsContext,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl RecordsExec {
+    pub(super) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        stages: impl Into<Arc<[Stage]>>,
+        schema: SchemaRef,
+        context: RecordsContext,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema.clone()),
+            datafusion::physical_plan::Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            input.boundedness(),
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { input, stages: stages.into(), schema, context, properties: Arc::new(properties), metrics }
+    }
+}
+
+impl DisplayAs for RecordsExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = self.stages.iter().flat_map(|stage| {
+            let deduplicate = stage.deduplicate.map(|_| "deduplicate".to_owned());
+            stage.steps.iter().map(ToString::to_string).chain(deduplicate)
+        });
+        write!(f, "RecordsExec: {}", steps.collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl ExecutionPlan for RecordsExec {
+    fn name(&self) -> &str {
+        "RecordsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = children.as_slice() else {
+            return Err(DataFusionError::Internal("RecordsExec has one input".to_owned()));
+        };
+        Ok(Arc::new(Self::new(input.clone(), self.stages.clone(), self.schema.clone(), self.context.clone())))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let runner = Runner {
+            input: self.input.execute(partition, context)?,
+            stages: self.stages.clone(),
+            schema: self.schema.clone(),
+            context: self.context.clone(),
+            counts: Counts::new(&self.metrics, partition, &self.stages),
+            ready: VecDeque::new(),
+        };
+        let output = futures::stream::try_unfold(runner, |mut runner| async move {
+            Ok(runner.next().await?.map(|batch| (batch, runner)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), output)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Take(columns) => write!(f, "take {} columns", columns.len()),
+            Self::Filter(filter) => write!(f, "filter {}", filter.predicate),
+            Self::Project { expressions, .. } => {
+                let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
+                write!(f, "project [{}]", expressions.join(", "))
+            }
+            Self::ProjectAndFilter { expressions, filter, .. } => {
+                let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
+                write!(f, "project [{}]; filter {}", expressions.join(", "), filter.predicate)
+            }
+            Self::EventTime(expression) => write!(f, "event time {expression}"),
+            Self::Expect(expected) => {
+                let rules: Vec<String> = expected.iter().map(|expected| expected.rule.to_string()).collect();
+                write!(f, "expect [{}]", rules.join(", "))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Counts {
+    baseline: BaselineMetrics,
+    filtered: Count,
+    duplicate: Count,
+    rejected: Count,
+    late: Count,
+    /// Passed and failed, for each expectation.
+    expectations: Vec<(Count, Count)>,
+}
+
+impl Counts {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize, stages: &[Stage]) -> Self {
+        let counter = |name: String| MetricBuilder::new(metrics).counter(name, partition);
+        let rules = stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match step {
+            Step::Expect(expected) => Some(expected.iter().map(|expected| &expected.rule.name)),
+            _ => None,
+        });
+        let expectations = rules.flatten().map(|name| {
+            (counter(format!("{EXPECTATION_PASSED}{name}")), counter(format!("{EXPECTATION_FAILED}{name}")))
+        });
+        Self {
+            expectations: expectations.collect(),
+            baseline: BaselineMetrics::new(metrics, partition),
+            filtered: counter(RECORDS_FILTERED.to_owned()),
+            duplicate: counter(RECORDS_DUPLICATE.to_owned()),
+            rejected: counter(RECORDS_REJECTED.to_owned()),
+            late: counter(RECORDS_LATE.to_owned()),
+        }
+    }
+}
+
+/// One partition.
+struct Runner {
+    input: SendableRecordBatchStream,
+    stages: Arc<[Stage]>,
+    schema: SchemaRef,
+    context: RecordsContext,
+    counts: Counts,
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Runner {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                self.counts.baseline.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            match self.input.next().await {
+                Some(batch) => self.take(&batch?).await?,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn take(&mut self, scanned: &RecordBatch) -> Result<()> {
+        let mut parts = vec![Rows::scanned(scanned.clone())];
+        for stage in self.stages.clone().iter() {
+            let mut results = Vec::new();
+            for rows in parts {
+                let timer = self.counts.baseline.elapsed_compute().timer();
+                let outcome = run_isolated(&stage.steps, rows)?;
+                timer.done();
+                for part in outcome {
+                    results.extend(self.settle(part, scanned).await?);
+                }
+            }
+            parts = Rows::gather(results)?;
+            if let Some(deduplicate) = stage.deduplicate {
+                let mut first = Vec::with_capacity(parts.len());
+                for rows in parts {
+                    first.push(self.deduplicate(deduplicate, rows, scanned).await?);
+                }
+                parts = first;
+            }
+        }
+        for rows in parts.into_iter().filter(|rows| rows.len() > 0) {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            let mut columns = rows.batch.columns().to_vec();
+            for lineage in &self.context.lineage {
+                columns.push(take(scanned.column(*lineage), &rows.origins, None)?);
+            }
+            self.ready.push_back(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?);
+        }
+        Ok(())
+    }
+
+    /// Counts what became of rows, sends the bad ones to the rejects, and gives those that go on.
+    async fn settle(&mut self, part: Part, scanned: &RecordBatch) -> Result<Option<Rows>> {
+        let Outcome { rows, filtered, dropped, fatal, counts, event_time_max } = match part {
+            Part::Done(outcome) => *outcome,
+            Part::Bad { origin, reason } => {
+                self.reject(scanned, origin, reason).await?;
+                return Ok(None);
+            }
+        };
+        if let Some((row, rule, values)) = fatal {
+            let origin = self.context.places.of(scanned, row).await.map_err(external)?;
+            return Err(external(failure(&rule, &origin, &values)));
+        }
+        self.counts.filtered.add(filtered);
+        for ((passed, failed), (passed_counter, failed_counter)) in counts.iter().zip(&self.counts.expectations) {
+            passed_counter.add(*passed);
+            failed_counter.add(*failed);
+        }
+        if let (Some(seen), Some(time)) = (&self.context.seen, event_time_max) {
+            seen.observe(time);
+        }
+        for (origin, reason) in dropped {
+            self.reject(scanned, origin, reason).await?;
+        }
+        Ok(Some(rows))
+    }
+
+    async fn deduplicate(&mut self, step: Deduplicate, rows: Rows, scanned: &RecordBatch) -> Result<Rows> {
+        let Some(seen) = self.context.seen.clone() else {
+            return Err(DataFusionError::Internal("DISTINCT over a stream runs without its state".to_owned()));
+        };
+        let rows = self.leave_late(&seen, rows, scanned).await?;
+        let hashes = hash_rows(&rows.batch, step.operator)?;
+        let times = rows.event_times.as_ref().map(|times| times.as_primitive::<Int64Type>());
+        let is_first = seen.first(&hashes, times, step.has_event_time).map_err(external)?;
+        self.counts.duplicate.add(is_first.len() - is_first.true_count());
+        rows.filter(&is_first)
+    }
+
+    /// Without the rows that the watermark has passed: whether they were seen before is no longer known.
+    async fn leave_late(&mut self, seen: &SeenRows, rows: Rows, scanned: &RecordBatch) -> Result<Rows> {
+        let (Some(times), Some(watermark)) = (&rows.event_times, seen.watermark()) else { return Ok(rows) };
+        let times: Int64Array = times.as_primitive::<Int64Type>().clone();
+        let is_late = |row: usize| times.is_valid(row) && times.value(row) <= watermark;
+        let keep: BooleanArray = (0..times.len()).map(|row| Some(!is_late(row))).collect();
+        for row in (0..times.len()).filter(|row| is_late(*row)) {
+            let reason = format!(
+                "arrived later than the watermark: its event time is {}, the watermark {}",
+                text_of(times.value(row)),
+                text_of(watermark)
+            );
+            self.reject(scanned, rows.origin(row), reason).await?;
+            self.counts.late.add(1);
+        }
+        rows.filter(&keep)
+    }
+
+    async fn reject(&mut self, scanned: &RecordBatch, row: usize, reason: String) -> Result<()> {
+        let origin = self.context.places.of(scanned, row).await.map_err(external)?;
+        self.counts.rejected.add(1);
+        let reject = Reject { source: origin.source, position: origin.position, reason, raw: origin.raw };
+        self.context.rejects.push(reject).await.map_err(external)
+    }
+}
+
+fn text_of(microseconds: i64) -> String {
+    match chrono::DateTime::from_timestamp_micros(microseconds) {
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S%.f").to_string(),
+        None => format!("{microseconds} µs"),
+    }
+}

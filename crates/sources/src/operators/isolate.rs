@@ -1,0 +1,70 @@
+//! Finds the records that an expression fails on.
+//!
+//! A batch that fails is halved until what fails is one row; rows that do not fail go on. That costs nothing while nothing
+//! fails, and about two evaluations for every level of halving for each bad row. An error counts against a record only if it is about data: a
+//! fault of pinsql, of the memory or of a service stays one. So does an error that is the same without any row: then it
+//! is the statement that is wrong, and no record.
+
+use datafusion::common::{DataFusionError, Result};
+
+use super::steps::{COLUMN, Outcome, Rows, Step, run};
+use pinsql_base::engine_error::engine_error;
+use pinsql_base::error::ErrorKind;
+
+/// What became of some of the rows.
+#[derive(Debug)]
+pub(super) enum Part {
+    Done(Box<Outcome>),
+    /// One row, by its place in the scanned batch, and what a person reads about it.
+    Bad {
+        origin: usize,
+        reason: String,
+    },
+}
+
+/// Runs the steps over `rows`, and gives the parts in the order of the rows.
+pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
+    let mut waiting = vec![rows];
+    let mut parts = Vec::new();
+    let mut without_rows = None;
+    // Ends: a part is either done, or one row, or gives two smaller parts.
+    while let Some(rows) = waiting.pop() {
+        let failure = match run(steps, rows.clone()) {
+            Ok(outcome) => {
+                parts.push(Part::Done(Box::new(outcome)));
+                continue;
+            }
+            Err(failure) => failure,
+        };
+        let Some(reason) = reason_of(&failure) else { return Err(failure) };
+        let length = rows.len();
+        let fails_anyway =
+            without_rows.get_or_insert_with(|| run(steps, rows.slice(0, 0)).err().and_then(|error| reason_of(&error)));
+        if fails_anyway.as_ref() == Some(&reason) || length == 0 {
+            return Err(failure);
+        }
+        if length == 1 {
+            parts.push(Part::Bad { origin: rows.origin(0), reason });
+        } else {
+            let middle = length / 2;
+            waiting.push(rows.slice(middle, length - middle));
+            waiting.push(rows.slice(0, middle));
+        }
+    }
+    Ok(parts)
+}
+
+/// What is wrong with a record, for an error that is about one.
+fn reason_of(failure: &DataFusionError) -> Option<String> {
+    let column = match failure {
+        DataFusionError::Context(context, _) => context.strip_prefix(COLUMN),
+        _ => None,
+    };
+    let error = engine_error("evaluate a record", failure);
+    if error.kind() != ErrorKind::Data {
+        return None;
+    }
+    let cause = error.source.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let place = column.map(|column| format!(", in the column {column}")).unwrap_or_default();
+    Some(format!("{}{cause}{place}", error.message))
+}

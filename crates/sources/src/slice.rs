@@ -1,0 +1,175 @@
+//! The records of one micro-batch as a table.
+//!
+//! The records are in memory already: a source of messages has to read them to know where the range ends. The plan over
+//! them is an ordinary one, and its leaf a `DataSourceExec` as all leaves are. Statistics are unknown, as with files.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::datasource::source::{DataSource, DataSourceExec};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+
+use super::stream::Origins;
+use pinsql_base::rejects::RECORDS_READ;
+
+/// A slice of a stream, to be read once or, after a failure, again.
+#[derive(Debug, Clone)]
+pub struct SliceTable {
+    source: String,
+    /// With the hidden columns of `origins` behind those that SQL sees.
+    schema: SchemaRef,
+    visible: usize,
+    batches: Arc<[RecordBatch]>,
+    origins: Arc<dyn Origins>,
+    /// Whether the hidden columns belong to the table's schema.
+    shows_hidden: bool,
+}
+
+impl SliceTable {
+    /// `source` is the name in the ledger, `schema` what SQL sees; `batches` also have the columns of `origins`.
+    pub fn new(source: String, schema: &Schema, batches: Vec<RecordBatch>, origins: Arc<dyn Origins>) -> Self {
+        let visible = schema.fields().len();
+        let fields: Vec<_> = schema.fields().iter().cloned().chain(origins.columns()).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Self { source, schema, visible, batches: batches.into(), origins, shows_hidden: false }
+    }
+
+    /// The stream's name, as the ledger has it.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn origins(&self) -> &Arc<dyn Origins> {
+        &self.origins
+    }
+
+    /// The same records with the columns that tell where each stands.
+    pub fn with_hidden_columns(&self) -> Self {
+        Self { shows_hidden: true, ..self.clone() }
+    }
+}
+
+#[async_trait]
+impl TableProvider for SliceTable {
+    fn schema(&self) -> SchemaRef {
+        if self.shows_hidden {
+            return self.schema.clone();
+        }
+        let fields: Vec<Arc<Field>> = self.schema.fields().iter().take(self.visible).cloned().collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = || (0..self.schema().fields().len()).collect();
+        let columns: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let source = SliceSource {
+            name: self.source.clone(),
+            schema: Arc::new(self.schema.project(&columns)?),
+            columns,
+            partitions: deal(&self.batches, state.config().target_partitions()),
+            metrics: ExecutionPlanMetricsSet::new(),
+        };
+        Ok(DataSourceExec::from_data_source(source))
+    }
+}
+
+/// Batches in turn to at most `partitions_max` partitions; always at least one.
+fn deal(batches: &[RecordBatch], partitions_max: usize) -> Vec<Vec<RecordBatch>> {
+    let count = batches.len().clamp(1, partitions_max.max(1));
+    let mut partitions = vec![Vec::new(); count];
+    for (index, batch) in batches.iter().enumerate() {
+        partitions[index % count].push(batch.clone());
+    }
+    partitions
+}
+
+/// The leaf of a plan over a slice.
+#[derive(Debug, Clone)]
+pub struct SliceSource {
+    name: String,
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    partitions: Vec<Vec<RecordBatch>>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SliceSource {
+    /// The stream that the records came from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl DataSource for SliceSource {
+    fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let read = MetricBuilder::new(&self.metrics).counter(RECORDS_READ, partition);
+        let columns = self.columns.clone();
+        let batches = self.partitions.get(partition).cloned().unwrap_or_default();
+        let projected = batches.into_iter().map(move |batch| {
+            read.add(batch.num_rows());
+            batch.project(&columns).map_err(DataFusionError::from)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(projected))))
+    }
+
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream={}, partitions={}", self.name, self.partitions.len())
+    }
+
+    fn output_partitioning(&self) -> Partitioning {
+        Partitioning::UnknownPartitioning(self.partitions.len())
+    }
+
+    fn eq_properties(&self) -> EquivalenceProperties {
+        EquivalenceProperties::new(self.schema.clone())
+    }
+
+    fn partition_statistics(&self, _partition: Option<usize>) -> Result<Arc<Statistics>> {
+        Ok(Arc::new(Statistics::new_unknown(&self.schema)))
+    }
+
+    fn with_fetch(&self, _limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
+        None
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        None
+    }
+
+    fn metrics(&self) -> ExecutionPlanMetricsSet {
+        self.metrics.clone()
+    }
+
+    fn try_swapping_with_projection(&self, _projection: &ProjectionExprs) -> Result<Option<Arc<dyn DataSource>>> {
+        Ok(None)
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+}
