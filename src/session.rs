@@ -39,7 +39,7 @@ use self::variables::Variables;
 use self::views::Views;
 use crate::catalog::{CATALOG_NAME, Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects, Param};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store;
 use pinsql_delta::AsOf;
 use pinsql_functions::generators::GENERATORS;
@@ -98,8 +98,11 @@ impl Session {
         let state = build_state(&config)?;
         let root = store::to_url(&config.warehouse)?;
         if config.warehouse.contains(['%', '\\', '#']) {
-            return Err(Error::config(format!("the warehouse cannot be at {}", config.warehouse))
-                .with_hint("%, # and \\ in its path are read differently by different readers of Delta tables"));
+            return Err(Error::new(
+                ErrorCode::InvalidLocation,
+                format!("the warehouse cannot be at {}", config.warehouse),
+            )
+            .with_hint("%, # and \\ in its path are read differently by different readers of Delta tables"));
         }
         store::connect(state.runtime_env(), &root, &config.s3).await?;
         let warehouse = Warehouse::open(&root, state.runtime_env())?.with_service(&config, state.runtime_env()).await?;

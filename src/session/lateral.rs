@@ -16,7 +16,7 @@ use sqlparser::ast::{
 };
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_functions::generators::generator;
 
 /// A relation, and the generator whose rows stand beside each of its rows.
@@ -161,7 +161,10 @@ fn column_names<'a>(
         (given, made) if given == made => Ok(alias.columns.iter().map(|column| column.name.value.clone()).collect()),
         (given, made) => {
             let columns: Vec<&str> = columns.collect();
-            let error = Error::sql(format!("{name} makes {made} columns, and {given} names are given"));
+            let error = Error::new(
+                ErrorCode::WrongNumArgs,
+                format!("{name} makes {made} columns, and {given} names are given"),
+            );
             Err(external(error.with_hint(format!("its columns are {}", columns.join(", ")))))
         }
     }

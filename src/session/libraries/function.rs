@@ -18,7 +18,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use pinsql_udf::abi;
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{normalize_type, type_name};
 
 /// The longest error of a library that is shown.
@@ -79,7 +79,7 @@ impl LibraryFunction {
             2 => Volatility::Volatile,
             other => {
                 let said = format!("the library {path} is broken: the volatility of `{exported}` is {other}");
-                return Err(Error::sql(said));
+                return Err(Error::new(ErrorCode::InvalidLibrary, said));
             }
         };
         Ok(Self {
@@ -177,7 +177,7 @@ impl LibraryFunction {
     }
 
     fn said(&self, what: &str) -> Error {
-        Error::data(format!("the function {}: {what}", self.called))
+        Error::new(ErrorCode::ExecutionFailed, format!("the function {}: {what}", self.called))
     }
 
     fn failed(&self, error: &ArrowError) -> Error {

@@ -7,7 +7,7 @@ use libloading::Library;
 use pinsql_udf::abi;
 
 use super::LibraryFunction;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::parse_type;
 
 /// The most functions, and parameters of one, that a library may claim to have: a claim beyond is a broken table.
@@ -28,7 +28,7 @@ pub fn load(path: &str, exported: &str, called: &str) -> Result<LibraryFunction>
     };
     let names = functions.iter().map(|function| text(path, function.name)).collect::<Result<Vec<_>>>()?;
     let Some(position) = names.iter().position(|name| name.eq_ignore_ascii_case(exported)) else {
-        let error = Error::sql(format!("the library {path} has no function `{exported}`"));
+        let error = Error::new(ErrorCode::InvalidLibrary, format!("the library {path} has no function `{exported}`"));
         return Err(match nearest(exported, names.iter().map(String::as_str)) {
             Some(near) => {
                 error.with_hint(format!("did you mean `{near}`? CREATE FUNCTION {called} AS '{near}' USING LIBRARY …"))
@@ -59,8 +59,11 @@ fn function(path: &str, function: &'static abi::Exported, exported: &str, called
     let data_type = |sql: *const c_char| {
         let sql = text(path, sql)?;
         parse_type(&sql).map_err(|error| {
-            Error::sql(format!("the function `{exported}` of the library {path} has a type that is not known: `{sql}`"))
-                .caused_by(error)
+            Error::new(
+                ErrorCode::InvalidLibrary,
+                format!("the function `{exported}` of the library {path} has a type that is not known: `{sql}`"),
+            )
+            .caused_by(error)
         })
     };
     let parameters = parameters.iter().map(|sql| data_type(*sql)).collect::<Result<Vec<_>>>()?;
@@ -71,29 +74,35 @@ fn function(path: &str, function: &'static abi::Exported, exported: &str, called
 
 fn open(path: &str) -> Result<&'static abi::Library> {
     if path.contains("://") {
-        return Err(Error::sql(format!("{path} is not a file of this machine"))
+        return Err(Error::new(ErrorCode::InvalidLibrary, format!("{path} is not a file of this machine"))
             .with_hint("a library is loaded from a local path"));
     }
     if !Path::new(path).is_file() {
-        return Err(Error::sql(format!("there is no library {path}"))
+        return Err(Error::new(ErrorCode::InvalidLibrary, format!("there is no library {path}"))
             .with_hint("the path is that of a file, and relative to the folder that pinsql runs in"));
     }
     // Without a slash the loader would look in the system's folders.
-    let file = std::path::absolute(path).map_err(|error| Error::sql(format!("{path} is no path")).caused_by(error))?;
+    let file = std::path::absolute(path)
+        .map_err(|error| Error::new(ErrorCode::InvalidLibrary, format!("{path} is no path")).caused_by(error))?;
     // SAFETY: to load a library is to run its initializers. The user has named it, and it has all the user's rights.
     let library = unsafe { Library::new(&file) }.map_err(|error| {
-        Error::sql(format!("{path} cannot be loaded as a library")).caused_by(error).with_hint(
-            "it has to be a shared library (crate-type = [\"cdylib\"]) for this machine's system and processor",
-        )
+        Error::new(ErrorCode::InvalidLibrary, format!("{path} cannot be loaded as a library"))
+            .caused_by(error)
+            .with_hint(
+                "it has to be a shared library (crate-type = [\"cdylib\"]) for this machine's system and processor",
+            )
     })?;
     // SAFETY: a library that exports this name says that it is a function of this type.
     let table = unsafe { library.get::<unsafe extern "C" fn() -> *const abi::Library>(abi::SYMBOL.as_bytes()) };
     let table = match table {
         Ok(table) => *table,
         Err(error) => {
-            return Err(Error::sql(format!("the library {path} has no functions for this version of pinsql"))
-                .caused_by(error)
-                .with_hint(format!("it does not export `{}`: pinsql_udf::library![…] does", abi::SYMBOL)));
+            return Err(Error::new(
+                ErrorCode::InvalidLibrary,
+                format!("the library {path} has no functions for this version of pinsql"),
+            )
+            .caused_by(error)
+            .with_hint(format!("it does not export `{}`: pinsql_udf::library![…] does", abi::SYMBOL)));
         }
     };
     // It stays loaded: what it has given may be anywhere.
@@ -109,10 +118,13 @@ fn open(path: &str) -> Result<&'static abi::Library> {
         return Err(broken(path, "its table of functions is none"));
     }
     if version != abi::VERSION {
-        return Err(Error::sql(format!(
-            "the library {path} is built for version {version} of the interface, and this pinsql has version {}",
-            abi::VERSION
-        ))
+        return Err(Error::new(
+            ErrorCode::InvalidLibrary,
+            format!(
+                "the library {path} is built for version {version} of the interface, and this pinsql has version {}",
+                abi::VERSION
+            ),
+        )
         .with_hint("build it again with the pinsql-udf of this pinsql"));
     }
     // SAFETY: a table of this version has all the fields, and lives as long as the process.
@@ -120,7 +132,7 @@ fn open(path: &str) -> Result<&'static abi::Library> {
 }
 
 fn broken(path: &str, what: &str) -> Error {
-    Error::sql(format!("the library {path} is broken: {what}"))
+    Error::new(ErrorCode::InvalidLibrary, format!("the library {path} is broken: {what}"))
 }
 
 fn text(path: &str, text: *const c_char) -> Result<String> {

@@ -23,7 +23,7 @@ use super::changes::{self, TABLE_CHANGES};
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
 use super::streaming::{STREAM_PREFIX, Watermark};
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
-use pinsql_base::error::{Error, ErrorKind, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 use pinsql_sources::objects::METADATA_COLUMN;
 
 /// A call of one of our table functions, and the name its relation goes by.
@@ -147,13 +147,17 @@ impl Call {
                 }
                 FunctionArg::Named { name, arg, .. } => (name.value.clone(), arg),
                 other => {
-                    return Err(Error::sql(format!("the argument {other} of {} needs a name", self.function))
-                        .at(other.span())
-                        .with_hint("options are given as name => value"));
+                    return Err(Error::new(
+                        ErrorCode::WrongNumArgs,
+                        format!("the argument {other} of {} needs a name", self.function),
+                    )
+                    .at(other.span())
+                    .with_hint("options are given as name => value"));
                 }
             };
             let FunctionArgExpr::Expr(expr) = value else {
-                return Err(Error::sql(format!("{value} is not a value for `{name}`")).at(value.span()));
+                return Err(Error::new(ErrorCode::InvalidOption, format!("{value} is not a value for `{name}`"))
+                    .at(value.span()));
             };
             let constant = constant(state, expr)?;
             match name.as_str() {
@@ -162,13 +166,18 @@ impl Call {
                 STREAM_DELAY => lateness = Some(delay(&constant).map_err(|error| error.at(expr.span()))?),
                 _ if name.eq_ignore_ascii_case("path") && self.function == "read_files" => {
                     let path = text(&constant).ok_or_else(|| {
-                        Error::sql("the path of read_files must be a string, not NULL").at(expr.span())
+                        Error::new(ErrorCode::InvalidOption, "the path of read_files must be a string, not NULL")
+                            .at(expr.span())
                     })?;
                     arguments.path = Some(path);
                 }
                 _ => {
                     if arguments.options.insert(name.clone(), constant).is_some() {
-                        return Err(Error::sql(format!("the option `{name}` is given twice")).at(argument.span()));
+                        return Err(Error::new(
+                            ErrorCode::InvalidOption,
+                            format!("the option `{name}` is given twice"),
+                        )
+                        .at(argument.span()));
                     }
                 }
             }
@@ -181,7 +190,7 @@ impl Call {
 /// How late a record may be. Months have no length.
 fn delay(interval: &ScalarValue) -> Result<Duration> {
     let wrong = || {
-        Error::sql("the delay of a watermark is a span of time that is not negative")
+        Error::new(ErrorCode::InvalidParameterValue, "the delay of a watermark is a span of time that is not negative")
             .with_hint("for example INTERVAL 10 MINUTES")
     };
     let ScalarValue::IntervalMonthDayNano(Some(delay)) = interval else { return Err(wrong()) };

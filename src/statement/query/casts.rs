@@ -9,7 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
 /// Fails on the first such cast in `plan`.
@@ -48,5 +48,8 @@ fn refused(from: &DataType, to: &DataType) -> DataFusionError {
         true => "to_timestamp(n) reads it as seconds",
         false => "unix_seconds(t) gives the seconds since 1970",
     };
-    external(Error::sql(format!("a {} is not cast to {}", type_name(from), type_name(to))).with_hint(hint))
+    external(
+        Error::new(ErrorCode::DatatypeMismatch, format!("a {} is not cast to {}", type_name(from), type_name(to)))
+            .with_hint(hint),
+    )
 }

@@ -12,7 +12,7 @@ use datafusion::execution::SessionState;
 use super::Purpose;
 use super::calls::text;
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{AsOf, ChangeRange, changes, changes_schema};
 
 pub(super) const TABLE_CHANGES: &str = "table_changes";
@@ -23,7 +23,9 @@ const USAGE: &str = "table_changes('table', start [, end]), where start and end 
 /// The name by which an argument is known that is given by its position.
 pub(super) fn argument_name(position: usize) -> Result<&'static str> {
     let name = ARGUMENTS.get(position).copied();
-    name.ok_or_else(|| Error::sql("table_changes takes a table, a start and an end").with_hint(USAGE))
+    name.ok_or_else(|| {
+        Error::new(ErrorCode::WrongNumArgs, "table_changes takes a table, a start and an end").with_hint(USAGE)
+    })
 }
 
 pub(super) async fn open(
@@ -33,9 +35,12 @@ pub(super) async fn open(
     purpose: Purpose<'_>,
 ) -> Result<Arc<dyn TableProvider>> {
     if let Some(unknown) = arguments.keys().find(|name| !ARGUMENTS.contains(&name.as_str())) {
-        return Err(Error::sql(format!("table_changes has no argument `{unknown}`")).with_hint(USAGE));
+        return Err(
+            Error::new(ErrorCode::WrongNumArgs, format!("table_changes has no argument `{unknown}`")).with_hint(USAGE)
+        );
     }
-    let missing = |what: &str| Error::sql(format!("table_changes needs {what}")).with_hint(USAGE);
+    let missing =
+        |what: &str| Error::new(ErrorCode::WrongNumArgs, format!("table_changes needs {what}")).with_hint(USAGE);
     let named = arguments.get(ARGUMENTS[0]).and_then(text).ok_or_else(|| missing("the name of a table"))?;
     let parts: Vec<&str> = named.split('.').map(|part| part.trim_matches('`')).collect();
     let name = session.table_name(&parts)?;
@@ -53,7 +58,10 @@ pub(super) async fn open(
 
 /// A number is a version; a timestamp, a date or a text is a moment.
 fn bound(state: &SessionState, argument: &str, value: &ScalarValue) -> Result<AsOf> {
-    let wrong = || Error::sql(format!("the {argument} of table_changes cannot be {value}")).with_hint(USAGE);
+    let wrong = || {
+        Error::new(ErrorCode::InvalidTableVersion, format!("the {argument} of table_changes cannot be {value}"))
+            .with_hint(USAGE)
+    };
     if value.is_null() {
         return Err(wrong());
     }

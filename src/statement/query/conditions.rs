@@ -20,7 +20,7 @@ use crate::config::Param;
 use crate::session::literals;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 use pinsql_delta::{Conditions, PlanCondition};
 
@@ -46,10 +46,11 @@ pub fn plan(
     let data_type = planned.get_type(columns)?;
     match data_type.is_null() || data_type == DataType::Boolean {
         true => Ok(planned.cast_to(&DataType::Boolean, columns)?),
-        false => {
-            Err(Error::sql(format!("{name} is no condition: it is of type {}", type_name(&data_type)))
-                .at(condition.span()))
-        }
+        false => Err(Error::new(
+            ErrorCode::InvalidCondition,
+            format!("{name} is no condition: it is of type {}", type_name(&data_type)),
+        )
+        .at(condition.span())),
     }
 }
 
@@ -59,10 +60,16 @@ pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Exp
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => ControlFlow::Break(expression.span()),
         _ => ControlFlow::Continue(()),
     }) {
-        return Err(Error::sql(format!("{name} is kept in the table, and cannot have a parameter")).at(span));
+        return Err(Error::new(
+            ErrorCode::InvalidCondition,
+            format!("{name} is kept in the table, and cannot have a parameter"),
+        )
+        .at(span));
     }
     let planned = plan(state, columns, condition, name, &BTreeMap::new())?;
-    let refused = |what: &str| Err(Error::sql(format!("{name} cannot use {what}")).at(condition.span()));
+    let refused = |what: &str| {
+        Err(Error::new(ErrorCode::InvalidCondition, format!("{name} cannot use {what}")).at(condition.span()))
+    };
     if planned.exists_of(|part| matches!(part, EngineExpr::AggregateFunction(_)))? {
         return refused("an aggregate function");
     }
@@ -120,7 +127,10 @@ fn refuse_subqueries(condition: &Expr, name: &str) -> Result<()> {
     });
     match found {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(span) => Err(Error::sql(format!("{name} looks at one row, and at no other table")).at(span)),
+        ControlFlow::Break(span) => {
+            Err(Error::new(ErrorCode::InvalidCondition, format!("{name} looks at one row, and at no other table"))
+                .at(span))
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::session::sql_functions::{Body, SqlFunction};
 use crate::session::views::View;
 use crate::statement::ast::{CreateFunction, FunctionSource, StatementKind};
 use crate::statement::parser::parse;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Definitions read at once.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
@@ -128,15 +128,15 @@ impl Definitions {
                 Ok(session.sql_functions().get(only).or_else(permanent))
             }
             parts => match temporary_name(parts) {
-                Some(name) => session
-                    .sql_functions()
-                    .get(name)
-                    .map(Some)
-                    .ok_or_else(|| Error::sql(format!("there is no temporary function `{name}`"))),
+                Some(name) => session.sql_functions().get(name).map(Some).ok_or_else(|| {
+                    Error::new(ErrorCode::UnresolvedRoutine, format!("there is no temporary function `{name}`"))
+                }),
                 None => {
                     let name = TableName::from_parts(parts, session.catalog_name(), schema)?;
                     let known = self.functions.get(&name).cloned();
-                    known.map(Some).ok_or_else(|| Error::sql(format!("there is no function {name}")))
+                    known
+                        .map(Some)
+                        .ok_or_else(|| Error::new(ErrorCode::UnresolvedRoutine, format!("there is no function {name}")))
                 }
             },
         }
@@ -326,7 +326,7 @@ fn parse_one(definition: &Definition) -> Result<Option<StatementKind>> {
 }
 
 fn damaged(what: &str, name: &TableName) -> Error {
-    Error::data(format!("the definition of the {what} {name} is damaged"))
+    Error::new(ErrorCode::InvalidDefinition, format!("the definition of the {what} {name} is damaged"))
 }
 
 /// `session.f`, `system.session.f`.

@@ -10,7 +10,7 @@ use sqlparser::ast::Expr;
 
 use super::{casts, conditions};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_sources::operators::marker::{Mark, Marker};
 use pinsql_sources::operators::{OnViolation, Rule};
 
@@ -41,7 +41,7 @@ pub fn mark(
     for expectation in expectations {
         if !names.insert(expectation.name.to_lowercase()) {
             let said = format!("two expectations are named `{}`", expectation.name);
-            return Err(Error::sql(said).at(expectation.span));
+            return Err(Error::new(ErrorCode::InvalidTableDefinition, said).at(expectation.span));
         }
         let name = format!("the expectation `{}`", expectation.name);
         let params = &session.params();

@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Spanned};
 
 use crate::session::sql_functions::SqlFunction;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// An argument, as it stands in the call or in the definition.
 #[derive(Debug)]
@@ -18,8 +18,11 @@ pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<
     let name = function.full_name();
     let parameters = &function.signature.parameters;
     if given.len() > parameters.len() {
-        return Err(Error::sql(format!("{name} takes {}, {} are given", arguments(parameters.len()), given.len()))
-            .with_hint(usage(function)));
+        return Err(Error::new(
+            ErrorCode::WrongNumArgs,
+            format!("{name} takes {}, {} are given", arguments(parameters.len()), given.len()),
+        )
+        .with_hint(usage(function)));
     }
     let mut values: Vec<Option<Expr>> = vec![None; parameters.len()];
     let mut named = None;
@@ -27,9 +30,10 @@ pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<
         let (place, value) = match argument {
             FunctionArg::Unnamed(value) => match named {
                 Some(before) => {
-                    return Err(Error::sql(format!(
-                        "an argument without a name follows `{before}` in the call of {name}"
-                    ))
+                    return Err(Error::new(
+                        ErrorCode::WrongNumArgs,
+                        format!("an argument without a name follows `{before}` in the call of {name}"),
+                    )
                     .at(argument.span())
                     .with_hint("arguments without names come first"));
                 }
@@ -40,22 +44,32 @@ pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<
                 (position_of(function, &parameter.value).map_err(|error| error.at(parameter.span))?, arg)
             }
             FunctionArg::ExprNamed { .. } => {
-                return Err(Error::sql(format!("{argument} is no argument of {name}")).at(argument.span()));
+                return Err(Error::new(ErrorCode::WrongNumArgs, format!("{argument} is no argument of {name}"))
+                    .at(argument.span()));
             }
         };
         let FunctionArgExpr::Expr(value) = value else {
-            return Err(Error::sql(format!("`{value}` is no argument of {name}")).at(argument.span()));
+            return Err(
+                Error::new(ErrorCode::WrongNumArgs, format!("`{value}` is no argument of {name}")).at(argument.span())
+            );
         };
         if values[place].replace(value.clone()).is_some() {
             let parameter = &parameters[place].name.value;
-            return Err(Error::sql(format!("the argument `{parameter}` of {name} is given twice")).at(argument.span()));
+            return Err(Error::new(
+                ErrorCode::WrongNumArgs,
+                format!("the argument `{parameter}` of {name} is given twice"),
+            )
+            .at(argument.span()));
         }
     }
     let bound = parameters.iter().zip(values).map(|(parameter, value)| match (value, &parameter.default) {
         (Some(value), _) => Ok(Bound { value, is_default: false }),
         (None, Some(default)) => Ok(Bound { value: default.clone(), is_default: true }),
-        (None, None) => Err(Error::sql(format!("the argument `{}` of {name} is missing", parameter.name.value))
-            .with_hint(usage(function))),
+        (None, None) => Err(Error::new(
+            ErrorCode::WrongNumArgs,
+            format!("the argument `{}` of {name} is missing", parameter.name.value),
+        )
+        .with_hint(usage(function))),
     });
     bound.collect()
 }
@@ -63,7 +77,7 @@ pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<
 fn position_of(function: &SqlFunction, name: &str) -> Result<usize> {
     let names = || function.signature.parameters.iter().map(|parameter| parameter.name.value.as_str());
     names().position(|parameter| parameter.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = Error::sql(format!("{} has no parameter `{name}`", function.full_name()));
+        let error = Error::new(ErrorCode::WrongNumArgs, format!("{} has no parameter `{name}`", function.full_name()));
         match nearest(name, names()) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")),
             None => error.with_hint(usage(function)),

@@ -18,7 +18,7 @@ use super::{struct_star, variables};
 use crate::catalog::CATALOG_NAME;
 use crate::session::literals;
 use crate::session::variables::Values as Variables;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Takes the bodies out of `query`, and what `variables` put there.
 pub(super) fn take(query: &mut Query) -> Vec<Cte> {
@@ -109,7 +109,7 @@ pub(in crate::statement) fn columns(plan: &LogicalPlan) -> Result<Vec<(String, D
 }
 
 fn no_expression() -> Error {
-    Error::sql("the body of a scalar function is an expression of its arguments, without aggregates, window functions and generators")
+    Error::new(ErrorCode::InvalidExpression, "the body of a scalar function is an expression of its arguments, without aggregates, window functions and generators")
         .with_hint("a subquery can have them: RETURN (SELECT max(a) FROM t)")
 }
 
@@ -118,7 +118,7 @@ fn table_plan(parts: Parts) -> Result<LogicalPlan> {
         return Err(Error::internal("the body of a table function was lost on its way"));
     };
     if parts.arguments.iter().any(|argument| argument.contains_scalar_subquery() || argument.is_volatile()) {
-        return Err(Error::sql("the arguments of a table function are constants"));
+        return Err(Error::new(ErrorCode::InvalidExpression, "the arguments of a table function are constants"));
     }
     let columns = parts.parameters.into_iter().map(|(column, _)| column);
     let values = Values::of_outer(columns.zip(parts.arguments));

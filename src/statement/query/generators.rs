@@ -21,7 +21,7 @@ use self::from::{as_one, lateral_view, with_lateral_functions};
 use super::names::name_of;
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// What a generator in a select list, and its columns, are called; no SQL can name them, so no condition sees them.
 const SELECTED: &str = "generated";
@@ -148,9 +148,12 @@ fn group_first(select: &mut Select) -> Result<Vec<Function>> {
             SelectItem::ExprWithAlias { expr, alias } => (expr, alias.clone()),
             SelectItem::UnnamedExpr(expr) => (expr, Ident::with_quote('`', name_of(expr))),
             other => {
-                return Err(Error::sql("a star cannot stand beside a generator in a select that groups")
-                    .at(other.span())
-                    .with_hint("name the columns"));
+                return Err(Error::new(
+                    ErrorCode::UnsupportedFeature,
+                    "a star cannot stand beside a generator in a select that groups",
+                )
+                .at(other.span())
+                .with_hint("name the columns"));
             }
         };
         inner.projection.push(SelectItem::ExprWithAlias { expr: expr.clone(), alias: name.clone() });
@@ -251,9 +254,12 @@ fn refuse_others(query: &Query) -> Result<()> {
                     ControlFlow::Continue(())
                 }
                 None => ControlFlow::Break(
-                    Error::sql(format!("{} makes rows, and cannot stand here", function.name))
-                        .at(function.span())
-                        .with_hint("a generator is an item of the select list, or stands in LATERAL VIEW or FROM"),
+                    Error::new(
+                        ErrorCode::InvalidExpression,
+                        format!("{} makes rows, and cannot stand here", function.name),
+                    )
+                    .at(function.span())
+                    .with_hint("a generator is an item of the select list, or stands in LATERAL VIEW or FROM"),
                 ),
             }
         }

@@ -12,7 +12,7 @@ use sqlparser::ast::{
 use super::{constant_text, parameters, variables};
 use crate::session::Session;
 use crate::statement::parser::parse_name;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The parts of the name that `text` evaluates to.
 pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<Ident>> {
@@ -22,7 +22,11 @@ pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<
     let name = constant_text(&session.state(), &constant, "IDENTIFIER takes a text, and not NULL")?;
     let span = Span::from(text.span());
     let parts = parse_name(&name).map_err(|error| {
-        Error::sql(format!("IDENTIFIER gives `{name}`, which is no name: {}", error.message)).at(span)
+        Error::new(
+            ErrorCode::InvalidIdentifier,
+            format!("IDENTIFIER gives `{name}`, which is no name: {}", error.message),
+        )
+        .at(span)
     })?;
     // The name stands where the text does.
     Ok(parts.into_iter().map(|part| Ident { span: text.span(), ..part }).collect())

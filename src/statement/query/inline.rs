@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// The most nodes that a call may become: a function that names its parameter twice and calls another such, and so on,
 /// would be an expression without end.
@@ -110,7 +110,8 @@ impl Body {
                     self.name
                 );
                 return Err(external(
-                    Error::sql(said).with_hint("name the value in a subquery, and call the function with that"),
+                    Error::new(ErrorCode::InvalidExpression, said)
+                        .with_hint("name the value in a subquery, and call the function with that"),
                 ));
             }
             let value = cast(argument.clone(), data_type);
@@ -120,7 +121,7 @@ impl Body {
         let called = values.put_in_expression(self.expression.clone())?;
         if nodes(&called)? > NODES_MAX {
             let said = format!("a call of {} becomes an expression of more than {NODES_MAX} parts", self.name);
-            return Err(external(Error::sql(said)));
+            return Err(external(Error::new(ErrorCode::StatementTooComplex, said)));
         }
         Ok(called)
     }
@@ -144,7 +145,7 @@ impl Body {
                 let said =
                     format!("{} is given a column of `{of}`, and reads a relation of that name itself", self.name);
                 let hint = "give the relation of the call another name: FROM … AS other";
-                return Err(external(Error::sql(said).with_hint(hint)));
+                return Err(external(Error::new(ErrorCode::AmbiguousReference, said).with_hint(hint)));
             }
         }
         Ok(())

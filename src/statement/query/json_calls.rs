@@ -14,7 +14,7 @@ use sqlparser::ast::{
 
 use super::calls::{constant, text};
 use crate::session::JSON_PATH_FUNCTION;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_json::{JsonPath, Step};
 
 /// Rewrites all of them in `query`.
@@ -59,7 +59,9 @@ fn step(element: &JsonPathElem) -> Result<Step> {
         _ => None,
     };
     step.ok_or_else(|| {
-        Error::sql(format!("`[{key}]` is no step of a path into JSON")).at(key.span()).with_hint("['name'], [0] or [*]")
+        Error::new(ErrorCode::InvalidParameterValue, format!("`[{key}]` is no step of a path into JSON"))
+            .at(key.span())
+            .with_hint("['name'], [0] or [*]")
     })
 }
 
@@ -142,7 +144,9 @@ fn entries(options: &Expr) -> Result<Vec<Expr>> {
         _ => None,
     };
     entries.filter(|entries| entries.len() % 2 == 0).ok_or_else(|| {
-        Error::sql("the options must be a map of constants").at(options.span()).with_hint("map('mode', 'FAILFAST')")
+        Error::new(ErrorCode::InvalidParameterValue, "the options must be a map of constants")
+            .at(options.span())
+            .with_hint("map('mode', 'FAILFAST')")
     })
 }
 
@@ -155,7 +159,7 @@ fn unnamed(argument: &FunctionArg) -> Option<Expr> {
 
 /// The value of a constant that has to be a text; `refusal` is said when it is none.
 pub fn constant_text(state: &SessionState, expr: &Expr, refusal: &str) -> Result<String> {
-    text(&constant(state, expr)?).ok_or_else(|| Error::sql(refusal).at(expr.span()))
+    text(&constant(state, expr)?).ok_or_else(|| Error::new(ErrorCode::InvalidParameterValue, refusal).at(expr.span()))
 }
 
 fn literal(text: String) -> Expr {

@@ -68,7 +68,7 @@ use crate::session::{Session, literals};
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
 use pinsql_base::engine_error::is_about_sql;
-use pinsql_base::error::{Error, ErrorKind, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 use pinsql_base::rejects::{Reject, Rejects};
 use pinsql_base::schema::type_name;
 use pinsql_delta::{FILE_COLUMN, ROW_COLUMN};
@@ -246,8 +246,12 @@ async fn plan_expanded(
 /// The name and the type of each column of a query, without reading its data.
 pub async fn columns(session: &Session, sql: &str) -> Result<Vec<(String, String)>> {
     let statements = parse(sql)?;
-    let [statement] = statements.as_slice() else { return Err(Error::sql("expected one query")) };
-    let StatementKind::Query(query) = &statement.kind else { return Err(Error::sql("expected a query")) };
+    let [statement] = statements.as_slice() else {
+        return Err(Error::new(ErrorCode::ParseSyntaxError, "expected one query"));
+    };
+    let StatementKind::Query(query) = &statement.kind else {
+        return Err(Error::new(ErrorCode::ParseSyntaxError, "expected a query"));
+    };
     let planned = plan(session, query, Purpose::Check).await?;
     let fields = planned.plan.schema().as_arrow().fields().iter();
     Ok(fields.map(|field| (field.name().clone(), type_name(field.data_type()))).collect())

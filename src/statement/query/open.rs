@@ -12,7 +12,7 @@ use super::calls::{Arguments, Call, Calls};
 use super::changes::{self, TABLE_CHANGES};
 use super::{Batch, Purpose, Stream};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Rejects;
 use pinsql_sources::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
 use pinsql_sources::peek::PeekTable;
@@ -54,7 +54,8 @@ pub(super) async fn open_call(
             session.connect(&files.path).await?;
             objects::read_listed(files, objects.to_vec(), &environment()).await
         }
-        Purpose::Run | Purpose::Listed(_) if call.is_stream => Err(Error::sql(
+        Purpose::Run | Purpose::Listed(_) if call.is_stream => Err(Error::new(
+            ErrorCode::NotAStream,
             "a batch statement cannot read a STREAM",
         )
         .with_hint(
@@ -87,11 +88,11 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
     let _ = query.visit(&mut calls);
     let mut streams = calls.found.iter().filter(|call| call.is_stream);
     let call = streams.next().ok_or_else(|| {
-        Error::sql("the query of a streaming table or a sink reads no stream")
+        Error::new(ErrorCode::NotAStream, "the query of a streaming table or a sink reads no stream")
             .with_hint("write FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)")
     })?;
     if let Some(second) = streams.next() {
-        return Err(Error::sql("a query can read one stream only").at(second.span));
+        return Err(Error::new(ErrorCode::NotAStream, "a query can read one stream only").at(second.span));
     }
     let state = session.state();
     let open = async {
@@ -125,7 +126,7 @@ async fn open_stream(
         }
         "read_kinesis" => kinesis::open(&arguments.options, session.kinesis()),
         "read_kafka" => kafka::open(&arguments.options),
-        other => Err(Error::sql(format!("{other} cannot be read as a stream")).with_hint(
+        other => Err(Error::new(ErrorCode::NotAStream, format!("{other} cannot be read as a stream")).with_hint(
             "STREAM stands in front of read_kinesis(…), read_kafka(…), read_files(…), or a temporary view over one",
         )),
     }
@@ -164,7 +165,8 @@ fn slice_table(source: &dyn StreamSource, rows: Vec<RecordBatch>) -> Arc<dyn Tab
 
 fn files_of(arguments: Arguments, with_metadata: bool) -> Result<ReadFiles> {
     let path = arguments.path.ok_or_else(|| {
-        Error::sql("read_files needs a path").with_hint("read_files('folder/*.json', format => 'json')")
+        Error::new(ErrorCode::MissingOption, "read_files needs a path")
+            .with_hint("read_files('folder/*.json', format => 'json')")
     })?;
     Ok(ReadFiles { path, options: arguments.options, with_metadata })
 }

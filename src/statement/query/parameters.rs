@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, Value, VisitMut, visit_expressions_mut};
 
 use crate::config::Param;
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 /// Puts the values of `params` in the place of every marker in `node`.
 pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
@@ -29,7 +29,7 @@ pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Resu
 
 fn lookup(marker: &str, params: &BTreeMap<String, Param>) -> Result<Value> {
     let Some(name) = marker.strip_prefix(':') else {
-        return Err(Error::sql(format!("the parameter marker `{marker}` has no name"))
+        return Err(Error::new(ErrorCode::UnboundSqlParameter, format!("the parameter marker `{marker}` has no name"))
             .with_hint("write `:name` and give its value with --param name=value"));
     };
     match params.get(name) {
@@ -42,7 +42,8 @@ fn lookup(marker: &str, params: &BTreeMap<String, Param>) -> Result<Value> {
                 Some(near) => format!("did you mean `:{near}`?"),
                 None => format!("--param {name}=…, or {name} = … under [params] in pinsql.toml"),
             };
-            Err(Error::sql(format!("the parameter `:{name}` has no value")).with_hint(hint))
+            Err(Error::new(ErrorCode::UnboundSqlParameter, format!("the parameter `:{name}` has no value"))
+                .with_hint(hint))
         }
     }
 }

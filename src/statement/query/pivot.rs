@@ -19,7 +19,7 @@ use sqlparser::ast::{
 use super::conditions::parsed;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Writes out every PIVOT and UNPIVOT in `query`, the innermost first.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {
@@ -56,10 +56,10 @@ fn pivoted(factor: &TableFactor) -> Result<TableFactor> {
         return Err(lost());
     };
     if default_on_null.is_some() {
-        return Err(Error::sql("DEFAULT ON NULL in PIVOT is not supported"));
+        return Err(Error::new(ErrorCode::UnsupportedFeature, "DEFAULT ON NULL in PIVOT is not supported"));
     }
     let PivotValueSource::List(values) = value_source else {
-        return Err(Error::sql("PIVOT is for a list of values")
+        return Err(Error::new(ErrorCode::UnsupportedFeature, "PIVOT is for a list of values")
             .with_hint("which columns there are has to be known before the query runs: FOR b IN ('x', 'y')"));
     };
     let mut named: Vec<Ident> = columns_of(value_column.iter())?;
@@ -78,7 +78,7 @@ fn pivoted(factor: &TableFactor) -> Result<TableFactor> {
                 (Some(_), 1) => name.clone(),
                 (Some(alias), _) => Ident::with_quote('`', format!("{}_{}", name.value, alias.value)),
                 (None, _) => {
-                    return Err(Error::sql("several aggregates of a PIVOT need names")
+                    return Err(Error::new(ErrorCode::InvalidStatement, "several aggregates of a PIVOT need names")
                         .at(aggregate.expr.span())
                         .with_hint("PIVOT (sum(a) AS total, count(a) AS number FOR …)"));
                 }
@@ -96,7 +96,9 @@ fn pivoted(factor: &TableFactor) -> Result<TableFactor> {
 /// The aggregate over the rows for which the condition holds; NULL where there is none, also for a count.
 fn cell(aggregate: &Expr, is_it: &Expr) -> Result<Expr> {
     let Expr::Function(function) = aggregate else {
-        return Err(Error::sql("PIVOT is for calls of aggregate functions").at(aggregate.span()));
+        return Err(
+            Error::new(ErrorCode::InvalidExpression, "PIVOT is for calls of aggregate functions").at(aggregate.span())
+        );
     };
     let mut function = function.clone();
     let filter = match function.filter.take() {
@@ -137,7 +139,7 @@ fn condition(columns: &[Expr], value: &Expr) -> Result<Expr> {
     };
     if values.len() != columns.len() {
         let said = format!("PIVOT has {} columns behind FOR, and a value has {}", columns.len(), values.len());
-        return Err(Error::sql(said).at(value.span()));
+        return Err(Error::new(ErrorCode::InvalidStatement, said).at(value.span()));
     }
     let mut equal = columns.iter().zip(values).map(|(column, value)| {
         Expr::IsNotDistinctFrom(Box::new(Expr::Nested(Box::new(column.clone()))), Box::new(value))
@@ -165,7 +167,7 @@ fn value_name(value: &ExprWithAlias) -> Result<Ident> {
 }
 
 fn needs_name(value: &Expr) -> Error {
-    Error::sql("this value of a PIVOT needs a name")
+    Error::new(ErrorCode::InvalidStatement, "this value of a PIVOT needs a name")
         .at(value.span())
         .with_hint("FOR b IN (DATE '2024-01-01' AS first_day)")
 }
@@ -175,13 +177,17 @@ fn unpivoted(factor: &TableFactor) -> Result<TableFactor> {
         return Err(lost());
     };
     let Expr::Identifier(value) = value else {
-        return Err(Error::sql("UNPIVOT of several columns into one row is not supported").at(value.span()));
+        return Err(Error::new(
+            ErrorCode::UnsupportedFeature,
+            "UNPIVOT of several columns into one row is not supported",
+        )
+        .at(value.span()));
     };
     let names: Vec<Ident> = columns
         .iter()
         .map(|column| match &column.expr {
             Expr::Identifier(name) => Ok(name.clone()),
-            other => Err(Error::sql("UNPIVOT is for columns").at(other.span())),
+            other => Err(Error::new(ErrorCode::InvalidExpression, "UNPIVOT is for columns").at(other.span())),
         })
         .collect::<Result<_>>()?;
     let mut rows = Vec::with_capacity(columns.len());
@@ -245,7 +251,9 @@ fn columns_of<'a>(expressions: impl Iterator<Item = &'a Expr>) -> Result<Vec<Ide
             ControlFlow::Continue(())
         });
         if let ControlFlow::Break(span) = found {
-            return Err(Error::sql("a star of one table is not supported in PIVOT").at(span));
+            return Err(
+                Error::new(ErrorCode::UnsupportedFeature, "a star of one table is not supported in PIVOT").at(span)
+            );
         }
     }
     Ok(names)

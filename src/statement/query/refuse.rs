@@ -12,7 +12,7 @@ use sqlparser::ast::{
 };
 
 use crate::session::is_generator;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Fails on the first clause in `query` that would change nothing though it says something.
 pub fn refuse_ignored(query: &Query) -> Result<()> {
@@ -26,7 +26,9 @@ struct Refuse;
 
 fn check(span: sqlparser::tokenizer::Span, clauses: &[(bool, &str)]) -> ControlFlow<Error> {
     match clauses.iter().find(|(present, _)| *present) {
-        Some((_, clause)) => ControlFlow::Break(Error::sql(format!("{clause} is not supported")).at(span)),
+        Some((_, clause)) => {
+            ControlFlow::Break(Error::new(ErrorCode::UnsupportedFeature, format!("{clause} is not supported")).at(span))
+        }
         None => ControlFlow::Continue(()),
     }
 }

@@ -28,7 +28,7 @@ use super::time_travel::{self, VERSIONS_SCHEMA};
 use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::rejects::Rejects;
 use pinsql_sources::objects::{self, METADATA_COLUMN};
 use pinsql_sources::{kafka, kinesis, mysql};
@@ -216,12 +216,16 @@ async fn misused(session: &Session, state: &SessionState, function: &str, misuse
         }
     };
     match misuse {
-        Misuse::Stream if is_known => Error::sql(format!("`{function}` is no stream")).with_hint(STREAMS),
+        Misuse::Stream if is_known => {
+            Error::new(ErrorCode::NotAStream, format!("`{function}` is no stream")).with_hint(STREAMS)
+        }
         Misuse::Stream if is_table.await => {
-            Error::sql(format!("the table `{function}` cannot be read as a stream")).with_hint(STREAMS)
+            Error::new(ErrorCode::NotAStream, format!("the table `{function}` cannot be read as a stream"))
+                .with_hint(STREAMS)
         }
         Misuse::NamedArgument if is_known => {
-            Error::sql(format!("`{function}` has no arguments with names")).with_hint("give them by their position")
+            Error::new(ErrorCode::WrongNumArgs, format!("`{function}` has no arguments with names"))
+                .with_hint("give them by their position")
         }
         _ => unknown_table_function(function, state.table_functions().keys().cloned()),
     }
@@ -230,7 +234,7 @@ async fn misused(session: &Session, state: &SessionState, function: &str, misuse
 /// The error for a table function that nobody provides.
 pub(super) fn unknown_table_function(name: &str, known: impl IntoIterator<Item = String>) -> Error {
     let known: Vec<String> = known.into_iter().chain(TABLE_FUNCTIONS.map(str::to_owned)).collect();
-    let error = Error::sql(format!("there is no table function `{name}`"));
+    let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no table function `{name}`"));
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error,

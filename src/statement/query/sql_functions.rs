@@ -20,7 +20,7 @@ use super::{names, views};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Parameter, ResultColumn, Returns, SqlFunction};
 use crate::statement::template::{self, quoted};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// What the WITH query of a body is called, in front of the function's name; `table function` in the place of `function` for one
 /// call of a table function, behind which the number of the call stands. No user's name can have a space and a colon.
@@ -94,21 +94,24 @@ impl Calls<'_> {
         let Some(function) = self.find(&call.name)? else { return Ok(()) };
         let name = function.full_name();
         if function.is_table_function() {
-            return Err(Error::sql(format!("{name} is a table function, and stands here as an expression"))
-                .with_hint(format!("SELECT * FROM {name}(…)")));
+            return Err(Error::new(
+                ErrorCode::InvalidExpression,
+                format!("{name} is a table function, and stands here as an expression"),
+            )
+            .with_hint(format!("SELECT * FROM {name}(…)")));
         }
         let arguments = match &call.args {
             FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
                 &list.args
             }
-            _ => return Err(Error::sql(format!("{name} takes a list of arguments"))),
+            _ => return Err(Error::new(ErrorCode::InvalidExpression, format!("{name} takes a list of arguments"))),
         };
         if call.over.is_some()
             || call.filter.is_some()
             || call.null_treatment.is_some()
             || !call.within_group.is_empty()
         {
-            return Err(Error::sql(format!("{name} is no aggregate or window function")));
+            return Err(Error::new(ErrorCode::InvalidExpression, format!("{name} is no aggregate or window function")));
         }
         let arguments = self.arguments(&function, arguments)?;
         let placeholder = format!("{SCALAR_PREFIX}{name}");
@@ -146,10 +149,13 @@ impl Calls<'_> {
         }
         let full_name = function.full_name();
         if self.inside.contains(&full_name) {
-            return Err(Error::sql(format!("the function {full_name} calls itself")));
+            return Err(Error::new(ErrorCode::RecursiveDefinition, format!("the function {full_name} calls itself")));
         }
         if self.bodies.len() + self.inside.len() == BODIES_MAX {
-            return Err(Error::sql(format!("the query calls more than {BODIES_MAX} functions of SQL")));
+            return Err(Error::new(
+                ErrorCode::StatementTooComplex,
+                format!("the query calls more than {BODIES_MAX} functions of SQL"),
+            ));
         }
         let mut query = carrier(function)?;
         let known = views::Known::of(self.session, self.definitions, &function.schema);
@@ -178,8 +184,11 @@ impl Calls<'_> {
         let Some(function) = self.find(name)? else { return Ok(()) };
         let full_name = function.full_name();
         if !function.is_table_function() {
-            return Err(Error::sql(format!("{full_name} is no table function, and stands here as one"))
-                .with_hint(format!("SELECT {full_name}(…)")));
+            return Err(Error::new(
+                ErrorCode::InvalidExpression,
+                format!("{full_name} is no table function, and stands here as one"),
+            )
+            .with_hint(format!("SELECT {full_name}(…)")));
         }
         let given = args.take().map(|call| call.args).unwrap_or_default();
         let arguments = self.arguments(&function, &given)?;

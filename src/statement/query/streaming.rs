@@ -20,7 +20,7 @@ use super::expectations::{self, Expectation};
 use super::rowwise;
 use crate::session::Session;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_base::rejects::Rejects;
 use pinsql_base::schema::type_name;
 use pinsql_delta::assignable;
@@ -67,13 +67,13 @@ pub fn prepare(
 ) -> Result<StreamPlan> {
     if !check(&plan)? {
         return Err(match count_streams(&plan)? {
-            0 => Error::sql("a streaming table reads a stream, and this query reads none")
+            0 => Error::new(ErrorCode::NotAStream, "a streaming table reads a stream, and this query reads none")
                 .with_hint("FROM STREAM read_kinesis(…), STREAM read_kafka(…) or STREAM read_files(…)"),
             _ => refused("a subquery"),
         });
     }
     if count_streams(&plan)? > 1 {
-        return Err(Error::sql("a query reads one stream, and this one reads more")
+        return Err(Error::new(ErrorCode::NotAStream, "a query reads one stream, and this one reads more")
             .with_hint("write a table from each, and join or unite the tables"));
     }
     let mut marking = Marking { watermark: clauses.watermark.as_ref(), event_time: None, states: Vec::new() };
@@ -100,7 +100,11 @@ pub async fn plan_batch(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let optimized = state.optimize(&plan.plan)?;
     if stream_of(&optimized).is_none() {
-        return Err(Error::sql("this query gives no row, whatever the stream has").with_hint("look at its WHERE"));
+        return Err(Error::new(
+            ErrorCode::UnsupportedStreamingOperation,
+            "this query gives no row, whatever the stream has",
+        )
+        .with_hint("look at its WHERE"));
     }
     let isolated = rowwise::isolate_stream(optimized, rejects, seen)?;
     Ok(state.query_planner().create_physical_plan(&isolated, state).await?)
@@ -130,7 +134,7 @@ fn count_streams(plan: &LogicalPlan) -> Result<usize> {
 }
 
 fn refused(what: &str) -> Error {
-    Error::sql(format!("{what} over a stream is not supported"))
+    Error::new(ErrorCode::UnsupportedStreamingOperation, format!("{what} over a stream is not supported"))
         .with_hint("it would need rows of other micro-batches: do it in a later statement, over the table")
 }
 
@@ -203,7 +207,10 @@ fn unknown_column(watermark: &Watermark, plan: &LogicalPlan) -> Error {
         names.extend(node.schema().fields().iter().map(|field| field.name().clone()));
         Ok(TreeNodeRecursion::Continue)
     });
-    let error = Error::sql(format!("the stream has no column `{}` for a watermark to follow", watermark.column));
+    let error = Error::new(
+        ErrorCode::UnresolvedColumn,
+        format!("the stream has no column `{}` for a watermark to follow", watermark.column),
+    );
     let error = error.at(watermark.span);
     match nearest(&watermark.column, names.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
@@ -251,11 +258,10 @@ impl Marking<'_> {
         };
         let (qualifier, field) = plan.schema().qualified_field(place);
         if !matches!(field.data_type(), DataType::Timestamp(_, _)) {
-            return Err(Error::sql(format!(
-                "a watermark follows a TIMESTAMP, and `{}` is {}",
-                field.name(),
-                type_name(field.data_type())
-            ))
+            return Err(Error::new(
+                ErrorCode::DatatypeMismatch,
+                format!("a watermark follows a TIMESTAMP, and `{}` is {}", field.name(), type_name(field.data_type())),
+            )
             .at(watermark.span)
             .with_hint("give a subquery over the stream a column with to_timestamp(…), and name that one"));
         }

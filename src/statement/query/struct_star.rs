@@ -16,7 +16,7 @@ use sqlparser::ast::{
     WildcardAdditionalOptions, With,
 };
 
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// How many such stars a query may have: each costs a planning of what is below it.
 const STARS_MAX: usize = 200;
@@ -34,7 +34,10 @@ pub async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
                 return Ok(());
             }
             ControlFlow::Break(_) if known.len() == STARS_MAX => {
-                return Err(Error::sql(format!("the query has more than {STARS_MAX} stars of a STRUCT")));
+                return Err(Error::new(
+                    ErrorCode::StatementTooComplex,
+                    format!("the query has more than {STARS_MAX} stars of a STRUCT"),
+                ));
             }
             ControlFlow::Break(star) => known.push(star.fields(state).await?),
         }
@@ -59,7 +62,11 @@ impl Star {
         let fields = match plan.schema().as_arrow().fields().iter().next().map(|field| field.data_type()) {
             Some(DataType::Struct(fields)) => fields.clone(),
             Some(_) => {
-                return Err(Error::sql(format!("`{written}.*`: `{written}` is no STRUCT")).at(self.span));
+                return Err(Error::new(
+                    ErrorCode::DatatypeMismatch,
+                    format!("`{written}.*`: `{written}` is no STRUCT"),
+                )
+                .at(self.span));
             }
             None => Fields::empty(),
         };
@@ -91,14 +98,17 @@ fn left_out(options: &WildcardAdditionalOptions, fields: &Fields) -> Result<Vec<
         || opt_rename.is_some()
         || opt_alias.is_some()
     {
-        return Err(Error::sql("only EXCEPT can follow the star of a STRUCT").at(options.span()));
+        return Err(
+            Error::new(ErrorCode::UnsupportedFeature, "only EXCEPT can follow the star of a STRUCT").at(options.span())
+        );
     }
     let Some(except) = opt_except else { return Ok(Vec::new()) };
     let left_out = std::iter::once(&except.first_element).chain(&except.additional_elements);
     left_out
         .map(|name| match fields.iter().any(|field| field.name().eq_ignore_ascii_case(&name.value)) {
             true => Ok(name.value.to_lowercase()),
-            false => Err(Error::sql(format!("the STRUCT has no field `{}`", name.value)).at(name.span)),
+            false => Err(Error::new(ErrorCode::UnresolvedField, format!("the STRUCT has no field `{}`", name.value))
+                .at(name.span)),
         })
         .collect()
 }

@@ -22,7 +22,7 @@ use super::calls::{constant, text};
 use super::views::each_relation;
 use crate::catalog::TableName;
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::store;
 use pinsql_delta::{AsOf, TableLocation};
 
@@ -65,7 +65,7 @@ async fn open_place(
     session.connect(place.as_str()).await?;
     let location = TableLocation::new(format!("{PLACES}.`{place}`"), place, state.runtime_env())?;
     let Some(newest) = location.open().await? else {
-        return Err(Error::sql(format!("there is no Delta table at {place}"))
+        return Err(Error::new(ErrorCode::TableOrViewNotFound, format!("there is no Delta table at {place}"))
             .with_hint("the path is that of the folder which has the table's _delta_log"));
     };
     let table = match as_of {
@@ -102,7 +102,7 @@ impl VisitorMut for Others {
 fn refuse_common(factor: &TableFactor) -> Result<()> {
     match factor {
         TableFactor::Table { name, version: Some(_), .. } => {
-            Err(Error::sql(format!("{name} is a query of WITH, which has no versions"))
+            Err(Error::new(ErrorCode::WrongObjectType, format!("{name} is a query of WITH, which has no versions"))
                 .at(name.span())
                 .with_hint("ask for the version of a table in that query"))
         }
@@ -186,16 +186,19 @@ pub(in crate::statement) fn as_of(state: &SessionState, version: &TableVersion) 
             let value = constant(state, expr)?;
             let number = text(&value).and_then(|text| text.parse().ok()).or_else(|| whole_number(&value));
             number.map(AsOf::Version).ok_or_else(|| {
-                Error::sql(format!("a version is a number that is not negative, and not {value}"))
-                    .at(expr.span())
-                    .with_hint("DESCRIBE HISTORY shows the versions of a table")
+                Error::new(
+                    ErrorCode::InvalidTableVersion,
+                    format!("a version is a number that is not negative, and not {value}"),
+                )
+                .at(expr.span())
+                .with_hint("DESCRIBE HISTORY shows the versions of a table")
             })
         }
         TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr) => {
             moment(state, expr).map(AsOf::Timestamp)
         }
         TableVersion::Function(expr) | TableVersion::Changes { changes: expr, .. } => {
-            Err(Error::sql(format!("{expr} is not a way to ask for a version"))
+            Err(Error::new(ErrorCode::InvalidTableVersion, format!("{expr} is not a way to ask for a version"))
                 .with_hint("write VERSION AS OF 3 or TIMESTAMP AS OF '2026-01-31'"))
         }
     }
@@ -213,7 +216,10 @@ pub(in crate::statement) fn moment(state: &SessionState, expr: &Expr) -> Result<
     match constant(state, &cast).map_err(|error| error.at(expr.span()))? {
         ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(micros),
         ScalarValue::TimestampNanosecond(Some(nanos), _) => Ok(nanos.div_euclid(1_000)),
-        other => Err(Error::sql(format!("the timestamp of a version cannot be {other}")).at(expr.span())),
+        other => {
+            Err(Error::new(ErrorCode::InvalidTableVersion, format!("the timestamp of a version cannot be {other}"))
+                .at(expr.span()))
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::catalog::TableName;
 use crate::session::Session;
 use crate::session::views::{View, Views};
 use crate::statement::parser::STREAM_MARKER;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// How many views a query may read, each counted as often as it is read: two views that each read another one twice, and so
 /// on, would be a query without end.
@@ -79,18 +79,26 @@ impl Expansion<'_> {
             let last = name.last().cloned().unwrap_or_else(|| Ident::new(""));
             let span = Span::from(last.span);
             if self.inside.contains(&named) {
-                return Err(Error::sql(format!("the view `{}` reads itself", last.value.to_lowercase())).at(span));
+                return Err(Error::new(
+                    ErrorCode::RecursiveDefinition,
+                    format!("the view `{}` reads itself", last.value.to_lowercase()),
+                )
+                .at(span));
             }
             if matches!(factor, TableFactor::Table { version: Some(_), .. }) {
-                return Err(Error::sql(format!("`{}` is a view, and a view has no versions", last.value))
-                    .at(span)
-                    .with_hint("ask for the version of a table in the view's query"));
+                return Err(Error::new(
+                    ErrorCode::WrongObjectType,
+                    format!("`{}` is a view, and a view has no versions", last.value),
+                )
+                .at(span)
+                .with_hint("ask for the version of a table in the view's query"));
             }
             self.expansions += 1;
             if self.expansions > EXPANSIONS_MAX || self.inside.len() == DEPTH_MAX {
-                return Err(Error::sql(format!(
-                    "the query reads views more than {EXPANSIONS_MAX} times, or {DEPTH_MAX} deep"
-                ))
+                return Err(Error::new(
+                    ErrorCode::StatementTooComplex,
+                    format!("the query reads views more than {EXPANSIONS_MAX} times, or {DEPTH_MAX} deep"),
+                )
                 .at(span)
                 .with_hint("keep what is read often in a table"));
             }
@@ -125,7 +133,10 @@ impl Expansion<'_> {
 }
 
 fn gone(view: &str, outer: &str) -> Error {
-    Error::sql(format!("there is no view `{}`, which the view `{outer}` reads", view.to_lowercase()))
+    Error::new(
+        ErrorCode::TableOrViewNotFound,
+        format!("there is no view `{}`, which the view `{outer}` reads", view.to_lowercase()),
+    )
 }
 
 /// Puts `query` where a view is named. What an alias says goes before what the view says.

@@ -9,7 +9,7 @@ use super::{alias, column_named, generator_call, plain};
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
 use crate::statement::query::json_calls;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// FROM with each generator in it behind what is left of it.
 pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<TableWithJoins>> {
@@ -28,9 +28,12 @@ pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<Ta
             match from_function(join.relation)? {
                 Found::Generator(call, alias, true) => {
                     let is_outer = lateral_join(&join.join_operator).ok_or_else(|| {
-                        Error::sql(format!("{} is joined with a condition, or not from the left", call.name))
-                            .at(span)
-                            .with_hint("JOIN LATERAL and LEFT JOIN LATERAL … ON TRUE; a condition goes into WHERE")
+                        Error::new(
+                            ErrorCode::UnsupportedFeature,
+                            format!("{} is joined with a condition, or not from the left", call.name),
+                        )
+                        .at(span)
+                        .with_hint("JOIN LATERAL and LEFT JOIN LATERAL … ON TRUE; a condition goes into WHERE")
                     })?;
                     current = plain(generated(as_one(vec![current]), true, *call, is_outer, alias));
                 }
@@ -109,7 +112,7 @@ pub(super) fn lateral_view(view: LateralView, input: TableFactor) -> Result<Tabl
             let alias = alias(&name.value, &lateral_col_alias);
             Ok(generated(input, true, call.clone(), outer, alias))
         }
-        _ => Err(Error::sql(format!("LATERAL VIEW {lateral_view} is not supported"))
+        _ => Err(Error::new(ErrorCode::UnsupportedFeature, format!("LATERAL VIEW {lateral_view} is not supported"))
             .at(span)
             .with_hint("LATERAL VIEW takes a generator, such as explode(array), and a name for its rows")),
     }

@@ -5,7 +5,7 @@ use sqlparser::ast::{
     TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// `*` as the stars of the relations that it means, which leave out the generator's columns.
 pub(super) fn write_out(select: &mut Select) -> Result<()> {
@@ -15,16 +15,20 @@ pub(super) fn write_out(select: &mut Select) -> Result<()> {
         let names: Option<Vec<ObjectName>> =
             select.from.iter().map(relation_names).collect::<Option<Vec<_>>>().map(|names| names.concat());
         let Some(names) = names.filter(|_| is_plain || select.from.len() == 1) else {
-            return Err(Error::sql(
+            return Err(Error::new(
+                ErrorCode::UnsupportedFeature,
                 "`*` beside a generator does not go with USING, or with relations that have no name",
             )
             .at(span)
             .with_hint("name the columns, or write LATERAL VIEW"));
         };
         if !is_plain && names.len() > 1 {
-            return Err(Error::sql("`* EXCEPT` beside a generator goes with one relation")
-                .at(span)
-                .with_hint("name the columns"));
+            return Err(Error::new(
+                ErrorCode::UnsupportedFeature,
+                "`* EXCEPT` beside a generator goes with one relation",
+            )
+            .at(span)
+            .with_hint("name the columns"));
         }
         let options = options.clone();
         let stars = names.into_iter().map(|name| {
