@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -85,20 +86,24 @@ impl Target for KafkaTarget {
         Ok(marked.max(self.0.commits.landed().await?))
     }
 
-    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
-        let transactions = self.0.transactions().await?;
-        let written = async {
-            transactions.begin().await?;
-            let mut batches = execute_stream(Arc::clone(work.query), work.state.task_ctx())?;
-            let mut rows = 0;
-            while let Some(batch) = batches.try_next().await? {
-                rows += transactions.write(records(&batch, &self.0.topic)?).await?;
-            }
-            Ok::<u64, Error>(rows)
-        };
-        let rows = self.0.or_give_up(written.await).await?;
-        let batch = work.record.batch;
-        Ok(Box::new(PreparedTransaction { connected: Arc::clone(&self.0), transactions, batch, rows }))
+    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let transactions = self.0.transactions().await?;
+            let written = async {
+                transactions.begin().await?;
+                let mut batches = execute_stream(Arc::clone(work.query), work.state.task_ctx())?;
+                let mut rows = 0;
+                while let Some(batch) = batches.try_next().await? {
+                    rows += transactions.write(records(&batch, &self.0.topic)?).await?;
+                }
+                Ok::<u64, Error>(rows)
+            };
+            let rows = self.0.or_give_up(written.await).await?;
+            let batch = work.record.batch;
+            let prepared: Box<dyn Prepared> =
+                Box::new(PreparedTransaction { connected: Arc::clone(&self.0), transactions, batch, rows });
+            Ok(prepared)
+        })
     }
 
     /// The mark says that it landed, and this process has sent it.
@@ -121,26 +126,29 @@ struct PreparedTransaction {
     rows: u64,
 }
 
-#[async_trait]
 impl Prepared for PreparedTransaction {
     fn rows(&self) -> u64 {
         self.rows
     }
 
-    async fn abandon(self: Box<Self>) {
-        // One that cannot be aborted is given up, and the next connection aborts it.
-        if self.transactions.abort().await.is_err() {
-            self.connected.give_up().await;
-        }
+    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // One that cannot be aborted is given up, and the next connection aborts it.
+            if self.transactions.abort().await.is_err() {
+                self.connected.give_up().await;
+            }
+        })
     }
 
-    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let committed_at = Utc::now().trunc_subsecs(3);
-        let commit = CommitRecord { batch: self.batch, entry: entry.clone(), objects: 0, bytes: 0, committed_at };
-        *self.connected.last.lock().await = Some(commit.clone());
-        let committed = self.transactions.commit(self.batch).await;
-        self.connected.or_give_up(committed).await?;
-        self.connected.commits.make(&commit).await?;
-        Ok(Receipt::default())
+    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(async move {
+            let committed_at = Utc::now().trunc_subsecs(3);
+            let commit = CommitRecord { batch: self.batch, entry: entry.clone(), objects: 0, bytes: 0, committed_at };
+            *self.connected.last.lock().await = Some(commit.clone());
+            let committed = self.transactions.commit(self.batch).await;
+            self.connected.or_give_up(committed).await?;
+            self.connected.commits.make(&commit).await?;
+            Ok(Receipt::default())
+        })
     }
 }

@@ -3,18 +3,20 @@
 //! Kinesis has no transactions and no name for a record that a second PUT could meet. A batch has landed when its commit says
 //! so; one that was on its way at a crash is sent again, and what had arrived of it is there twice.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::kinesis::{Record, Writer, records};
 
 /// How long a batch is tried again before the stream's loop takes over.
@@ -49,9 +51,12 @@ impl Target for KinesisTarget {
         }
         // What Kinesis will never take stops the stream before anything of the batch is sent.
         if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
-            return Err(Error::data(format!("a record cannot be written to the stream {}", self.stream))
-                .caused_by(refused.message)
-                .with_hint("let the query leave such records out, or give them another partitionKey"));
+            return Err(Error::new(
+                ErrorCode::DeliveryRefused,
+                format!("a record cannot be written to the stream {}", self.stream),
+            )
+            .caused_by(refused.message)
+            .with_hint("let the query leave such records out, or give them another partitionKey"));
         }
         Ok(Box::new(PreparedRecords {
             stream: self.stream.clone(),
@@ -86,7 +91,9 @@ impl Prepared for PreparedRecords {
         let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
         if let Some(first) = refused.first() {
             let said = format!("the stream {stream} has not taken {} of {} records", refused.len(), records.len());
-            return Err(Error::service(said).caused_by(format!("{}: {}", first.code, first.message)));
+            return Err(
+                Error::new(ErrorCode::ServiceUnavailable, said).caused_by(format!("{}: {}", first.code, first.message))
+            );
         }
         let committed_at = Utc::now().trunc_subsecs(3);
         commits.make(&CommitRecord { batch, entry: entry.clone(), objects: 0, bytes, committed_at }).await?;

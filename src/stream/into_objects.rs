@@ -3,18 +3,20 @@
 //! The objects are made in memory and PUT when the batch's rejects are committed. To PUT them again, after an error or by another
 //! process, changes nothing.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::target::{Landed, Prepared, Receipt, Target, Work};
 use crate::ledger::Ledger;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::objects::{Definition, Object, Place, encode};
 use pinsql_sources::stream::Partitioning;
 
@@ -40,21 +42,24 @@ impl Target for ObjectsTarget {
         self.commits.landed().await
     }
 
-    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
-        let spans = self.partitioning.split(&work.record.range)?;
-        let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        let definition = self.definition.clone();
-        // Compressing takes a processor for a while.
-        let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
-        let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
-        Ok(Box::new(PreparedObjects {
-            place: self.place.clone(),
-            commits: self.commits.clone(),
-            batch: work.record.batch,
-            rows,
-            objects,
-        }))
+    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let spans = self.partitioning.split(&work.record.range)?;
+            let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
+            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+            let definition = self.definition.clone();
+            // Compressing takes a processor for a while.
+            let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
+            let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
+            let prepared: Box<dyn Prepared> = Box::new(PreparedObjects {
+                place: self.place.clone(),
+                commits: self.commits.clone(),
+                batch: work.record.batch,
+                rows,
+                objects,
+            });
+            Ok(prepared)
+        })
     }
 
     async fn find(&self, record: &BatchRecord) -> Result<Landed> {
@@ -66,27 +71,31 @@ impl Target for ObjectsTarget {
 pub(super) fn landed(record: CommitRecord) -> Result<Landed> {
     let CommitRecord { batch, entry, objects, bytes, committed_at: _ } = record;
     let ledger = Ledger::deserialize(&entry["ledger"]);
-    let ledger =
-        ledger.map_err(|error| Error::data(format!("the commit of batch {batch} is damaged")).caused_by(error))?;
+    let ledger = ledger.map_err(|error| {
+        Error::new(ErrorCode::CheckpointDamaged, format!("the commit of batch {batch} is damaged")).caused_by(error)
+    })?;
     Ok(Landed { ledger, receipt: Receipt { files: objects, bytes, ..Receipt::default() } })
 }
 
-#[async_trait]
 impl Prepared for PreparedObjects {
     fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Nothing has left the memory.
-    async fn abandon(self: Box<Self>) {}
+    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(ready(()))
+    }
 
-    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let Self { place, commits, batch, rows: _, objects } = *self;
-        let files = objects.len();
-        let bytes = objects.iter().map(|object| object.content.len() as u64).sum();
-        place.put_all(objects).await?;
-        let committed_at = Utc::now().trunc_subsecs(3);
-        commits.make(&CommitRecord { batch, entry: entry.clone(), objects: files, bytes, committed_at }).await?;
-        Ok(Receipt { files, bytes, ..Receipt::default() })
+    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(async move {
+            let Self { place, commits, batch, rows: _, objects } = *self;
+            let files = objects.len();
+            let bytes = objects.iter().map(|object| object.content.len() as u64).sum();
+            place.put_all(objects).await?;
+            let committed_at = Utc::now().trunc_subsecs(3);
+            commits.make(&CommitRecord { batch, entry: entry.clone(), objects: files, bytes, committed_at }).await?;
+            Ok(Receipt { files, bytes, ..Receipt::default() })
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use super::checkpoint::BatchRecord;
 use super::target::{Landed, Prepared, Receipt, Target, Work};
 use crate::catalog::CHECKPOINT_PROPERTY;
 use crate::ledger::Ledger;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
     WriteKind, WriteRequest, column_names, history, property,
@@ -34,11 +35,14 @@ impl Target for TableTarget {
         Ok(version.and_then(|version| u64::try_from(version).ok()))
     }
 
-    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
-        let transaction = transaction(&self.checkpoint_id, work.record);
-        let request = WriteRequest::append_to(&self.table, Some(transaction));
-        let write = Write::plan(request, Arc::clone(work.query), work.state).await?;
-        Ok(Box::new(PreparedAppend(write.run(work.state.task_ctx()).await?)))
+    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let transaction = transaction(&self.checkpoint_id, work.record);
+            let request = WriteRequest::append_to(&self.table, Some(transaction));
+            let write = Write::plan(request, Arc::clone(work.query), work.state).await?;
+            let prepared: Box<dyn Prepared> = Box::new(PreparedAppend(write.run(work.state.task_ctx()).await?));
+            Ok(prepared)
+        })
     }
 
     /// Looks in the log.
@@ -59,7 +63,10 @@ impl Target for TableTarget {
         });
         found.ok_or_else(|| {
             let name = self.table.location().name();
-            Error::service(format!("batch {} is in {name}, and its commit is not found", record.batch))
+            Error::new(
+                ErrorCode::StorageFailure,
+                format!("batch {} is in {name}, and its commit is not found", record.batch),
+            )
         })
     }
 
@@ -70,20 +77,23 @@ impl Target for TableTarget {
 
 struct PreparedAppend(PreparedWrite);
 
-#[async_trait]
 impl Prepared for PreparedAppend {
     fn rows(&self) -> u64 {
         self.0.rows()
     }
 
-    async fn abandon(self: Box<Self>) {
-        self.0.abandon().await;
+    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.0.abandon().await;
+        })
     }
 
-    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let committed = self.0.commit(Some(&user_metadata(entry))).await?;
-        let Committed { version, files, bytes, .. } = committed;
-        Ok(Receipt { version: Some(version), files, bytes, warnings: committed.into_warnings() })
+    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(async move {
+            let committed = self.0.commit(Some(&user_metadata(entry))).await?;
+            let Committed { version, files, bytes, .. } = committed;
+            Ok(Receipt { version: Some(version), files, bytes, warnings: committed.into_warnings() })
+        })
     }
 }
 
@@ -126,14 +136,14 @@ async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -
     let Some(there) = location.open().await? else { return Ok(None) };
     let name = location.name();
     let id = property(&there, CHECKPOINT_PROPERTY)?.ok_or_else(|| {
-        Error::sql(format!("{name} is there already, and is not a streaming table"))
+        Error::new(ErrorCode::WrongObjectType, format!("{name} is there already, and is not a streaming table"))
             .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
     })?;
     // Columns go by position, so a query that was changed to give others would mix them up.
     let (has, gives) = (column_names(&there)?, definition.schema());
     let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
     if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {
-        return Err(Error::sql(format!("{name} cannot go on with this query: it has other columns"))
+        return Err(Error::new(ErrorCode::StreamDefinitionChanged, format!("{name} cannot go on with this query: it has other columns"))
             .caused_by(format!("the table has {}; the query gives {gives:?}", has.join(", ")).replace(['[', ']', '"'], ""))
             .with_hint(format!(
                 "give the changed query a table of its own, or DROP TABLE {name} to read the stream anew from where the query begins"

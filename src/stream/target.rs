@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::checkpoint::BatchRecord;
@@ -22,7 +23,7 @@ pub(super) trait Target: fmt::Debug + Send + Sync {
     async fn landed(&self) -> Result<Option<u64>>;
 
     /// Runs the query of a batch. What it writes is seen by nobody until it lands.
-    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>>;
+    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>>;
 
     /// What is known of a batch that landed though its answer was lost.
     async fn find(&self, record: &BatchRecord) -> Result<Landed>;
@@ -41,16 +42,15 @@ pub(super) struct Work<'a> {
     pub(super) record: &'a BatchRecord,
 }
 
-/// A batch that can land.
-#[async_trait]
+/// A batch that can land. Its methods, and [`Target::prepare`], are not `async`: see `planning.rs`.
 pub(super) trait Prepared: Send {
     fn rows(&self) -> u64;
 
     /// Takes back what was prepared.
-    async fn abandon(self: Box<Self>);
+    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()>;
 
     /// `entry` is the batch's ledger with what belongs to it. After an error it may have landed nevertheless.
-    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt>;
+    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>>;
 }
 
 /// What a target says of a batch that landed.

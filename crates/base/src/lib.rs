@@ -9,13 +9,16 @@
 //! - [`schema`]: Databricks' type names to Arrow types and back;
 //! - [`settings`]: the settings that several crates read;
 //! - [`units`]: durations and sizes as text;
+//! - [`retry`]: delays between attempts, and a loop that retries an operation;
 //! - [`store`]: local folders and S3; [`http`]: what the clients of HTTP APIs have in common.
 
 pub mod engine_error;
 pub mod error;
 mod error_code;
 pub mod http;
+pub mod planning;
 pub mod rejects;
+pub mod retry;
 pub mod schema;
 pub mod settings;
 pub mod storage_error;

@@ -10,7 +10,6 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::listing::PartitionedFile;
@@ -295,7 +294,6 @@ fn store_url(location: &TableLocation) -> Result<ObjectStoreUrl> {
     super::scan::store_url(location).map_err(Error::from)
 }
 
-#[async_trait]
 impl TableProvider for ChangesTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -305,7 +303,12 @@ impl TableProvider for ChangesTable {
         TableType::Base
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!();
+}
+
+impl ChangesTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,

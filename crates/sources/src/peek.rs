@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics};
@@ -43,7 +42,6 @@ impl PeekTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for PeekTable {
     fn schema(&self) -> SchemaRef {
         self.0.schema()
@@ -53,7 +51,12 @@ impl TableProvider for PeekTable {
         TableType::Base
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!();
+}
+
+impl PeekTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
         &self,
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,

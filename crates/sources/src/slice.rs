@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics};
@@ -61,7 +60,6 @@ impl SliceTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for SliceTable {
     fn schema(&self) -> SchemaRef {
         if self.shows_hidden {
@@ -75,7 +73,12 @@ impl TableProvider for SliceTable {
         TableType::Base
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!();
+}
+
+impl SliceTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,

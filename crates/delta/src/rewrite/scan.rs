@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
@@ -147,7 +146,6 @@ impl TargetTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for TargetTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -168,7 +166,12 @@ impl TableProvider for TargetTable {
         Ok(filters.iter().map(support).collect())
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!();
+}
+
+impl TargetTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source::DataSourceExec;
@@ -30,7 +29,6 @@ impl MysqlTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for MysqlTable {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -56,7 +54,12 @@ impl TableProvider for MysqlTable {
         Ok(filters.iter().map(support).collect())
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!();
+}
+
+impl MysqlTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,

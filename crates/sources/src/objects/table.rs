@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::file_format::FileFormat;
@@ -17,7 +16,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Fi
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::TableType;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
@@ -29,6 +28,7 @@ use super::csv::csv_source;
 use super::json_source::{JsonScan, JsonSource, external};
 use super::options::CsvOptions;
 use super::read_ahead::Storage;
+use pinsql_base::planning::Planned;
 
 #[derive(Clone)]
 pub(super) struct FilesTable {
@@ -62,7 +62,6 @@ impl fmt::Debug for FilesTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for FilesTable {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -72,11 +71,24 @@ impl TableProvider for FilesTable {
         TableType::Base
     }
 
-    async fn scan(
+    pinsql_base::scan_by_plan!(waits);
+}
+
+impl FilesTable {
+    /// [`TableProvider::scan`].
+    fn plan<'a>(
+        &'a self,
+        state: &'a dyn Session,
+        projection: Option<&'a Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Planned<'a, Arc<dyn ExecutionPlan>> {
+        Box::pin(self.plan_files(state, projection, limit))
+    }
+
+    async fn plan_files(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.objects.iter().all(|object| object.meta.size == 0) {

@@ -1,9 +1,9 @@
 //! DataFusion's planner, with the nodes of this module added to those that it knows.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::context::QueryPlanner;
@@ -15,32 +15,68 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use super::exec::RecordsExec;
 use super::node::{LogicalStep, RecordsNode};
 use super::steps::{Deduplicate, Expected, Filter, Stage, Step};
+use pinsql_base::planning::Planned;
 
 /// The session's query planner.
 #[derive(Debug, Default)]
 pub struct Planner;
 
-#[async_trait]
 impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        logical_plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RecordsPlanner)]);
-        planner.create_physical_plan(logical_plan, session).await
+    fn create_physical_plan<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        logical_plan: &'life1 LogicalPlan,
+        session: &'life2 dyn Session,
+    ) -> Planned<'async_trait, Arc<dyn ExecutionPlan>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        physical_plan(logical_plan, session)
     }
+}
+
+fn physical_plan<'a>(plan: &'a LogicalPlan, session: &'a dyn Session) -> Planned<'a, Arc<dyn ExecutionPlan>> {
+    Box::pin(async move {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RecordsPlanner)]);
+        planner.create_physical_plan(plan, session).await
+    })
 }
 
 struct RecordsPlanner;
 
-#[async_trait]
 impl ExtensionPlanner for RecordsPlanner {
-    async fn plan_extension(
+    fn plan_extension<'life0, 'life1, 'life2, 'life3, 'life4, 'life5, 'life6, 'life7, 'async_trait>(
+        &'life0 self,
+        planner: &'life1 dyn PhysicalPlanner,
+        node: &'life2 dyn UserDefinedLogicalNode,
+        _logical_inputs: &'life3 [&'life4 LogicalPlan],
+        physical_inputs: &'life5 [Arc<dyn ExecutionPlan>],
+        session: &'life6 dyn Session,
+        planning: &'life7 PhysicalPlanningContext,
+    ) -> Planned<'async_trait, Option<Arc<dyn ExecutionPlan>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        'life4: 'async_trait,
+        'life5: 'async_trait,
+        'life6: 'async_trait,
+        'life7: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(ready(self.plan(planner, node, physical_inputs, session, planning)))
+    }
+}
+
+impl RecordsPlanner {
+    /// [`ExtensionPlanner::plan_extension`], which does not wait for anything here.
+    fn plan(
         &self,
         planner: &dyn PhysicalPlanner,
         node: &dyn UserDefinedLogicalNode,
-        _logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
         session: &dyn Session,
         planning: &PhysicalPlanningContext,

@@ -1,17 +1,13 @@
 //! `.chart`: the last result as bars or lines, drawn with characters.
 //!
-//! ratatui draws into a buffer that nothing shows; the buffer is then printed as text, so a chart stays in the terminal's
-//! scrollback as a table does.
+//! A chart is text that is printed once, so it stays in the terminal's scrollback as a table does.
 
+mod canvas;
 mod data;
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Alignment, Direction, Rect};
-use ratatui::style::{Color, Style};
-use ratatui::symbols::Marker;
-use ratatui::widgets::{Axis, Bar, BarChart, BarGroup, Chart, Dataset, GraphType, Widget};
 use unicode_width::UnicodeWidthStr;
 
+use self::canvas::Canvas;
 use self::data::{Data, SERIES_MAX, choose};
 use super::display::{Kept, cut};
 use super::terminal::Size;
@@ -21,10 +17,12 @@ use pinsql_base::error::{Error, Result};
 /// Bars that one chart has.
 const BARS_MAX: usize = 60;
 /// The height of a chart of lines, in a terminal that has more.
-const LINES_MAX: u16 = 24;
-/// What a bar's value is drawn in: the widget takes whole numbers.
-const BAR_UNITS: f64 = 100_000.0;
-const COLORS: [Color; SERIES_MAX] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue, Color::Red];
+const LINES_MAX: usize = 24;
+/// The axis of x and its labels.
+const ROWS_BELOW: usize = 2;
+/// Cyan, yellow, green, magenta, blue, red.
+const COLORS: [&str; SERIES_MAX] = ["\u{1b}[36m", "\u{1b}[33m", "\u{1b}[32m", "\u{1b}[35m", "\u{1b}[34m", "\u{1b}[31m"];
+const NO_COLOR: &str = "\u{1b}[0m";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -35,13 +33,13 @@ pub(super) enum Shape {
 /// Draws what was kept of a result. `names` are the column along the chart and those of numbers; none lets it find them.
 pub(super) fn draw(kept: &Kept, shape: Shape, names: &[&str], size: Size, colors: bool) -> Result<String> {
     let mut data = choose(kept, names)?;
-    let width = u16::try_from(size.columns).unwrap_or(u16::MAX).clamp(20, 200);
-    let buffer = match shape {
-        Shape::Bar => bars(&mut data, width)?,
-        Shape::Line => lines(&data, width, u16::try_from(size.rows).unwrap_or(LINES_MAX))?,
+    let width = size.columns.clamp(20, 200);
+    let drawn = match shape {
+        Shape::Bar => bars(&mut data, width, colors)?,
+        Shape::Line => lines(&data, width, size.rows, colors)?,
     };
     let mut text = legend(&data, colors);
-    text.push_str(&printed(&buffer, colors));
+    text.push_str(&drawn);
     for remark in &data.remarks {
         text.push_str(&format!("{remark}\n"));
     }
@@ -49,7 +47,7 @@ pub(super) fn draw(kept: &Kept, shape: Shape, names: &[&str], size: Size, colors
 }
 
 /// One bar a row and a series, from left to right.
-fn bars(data: &mut Data, width: u16) -> Result<Buffer> {
+fn bars(data: &mut Data, width: usize, colors: bool) -> Result<String> {
     let rows_max = (BARS_MAX / data.series.len()).max(1);
     if data.labels.len() > rows_max {
         data.remarks.push(format!("the first {rows_max} of {} rows are drawn", data.labels.len()));
@@ -60,7 +58,7 @@ fn bars(data: &mut Data, width: u16) -> Result<Buffer> {
         return Err(Error::usage("bars cannot show values below zero").with_hint(".chart line can"));
     }
     let largest = values().fold(0.0, f64::max);
-    let label_width = usize::from(width) / 3;
+    let label_width = width / 3;
     let labels: Vec<String> =
         data.labels.iter().take(rows).map(|label| cut(&escape_control(label), label_width)).collect();
     let widest = labels.iter().map(|label| label.width()).max().unwrap_or(0);
@@ -72,32 +70,25 @@ fn bars(data: &mut Data, width: u16) -> Result<Buffer> {
         })
         .collect();
     let value_width = value_texts.iter().flatten().map(|text| text.width()).max().unwrap_or(0);
-    let groups = (0..rows).map(|row| {
-        let bars = data.series.iter().enumerate().map(|(position, series)| {
+    // Two blanks before the value and one behind it.
+    let room = width.saturating_sub(widest + value_width + 3);
+    let mut text = String::new();
+    for (row, label) in labels.iter().enumerate() {
+        for (position, series) in data.series.iter().enumerate() {
             let share = if largest > 0.0 { series.values[row].unwrap_or(0.0) / largest } else { 0.0 };
-            // The name of a row stands at the first of its bars.
-            let label = if position == 0 { labels[row].as_str() } else { "" };
+            // Only the first bar of a row has the row's name.
+            let label = if position == 0 { label.as_str() } else { "" };
             let padding = " ".repeat(widest - label.width());
-            let value = &value_texts[position][row];
-            Bar::with_label(format!("{label}{padding}  {value:>value_width$}"), (share * BAR_UNITS).round() as u64)
-                .text_value(String::new())
-                .style(Style::new().fg(COLORS[position]))
-        });
-        BarGroup::new(bars.collect::<Vec<_>>())
-    });
-    let chart = BarChart::grouped(groups.collect::<Vec<_>>())
-        .direction(Direction::Horizontal)
-        .bar_width(1)
-        .bar_gap(0)
-        .group_gap(0)
-        .max(BAR_UNITS as u64);
-    let area = Rect::new(0, 0, width, u16::try_from(rows * data.series.len()).unwrap_or(u16::MAX));
-    let mut buffer = Buffer::empty(area);
-    chart.render(area, &mut buffer);
-    Ok(buffer)
+            let head = format!("{label}{padding}  {:>value_width$} ", value_texts[position][row]);
+            let bar = "█".repeat((share * room as f64) as usize);
+            let cells = head.chars().map(|character| (character, None));
+            push_line(&mut text, cells.chain(bar.chars().map(|character| (character, Some(position)))), colors);
+        }
+    }
+    Ok(text)
 }
 
-fn lines(data: &Data, width: u16, terminal_rows: u16) -> Result<Buffer> {
+fn lines(data: &Data, width: usize, terminal_rows: usize, colors: bool) -> Result<String> {
     let height = terminal_rows.saturating_sub(4).clamp(8, LINES_MAX);
     let mut points: Vec<Vec<(f64, f64)>> = Vec::new();
     for series in &data.series {
@@ -112,23 +103,32 @@ fn lines(data: &Data, width: u16, terminal_rows: u16) -> Result<Buffer> {
     }
     let (left, right) = bounds(all().map(|(x, _)| x));
     let (low, high) = bounds(all().map(|(_, y)| y));
-    let datasets = points.iter().zip(COLORS).map(|(line, color)| {
-        Dataset::default()
-            .marker(Marker::Braille)
-            .graph_type(if line.len() > 1 { GraphType::Line } else { GraphType::Scatter })
-            .style(Style::new().fg(color))
-            .data(line)
-    });
-    let ends = [first_at(data, f64::min), first_at(data, f64::max)];
-    // To the right: the first label of x begins at the axis, and takes no room from the chart.
-    let x_axis = Axis::default().bounds([left, right]).labels(ends).labels_alignment(Alignment::Right);
-    let y_labels = [number(low), number(low.midpoint(high)), number(high)];
-    let y_axis = Axis::default().bounds([low, high]).labels(y_labels).labels_alignment(Alignment::Right);
-    let chart = Chart::new(datasets.collect::<Vec<_>>()).x_axis(x_axis).y_axis(y_axis);
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    chart.render(area, &mut buffer);
-    Ok(buffer)
+    let y_labels = [number(high), number(low.midpoint(high)), number(low)];
+    let label_width = y_labels.iter().map(|label| label.width()).max().unwrap_or(0).min(width / 3);
+    let mut canvas = Canvas::new(width - label_width - 1, height - ROWS_BELOW);
+    for (series, line) in points.iter().enumerate() {
+        let share = |value: f64, low: f64, high: f64| (value - low) / (high - low);
+        let finite = line.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
+        let dots: Vec<_> = finite.map(|(x, y)| canvas.dot_at(share(*x, left, right), share(*y, low, high))).collect();
+        dots.iter().for_each(|dot| canvas.set(*dot, series));
+        dots.windows(2).for_each(|ends| canvas.line(ends[0], ends[1], series));
+    }
+    let mut text = String::new();
+    let last_row = height - ROWS_BELOW - 1;
+    for (row, cells) in canvas.rows().enumerate() {
+        // The middle label is nearer to the top where it cannot be in the middle.
+        let label = (0..y_labels.len()).find(|position| (position * last_row).div_ceil(y_labels.len() - 1) == row);
+        let label = label.map_or(String::new(), |position| cut(&y_labels[position], label_width));
+        let head = format!("{label:>label_width$}│");
+        push_line(&mut text, head.chars().map(|character| (character, None)).chain(cells), colors);
+    }
+    let across = width - label_width - 1;
+    text.push_str(&format!("{:label_width$}└{}\n", "", "─".repeat(across)));
+    let [first, last] = [first_at(data, f64::min), first_at(data, f64::max)].map(|label| cut(&label, across / 2));
+    // The first label begins below the axis of y and takes no room from the chart.
+    let between = (across + 1).saturating_sub(first.width() + last.width());
+    text.push_str(&format!("{:label_width$}{first}{:between$}{last}\n", "", ""));
+    Ok(text)
 }
 
 /// The label of the row that lies at one end of the chart.
@@ -161,51 +161,28 @@ fn number(value: f64) -> String {
 /// Which series is which, where there are several or their name is not plain.
 fn legend(data: &Data, colors: bool) -> String {
     let names = data.series.iter().zip(COLORS).map(|(series, color)| match colors {
-        true => format!("{}{}\u{1b}[0m", foreground(color), escape_control(&series.name)),
+        true => format!("{color}{}{NO_COLOR}", escape_control(&series.name)),
         false => escape_control(&series.name),
     });
     format!("{} by {}\n", names.collect::<Vec<_>>().join(", "), escape_control(&data.x_name))
 }
 
-fn printed(buffer: &Buffer, colors: bool) -> String {
-    let mut text = String::new();
-    for y in 0..buffer.area.height {
-        let mut line = String::new();
-        let mut color = Color::Reset;
-        let mut skip = 0;
-        for x in 0..buffer.area.width {
-            let Some(cell) = buffer.cell((x, y)) else { break };
-            // A wide character has an empty cell behind it.
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            skip = cell.symbol().width().saturating_sub(1);
-            if colors && cell.fg != color && cell.symbol() != " " {
-                color = cell.fg;
-                line.push_str(foreground(color));
-            }
-            line.push_str(cell.symbol());
+/// Appends a line of characters, each in the color of its series.
+fn push_line(text: &mut String, cells: impl Iterator<Item = (char, Option<usize>)>, colors: bool) {
+    let mut line = String::new();
+    let mut current = None;
+    for (character, series) in cells {
+        if colors && series != current && character != ' ' {
+            current = series;
+            line.push_str(series.map_or(NO_COLOR, |series| COLORS[series]));
         }
-        text.push_str(line.trim_end());
-        if color != Color::Reset {
-            text.push_str(foreground(Color::Reset));
-        }
-        text.push('\n');
+        line.push(character);
     }
-    text
-}
-
-fn foreground(color: Color) -> &'static str {
-    match color {
-        Color::Cyan => "\u{1b}[36m",
-        Color::Yellow => "\u{1b}[33m",
-        Color::Green => "\u{1b}[32m",
-        Color::Magenta => "\u{1b}[35m",
-        Color::Blue => "\u{1b}[34m",
-        Color::Red => "\u{1b}[31m",
-        _ => "\u{1b}[0m",
+    text.push_str(line.trim_end());
+    if current.is_some() {
+        text.push_str(NO_COLOR);
     }
+    text.push('\n');
 }
 
 #[cfg(test)]
