@@ -7,6 +7,7 @@
 mod browse;
 mod complete;
 mod contact;
+mod sync;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use url::Url;
 
 pub use self::browse::browse;
 use self::complete::CompleteReads;
+pub use self::sync::sync_paths;
 use crate::error::{Error, ErrorCode, Result};
 use crate::settings::S3Config;
 

@@ -69,7 +69,7 @@ pub use self::conform::{Conditions, PlanCondition};
 pub use self::definition::{Column, Constraint, TableDefinition};
 pub use self::describe::{HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property};
 pub use self::drop::drop_table;
-pub use self::durable::{sync as sync_files, sync_paths};
+pub use self::durable::sync as sync_files;
 pub use self::error::delta_error;
 pub use self::handle::{TableHandle, TableStatus};
 pub use self::loaded::{LoadedFiles, forget as forget_loaded};

@@ -15,8 +15,7 @@ use super::encode::Object;
 use super::options::Definition;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::storage_error::{io_error, storage_error};
-use pinsql_base::store;
-use pinsql_delta::sync_paths;
+use pinsql_base::store::{self, sync_paths};
 
 /// Objects that are on their way at once.
 const PUTS_IN_FLIGHT_MAX: usize = 16;
