@@ -68,6 +68,7 @@ error_codes! {
     RoutineAlreadyExists "ROUTINE_ALREADY_EXISTS" Sql "A function has this name already.";
     VariableAlreadyExists "VARIABLE_ALREADY_EXISTS" Sql "A session variable has this name already.";
     WrongObjectType "WRONG_COMMAND_FOR_OBJECT_TYPE" Sql "The statement does not apply to this kind of object, such as a view.";
+    InvalidTempObjReference "INVALID_TEMP_OBJ_REFERENCE" Sql "A stored view or function refers to a variable or a temporary object.";
     RecursiveDefinition "RECURSIVE_DEFINITION" Sql "A view or a function refers to itself.";
 
     // Types and arguments of expressions.
@@ -89,6 +90,7 @@ error_codes! {
     InvalidProperty "INVALID_TABLE_PROPERTY" Sql "The value of a table property is not valid, or the property is not supported.";
     InvalidTableDefinition "INVALID_TABLE_DEFINITION" Sql "The columns, partitions, constraints or location do not make a valid table.";
     InvalidSinkDefinition "INVALID_SINK_DEFINITION" Sql "The destination, options or columns do not make a valid sink.";
+    InvalidFunctionDefinition "INVALID_FUNCTION_DEFINITION" Sql "The parameters, clauses or body do not make a valid function.";
     InvalidLibrary "INVALID_LIBRARY" Sql "A library of user functions cannot be loaded, or breaks the interface.";
 
     // Versions and changes of tables.
@@ -118,11 +120,15 @@ error_codes! {
     ConstraintViolation "CHECK_CONSTRAINT_VIOLATED" Data "A row violates a constraint, an expectation or NOT NULL of the table.";
     MultipleSourceRowsMatch "MERGE_CARDINALITY_VIOLATION" Data "Several source rows of MERGE match one target row.";
     InvalidDeltaLog "INVALID_DELTA_LOG" Data "The transaction log of a table is damaged.";
+    IncompatibleSchema "INCOMPATIBLE_SCHEMA" Data "The stored columns of a table are not the columns that the operation needs.";
+    DataFileNotFound "DELTA_FILE_NOT_FOUND" Data "Data files that a version of a table needs are gone.";
+    LoadedFilesDamaged "COPY_INTO_STATE_DAMAGED" Data "The list of files that COPY INTO has loaded is damaged or missing.";
     UnsupportedTableFeature "UNSUPPORTED_TABLE_FEATURE" Data "The table uses a Delta feature that pinsql cannot read or write.";
     AppendOnlyTable "CANNOT_MODIFY_APPEND_ONLY_TABLE" Data "The table is append-only.";
     InvalidDefinition "INVALID_DEFINITION" Data "A stored definition of a view, a function or a sink is damaged.";
     CheckpointDamaged "CHECKPOINT_DAMAGED" Data "The checkpoint of a stream is damaged or incomplete.";
     StreamDataLoss "STREAM_DATA_LOSS" Data "The source no longer has records that were not yet read.";
+    SourceChanged "SOURCE_CHANGED" Data "The columns or rows of a database table changed while it was read.";
     StreamRecreated "STREAM_RECREATED" Data "The topic or stream was deleted and created again.";
     DeliveryRefused "DELIVERY_REFUSED" Data "A receiver refused records.";
 
@@ -143,6 +149,7 @@ error_codes! {
     StorageFailure "STORAGE_FAILURE" Service "A disk or an object store failed.";
     DiskFull "DISK_FULL" Service "The disk is full.";
     ConcurrentWrite "DELTA_CONCURRENT_WRITE" Service "Other writers committed first, and retries did not help.";
+    SystemFailure "SYSTEM_FAILURE" Service "The operating system refused a thread, a signal handler or the terminal.";
     OutputFailure "OUTPUT_FAILURE" Service "The output cannot be written.";
 
     // The end.

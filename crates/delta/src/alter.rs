@@ -25,7 +25,7 @@ use super::protocol::{self, CONSTRAINT_PREFIX};
 use super::shape::Shape;
 use super::types::storable;
 use super::{WriteKind, WriteRequest, properties};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// One change of a table's definition.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,8 +118,11 @@ impl Alteration {
             Self::AddConstraint(Constraint { name, sql }) => {
                 let taken = configuration(&mut value)?.insert(Constraint::key_of(name), json!(sql));
                 if taken.is_some() {
-                    return Err(Error::sql(format!("there is a constraint named {name} already"))
-                        .with_hint("choose another name, or drop the one that is there first"));
+                    return Err(Error::new(
+                        ErrorCode::InvalidTableDefinition,
+                        format!("there is a constraint named {name} already"),
+                    )
+                    .with_hint("choose another name, or drop the one that is there first"));
                 }
             }
             Self::DropConstraint { name } => {
@@ -133,14 +136,16 @@ impl Alteration {
                 let mut schema: Value = value["schemaString"]
                     .as_str()
                     .and_then(|text| serde_json::from_str(text).ok())
-                    .ok_or_else(|| Error::data("the table's schema cannot be read"))?;
+                    .ok_or_else(|| Error::new(ErrorCode::InvalidDeltaLog, "the table's schema cannot be read"))?;
                 self.alter_schema(&mut schema, metadata)?;
                 value["schemaString"] = json!(schema.to_string());
             }
         }
         let altered: Metadata = serde_json::from_value(value).map_err(broken)?;
         // What is written has to be read again, by this program first.
-        altered.parse_schema().map_err(|error| Error::sql("the columns do not make a table").caused_by(error))?;
+        altered.parse_schema().map_err(|error| {
+            Error::new(ErrorCode::InvalidTableDefinition, "the columns do not make a table").caused_by(error)
+        })?;
         Ok((altered, writer_version))
     }
 
@@ -216,14 +221,16 @@ fn configuration(metadata: &mut Value) -> Result<&mut Map<String, Value>> {
     if metadata["configuration"].is_null() {
         metadata["configuration"] = json!({});
     }
-    metadata["configuration"].as_object_mut().ok_or_else(|| Error::data("the table's properties cannot be read"))
+    metadata["configuration"]
+        .as_object_mut()
+        .ok_or_else(|| Error::new(ErrorCode::InvalidDeltaLog, "the table's properties cannot be read"))
 }
 
 fn unset(configuration: &mut Map<String, Value>, keys: &[String], if_exists: bool) -> Result<()> {
     for key in keys {
         let stored = properties::stored_key(key)?;
         if configuration.remove(&stored).is_none() && !if_exists {
-            let error = Error::sql(format!("the table has no property {key}"));
+            let error = Error::new(ErrorCode::UnknownProperty, format!("the table has no property {key}"));
             let names = configuration.keys().map(String::as_str).filter(|name| !name.starts_with(CONSTRAINT_PREFIX));
             return Err(match nearest(key, names) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
@@ -235,7 +242,7 @@ fn unset(configuration: &mut Map<String, Value>, keys: &[String], if_exists: boo
 }
 
 fn no_constraint(name: &str, configuration: &Map<String, Value>) -> Error {
-    let error = Error::sql(format!("the table has no constraint named {name}"));
+    let error = Error::new(ErrorCode::UnknownProperty, format!("the table has no constraint named {name}"));
     let names: Vec<&str> = configuration.keys().filter_map(|key| key.strip_prefix(CONSTRAINT_PREFIX)).collect();
     match nearest(name, names.iter().copied()) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),

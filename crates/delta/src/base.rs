@@ -16,7 +16,7 @@ use super::location::TableLocation;
 use super::log::{self, Commit};
 use super::shape::Shape;
 use super::{WriteKind, WriteRequest};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 #[derive(Debug)]
 pub(super) enum Base {
@@ -41,7 +41,9 @@ impl Base {
         location.require_writable().await?;
         if let Some(handle) = &request.handle {
             let kept = TableHandle::base(handle).await?;
-            let kept = kept.ok_or_else(|| Error::sql(format!("there is no table {}", location.name())))?;
+            let kept = kept.ok_or_else(|| {
+                Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {}", location.name()))
+            })?;
             return match request.kind {
                 WriteKind::Append => Ok(Self::Kept(kept)),
                 _ => Err(Error::internal("only an append can go through a kept table")),
@@ -139,8 +141,11 @@ impl Base {
 
 /// The log no longer has the version that something was built upon.
 pub(super) fn moved_on(name: &str) -> Error {
-    Error::service(format!("the log of {name} no longer has the version upon which this was built"))
-        .with_hint("the table was replaced, or so many versions came after it that the log was cleaned; run it again")
+    Error::new(
+        ErrorCode::ConcurrentWrite,
+        format!("the log of {name} no longer has the version upon which this was built"),
+    )
+    .with_hint("the table was replaced, or so many versions came after it that the log was cleaned; run it again")
 }
 
 /// What deltalake needs to know of the operation: it checks append-only tables by it.

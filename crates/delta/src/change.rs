@@ -18,7 +18,7 @@ use super::optimize::OptimizeChange;
 use super::restore::RestoreChange;
 use super::rewrite::{Reading, Replacement};
 use super::vacuum::VacuumChange;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Marks a commit as one step of an application: it can be asked later whether that step landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,9 @@ impl Change {
             ChangeKind::Overwrite => actions.extend(on.into_iter().flat_map(removes)),
             ChangeKind::Compact { removes } => actions.extend(removes.iter().cloned().map(Action::Remove)),
             ChangeKind::Alter(alteration) => {
-                let state = on.ok_or_else(|| Error::sql(format!("there is no table {}", self.location.name())))?;
+                let state = on.ok_or_else(|| {
+                    Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {}", self.location.name()))
+                })?;
                 actions.extend(alteration.actions(state)?);
             }
             ChangeKind::Optimize(optimize) => actions.extend(optimize.removes.iter().cloned().map(Action::Remove)),

@@ -30,7 +30,7 @@ use super::protocol::has_change_data_feed;
 use super::scan::{ParquetScan, data_file};
 use super::shape::{Shape, table_schema};
 use super::versions::{AsOf, Versions};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::timestamp;
 
 const CHANGE_TYPE: &str = "_change_type";
@@ -87,10 +87,11 @@ fn readable_shape(name: &str, table: &DeltaTable) -> Result<Shape> {
     }
     match refused.is_empty() {
         true => Shape::plain(name, state.metadata()),
-        false => {
-            Err(Error::data(format!("the changes of {name} cannot be read: the table uses {}", refused.join(", ")))
-                .with_hint("the table itself can be read, at each of its versions: VERSION AS OF"))
-        }
+        false => Err(Error::new(
+            ErrorCode::UnsupportedTableFeature,
+            format!("the changes of {name} cannot be read: the table uses {}", refused.join(", ")),
+        )
+        .with_hint("the table itself can be read, at each of its versions: VERSION AS OF")),
     }
 }
 
@@ -115,15 +116,16 @@ fn resolve(name: &str, versions: &Versions, range: ChangeRange) -> Result<(u64, 
     };
     match first <= last {
         true => Ok((first, last)),
-        false => {
-            Err(Error::sql(format!("the changes of {name} cannot begin at version {first} and end at version {last}"))
-                .with_hint("table_changes('table', start, end): the start is not after the end"))
-        }
+        false => Err(Error::new(
+            ErrorCode::InvalidTableVersion,
+            format!("the changes of {name} cannot begin at version {first} and end at version {last}"),
+        )
+        .with_hint("table_changes('table', start, end): the start is not after the end")),
     }
 }
 
 fn not_recorded(name: &str, version: u64, why: &str) -> Error {
-    Error::sql(format!("the changes of version {version} of {name} are not recorded: {why}")).with_hint(
+    Error::new(ErrorCode::ChangesNotRecorded, format!("the changes of version {version} of {name} are not recorded: {why}")).with_hint(
         "ALTER TABLE … SET TBLPROPERTIES (delta.enableChangeDataFeed = true) records those that follow; begin the range behind it",
     )
 }
@@ -159,7 +161,7 @@ fn check_definition(name: &str, newest: &SchemaRef, commit: &Commit) -> Result<(
                 commit.version,
                 field.name()
             );
-            return Err(Error::data(said)
+            return Err(Error::new(ErrorCode::IncompatibleSchema, said)
                 .with_hint("read the ranges before and after it one by one, each from a table of its own version"));
         }
     }
@@ -204,7 +206,7 @@ impl Files<'_> {
                             commit.version,
                             self.location.name()
                         );
-                        return Err(Error::data(said));
+                        return Err(Error::new(ErrorCode::InvalidDeltaLog, said));
                     };
                     let file = self.file(&file.path, size, values, &end)?;
                     self.inferred.push(file);
@@ -223,7 +225,8 @@ impl Files<'_> {
         };
         let values = self.shape.partition_columns.iter().map(value).collect::<EngineResult<_>>();
         values.map_err(|error| {
-            Error::data(format!("a partition of {} cannot be read", self.location.name())).caused_by(error)
+            Error::new(ErrorCode::InvalidDeltaLog, format!("a partition of {} cannot be read", self.location.name()))
+                .caused_by(error)
         })
     }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use deltalake::kernel::{Action, CommitInfo, IsolationLevel, Remove, Transaction};
 use deltalake::table::config::TablePropertiesExt;
 use serde_json::Value;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::base::{Base, moved_on};
@@ -28,13 +29,15 @@ use super::change::{Change, ChangeKind};
 use super::location::TableLocation;
 use super::log::{self, COMMIT_ID_KEY, Commit, Paths, PutFailure};
 use super::{durable, maintain};
-use pinsql_base::error::{Error, ErrorKind, Result};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
+use pinsql_base::retry::Backoff;
 
 /// How often others may be faster before the statement gives up.
 const ATTEMPTS_MAX: u32 = 40;
 /// How often the storage may fail before the statement gives up.
 const STORAGE_FAILURES_MAX: u32 = 4;
-const PAUSE_MS_MAX: u64 = 1_000;
+/// The delays between attempts. Their jitter separates writers that met once.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
 /// What landed.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ pub(super) async fn commit(change: &Change, mut base: Base, user_metadata: Optio
             Ok(news) => news,
             Err(error) if storage_failures < STORAGE_FAILURES_MAX && error.kind().is_retryable() => {
                 storage_failures += 1;
-                pause(storage_failures * 4).await;
+                sleep(BACKOFF.delay(storage_failures * 4)).await;
                 continue;
             }
             Err(error) => return Err(unknown(location, error)),
@@ -126,10 +129,12 @@ pub(super) async fn commit(change: &Change, mut base: Base, user_metadata: Optio
             Attempt::Storage(error) if location.url().scheme() == "file" => return Err(Failure::certain(error)),
             Attempt::Storage(error) => return Err(unknown(location, error)),
         }
-        pause(attempt).await;
+        sleep(BACKOFF.delay(attempt)).await;
     }
     let said = format!("other writers were faster than this one {ATTEMPTS_MAX} times in a row on {}", location.name());
-    Err(Failure::certain(Error::service(said).with_hint("run it again when fewer write to the table")))
+    Err(Failure::certain(
+        Error::new(ErrorCode::ConcurrentWrite, said).with_hint("run it again when fewer write to the table"),
+    ))
 }
 
 /// Why one attempt did not make a version.
@@ -254,7 +259,7 @@ pub(super) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
     });
     let operation = operation.unwrap_or("a commit");
     let said = format!("another writer was faster on {name}: its version {} ({operation}) {why}", winner.version);
-    Some(Error::service(said).with_hint("nothing of this statement was kept; run it again"))
+    Some(Error::new(ErrorCode::ConcurrentWrite, said).with_hint("nothing of this statement was kept; run it again"))
 }
 
 fn changes_files(winner: &Commit) -> bool {
@@ -269,21 +274,18 @@ fn removes_any(winner: &Commit, files: &[Remove]) -> bool {
 }
 
 pub(super) fn already_exists(name: &str) -> Error {
-    Error::sql(format!("the table {name} already exists"))
+    Error::new(ErrorCode::TableOrViewAlreadyExists, format!("the table {name} already exists"))
         .with_hint("CREATE OR REPLACE TABLE replaces it, CREATE TABLE IF NOT EXISTS leaves it")
 }
 
 fn unknown(location: &TableLocation, error: Error) -> Failure {
     let said = format!("the storage failed during a commit to {}: it is not known whether it landed", location.name());
     let hint = format!("look with DESCRIBE HISTORY {} before you run it again", location.name());
-    Failure { error: Error::service(said).with_hint(hint).caused_by(error), is_certain: false, is_conflict: false }
-}
-
-/// Waits longer each time, by chance, so that writers that met once do not meet again.
-async fn pause(attempt: u32) {
-    let longest_ms = (10_u64 << attempt.min(10)).min(PAUSE_MS_MAX);
-    let chance = Uuid::new_v4().as_u128() as u64;
-    tokio::time::sleep(Duration::from_millis(longest_ms / 2 + chance % (longest_ms / 2 + 1))).await;
+    Failure {
+        error: Error::new(ErrorCode::StorageFailure, said).with_hint(hint).caused_by(error),
+        is_certain: false,
+        is_conflict: false,
+    }
 }
 
 fn commit_info(change: &Change, on: Option<u64>, id: &str, user_metadata: Option<&str>) -> CommitInfo {

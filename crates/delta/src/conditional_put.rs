@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use tokio::sync::OnceCell;
 use url::Url;
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// The object, in the folder that is written to.
@@ -54,8 +54,11 @@ impl ConditionalPut {
         }
         // What is left of the test is of no use to anybody, and its failure would hide the answer.
         let _ = self.store.delete(&self.probe_path()).await;
-        Err(Error::config(format!("the store of {} overwrites an object that it was told to create", self.url))
-            .with_hint(HINT))
+        Err(Error::new(
+            ErrorCode::UnsupportedStore,
+            format!("the store of {} overwrites an object that it was told to create", self.url),
+        )
+        .with_hint(HINT))
     }
 
     /// Creates the object; whether the store refused because it is there.

@@ -18,7 +18,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::partition::empty_as_null;
 use super::types::{assignable, sql_name};
 use pinsql_base::engine_error::arrow_error;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How much of a row an error shows.
 const SAMPLE_CHARS_MAX: usize = 400;
@@ -65,14 +65,18 @@ impl Conform {
     ) -> Result<Self> {
         let (given, wanted) = (input.fields().len(), schema.fields().len());
         if given != wanted {
-            return Err(Error::sql(format!("the query gives {given} columns, but the table {table} has {wanted}"))
-                .with_hint(format!("its columns are {}", column_names(&schema))));
+            return Err(Error::new(
+                ErrorCode::ColumnArityMismatch,
+                format!("the query gives {given} columns, but the table {table} has {wanted}"),
+            )
+            .with_hint(format!("its columns are {}", column_names(&schema))));
         }
         for (from, to) in input.fields().iter().zip(schema.fields()) {
             if !assignable(from.data_type(), to.data_type()) {
                 let (from_type, to_type) = (sql_name(from.data_type()), sql_name(to.data_type()));
                 let said = format!("a {from_type} cannot be stored in the column {} of type {to_type}", to.name());
-                return Err(Error::sql(said).with_hint(format!("cast it: CAST({} AS {to_type})", from.name())));
+                return Err(Error::new(ErrorCode::DatatypeMismatch, said)
+                    .with_hint(format!("cast it: CAST({} AS {to_type})", from.name())));
             }
         }
         let checks = compile(table, rules, &schema, state)?;
@@ -88,7 +92,7 @@ impl Conform {
                 false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
                     let said =
                         format!("a value does not fit the column {} {}", field.name(), sql_name(field.data_type()));
-                    Error::data(said).caused_by(arrow_error(error).message)
+                    Error::new(ErrorCode::CastInvalidInput, said).caused_by(arrow_error(error).message)
                 })?,
             };
             if self.partition_columns.contains(field.name()) {
@@ -98,8 +102,9 @@ impl Conform {
         }
         self.check_not_null(&columns)?;
         let options = RecordBatchOptions::new().with_row_count(Some(input.num_rows()));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(|error| Error::data("a row does not fit the table").caused_by(error))?;
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|error| {
+            Error::new(ErrorCode::ConstraintViolation, "a row does not fit the table").caused_by(error)
+        })?;
         self.check_rules(&batch)?;
         Ok(batch)
     }
@@ -109,10 +114,10 @@ impl Conform {
             if !field.is_nullable() && column.null_count() > 0 {
                 let present =
                     is_not_null(column).map_err(|error| Error::internal("cannot look for NULL").caused_by(error))?;
-                return Err(Error::data(format!(
-                    "the column {} is NOT NULL, but a row has no value for it",
-                    field.name()
-                ))
+                return Err(Error::new(
+                    ErrorCode::ConstraintViolation,
+                    format!("the column {} is NOT NULL, but a row has no value for it", field.name()),
+                )
                 .with_hint(format!("the row is {}", self.sample(columns, &present))));
             }
         }
@@ -128,8 +133,11 @@ impl Conform {
                 partly_known => prep_null_mask_filter(partly_known),
             };
             if holds.true_count() < batch.num_rows() {
-                return Err(Error::data(format!("a row breaks the constraint {}: {}", rule.name, rule.sql))
-                    .with_hint(format!("the row is {}", self.sample(batch.columns(), &holds))));
+                return Err(Error::new(
+                    ErrorCode::ConstraintViolation,
+                    format!("a row breaks the constraint {}: {}", rule.name, rule.sql),
+                )
+                .with_hint(format!("the row is {}", self.sample(batch.columns(), &holds))));
             }
         }
         Ok(())
@@ -170,7 +178,7 @@ fn compile(
         Ok(check) => Ok((rule, check)),
         Err(error) => {
             let said = format!("the constraint {} of {table} cannot be checked: {}", rule.name, rule.sql);
-            Err(Error::sql(said).caused_by(error.message))
+            Err(Error::new(ErrorCode::InvalidCondition, said).caused_by(error.message))
         }
     };
     rules.into_iter().map(compile_one).collect()

@@ -11,7 +11,7 @@ use deltalake::kernel::{
 use super::properties;
 use super::protocol::{self, CONSTRAINT_PREFIX};
 use super::types::{nullable, storable};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// The key that Spark keeps a column's comment under.
 pub(super) const COMMENT_KEY: &str = "comment";
@@ -110,7 +110,10 @@ impl TableDefinition {
         let mut configuration = properties::checked(&self.properties)?.kept;
         for constraint in &self.constraints {
             if configuration.insert(constraint.key(), constraint.sql.clone()).is_some() {
-                return Err(Error::sql(format!("there are two constraints named {}", constraint.name)));
+                return Err(Error::new(
+                    ErrorCode::InvalidTableDefinition,
+                    format!("there are two constraints named {}", constraint.name),
+                ));
             }
         }
         let build = || -> std::result::Result<Metadata, Box<dyn std::error::Error + Send + Sync>> {
@@ -125,7 +128,7 @@ impl TableDefinition {
 
     fn delta_schema(&self) -> Result<StructType> {
         if self.columns.is_empty() {
-            return Err(Error::sql("a table needs at least one column"));
+            return Err(Error::new(ErrorCode::InvalidTableDefinition, "a table needs at least one column"));
         }
         check_names("", self.columns.iter().map(|column| column.name.as_str()))?;
         let mut fields = Vec::with_capacity(self.columns.len());
@@ -141,29 +144,43 @@ impl TableDefinition {
             }
             fields.push(field);
         }
-        StructType::try_new(fields).map_err(|error| Error::sql("the columns do not make a table").caused_by(error))
+        StructType::try_new(fields).map_err(|error| {
+            Error::new(ErrorCode::InvalidTableDefinition, "the columns do not make a table").caused_by(error)
+        })
     }
 
     fn resolved_partition_columns(&self, schema: &StructType) -> Result<Vec<String>> {
         let mut resolved = Vec::new();
         for wanted in &self.partition_columns {
             let field = schema.fields().find(|field| field.name().eq_ignore_ascii_case(wanted)).ok_or_else(|| {
-                let error = Error::sql(format!("PARTITIONED BY names {wanted}, which is not a column of the table"));
+                let error = Error::new(
+                    ErrorCode::UnresolvedColumn,
+                    format!("PARTITIONED BY names {wanted}, which is not a column of the table"),
+                );
                 match nearest(wanted, schema.fields().map(|field| field.name().as_str())) {
                     Some(near) => error.with_hint(format!("did you mean {near}?")),
                     None => error,
                 }
             })?;
             if !matches!(field.data_type(), DeltaType::Primitive(_)) || *field.data_type() == DeltaType::BINARY {
-                return Err(Error::sql(format!("a table cannot be partitioned by {wanted}: it has no simple type")));
+                return Err(Error::new(
+                    ErrorCode::InvalidTableDefinition,
+                    format!("a table cannot be partitioned by {wanted}: it has no simple type"),
+                ));
             }
             if resolved.contains(field.name()) {
-                return Err(Error::sql(format!("PARTITIONED BY names {wanted} twice")));
+                return Err(Error::new(
+                    ErrorCode::InvalidTableDefinition,
+                    format!("PARTITIONED BY names {wanted} twice"),
+                ));
             }
             resolved.push(field.name().clone());
         }
         if resolved.len() == schema.num_fields() {
-            return Err(Error::sql("a table cannot be partitioned by all of its columns"));
+            return Err(Error::new(
+                ErrorCode::InvalidTableDefinition,
+                "a table cannot be partitioned by all of its columns",
+            ));
         }
         Ok(resolved)
     }
@@ -193,14 +210,19 @@ fn check_names<'a>(prefix: &str, names: impl Iterator<Item = &'a str>) -> Result
     let mut seen = HashSet::new();
     for name in names {
         if name.is_empty() {
-            return Err(Error::sql("a column has no name").with_hint("name it: … AS total"));
+            return Err(
+                Error::new(ErrorCode::InvalidIdentifier, "a column has no name").with_hint("name it: … AS total")
+            );
         }
         if let Some(character) = name.chars().find(|character| FORBIDDEN.contains(*character)) {
-            return Err(Error::sql(format!("the column name `{prefix}{name}` contains {character:?}"))
-                .with_hint("a Delta column name has no space and none of , ; { } ( ) =; rename it with AS"));
+            return Err(Error::new(
+                ErrorCode::InvalidIdentifier,
+                format!("the column name `{prefix}{name}` contains {character:?}"),
+            )
+            .with_hint("a Delta column name has no space and none of , ; { } ( ) =; rename it with AS"));
         }
         if !seen.insert(name.to_lowercase()) {
-            return Err(Error::sql(format!("there are two columns named {prefix}{name}"))
+            return Err(Error::new(ErrorCode::DuplicateColumn, format!("there are two columns named {prefix}{name}"))
                 .with_hint("rename one of them with AS; upper and lower case do not differ"));
         }
     }

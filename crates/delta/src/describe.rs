@@ -15,7 +15,7 @@ use super::definition::{COMMENT_KEY, Column, Constraint, TableDefinition};
 use super::error::delta_error;
 use super::location::TableLocation;
 use super::protocol::CONSTRAINT_PREFIX;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// Log files read at once for a history.
@@ -190,7 +190,9 @@ pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableD
     let name = location.name();
     let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
     let metadata = state.metadata();
-    let broken = |error: String| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
+    let broken = |error: String| {
+        Error::new(ErrorCode::InvalidDeltaLog, format!("the schema of {name} cannot be read")).caused_by(error)
+    };
     let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
     let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
     let columns = schema.fields().zip(arrow.fields()).map(|(field, arrow)| Column {
@@ -220,11 +222,11 @@ pub fn partitions(location: &TableLocation, table: &DeltaTable, wanted: &[(Strin
     let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
     let columns = state.metadata().partition_columns();
     if columns.is_empty() {
-        return Err(Error::sql(format!("the table {name} is not partitioned")));
+        return Err(Error::new(ErrorCode::WrongObjectType, format!("the table {name} is not partitioned")));
     }
     if let Some((unknown, _)) = wanted.iter().find(|(key, _)| !columns.iter().any(|one| one.eq_ignore_ascii_case(key)))
     {
-        return Err(Error::sql(format!("{unknown} is not a partition column of {name}"))
+        return Err(Error::new(ErrorCode::UnresolvedColumn, format!("{unknown} is not a partition column of {name}"))
             .with_hint(format!("its partition columns are {}", columns.join(", "))));
     }
     let mut found = std::collections::BTreeSet::new();

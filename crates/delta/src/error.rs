@@ -19,10 +19,14 @@ pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
     if let DeltaTableError::Transaction { source: TransactionError::UnsupportedTableFeatures(features) } = &error {
         let names: Vec<String> = features.iter().map(|feature| feature.to_string()).collect();
         let said = format!("cannot {doing}: it uses Delta features that pinsql does not have: {}", names.join(", "));
-        return Error::data(said).with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE");
+        return Error::new(ErrorCode::UnsupportedTableFeature, said)
+            .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE");
     }
     if let DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } = &error {
-        return Error::data(format!("cannot {doing}: the table is append-only (delta.appendOnly = true)"));
+        return Error::new(
+            ErrorCode::AppendOnlyTable,
+            format!("cannot {doing}: the table is append-only (delta.appendOnly = true)"),
+        );
     }
     if let Some(told) = storage_failure(doing, &error).or_else(|| storage_failure(doing, below_kernel(&error)?)) {
         return told;
@@ -112,7 +116,7 @@ mod tests {
         );
         let lost = delta_error("write the table t", DeltaTableError::from(generic(io::ErrorKind::ConnectionReset)));
         assert_eq!(lost.kind(), ErrorKind::Service);
-        let carried = DataFusionError::External(Box::new(Error::data("row 7 is wrong")));
+        let carried = DataFusionError::External(Box::new(Error::new(ErrorCode::InvalidValue, "row 7 is wrong")));
         let own = delta_error("x", DeltaTableError::GenericError { source: Box::new(carried) });
         assert_eq!(own.message, "row 7 is wrong");
     }

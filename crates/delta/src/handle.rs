@@ -27,7 +27,7 @@ use super::log::{self, Commit};
 use super::maintain::Upkeep;
 use super::shape::Shape;
 use super::{WriteKind, WriteRequest, transaction_version};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Commits of others that are read one by one. When there are more, opening the table anew is cheaper.
 const COMMITS_READ_MAX: usize = 256;
@@ -156,8 +156,11 @@ impl TableHandle {
             }
         });
         next.unwrap_or(Err("replaced or altered the table")).map_err(|did| {
-            Error::service(format!("another writer was faster on {}: it {did}", self.location.name()))
-                .with_hint("nothing of this was kept; run it again")
+            Error::new(
+                ErrorCode::ConcurrentWrite,
+                format!("another writer was faster on {}: it {did}", self.location.name()),
+            )
+            .with_hint("nothing of this was kept; run it again")
         })
     }
 

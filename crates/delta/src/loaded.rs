@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::change::ApplicationTransaction;
 use super::location::TableLocation;
 use super::{delta_error, transaction_version};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 const FOLDER: &str = "_pinsql_copy_into";
@@ -119,7 +119,8 @@ impl LoadedFiles {
                 }
             }
         }
-        Err(Error::service(format!("too many COPY INTO at once on {}", location.name())).with_hint("run it again"))
+        Err(Error::new(ErrorCode::ConcurrentWrite, format!("too many COPY INTO at once on {}", location.name()))
+            .with_hint("run it again"))
     }
 }
 
@@ -137,9 +138,12 @@ fn path(id: i64) -> Path {
 async fn read(location: &TableLocation, id: i64) -> Result<List> {
     let name = location.name();
     let damaged = |why: String| {
-        Error::data(format!("it is not known which files COPY INTO has loaded into {name}"))
-            .caused_by(why)
-            .with_hint(format!("put the folder {FOLDER} of the table back, or copy into a new table"))
+        Error::new(
+            ErrorCode::LoadedFilesDamaged,
+            format!("it is not known which files COPY INTO has loaded into {name}"),
+        )
+        .caused_by(why)
+        .with_hint(format!("put the folder {FOLDER} of the table back, or copy into a new table"))
     };
     let store = location.table_store();
     let stored = match store.get(&path(id)).await {

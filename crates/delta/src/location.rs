@@ -26,7 +26,7 @@ use super::error::delta_error;
 use super::registrar::Registrar;
 use super::shape::refuse_variants;
 use super::versions::{AsOf, Versions};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::normalize_type;
 
 /// One table's folder. Cheap to clone; holds nothing of the table's state.
@@ -52,7 +52,7 @@ impl TableLocation {
         let store = runtime
             .object_store_registry
             .get_store(url)
-            .map_err(|_| Error::config(format!("no storage is configured for {url}")))?;
+            .map_err(|_| Error::new(ErrorCode::InvalidLocation, format!("no storage is configured for {url}")))?;
         Self::with_store(name, url, store)
     }
 
@@ -61,8 +61,9 @@ impl TableLocation {
         let mut url = url.clone();
         let folder = format!("{}/", url.path().trim_end_matches('/'));
         url.set_path(&folder);
-        let path = Path::from_url_path(url.path())
-            .map_err(|error| Error::config(format!("{url} is not a location for a table")).caused_by(error))?;
+        let path = Path::from_url_path(url.path()).map_err(|error| {
+            Error::new(ErrorCode::InvalidLocation, format!("{url} is not a location for a table")).caused_by(error)
+        })?;
         let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), url.clone()));
         Ok(Self { name: name.into(), url, store, path, conditional_put, registrar: None })
     }
@@ -154,7 +155,7 @@ impl TableLocation {
 
     /// The newest snapshot of a table that must be there.
     pub async fn open_existing(&self) -> Result<DeltaTable> {
-        let missing = || Error::sql(format!("there is no table {}", self.name));
+        let missing = || Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {}", self.name));
         self.open().await?.ok_or_else(missing)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::protocol::{CHANGE_DATA_FEED, CONSTRAINT_PREFIX, READER_VERSION, WRITER_VERSION_MAX};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// The properties that this writer honours, or that only other engines read.
 const ACCEPTED: [&str; 17] = [
@@ -67,9 +67,11 @@ pub(super) fn checked(properties: &BTreeMap<String, String>) -> Result<Checked> 
             if value.eq_ignore_ascii_case("false") || value.eq_ignore_ascii_case("none") {
                 continue;
             }
-            return Err(Error::sql(format!("the table property {refused} is not supported: {why}")).with_hint(
-                "tables are kept at reader version 1 and writer versions 2 to 4, which every engine reads",
-            ));
+            return Err(Error::new(
+                ErrorCode::InvalidProperty,
+                format!("the table property {refused} is not supported: {why}"),
+            )
+            .with_hint("tables are kept at reader version 1 and writer versions 2 to 4, which every engine reads"));
         }
         match known(key)? {
             name @ "delta.minReaderVersion" => drop(version(name, value, READER_VERSION)?),
@@ -99,18 +101,24 @@ fn is_of_delta(key: &str) -> bool {
 
 fn known(key: &str) -> Result<&'static str> {
     if key.to_lowercase().starts_with(CONSTRAINT_PREFIX) {
-        return Err(Error::sql(format!("the table property {key} cannot be set: it holds a constraint"))
-            .with_hint("ALTER TABLE t ADD CONSTRAINT name CHECK (…), or DROP CONSTRAINT name"));
+        return Err(Error::new(
+            ErrorCode::InvalidProperty,
+            format!("the table property {key} cannot be set: it holds a constraint"),
+        )
+        .with_hint("ALTER TABLE t ADD CONSTRAINT name CHECK (…), or DROP CONSTRAINT name"));
     }
     if key.to_lowercase().starts_with("delta.feature.") {
-        return Err(Error::sql(format!("the table property {key} is not supported: it needs writer version 7"))
-            .with_hint("a table gets the protocol that its constraints and properties need"));
+        return Err(Error::new(
+            ErrorCode::InvalidProperty,
+            format!("the table property {key} is not supported: it needs writer version 7"),
+        )
+        .with_hint("a table gets the protocol that its constraints and properties need"));
     }
     ACCEPTED.into_iter().find(|accepted| accepted.eq_ignore_ascii_case(key)).ok_or_else(|| unknown(key))
 }
 
 fn unknown(key: &str) -> Error {
-    let error = Error::sql(format!("there is no table property {key}"));
+    let error = Error::new(ErrorCode::UnknownProperty, format!("there is no table property {key}"));
     match nearest(key, ACCEPTED) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint("properties of your own must not start with delta."),
@@ -120,7 +128,10 @@ fn unknown(key: &str) -> Error {
 fn version(name: &str, value: &str, version_max: i32) -> Result<i32> {
     match value.parse::<i32>() {
         Ok(version) if (1..=version_max).contains(&version) => Ok(version),
-        _ => Err(Error::sql(format!("{name} = {value} is not supported: tables are written with up to {version_max}"))),
+        _ => Err(Error::new(
+            ErrorCode::InvalidProperty,
+            format!("{name} = {value} is not supported: tables are written with up to {version_max}"),
+        )),
     }
 }
 
@@ -155,7 +166,7 @@ fn check_value(name: &str, value: &str) -> Result<()> {
             _ => "true or false",
         },
     };
-    Err(Error::sql(format!("the table property {name} is '{value}', but must be {wanted}")))
+    Err(Error::new(ErrorCode::InvalidProperty, format!("the table property {name} is '{value}', but must be {wanted}")))
 }
 
 /// `128mb`, `1 GB`, `104857600`.

@@ -26,7 +26,7 @@ use super::shape::Shape;
 use super::types::timestamp;
 use super::write::{TableWriter, WriteTarget};
 use super::{PreparedWrite, WriteKind, WriteRequest, change_of, transaction_version};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Reject;
 
 /// What the table's name ends with.
@@ -214,8 +214,11 @@ async fn landed(
 }
 
 fn foreign(name: &str) -> Error {
-    Error::data(format!("the table {name} has other columns than a table of rejects, so rejects cannot be kept in it"))
-        .with_hint("rename it: its name belongs to the rejects")
+    Error::new(
+        ErrorCode::IncompatibleSchema,
+        format!("the table {name} has other columns than a table of rejects, so rejects cannot be kept in it"),
+    )
+    .with_hint("rename it: its name belongs to the rejects")
 }
 
 async fn take(

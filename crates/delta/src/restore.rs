@@ -26,7 +26,7 @@ use super::location::TableLocation;
 use super::shape::refuse_deletion_vectors;
 use super::versions::{AsOf, Versions};
 use super::{WriteKind, WriteRequest};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// Files asked for at once.
@@ -202,7 +202,8 @@ async fn require_files(location: &TableLocation, version: u64, adds: &[Add]) -> 
         adds.len(),
         if missing.len() > MISSING_SHOWN_MAX { ", …" } else { "" }
     );
-    Err(Error::data(said).with_hint("VACUUM deletes the files of old versions; the table is as it was"))
+    Err(Error::new(ErrorCode::DataFileNotFound, said)
+        .with_hint("VACUUM deletes the files of old versions; the table is as it was"))
 }
 
 fn bytes_of(adds: &[Add]) -> u64 {

@@ -19,7 +19,7 @@ use super::protocol::CONSTRAINT_PREFIX;
 use super::statistics::IndexedColumns;
 use super::write::WriteTarget;
 use super::{WriteKind, WriteRequest, types};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const TARGET_FILE_BYTES_DEFAULT: u64 = 128 << 20;
 
@@ -54,7 +54,9 @@ impl Shape {
                     None => Self::of_metadata(name, state.metadata()),
                 }
             }
-            (WriteKind::Append | WriteKind::Overwrite, None) => Err(Error::sql(format!("there is no table {name}"))),
+            (WriteKind::Append | WriteKind::Overwrite, None) => {
+                Err(Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {name}")))
+            }
         }
     }
 
@@ -120,7 +122,8 @@ impl Shape {
 
 /// The columns of a table as files have them.
 pub(super) fn table_schema(name: &str, metadata: &Metadata) -> Result<SchemaRef> {
-    let broken = |error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error);
+    let broken =
+        |error| Error::new(ErrorCode::InvalidDeltaLog, format!("the schema of {name} cannot be read")).caused_by(error);
     let schema = metadata.parse_schema().map_err(|error| broken(error.to_string()))?;
     let arrow: Schema = (&schema).try_into_arrow().map_err(|error| broken(error.to_string()))?;
     Ok(Arc::new(without_metadata(&arrow)))
@@ -158,9 +161,10 @@ fn ensure_writable(name: &str, state: &DeltaTableState) -> Result<()> {
 pub(super) fn refuse_variants(name: &str, state: &DeltaTableState) -> Result<()> {
     let mut features = state.protocol().reader_features().into_iter().flatten().map(ToString::to_string);
     match features.find(|feature| feature.starts_with("variant")) {
-        Some(feature) => Err(Error::data(format!(
-            "cannot read the table {name}: it uses Delta features that pinsql does not have: {feature}"
-        ))
+        Some(feature) => Err(Error::new(
+            ErrorCode::UnsupportedTableFeature,
+            format!("cannot read the table {name}: it uses Delta features that pinsql does not have: {feature}"),
+        )
         .with_hint("a writer such as Spark can make a table of it without its VARIANT columns")),
         None => Ok(()),
     }
@@ -170,20 +174,27 @@ pub(super) fn refuse_variants(name: &str, state: &DeltaTableState) -> Result<()>
 pub(super) fn refuse_deletion_vectors(name: &str, state: &DeltaTableState) -> Result<()> {
     let mut features = state.protocol().reader_features().into_iter().flatten();
     match features.any(|feature| feature.to_string() == "deletionVectors") {
-        true => Err(Error::data(format!("the table {name} uses deletionVectors, with which pinsql cannot do this"))
-            .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE deletionVectors")),
+        true => Err(Error::new(
+            ErrorCode::UnsupportedTableFeature,
+            format!("the table {name} uses deletionVectors, with which pinsql cannot do this"),
+        )
+        .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE deletionVectors")),
         false => Ok(()),
     }
 }
 
 fn unwritable(name: &str, feature: &str) -> Error {
-    Error::data(format!("cannot write the table {name}: it has {feature}, which pinsql reads but does not write"))
+    Error::new(
+        ErrorCode::UnsupportedTableFeature,
+        format!("cannot write the table {name}: it has {feature}, which pinsql reads but does not write"),
+    )
 }
 
 fn parsed(name: &str, metadata: &Metadata) -> Result<StructType> {
-    metadata
-        .parse_schema()
-        .map_err(|error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error.to_string()))
+    metadata.parse_schema().map_err(|error| {
+        Error::new(ErrorCode::InvalidDeltaLog, format!("the schema of {name} cannot be read"))
+            .caused_by(error.to_string())
+    })
 }
 
 fn rules(name: &str, metadata: &Metadata) -> Result<Vec<Rule>> {
@@ -195,7 +206,10 @@ fn rules(name: &str, metadata: &Metadata) -> Result<Vec<Rule>> {
     for field in parsed(name, metadata)?.fields() {
         if let Some(value) = field.metadata().get(INVARIANT_KEY) {
             let sql = invariant_sql(value).ok_or_else(|| {
-                Error::data(format!("the invariant of the column {} of {name} cannot be read: {value}", field.name()))
+                Error::new(
+                    ErrorCode::InvalidDeltaLog,
+                    format!("the invariant of the column {} of {name} cannot be read: {value}", field.name()),
+                )
             })?;
             rules.push(Rule { name: format!("invariant of {}", field.name()), sql });
         }

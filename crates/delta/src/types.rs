@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit};
 
 use super::definition::COMMENT_KEY;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The Arrow type of a table column that holds values of type `data_type`. `path` names the column in errors.
 pub(super) fn storable(path: &str, data_type: &DataType) -> Result<DataType> {
@@ -77,13 +77,16 @@ fn storable_fields(path: &str, fields: &Fields) -> Result<Fields> {
 }
 
 fn untyped(path: &str) -> Error {
-    Error::sql(format!("column {path} has type VOID, which a table cannot hold"))
+    Error::new(ErrorCode::UnsupportedDatatype, format!("column {path} has type VOID, which a table cannot hold"))
         .with_hint(format!("give it one: CAST(NULL AS STRING) AS {path}"))
 }
 
 fn refused(path: &str, data_type: &DataType) -> Error {
-    Error::sql(format!("column {path} has type {}, which a Delta table cannot hold", sql_name(data_type)))
-        .with_hint("cast it to a type that Delta has, such as STRING, BIGINT or DECIMAL(38, 10)")
+    Error::new(
+        ErrorCode::UnsupportedDatatype,
+        format!("column {path} has type {}, which a Delta table cannot hold", sql_name(data_type)),
+    )
+    .with_hint("cast it to a type that Delta has, such as STRING, BIGINT or DECIMAL(38, 10)")
 }
 
 /// The same type with every nested value nullable, as `CREATE TABLE … AS` makes it.

@@ -27,7 +27,7 @@ use super::location::TableLocation;
 use super::maintain::delete;
 use super::shape::refuse_deletion_vectors;
 use super::{WriteKind, WriteRequest, commit, log};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// What Delta keeps changes in: hidden from readers of folders, and vacuumed like any data.
@@ -142,7 +142,7 @@ fn too_short(name: &str, retention: Duration, own: Duration) -> Error {
         hours(retention),
         hours(own)
     );
-    Error::sql(said).with_hint(
+    Error::new(ErrorCode::InvalidOption, said).with_hint(
         "it could take files from writers and readers at work; delta.deletedFileRetentionDuration sets how long they are kept, \
          SET spark.databricks.delta.retentionDurationCheck.enabled = false takes this check away",
     )

@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::error::delta_error;
 use super::location::TableLocation;
 use super::log;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// Log files read at once, for a table that keeps its timestamps in them.
@@ -76,7 +76,7 @@ impl Versions {
             AsOf::Version(version) if (self.earliest..=self.latest).contains(&version) => Ok(version),
             AsOf::Version(version) => {
                 let said = format!("the table {} has no version {version} that can be read", self.name);
-                Err(Error::sql(said).with_hint(self.what_there_is()))
+                Err(Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.what_there_is()))
             }
             AsOf::Timestamp(micros) => self.at_or_before(micros.div_euclid(1_000)),
         }
@@ -99,7 +99,7 @@ impl Versions {
         let found = readable.rev().find(|(_, time_ms)| **time_ms <= moment_ms).map(|(version, _)| *version);
         let said = |place: &str| {
             let said = format!("{} is {place} version of {} that can be read", moment_text(moment_ms), self.name);
-            Error::sql(said).with_hint(self.what_there_is())
+            Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.what_there_is())
         };
         match found {
             None => Err(said("before the first")),

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::ColumnPosition;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// The field at `path`, to be changed.
 pub(super) fn field<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Value> {
@@ -27,7 +27,7 @@ pub(super) fn insert_field(
     let name = name_of(&field);
     if fields.iter().any(|there| name_of(there).eq_ignore_ascii_case(name)) {
         let said = format!("there is a column {} already", shown(parents, name));
-        return Err(Error::sql(said).with_hint("upper and lower case do not differ"));
+        return Err(Error::new(ErrorCode::DuplicateColumn, said).with_hint("upper and lower case do not differ"));
     }
     let at = match wanted {
         Some(wanted) => place(fields, parents, wanted)?,
@@ -44,7 +44,10 @@ pub(super) fn move_field(schema: &mut Value, path: &[String], wanted: &ColumnPos
     if let ColumnPosition::After(after) = wanted
         && after.eq_ignore_ascii_case(name)
     {
-        return Err(Error::sql(format!("the column {} cannot come after itself", shown(parents, name))));
+        return Err(Error::new(
+            ErrorCode::InvalidTableDefinition,
+            format!("the column {} cannot come after itself", shown(parents, name)),
+        ));
     }
     let moved = fields.remove(position(fields, name, parents)?);
     let at = place(fields, parents, wanted)?;
@@ -69,7 +72,7 @@ fn fields<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Vec<Valu
     // A simple type is a text, which has no parts to ask for.
     match at.get_mut("fields") {
         Some(Value::Array(fields)) if is_struct => Ok(fields),
-        _ => Err(Error::sql(format!("{} is no STRUCT, and has no fields", path.join(".")))),
+        _ => Err(Error::new(ErrorCode::UnresolvedField, format!("{} is no STRUCT, and has no fields", path.join(".")))),
     }
 }
 
@@ -80,13 +83,16 @@ fn step<'a>(at: &'a mut Value, name: &str, parents: &[String]) -> Result<&'a mut
         Some("map") if name.eq_ignore_ascii_case("key") => "keyType",
         Some("map") if name.eq_ignore_ascii_case("value") => "valueType",
         Some("struct") => {
-            let fields = at["fields"].as_array_mut().ok_or_else(|| Error::data("a struct without fields"))?;
+            let fields = at["fields"]
+                .as_array_mut()
+                .ok_or_else(|| Error::new(ErrorCode::InvalidDeltaLog, "a struct without fields"))?;
             let place = position(fields, name, parents)?;
             return Ok(&mut fields[place]["type"]);
         }
         _ => {
             let said = format!("{} is no STRUCT, and has no field {name}", parents.join("."));
-            return Err(Error::sql(said).with_hint("a field of an array is a.element.f, one of a map m.value.f"));
+            return Err(Error::new(ErrorCode::UnresolvedField, said)
+                .with_hint("a field of an array is a.element.f, one of a map m.value.f"));
         }
     };
     Ok(&mut at[inner])
@@ -94,7 +100,8 @@ fn step<'a>(at: &'a mut Value, name: &str, parents: &[String]) -> Result<&'a mut
 
 fn position(fields: &[Value], name: &str, parents: &[String]) -> Result<usize> {
     fields.iter().position(|field| name_of(field).eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = Error::sql(format!("the table has no column {}", shown(parents, name)));
+        let error =
+            Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column {}", shown(parents, name)));
         match nearest(name, fields.iter().map(name_of)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
             None => error,

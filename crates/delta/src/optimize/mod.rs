@@ -38,7 +38,7 @@ use super::live::SmallFile;
 use super::location::TableLocation;
 use super::write::WriteTarget;
 use super::{WriteKind, WriteRequest};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// What the work on one partition may need of memory: an open row group on each side, and what is on its way to the store.
 const WORK_BYTES: usize = 256 << 20;
@@ -257,7 +257,7 @@ enum Outcome {
 }
 
 fn gone(name: &str) -> Error {
-    Error::service(format!("a file of {name} went away while it was being merged"))
+    Error::new(ErrorCode::ConcurrentWrite, format!("a file of {name} went away while it was being merged"))
         .with_hint("another writer replaced it and removed it; nothing of this statement was kept: run it again")
 }
 

@@ -17,7 +17,7 @@ use crate::live::SmallFile;
 use crate::location::TableLocation;
 use crate::shape::{Shape, refuse_deletion_vectors};
 use crate::{WriteKind, WriteRequest};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The table's partition columns, for a predicate over them.
 pub fn partition_schema(location: &TableLocation, table: &DeltaTable) -> Result<SchemaRef> {
@@ -114,7 +114,9 @@ pub(super) fn wanted(
     let options = RecordBatchOptions::new().with_row_count(Some(partitions.len()));
     let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(DataFusionError::from)?;
     let verdicts = predicate.evaluate(&batch)?.into_array(partitions.len())?;
-    let verdicts = verdicts.as_boolean_opt().ok_or_else(|| Error::sql("the WHERE of OPTIMIZE is not a condition"))?;
+    let verdicts = verdicts
+        .as_boolean_opt()
+        .ok_or_else(|| Error::new(ErrorCode::InvalidCondition, "the WHERE of OPTIMIZE is not a condition"))?;
     let keep: Vec<bool> = verdicts.iter().map(|verdict| verdict == Some(true)).collect();
     Ok(partitions.into_iter().zip(keep).filter_map(|(partition, keep)| keep.then_some(partition)).collect())
 }

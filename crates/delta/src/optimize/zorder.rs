@@ -32,7 +32,7 @@ use crate::partition::PartitionValues;
 use crate::scan::{ParquetScan, data_file, store_url};
 use crate::shape::Shape;
 use crate::write::{TableWriter, WriteTarget};
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// The key of the tag, in the Add actions, that says which run wrote a file and by which columns.
 pub const ZORDER_TAG: &str = "PINSQL_ZORDER";
@@ -48,12 +48,18 @@ pub(super) fn check(name: &str, shape: &Shape, columns: &[String]) -> pinsql_bas
     for path in columns {
         let column = CurveColumn::of(path);
         if shape.partition_columns.contains(&column.root) {
-            return Err(Error::sql(format!("ZORDER BY {path}: it is a partition column of {name}"))
-                .with_hint("the files of a partition have one value of it anyway: leave it out"));
+            return Err(Error::new(
+                ErrorCode::InvalidStatement,
+                format!("ZORDER BY {path}: it is a partition column of {name}"),
+            )
+            .with_hint("the files of a partition have one value of it anyway: leave it out"));
         }
         if !shape.indexes(path) {
-            return Err(Error::sql(format!("ZORDER BY {path} would be of no use: {name} keeps no statistics of it"))
-                .with_hint("delta.dataSkippingStatsColumns or delta.dataSkippingNumIndexedCols can include it"));
+            return Err(Error::new(
+                ErrorCode::InvalidStatement,
+                format!("ZORDER BY {path} would be of no use: {name} keeps no statistics of it"),
+            )
+            .with_hint("delta.dataSkippingStatsColumns or delta.dataSkippingNumIndexedCols can include it"));
         }
     }
     Ok(())
@@ -92,7 +98,7 @@ pub(super) async fn write(
     }
     if written != rows {
         let said = format!("{written} rows were read, but the log says {rows}: the table is left as it is");
-        return Err(DataFusionError::External(Box::new(Error::data(said))));
+        return Err(DataFusionError::External(Box::new(Error::new(ErrorCode::InvalidFile, said))));
     }
     let tag = format!("{run}{}", tag_end(columns));
     let tagged =

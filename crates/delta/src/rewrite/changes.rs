@@ -13,7 +13,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::super::write::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// Where the values begin, behind file, row and action.
 pub(super) const VALUES_FROM: usize = 3;
@@ -106,7 +106,7 @@ impl ChangeList {
             (false, _) => Ok(batch),
             (true, true) => Ok(filter_record_batch(&batch, &keep)?),
             (true, false) => Err(external(
-                Error::data("several rows of the source match one row of the target, and would each change it")
+                Error::new(ErrorCode::MultipleSourceRowsMatch, "several rows of the source match one row of the target, and would each change it")
                     .with_hint("make the source have one row for each match, or narrow ON or the conditions of WHEN MATCHED (DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE)"),
             )),
         }

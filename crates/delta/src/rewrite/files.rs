@@ -18,7 +18,7 @@ use deltalake::table::state::DeltaTableState;
 use serde_json::{Map, Value};
 
 use super::super::shape::Shape;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Timestamps in the log are cut to milliseconds: what a maximum may lack.
 const CUT_OFF_US: i64 = 999;
@@ -113,9 +113,10 @@ impl FileList {
 }
 
 fn unwritable(name: &str, feature: &str) -> Error {
-    Error::data(format!(
-        "cannot change rows of the table {name}: it has {feature}, which pinsql reads but does not write"
-    ))
+    Error::new(
+        ErrorCode::UnsupportedTableFeature,
+        format!("cannot change rows of the table {name}: it has {feature}, which pinsql reads but does not write"),
+    )
 }
 
 /// The partition values with the types of the table.
@@ -123,16 +124,19 @@ fn partitions(name: &str, files: &[TargetFile], shape: &Shape) -> Result<RecordB
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for column in &shape.partition_columns {
-        let field = shape
-            .schema
-            .field_with_name(column)
-            .map_err(|error| Error::data(format!("the schema of {name} cannot be read")).caused_by(error))?;
+        let field = shape.schema.field_with_name(column).map_err(|error| {
+            Error::new(ErrorCode::InvalidDeltaLog, format!("the schema of {name} cannot be read")).caused_by(error)
+        })?;
         let value =
             |file: &TargetFile| file.partition_values.get(column).cloned().flatten().filter(|text| !text.is_empty());
         let texts: ArrayRef = Arc::new(files.iter().map(value).collect::<StringArray>());
         let options = CastOptions { safe: false, ..CastOptions::default() };
         columns.push(cast_with_options(&texts, field.data_type(), &options).map_err(|error| {
-            Error::data(format!("a value of the partition column {column} of {name} cannot be read")).caused_by(error)
+            Error::new(
+                ErrorCode::InvalidDeltaLog,
+                format!("a value of the partition column {column} of {name} cannot be read"),
+            )
+            .caused_by(error)
         })?);
         fields.push(field.clone().with_nullable(true));
     }

@@ -52,7 +52,7 @@ use super::location::TableLocation;
 use super::protocol::has_change_data_feed;
 use super::shape::Shape;
 use super::{PreparedWrite, WriteKind, WriteRequest};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Files that a statement removes as they are.
 #[derive(Debug, Clone)]
@@ -86,9 +86,10 @@ impl RewriteTarget {
         let state = table.snapshot().map_err(failed)?;
         let shape = Shape::of(&WriteRequest::new(location.clone(), WriteKind::Append), Some(&table))?;
         if state.table_config().append_only() {
-            return Err(Error::data(format!(
-                "cannot change rows of the table {name}: the table is append-only (delta.appendOnly = true)"
-            )));
+            return Err(Error::new(
+                ErrorCode::AppendOnlyTable,
+                format!("cannot change rows of the table {name}: the table is append-only (delta.appendOnly = true)"),
+            ));
         }
         let list = Arc::new(FileList::of(name, state, &shape)?);
         let url = location.url();

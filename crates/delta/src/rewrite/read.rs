@@ -17,7 +17,7 @@ use super::super::partition::without_partition_columns;
 use super::super::stored::conformed;
 use super::super::write::{WriteTarget, external};
 use super::files::TargetFile;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 const BATCH_ROWS: usize = 8_192;
 
@@ -48,7 +48,7 @@ impl FileReader {
         let footer = builder.metadata();
         if file.rows.is_some_and(|rows| rows != footer.file_metadata().num_rows().unsigned_abs()) {
             let said = format!("the file {} of the table has not as many rows as its log says", file.path);
-            return Err(external(Error::data(said)));
+            return Err(external(Error::new(ErrorCode::InvalidFile, said)));
         }
         let largest = footer.row_groups().iter().map(|group| group.compressed_size()).max().unwrap_or(0);
         memory.try_grow(usize::try_from(largest).unwrap_or(0))?;
@@ -73,7 +73,10 @@ impl FileReader {
         // Some writers put the partition columns into the files too. The log's values are those that count.
         let stored = without_partition_columns(&batch, &self.partition_columns)?;
         let stored = conformed(&stored, &self.file_schema).map_err(|error| {
-            external(Error::data(format!("the file {} cannot be rewritten", self.name)).caused_by(error))
+            external(
+                Error::new(ErrorCode::InvalidFile, format!("the file {} cannot be rewritten", self.name))
+                    .caused_by(error),
+            )
         })?;
         let mut from_file = stored.columns().iter();
         let columns = self.constants.iter().map(|constant| match constant {
