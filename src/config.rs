@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub use self::catalog::{CatalogConfig, CatalogKind, CatalogLayer};
 pub use self::shell::{ShellConfig, ShellLayer};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 pub use pinsql_base::settings::{DatabaseEnvironment, S3Config, Secret};
 
 /// The file that is read from the current folder when no other is named.
@@ -106,7 +106,9 @@ impl Config {
         let mut params = file.params;
         params.extend(flags.params);
         let threads = match flags.threads.or(file.threads) {
-            Some(0) => return Err(Error::config("`threads` is 0: at least one is needed")),
+            Some(0) => {
+                return Err(Error::new(ErrorCode::InvalidConfiguration, "`threads` is 0: at least one is needed"));
+            }
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
@@ -138,10 +140,15 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 fn read_layer(path: &Path) -> Result<Layer> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Error::config(format!("cannot read the settings in {}", path.display())).caused_by(error))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorCode::InvalidConfiguration, format!("cannot read the settings in {}", path.display()))
+            .caused_by(error)
+    })?;
     toml::from_str(&text).map_err(|error| {
-        let failure = Error::config(format!("{} is not a settings file that pinsql understands", path.display()));
+        let failure = Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!("{} is not a settings file that pinsql understands", path.display()),
+        );
         match unknown_key(error.message()) {
             Some(hint) => failure.with_hint(hint).caused_by(error),
             None => failure.caused_by(error),
@@ -179,7 +186,7 @@ fn parse_memory_bytes(text: &str) -> Result<usize> {
         .find_map(|(unit, bytes)| lower.strip_suffix(unit).map(|number| (number.trim(), *bytes)))
         .unwrap_or((lower.as_str(), 1.0));
     let refuse = || {
-        Error::config(format!("`{text}` is not an amount of memory"))
+        Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is not an amount of memory"))
             .with_hint("write a number and a unit: --memory 512MB, --memory 4GB")
     };
     let bytes = number.parse::<f64>().map_err(|_| refuse())? * unit_bytes;
@@ -191,7 +198,7 @@ fn parse_memory_bytes(text: &str) -> Result<usize> {
 
 fn parse_max_rejects(text: &str) -> Result<MaxRejects> {
     let refuse = || {
-        Error::config(format!("`{text}` is not a limit of rejected records"))
+        Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is not a limit of rejected records"))
             .with_hint("write a count or a share: --max-rejects 100, --max-rejects 0.5%")
     };
     match text.trim().strip_suffix('%') {

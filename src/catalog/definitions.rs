@@ -10,7 +10,7 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::{TableName, Warehouse, schema_name};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 const VIEW_FILE: &str = "_pinsql_view.json";
@@ -61,13 +61,16 @@ impl Warehouse {
             Err(error) => return Err(storage_error(&doing(), error)),
         };
         let bytes = object.bytes().await.map_err(|error| storage_error(&doing(), error))?;
-        let definition: Definition = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::data(format!("the definition of the {what} {name} is damaged")).caused_by(error))?;
+        let definition: Definition = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(ErrorCode::InvalidDefinition, format!("the definition of the {what} {name} is damaged"))
+                .caused_by(error)
+        })?;
         match definition.format {
             FORMAT => Ok(Some(definition)),
-            other => Err(Error::data(format!(
-                "the {what} {name} is kept in format {other}, which this version does not know"
-            ))
+            other => Err(Error::new(
+                ErrorCode::InvalidDefinition,
+                format!("the {what} {name} is kept in format {other}, which this version does not know"),
+            )
             .with_hint("a newer pinsql made it")),
         }
     }

@@ -30,7 +30,7 @@ pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
 use self::service::{Found, Service, is_same_place};
 
 use crate::config::Config;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
 
@@ -76,12 +76,13 @@ impl Warehouse {
         let store = runtime
             .object_store_registry
             .get_store(root)
-            .map_err(|_| Error::config(format!("no storage is configured for {root}")))?;
+            .map_err(|_| Error::new(ErrorCode::InvalidLocation, format!("no storage is configured for {root}")))?;
         let mut root = root.clone();
         let folder = format!("{}/", root.path().trim_end_matches('/'));
         root.set_path(&folder);
-        let path = Path::from_url_path(root.path())
-            .map_err(|error| Error::config(format!("{root} is not a location for a warehouse")).caused_by(error))?;
+        let path = Path::from_url_path(root.path()).map_err(|error| {
+            Error::new(ErrorCode::InvalidLocation, format!("{root} is not a location for a warehouse")).caused_by(error)
+        })?;
         let conditional_put = Arc::new(ConditionalPut::new(store.clone(), path.clone(), root.clone()));
         Ok(Self { root, store, path, conditional_put, service: None })
     }
@@ -121,8 +122,11 @@ impl Warehouse {
         let Some(service) = &self.service else { return Ok(own) };
         let Found { location, registrar } = service.locate(name, own).await?;
         if registrar.is_known() && !is_same_place(location.url(), place) {
-            return Err(Error::sql(format!("{name} is at {} already", location.url()))
-                .with_hint("choose another name, or DROP TABLE, which leaves files that are not in the warehouse"));
+            return Err(Error::new(
+                ErrorCode::TableOrViewAlreadyExists,
+                format!("{name} is at {} already", location.url()),
+            )
+            .with_hint("choose another name, or DROP TABLE, which leaves files that are not in the warehouse"));
         }
         Ok(service.open_place(name, place).await?.with_registrar(registrar))
     }
@@ -178,7 +182,7 @@ impl Warehouse {
         if schemas.contains(&schema) {
             return Ok(schema);
         }
-        let error = Error::sql(format!("there is no schema {schema}"));
+        let error = Error::new(ErrorCode::SchemaNotFound, format!("there is no schema {schema}"));
         Err(match nearest(&schema, schemas.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
             None => error.with_hint(format!("CREATE SCHEMA {schema} makes it")),
@@ -208,17 +212,20 @@ impl Warehouse {
     pub async fn drop_schema(&self, schema: &str) -> Result<()> {
         let schema = self.require_schema(schema).await?;
         if schema == DEFAULT_SCHEMA {
-            return Err(Error::sql(format!("the schema {DEFAULT_SCHEMA} cannot be dropped")));
+            return Err(Error::new(
+                ErrorCode::WrongObjectType,
+                format!("the schema {DEFAULT_SCHEMA} cannot be dropped"),
+            ));
         }
         let tables = self.tables(&schema).await?;
         if let Some(table) = tables.first() {
             let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
-            return Err(Error::sql(said).with_hint("drop them first"));
+            return Err(Error::new(ErrorCode::SchemaNotEmpty, said).with_hint("drop them first"));
         }
         for (what, names) in [("view", self.views(&schema).await?), ("function", self.functions(&schema).await?)] {
             if let Some(name) = names.first() {
                 let said = format!("the schema {schema} is not empty: it has {} {what}s, such as {name}", names.len());
-                return Err(Error::sql(said).with_hint("drop them first"));
+                return Err(Error::new(ErrorCode::SchemaNotEmpty, said).with_hint("drop them first"));
             }
         }
         if let Some(service) = &self.service {
@@ -307,13 +314,13 @@ impl Warehouse {
     /// The error for a table that is not there.
     pub async fn no_table(&self, name: &TableName) -> Error {
         if self.sink_exists(name).await.unwrap_or(false) {
-            return Error::sql(format!("{name} is a sink, and not a table"))
+            return Error::new(ErrorCode::WrongObjectType, format!("{name} is a sink, and not a table"))
                 .with_hint("what it writes is where its INTO says; DROP SINK removes it");
         }
         if self.view_exists(name).await.unwrap_or(false) {
-            return Error::sql(format!("{name} is a view, and not a table"));
+            return Error::new(ErrorCode::WrongObjectType, format!("{name} is a view, and not a table"));
         }
-        let error = Error::sql(format!("there is no table {name}"));
+        let error = Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {name}"));
         // The hint is not worth a second failure.
         let tables = self.tables(name.schema()).await.unwrap_or_default();
         match nearest(name.table(), tables.iter().map(String::as_str)) {
@@ -351,7 +358,7 @@ impl Warehouse {
         if self.sink_exists(name).await? {
             return drop_table(&self.folder(name)?).await;
         }
-        let error = Error::sql(format!("there is no sink {name}"));
+        let error = Error::new(ErrorCode::TableOrViewNotFound, format!("there is no sink {name}"));
         let sinks = self.sinks(name.schema()).await.unwrap_or_default();
         Err(match nearest(name.table(), sinks.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{CATALOG_NAME, DEFAULT_SCHEMA};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Folder names end at 255 bytes, and `_rejects` is put behind a table's.
 const NAME_CHARS_MAX: usize = 240;
@@ -32,7 +32,9 @@ impl TableName {
             [schema, table] => Self::new(schema, table),
             [named, schema, table] if is_catalog(named, catalog) => Self::new(schema, table),
             [named, _, _] => Err(no_catalog(named, catalog)),
-            parts => Err(Error::sql(format!("{} is not the name of a table", parts.join(".")))),
+            parts => {
+                Err(Error::new(ErrorCode::InvalidIdentifier, format!("{} is not the name of a table", parts.join("."))))
+            }
         }
     }
 
@@ -63,7 +65,8 @@ pub fn is_catalog(named: &str, catalog: &str) -> bool {
 
 /// The error for another one.
 pub fn no_catalog(named: &str, catalog: &str) -> Error {
-    Error::sql(format!("there is no catalog {named}")).with_hint(format!("the only catalog is {catalog}"))
+    Error::new(ErrorCode::SchemaNotFound, format!("there is no catalog {named}"))
+        .with_hint(format!("the only catalog is {catalog}"))
 }
 
 /// The error for ``format.`path` `` where a name is needed.
@@ -75,7 +78,8 @@ fn no_name(format: &str, place: &str) -> Error {
         }
         _ => format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data"),
     };
-    Error::sql(format!("`{place}` is a place, and not the name of a table")).with_hint(hint)
+    Error::new(ErrorCode::InvalidIdentifier, format!("`{place}` is a place, and not the name of a table"))
+        .with_hint(hint)
 }
 
 /// A schema's name, checked and in lower case.
@@ -90,18 +94,25 @@ pub(super) fn is_name(folder: &str) -> bool {
 
 fn folded(what: &str, name: &str) -> Result<String> {
     if name.is_empty() || name.len() > NAME_CHARS_MAX {
-        return Err(Error::sql(format!(
-            "`{name}` is not the name of a {what}: it needs 1 to {NAME_CHARS_MAX} characters"
-        )));
+        return Err(Error::new(
+            ErrorCode::InvalidIdentifier,
+            format!("`{name}` is not the name of a {what}: it needs 1 to {NAME_CHARS_MAX} characters"),
+        ));
     }
     let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
     if let Some(character) = name.chars().find(|character| !allowed(*character)) {
-        return Err(Error::sql(format!("`{name}` is not the name of a {what}: it contains {character:?}"))
-            .with_hint(format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data")));
+        return Err(Error::new(
+            ErrorCode::InvalidIdentifier,
+            format!("`{name}` is not the name of a {what}: it contains {character:?}"),
+        )
+        .with_hint(format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data")));
     }
     if name.starts_with('_') {
-        return Err(Error::sql(format!("`{name}` is not the name of a {what}: it begins with _"))
-            .with_hint("readers skip folders that begin with _"));
+        return Err(Error::new(
+            ErrorCode::InvalidIdentifier,
+            format!("`{name}` is not the name of a {what}: it begins with _"),
+        )
+        .with_hint("readers skip folders that begin with _"));
     }
     Ok(name.to_ascii_lowercase())
 }

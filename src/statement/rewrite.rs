@@ -125,7 +125,7 @@ pub(super) fn column_of(schema: &Schema, target: &Target, name: &Name) -> Result
     match parts {
         [column] => position(schema, &column.value).ok_or_else(|| no_column(schema, &column.value).at(name.span)),
         [column, ..] if position(schema, &column.value).is_some() => {
-            Err(Error::sql("a field in a column cannot be assigned")
+            Err(Error::new(ErrorCode::InvalidAssignment, "a field in a column cannot be assigned")
                 .at(name.span)
                 .with_hint(format!("assign the whole column: {} = named_struct(…)", column.value)))
         }
@@ -139,7 +139,7 @@ pub(super) fn position(schema: &Schema, name: &str) -> Option<usize> {
 }
 
 fn no_column(schema: &Schema, name: &str) -> Error {
-    let error = Error::sql(format!("the table has no column `{name}`"));
+    let error = Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column `{name}`"));
     match nearest(name, schema.fields().iter().map(|field| field.name().as_str())) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error,
@@ -197,9 +197,12 @@ fn stored(source: &Column, wanted: &arrow::datatypes::Field, span: Span, schema:
     let from = value.get_type(schema)?;
     if !assignable(&from, wanted.data_type()) {
         let (from, to) = (sql_name(&from), sql_name(wanted.data_type()));
-        return Err(Error::sql(format!("a {from} cannot be stored in the column {} of type {to}", wanted.name()))
-            .at(span)
-            .with_hint(format!("cast it: CAST(… AS {to})")));
+        return Err(Error::new(
+            ErrorCode::InvalidAssignment,
+            format!("a {from} cannot be stored in the column {} of type {to}", wanted.name()),
+        )
+        .at(span)
+        .with_hint(format!("cast it: CAST(… AS {to})")));
     }
     Ok(value.cast_to(wanted.data_type(), schema)?)
 }
@@ -273,9 +276,10 @@ pub(super) fn refuse_volatile(plan: &LogicalPlan, doing: &str, span: Span) -> Re
 }
 
 pub(super) fn nondeterministic(what: &str) -> Error {
-    Error::sql(format!(
-        "{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"
-    ))
+    Error::new(
+        ErrorCode::InvalidCondition,
+        format!("{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"),
+    )
     .with_hint("keep what it should compare with in a table first")
 }
 

@@ -24,7 +24,7 @@ use crate::catalog::TableName;
 use crate::config::MaxRejects;
 use crate::ledger::Ledger;
 use crate::session::Session;
-use pinsql_base::error::{Error, ErrorKind, Result};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
 use pinsql_base::rejects::{Reject, Rejects};
 use pinsql_delta::{
     Alteration, ApplicationTransaction, Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten,
@@ -277,7 +277,8 @@ fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &Prepare
     };
     let max_rejects = session.config().max_rejects;
     match max_rejects {
-        MaxRejects::Percent(percent) if max_rejects.is_exceeded(ledger.rejected, ledger.read) => Err(Error::data(
+        MaxRejects::Percent(percent) if max_rejects.is_exceeded(ledger.rejected, ledger.read) => Err(Error::new(
+            ErrorCode::TooManyRejects,
             format!("{} of {} records cannot be read, which is more than {percent}%", ledger.rejected, ledger.read),
         )
         .with_hint("--max-rejects sets how many there may be; `SELECT` from the same source names them")),

@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::statement::Flow;
 use crate::statement::query::{self, Batch, Planned, Purpose};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{RejectsMode, RejectsTable, TableHandle};
 use pinsql_sources::stream::{Content, Slice};
 
@@ -97,7 +97,8 @@ fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, written: u64) -> R
     if session.config().max_rejects.is_exceeded(ledger.rejected, ledger.read) {
         let said =
             format!("{} of {} records of a batch cannot be read, which is too many", ledger.rejected, ledger.read);
-        return Err(Error::data(said).with_hint("--max-rejects sets how many there may be in one batch"));
+        return Err(Error::new(ErrorCode::TooManyRejects, said)
+            .with_hint("--max-rejects sets how many there may be in one batch"));
     }
     Ok(ledger)
 }

@@ -17,7 +17,8 @@ use super::{BatchReport, Observer, SeenSize};
 use crate::catalog::TableName;
 use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
-use pinsql_base::error::{Error, ErrorKind, Result};
+use pinsql_base::error::{Error, Result};
+use pinsql_base::retry::Backoff;
 use pinsql_delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
 use pinsql_sinks::objects::{Gathering, Place, Rotation};
 use pinsql_sinks::{SinkDefinition, kinesis};
@@ -36,8 +37,7 @@ const SLICE_BYTES_MAX: u64 = 64 << 20;
 const SLICE_RECORDS_MAX: u64 = 1_000_000;
 
 /// Waits between attempts after a service failed: they double from the first to the second.
-const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30)).without_jitter();
 /// Attempts of a refresh, which somebody waits for: about a minute of them. A stream goes on for as long as it takes.
 const REFRESH_ATTEMPTS_MAX: u32 = 9;
 
@@ -163,7 +163,7 @@ impl<'a> OpenFlow<'a> {
         let started = Instant::now();
         let mut retries = Retries::of(self);
         let landed = loop {
-            match self.attempt(slice, retries.failed == 0).await {
+            match self.attempt(slice, retries.backoff.failures() == 0).await {
                 Ok(landed) => break landed,
                 Err(error) => retries.wait(error).await?,
             }
@@ -246,25 +246,23 @@ struct Retries<'a> {
     table: &'a TableName,
     observer: &'a dyn Observer,
     attempts_max: u32,
-    failed: u32,
-    wait: Duration,
+    backoff: Backoff,
 }
 
 impl<'a> Retries<'a> {
     fn of(open: &OpenFlow<'a>) -> Self {
         let OpenFlow { flow, observer, attempts_max, .. } = open;
-        Self { table: &flow.name, observer: *observer, attempts_max: *attempts_max, failed: 0, wait: RETRY_WAIT_MIN }
+        Self { table: &flow.name, observer: *observer, attempts_max: *attempts_max, backoff: BACKOFF }
     }
 
     /// Waits before the next attempt; gives the error back if another attempt cannot help, or was the last.
     async fn wait(&mut self, error: Error) -> Result<()> {
-        self.failed += 1;
-        if error.kind() != ErrorKind::Service || self.failed >= self.attempts_max {
+        let delay = self.backoff.next_delay();
+        if !error.kind().is_retryable() || self.backoff.failures() >= self.attempts_max {
             return Err(error);
         }
-        self.observer.retrying(self.table, &error, self.wait);
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(RETRY_WAIT_MAX);
+        self.observer.retrying(self.table, &error, delay);
+        tokio::time::sleep(delay).await;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::flow::{OpenFlow, OpenOptions, Taken};
 use super::{Observer, Refreshed};
 use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How long a refresh waits for the next record that was there when it began. A source that has nothing more says so.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);
@@ -149,6 +149,6 @@ async fn is_left_alone(session: &Session, flow: &Flow) -> Result<bool> {
         return Ok(is_there);
     }
     let create = if kind == "table" { "STREAMING TABLE" } else { "SINK" };
-    Err(Error::sql(format!("the {kind} {} already exists", flow.name))
+    Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("the {kind} {} already exists", flow.name))
         .with_hint(format!("CREATE OR REFRESH {create} carries it on")))
 }

@@ -113,6 +113,8 @@ impl Observer for Health {
 
 #[cfg(test)]
 mod tests {
+    use pinsql_base::error::ErrorCode;
+
     use super::*;
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         let health = Health::with_silence_max(&names, Duration::from_millis(200));
         assert!(health.report().healthy);
         health.opened(&names[0], 3, None);
-        health.retrying(&names[1], &Error::service("the store is away"), Duration::ZERO);
+        health.retrying(&names[1], &Error::new(ErrorCode::ServiceUnavailable, "the store is away"), Duration::ZERO);
         assert!(health.report().healthy, "an outage has to last");
         std::thread::sleep(Duration::from_millis(300));
         health.idle(&names[0], &[]);

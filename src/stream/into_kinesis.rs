@@ -43,28 +43,31 @@ impl Target for KinesisTarget {
         self.commits.landed().await
     }
 
-    async fn prepare(&self, work: &Work<'_>) -> Result<Box<dyn Prepared>> {
-        let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
-        let mut all = Vec::new();
-        for batch in &batches {
-            all.extend(records(batch)?);
-        }
-        // What Kinesis will never take stops the stream before anything of the batch is sent.
-        if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
-            return Err(Error::new(
-                ErrorCode::DeliveryRefused,
-                format!("a record cannot be written to the stream {}", self.stream),
-            )
-            .caused_by(refused.message)
-            .with_hint("let the query leave such records out, or give them another partitionKey"));
-        }
-        Ok(Box::new(PreparedRecords {
-            stream: self.stream.clone(),
-            writer: self.writer.clone(),
-            commits: self.commits.clone(),
-            batch: work.record.batch,
-            records: all,
-        }))
+    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
+            let mut all = Vec::new();
+            for batch in &batches {
+                all.extend(records(batch)?);
+            }
+            // What Kinesis will never take stops the stream before anything of the batch is sent.
+            if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
+                return Err(Error::new(
+                    ErrorCode::DeliveryRefused,
+                    format!("a record cannot be written to the stream {}", self.stream),
+                )
+                .caused_by(refused.message)
+                .with_hint("let the query leave such records out, or give them another partitionKey"));
+            }
+            let prepared: Box<dyn Prepared> = Box::new(PreparedRecords {
+                stream: self.stream.clone(),
+                writer: self.writer.clone(),
+                commits: self.commits.clone(),
+                batch: work.record.batch,
+                records: all,
+            });
+            Ok(prepared)
+        })
     }
 
     async fn find(&self, record: &BatchRecord) -> Result<Landed> {
@@ -72,31 +75,33 @@ impl Target for KinesisTarget {
     }
 }
 
-#[async_trait]
 impl Prepared for PreparedRecords {
     fn rows(&self) -> u64 {
         self.records.len() as u64
     }
 
     /// Nothing has left the memory.
-    async fn abandon(self: Box<Self>) {}
+    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(ready(()))
+    }
 
-    async fn land(self: Box<Self>, entry: &Value) -> Result<Receipt> {
-        let Self { stream, writer, commits, batch, records } = *self;
-        let bytes = records.iter().map(|record| record.size_bytes() as u64).sum();
-        let answers = match records.is_empty() {
-            true => Vec::new(),
-            false => writer.put_all(&stream, &records, PUT_DEADLINE).await?,
-        };
-        let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
-        if let Some(first) = refused.first() {
-            let said = format!("the stream {stream} has not taken {} of {} records", refused.len(), records.len());
-            return Err(
-                Error::new(ErrorCode::ServiceUnavailable, said).caused_by(format!("{}: {}", first.code, first.message))
-            );
-        }
-        let committed_at = Utc::now().trunc_subsecs(3);
-        commits.make(&CommitRecord { batch, entry: entry.clone(), objects: 0, bytes, committed_at }).await?;
-        Ok(Receipt { bytes, ..Receipt::default() })
+    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(async move {
+            let Self { stream, writer, commits, batch, records } = *self;
+            let bytes = records.iter().map(|record| record.size_bytes() as u64).sum();
+            let answers = match records.is_empty() {
+                true => Vec::new(),
+                false => writer.put_all(&stream, &records, PUT_DEADLINE).await?,
+            };
+            let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+            if let Some(first) = refused.first() {
+                let said = format!("the stream {stream} has not taken {} of {} records", refused.len(), records.len());
+                return Err(Error::new(ErrorCode::ServiceUnavailable, said)
+                    .caused_by(format!("{}: {}", first.code, first.message)));
+            }
+            let committed_at = Utc::now().trunc_subsecs(3);
+            commits.make(&CommitRecord { batch, entry: entry.clone(), objects: 0, bytes, committed_at }).await?;
+            Ok(Receipt { bytes, ..Receipt::default() })
+        })
     }
 }

@@ -19,7 +19,7 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::{BatchReport, Observer};
 use crate::catalog::TableName;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::stream::Lag;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -46,7 +46,7 @@ impl Drop for Listening {
 
 /// Serves the pages at `address`; port 0 takes a free one.
 pub async fn listen(address: SocketAddr, pages: Arc<Pages>) -> Result<Listening> {
-    let failed = |error| Error::config(format!("cannot listen on {address}")).caused_by(error);
+    let failed = |error| Error::new(ErrorCode::AddressInUse, format!("cannot listen on {address}")).caused_by(error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(healthz)).with_state(pages);

@@ -232,6 +232,8 @@ fn resident_memory_bytes() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use pinsql_base::error::ErrorCode;
+
     use super::*;
     use crate::ledger::{Ledger, SourceCount};
     use crate::stream::SeenSize;
@@ -273,7 +275,7 @@ mod tests {
         metrics.opened(&table, 6, None);
         metrics.landed(&report(&table));
         metrics.landed(&report(&table));
-        metrics.retrying(&table, &Error::service("away"), Duration::ZERO);
+        metrics.retrying(&table, &Error::new(ErrorCode::ServiceUnavailable, "away"), Duration::ZERO);
         let text = metrics.to_text().unwrap();
         for line in [
             r#"pinsql_stream_records_read_total{table="default.pins",source="kinesis://pins"} 20"#,

@@ -5,13 +5,13 @@ use std::time::Duration;
 use reqwest::{Client, Request, StatusCode};
 use serde_json::Value;
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::http::{self, Unread};
+use pinsql_base::retry::Backoff;
 use pinsql_base::storage_error::shorten;
 
 const ATTEMPTS_MAX: u32 = 5;
-/// Before the second attempt; twice as long before each that follows.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
 const IDLE_CONNECTIONS_MAX: usize = 4;
 
 /// An answer that says yes or no, and not "later".
@@ -52,7 +52,7 @@ impl Api {
         let mut reason = String::new();
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
-                tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+                tokio::time::sleep(BACKOFF.delay(attempt - 1)).await;
             }
             reason = match self.attempt(make(&self.client)?).await {
                 Ok(answer) if is_for_a_while(&answer) => said(&answer),
@@ -74,17 +74,26 @@ impl Api {
 
     /// The error for a service that kept failing.
     fn failed(&self, doing: &str, reason: String) -> Error {
-        Error::service(format!("cannot {doing}: {} fails", self.who)).caused_by(reason)
+        Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}: {} fails", self.who)).caused_by(reason)
     }
 
     /// The error for an answer that says no.
     pub(super) fn refused(&self, doing: &str, answer: &Answer) -> Error {
-        Error::config(format!("cannot {doing}: {} refuses it", self.who)).caused_by(said(answer))
+        let code = match answer.status {
+            StatusCode::UNAUTHORIZED => ErrorCode::InvalidCredentials,
+            StatusCode::FORBIDDEN => ErrorCode::PermissionDenied,
+            StatusCode::NOT_FOUND => ErrorCode::ResourceNotFound,
+            _ => ErrorCode::InvalidConfiguration,
+        };
+        Error::new(code, format!("cannot {doing}: {} refuses it", self.who)).caused_by(said(answer))
     }
 
     /// The error for an answer that is not what the service's description promises.
     pub(super) fn strange(&self, doing: &str) -> Error {
-        Error::service(format!("cannot {doing}: {} gave an answer that makes no sense", self.who))
+        Error::new(
+            ErrorCode::ServiceUnavailable,
+            format!("cannot {doing}: {} gave an answer that makes no sense", self.who),
+        )
     }
 }
 

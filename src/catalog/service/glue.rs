@@ -19,7 +19,7 @@ use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
 use super::{CatalogService, DELTA, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store::AwsAccess;
 use pinsql_delta::Column;
 
@@ -52,8 +52,9 @@ impl GlueCatalog {
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let given = access.endpoint().map(str::to_owned).or_else(|| settings.endpoint.clone());
         let endpoint = given.unwrap_or_else(|| format!("https://glue.{region}.{suffix}"));
-        let endpoint = Url::parse(&endpoint)
-            .map_err(|error| Error::config(format!("`{endpoint}` is no endpoint of Glue")).caused_by(error))?;
+        let endpoint = Url::parse(&endpoint).map_err(|error| {
+            Error::new(ErrorCode::InvalidConfiguration, format!("`{endpoint}` is no endpoint of Glue")).caused_by(error)
+        })?;
         let api = Api::new(format!("the Glue catalog at {endpoint}"))?;
         let name = settings.name.clone().unwrap_or_else(|| NAME.to_owned());
         Ok(Self { api, access, endpoint, name, account: settings.account.clone() })
@@ -74,7 +75,9 @@ impl GlueCatalog {
             _ if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || is_denied(&answer) => {
                 let hint =
                     format!("the role or user needs glue:{operation} on the catalog, the database and the table");
-                Err(self.api.refused(doing, &answer).with_hint(hint))
+                // Glue refuses most credentials and permissions with status 400.
+                let refused = Error { code: ErrorCode::PermissionDenied, ..self.api.refused(doing, &answer) };
+                Err(refused.with_hint(hint))
             }
             _ => Err(self.api.refused(doing, &answer)),
         }
@@ -162,8 +165,11 @@ impl CatalogService for GlueCatalog {
         let hint = format!("CREATE SCHEMA {} makes the schema in the catalog {}", name.schema(), self.name);
         match self.call(&doing, "UpdateTable", input).await? {
             Some(_) => Ok(()),
-            None => Err(Error::config(format!("cannot {doing}: {} has no schema {}", self.api.who(), name.schema()))
-                .with_hint(hint)),
+            None => Err(Error::new(
+                ErrorCode::ResourceNotFound,
+                format!("cannot {doing}: {} has no schema {}", self.api.who(), name.schema()),
+            )
+            .with_hint(hint)),
         }
     }
 

@@ -25,7 +25,7 @@ use url::Url;
 
 use super::TableName;
 use crate::config::{CatalogConfig, CatalogKind, Config, S3Config};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store;
 use pinsql_delta::{Registrar, TableDefinition, TableLocation, definition};
 
@@ -122,7 +122,7 @@ impl Service {
         if let Some(Listed { name, format }) = self.catalog.entries(schema).await?.first() {
             let said =
                 format!("the schema {schema} is not empty: the catalog {} has {name} there, {format}", self.name());
-            return Err(Error::sql(said).with_hint("remove it with the engine that made it"));
+            return Err(Error::new(ErrorCode::SchemaNotEmpty, said).with_hint("remove it with the engine that made it"));
         }
         self.catalog.drop_schema(schema).await
     }
@@ -156,15 +156,24 @@ impl Service {
     async fn place(&self, name: &TableName, entry: &Entry, own: TableLocation) -> Result<TableLocation> {
         let catalog = self.name();
         if entry.format != DELTA {
-            return Err(Error::sql(format!("{name} is no Delta table in the catalog {catalog}, but {}", entry.format))
-                .with_hint("pinsql reads and writes Delta tables; name another table, or another schema"));
+            return Err(Error::new(
+                ErrorCode::WrongObjectType,
+                format!("{name} is no Delta table in the catalog {catalog}, but {}", entry.format),
+            )
+            .with_hint("pinsql reads and writes Delta tables; name another table, or another schema"));
         }
         let location = entry.location.as_deref().ok_or_else(|| {
-            Error::service(format!("the catalog {catalog} has {name}, and does not say where its files are"))
+            Error::new(
+                ErrorCode::ServiceUnavailable,
+                format!("the catalog {catalog} has {name}, and does not say where its files are"),
+            )
         })?;
         let url = store::to_url(location).map_err(|error| {
-            Error::config(format!("the catalog {catalog} has {name} at `{location}`, which is no place to read"))
-                .caused_by(error)
+            Error::new(
+                ErrorCode::InvalidLocation,
+                format!("the catalog {catalog} has {name} at `{location}`, which is no place to read"),
+            )
+            .caused_by(error)
         })?;
         if is_same_place(&url, own.url()) {
             return Ok(own);
@@ -208,11 +217,14 @@ impl Registrar for RegisteredName {
     fn require_writable(&self) -> Result<()> {
         match self.is_managed {
             false => Ok(()),
-            true => Err(Error::sql(format!(
-                "{} is a managed table of the catalog {}, which only its own engines write",
-                self.name,
-                self.service.name()
-            ))
+            true => Err(Error::new(
+                ErrorCode::WrongObjectType,
+                format!(
+                    "{} is a managed table of the catalog {}, which only its own engines write",
+                    self.name,
+                    self.service.name()
+                ),
+            )
             .with_hint("write to an external table: CREATE TABLE makes one in the warehouse")),
         }
     }

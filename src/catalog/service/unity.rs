@@ -17,7 +17,7 @@ use super::api::{Answer, Api, is_later};
 use super::types::simple_string;
 use super::{CatalogService, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::Column;
 
 const ROOT: &str = "api/2.1/unity-catalog";
@@ -38,17 +38,19 @@ pub(super) struct UnityCatalog {
 impl UnityCatalog {
     pub(super) fn new(settings: &CatalogConfig) -> Result<Self> {
         let endpoint = settings.endpoint.as_deref().ok_or_else(|| {
-            Error::config("the catalog of type unity has no endpoint").with_hint(
+            Error::new(ErrorCode::InvalidConfiguration, "the catalog of type unity has no endpoint").with_hint(
                 "[catalog] endpoint = \"https://<workspace>.cloud.databricks.com\" in pinsql.toml, or DATABRICKS_HOST",
             )
         })?;
         let catalog = settings.name.clone().ok_or_else(|| {
-            Error::config("the catalog of type unity has no name").with_hint("[catalog] name = \"main\" in pinsql.toml")
+            Error::new(ErrorCode::InvalidConfiguration, "the catalog of type unity has no name")
+                .with_hint("[catalog] name = \"main\" in pinsql.toml")
         })?;
         let endpoint = endpoint_url(endpoint)?;
         let authorization = settings.token.as_ref().map(|token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim()))
-                .map_err(|_| Error::config("the catalog's token has characters that no header can carry"))?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim())).map_err(|_| {
+                Error::new(ErrorCode::InvalidCredentials, "the catalog's token has characters that no header can carry")
+            })?;
             value.set_sensitive(true);
             Ok::<_, Error>(value)
         });
@@ -126,7 +128,7 @@ impl UnityCatalog {
     }
 
     fn no_catalog(&self) -> Error {
-        Error::config(format!("{} has no catalog {}", self.api.who(), self.catalog))
+        Error::new(ErrorCode::ResourceNotFound, format!("{} has no catalog {}", self.api.who(), self.catalog))
             .with_hint("[catalog] name in pinsql.toml says which one")
     }
 }
@@ -202,7 +204,8 @@ impl CatalogService for UnityCatalog {
 /// `https://` goes without saying: Databricks' own variables leave it out.
 fn endpoint_url(text: &str) -> Result<Url> {
     let wrong = || {
-        Error::config(format!("`{text}` is no endpoint of a catalog")).with_hint("https://host, or http://host:port")
+        Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is no endpoint of a catalog"))
+            .with_hint("https://host, or http://host:port")
     };
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = Url::parse(&text).map_err(|_| wrong())?;

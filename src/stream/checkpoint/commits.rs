@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::BATCHES_KEPT;
 use super::files::{Files, numbered};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::TableLocation;
 
 const COMMITS: &str = "commits";
@@ -48,7 +48,9 @@ impl Commits {
 
     pub(in crate::stream) async fn find(&self, batch: u64) -> Result<CommitRecord> {
         let found: Option<CommitRecord> = self.files.read(&numbered(COMMITS, batch)).await?;
-        found.ok_or_else(|| Error::service(format!("batch {batch} of {} is not found", self.files.table())))
+        found.ok_or_else(|| {
+            Error::new(ErrorCode::StorageFailure, format!("batch {batch} of {} is not found", self.files.table()))
+        })
     }
 }
 

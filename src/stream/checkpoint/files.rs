@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FOLDER;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 use pinsql_delta::{TableLocation, sync_files};
 
@@ -71,8 +71,11 @@ impl Files {
     pub(super) async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(content) = self.read_bytes(name).await? else { return Ok(None) };
         let value = serde_json::from_slice(&content).map_err(|error| {
-            Error::data(format!("the checkpoint of {} cannot be read: {name} is damaged", self.table()))
-                .caused_by(error)
+            Error::new(
+                ErrorCode::CheckpointDamaged,
+                format!("the checkpoint of {} cannot be read: {name} is damaged", self.table()),
+            )
+            .caused_by(error)
         })?;
         Ok(Some(value))
     }

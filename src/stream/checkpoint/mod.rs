@@ -33,7 +33,7 @@ use self::owner::Owner;
 use std::sync::Arc;
 
 use crate::stream::target::Target;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::TableLocation;
 use pinsql_sources::operators::SeenRows;
 use pinsql_sources::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
@@ -176,7 +176,8 @@ impl Checkpoint {
             if !is_ours {
                 self.owner.check().await?;
                 let said = format!("batch {} of {} was written by another process", record.batch, self.files.table());
-                return Err(Error::config(said).with_hint("a streaming table has one writer: stop the other one"));
+                return Err(Error::new(ErrorCode::WriterConflict, said)
+                    .with_hint("a streaming table has one writer: stop the other one"));
             }
         }
         self.pending = Some(record.clone());
@@ -231,17 +232,19 @@ impl Checkpoint {
 async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
     let table = files.table();
     if landed > 0 && wanted.sink.is_some() {
-        return Err(Error::data(format!(
-            "the checkpoint of {table} is damaged: {landed} batches landed, and {IDENTITY} is gone"
-        ))
+        return Err(Error::new(
+            ErrorCode::CheckpointDamaged,
+            format!("the checkpoint of {table} is damaged: {landed} batches landed, and {IDENTITY} is gone"),
+        )
         .with_hint(format!(
             "put the file back into the folder {FOLDER}, or delete the folder to read the stream anew"
         )));
     }
     if landed > 0 {
-        return Err(Error::data(format!(
-            "the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"
-        ))
+        return Err(Error::new(
+            ErrorCode::CheckpointDamaged,
+            format!("the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"),
+        )
         .with_hint(format!(
             "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
         )));
@@ -272,7 +275,7 @@ fn require_match(table: &str, there: &Identity, wanted: &Identity) -> Result<()>
         return Ok(());
     };
     let (kind, drop) = if wanted.sink.is_some() { ("sink", "DROP SINK") } else { ("table", "DROP TABLE") };
-    Err(Error::sql(format!("{table} cannot go on with this query: {why}")).with_hint(format!(
+    Err(Error::new(ErrorCode::StreamDefinitionChanged, format!("{table} cannot go on with this query: {why}")).with_hint(format!(
         "give the changed query a {kind} of its own, or {drop} {table} to read the stream anew from where the query begins"
     )))
 }
@@ -305,8 +308,11 @@ async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Resu
             }
             pending if batch > landed => standing.pending = pending,
             _ => {
-                return Err(Error::data(format!("the checkpoint of {table} has lost the file of batch {batch}"))
-                    .with_hint(format!("put {FOLDER}/{} back, or DROP TABLE {table}", numbered(BATCHES, batch))));
+                return Err(Error::new(
+                    ErrorCode::CheckpointDamaged,
+                    format!("the checkpoint of {table} has lost the file of batch {batch}"),
+                )
+                .with_hint(format!("put {FOLDER}/{} back, or DROP TABLE {table}", numbered(BATCHES, batch))));
             }
         }
     }
@@ -314,10 +320,13 @@ async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Resu
 }
 
 fn behind(table: &str, landed: u64, newest: u64) -> Error {
-    Error::data(format!("{table} has its stream up to batch {landed}, and its checkpoint is at batch {newest}"))
-        .with_hint(format!(
-            "the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"
-        ))
+    Error::new(
+        ErrorCode::CheckpointDamaged,
+        format!("{table} has its stream up to batch {landed}, and its checkpoint is at batch {newest}"),
+    )
+    .with_hint(format!(
+        "the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"
+    ))
 }
 
 async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
@@ -326,7 +335,9 @@ async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
         Some(number) => files.read(&numbered(POSITIONS, number)).await?,
         None => None,
     };
-    let missing = || Error::data(format!("the checkpoint of {} has lost its position", files.table()));
+    let missing = || {
+        Error::new(ErrorCode::CheckpointDamaged, format!("the checkpoint of {} has lost its position", files.table()))
+    };
     let record: PositionRecord = record.ok_or_else(missing)?;
     let batch = record.batch;
     Ok((record, batch))
@@ -365,7 +376,10 @@ pub async fn show(location: &TableLocation) -> Result<Shown> {
     let files = Files::of(location);
     let identity: Option<Identity> = files.read(IDENTITY).await?;
     let identity = identity.ok_or_else(|| {
-        Error::sql(format!("{} has no checkpoint: it is neither a streaming table nor a sink", files.table()))
+        Error::new(
+            ErrorCode::CheckpointNotFound,
+            format!("{} has no checkpoint: it is neither a streaming table nor a sink", files.table()),
+        )
     })?;
     let (base, _) = newest_position(&files).await?;
     let newest = match files.numbers(BATCHES).await?.last() {

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::files::{Created, Files, numbered};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const FOLDER: &str = "owner";
 /// How often a claim is renewed.
@@ -73,7 +73,7 @@ impl Owner {
                 return Self::start(files.clone(), record).await;
             }
         }
-        Err(Error::service(format!("other processes keep claiming {}", files.table())))
+        Err(Error::new(ErrorCode::ConcurrentWrite, format!("other processes keep claiming {}", files.table())))
     }
 
     async fn start(files: Files, record: OwnerRecord) -> Result<Self> {
@@ -163,7 +163,8 @@ fn owned_by(files: &Files, other: &OwnerRecord) -> Error {
         files.table(),
         claimed_at.format("%Y-%m-%d %H:%M:%S UTC")
     );
-    Error::config(said).with_hint("a streaming table has one writer: stop that process, or leave this table to it")
+    Error::new(ErrorCode::WriterConflict, said)
+        .with_hint("a streaming table has one writer: stop that process, or leave this table to it")
 }
 
 impl OwnerRecord {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::files::Files;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::operators::SeenRows;
 
 /// What single batches added.
@@ -45,8 +45,11 @@ impl SeenState {
     async fn load_file(&self, name: &str) -> Result<u64> {
         let Some(content) = self.files.read_bytes(name).await? else {
             let table = self.files.table();
-            return Err(Error::data(format!("the checkpoint of {table} has lost {name}, which its DISTINCT needs"))
-                .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream anew")));
+            return Err(Error::new(
+                ErrorCode::CheckpointDamaged,
+                format!("the checkpoint of {table} has lost {name}, which its DISTINCT needs"),
+            )
+            .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream anew")));
         };
         self.rows.load(&content)?;
         Ok(content.len() as u64)
