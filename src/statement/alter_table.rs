@@ -18,7 +18,7 @@ use super::query::{self, Planned, Purpose, conditions};
 use super::{Checked, Outcome, describe_columns, view};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{self as delta, Alteration, ColumnPosition, NewColumn};
 use pinsql_sources::operators::expectation::sample;
 
@@ -78,7 +78,7 @@ fn refuse_for_stream(alter: &AlterTable, is_stream: bool) -> Result<()> {
         _ => false,
     };
     match is_stream && changes_columns {
-        true => Err(Error::sql("the columns of a streaming table are those of its query")
+        true => Err(Error::new(ErrorCode::WrongObjectType, "the columns of a streaming table are those of its query")
             .at(alter.table.span)
             .with_hint("change the query, and give it a table of its own")),
         false => Ok(()),
@@ -134,7 +134,7 @@ pub(super) fn refuse_own<'a>(keys: impl Iterator<Item = &'a String>) -> Result<(
     for key in keys {
         if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(key)) {
             let said = format!("the table property {key} cannot be set with TBLPROPERTIES: it is reserved");
-            return Err(Error::sql(said).with_hint(*why));
+            return Err(Error::new(ErrorCode::InvalidProperty, said).with_hint(*why));
         }
     }
     Ok(())
@@ -147,9 +147,11 @@ fn texts(path: &[Ident]) -> Vec<String> {
 fn one(path: &[Ident]) -> Result<String> {
     match path {
         [column] => Ok(column.value.clone()),
-        [.., field] => {
-            Err(Error::sql("NOT NULL can be set and dropped for a column, and not for a field of one").at(field.span))
-        }
+        [.., field] => Err(Error::new(
+            ErrorCode::UnsupportedFeature,
+            "NOT NULL can be set and dropped for a column, and not for a field of one",
+        )
+        .at(field.span)),
         [] => Err(Error::internal("a column without a name")),
     }
 }
@@ -176,7 +178,9 @@ async fn hold_check(session: &Session, name: &TableName, check: &CheckConstraint
     match found {
         Some(row) => {
             let said = format!("a row of {name} breaks the constraint {}: {}", check.name.value, check.text);
-            Err(Error::data(said).at(check.span).with_hint(format!("the row is {row}; nothing was changed")))
+            Err(Error::new(ErrorCode::ConstraintViolation, said)
+                .at(check.span)
+                .with_hint(format!("the row is {row}; nothing was changed")))
         }
         None => Ok(version),
     }
@@ -187,8 +191,10 @@ async fn hold_not_null(session: &Session, name: &TableName, path: &[Ident]) -> R
     let is_null = Expr::IsNull(Box::new(Expr::Identifier(Ident::with_quote('`', &column))));
     let (version, found) = first_row(session, name, is_null).await?;
     match found {
-        Some(row) => Err(Error::data(format!("a row of {name} has no value for {column}"))
-            .with_hint(format!("the row is {row}; nothing was changed"))),
+        Some(row) => {
+            Err(Error::new(ErrorCode::ConstraintViolation, format!("a row of {name} has no value for {column}"))
+                .with_hint(format!("the row is {row}; nothing was changed")))
+        }
         None => Ok(version),
     }
 }

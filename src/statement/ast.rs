@@ -16,7 +16,7 @@ use crate::session::sql_functions::{Body, Signature};
 use crate::statement::definitions::{AlterTable, CheckConstraint, CopyInto, ExplainForm};
 use crate::statement::query::expectations::Expectation;
 use crate::statement::query::identifier_parts;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_delta::REJECTS_SUFFIX;
 
 /// A statement and the stretch of the file it was read from.
@@ -115,9 +115,12 @@ impl Name {
     pub(super) fn writable_table(&self, session: &Session) -> Result<TableName> {
         let table = self.table(session)?;
         match table.table().strip_suffix(REJECTS_SUFFIX) {
-            Some(of) => Err(Error::sql(format!("the table {table} holds the rejected records of {of}"))
-                .at(self.span)
-                .with_hint(format!("choose a name that does not end with {REJECTS_SUFFIX}"))),
+            Some(of) => Err(Error::new(
+                ErrorCode::InvalidIdentifier,
+                format!("the table {table} holds the rejected records of {of}"),
+            )
+            .at(self.span)
+            .with_hint(format!("choose a name that does not end with {REJECTS_SUFFIX}"))),
             None => Ok(table),
         }
     }

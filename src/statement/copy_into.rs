@@ -24,7 +24,7 @@ use super::write::{Additions, write_with};
 use super::{Checked, Outcome, Watch, describe_columns, evolution, view};
 use crate::catalog::TableName;
 use crate::session::Session;
-use pinsql_base::error::{Error, ErrorKind, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, nearest};
 use pinsql_base::rejects::Rejects;
 use pinsql_base::schema::type_name;
 use pinsql_delta::{self as delta, Alteration, LoadedFiles, WriteKind, WriteRequest};
@@ -98,7 +98,9 @@ fn constant_path(session: &Session, copy: &CopyInto) -> Result<String> {
     parameters::bind(&mut path, &session.params())?;
     let given = query::constant(&session.state(), &path)?;
     let text = given.try_as_str().flatten().map(str::to_owned);
-    text.ok_or_else(|| Error::sql("the path of COPY INTO must be a string").at(path.span()))
+    text.ok_or_else(|| {
+        Error::new(ErrorCode::DatatypeMismatch, "the path of COPY INTO must be a string").at(path.span())
+    })
 }
 
 /// BY POSITION and a list of columns are about CSV without a header.
@@ -111,9 +113,12 @@ fn check_columns(copy: &CopyInto, table: &SchemaRef) -> Result<()> {
         .iter()
         .any(|(name, value)| name.eq_ignore_ascii_case("header") && value.eq_ignore_ascii_case("true"));
     if copy.format != "csv" || has_header || copy.select.is_some() || copy.merge_schema {
-        return Err(Error::sql("BY POSITION and a list of columns are for CSV files without a header")
-            .at(copy.format_span)
-            .with_hint("FILEFORMAT = CSV without 'header' = 'true', without a SELECT and without mergeSchema"));
+        return Err(Error::new(
+            ErrorCode::ConflictingClauses,
+            "BY POSITION and a list of columns are for CSV files without a header",
+        )
+        .at(copy.format_span)
+        .with_hint("FILEFORMAT = CSV without 'header' = 'true', without a SELECT and without mergeSchema"));
     }
     if let CopyColumns::Listed(columns) = &copy.columns {
         for column in columns {
@@ -125,7 +130,7 @@ fn check_columns(copy: &CopyInto, table: &SchemaRef) -> Result<()> {
 
 fn column_of<'a>(table: &'a SchemaRef, name: &str) -> Result<&'a arrow::datatypes::FieldRef> {
     table.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = Error::sql(format!("the table has no column `{name}`"));
+        let error = Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column `{name}`"));
         match nearest(name, table.fields().iter().map(|field| field.name().as_str())) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")),
             None => error,
@@ -144,7 +149,7 @@ fn reader_options(copy: &CopyInto) -> Result<Vec<(String, String)>> {
                 infers_types(copy)?;
             }
             "schema" | "schemahints" | "format" => {
-                return Err(Error::sql(format!("FORMAT_OPTIONS has no option {name}"))
+                return Err(Error::new(ErrorCode::UnknownOption, format!("FORMAT_OPTIONS has no option {name}"))
                     .at(copy.format_span)
                     .with_hint("the columns of COPY INTO are the table's"));
             }
@@ -160,10 +165,11 @@ fn infers_types(copy: &CopyInto) -> Result<bool> {
     match given.map(|(_, value)| value.to_lowercase()).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(other) => {
-            Err(Error::sql(format!("the option inferSchema is '{other}', but must be true or false"))
-                .at(copy.format_span))
-        }
+        Some(other) => Err(Error::new(
+            ErrorCode::InvalidOption,
+            format!("the option inferSchema is '{other}', but must be true or false"),
+        )
+        .at(copy.format_span)),
     }
 }
 
@@ -181,7 +187,9 @@ async fn files_to_load(session: &Session, copy: &CopyInto, loaded: &LoadedFiles)
     let environment = SourceEnvironment::new(session.state(), rejects);
     let mut files = list_files(&call, &choice, &environment).await?;
     if files.is_empty() && copy.pattern.is_none() {
-        return Err(Error::sql(format!("there are no files in {}", call.path)).at(copy.table.span));
+        return Err(
+            Error::new(ErrorCode::PathNotFound, format!("there are no files in {}", call.path)).at(copy.table.span)
+        );
     }
     files.retain(|file| copy.force || !loaded.contains(&file.url));
     Ok(files)
@@ -268,7 +276,10 @@ fn arranged(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<
     let given = planned.plan.schema().as_arrow().clone();
     let added = evolution::added(table, &given);
     if let (Some(first), false) = (added.first(), copy.merge_schema) {
-        let error = Error::sql(format!("the files have a column `{}`, which the table has not", first.name()));
+        let error = Error::new(
+            ErrorCode::UnresolvedColumn,
+            format!("the files have a column `{}`, which the table has not", first.name()),
+        );
         let hint = "COPY_OPTIONS ('mergeSchema' = 'true') adds it to the table, and a SELECT leaves it out";
         return Err(match nearest(first.name(), table.fields().iter().map(|field| field.name().as_str())) {
             Some(near) => error.with_hint(format!("did you mean `{near}`? {hint}")),
@@ -287,9 +298,10 @@ fn by_name(plan: LogicalPlan, table: &SchemaRef, targets: &[String]) -> Result<L
     let mut sources = vec![None; table.fields().len()];
     for (column, target) in given.into_iter().zip(targets) {
         let at = table.fields().iter().position(|field| field.name().eq_ignore_ascii_case(target));
-        let at = at.ok_or_else(|| Error::sql(format!("the table has no column `{target}`")))?;
+        let at =
+            at.ok_or_else(|| Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column `{target}`")))?;
         if sources[at].replace(column).is_some() {
-            return Err(Error::sql(format!("the column `{target}` is given twice")));
+            return Err(Error::new(ErrorCode::InvalidAssignment, format!("the column `{target}` is given twice")));
         }
     }
     let expressions = sources.into_iter().zip(table.fields()).map(|(source, field)| match source {

@@ -15,7 +15,7 @@ use super::{library, temporary, view};
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, DataAccess, Returns, Signature, SqlFunction};
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 pub(super) async fn create(session: &Session, create: &CreateFunction, mode: Mode) -> Result<Outcome> {
     match &create.source {
@@ -55,7 +55,7 @@ pub(super) fn refuse_taken(session: &Session, create: &CreateFunction, name: &st
     if create.or_replace || !is_there {
         return Ok(());
     }
-    Err(Error::sql(format!("there is a temporary function `{name}` already"))
+    Err(Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a temporary function `{name}` already"))
         .at(create.name.span)
         .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes its place"))
 }
@@ -105,7 +105,7 @@ async fn create_permanent(
 }
 
 fn there_already(name: &TableName, span: Span) -> Error {
-    Error::sql(format!("there is a function {name} already"))
+    Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a function {name} already"))
         .at(span)
         .with_hint("CREATE OR REPLACE FUNCTION takes its place")
 }
@@ -127,9 +127,12 @@ fn check_shape(function: &SqlFunction, plan: &datafusion::logical_expr::LogicalP
         Body::Query(body) => reads_a_table(body.as_ref()),
     };
     match reads.filter(|_| function.signature.data_access == Some(DataAccess::ContainsSql)) {
-        Some(span) => Err(Error::sql("CONTAINS SQL says that the body reads no table, and it reads one")
-            .at(span)
-            .with_hint("READS SQL DATA")),
+        Some(span) => Err(Error::new(
+            ErrorCode::InvalidFunctionDefinition,
+            "CONTAINS SQL says that the body reads no table, and it reads one",
+        )
+        .at(span)
+        .with_hint("READS SQL DATA")),
         None => Ok(()),
     }
 }
@@ -163,7 +166,11 @@ async fn check_defaults(session: &Session, function: &SqlFunction) -> Result<()>
             _ => ControlFlow::Continue(()),
         });
         if let ControlFlow::Break(span) = subquery {
-            return Err(Error::sql(format!("the default of `{}` has a subquery", parameter.name.value)).at(span));
+            return Err(Error::new(
+                ErrorCode::InvalidFunctionDefinition,
+                format!("the default of `{}` has a subquery", parameter.name.value),
+            )
+            .at(span));
         }
         let alone = SqlFunction {
             signature: Signature { returns: Returns::Scalar(parameter.data_type.clone()), ..Signature::default() },
@@ -182,8 +189,10 @@ pub(super) fn temporary_name(name: &Name) -> Result<&str> {
     let parts: Vec<&str> = name.parts.iter().map(|part| part.value.as_str()).collect();
     match parts.as_slice() {
         [only] => Ok(only),
-        parts => query::temporary_name(parts)
-            .ok_or_else(|| Error::sql("a temporary function is in no schema: its name has one part").at(name.span)),
+        parts => query::temporary_name(parts).ok_or_else(|| {
+            Error::new(ErrorCode::InvalidIdentifier, "a temporary function is in no schema: its name has one part")
+                .at(name.span)
+        }),
     }
 }
 
@@ -208,14 +217,17 @@ pub(super) async fn drop(
     }
     if let [only] = name.parts.as_slice() {
         if session.is_built_in_function(&only.value) {
-            return Err(Error::sql(format!("`{only}` is a built-in function, and cannot be dropped"))
-                .at(name.span)
-                .with_hint(format!("{}.{only} would be one of the schema", session.current_schema())));
+            return Err(Error::new(
+                ErrorCode::WrongObjectType,
+                format!("`{only}` is a built-in function, and cannot be dropped"),
+            )
+            .at(name.span)
+            .with_hint(format!("{}.{only} would be one of the schema", session.current_schema())));
         }
         let is_temporary = session.sql_functions().get(&only.value).is_some()
             || session.library_functions().get(&only.value).is_some();
         if is_temporary {
-            return Err(Error::sql(format!("`{only}` is a temporary function"))
+            return Err(Error::new(ErrorCode::WrongObjectType, format!("`{only}` is a temporary function"))
                 .at(name.span)
                 .with_hint("DROP TEMPORARY FUNCTION removes it"));
         }
@@ -239,7 +251,7 @@ pub(super) async fn drop(
 }
 
 fn unknown(what: &str, name: &str, known: &[String]) -> Error {
-    let error = Error::sql(format!("there is no {what}"));
+    let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no {what}"));
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error,

@@ -14,7 +14,7 @@ use super::query::streaming::{self, StreamClauses, StreamPlan};
 use super::query::{self, Planned, Purpose, Stream, parameters, rowwise};
 use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::rejects::Rejects;
 use pinsql_sinks::{SinkDefinition, SinkOption, kafka, kinesis, objects};
 use pinsql_sources::stream::StreamSource;
@@ -23,7 +23,7 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
     let name = create.name.writable_table(session)?;
     session.warehouse().require_schema(name.schema()).await.map_err(|error| error.at(create.name.span))?;
     if session.warehouse().table_exists(&name).await? {
-        return Err(Error::sql(format!("{name} is a table, and not a sink"))
+        return Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("{name} is a table, and not a sink"))
             .at(create.name.span)
             .with_hint("a sink and a table cannot have the same name: choose another"));
     }
@@ -86,7 +86,9 @@ fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     let mut bound = expr.clone();
     parameters::bind(&mut bound, &session.params())?;
     match query::constant(&session.state(), &bound)? {
-        value if value.is_null() => Err(Error::sql(format!("{what} is NULL")).at(expr.span())),
+        value if value.is_null() => {
+            Err(Error::new(ErrorCode::InvalidSinkDefinition, format!("{what} is NULL")).at(expr.span()))
+        }
         ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
             Ok(text)
         }
@@ -120,16 +122,22 @@ fn check_objects(
 ) -> Result<()> {
     if source.partitioning().is_none() {
         let kind = source.identity().kind;
-        return Err(Error::sql(format!("a sink into objects reads read_kafka(…), and not read_{kind}(…)"))
-            .with_hint("its objects are named by partitions and offsets; a streaming table can read this source"));
+        return Err(Error::new(
+            ErrorCode::InvalidSinkDefinition,
+            format!("a sink into objects reads read_kafka(…), and not read_{kind}(…)"),
+        )
+        .with_hint("its objects are named by partitions and offsets; a streaming table can read this source"));
     }
     // What it remembers is the batches before, and an object is made of its own records alone.
     if prepared.state.is_some() {
         return Err(refused("DISTINCT"));
     }
     if let Some(function) = changing_function(plan)? {
-        return Err(Error::sql(format!("{function} gives something else each time, and an object has to be the same"))
-            .with_hint("a batch that is run again after a crash writes the same bytes: leave the function out"));
+        return Err(Error::new(
+            ErrorCode::InvalidSinkDefinition,
+            format!("{function} gives something else each time, and an object has to be the same"),
+        )
+        .with_hint("a batch that is run again after a crash writes the same bytes: leave the function out"));
     }
     let optimized = state.optimize(&objects::lines(prepared.plan.clone())?)?;
     let (rejects, _) = Rejects::channel();
@@ -140,7 +148,7 @@ fn check_objects(
 }
 
 fn refused(what: &str) -> Error {
-    Error::sql(format!("{what} in a sink into objects is not supported"))
+    Error::new(ErrorCode::InvalidSinkDefinition, format!("{what} in a sink into objects is not supported"))
         .with_hint("each line of an object is one record: write a streaming table, and read that")
 }
 

@@ -13,7 +13,7 @@ use super::query::streaming::{self, StreamClauses};
 use super::query::{self, Planned, Purpose, Stream};
 use super::{Checked, Flow, FlowTarget, describe_columns};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::TableDefinition;
 
 pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> Result<Flow> {
@@ -57,7 +57,10 @@ pub(super) async fn check(session: &Session, create: &CreateStreamingTable) -> R
 }
 
 fn query_of(create: &CreateTable) -> Result<&Query> {
-    create.query.as_deref().ok_or_else(|| Error::sql("a streaming table needs a query").at(create.name.span))
+    create
+        .query
+        .as_deref()
+        .ok_or_else(|| Error::new(ErrorCode::InvalidStatement, "a streaming table needs a query").at(create.name.span))
 }
 
 /// The table's columns are those of the query, with the types that the statement gives them if it lists them.
@@ -80,7 +83,7 @@ fn require_columns(declared: &TableDefinition, given: &TableDefinition, create: 
     if declared == given {
         return Ok(());
     }
-    Err(Error::sql("the columns listed are not those of the query")
+    Err(Error::new(ErrorCode::InvalidTableDefinition, "the columns listed are not those of the query")
         .at(create.name.span)
         .with_hint(format!("the query gives {}", given.join(", "))))
 }

@@ -15,7 +15,7 @@ use super::write::{Written, write};
 use super::{Checked, Outcome, Watch, describe_columns, location, view};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::parse_type;
 use pinsql_delta::{self as delta, Column, Constraint, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
 use pinsql_sources::operators::OnViolation;
@@ -55,7 +55,10 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
 /// What EXPLAIN shows.
 pub(super) async fn explained(session: &Session, create: &CreateTable, purpose: Purpose<'_>) -> Result<Explained> {
     let table = target(session, create).await?;
-    let query = create.query.as_ref().ok_or_else(|| Error::sql("the table has no query").at(create.name.span))?;
+    let query = create
+        .query
+        .as_ref()
+        .ok_or_else(|| Error::new(ErrorCode::InvalidStatement, "the table has no query").at(create.name.span))?;
     let planned = query::plan(session, query, purpose).await?;
     let definition = define(session, create, Some(&planned)).await?;
     definition.check()?;
@@ -80,11 +83,12 @@ fn kept_notes(create: &CreateTable, written: &Written) -> Vec<String> {
 /// Without a query there are no rows to expect something of.
 fn refuse_expectations(create: &CreateTable) -> Result<()> {
     match create.expectations.first() {
-        Some(expectation) => {
-            Err(Error::sql("an expectation is about the rows of the table's query, and there is none")
-                .at(expectation.span)
-                .with_hint("CREATE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is kept in the table"))
-        }
+        Some(expectation) => Err(Error::new(
+            ErrorCode::InvalidTableDefinition,
+            "an expectation is about the rows of the table's query, and there is none",
+        )
+        .at(expectation.span)
+        .with_hint("CREATE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is kept in the table")),
         None => Ok(()),
     }
 }
@@ -123,7 +127,7 @@ pub(super) async fn target(session: &Session, create: &CreateTable) -> Result<Ta
 pub(super) async fn refuse_sink(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
     super::view::refuse_permanent(session, table, create.name.span).await?;
     match session.warehouse().sink_exists(table).await? {
-        true => Err(Error::sql(format!("{table} is a sink, and not a table"))
+        true => Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("{table} is a sink, and not a table"))
             .at(create.name.span)
             .with_hint("a sink and a table cannot have the same name: choose another, or DROP SINK")),
         false => Ok(()),
@@ -138,9 +142,12 @@ async fn define(session: &Session, create: &CreateTable, planned: Option<&Planne
     let definition = match (planned, create.columns.as_slice()) {
         (Some(planned), []) => TableDefinition::of_query(planned.plan.schema().as_arrow()),
         (Some(_), [first, ..]) => {
-            return Err(Error::sql("CREATE TABLE … AS takes its columns from the query")
-                .at(first.name.span)
-                .with_hint("give types with CAST and names with AS in the query"));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "CREATE TABLE … AS takes its columns from the query",
+            )
+            .at(first.name.span)
+            .with_hint("give types with CAST and names with AS in the query"));
         }
         (None, _) => declared(create)?,
     };
@@ -158,9 +165,12 @@ async fn like(session: &Session, create: &CreateTable, source: &Name) -> Result<
         (!create.columns.is_empty(), "a list of columns"),
     ] {
         if is_given {
-            return Err(Error::sql(format!("CREATE TABLE … LIKE does not take {clause}"))
-                .at(create.name.span)
-                .with_hint("ALTER TABLE and COMMENT ON change the table that it makes"));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                format!("CREATE TABLE … LIKE does not take {clause}"),
+            )
+            .at(create.name.span)
+            .with_hint("ALTER TABLE and COMMENT ON change the table that it makes"));
         }
     }
     let name = source.table(session)?;

@@ -15,7 +15,7 @@ use super::query::{self, Purpose};
 use super::write::{Additions, write_with};
 use super::{Checked, Outcome, Watch, describe_columns, evolution, replace_where, view};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{Alteration, WriteKind};
 
 pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
@@ -36,14 +36,19 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
 /// What EXPLAIN shows.
 pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpose<'_>) -> Result<Explained> {
     if insert.replace_where.is_some() {
-        return Err(Error::sql("EXPLAIN of INSERT … REPLACE WHERE is not supported").at(insert.table.span));
+        return Err(Error::new(ErrorCode::UnsupportedFeature, "EXPLAIN of INSERT … REPLACE WHERE is not supported")
+            .at(insert.table.span));
     }
     view::refuse(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &query_of(insert), purpose).await?;
     if evolve(&mut planned.plan, &table.schema(), insert)?.is_some() {
-        return Err(Error::sql("EXPLAIN of an INSERT that adds columns is not supported").at(insert.table.span));
+        return Err(Error::new(
+            ErrorCode::UnsupportedFeature,
+            "EXPLAIN of an INSERT that adds columns is not supported",
+        )
+        .at(insert.table.span));
     }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
     Ok(Explained { planned, target: Some((name, kind)) })
@@ -106,7 +111,8 @@ fn arrange(plan: LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<Logi
     for (column, target) in given.into_iter().zip(targets) {
         if sources[target].replace(column).is_some() {
             let name = table.field(target).name();
-            return Err(Error::sql(format!("the column `{name}` is given twice")).at(insert.table.span));
+            return Err(Error::new(ErrorCode::InvalidAssignment, format!("the column `{name}` is given twice"))
+                .at(insert.table.span));
         }
     }
     let expressions = sources.into_iter().zip(table.fields()).map(|(source, field)| match source {
@@ -125,7 +131,7 @@ fn check_count(plan: LogicalPlan, wanted: usize, insert: &Insert) -> Result<Logi
     if given == wanted {
         return Ok(plan);
     }
-    Err(Error::sql(format!("the query gives {given} columns, {wanted} are expected"))
+    Err(Error::new(ErrorCode::ColumnArityMismatch, format!("the query gives {given} columns, {wanted} are expected"))
         .at(insert.table.span)
         .with_hint("list the columns: INSERT INTO t (a, b) SELECT …; those left out become NULL"))
 }
@@ -133,7 +139,7 @@ fn check_count(plan: LogicalPlan, wanted: usize, insert: &Insert) -> Result<Logi
 fn position(table: &SchemaRef, name: &str) -> Result<usize> {
     let fields = table.fields();
     fields.iter().position(|field| field.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = Error::sql(format!("the table has no column `{name}`"));
+        let error = Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column `{name}`"));
         match nearest(name, fields.iter().map(|field| field.name().as_str())) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")),
             None => error,

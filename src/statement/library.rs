@@ -6,7 +6,7 @@ use super::Outcome;
 use super::ast::CreateFunction;
 use super::create_function::{refuse_taken, temporary_name};
 use crate::session::{Session, libraries};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 pub(super) fn create(
     session: &Session,
@@ -17,7 +17,7 @@ pub(super) fn create(
 ) -> Result<Outcome> {
     let name = temporary_name(&create.name)?.to_lowercase();
     if session.is_built_in_function(&name) {
-        return Err(Error::sql(format!("`{name}` is a built-in function"))
+        return Err(Error::new(ErrorCode::RoutineAlreadyExists, format!("`{name}` is a built-in function"))
             .at(create.name.span)
             .with_hint(format!("nothing hides those: CREATE FUNCTION my_{name} AS '{name}' USING LIBRARY …")));
     }

@@ -12,7 +12,7 @@ use super::query::{self, parameters};
 use super::{Outcome, create_table};
 use crate::catalog::TableName;
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 use pinsql_base::store;
 use pinsql_delta::{TableDefinition, TableLocation, definition};
@@ -25,28 +25,34 @@ pub(super) fn elsewhere(session: &Session, create: &CreateTable, table: &TableNa
     let given = query::constant(&session.state(), &constant)?;
     let place = given.try_as_str().flatten().map(store::to_url).transpose();
     let place = place.map_err(|error| error.at(location.span()))?;
-    let place = place.ok_or_else(|| Error::sql("LOCATION takes a text, and not NULL").at(location.span()))?;
+    let place = place.ok_or_else(|| {
+        Error::new(ErrorCode::InvalidTableDefinition, "LOCATION takes a text, and not NULL").at(location.span())
+    })?;
     let own = session.warehouse().folder_url(table)?;
     match place.as_str().trim_end_matches('/') == own.as_str().trim_end_matches('/') {
         true => Ok(None),
         false if session.warehouse().has_service() => Ok(Some(place)),
-        false => Err(Error::sql("LOCATION is not supported, unless it is where the table would be anyway")
-            .at(location.span())
-            .with_hint(
-                "tables live in <warehouse>/<schema>/<table>; --warehouse says where, and [catalog] in pinsql.toml names a \
+        false => Err(Error::new(
+            ErrorCode::UnsupportedFeature,
+            "LOCATION is not supported, unless it is where the table would be anyway",
+        )
+        .at(location.span())
+        .with_hint(
+            "tables live in <warehouse>/<schema>/<table>; --warehouse says where, and [catalog] in pinsql.toml names a \
                  service that keeps other places",
-            )),
+        )),
     }
 }
 
 /// Refuses a place elsewhere for a table that a query fills.
 pub(super) fn refuse_elsewhere(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
     match (elsewhere(session, create, table)?, &create.location) {
-        (Some(_), Some(location)) => {
-            Err(Error::sql("LOCATION elsewhere than in the warehouse does not go with a query")
-                .at(location.span())
-                .with_hint("CREATE TABLE … LOCATION '…' with its columns, and then INSERT INTO it"))
-        }
+        (Some(_), Some(location)) => Err(Error::new(
+            ErrorCode::ConflictingClauses,
+            "LOCATION elsewhere than in the warehouse does not go with a query",
+        )
+        .at(location.span())
+        .with_hint("CREATE TABLE … LOCATION '…' with its columns, and then INSERT INTO it")),
         _ => Ok(()),
     }
 }
@@ -104,10 +110,13 @@ fn require_same(
     let (says, is) = (described(declared), described(existing));
     match says.eq_ignore_ascii_case(&is) {
         true => Ok(()),
-        false => Err(Error::sql(format!("the table at {} has other columns or partitions", location.url()))
-            .at(create.name.span)
-            .caused_by(format!("it has {is}; the statement says {says}"))
-            .with_hint("leave the columns out: CREATE TABLE … USING DELTA LOCATION '…'")),
+        false => Err(Error::new(
+            ErrorCode::InvalidTableDefinition,
+            format!("the table at {} has other columns or partitions", location.url()),
+        )
+        .at(create.name.span)
+        .caused_by(format!("it has {is}; the statement says {says}"))
+        .with_hint("leave the columns out: CREATE TABLE … USING DELTA LOCATION '…'")),
     }
 }
 

@@ -23,7 +23,7 @@ use super::rewrite::{
 use super::update::assignments;
 use super::{Checked, Outcome, Watch, evolution};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{Operation, OperationKind, RowAction};
 
 const DOING: &str = "MERGE INTO";
@@ -124,10 +124,16 @@ fn assigned(schema: &Schema, merge: &Merge, stars: &[usize]) -> Result<Vec<Assig
             MergeAction::Insert { columns, .. } => {
                 let first = all.len();
                 for name in columns {
-                    let column = position(schema, &name.value)
-                        .ok_or_else(|| Error::sql(format!("the table has no column `{}`", name.value)).at(name.span))?;
+                    let column = position(schema, &name.value).ok_or_else(|| {
+                        Error::new(ErrorCode::UnresolvedColumn, format!("the table has no column `{}`", name.value))
+                            .at(name.span)
+                    })?;
                     if all[first..].iter().any(|earlier: &Assigned| earlier.column == column) {
-                        return Err(Error::sql(format!("the column `{}` is given twice", name.value)).at(name.span));
+                        return Err(Error::new(
+                            ErrorCode::InvalidAssignment,
+                            format!("the column `{}` is given twice", name.value),
+                        )
+                        .at(name.span));
                     }
                     all.push(Assigned { action, column, span: name.span.into() });
                 }

@@ -14,7 +14,7 @@ use super::query::parameters;
 use super::rows::Rows;
 use super::{Checked, view};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
 
 const COLUMNS: &str = "path: STRING, metrics: STRUCT<numFilesAdded: BIGINT, numFilesRemoved: BIGINT, \
@@ -102,15 +102,19 @@ fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> 
         .map_err(place)?;
     match logical.data_type(columns).map_err(place)? {
         DataType::Boolean => Ok(Some(logical)),
-        other => {
-            Err(Error::sql(format!("the WHERE of OPTIMIZE is a {}, and not a condition", delta::sql_name(&other)))
-                .at(statement.table.span))
-        }
+        other => Err(Error::new(
+            ErrorCode::InvalidCondition,
+            format!("the WHERE of OPTIMIZE is a {}, and not a condition", delta::sql_name(&other)),
+        )
+        .at(statement.table.span)),
     }
 }
 
 fn no_partition_column(ident: &Ident, columns: &Schema) -> Error {
-    let error = Error::sql(format!("OPTIMIZE … WHERE can name partition columns only, and `{}` is none", ident.value));
+    let error = Error::new(
+        ErrorCode::InvalidCondition,
+        format!("OPTIMIZE … WHERE can name partition columns only, and `{}` is none", ident.value),
+    );
     let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
     let error = error.at(ident.span);
     match names.as_slice() {
@@ -125,7 +129,9 @@ fn spelled(name: &Name, schema: &Schema) -> Result<String> {
     let mut fields = schema.fields().clone();
     for part in &name.parts {
         let Some(field) = fields.iter().find(|field| field.name().eq_ignore_ascii_case(&part.value)).cloned() else {
-            let error = Error::sql(format!("ZORDER BY: there is no column `{}`", part.value)).at(name.span);
+            let error =
+                Error::new(ErrorCode::UnresolvedColumn, format!("ZORDER BY: there is no column `{}`", part.value))
+                    .at(name.span);
             return Err(match nearest(&part.value, fields.iter().map(|field| field.name().as_str())) {
                 Some(near) => error.with_hint(format!("did you mean `{near}`?")),
                 None => error,

@@ -36,7 +36,7 @@ use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
 use super::ast::{CreateFunction, CreateView, Name, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 /// How deep a query or an expression may nest before the parser refuses it, so that no input can exhaust the stack.
 const NESTING_MAX: usize = 100;
@@ -44,11 +44,21 @@ const NESTING_MAX: usize = 100;
 /// What can stand at the start of a statement, for the hint of an error.
 pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
 
+/// The first words of the statements that only Databricks has
+/// (<https://docs.databricks.com/en/sql/language-manual/index.html>).
+const UNSUPPORTED_STATEMENTS: [&str; 30] = [
+    "ANALYZE", "APPLY", "BEGIN", "CACHE", "CALL", "CLEAR", "CONVERT", "DENY", "EXECUTE", "FSCK", "GENERATE", "GET",
+    "GRANT", "INSTALL", "LIST", "LOAD", "MSCK", "PUT", "REFRESH", "REMOVE", "REORG", "REPAIR", "RESET", "REVOKE",
+    "SIGNAL", "SYNC", "UNCACHE", "UNDROP", "UNSET", "ADD",
+];
+
 /// Reads all the statements of a text that takes in no other.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     let statement = |part| match part {
         Part::Statement(statement) => Ok(statement),
-        Part::Source(source) => Err(Error::sql("SOURCE can stand in a file only").at(source.span)),
+        Part::Source(source) => {
+            Err(Error::new(ErrorCode::ParseSyntaxError, "SOURCE can stand in a file only").at(source.span))
+        }
     };
     parse_parts(sql)?.into_iter().map(statement).collect()
 }
@@ -56,7 +66,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
 /// Reads a file: its statements, and the files that it takes in.
 pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
     let tokens = tokenize(sql).map_err(|error| {
-        Error::sql(error.message).at(Span {
+        Error::new(ErrorCode::ParseSyntaxError, error.message).at(Span {
             start: (error.location.line, error.location.column),
             end: (error.location.line, error.location.column + 1),
         })
@@ -70,13 +80,13 @@ pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
 
 /// Reads a text that is a name and nothing else.
 pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
-    let tokens = tokenize(text).map_err(|error| Error::sql(error.message))?;
+    let tokens = tokenize(text).map_err(|error| Error::new(ErrorCode::ParseSyntaxError, error.message))?;
     let dialect = PinsqlDialect::default();
     let mut parser = StatementParser { parser: Parser::new(&dialect).with_tokens_with_locations(tokens), end: (0, 0) };
     let name = parser.name()?;
     match (parser.parser.peek_token().token, name.computed) {
         (Token::EOF, None) => Ok(name.parts),
-        _ => Err(Error::sql("something stands behind it")),
+        _ => Err(Error::new(ErrorCode::ParseSyntaxError, "something stands behind it")),
     }
 }
 
@@ -195,7 +205,7 @@ impl StatementParser<'_> {
         self.parser.next_token();
         let next = self.parser.peek_token();
         if !matches!(next.token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) {
-            return Err(Error::sql("expected the name of a file in quotes")
+            return Err(Error::new(ErrorCode::ParseSyntaxError, "expected the name of a file in quotes")
                 .at(next.span)
                 .with_hint("SOURCE 'rules.sql'"));
         }
@@ -208,9 +218,12 @@ impl StatementParser<'_> {
         let rest = self.parser.peek_token();
         match rest.token {
             Token::EOF => Ok(()),
-            _ => Err(Error::sql(format!("unexpected `{}` after the end of the statement", rest.token))
-                .at(rest.span)
-                .with_hint("statements are separated by `;`")),
+            _ => Err(Error::new(
+                ErrorCode::ParseSyntaxError,
+                format!("unexpected `{}` after the end of the statement", rest.token),
+            )
+            .at(rest.span)
+            .with_hint("statements are separated by `;`")),
         }
     }
 
@@ -226,7 +239,10 @@ impl StatementParser<'_> {
         match upper(&what).as_str() {
             "STREAMING" if !or_replace => self.create_streaming_table(or_refresh),
             "SINK" if !or_replace => self.create_sink(or_refresh),
-            _ if or_refresh => Err(Error::sql("CREATE OR REFRESH is for a STREAMING TABLE or a SINK").at(what.span)),
+            _ if or_refresh => {
+                Err(Error::new(ErrorCode::ParseSyntaxError, "CREATE OR REFRESH is for a STREAMING TABLE or a SINK")
+                    .at(what.span))
+            }
             "TABLE" => self.create_table(or_replace),
             "TEMP" | "TEMPORARY" => self.create_temporary(or_replace),
             "VIEW" => self.create_view(or_replace, false),
@@ -310,8 +326,14 @@ impl StatementParser<'_> {
         let token = self.parser.next_token();
         match token.token {
             Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Ok(text),
-            Token::EOF => Err(Error::sql("expected a string in quotes, found the end of the statement")),
-            other => Err(Error::sql(format!("expected a string in quotes, found `{other}`")).at(token.span)),
+            Token::EOF => Err(Error::new(
+                ErrorCode::ParseSyntaxError,
+                "expected a string in quotes, found the end of the statement",
+            )),
+            other => {
+                Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected a string in quotes, found `{other}`"))
+                    .at(token.span))
+            }
         }
     }
 
@@ -338,7 +360,7 @@ impl StatementParser<'_> {
 
     fn missing(&self, what: &str) -> Error {
         let next = self.parser.peek_token();
-        let error = Error::sql(format!("expected {what}"));
+        let error = Error::new(ErrorCode::ParseSyntaxError, format!("expected {what}"));
         match next.token {
             Token::EOF => error.at(Span { start: self.end, end: (self.end.0, self.end.1 + 1) }),
             _ => error.at(next.span),
@@ -350,9 +372,12 @@ impl StatementParser<'_> {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
             ParserError::RecursionLimitExceeded => {
-                return Error::sql(format!("the statement nests deeper than {NESTING_MAX} levels"))
-                    .at(self.parser.peek_token().span)
-                    .with_hint("divide it with WITH, or into several statements");
+                return Error::new(
+                    ErrorCode::StatementTooComplex,
+                    format!("the statement nests deeper than {NESTING_MAX} levels"),
+                )
+                .at(self.parser.peek_token().span)
+                .with_hint("divide it with WITH, or into several statements");
             }
         };
         let (text, start) = match message.rsplit_once(" at Line: ") {
@@ -369,7 +394,7 @@ impl StatementParser<'_> {
             Some((expected, found)) => format!("expected {expected}, found `{found}`"),
             None => text,
         };
-        Error::sql(text).at(Span { start, end: (start.0, start.1 + 1) })
+        Error::new(ErrorCode::ParseSyntaxError, text).at(Span { start, end: (start.0, start.1 + 1) })
     }
 }
 
@@ -383,17 +408,23 @@ fn upper(token: &TokenWithSpan) -> String {
 
 fn unsupported(what: &str, at: &TokenWithSpan) -> Error {
     if at.token == Token::EOF {
-        return Error::sql("the statement ends too early");
+        return Error::new(ErrorCode::ParseSyntaxError, "the statement ends too early");
     }
-    Error::sql(format!("{what} is not supported")).at(at.span)
+    Error::new(ErrorCode::UnsupportedFeature, format!("{what} is not supported")).at(at.span)
 }
 
 fn unknown_statement(word: &str, at: &TokenWithSpan) -> Error {
+    let code = match UNSUPPORTED_STATEMENTS.contains(&word) {
+        true => ErrorCode::UnsupportedFeature,
+        false => ErrorCode::ParseSyntaxError,
+    };
     let verbs = STATEMENTS.split(", ").filter_map(|statement| statement.split(' ').next());
-    unsupported(&format!("the statement {word}"), at).with_hint(match nearest(word, verbs) {
-        Some(verb) => format!("did you mean {verb}?"),
-        None => format!("what is: {STATEMENTS}"),
-    })
+    Error::new(code, format!("the statement {word} is not supported")).at(at.span).with_hint(
+        match nearest(word, verbs) {
+            Some(verb) => format!("did you mean {verb}?"),
+            None => format!("what is: {STATEMENTS}"),
+        },
+    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use sqlparser::ast::Query;
 use super::query::{self, Planned, Purpose};
 use super::rejected::RejectReport;
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::parse_type;
 use pinsql_delta::{Write, WriteRequest};
 
@@ -107,7 +107,7 @@ pub(super) async fn held_against(planned: Planned, request: WriteRequest) -> Res
     let write = Write::plan(request, query, &state).await?;
     write.run(state.task_ctx()).await?.abandon().await;
     match report.finish().await? {
-        Some(said) => Err(Error::data("some of the records cannot be loaded")
+        Some(said) => Err(Error::new(ErrorCode::InvalidRecord, "some of the records cannot be loaded")
             .caused_by(said)
             .with_hint(format!("COPY INTO loads the others, and puts these into {name}_rejects"))),
         None => Ok(()),

@@ -4,7 +4,7 @@ use super::ast::Name;
 use super::{Checked, Outcome, view};
 use crate::catalog::{DEFAULT_SCHEMA, is_catalog, no_catalog, schema_name};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) -> Result<Outcome> {
     let schema = checked(session, name)?;
@@ -12,9 +12,11 @@ pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) 
     match (created, if_not_exists) {
         (true, _) => Ok(Outcome::Done(format!("schema {schema} created"))),
         (false, true) => Ok(Outcome::Done(format!("schema {schema} is there already"))),
-        (false, false) => Err(Error::sql(format!("the schema `{schema}` exists already"))
-            .at(name.span)
-            .with_hint("CREATE SCHEMA IF NOT EXISTS leaves it as it is")),
+        (false, false) => {
+            Err(Error::new(ErrorCode::SchemaAlreadyExists, format!("the schema `{schema}` exists already"))
+                .at(name.span)
+                .with_hint("CREATE SCHEMA IF NOT EXISTS leaves it as it is"))
+        }
     }
 }
 
@@ -38,7 +40,7 @@ pub(super) async fn use_schema(session: &Session, name: &Name) -> Result<Outcome
 pub(super) fn use_catalog(session: &Session, name: &Name) -> Result<String> {
     match name.resolved(session)?.as_ref() {
         [catalog] => require_catalog(session, &catalog.value).map_err(|error| error.at(name.span))?,
-        _ => return Err(Error::sql("a catalog's name has one part").at(name.span)),
+        _ => return Err(Error::new(ErrorCode::InvalidIdentifier, "a catalog's name has one part").at(name.span)),
     }
     session.use_schema(DEFAULT_SCHEMA.to_owned());
     Ok(format!("using catalog {}", session.catalog_name()))
@@ -75,7 +77,9 @@ fn checked(session: &Session, name: &Name) -> Result<String> {
             let schema = require_catalog(session, &catalog.value).and_then(|()| schema_name(&schema.value));
             schema.map_err(|error| error.at(name.span))
         }
-        _ => Err(Error::sql("a schema's name is schema, or catalog.schema").at(name.span)),
+        _ => {
+            Err(Error::new(ErrorCode::InvalidIdentifier, "a schema's name is schema, or catalog.schema").at(name.span))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::ast::Name;
 use super::rows::Rows;
 use super::{schema, view};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The one catalog that a session has.
 pub(super) fn catalogs(session: &Session, like: Option<&str>) -> Result<Rows> {
@@ -66,9 +66,12 @@ pub fn pattern(like: Option<&str>) -> Result<impl Fn(&str) -> bool> {
     for alternative in like.unwrap_or("*").split('|') {
         let literal: Vec<String> = alternative.trim().split('*').map(globset::escape).collect();
         let glob = globset::GlobBuilder::new(&literal.join("*")).case_insensitive(true).build();
-        set.add(glob.map_err(|error| Error::sql(format!("`{alternative}` is not a pattern")).caused_by(error))?);
+        set.add(glob.map_err(|error| {
+            Error::new(ErrorCode::InvalidPattern, format!("`{alternative}` is not a pattern")).caused_by(error)
+        })?);
     }
-    let set = set.build().map_err(|error| Error::sql("this is not a pattern").caused_by(error))?;
+    let set =
+        set.build().map_err(|error| Error::new(ErrorCode::InvalidPattern, "this is not a pattern").caused_by(error))?;
     Ok(move |name: &str| set.is_match(name))
 }
 

@@ -13,7 +13,7 @@ use super::show::pattern;
 use crate::catalog::DefinitionKind;
 use crate::session::Session;
 use crate::session::sql_functions::{DataAccess, Returns, SqlFunction};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::type_name;
 
 /// In alphabetical order; those of a schema have its name in front
@@ -60,7 +60,7 @@ pub(super) async fn describe(session: &Session, name: &Name, extended: bool) -> 
     match session.definition(DefinitionKind::Function, &function).await? {
         Some(definition) => lines(of_sql(session, &query::function_of(&function, &definition)?, extended).await?),
         None => {
-            let error = Error::sql(format!("there is no function {name}")).at(name.span);
+            let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no function {name}")).at(name.span);
             let known = session.built_in_functions();
             let names = known.iter().map(String::as_str);
             Err(match parts.last().and_then(|last| nearest(last, names)) {

@@ -7,7 +7,7 @@ use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Visit, Visit
 
 use super::query::{self, Definitions, Planned, Purpose, temporary_name, views};
 use crate::session::Session;
-use pinsql_base::error::{Error, ErrorKind, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 
 /// Plans what is to be kept as `what`, and refuses what it names of the session.
 pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -> Result<Planned> {
@@ -34,7 +34,7 @@ pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -
 }
 
 fn refused(what: &str, thing: &str) -> Error {
-    Error::sql(format!("{what} cannot depend on the {thing}"))
+    Error::new(ErrorCode::InvalidTempObjReference, format!("{what} cannot depend on the {thing}"))
         .with_hint("that ends with the session, and what is kept in the warehouse does not")
 }
 

@@ -11,7 +11,7 @@ use super::rewrite::{
 };
 use super::{Checked, Outcome, Watch, template};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
 
 const DOING: &str = "UPDATE";
@@ -59,9 +59,11 @@ pub(super) fn assignments(
     for Assignment { column: name, .. } in assignments {
         let column = column_of(schema, target, name)?;
         if assigned.iter().any(|earlier| earlier.column == column) {
-            return Err(
-                Error::sql(format!("the column `{}` is assigned twice", schema.field(column).name())).at(name.span)
-            );
+            return Err(Error::new(
+                ErrorCode::InvalidAssignment,
+                format!("the column `{}` is assigned twice", schema.field(column).name()),
+            )
+            .at(name.span));
         }
         assigned.push(Assigned { action, column, span: name.span });
     }

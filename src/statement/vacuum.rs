@@ -6,7 +6,7 @@ use super::ast::Vacuum;
 use super::rows::Rows;
 use super::{Checked, view};
 use crate::session::Session;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{VacuumRequest, vacuum};
 
 const SECONDS_PER_HOUR: f64 = 3_600.0;
@@ -39,6 +39,8 @@ pub(super) async fn check(session: &Session, statement: &Vacuum) -> Result<Check
 fn retention(statement: &Vacuum) -> Result<Option<Duration>> {
     let Some(hours) = statement.retain_hours else { return Ok(None) };
     let retention = Duration::try_from_secs_f64(hours * SECONDS_PER_HOUR);
-    let wrong = |_| Error::sql(format!("RETAIN {hours} HOURS is not a time that files can be kept for"));
+    let wrong = |_| {
+        Error::new(ErrorCode::InvalidOption, format!("RETAIN {hours} HOURS is not a time that files can be kept for"))
+    };
     retention.map(Some).map_err(|error| wrong(error).at(statement.table.span))
 }

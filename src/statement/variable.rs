@@ -19,7 +19,7 @@ use super::query::{self, Purpose};
 use super::{rows, template};
 use crate::session::Session;
 use crate::session::variables::Variable;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::type_name;
 
 /// Whether a statement runs, or is only resolved and typed: a check reads no data, so what a subquery would give is NULL.
@@ -36,19 +36,26 @@ pub(super) async fn declare(session: &Session, declare: &DeclareVariable, mode: 
             .iter()
             .any(|other| name_of(other).is_ok_and(|other| other.eq_ignore_ascii_case(variable)));
         if is_twice {
-            return Err(Error::sql(format!("the variable `{variable}` is declared twice")).at(name.span));
+            return Err(Error::new(
+                ErrorCode::VariableAlreadyExists,
+                format!("the variable `{variable}` is declared twice"),
+            )
+            .at(name.span));
         }
         if !declare.or_replace && session.variables().get(variable).is_some() {
-            return Err(Error::sql(format!("there is a variable `{variable}` already"))
-                .at(name.span)
-                .with_hint("DECLARE OR REPLACE VARIABLE takes its place"));
+            return Err(Error::new(
+                ErrorCode::VariableAlreadyExists,
+                format!("there is a variable `{variable}` already"),
+            )
+            .at(name.span)
+            .with_hint("DECLARE OR REPLACE VARIABLE takes its place"));
         }
     }
     let null = null();
     let value = declare.value.as_ref().unwrap_or(&null);
     let (value, data_type) = evaluate(session, value, declare.data_type.as_deref(), mode).await?;
     if data_type.is_null() {
-        return Err(Error::sql("a variable needs a type: NULL has none")
+        return Err(Error::new(ErrorCode::UnsupportedDatatype, "a variable needs a type: NULL has none")
             .at(declare.names[0].span)
             .with_hint("DECLARE VARIABLE name STRING"));
     }
@@ -70,7 +77,11 @@ pub(super) async fn set(session: &Session, set: &SetVariable, mode: Mode) -> Res
             .iter()
             .any(|other| matches!((name_of(other), name_of(name)), (Ok(a), Ok(b)) if a.eq_ignore_ascii_case(b)))
         {
-            return Err(Error::sql(format!("the variable `{}` is set twice", name_of(name)?)).at(name.span));
+            return Err(Error::new(
+                ErrorCode::InvalidAssignment,
+                format!("the variable `{}` is set twice", name_of(name)?),
+            )
+            .at(name.span));
         }
     }
     let values = match set {
@@ -119,7 +130,7 @@ fn existing(session: &Session, name: &Name) -> Result<Variable> {
 }
 
 fn unknown(session: &Session, name: &Name) -> Error {
-    let error = Error::sql(format!("there is no variable `{name}`")).at(name.span);
+    let error = Error::new(ErrorCode::UnresolvedVariable, format!("there is no variable `{name}`")).at(name.span);
     let known = session.variables().names();
     let wanted = name_of(name).unwrap_or_default();
     match nearest(wanted, known.iter().map(String::as_str)) {
@@ -134,7 +145,9 @@ fn name_of(name: &Name) -> Result<&str> {
     match parts.as_slice() {
         [only] => Ok(only),
         parts => query::temporary_name(parts).ok_or_else(|| {
-            Error::sql("a variable is in no schema: its name has one part").at(name.span).with_hint("session.name")
+            Error::new(ErrorCode::InvalidIdentifier, "a variable is in no schema: its name has one part")
+                .at(name.span)
+                .with_hint("session.name")
         }),
     }
 }
@@ -176,7 +189,7 @@ async fn of_query(session: &Session, query: &Query, variables: &[Variable], mode
     let row = row(session, query, mode).await?;
     if row.len() != variables.len() {
         let said = format!("the query gives {} columns, {} variables are set", row.len(), variables.len());
-        return Err(Error::sql(said).at(query.span()));
+        return Err(Error::new(ErrorCode::ColumnArityMismatch, said).at(query.span()));
     }
     let cast = |((value, _), variable): ((ScalarValue, DataType), &Variable)| {
         value.cast_to(&variable.data_type).map_err(|error| Error::from(error).at(query.span()))
@@ -198,7 +211,11 @@ async fn row(session: &Session, query: &Query, mode: Mode) -> Result<Vec<(Scalar
     let mut stream = rows.stream;
     while let Some(batch) = stream.try_next().await? {
         if batches.iter().map(RecordBatch::num_rows).sum::<usize>() + batch.num_rows() > 1 {
-            return Err(Error::data("the query gives more than one row, and a variable has one value").at(query.span()));
+            return Err(Error::new(
+                ErrorCode::ScalarSubqueryTooManyRows,
+                "the query gives more than one row, and a variable has one value",
+            )
+            .at(query.span()));
         }
         batches.push(batch);
     }

@@ -22,7 +22,7 @@ use super::{schema, temporary};
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::views::View;
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_base::schema::type_name;
 
 /// Makes the view; nothing of it is read.
@@ -37,9 +37,12 @@ pub(super) async fn create(session: &Session, create: &CreateView, mode: Mode) -
 async fn create_temporary(session: &Session, create: &CreateView) -> Result<Outcome> {
     let name = name_of(&create.name)?;
     if !create.or_replace && session.views().contains(name) {
-        return Err(Error::sql(format!("there is a temporary view `{name}` already"))
-            .at(create.name.span)
-            .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes its place"));
+        return Err(Error::new(
+            ErrorCode::TableOrViewAlreadyExists,
+            format!("there is a temporary view `{name}` already"),
+        )
+        .at(create.name.span)
+        .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes its place"));
     }
     let schema = session.current_schema();
     let mut bound = create.query.as_ref().clone();
@@ -93,11 +96,13 @@ async fn create_permanent(session: &Session, create: &CreateView, mode: Mode) ->
 }
 
 fn there_already(name: &TableName, span: Span) -> Error {
-    Error::sql(format!("there is a view {name} already")).at(span).with_hint("CREATE OR REPLACE VIEW takes its place")
+    Error::new(ErrorCode::TableOrViewAlreadyExists, format!("there is a view {name} already"))
+        .at(span)
+        .with_hint("CREATE OR REPLACE VIEW takes its place")
 }
 
 fn reads_itself(name: impl std::fmt::Display, span: Span) -> Error {
-    Error::sql(format!("the view `{name}` would read itself")).at(span)
+    Error::new(ErrorCode::RecursiveDefinition, format!("the view `{name}` would read itself")).at(span)
 }
 
 /// A table, a sink and a view cannot have one name: their folders would be the same.
@@ -107,7 +112,7 @@ async fn refuse_others(session: &Session, name: &TableName, span: Span) -> Resul
         () if session.warehouse().sink_exists(name).await? => "sink",
         () => return Ok(()),
     };
-    Err(Error::sql(format!("{name} is a {what}, and not a view"))
+    Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("{name} is a {what}, and not a view"))
         .at(span)
         .with_hint("a view, a table and a sink cannot have the same name: choose another"))
 }
@@ -115,7 +120,7 @@ async fn refuse_others(session: &Session, name: &TableName, span: Span) -> Resul
 /// Refuses to make `name` a table or a sink when it is a view.
 pub(super) async fn refuse_permanent(session: &Session, name: &TableName, span: Span) -> Result<()> {
     match session.warehouse().view_exists(name).await? {
-        true => Err(Error::sql(format!("{name} is a view"))
+        true => Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("{name} is a view"))
             .at(span)
             .with_hint("a view, a table and a sink cannot have the same name: choose another, or DROP VIEW")),
         false => Ok(()),
@@ -143,7 +148,7 @@ async fn check_permanent(session: &Session, query: &Query, name: &TableName, spa
 /// The value of a parameter is one command's.
 pub(super) fn refuse_parameters(tree: &impl sqlparser::ast::Visit, what: &str) -> Result<()> {
     if let Some(span) = query::find_identifier(tree) {
-        return Err(Error::sql(format!("{what} cannot have an IDENTIFIER"))
+        return Err(Error::new(ErrorCode::InvalidExpression, format!("{what} cannot have an IDENTIFIER"))
             .at(span)
             .with_hint("it would mean another name whenever the view or the function is used: write the name"));
     }
@@ -156,16 +161,18 @@ pub(super) fn refuse_parameters(tree: &impl sqlparser::ast::Visit, what: &str) -
     });
     match found {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break((marker, span)) => Err(Error::sql(format!("{what} cannot have the parameter {marker}"))
-            .at(span)
-            .with_hint("what is kept in the warehouse outlives the command that gave the parameter")),
+        ControlFlow::Break((marker, span)) => {
+            Err(Error::new(ErrorCode::InvalidExpression, format!("{what} cannot have the parameter {marker}"))
+                .at(span)
+                .with_hint("what is kept in the warehouse outlives the command that gave the parameter"))
+        }
     }
 }
 
 /// ALTER VIEW … AS: another query, and its columns; comment and properties stay.
 pub(super) async fn alter(session: &Session, alter: &AlterView, mode: Mode) -> Result<Outcome> {
     if let Some(view) = of_name(session, &alter.name) {
-        return Err(Error::sql(format!("`{view}` is a temporary view"))
+        return Err(Error::new(ErrorCode::WrongObjectType, format!("`{view}` is a temporary view"))
             .at(alter.name.span)
             .with_hint("CREATE OR REPLACE TEMPORARY VIEW changes it"));
     }
@@ -194,7 +201,7 @@ pub(super) async fn show_create(session: &Session, name: &TableName) -> Result<O
 fn created(name: &TableName, definition: &Definition) -> Result<CreateView> {
     match parse(&definition.sql)?.into_iter().next().map(|statement| statement.kind) {
         Some(StatementKind::CreateView(create)) => Ok(*create),
-        _ => Err(Error::data(format!("the definition of the view {name} is damaged"))),
+        _ => Err(Error::new(ErrorCode::InvalidDefinition, format!("the definition of the view {name} is damaged"))),
     }
 }
 
@@ -223,17 +230,22 @@ fn check_columns(create: &CreateView, given: &Schema) -> Result<()> {
     let given: Vec<String> = given.fields().iter().map(|field| field.name().clone()).collect();
     let listed: Vec<String> = create.columns.iter().map(|column| column.name.value.clone()).collect();
     if !listed.is_empty() && listed.len() != given.len() {
-        return Err(Error::sql(format!("the view names {} columns, its query gives {}", listed.len(), given.len()))
-            .at(create.name.span));
+        return Err(Error::new(
+            ErrorCode::ColumnArityMismatch,
+            format!("the view names {} columns, its query gives {}", listed.len(), given.len()),
+        )
+        .at(create.name.span));
     }
     let names = if listed.is_empty() { &given } else { &listed };
     let twice = |(position, name): &(usize, &String)| {
         names[..*position].iter().any(|earlier| earlier.eq_ignore_ascii_case(name))
     };
     match names.iter().enumerate().find(twice) {
-        Some((_, name)) => Err(Error::sql(format!("two columns of the view are named `{name}`"))
-            .at(create.name.span)
-            .with_hint("rename one with AS")),
+        Some((_, name)) => {
+            Err(Error::new(ErrorCode::DuplicateColumn, format!("two columns of the view are named `{name}`"))
+                .at(create.name.span)
+                .with_hint("rename one with AS"))
+        }
         None => Ok(()),
     }
 }
@@ -262,11 +274,11 @@ pub(super) async fn drop(session: &Session, name: &Name, if_exists: bool, mode: 
 
 async fn no_view(session: &Session, name: &Name, view: &TableName) -> Error {
     if session.warehouse().table_exists(view).await.unwrap_or(false) {
-        return Error::sql(format!("{view} is a table, and not a view"))
+        return Error::new(ErrorCode::WrongObjectType, format!("{view} is a table, and not a view"))
             .at(name.span)
             .with_hint("DROP TABLE removes tables");
     }
-    let error = Error::sql(format!("there is no view {view}")).at(name.span);
+    let error = Error::new(ErrorCode::TableOrViewNotFound, format!("there is no view {view}")).at(name.span);
     let mut known = session.warehouse().views(view.schema()).await.unwrap_or_default();
     known.extend(session.views().names());
     match nearest(view.table(), known.iter().map(String::as_str)) {
@@ -295,7 +307,8 @@ pub(super) async fn show(session: &Session, schema: Option<&Name>, like: Option<
 fn name_of(name: &Name) -> Result<&str> {
     match name.parts.as_slice() {
         [view] => Ok(&view.value),
-        _ => Err(Error::sql("a temporary view is in no schema: its name has one part").at(name.span)),
+        _ => Err(Error::new(ErrorCode::InvalidIdentifier, "a temporary view is in no schema: its name has one part")
+            .at(name.span)),
     }
 }
 
@@ -307,9 +320,12 @@ pub(super) fn of_name<'a>(session: &Session, name: &'a Name) -> Option<&'a str> 
 /// An error when `name` means a view, where only a table will do.
 pub(super) fn refuse(session: &Session, name: &Name, doing: &str) -> Result<()> {
     match of_name(session, name) {
-        Some(view) => Err(Error::sql(format!("`{view}` is a temporary view, and {doing} takes a table"))
-            .at(name.span)
-            .with_hint(format!("`{}.{view}` means the table", session.current_schema()))),
+        Some(view) => Err(Error::new(
+            ErrorCode::WrongObjectType,
+            format!("`{view}` is a temporary view, and {doing} takes a table"),
+        )
+        .at(name.span)
+        .with_hint(format!("`{}.{view}` means the table", session.current_schema()))),
         None => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use sqlparser::ast::{Expr, Ident, Query, Spanned, Visit, VisitMut, Visitor, Visi
 use crate::session::Session;
 use crate::statement::ast::{Merge, MergeAction, When};
 use crate::statement::rewrite::nondeterministic;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Refuses what no expression of a MERGE may have.
 pub(super) fn refuse(session: &Session, merge: &Merge) -> Result<()> {
@@ -53,7 +53,7 @@ impl Visitor for Refused<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
         ControlFlow::Break(
-            Error::sql("a subquery cannot stand in MERGE")
+            Error::new(ErrorCode::InvalidExpression, "a subquery cannot stand in MERGE")
                 .at(query.span())
                 .with_hint("make it a part of the source: USING (SELECT …)"),
         )
@@ -121,7 +121,9 @@ impl VisitorMut for Qualify<'_> {
         if path.len() > 1 && first.value.eq_ignore_ascii_case(&self.theirs.value) {
             let said = format!("{} has no row of `{}`", self.when.name(), self.theirs.value);
             return ControlFlow::Break(
-                Error::sql(said).at(first.span).with_hint(format!("use columns of `{}` only", self.ours.value)),
+                Error::new(ErrorCode::UnresolvedColumn, said)
+                    .at(first.span)
+                    .with_hint(format!("use columns of `{}` only", self.ours.value)),
             );
         }
         let is_ours = path.len() > 1 && first.value.eq_ignore_ascii_case(&self.ours.value);

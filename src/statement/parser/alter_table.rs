@@ -10,7 +10,7 @@ use super::constraint::key;
 use super::{StatementParser, upper};
 use crate::statement::ast::{Column, Name, StatementKind};
 use crate::statement::definitions::{AddColumn, AlterAction, AlterTable, ColumnChange, Position};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const COLUMN_MAPPING: &str = "it needs column mapping, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT … FROM t gives a table with other columns";
 const TYPE_WIDENING: &str = "it needs type widening, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT CAST(…) … FROM t gives a table with other types";
@@ -216,7 +216,7 @@ impl StatementParser<'_> {
                 Some(column) if !table.parts.is_empty() => {
                     AlterAction::AlterColumn { path: vec![column], change: ColumnChange::Comment(comment) }
                 }
-                _ => return Err(Error::sql("expected table.column").at(table.span)),
+                _ => return Err(Error::new(ErrorCode::ParseSyntaxError, "expected table.column").at(table.span)),
             },
         };
         let table = Name { parts: table.parts, computed: table.computed, span: table.span };
@@ -238,7 +238,7 @@ fn column_clause(clause: &str, at: &TokenWithSpan) -> Error {
 
 fn refused(what: &str, at: &TokenWithSpan, why: &str) -> Error {
     if at.token == Token::EOF {
-        return Error::sql("the statement ends too early");
+        return Error::new(ErrorCode::ParseSyntaxError, "the statement ends too early");
     }
-    Error::sql(format!("{what} is not supported")).at(at.span).with_hint(why)
+    Error::new(ErrorCode::UnsupportedFeature, format!("{what} is not supported")).at(at.span).with_hint(why)
 }

@@ -9,7 +9,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::{StatementParser, upper};
 use crate::statement::definitions::CheckConstraint;
 use crate::statement::query::expectations::Expectation;
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_sources::operators::OnViolation;
 
 /// One entry of a table's list that is no column.
@@ -49,7 +49,11 @@ impl StatementParser<'_> {
             }
             "PRIMARY" | "FOREIGN" => Err(key(&kind)),
             _ if kind.token == Token::EOF => Err(self.missing("CHECK (condition)")),
-            _ => Err(Error::sql(format!("expected CHECK or EXPECT, found `{}`", kind.token)).at(kind.span)),
+            _ => Err(Error::new(
+                ErrorCode::ParseSyntaxError,
+                format!("expected CHECK or EXPECT, found `{}`", kind.token),
+            )
+            .at(kind.span)),
         }
     }
 
@@ -58,9 +62,12 @@ impl StatementParser<'_> {
         let first = self.parser.peek_token();
         match self.table_constraint()? {
             TableConstraint::Check(check) => Ok(check),
-            TableConstraint::Expect(_) => Err(Error::sql("an expectation belongs to the query that makes a table")
-                .at(first.span)
-                .with_hint("CREATE OR REPLACE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is for the table")),
+            TableConstraint::Expect(_) => Err(Error::new(
+                ErrorCode::InvalidTableDefinition,
+                "an expectation belongs to the query that makes a table",
+            )
+            .at(first.span)
+            .with_hint("CREATE OR REPLACE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is for the table")),
         }
     }
 
@@ -69,9 +76,11 @@ impl StatementParser<'_> {
         let first = self.parser.peek_token();
         match self.table_constraint()? {
             TableConstraint::Expect(expectation) => Ok(expectation),
-            TableConstraint::Check(_) => Err(Error::sql("CHECK on a streaming table is not supported")
-                .at(first.span)
-                .with_hint("CONSTRAINT c EXPECT (…) ON VIOLATION FAIL UPDATE stops the stream at such a row")),
+            TableConstraint::Check(_) => {
+                Err(Error::new(ErrorCode::UnsupportedFeature, "CHECK on a streaming table is not supported")
+                    .at(first.span)
+                    .with_hint("CONSTRAINT c EXPECT (…) ON VIOLATION FAIL UPDATE stops the stream at such a row"))
+            }
         }
     }
 
@@ -90,7 +99,7 @@ impl StatementParser<'_> {
                 self.word("UPDATE")?;
                 Ok(OnViolation::FailUpdate)
             }
-            _ => Err(Error::sql("expected DROP ROW or FAIL UPDATE").at(what.span)),
+            _ => Err(Error::new(ErrorCode::ParseSyntaxError, "expected DROP ROW or FAIL UPDATE").at(what.span)),
         }
     }
 
@@ -134,11 +143,15 @@ impl StatementParser<'_> {
         };
         match first.as_str() {
             "ENFORCED" if upper(&next) == "ENFORCED" => {
-                Err(Error::sql("ENFORCED is not supported").at(next.span).with_hint("a CHECK is always enforced"))
+                Err(Error::new(ErrorCode::UnsupportedFeature, "ENFORCED is not supported")
+                    .at(next.span)
+                    .with_hint("a CHECK is always enforced"))
             }
             "ENFORCED" | "DEFERRABLE" | "INITIALLY" | "NORELY" | "RELY" => {
                 let said = format!("{} behind a CHECK is not supported", upper(&next));
-                Err(Error::sql(said).at(next.span).with_hint("a CHECK is always enforced, row by row"))
+                Err(Error::new(ErrorCode::UnsupportedFeature, said)
+                    .at(next.span)
+                    .with_hint("a CHECK is always enforced, row by row"))
             }
             _ => Ok(()),
         }
@@ -147,14 +160,16 @@ impl StatementParser<'_> {
 
 /// PRIMARY KEY or FOREIGN KEY.
 pub(super) fn key(kind: &TokenWithSpan) -> Error {
-    Error::sql(format!("{} KEY is not supported", upper(kind))).at(kind.span).with_hint(
+    Error::new(ErrorCode::UnsupportedFeature, format!("{} KEY is not supported", upper(kind))).at(kind.span).with_hint(
         "in Databricks it is a remark in the catalog that nothing enforces, and a Delta table has no place for it",
     )
 }
 
 fn nameless(first: &TokenWithSpan) -> Error {
     match upper(first).as_str() {
-        "CHECK" => Error::sql("a CHECK needs a name").at(first.span).with_hint("CONSTRAINT name CHECK (…)"),
+        "CHECK" => Error::new(ErrorCode::ParseSyntaxError, "a CHECK needs a name")
+            .at(first.span)
+            .with_hint("CONSTRAINT name CHECK (…)"),
         _ => key(first),
     }
 }

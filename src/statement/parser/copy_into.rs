@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::{StatementParser, upper};
 use crate::statement::ast::StatementKind;
 use crate::statement::definitions::{CopyColumns, CopyInto, Validate};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Databricks' bound of FILES.
 const FILES_MAX: usize = 1_000;
@@ -32,9 +32,12 @@ impl StatementParser<'_> {
             select,
             format_span: Span::from(format.span),
             format: file_format(&format.value).ok_or_else(|| {
-                Error::sql(format!("FILEFORMAT = {} is not supported", format.value.to_uppercase()))
-                    .at(format.span)
-                    .with_hint("JSON, CSV and PARQUET are read")
+                Error::new(
+                    ErrorCode::UnsupportedFeature,
+                    format!("FILEFORMAT = {} is not supported", format.value.to_uppercase()),
+                )
+                .at(format.span)
+                .with_hint("JSON, CSV and PARQUET are read")
             })?,
             validate: None,
             files: Vec::new(),
@@ -72,7 +75,7 @@ impl StatementParser<'_> {
             let next = self.parser.peek_token();
             if matches!(upper(&next).as_str(), "DISTINCT" | "ALL") {
                 let said = format!("SELECT {} in COPY INTO is not supported", upper(&next));
-                return Err(Error::sql(said).at(next.span));
+                return Err(Error::new(ErrorCode::UnsupportedFeature, said).at(next.span));
             }
             select = Some(self.parser.parse_projection().map_err(|error| self.located(error))?);
             self.keyword(Keyword::FROM)?;
@@ -80,13 +83,13 @@ impl StatementParser<'_> {
         let path = self.parser.parse_expr().map_err(|error| self.located(error))?;
         let next = self.parser.peek_token();
         if upper(&next) == "WITH" {
-            return Err(Error::sql("WITH (CREDENTIAL …) is not supported")
+            return Err(Error::new(ErrorCode::UnsupportedFeature, "WITH (CREDENTIAL …) is not supported")
                 .at(next.span)
                 .with_hint("credentials are those of the environment and of AWS profiles, and never stand in SQL"));
         }
         if is_select {
             if self.parser.peek_token().token != Token::RParen {
-                return Err(Error::sql(format!("expected `)`, found `{}`", next.token))
+                return Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected `)`, found `{}`", next.token))
                     .at(next.span)
                     .with_hint("the SELECT of a COPY INTO has expressions and FROM 'path', and nothing else"));
             }
@@ -107,7 +110,9 @@ impl StatementParser<'_> {
             _ => return Ok(false),
         };
         if is_given {
-            return Err(Error::sql(format!("the clause {word} is given twice")).at(clause.span));
+            return Err(
+                Error::new(ErrorCode::ConflictingClauses, format!("the clause {word} is given twice")).at(clause.span)
+            );
         }
         self.parser.next_token();
         match word.as_str() {
@@ -121,7 +126,9 @@ impl StatementParser<'_> {
             _ => self.copy_options(copy, &clause)?,
         }
         match copy.pattern.is_some() && !copy.files.is_empty() {
-            true => Err(Error::sql("FILES and PATTERN exclude each other").at(clause.span)),
+            true => {
+                Err(Error::new(ErrorCode::ConflictingClauses, "FILES and PATTERN exclude each other").at(clause.span))
+            }
             false => Ok(true),
         }
     }
@@ -133,7 +140,9 @@ impl StatementParser<'_> {
             Token::Number(text, _) => {
                 self.parser.next_token();
                 let rows = text.parse().ok().filter(|rows| *rows > 0);
-                let rows = rows.ok_or_else(|| Error::sql("expected a number of rows above 0").at(next.span))?;
+                let rows = rows.ok_or_else(|| {
+                    Error::new(ErrorCode::ParseSyntaxError, "expected a number of rows above 0").at(next.span)
+                })?;
                 self.word("ROWS")?;
                 Ok(Validate::Rows(rows))
             }
@@ -152,9 +161,12 @@ impl StatementParser<'_> {
         let files = self.comma_separated(Self::literal)?;
         self.expect(&Token::RParen)?;
         match files.len() > FILES_MAX {
-            true => Err(Error::sql(format!("FILES has {} names, and may have {FILES_MAX}", files.len()))
-                .at(open.span)
-                .with_hint("PATTERN = '…' names more")),
+            true => Err(Error::new(
+                ErrorCode::InvalidOption,
+                format!("FILES has {} names, and may have {FILES_MAX}", files.len()),
+            )
+            .at(open.span)
+            .with_hint("PATTERN = '…' names more")),
             false => Ok(files),
         }
     }
@@ -166,14 +178,14 @@ impl StatementParser<'_> {
                 "false" => false,
                 _ => {
                     let said = format!("the option {name} of COPY_OPTIONS is '{value}', but must be true or false");
-                    return Err(Error::sql(said).at(clause.span));
+                    return Err(Error::new(ErrorCode::InvalidOption, said).at(clause.span));
                 }
             };
             match name.to_lowercase().as_str() {
                 "force" => copy.force = is_true,
                 "mergeschema" => copy.merge_schema = is_true,
                 _ => {
-                    return Err(Error::sql(format!("COPY_OPTIONS has no option {name}"))
+                    return Err(Error::new(ErrorCode::UnknownOption, format!("COPY_OPTIONS has no option {name}"))
                         .at(clause.span)
                         .with_hint("it has force and mergeSchema; options of the reader go into FORMAT_OPTIONS"));
                 }

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::{StatementParser, unsupported, upper};
 use crate::session::sql_functions::{Body, DataAccess, Parameter, ResultColumn, Returns, Signature};
 use crate::statement::ast::{CreateFunction, FunctionSource, FunctionsShown, Name, StatementKind};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::schema::{parse_type, type_name};
 
 impl StatementParser<'_> {
@@ -14,10 +14,14 @@ impl StatementParser<'_> {
         let next = self.parser.peek_token();
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         if if_not_exists && or_replace {
-            return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(next.span));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "OR REPLACE and IF NOT EXISTS contradict each other",
+            )
+            .at(next.span));
         }
         if if_not_exists && is_temporary {
-            return Err(Error::sql("a temporary function takes no IF NOT EXISTS")
+            return Err(Error::new(ErrorCode::ConflictingClauses, "a temporary function takes no IF NOT EXISTS")
                 .at(next.span)
                 .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes the place of one that is there"));
         }
@@ -114,16 +118,24 @@ impl StatementParser<'_> {
     fn characteristic(&mut self, signature: &mut Signature) -> Result<bool> {
         let clause = self.parser.peek_token();
         let word = upper(&clause);
-        let twice =
-            || Err(Error::sql(format!("{word} is given twice, or contradicts a clause before")).at(clause.span));
+        let twice = || {
+            Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                format!("{word} is given twice, or contradicts a clause before"),
+            )
+            .at(clause.span))
+        };
         match word.as_str() {
             "LANGUAGE" => {
                 self.parser.next_token();
                 let language = self.identifier()?;
                 if !language.value.eq_ignore_ascii_case("sql") {
-                    return Err(Error::sql(format!("LANGUAGE {} is not supported", language.value.to_uppercase()))
-                        .at(language.span)
-                        .with_hint("LANGUAGE SQL; functions in Rust come by USING LIBRARY"));
+                    return Err(Error::new(
+                        ErrorCode::UnsupportedFeature,
+                        format!("LANGUAGE {} is not supported", language.value.to_uppercase()),
+                    )
+                    .at(language.span)
+                    .with_hint("LANGUAGE SQL; functions in Rust come by USING LIBRARY"));
                 }
             }
             "DETERMINISTIC" | "NOT" => {
@@ -218,11 +230,15 @@ fn check_parameters(parameters: &[Parameter], function: &Name) -> Result<()> {
     for (position, parameter) in parameters.iter().enumerate() {
         let name = &parameter.name.value;
         if parameters[..position].iter().any(|other| other.name.value.eq_ignore_ascii_case(name)) {
-            return Err(Error::sql(format!("two parameters of {function} are named `{name}`")).at(parameter.name.span));
+            return Err(Error::new(
+                ErrorCode::DuplicateColumn,
+                format!("two parameters of {function} are named `{name}`"),
+            )
+            .at(parameter.name.span));
         }
         if let Some(before) = before.filter(|_| parameter.default.is_none()) {
             let said = format!("`{name}` has no DEFAULT, and `{}` before it has one", before.name.value);
-            return Err(Error::sql(said).at(parameter.name.span));
+            return Err(Error::new(ErrorCode::InvalidFunctionDefinition, said).at(parameter.name.span));
         }
         before = before.or(Some(parameter).filter(|parameter| parameter.default.is_some()));
     }

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
 use crate::statement::ast::{CreateSink, StatementKind};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
     /// What follows `CREATE [OR REFRESH] SINK`.
@@ -13,7 +13,11 @@ impl StatementParser<'_> {
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         let name = self.name()?;
         if or_refresh && if_not_exists {
-            return Err(Error::sql("OR REFRESH and IF NOT EXISTS contradict each other").at(name.span));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "OR REFRESH and IF NOT EXISTS contradict each other",
+            )
+            .at(name.span));
         }
         if !self.parser.parse_keyword(Keyword::INTO) {
             return Err(self.missing("INTO and a place, such as INTO 's3://bucket/prefix'"));

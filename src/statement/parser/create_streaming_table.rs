@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{CreateStreamingTable, CreateTable, StatementKind};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
     /// `OR REFRESH`, which sqlparser has no keyword for.
@@ -23,7 +23,11 @@ impl StatementParser<'_> {
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         let mut table = CreateTable { if_not_exists, ..CreateTable::new(self.name()?) };
         if or_refresh && if_not_exists {
-            return Err(Error::sql("OR REFRESH and IF NOT EXISTS contradict each other").at(table.name.span));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "OR REFRESH and IF NOT EXISTS contradict each other",
+            )
+            .at(table.name.span));
         }
         let mut expectations = Vec::new();
         if self.parser.consume_token(&Token::LParen) {
@@ -61,9 +65,10 @@ impl StatementParser<'_> {
         match upper(&token) == word {
             true => Ok(()),
             false if token.token == Token::EOF => {
-                Err(Error::sql(format!("expected {word}, found the end of the statement")))
+                Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected {word}, found the end of the statement")))
             }
-            false => Err(Error::sql(format!("expected {word}, found `{}`", token.token)).at(token.span)),
+            false => Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected {word}, found `{}`", token.token))
+                .at(token.span)),
         }
     }
 }

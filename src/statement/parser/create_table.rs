@@ -8,14 +8,18 @@ use super::alter_table::CLUSTERING;
 use super::constraint::TableConstraint;
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{Column, CreateTable, StatementKind};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
     pub(super) fn create_table(&mut self, or_replace: bool) -> Result<StatementKind> {
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         let mut table = CreateTable { or_replace, if_not_exists, ..CreateTable::new(self.name()?) };
         if or_replace && if_not_exists {
-            return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(table.name.span));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "OR REPLACE and IF NOT EXISTS contradict each other",
+            )
+            .at(table.name.span));
         }
         let next = self.parser.peek_token();
         match upper(&next).as_str() {
@@ -34,7 +38,9 @@ impl StatementParser<'_> {
         }
         if self.parser.parse_keyword(Keyword::AS) || self.at_query() {
             if table.like.is_some() {
-                return Err(Error::sql("CREATE TABLE … LIKE takes no query").at(next.span));
+                return Err(
+                    Error::new(ErrorCode::ConflictingClauses, "CREATE TABLE … LIKE takes no query").at(next.span)
+                );
             }
             table.query = Some(self.query()?);
         }
@@ -71,16 +77,21 @@ impl StatementParser<'_> {
             _ => false,
         };
         if is_given {
-            return Err(Error::sql(format!("the clause {word} is given twice")).at(clause.span));
+            return Err(
+                Error::new(ErrorCode::ConflictingClauses, format!("the clause {word} is given twice")).at(clause.span)
+            );
         }
         match word.as_str() {
             "USING" => {
                 self.parser.next_token();
                 let format = self.identifier()?;
                 if !format.value.eq_ignore_ascii_case("delta") {
-                    return Err(Error::sql(format!("USING {} is not supported", format.value.to_uppercase()))
-                        .at(format.span)
-                        .with_hint("pinsql keeps its tables in Delta format: USING DELTA, or leave the clause out"));
+                    return Err(Error::new(
+                        ErrorCode::UnsupportedFeature,
+                        format!("USING {} is not supported", format.value.to_uppercase()),
+                    )
+                    .at(format.span)
+                    .with_hint("pinsql keeps its tables in Delta format: USING DELTA, or leave the clause out"));
                 }
             }
             "PARTITIONED" => {
@@ -136,7 +147,8 @@ impl StatementParser<'_> {
             let clause = self.parser.peek_token();
             let word = upper(&clause);
             if (word == "NOT" && column.not_null) || (word == "COMMENT" && column.comment.is_some()) {
-                return Err(Error::sql(format!("{word} is given twice for the column")).at(clause.span));
+                return Err(Error::new(ErrorCode::ConflictingClauses, format!("{word} is given twice for the column"))
+                    .at(clause.span));
             }
             match word.as_str() {
                 "NOT" => {
@@ -150,7 +162,10 @@ impl StatementParser<'_> {
                 }
                 "" | "FIRST" | "AFTER" => return Ok(column),
                 other => {
-                    let error = Error::sql(format!("{other} in a column's definition is not supported"));
+                    let error = Error::new(
+                        ErrorCode::UnsupportedFeature,
+                        format!("{other} in a column's definition is not supported"),
+                    );
                     return Err(error.at(clause.span).with_hint(why_not(other)));
                 }
             }
@@ -190,7 +205,9 @@ impl StatementParser<'_> {
             self.parser.next_token();
         }
         if text.is_empty() {
-            return Err(Error::sql("a column needs a type").at(start.span).with_hint("for example `ind BIGINT`"));
+            return Err(Error::new(ErrorCode::ParseSyntaxError, "a column needs a type")
+                .at(start.span)
+                .with_hint("for example `ind BIGINT`"));
         }
         Ok((text.trim_end().to_owned(), span))
     }
@@ -203,7 +220,11 @@ impl StatementParser<'_> {
             let at = self.parser.peek_token();
             let property = self.property()?;
             if properties.iter().any(|(name, _)| *name == property.0) {
-                return Err(Error::sql(format!("the table property {} is given twice", property.0)).at(at.span));
+                return Err(Error::new(
+                    ErrorCode::InvalidProperty,
+                    format!("the table property {} is given twice", property.0),
+                )
+                .at(at.span));
             }
             properties.push(property);
             if !self.parser.consume_token(&Token::Comma) {
@@ -234,15 +255,17 @@ impl StatementParser<'_> {
         match token.token {
             Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) | Token::Number(text, _) => Ok(text),
             Token::Word(word) => Ok(word.value),
-            other => Err(Error::sql(format!("expected a table property, found `{other}`"))
-                .at(token.span)
-                .with_hint("TBLPROPERTIES ('name' = 'value', …)")),
+            other => {
+                Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected a table property, found `{other}`"))
+                    .at(token.span)
+                    .with_hint("TBLPROPERTIES ('name' = 'value', …)"))
+            }
         }
     }
 }
 
 fn clone(at: &TokenWithSpan) -> Error {
-    Error::sql("CLONE is not supported")
+    Error::new(ErrorCode::UnsupportedFeature, "CLONE is not supported")
         .at(at.span)
         .with_hint("CREATE TABLE t LIKE other takes the definition, CREATE TABLE t AS SELECT * FROM other the rows too")
 }

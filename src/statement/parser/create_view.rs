@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{AlterView, CreateView, StatementKind, ViewColumn};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
     /// What follows TEMPORARY.
@@ -22,12 +22,16 @@ impl StatementParser<'_> {
         let next = self.parser.peek_token();
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         if if_not_exists && is_temporary {
-            return Err(Error::sql("a temporary view takes no IF NOT EXISTS")
+            return Err(Error::new(ErrorCode::ConflictingClauses, "a temporary view takes no IF NOT EXISTS")
                 .at(next.span)
                 .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes the place of one that is there"));
         }
         if if_not_exists && or_replace {
-            return Err(Error::sql("OR REPLACE and IF NOT EXISTS contradict each other").at(next.span));
+            return Err(Error::new(
+                ErrorCode::ConflictingClauses,
+                "OR REPLACE and IF NOT EXISTS contradict each other",
+            )
+            .at(next.span));
         }
         let name = self.name()?;
         let mut columns = Vec::new();
@@ -55,7 +59,9 @@ impl StatementParser<'_> {
                     self.expect(&Token::RParen)?;
                 }
                 "COMMENT" | "TBLPROPERTIES" => {
-                    return Err(Error::sql(format!("{word} is given twice")).at(clause.span));
+                    return Err(
+                        Error::new(ErrorCode::ConflictingClauses, format!("{word} is given twice")).at(clause.span)
+                    );
                 }
                 "SCHEMA" | "WITH" | "DEFAULT" => return Err(unsupported(&format!("{word} on a view"), &clause)),
                 _ => break,

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{Assigned, DeclareVariable, SetVariable, StatementKind};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
     pub(super) fn declare(&mut self) -> Result<StatementKind> {
@@ -72,7 +72,8 @@ impl StatementParser<'_> {
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         let name = self.name()?;
         if self.parser.peek_token().token == Token::Comma {
-            return Err(Error::sql("DROP TEMPORARY VARIABLE takes one variable").at(self.parser.peek_token().span));
+            return Err(Error::new(ErrorCode::ParseSyntaxError, "DROP TEMPORARY VARIABLE takes one variable")
+                .at(self.parser.peek_token().span));
         }
         Ok(StatementKind::DropVariable { name, if_exists })
     }

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::StatementKind;
 use crate::statement::definitions::ExplainForm;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
     /// From EXPLAIN on.
@@ -18,7 +18,7 @@ impl StatementParser<'_> {
             "COST" => ExplainForm::Cost,
             "ANALYZE" => ExplainForm::Analyze,
             "CODEGEN" => {
-                return Err(Error::sql("EXPLAIN CODEGEN is not supported")
+                return Err(Error::new(ErrorCode::UnsupportedFeature, "EXPLAIN CODEGEN is not supported")
                     .at(word.span)
                     .with_hint("no code is generated here: EXPLAIN FORMATTED draws the plan that runs"));
             }
@@ -38,14 +38,21 @@ impl StatementParser<'_> {
         match &statement {
             StatementKind::Query(_) => {}
             _ if form == ExplainForm::Analyze => {
-                return Err(Error::sql("EXPLAIN ANALYZE of a statement that writes is not supported")
-                    .at(explain.span)
-                    .with_hint("ANALYZE runs what it explains: EXPLAIN shows the plan and writes nothing"));
+                return Err(Error::new(
+                    ErrorCode::UnsupportedFeature,
+                    "EXPLAIN ANALYZE of a statement that writes is not supported",
+                )
+                .at(explain.span)
+                .with_hint("ANALYZE runs what it explains: EXPLAIN shows the plan and writes nothing"));
             }
             StatementKind::Insert(_) => {}
             StatementKind::CreateTable(create) if create.query.is_some() => {}
             _ => {
-                return Err(Error::sql("EXPLAIN is for queries, INSERT and CREATE TABLE … AS").at(first.span));
+                return Err(Error::new(
+                    ErrorCode::UnsupportedFeature,
+                    "EXPLAIN is for queries, INSERT and CREATE TABLE … AS",
+                )
+                .at(first.span));
             }
         }
         Ok(StatementKind::Explain { form, statement: Box::new(statement) })

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, StatementKind, When};
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// What a source without a name of its own is called.
 const SOURCE: &str = "source";
@@ -26,10 +26,10 @@ impl StatementParser<'_> {
         while self.parser.parse_keyword(Keyword::WHEN) {
             let clause = self.merge_clause()?;
             if clauses.iter().any(|earlier| earlier.when == clause.when && earlier.condition.is_none()) {
-                return Err(Error::sql(format!(
-                    "only the last {} clause can be without a condition",
-                    clause.when.name()
-                ))
+                return Err(Error::new(
+                    ErrorCode::ConflictingClauses,
+                    format!("only the last {} clause can be without a condition", clause.when.name()),
+                )
                 .at(clause.span)
                 .with_hint("the clauses are tried in their order, so this one would never be reached"));
             }
@@ -114,9 +114,12 @@ impl StatementParser<'_> {
                 let star = self.parser.peek_token();
                 if self.parser.consume_token(&Token::Mul) {
                     if when == When::NotMatchedBySource {
-                        return Err(Error::sql("UPDATE SET * needs a row of the source, and here there is none")
-                            .at(star.span)
-                            .with_hint("WHEN NOT MATCHED BY SOURCE THEN UPDATE SET column = …"));
+                        return Err(Error::new(
+                            ErrorCode::ParseSyntaxError,
+                            "UPDATE SET * needs a row of the source, and here there is none",
+                        )
+                        .at(star.span)
+                        .with_hint("WHEN NOT MATCHED BY SOURCE THEN UPDATE SET column = …"));
                     }
                     MergeAction::UpdateAll
                 } else {
@@ -153,7 +156,7 @@ impl StatementParser<'_> {
         self.expect(&Token::RParen)?;
         if columns.len() != values.len() {
             let said = format!("INSERT lists {} columns and {} values", columns.len(), values.len());
-            return Err(Error::sql(said).at(start));
+            return Err(Error::new(ErrorCode::ColumnArityMismatch, said).at(start));
         }
         Ok(MergeAction::Insert { columns, values })
     }

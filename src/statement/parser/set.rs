@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::{StatementParser, upper};
 use crate::statement::ast::StatementKind;
 use crate::statement::set::SETTINGS;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 impl StatementParser<'_> {
     /// `key [= true | false]` behind SET; the key has dots, which tells it from a variable.
@@ -13,7 +13,7 @@ impl StatementParser<'_> {
         let name = self.name()?;
         let key = name.parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
         if !SETTINGS.contains(&key.as_str()) {
-            let error = Error::sql(format!("there is no setting {key}")).at(name.span);
+            let error = Error::new(ErrorCode::UnknownOption, format!("there is no setting {key}")).at(name.span);
             return Err(match nearest(&key, SETTINGS) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
                 None => error.with_hint(format!("what can be set is {}", SETTINGS.join(", "))),
@@ -26,7 +26,7 @@ impl StatementParser<'_> {
         let value = match upper(&value).as_str() {
             "TRUE" => true,
             "FALSE" => false,
-            _ => return Err(Error::sql(format!("{key} is true or false")).at(value.span)),
+            _ => return Err(Error::new(ErrorCode::InvalidOption, format!("{key} is true or false")).at(value.span)),
         };
         Ok(StatementKind::Set { key, value: Some(value) })
     }

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{FunctionsShown, StatementKind};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
     pub(super) fn show(&mut self) -> Result<StatementKind> {
@@ -144,7 +144,8 @@ impl StatementParser<'_> {
                 Token::Number(text, _) | Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => {
                     Ok((column, text))
                 }
-                other => Err(Error::sql(format!("expected a value, found `{other}`")).at(value.span)),
+                other => Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected a value, found `{other}`"))
+                    .at(value.span)),
             }
         })?;
         self.expect(&Token::RParen)?;

@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::upper;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The argument that says a relation is read as a stream. The names have a space, which no unquoted name has.
 pub(in crate::statement) const STREAM: &str = "stream marker";
@@ -35,7 +35,13 @@ pub(super) fn marked(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
         if bracketed {
             match token(&rest, behind) {
                 Token::RParen => drop(rest.remove(behind)),
-                _ => return Err(Error::sql("expected `)` behind the call in STREAM ( … )").at(marker.span)),
+                _ => {
+                    return Err(Error::new(
+                        ErrorCode::ParseSyntaxError,
+                        "expected `)` behind the call in STREAM ( … )",
+                    )
+                    .at(marker.span));
+                }
             }
         }
         let mut arguments = named(STREAM, vec![word("true", Keyword::TRUE, &marker)], &marker);
@@ -64,7 +70,11 @@ fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSp
         open += 2;
     }
     if !matches!(token(tokens, name), Token::Word(_)) {
-        return Err(Error::sql("expected a table function behind STREAM, such as read_kinesis(…)").at(marker.span));
+        return Err(Error::new(
+            ErrorCode::ParseSyntaxError,
+            "expected a table function behind STREAM, such as read_kinesis(…)",
+        )
+        .at(marker.span));
     }
     if !matches!(token(tokens, open), Token::LParen) {
         tokens.splice(open..open, [at(Token::LParen, marker), at(Token::RParen, marker)]);
@@ -79,7 +89,7 @@ fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSp
             _ => {}
         }
     }
-    Err(Error::sql("the call behind STREAM is not closed: expected `)`").at(marker.span))
+    Err(Error::new(ErrorCode::ParseSyntaxError, "the call behind STREAM is not closed: expected `)`").at(marker.span))
 }
 
 /// Takes `WATERMARK column DELAY OF INTERVAL …` out of the tokens and gives it as arguments.
@@ -87,7 +97,9 @@ fn watermark(tokens: &mut Vec<TokenWithSpan>, start: usize) -> Result<Vec<TokenW
     let place = tokens[start].clone();
     let expected = "write WATERMARK column DELAY OF INTERVAL 10 MINUTES";
     let wrong = |token: Option<&TokenWithSpan>| {
-        Error::sql("this WATERMARK is not understood").at(token.unwrap_or(&place).span).with_hint(expected)
+        Error::new(ErrorCode::ParseSyntaxError, "this WATERMARK is not understood")
+            .at(token.unwrap_or(&place).span)
+            .with_hint(expected)
     };
     let column = tokens.get(start + 1).cloned().filter(|token| matches!(token.token, Token::Word(_)));
     let column = column.ok_or_else(|| wrong(tokens.get(start + 1)))?;

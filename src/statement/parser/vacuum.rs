@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{StatementKind, Vacuum};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
     /// `VACUUM name [FULL] [RETAIN n HOURS] [DRY RUN]`, the clauses in any order.
@@ -43,7 +43,9 @@ impl StatementParser<'_> {
                 self.parser.next_token();
                 Ok(hours)
             }
-            _ => Err(Error::sql("RETAIN takes a number of hours").at(number.span).with_hint("RETAIN 168 HOURS")),
+            _ => Err(Error::new(ErrorCode::ParseSyntaxError, "RETAIN takes a number of hours")
+                .at(number.span)
+                .with_hint("RETAIN 168 HOURS")),
         }
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::upper;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How Databricks writes a moment behind `@`: yyyyMMddHHmmssSSS.
 const MOMENT_DIGITS: usize = 17;
@@ -72,7 +72,7 @@ fn version_behind(place: &TokenWithSpan, behind: &TokenWithSpan) -> Option<[Toke
 }
 
 fn not_a_version(token: &TokenWithSpan) -> Error {
-    Error::sql("expected a version behind `@`")
+    Error::new(ErrorCode::ParseSyntaxError, "expected a version behind `@`")
         .at(token.span)
         .with_hint("write t@v3 for version 3, or t@20260131235959000 for a moment (yyyyMMddHHmmssSSS)")
 }

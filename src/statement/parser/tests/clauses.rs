@@ -89,7 +89,7 @@ fn a_clause_given_twice_is_refused() {
 /// What a statement is read as, without the places at which its words stand.
 fn read(sql: &str) -> Result<String> {
     let mut kinds = parse(sql)?.into_iter().map(|statement| (statement.kind, statement.span));
-    let (kind, span) = kinds.next().ok_or_else(|| Error::sql("no statement"))?;
+    let (kind, span) = kinds.next().ok_or_else(|| Error::new(ErrorCode::ParseSyntaxError, "no statement"))?;
     if let StatementKind::Query(query) = &kind {
         refuse_ignored(query).map_err(|error| error.at(span))?;
     }
