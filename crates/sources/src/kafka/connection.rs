@@ -25,7 +25,7 @@ use super::native::CommitQueue;
 use super::offsets::Offsets;
 use super::options::Subscription;
 use super::properties::Properties;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 pub(super) type Consumer = BaseConsumer<Context>;
 /// The client's context, which keeps what the consumer group has yet to be told.
@@ -118,7 +118,7 @@ impl Connection {
             // Nobody may be waiting any more.
             let _ = close.send(());
         });
-        attended.map_err(|error| Error::service("no thread can be started").caused_by(error))?;
+        attended.map_err(|error| Error::new(ErrorCode::SystemFailure, "no thread can be started").caused_by(error))?;
         let _closing = Closing { flag, closed };
         Ok(Self { consumer, servers: properties.servers.clone(), view, _closing })
     }

@@ -55,7 +55,11 @@ impl KafkaFailure {
             Self::MadeAnew { .. } | Self::TopicGone { .. } => ErrorCode::StreamRecreated,
             Self::Checkpoint { .. } => ErrorCode::CheckpointDamaged,
             Self::Property { .. } => ErrorCode::InvalidOption,
-            _ => ErrorCode::InvalidConfiguration,
+            Self::Authentication { .. } => ErrorCode::InvalidCredentials,
+            Self::Tls { .. } => ErrorCode::InvalidCertificate,
+            Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => ErrorCode::ResourceNotFound,
+            Self::Denied { .. } => ErrorCode::PermissionDenied,
+            Self::Client { .. } => ErrorCode::InvalidConfiguration,
         }
     }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::offsets::{Offsets, TopicPartition, flatten};
 use super::properties::Properties;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// Which topics and partitions are read.
 #[derive(Debug, Clone)]
@@ -125,13 +125,16 @@ impl Options {
                 taken.insert(name, Given { name, value }).is_none()
             };
             if !is_new {
-                return Err(Error::sql(format!("the option {written} is given twice")));
+                return Err(Error::new(ErrorCode::InvalidOption, format!("the option {written} is given twice")));
             }
         }
         if let Some(servers) = taken.get(BOOTSTRAP_SERVERS)
             && properties.insert("bootstrap.servers".to_owned(), servers.text()?.to_owned()).is_some()
         {
-            return Err(Error::sql("bootstrapServers and kafka.bootstrap.servers are the same option: give one"));
+            return Err(Error::new(
+                ErrorCode::InvalidOption,
+                "bootstrapServers and kafka.bootstrap.servers are the same option: give one",
+            ));
         }
         let region = taken.get("awsRegion").map(Given::text).transpose()?;
         let text = |name| taken.get(name).map(Given::text).transpose();
@@ -154,14 +157,15 @@ impl Options {
 fn refuse(written: &str) -> Result<()> {
     match REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
         Some((name, instead)) => {
-            Err(Error::sql(format!("read_kafka does not take the option {name} here")).with_hint(*instead))
+            Err(Error::new(ErrorCode::UnsupportedFeature, format!("read_kafka does not take the option {name} here"))
+                .with_hint(*instead))
         }
         None => Ok(()),
     }
 }
 
 fn unknown(written: &str) -> Error {
-    let error = Error::sql(format!("read_kafka has no option `{written}`"));
+    let error = Error::new(ErrorCode::UnknownOption, format!("read_kafka has no option `{written}`"));
     match nearest(written, TAKEN) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint(format!("the options are {}, and kafka.* of the Kafka client", TAKEN.join(", "))),
@@ -171,7 +175,10 @@ fn unknown(written: &str) -> Error {
 fn subscription(taken: &BTreeMap<&'static str, Given<'_>>) -> Result<Subscription> {
     let mut given = SUBSCRIPTIONS.iter().filter_map(|name| taken.get(name));
     let (Some(one), None) = (given.next(), given.next()) else {
-        return Err(Error::sql("read_kafka needs one of the options subscribe, subscribePattern and assign"));
+        return Err(Error::new(
+            ErrorCode::MissingOption,
+            "read_kafka needs one of the options subscribe, subscribePattern and assign",
+        ));
     };
     match one.name {
         "subscribe" => {
@@ -229,7 +236,7 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn wrong(&self, needed: &str) -> Error {
-        Error::sql(format!("the option {} needs {needed}, not {}", self.name, self.value))
+        Error::new(ErrorCode::InvalidOption, format!("the option {} needs {needed}, not {}", self.name, self.value))
     }
 
     fn text(&self) -> Result<&'a str> {
@@ -244,9 +251,10 @@ impl<'a> Given<'a> {
             ScalarValue::Int64(Some(value)) => Ok(value.to_string()),
             _ => match self.value.try_as_str().flatten() {
                 Some(text) => Ok(text.to_owned()),
-                None => {
-                    Err(Error::sql(format!("the option {} needs a text, a whole number, or true or false", self.name)))
-                }
+                None => Err(Error::new(
+                    ErrorCode::InvalidOption,
+                    format!("the option {} needs a text, a whole number, or true or false", self.name),
+                )),
             },
         }
     }

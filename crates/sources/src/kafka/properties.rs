@@ -14,7 +14,7 @@ use super::error::KafkaFailure;
 use super::iam::Iam;
 use super::refusals::Role;
 use super::{jaas, tls};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// What a client is made with.
 #[derive(Clone, Default)]
@@ -50,7 +50,7 @@ impl Properties {
     /// `given` by names in lower case, without `kafka.`.
     pub(super) fn translate(given: &BTreeMap<String, String>, region: Option<&str>) -> Result<Self> {
         let Some(servers) = given.get("bootstrap.servers").filter(|servers| !servers.trim().is_empty()) else {
-            return Err(Error::sql("read_kafka needs the option bootstrapServers")
+            return Err(Error::new(ErrorCode::MissingOption, "read_kafka needs the option bootstrapServers")
                 .with_hint("such as bootstrapServers => 'broker-1:9092,broker-2:9092'"));
         };
         Self::translate_for(Role::Reader, servers, given.clone(), region)
@@ -59,7 +59,8 @@ impl Properties {
     /// The same for a client that writes.
     pub fn of_writer(servers: &str, given: &BTreeMap<String, String>) -> Result<Self> {
         if servers.trim().is_empty() {
-            return Err(Error::config("no Kafka broker is named").with_hint("such as broker-1:9092,broker-2:9092"));
+            return Err(Error::new(ErrorCode::InvalidConfiguration, "no Kafka broker is named")
+                .with_hint("such as broker-1:9092,broker-2:9092"));
         }
         let lower = given.iter().map(|(name, value)| (name.trim().to_ascii_lowercase(), value.clone()));
         let mut left: BTreeMap<String, String> = lower.collect();

@@ -11,7 +11,7 @@ use super::discovery::{self, EARLIEST, Found, LATEST};
 use super::error::KafkaFailure;
 use super::offsets::{Offsets, TopicPartition};
 use super::options::{NoSuchTimestamp, Options, Starting};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How long brokers that do not answer are asked, before it is called a failure.
 pub(super) const CONTACT_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -76,11 +76,17 @@ pub(super) fn ask(connection: &Connection, timestamps: &Offsets) -> Result<Offse
 /// As in Spark, offsets by partition have to name every partition, so that none is forgotten, and no other.
 fn check_complete(option: &str, given: &Offsets, found: &Found) -> Result<()> {
     if let Some(place) = found.partitions.iter().find(|place| !given.contains_key(*place)) {
-        return Err(Error::config(format!("the option {option} does not say where partition {place} begins"))
-            .with_hint("every partition has to be named; -1 stands for latest and -2 for earliest"));
+        return Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!("the option {option} does not say where partition {place} begins"),
+        )
+        .with_hint("every partition has to be named; -1 stands for latest and -2 for earliest"));
     }
     match given.keys().find(|place| !found.partitions.contains(*place)) {
-        Some(place) => Err(Error::config(format!("the option {option} names {place}, and there is no such partition"))),
+        Some(place) => Err(Error::new(
+            ErrorCode::ResourceNotFound,
+            format!("the option {option} names {place}, and there is no such partition"),
+        )),
         None => Ok(()),
     }
 }
@@ -91,8 +97,11 @@ fn at_timestamps(connection: &Connection, options: &Options, timestamps_ms: &Off
     match (too_young.keys().next(), options.no_such_timestamp) {
         (Some(place), NoSuchTimestamp::Error) => {
             let timestamp_ms = timestamps_ms.get(place).copied().unwrap_or_default();
-            Err(Error::config(format!("partition {place} has no record that is as young as {timestamp_ms} ms"))
-                .with_hint("startingOffsetsByTimestampStrategy => 'latest' begins at the end of such a partition"))
+            Err(Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!("partition {place} has no record that is as young as {timestamp_ms} ms"),
+            )
+            .with_hint("startingOffsetsByTimestampStrategy => 'latest' begins at the end of such a partition"))
         }
         _ => {
             start.extend(ask(connection, &too_young)?);

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use super::error::{Failure, classify};
 use super::options::{Options, StreamName};
 use super::record::RawRecord;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::store;
 
 /// A connection must stand and an answer must come within these.
@@ -84,8 +84,11 @@ impl Client {
         let contact = Contact::default();
         let sdk = sdk_client(options.region.as_deref(), options.endpoint.as_deref(), contact.clone()).await;
         let sdk = sdk.ok_or_else(|| {
-            Error::config(format!("the region of the stream {} is not known", options.stream.name()))
-                .with_hint("set AWS_REGION, or read_kinesis(…, region => 'eu-west-1')")
+            Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!("the region of the stream {} is not known", options.stream.name()),
+            )
+            .with_hint("set AWS_REGION, or read_kinesis(…, region => 'eu-west-1')")
         })?;
         Ok(Self { sdk, stream: options.stream.clone(), contact })
     }
@@ -126,16 +129,19 @@ impl Client {
                 return Ok(shards);
             }
         }
-        Err(Failure::fatal(Error::service(format!("cannot {doing}: the list has no end"))))
+        Err(Failure::fatal(Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}: the list has no end"))))
     }
 
     pub(super) async fn describe(&self) -> Result<Description, Failure> {
         let doing = format!("describe the stream {}", self.stream());
         let call = self.sdk.describe_stream_summary().set_stream_name(self.name()).set_stream_arn(self.arn());
         let answer = call.send().await.map_err(|error| classify(&doing, &error))?;
-        let summary = answer
-            .stream_description_summary
-            .ok_or_else(|| Failure::fatal(Error::service(format!("cannot {doing}: the service's answer is empty"))))?;
+        let summary = answer.stream_description_summary.ok_or_else(|| {
+            Failure::fatal(Error::new(
+                ErrorCode::ServiceUnavailable,
+                format!("cannot {doing}: the service's answer is empty"),
+            ))
+        })?;
         Ok(Description {
             arn: summary.stream_arn,
             created_ms: milliseconds(&summary.stream_creation_timestamp),
@@ -158,9 +164,12 @@ impl Client {
         let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
         let call = call.customize().config_override(aws_sdk_kinesis::config::Builder::new().timeout_config(timeouts));
         let answer = call.send().await.map_err(|error| classify(&doing, &error))?;
-        answer
-            .shard_iterator
-            .ok_or_else(|| Failure::fatal(Error::service(format!("cannot {doing}: the service gave no iterator"))))
+        answer.shard_iterator.ok_or_else(|| {
+            Failure::fatal(Error::new(
+                ErrorCode::ServiceUnavailable,
+                format!("cannot {doing}: the service gave no iterator"),
+            ))
+        })
     }
 
     pub(super) async fn records(&self, shard: &str, iterator: &str, records_max: i32) -> Result<Answer, Failure> {

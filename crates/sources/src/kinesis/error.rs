@@ -67,9 +67,9 @@ where
                 return Failure::Fatal(error);
             }
             match other {
-                SdkError::ConstructionFailure(_) => {
-                    Failure::Fatal(Error::config(format!("cannot {doing}")).caused_by(shorten(&deepest)))
-                }
+                SdkError::ConstructionFailure(_) => Failure::Fatal(
+                    Error::new(ErrorCode::InvalidConfiguration, format!("cannot {doing}")).caused_by(shorten(&deepest)),
+                ),
                 _ => transient(TransientKind::Unavailable, deepest),
             }
         }
@@ -103,7 +103,11 @@ fn by_credentials(doing: &str, error: &(dyn StdError + 'static)) -> Option<Error
         _ => return None,
     };
     let cause = causes(found).last().map(ToString::to_string).unwrap_or_default();
-    Some(Error::config(format!("cannot {doing}: {problem}")).caused_by(shorten(&cause)).with_hint(CREDENTIALS_HINT))
+    Some(
+        Error::new(ErrorCode::InvalidCredentials, format!("cannot {doing}: {problem}"))
+            .caused_by(shorten(&cause))
+            .with_hint(CREDENTIALS_HINT),
+    )
 }
 
 fn by_code(doing: &str, code: &str, said: &str, status: u16) -> Failure {

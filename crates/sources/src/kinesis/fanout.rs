@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Answer, Client, From, date_time, raw_record};
 use super::error::{Failure, TransientKind, classify, classify_event};
-use super::limiter::Backoff;
-use pinsql_base::error::{Error, Result};
+use super::limiter::BACKOFF;
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The service sends an event, if only an empty one, every few seconds. Without one for this long the connection is dead.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ impl Consumer {
 
     async fn registered(&self, client: &Client) -> Result<String> {
         let started = Instant::now();
-        let mut backoff = Backoff::default();
+        let mut backoff = BACKOFF;
         loop {
             let what = match self.try_register(client).await {
                 Ok(Some(arn)) => return Ok(arn),
@@ -61,16 +61,16 @@ impl Consumer {
             };
             if started.elapsed() >= self.register_timeout {
                 let Self { name, .. } = self;
-                return Err(Error::service(format!(
-                    "the consumer {name} of the stream {} cannot be registered",
-                    client.stream()
-                ))
+                return Err(Error::new(
+                    ErrorCode::ServiceUnavailable,
+                    format!("the consumer {name} of the stream {} cannot be registered", client.stream()),
+                )
                 .caused_by(what)
                 .with_hint(
                     "a stream has at most 20 consumers; registerConsumerTimeoutInterval says how long to wait",
                 ));
             }
-            sleep(backoff.failed()).await;
+            sleep(backoff.next_delay()).await;
         }
     }
 

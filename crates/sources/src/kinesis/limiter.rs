@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use pinsql_base::retry::Backoff;
 use tokio::time::Instant;
 
 #[derive(Debug)]
@@ -36,37 +37,8 @@ impl Limiter {
     }
 }
 
-/// How long to wait before the next try: random, twice as long with each failure in a row, and never above a bound.
-#[derive(Debug, Default)]
-pub struct Backoff {
-    failures: u32,
-}
-
-const BACKOFF_MIN: Duration = Duration::from_millis(200);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
-impl Backoff {
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Counts a failure. The wait is between half its bound and the bound: readers that failed together come back apart.
-    pub fn failed(&mut self) -> Duration {
-        let bound = BACKOFF_MIN.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_MAX);
-        self.failures = self.failures.saturating_add(1);
-        bound.mul_f64(0.5 + 0.5 * random_fraction())
-    }
-}
-
-/// From 0 to 1. The random numbers that name things do for jitter as well.
-fn random_fraction() -> f64 {
-    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
-    f64::from((high >> 32) as u32) / f64::from(u32::MAX)
-}
+/// The delays after failed calls, of readers and of writers.
+pub const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
 #[cfg(test)]
 mod tests {
@@ -86,17 +58,5 @@ mod tests {
         limiter.called(now);
         limiter.answered(now, 10 << 20);
         assert_eq!(limiter.next() - now, Duration::from_secs(5));
-    }
-
-    #[test]
-    fn waits_grow_to_a_bound_and_start_again() {
-        let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..50).map(|_| backoff.failed()).collect();
-        assert!(waits[0] <= BACKOFF_MIN && waits[0] >= BACKOFF_MIN / 2);
-        assert!(waits.iter().all(|wait| *wait <= BACKOFF_MAX));
-        assert!(waits[49] >= BACKOFF_MAX / 2);
-        assert_eq!(backoff.failures(), 50);
-        backoff.succeeded();
-        assert!(backoff.failed() <= BACKOFF_MIN);
     }
 }

@@ -41,14 +41,14 @@ use datafusion::scalar::ScalarValue;
 pub use self::client::{Contact, sdk_client};
 pub use self::error::{Failure, classify};
 pub use self::hub::Hub;
-pub use self::limiter::Backoff;
+pub use self::limiter::BACKOFF;
 pub use self::options::option_names;
 use self::options::{InitialPosition, Options};
 use self::position::{Start, StreamPosition, StreamRange, from_json, to_json};
 use self::reader::Reader;
 use self::rows::KinesisOrigins;
 use crate::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The service tells its time to the second, rounded down.
 const CLOCK_STEP_MS: i64 = 1_000;
@@ -90,7 +90,7 @@ impl StreamSource for KinesisSource {
             InitialPosition::Latest => Start::Moment(now_ms),
             InitialPosition::Moment(ms) if ms <= now_ms + CLOCK_STEP_MS => Start::Moment(ms),
             InitialPosition::Moment(_) => {
-                return Err(Error::sql("the moment of initialPosition has not come yet")
+                return Err(Error::new(ErrorCode::InvalidOption, "the moment of initialPosition has not come yet")
                     .with_hint("initialPosition => 'latest' begins with what arrives from now on"));
             }
         };
@@ -117,10 +117,13 @@ impl StreamSource for KinesisSource {
         if let (Some(then_ms), Some(now_ms)) = (position.stream_created_ms, created_ms)
             && then_ms != now_ms
         {
-            return Err(Error::data(format!(
-                "the stream {} is not the one that this table has read: it was deleted and made again",
-                stream.name()
-            ))
+            return Err(Error::new(
+                ErrorCode::StreamRecreated,
+                format!(
+                    "the stream {} is not the one that this table has read: it was deleted and made again",
+                    stream.name()
+                ),
+            )
             .with_hint("begin again with a new table"));
         }
         stream.register().await?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use datafusion::scalar::ScalarValue;
 use serde::Deserialize;
 
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::units::{bytes, duration};
 use pinsql_json::TemporalFormats;
 
@@ -140,7 +140,7 @@ impl Options {
             let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
             let Some(name) = taken else { return Err(unknown(written)) };
             if collected.given.insert(name, value).is_some() {
-                return Err(Error::sql(format!("the option {name} is given twice")));
+                return Err(Error::new(ErrorCode::InvalidOption, format!("the option {name} is given twice")));
             }
         }
         let stream = collected.stream()?;
@@ -159,9 +159,10 @@ impl Options {
 
 fn unknown(written: &str) -> Error {
     if let Some((name, hint)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
-        return Error::sql(format!("the option {name} of read_kinesis is not taken")).with_hint(*hint);
+        return Error::new(ErrorCode::UnsupportedFeature, format!("the option {name} of read_kinesis is not taken"))
+            .with_hint(*hint);
     }
-    let error = Error::sql(format!("read_kinesis has no option `{written}`"));
+    let error = Error::new(ErrorCode::UnknownOption, format!("read_kinesis has no option `{written}`"));
     match nearest(written, TAKEN) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),
@@ -177,7 +178,7 @@ fn region_of(stream: &StreamName) -> Option<String> {
 impl Collected<'_> {
     fn wrong(&self, name: &str, needed: &str) -> Error {
         let value = self.given.get(name).map(ToString::to_string).unwrap_or_default();
-        Error::sql(format!("the option {name} needs {needed}, not {value}"))
+        Error::new(ErrorCode::InvalidOption, format!("the option {name} needs {needed}, not {value}"))
     }
 
     /// Databricks takes numbers as texts too.
@@ -201,18 +202,21 @@ impl Collected<'_> {
             (Some(name), None) => StreamName::Name(name),
             (None, Some(arn)) => StreamName::Arn(arn),
             (Some(_), Some(_)) => {
-                return Err(
-                    Error::sql("streamName and streamARN both name a stream").with_hint("leave one of the two out")
-                );
+                return Err(Error::new(ErrorCode::InvalidOption, "streamName and streamARN both name a stream")
+                    .with_hint("leave one of the two out"));
             }
             (None, None) => {
-                return Err(Error::sql("read_kinesis needs a stream").with_hint("read_kinesis(streamName => 'pins')"));
+                return Err(Error::new(ErrorCode::MissingOption, "read_kinesis needs a stream")
+                    .with_hint("read_kinesis(streamName => 'pins')"));
             }
         };
         let (StreamName::Name(text) | StreamName::Arn(text)) = &stream;
         if text.contains(',') {
-            return Err(Error::sql("read_kinesis reads one stream, and this names several")
-                .with_hint("give each stream a table of its own, or join them with UNION ALL in a view of those"));
+            return Err(Error::new(
+                ErrorCode::UnsupportedFeature,
+                "read_kinesis reads one stream, and this names several",
+            )
+            .with_hint("give each stream a table of its own, or join them with UNION ALL in a view of those"));
         }
         let is_arn = text.starts_with("arn:") && text.contains(":stream/");
         match &stream {
@@ -244,8 +248,11 @@ impl Collected<'_> {
                     serde_json::from_str(&text).map_err(|_| self.wrong("initialPosition", NEEDED))?;
                 let formats = TemporalFormats::new(moment.format.as_deref(), None)?;
                 let microseconds = formats.parse_timestamp(moment.at_timestamp.as_bytes()).ok_or_else(|| {
-                    Error::sql(format!("`{}` is not a timestamp of initialPosition's format", moment.at_timestamp))
-                        .with_hint("for example {\"at_timestamp\": \"2026-01-31T10:00:00Z\"}")
+                    Error::new(
+                        ErrorCode::InvalidOption,
+                        format!("`{}` is not a timestamp of initialPosition's format", moment.at_timestamp),
+                    )
+                    .with_hint("for example {\"at_timestamp\": \"2026-01-31T10:00:00Z\"}")
                 })?;
                 Ok(InitialPosition::Moment(microseconds.div_euclid(1000)))
             }
@@ -285,8 +292,12 @@ impl Collected<'_> {
         match mode.as_deref() {
             Some("efo") => Ok(Some(ConsumerOptions { name, register_timeout: timeout.unwrap_or(REGISTER_TIMEOUT) })),
             None | Some("polling") if name.is_none() && timeout.is_none() => Ok(None),
-            None | Some("polling") => Err(Error::sql("a consumer is registered only for consumerMode => 'efo'")
-                .with_hint("leave consumerName and registerConsumerTimeoutInterval out, or set consumerMode => 'efo'")),
+            None | Some("polling") => {
+                Err(Error::new(ErrorCode::InvalidOption, "a consumer is registered only for consumerMode => 'efo'")
+                    .with_hint(
+                        "leave consumerName and registerConsumerTimeoutInterval out, or set consumerMode => 'efo'",
+                    ))
+            }
             Some(_) => Err(self.wrong("consumerMode", "polling or efo")),
         }
     }

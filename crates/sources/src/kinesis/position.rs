@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::stream::Gap;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Where shards begin that a table has not begun yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl StreamPosition {
 /// Reads what the checkpoint kept. `what` is its name in the error.
 pub(super) fn from_json<T: DeserializeOwned>(what: &str, value: &serde_json::Value) -> Result<T> {
     T::deserialize(value).map_err(|error| {
-        Error::data(format!("the checkpoint's {what} is not one of read_kinesis"))
+        Error::new(ErrorCode::CheckpointDamaged, format!("the checkpoint's {what} is not one of read_kinesis"))
             .caused_by(error)
             .with_hint("it was written by another version of pinsql, or changed by hand")
     })

@@ -16,7 +16,7 @@ use super::record::UserRecord;
 use super::rows::Taken;
 use super::shared::SharedStream;
 use crate::stream::{Gap, ReadOptions};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Shards that are read at the same time.
 const SHARDS_MAX: usize = 8;
@@ -106,7 +106,7 @@ fn is_within(record: &UserRecord, to: &Place) -> bool {
 }
 
 fn cannot_replay(shard: &str, problem: &str) -> Error {
-    Error::data(format!("the batch that was in hand cannot be read again from {shard}"))
+    Error::new(ErrorCode::StreamDataLoss, format!("the batch that was in hand cannot be read again from {shard}"))
         .caused_by(problem.to_owned())
         .with_hint("the stream's retention may have passed it; --allow-gap goes on with what is left")
 }

@@ -7,7 +7,7 @@
 
 use super::shared::SharedStream;
 use crate::stream::Gap;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The shortest retention of a stream is a day: before that nothing can be lost, and nobody needs to be asked.
 const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
@@ -74,12 +74,15 @@ impl Loss {
     pub(super) fn error(&self, stream: &str) -> Error {
         let Self { shard, after, before, .. } = self;
         let time = in_words(self.seconds());
-        Error::data(format!("the stream {stream} no longer has all that was not yet read of {shard}"))
-            .caused_by(format!(
-                "what arrived in {time} up to {}, between {after} and {before}, has passed the stream's retention",
-                moment(self.to_ms)
-            ))
-            .with_hint("--allow-gap goes on without it, and puts the gap in the ledger")
+        Error::new(
+            ErrorCode::StreamDataLoss,
+            format!("the stream {stream} no longer has all that was not yet read of {shard}"),
+        )
+        .caused_by(format!(
+            "what arrived in {time} up to {}, between {after} and {before}, has passed the stream's retention",
+            moment(self.to_ms)
+        ))
+        .with_hint("--allow-gap goes on without it, and puts the gap in the ledger")
     }
 
     fn seconds(&self) -> u64 {

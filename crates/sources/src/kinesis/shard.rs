@@ -14,10 +14,11 @@ use super::budget::{Budget, Room};
 use super::client::{Answer, From, Shard};
 use super::error::{Failure, TransientKind};
 use super::fanout::{Begin, Consumer, Subscription};
-use super::limiter::{Backoff, Limiter};
+use super::limiter::{BACKOFF, Limiter};
 use super::record::{Chunk, UserRecord};
 use super::shared::SharedStream;
 use pinsql_base::error::Result;
+use pinsql_base::retry::Backoff;
 
 /// An iterator lives five minutes.
 const ITERATOR_AGE_MAX: Duration = Duration::from_secs(270);
@@ -67,7 +68,6 @@ pub(super) struct SharedShard {
     state: AsyncMutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// The latest last. With enhanced fan-out these are the sequence numbers at which a subscription goes on.
     iterators: VecDeque<(FetchPlace, String, Instant)>,
@@ -90,7 +90,7 @@ impl fmt::Debug for SharedShard {
 impl SharedShard {
     pub(super) fn new(stream: Arc<SharedStream>, shard: Shard) -> Self {
         let limiter = Limiter::new(stream.fetch.period_min, stream.fetch.bytes_per_second_max);
-        Self { stream, shard, pace: Mutex::new(limiter), state: AsyncMutex::default() }
+        Self { stream, shard, pace: Mutex::new(limiter), state: AsyncMutex::new(State::new()) }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -134,7 +134,7 @@ impl SharedShard {
                     if matches!(place, FetchPlace::Behind(_)) {
                         return Ok(Fetched::Lost);
                     }
-                    state.backoff.failed()
+                    state.backoff.next_delay()
                 }
                 Err(Failure::Transient { what, kind }) => {
                     if kind == TransientKind::NoAnswer && matches!(place, FetchPlace::Open(From::Moment(_))) {
@@ -273,7 +273,7 @@ impl SharedShard {
 
     /// Notes a failure and says how long to wait.
     fn failed(&self, state: &mut State, what: &str) -> Duration {
-        let wait = state.backoff.failed();
+        let wait = state.backoff.next_delay();
         let failures = state.backoff.failures();
         if failures >= WARN_AFTER_FAILURES && failures.is_power_of_two() {
             let (stream, shard) = (self.stream.name(), self.id());
@@ -293,11 +293,23 @@ impl SharedShard {
         if failures >= WARN_AFTER_FAILURES {
             tracing::info!(stream = self.stream.name(), shard = self.id(), failures, "Kinesis answers again");
         }
-        state.backoff.succeeded();
+        state.backoff.reset();
     }
 }
 
 impl State {
+    const fn new() -> Self {
+        Self {
+            iterators: VecDeque::new(),
+            recent: VecDeque::new(),
+            latest: None,
+            subscription: None,
+            polls_the_rest: false,
+            backoff: BACKOFF,
+            silent_moments: 0,
+        }
+    }
+
     fn iterator(&mut self, place: &FetchPlace) -> Option<String> {
         self.iterators.retain(|(_, _, since)| since.elapsed() < ITERATOR_AGE_MAX);
         self.iterators.iter().find(|(kept, ..)| kept == place).map(|(_, iterator, _)| iterator.clone())

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use super::client::{Client, Contact, Description, Shard};
 use super::error::{Failure, TransientKind};
 use super::fanout::Consumer;
-use super::limiter::Backoff;
+use super::limiter::BACKOFF;
 use super::options::{FetchOptions, Options};
 use super::shard::SharedShard;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -134,7 +134,7 @@ impl SharedStream {
         F: Future<Output = Result<T, Failure>>,
     {
         let started = Instant::now();
-        let mut backoff = Backoff::default();
+        let mut backoff = BACKOFF;
         loop {
             let (what, kind) = match call().await {
                 Ok(answer) => return Ok(answer),
@@ -148,14 +148,14 @@ impl SharedStream {
             let left = patience.saturating_sub(started.elapsed());
             if left.is_zero() {
                 let seconds = started.elapsed().as_secs();
-                return Err(Error::service(format!(
-                    "cannot {doing} the stream {}, for {seconds} s already",
-                    self.name()
-                ))
+                return Err(Error::new(
+                    ErrorCode::ServiceUnavailable,
+                    format!("cannot {doing} the stream {}, for {seconds} s already", self.name()),
+                )
                 .caused_by(what)
                 .with_hint("check the network, AWS_REGION and the endpoint (AWS_ENDPOINT_URL_KINESIS)"));
             }
-            sleep(backoff.failed().min(left)).await;
+            sleep(backoff.next_delay().min(left)).await;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::settings::{Settings, SslMode, port};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::settings::Secret;
 
 /// More than any file of credentials has.
@@ -18,14 +18,16 @@ const KEYS: [&str; 7] = ["HOST", "USER", "PASSWORD", "DATABASE", "PORT", "SSL_MO
 pub(super) fn read(file: &Path) -> Result<Settings> {
     let name = file.display();
     let unreadable = |error: std::io::Error| {
-        Error::config(format!("cannot read the credentials in {name}"))
+        Error::new(ErrorCode::InvalidCredentials, format!("cannot read the credentials in {name}"))
             .with_hint("a YAML file with HOST, USER, PASSWORD, DATABASE and PORT")
             .caused_by(error)
     };
     let mut text = String::new();
     let opened = File::open(file).map_err(unreadable)?;
     opened.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    parse(&text).map_err(|(message, hint)| Error::config(format!("{name}: {message}")).with_hint(hint))
+    parse(&text).map_err(|(message, hint)| {
+        Error::new(ErrorCode::InvalidCredentials, format!("{name}: {message}")).with_hint(hint)
+    })
 }
 
 /// An error's message and hint.

@@ -71,9 +71,18 @@ impl MysqlFailure {
             Self::UnknownTable { .. } => ErrorCode::TableOrViewNotFound,
             Self::Type { .. } => ErrorCode::UnsupportedDatatype,
             Self::Query { .. } | Self::Markers { .. } | Self::NoColumns => ErrorCode::InvalidOption,
-            Self::Changed { .. } | Self::Value { .. } | Self::RowGone { .. } => ErrorCode::InvalidValue,
+            Self::Changed { .. } | Self::RowGone { .. } => ErrorCode::SourceChanged,
+            Self::Value { .. } => ErrorCode::InvalidRecord,
             Self::Client { .. } => ErrorCode::Internal,
-            _ => ErrorCode::InvalidConfiguration,
+            Self::Denied { .. } => ErrorCode::InvalidCredentials,
+            Self::Tls { .. } => ErrorCode::InvalidCertificate,
+            Self::UnknownDatabase { .. } => ErrorCode::ResourceNotFound,
+            Self::MachineDenied { .. } | Self::DatabaseDenied { .. } | Self::TableDenied { .. } => {
+                ErrorCode::PermissionDenied
+            }
+            Self::SignIn { .. } | Self::NoTls { .. } | Self::TlsWanted { .. } | Self::NoDatabase => {
+                ErrorCode::InvalidConfiguration
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use datafusion::scalar::ScalarValue;
 use super::request::Relation;
 use super::settings::{DatabaseOptions, Settings, SslMode, password_refused, port};
 use super::types::TypeOptions;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::settings::DatabaseEnvironment;
 use pinsql_base::units::duration;
 
@@ -120,7 +120,7 @@ impl<'a> Given<'a> {
             let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
             let Some(name) = taken else { return Err(unknown(written)) };
             if known.insert(*name, value).is_some() {
-                return Err(Error::sql(format!("the option {name} is given twice")));
+                return Err(Error::new(ErrorCode::InvalidOption, format!("the option {name} is given twice")));
             }
         }
         Ok(Self(known))
@@ -128,7 +128,7 @@ impl<'a> Given<'a> {
 
     fn wrong(&self, name: &str, needed: &str) -> Error {
         let value = self.0.get(name).map(ToString::to_string).unwrap_or_default();
-        Error::sql(format!("the option {name} needs {needed}, not {value}"))
+        Error::new(ErrorCode::InvalidOption, format!("the option {name} needs {needed}, not {value}"))
     }
 
     /// Databricks takes numbers as texts too.
@@ -151,19 +151,23 @@ impl<'a> Given<'a> {
 
     fn relation(&self) -> Result<Relation> {
         let table = match (self.text("table")?, self.text("dbtable")?) {
-            (Some(_), Some(_)) => return Err(Error::sql("table and dbtable are one option: leave one of the two out")),
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    ErrorCode::InvalidOption,
+                    "table and dbtable are one option: leave one of the two out",
+                ));
+            }
             (table, other) => table.or(other),
         };
         match (table, self.text("query")?) {
             (Some(table), None) => Relation::table(&table).ok_or_else(|| {
-                Error::sql(format!("`{table}` is not the name of a table"))
+                Error::new(ErrorCode::InvalidOption, format!("`{table}` is not the name of a table"))
                     .with_hint("write table, database.table, or a name with other letters in back-ticks")
             }),
             (None, Some(query)) => Ok(Relation::query(&query)),
-            (Some(_), Some(_)) => {
-                Err(Error::sql("table and query both say what to read").with_hint("leave one of the two out"))
-            }
-            (None, None) => Err(Error::sql("read_mysql needs a table")
+            (Some(_), Some(_)) => Err(Error::new(ErrorCode::InvalidOption, "table and query both say what to read")
+                .with_hint("leave one of the two out")),
+            (None, None) => Err(Error::new(ErrorCode::MissingOption, "read_mysql needs a table")
                 .with_hint("read_mysql(table => 'pinterest_data', credentials => 'db_creds.yaml')")),
         }
     }
@@ -183,9 +187,10 @@ impl<'a> Given<'a> {
 
 fn unknown(written: &str) -> Error {
     if let Some((name, hint)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
-        return Error::sql(format!("the option {name} of read_mysql is not taken")).with_hint(*hint);
+        return Error::new(ErrorCode::UnsupportedFeature, format!("the option {name} of read_mysql is not taken"))
+            .with_hint(*hint);
     }
-    let error = Error::sql(format!("read_mysql has no option `{written}`"));
+    let error = Error::new(ErrorCode::UnknownOption, format!("read_mysql has no option `{written}`"));
     match nearest(written, TAKEN) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::credentials;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::settings::{DatabaseEnvironment, Secret};
 
 const PORT: u16 = 3306;
@@ -37,9 +37,9 @@ impl SslMode {
             "PREFERRED" => Ok(Self::Preferred),
             "REQUIRED" => Ok(Self::Required),
             "VERIFY_IDENTITY" => Ok(Self::VerifyIdentity),
-            "VERIFY_CA" => Err(Error::config("the sslMode VERIFY_CA is not supported")
+            "VERIFY_CA" => Err(Error::new(ErrorCode::InvalidConfiguration, "the sslMode VERIFY_CA is not supported")
                 .with_hint("VERIFY_IDENTITY also checks that the certificate is for this host")),
-            _ => Err(Error::config(format!("`{name}` is not an sslMode"))
+            _ => Err(Error::new(ErrorCode::InvalidConfiguration, format!("`{name}` is not an sslMode"))
                 .with_hint("DISABLED, PREFERRED, REQUIRED or VERIFY_IDENTITY")),
         }
     }
@@ -147,7 +147,7 @@ impl Settings {
     pub(super) fn from_url(url: &str) -> Result<Self> {
         let settings = Self::from_secret_url(url)?;
         if settings.password.is_some() {
-            return Err(Error::config("a database's URL has no password in it here")
+            return Err(Error::new(ErrorCode::InvalidConfiguration, "a database's URL has no password in it here")
                 .with_hint(SECRET_HINT)
                 .without_place());
         }
@@ -157,7 +157,7 @@ impl Settings {
     /// The same with a password. What is wrong with it is said without showing it.
     fn from_secret_url(url: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            let error = Error::config(format!("the database's URL {what}"));
+            let error = Error::new(ErrorCode::InvalidConfiguration, format!("the database's URL {what}"));
             error.with_hint("write mysql://user@host:3306/database").without_place()
         };
         let plain = url.strip_prefix("jdbc:").unwrap_or(url);
@@ -197,17 +197,20 @@ impl Settings {
 
     fn finish(self) -> Result<DatabaseOptions> {
         let missing = |what: &str, variable: &str| {
-            Error::config(format!("the database's {what} is not given")).with_hint(format!(
-                "credentials => 'db_creds.yaml', url => 'mysql://user@host:3306/database', or {variable}"
-            ))
+            Error::new(ErrorCode::InvalidConfiguration, format!("the database's {what} is not given")).with_hint(
+                format!("credentials => 'db_creds.yaml', url => 'mysql://user@host:3306/database', or {variable}"),
+            )
         };
         let ssl_mode = match (self.ssl_mode, &self.ssl_ca) {
             (None, None) => SslMode::Preferred,
             (None | Some(SslMode::VerifyIdentity), _) => SslMode::VerifyIdentity,
             (Some(mode), None) => mode,
             (Some(_), Some(_)) => {
-                return Err(Error::config("sslCa is given, and the sslMode looks at no certificate")
-                    .with_hint("sslMode => 'VERIFY_IDENTITY', or leave sslCa out"));
+                return Err(Error::new(
+                    ErrorCode::InvalidConfiguration,
+                    "sslCa is given, and the sslMode looks at no certificate",
+                )
+                .with_hint("sslMode => 'VERIFY_IDENTITY', or leave sslCa out"));
             }
         };
         Ok(DatabaseOptions {
@@ -228,12 +231,15 @@ impl Settings {
 
 /// The refusal of a password where it would be seen.
 pub(super) fn password_refused() -> Error {
-    Error::sql("a password has no place in SQL").with_hint(SECRET_HINT).without_place()
+    Error::new(ErrorCode::InvalidOption, "a password has no place in SQL").with_hint(SECRET_HINT).without_place()
 }
 
 pub(super) fn port(text: &str) -> Result<u16> {
     let port = text.trim().parse().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| Error::config(format!("`{text}` is not a port")).with_hint("a number such as 3306"))
+    port.ok_or_else(|| {
+        Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is not a port"))
+            .with_hint("a number such as 3306")
+    })
 }
 
 #[cfg(test)]
