@@ -107,15 +107,20 @@ error_codes! {
     // The data.
     PathNotFound "PATH_NOT_FOUND" Sql "No file matches the path.";
     UnknownFileFormat "UNKNOWN_FILE_FORMAT" Sql "The format of the files is unknown.";
+    NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the path of read_files.";
+    UnableToInferSchema "UNABLE_TO_INFER_SCHEMA" Data "The files have no record that shows their columns.";
     InvalidRecord "INVALID_RECORD" Data "A record cannot be read.";
     TooManyRejects "TOO_MANY_REJECTS" Data "More records were rejected than --max-rejects allows.";
     InvalidFile "INVALID_FILE" Data "A file is damaged, or does not have the declared format.";
+    UnsupportedCompression "UNSUPPORTED_COMPRESSION" Data "A file is compressed in a way that pinsql cannot read.";
     DivideByZero "DIVIDE_BY_ZERO" Data "A division by zero.";
     ArithmeticOverflow "ARITHMETIC_OVERFLOW" Data "A number is out of the range of its type.";
     CastInvalidInput "CAST_INVALID_INPUT" Data "A value cannot be cast to the requested type.";
     InvalidArrayIndex "INVALID_ARRAY_INDEX" Data "An index is zero or out of the bounds of its array.";
     ExecutionFailed "EXECUTION_FAILED" Data "An expression fails on a row.";
     InvalidValue "INVALID_VALUE" Data "A function received a value that it does not accept.";
+    NullMapKey "NULL_MAP_KEY" Data "A key of a MAP is NULL.";
+    DuplicatedMapKey "DUPLICATED_MAP_KEY" Data "A MAP has the same key twice.";
     ScalarSubqueryTooManyRows "SCALAR_SUBQUERY_TOO_MANY_ROWS" Data "A query that must give one value gives several rows.";
     ConstraintViolation "CHECK_CONSTRAINT_VIOLATED" Data "A row violates a constraint, an expectation or NOT NULL of the table.";
     MultipleSourceRowsMatch "MERGE_CARDINALITY_VIOLATION" Data "Several source rows of MERGE match one target row.";
@@ -140,6 +145,7 @@ error_codes! {
     ResourceNotFound "RESOURCE_NOT_FOUND" Config "A bucket, stream, topic, database or server address does not exist.";
     OutOfMemory "OUT_OF_MEMORY" Config "The memory limit is reached, and the operator cannot spill to disk.";
     UnsupportedStore "UNSUPPORTED_STORE" Config "The object store does not support conditional writes.";
+    IncompatibleCheckpoint "INCOMPATIBLE_CHECKPOINT" Config "Another version of pinsql wrote this part of the checkpoint.";
     WriterConflict "CONCURRENT_STREAM_WRITER" Config "Another process writes this table or sink.";
     InvalidCertificate "INVALID_CERTIFICATE" Config "A TLS certificate or key is missing, unreadable or refused.";
     AddressInUse "CANNOT_LISTEN" Config "The server cannot listen on the address.";

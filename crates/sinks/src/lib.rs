@@ -11,7 +11,7 @@ mod options;
 
 pub use self::options::SinkOption;
 
-use pinsql_base::error::{Error, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Where a sink's records go and how, as CREATE SINK says it. Nothing is reached yet.
 #[derive(Debug, Clone)]
@@ -31,8 +31,11 @@ impl SinkDefinition {
             }
             Some(("kafka", place)) => kafka::Definition::parse(place, options).map(Self::Kafka),
             Some(("kinesis", stream)) => kinesis::Definition::parse(stream, options).map(Self::Kinesis),
-            Some((other, _)) => Err(Error::sql(format!("`{other}://` is not a place that a sink can write to"))
-                .with_hint("s3://bucket/prefix, the path of a folder, kafka://brokers/topic, or kinesis://stream")),
+            Some((other, _)) => Err(Error::new(
+                ErrorCode::InvalidSinkDefinition,
+                format!("`{other}://` is not a place that a sink can write to"),
+            )
+            .with_hint("s3://bucket/prefix, the path of a folder, kafka://brokers/topic, or kinesis://stream")),
         };
         parsed.map_err(|error| error.at(span))
     }

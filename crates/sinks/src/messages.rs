@@ -6,7 +6,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::scalar::ScalarValue;
 
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::type_name;
 
 /// A part of a message: the column that has it, and the type that it is given.
@@ -22,7 +22,8 @@ pub(super) fn shape(plan: LogicalPlan, kind: &str, parts: &[Part]) -> Result<Log
     let names = || parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
     for field in plan.schema().fields() {
         if !parts.iter().any(|part| part.name.eq_ignore_ascii_case(field.name())) {
-            let error = Error::sql(format!("a message of {kind} has no `{}`", field.name()));
+            let error =
+                Error::new(ErrorCode::InvalidSinkDefinition, format!("a message of {kind} has no `{}`", field.name()));
             return Err(match nearest(field.name(), parts.iter().map(|part| part.name)) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
                 None => error.with_hint(format!("the columns of the query are {}", names())),
@@ -33,25 +34,34 @@ pub(super) fn shape(plan: LogicalPlan, kind: &str, parts: &[Part]) -> Result<Log
         let mut given = plan.schema().iter().filter(|(_, field)| part.name.eq_ignore_ascii_case(field.name()));
         let Some((qualifier, field)) = given.next() else {
             return match part.is_required {
-                true => Err(Error::sql(format!("a message of {kind} needs a column `{}`", part.name))
-                    .with_hint(format!("the columns of the query are {}", names()))),
+                true => Err(Error::new(
+                    ErrorCode::InvalidSinkDefinition,
+                    format!("a message of {kind} needs a column `{}`", part.name),
+                )
+                .with_hint(format!("the columns of the query are {}", names()))),
                 false => Ok(lit(ScalarValue::try_from(&part.data_type)?).alias(part.name)),
             };
         };
         if given.next().is_some() {
-            return Err(Error::sql(format!("two columns of the query are called `{}`", part.name)));
+            return Err(Error::new(
+                ErrorCode::DuplicateColumn,
+                format!("two columns of the query are called `{}`", part.name),
+            ));
         }
         if !fits(field.data_type(), &part.data_type) {
-            return Err(Error::sql(format!(
-                "the column `{}` is {}, and a message needs {}",
-                part.name,
-                type_name(field.data_type()),
-                if part.data_type == DataType::Binary {
-                    "bytes or text".to_owned()
-                } else {
-                    type_name(&part.data_type)
-                }
-            ))
+            return Err(Error::new(
+                ErrorCode::DatatypeMismatch,
+                format!(
+                    "the column `{}` is {}, and a message needs {}",
+                    part.name,
+                    type_name(field.data_type()),
+                    if part.data_type == DataType::Binary {
+                        "bytes or text".to_owned()
+                    } else {
+                        type_name(&part.data_type)
+                    }
+                ),
+            )
             .with_hint(format!("cast it, such as CAST({} AS STRING)", part.name)));
         }
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));

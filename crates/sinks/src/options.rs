@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinsql_base::error::{Error, Result, Span, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_base::units;
 
 /// One option as it was given.
@@ -15,7 +15,7 @@ pub struct SinkOption {
 
 impl SinkOption {
     fn wrong(&self, needed: &str) -> Error {
-        Error::sql(format!("the option {} needs {needed}", self.name)).at(self.span)
+        Error::new(ErrorCode::InvalidOption, format!("the option {} needs {needed}", self.name)).at(self.span)
     }
 
     /// A whole number that is not 0.
@@ -46,7 +46,8 @@ impl SinkOption {
     /// The error for a name that the sink does not know. `elsewhere` are names that others have for the same, and what it
     /// is called here.
     pub(super) fn unknown(&self, kind: &str, known: &[&'static str], elsewhere: &[(&str, &str)]) -> Error {
-        let error = Error::sql(format!("a sink into {kind} has no option `{}`", self.name)).at(self.span);
+        let error = Error::new(ErrorCode::UnknownOption, format!("a sink into {kind} has no option `{}`", self.name))
+            .at(self.span);
         let same = elsewhere.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(&self.name));
         match (same, nearest(&self.name, known.iter().copied())) {
             (Some((_, hint)), _) => error.with_hint(*hint),
@@ -64,7 +65,8 @@ impl SinkOption {
 pub(super) fn refuse_twice(options: &[SinkOption]) -> Result<()> {
     for (at, option) in options.iter().enumerate() {
         if options[..at].iter().any(|earlier| earlier.is(&option.name)) {
-            return Err(Error::sql(format!("the option {} is given twice", option.name)).at(option.span));
+            return Err(Error::new(ErrorCode::InvalidOption, format!("the option {} is given twice", option.name))
+                .at(option.span));
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::is_topic_name;
 use crate::options::SinkOption;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const PROPERTY_PREFIX: &str = "kafka.";
 
@@ -35,9 +35,8 @@ impl Definition {
     pub(crate) fn parse(place: &str, options: &[SinkOption]) -> Result<Self> {
         let (servers, topic) = place.split_once('/').unwrap_or((place, ""));
         if servers.is_empty() || !is_topic_name(topic) {
-            return Err(
-                Error::sql("INTO names no brokers and topic").with_hint("kafka://broker-1:9092,broker-2:9092/topic")
-            );
+            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no brokers and topic")
+                .with_hint("kafka://broker-1:9092,broker-2:9092/topic"));
         }
         let mut properties = BTreeMap::new();
         for option in options {

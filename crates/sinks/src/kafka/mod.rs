@@ -41,7 +41,7 @@ pub use self::error::SendError;
 pub use self::messages::{messages, records};
 pub use self::topics::{PartitionDescription, ReplicaDescription, TopicDescription};
 pub use self::transactions::Transactions;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::kafka::{ClientEvents, DeliveryState, KafkaFailure, Properties, is_secret, not_made};
 
 type Events = ClientEvents<Deliveries>;
@@ -207,7 +207,7 @@ impl Producer {
         flushed.map_err(|error| {
             let left = self.in_flight();
             let what = format!("{left} records were not acknowledged by {} within {timeout:?}", self.servers);
-            Error::service(what).caused_by(error)
+            Error::new(ErrorCode::ServiceUnavailable, what).caused_by(error)
         })
     }
 

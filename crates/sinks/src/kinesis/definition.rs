@@ -2,7 +2,7 @@
 
 use super::WriterOptions;
 use crate::options::SinkOption;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const REGION: &str = "region";
 const ENDPOINT: &str = "endpoint";
@@ -19,7 +19,9 @@ impl Definition {
     pub(crate) fn parse(stream: &str, options: &[SinkOption]) -> Result<Self> {
         let is_legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
         if !(1..=128).contains(&stream.len()) || !stream.chars().all(is_legal) {
-            return Err(Error::sql("INTO names no stream").with_hint("kinesis://stream"));
+            return Err(
+                Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no stream").with_hint("kinesis://stream")
+            );
         }
         let mut writer = WriterOptions::default();
         for option in options {

@@ -7,7 +7,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error as ThisError;
 
 use super::Refused;
-use pinsql_base::error::{Error, ErrorKind};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind};
 use pinsql_sources::kinesis::{Failure, classify};
 
 pub(super) const VALIDATION: &str = "ValidationException";
@@ -39,8 +39,10 @@ impl WriteFailure {
             _ => (None, None),
         };
         let (is_retriable, shown) = match classify(doing, error) {
-            Failure::Transient { what, .. } => (true, Error::service(format!("cannot {doing}")).caused_by(what)),
-            Failure::IteratorExpired => (false, Error::service(format!("cannot {doing}"))),
+            Failure::Transient { what, .. } => {
+                (true, Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}")).caused_by(what))
+            }
+            Failure::IteratorExpired => (false, Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}"))),
             Failure::Fatal(error) => (false, error),
         };
         let shown = if code == Some("AccessDeniedException") { shown.with_hint(RIGHTS_HINT) } else { shown };
@@ -55,7 +57,8 @@ impl WriteFailure {
 
     /// An answer that does not say what it has to.
     pub(super) fn incomplete(doing: &str) -> Self {
-        let error = Error::service(format!("cannot {doing}: the service's answer is incomplete"));
+        let error =
+            Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}: the service's answer is incomplete"));
         Self {
             code: UNAVAILABLE.to_owned(),
             message: error.message.clone(),

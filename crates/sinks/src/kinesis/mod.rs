@@ -25,7 +25,7 @@ pub use self::definition::Definition;
 pub use self::error::WriteFailure;
 pub use self::messages::{messages, records};
 pub use self::streams::{ShardDescription, StreamDescription, StreamList};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::kinesis::{Contact, sdk_client};
 
 /// What Kinesis takes in one call.
@@ -107,7 +107,10 @@ impl Writer {
     pub async fn connect(options: &WriterOptions) -> Result<Self> {
         let contact = Contact::default();
         let sdk = sdk_client(options.region.as_deref(), options.endpoint.as_deref(), contact.clone()).await;
-        let sdk = sdk.ok_or_else(|| Error::config("the region of Kinesis is not known").with_hint("set AWS_REGION"))?;
+        let sdk = sdk.ok_or_else(|| {
+            Error::new(ErrorCode::InvalidConfiguration, "the region of Kinesis is not known")
+                .with_hint("set AWS_REGION")
+        })?;
         Ok(Self { sdk, contact })
     }
 

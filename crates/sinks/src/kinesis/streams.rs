@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::types::Shard;
 
 use super::{WriteFailure, Writer};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// A page of the names of streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,9 @@ impl Writer {
         match tokio::time::timeout(timeout, self.list_streams(None, Some(1))).await {
             Ok(Err(failure)) if failure.is_retriable => Err(failure.into()),
             Ok(Err(_) | Ok(_)) => Ok(()),
-            Err(_) => Err(Error::service(format!("Kinesis does not answer within {timeout:?}"))),
+            Err(_) => {
+                Err(Error::new(ErrorCode::ServiceUnavailable, format!("Kinesis does not answer within {timeout:?}")))
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use serde::de::IgnoredAny;
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
 /// The name of the one column that is laid down as it is, and of the column of lines.
@@ -58,19 +58,26 @@ fn check_columns(fields: &[Arc<Field>]) -> Result<()> {
     let mut names = BTreeSet::new();
     for field in fields {
         if !names.insert(field.name().as_str()) {
-            return Err(Error::sql(format!("two columns of the query are called `{}`", field.name()))
-                .with_hint("a JSON object has each name once: give one of them another with AS"));
+            return Err(Error::new(
+                ErrorCode::DuplicateColumn,
+                format!("two columns of the query are called `{}`", field.name()),
+            )
+            .with_hint("a JSON object has each name once: give one of them another with AS"));
         }
         if has_type(field.data_type(), &is_binary) {
-            return Err(Error::sql(format!("the column `{}` has bytes, which JSON has no form for", field.name()))
-                .with_hint(format!(
-                    "CAST({} AS STRING); a single column called value is laid down as it is",
-                    field.name()
-                )));
+            return Err(Error::new(
+                ErrorCode::UnsupportedDatatype,
+                format!("the column `{}` has bytes, which JSON has no form for", field.name()),
+            )
+            .with_hint(format!(
+                "CAST({} AS STRING); a single column called value is laid down as it is",
+                field.name()
+            )));
         }
         if has_type(field.data_type(), &|part| matches!(part, DataType::Interval(_) | DataType::Null)) {
             let said = format!("the column `{}` is {}", field.name(), type_name(field.data_type()));
-            return Err(Error::sql(format!("{said}, which JSON has no form for")).with_hint("cast it to another type"));
+            return Err(Error::new(ErrorCode::UnsupportedDatatype, format!("{said}, which JSON has no form for"))
+                .with_hint("cast it to another type"));
         }
     }
     Ok(())
@@ -124,7 +131,10 @@ impl ScalarUDFImpl for ValueLine {
         let mut scratch = Vec::new();
         for row in 0..values.len() {
             if values.is_null(row) {
-                return Err(external(Error::data("the value is NULL, and a line of JSON is something")));
+                return Err(external(Error::new(
+                    ErrorCode::InvalidValue,
+                    "the value is NULL, and a line of JSON is something",
+                )));
             }
             lines.append_value(line_of(values.value(row), &mut scratch).map_err(external)?);
         }
@@ -138,7 +148,7 @@ fn wrong_arguments() -> DataFusionError {
 
 /// `value` without line ends. JSON allows them between tokens only, where they mean nothing.
 fn line_of<'a>(value: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-    let no_json = |cause: String| Error::data("the value is not JSON").caused_by(cause);
+    let no_json = |cause: String| Error::new(ErrorCode::InvalidValue, "the value is not JSON").caused_by(cause);
     // The parser does not look at the encoding of text that it passes over.
     std::str::from_utf8(value).map_err(|error| no_json(error.to_string()))?;
     serde_json::from_slice::<IgnoredAny>(value).map_err(|error| no_json(error.to_string()))?;

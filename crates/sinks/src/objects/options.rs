@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::options::SinkOption;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const FORMAT: &str = "format";
 const FLUSH_SIZE: &str = "flush.size";
@@ -64,7 +64,8 @@ pub struct Definition {
 impl Definition {
     pub(crate) fn parse(destination: &str, options: &[SinkOption]) -> Result<Self> {
         if destination.is_empty() {
-            return Err(Error::sql("INTO names no place").with_hint("s3://bucket/prefix, or the path of a folder"));
+            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no place")
+                .with_hint("s3://bucket/prefix, or the path of a folder"));
         }
         let mut definition = Self {
             destination: destination.trim_end_matches('/').to_owned(),
@@ -115,7 +116,8 @@ fn topics_dir(option: &SinkOption) -> Result<String> {
     if folder.split('/').all(is_plain) {
         return Ok(folder.to_owned());
     }
-    Err(Error::sql(format!("the option {TOPICS_DIR} needs the name of a folder")).at(option.span))
+    Err(Error::new(ErrorCode::InvalidOption, format!("the option {TOPICS_DIR} needs the name of a folder"))
+        .at(option.span))
 }
 
 #[cfg(test)]

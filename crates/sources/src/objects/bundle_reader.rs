@@ -18,7 +18,7 @@ use super::options::Mode;
 use super::piece_reader::{Chunk, PieceReader, count_lines};
 use super::places::KeptRecords;
 use super::read_ahead::{ReadAhead, Storage};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::{Reject, Rejects};
 use pinsql_json::{Decoder, RecordSplitter};
 
@@ -241,7 +241,7 @@ impl BundleReader {
 
     async fn failure(&mut self, line: u64, reason: &str) -> Result<Error> {
         let line = self.line_of_object(line).await?;
-        Ok(Error::data(format!("{}, line {line}: {reason}", self.source())))
+        Ok(Error::new(ErrorCode::InvalidRecord, format!("{}, line {line}: {reason}", self.source())))
     }
 
     fn source(&self) -> String {

@@ -15,7 +15,7 @@ use object_store::path::Path;
 use super::bundle::Piece;
 use super::location::Location;
 use super::places::{KeptRecords, PlaceColumn};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{STRING, UTC, timestamp};
 
 pub const METADATA: &str = "_metadata";
@@ -101,10 +101,13 @@ fn partition_value(value: Option<&str>, key: &str, data_type: &DataType, locatio
     let text: ArrayRef = Arc::new(StringArray::from(vec![value]));
     let options = CastOptions { safe: false, ..Default::default() };
     cast_with_options(&text, data_type, &options).map_err(|error| {
-        Error::data(format!(
-            "the folder {key}={} of {location} does not hold a value of its column's type",
-            value.unwrap_or_default()
-        ))
+        Error::new(
+            ErrorCode::CastInvalidInput,
+            format!(
+                "the folder {key}={} of {location} does not hold a value of its column's type",
+                value.unwrap_or_default()
+            ),
+        )
         .with_hint("give the column another type in schema or schemaHints, or leave it out with partitionColumns => ''")
         .caused_by(error)
     })

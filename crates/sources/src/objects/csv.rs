@@ -37,7 +37,7 @@ use super::json_source::external;
 use super::location::Location;
 use super::options::CsvOptions;
 use super::read_ahead::Storage;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, normalize_type, timestamp, type_name};
 
 /// Inference looks at this many files, the first that have data.
@@ -119,11 +119,10 @@ pub(super) fn check_types(schema: &Schema, columns: &[ColumnSource]) -> pinsql_b
     let mut fields = of_records.map(|(field, _)| field);
     let nested = fields.find(|field| field.data_type().is_nested() || *field.data_type() == DataType::Binary);
     match nested {
-        Some(field) => Err(Error::sql(format!(
-            "the column `{}` is {}, which CSV does not hold",
-            field.name(),
-            type_name(field.data_type())
-        ))
+        Some(field) => Err(Error::new(
+            ErrorCode::UnsupportedDatatype,
+            format!("the column `{}` is {}, which CSV does not hold", field.name(), type_name(field.data_type())),
+        )
         .with_hint("read it as STRING")),
         None => Ok(()),
     }
@@ -144,7 +143,9 @@ pub(super) async fn infer_schema(
             .with_file_compression_type(object.compression);
         let schema = format.infer_schema(state, &storage.store, std::slice::from_ref(&object.meta)).await;
         let name = Location::display(&storage.url, &object.meta.location);
-        let schema = schema.map_err(|error| Error::data(format!("{name} cannot be read as CSV")).caused_by(error))?;
+        let schema = schema.map_err(|error| {
+            Error::new(ErrorCode::InvalidFile, format!("{name} cannot be read as CSV")).caused_by(error)
+        })?;
         let fields = schema.fields().iter().enumerate().map(|(index, field)| {
             let name = if options.header { field.name().clone() } else { format!("_c{index}") };
             Field::new(name, field.data_type().clone(), true)
@@ -156,7 +157,8 @@ pub(super) async fn infer_schema(
     }
     let fields = inferred.filter(|fields| !fields.is_empty());
     let fields = fields.ok_or_else(|| {
-        Error::data("no schema can be inferred: no file has a line").with_hint("give one: schema => 'name TYPE, …'")
+        Error::new(ErrorCode::UnableToInferSchema, "no schema can be inferred: no file has a line")
+            .with_hint("give one: schema => 'name TYPE, …'")
     })?;
     Ok(Schema::new(fields.into_iter().map(final_type).collect::<Vec<_>>()))
 }
@@ -279,6 +281,8 @@ fn explain(named: &str, location: &Path, error: DataFusionError) -> DataFusionEr
             external(pinsql_base::storage_error::storage_error(&format!("read {named}"), *error))
         }
         error if error.to_string().contains(location.as_ref()) => error,
-        error => external(Error::data(format!("{named} cannot be read as CSV")).caused_by(error)),
+        error => {
+            external(Error::new(ErrorCode::InvalidFile, format!("{named} cannot be read as CSV")).caused_by(error))
+        }
     }
 }

@@ -5,7 +5,7 @@ use datafusion::scalar::ScalarValue;
 use globset::GlobBuilder;
 
 use super::options::{Format, Mode};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// One option's value, read as what the option needs.
 pub(super) struct Given<'a> {
@@ -15,7 +15,7 @@ pub(super) struct Given<'a> {
 
 impl<'a> Given<'a> {
     pub(super) fn wrong(&self, needed: &str) -> Error {
-        Error::sql(format!("the option {} needs {needed}, not {}", self.name, self.value))
+        Error::new(ErrorCode::InvalidOption, format!("the option {} needs {needed}, not {}", self.name, self.value))
     }
 
     pub(super) fn text(&self) -> Result<&'a str> {
@@ -61,7 +61,7 @@ impl<'a> Given<'a> {
     pub(super) fn format(&self) -> Result<Format> {
         let name = self.text()?;
         Format::from_name(name).ok_or_else(|| {
-            Error::sql(format!("read_files does not read the format `{name}`"))
+            Error::new(ErrorCode::UnknownFileFormat, format!("read_files does not read the format `{name}`"))
                 .with_hint("it reads json, csv and parquet")
         })
     }
@@ -79,14 +79,15 @@ impl<'a> Given<'a> {
         match self.text()?.to_ascii_uppercase().as_str() {
             "UTF-8" | "UTF8" => Ok(()),
             _ => {
-                Err(Error::sql(format!("the encoding {} is not supported", self.value)).with_hint("only UTF-8 is read"))
+                Err(Error::new(ErrorCode::UnsupportedFeature, format!("the encoding {} is not supported", self.value))
+                    .with_hint("only UTF-8 is read"))
             }
         }
     }
 
     pub(super) fn only_false(&self) -> Result<()> {
         if self.boolean()? {
-            return Err(Error::sql(format!("{} => true is not implemented", self.name)));
+            return Err(Error::new(ErrorCode::UnsupportedFeature, format!("{} => true is not implemented", self.name)));
         }
         Ok(())
     }

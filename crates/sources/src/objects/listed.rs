@@ -8,7 +8,7 @@ use object_store::ObjectMeta;
 use super::location::Location;
 use super::options::Options;
 use super::{ReadFiles, SourceEnvironment, listing, open_storage, table_of};
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// Which of the files below a path are meant.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,7 @@ pub async fn list_files(
     for name in &choice.files {
         let wanted = Location::parse(&below(name))?.base;
         let file = listed.iter().find(|file| file.object.location == wanted).ok_or_else(|| {
-            let error = Error::sql(format!("there is no file {name} in {}", call.path));
+            let error = Error::new(ErrorCode::PathNotFound, format!("there is no file {name} in {}", call.path));
             match nearest(name, listed.iter().filter_map(|file| file.object.location.filename())) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
                 None => error,

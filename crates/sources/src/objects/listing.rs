@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::location::{Location, is_hidden};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// Which of the objects under a path are wanted. The default is all that are not hidden.
@@ -39,8 +39,11 @@ const COMPRESSIONS_REFUSED: [&str; 4] = [".lz4", ".snappy", ".deflate", ".lzo"];
 pub(super) fn split_compression(name: &str) -> Result<(&str, FileCompressionType)> {
     let lower = name.to_ascii_lowercase();
     if let Some(extension) = COMPRESSIONS_REFUSED.iter().find(|extension| lower.ends_with(**extension)) {
-        return Err(Error::data(format!("{name} is compressed in a way that is not supported ({extension})"))
-            .with_hint("compress it as .gz or .zst, or leave it out with pathGlobFilter"));
+        return Err(Error::new(
+            ErrorCode::UnsupportedCompression,
+            format!("{name} is compressed in a way that is not supported ({extension})"),
+        )
+        .with_hint("compress it as .gz or .zst, or leave it out with pathGlobFilter"));
     }
     let known = COMPRESSIONS.iter().find(|(extension, _)| lower.ends_with(extension));
     Ok(known.map_or((name, FileCompressionType::UNCOMPRESSED), |(extension, compression)| {
@@ -137,7 +140,7 @@ impl Selection {
 
 /// Says how far the path does exist.
 async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered: usize) -> Error {
-    let error = Error::data(format!("no file matches {}", location.written));
+    let error = Error::new(ErrorCode::NoMatchingFiles, format!("no file matches {}", location.written));
     if filtered > 0 {
         return error.with_hint(format!(
             "{filtered} do, but pathGlobFilter, modifiedAfter and modifiedBefore leave none of them"

@@ -7,7 +7,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Characters that make a part of a path a pattern.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
@@ -53,7 +53,7 @@ pub(super) fn is_hidden(name: &str) -> bool {
 impl Location {
     pub(super) fn parse(written: &str) -> Result<Self> {
         if written.trim().is_empty() {
-            return Err(Error::sql("read_files needs a path"));
+            return Err(Error::new(ErrorCode::InvalidParameterValue, "read_files needs a path"));
         }
         let (store_url, key) = match written.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("file") => (local_store(), absolute(rest)?),
@@ -65,8 +65,9 @@ impl Location {
         };
         let parts: Vec<&str> = key.split('/').filter(|part| !part.is_empty()).collect();
         let literal = parts.iter().position(|part| part.contains(GLOB_CHARACTERS)).unwrap_or(parts.len());
-        let base = Path::parse(parts[..literal].join("/"))
-            .map_err(|error| Error::sql(format!("'{written}' is not a path")).caused_by(error))?;
+        let base = Path::parse(parts[..literal].join("/")).map_err(|error| {
+            Error::new(ErrorCode::InvalidParameterValue, format!("'{written}' is not a path")).caused_by(error)
+        })?;
         let pattern = if literal == parts.len() { None } else { Some(compile(&parts, literal, written)?) };
         Ok(Self { store_url, base, pattern, is_folder: written.ends_with('/'), written: written.to_owned() })
     }
@@ -96,11 +97,9 @@ fn compile(parts: &[&str], literal: usize, written: &str) -> Result<Pattern> {
         0 => below,
         _ => format!("{}/{below}", globset::escape(&parts[..literal].join("/"))),
     };
-    let glob = GlobBuilder::new(&whole)
-        .literal_separator(true)
-        .empty_alternates(true)
-        .build()
-        .map_err(|error| Error::sql(format!("'{written}' is not a pattern: {}", error.kind())))?;
+    let glob = GlobBuilder::new(&whole).literal_separator(true).empty_alternates(true).build().map_err(|error| {
+        Error::new(ErrorCode::InvalidPattern, format!("'{written}' is not a pattern: {}", error.kind()))
+    })?;
     let parts = parts[literal..].iter().map(|part| (*part).to_owned()).collect();
     Ok(Pattern { matcher: glob.compile_matcher(), parts })
 }
@@ -111,23 +110,26 @@ fn local_store() -> ObjectStoreUrl {
 
 fn remote_store(scheme: &str, authority: &str, written: &str) -> Result<ObjectStoreUrl> {
     if authority.is_empty() {
-        return Err(Error::sql(format!("'{written}' names no bucket")).with_hint("write s3://bucket/folder"));
+        return Err(Error::new(ErrorCode::InvalidParameterValue, format!("'{written}' names no bucket"))
+            .with_hint("write s3://bucket/folder"));
     }
     // Hadoop's names for the same store.
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "s3a" | "s3n" => "s3".to_owned(),
         scheme => scheme.to_owned(),
     };
-    ObjectStoreUrl::parse(format!("{scheme}://{authority}"))
-        .map_err(|error| Error::sql(format!("'{written}' is not a URL of a store")).caused_by(error))
+    ObjectStoreUrl::parse(format!("{scheme}://{authority}")).map_err(|error| {
+        Error::new(ErrorCode::InvalidParameterValue, format!("'{written}' is not a URL of a store")).caused_by(error)
+    })
 }
 
 /// The path from the root of this machine, without `.` and `..`.
 fn absolute(path: &str) -> Result<String> {
     let mut whole = String::new();
     if !path.starts_with('/') {
-        let current = std::env::current_dir()
-            .map_err(|error| Error::config("the current folder cannot be found").caused_by(error))?;
+        let current = std::env::current_dir().map_err(|error| {
+            Error::new(ErrorCode::InvalidLocation, "the current folder cannot be found").caused_by(error)
+        })?;
         whole.push_str(&current.to_string_lossy());
         whole.push('/');
     }

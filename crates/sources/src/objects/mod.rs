@@ -58,7 +58,7 @@ use read_ahead::Storage;
 pub use stream::FilesStream;
 use table::{FilesTable, Reader};
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Rejects;
 use pinsql_base::schema::STRING;
 
@@ -202,7 +202,7 @@ async fn table_of(
 
 fn open_storage(location: &Location, environment: &SourceEnvironment) -> Result<Storage> {
     let store = environment.state.runtime_env().object_store(&location.store_url).map_err(|error| {
-        Error::config(format!("no storage is set up for {}", location.store_url.as_str()))
+        Error::new(ErrorCode::InvalidLocation, format!("no storage is set up for {}", location.store_url.as_str()))
             .with_hint("a path is s3://bucket/…, file:///… or a path of this machine")
             .caused_by(error)
     })?;
@@ -217,19 +217,21 @@ fn format_of(objects: &[ObjectMeta]) -> Result<Format> {
         let (plain, _) = listing::split_compression(name)?;
         let format = plain.rsplit_once('.').and_then(|(_, extension)| Format::from_name(extension));
         let Some(format) = format else {
-            return Err(
-                Error::sql(format!("the name {name} does not tell its format")).with_hint("add format => 'json'")
-            );
+            return Err(Error::new(ErrorCode::UnknownFileFormat, format!("the name {name} does not tell its format"))
+                .with_hint("add format => 'json'"));
         };
         match found {
             None => found = Some((format, name)),
             Some((known, _)) if known == format => {}
             Some((known, first)) => {
-                return Err(Error::sql(format!(
-                    "the files are of several formats: {first} is {}, {name} is {}",
-                    known.name(),
-                    format.name()
-                ))
+                return Err(Error::new(
+                    ErrorCode::UnknownFileFormat,
+                    format!(
+                        "the files are of several formats: {first} is {}, {name} is {}",
+                        known.name(),
+                        format.name()
+                    ),
+                )
                 .with_hint("choose with format => '…' and pathGlobFilter => '*.…'"));
             }
         }
@@ -240,7 +242,10 @@ fn format_of(objects: &[ObjectMeta]) -> Result<Format> {
 /// Options that mean nothing to the format would be ignored; they are refused instead.
 fn check_options(options: &Options, format: Format) -> Result<()> {
     let refuse = |name: &str| {
-        let error = Error::sql(format!("the option {name} is not implemented for {}", format.name()));
+        let error = Error::new(
+            ErrorCode::UnsupportedFeature,
+            format!("the option {name} is not implemented for {}", format.name()),
+        );
         Err(error.with_hint("leave it out, and convert in SQL where you need to"))
     };
     match format {
@@ -353,10 +358,10 @@ fn table_columns(
 fn check_corrupt_column(fields: &[FieldRef], options: &Options) -> Result<()> {
     let column = fields.iter().find(|field| *field.name() == options.corrupt_record_column);
     match column {
-        Some(field) if options.mode == Mode::Permissive && *field.data_type() != STRING => Err(Error::sql(format!(
-            "the column `{}` takes the text of corrupt records, so it must be STRING",
-            field.name()
-        ))),
+        Some(field) if options.mode == Mode::Permissive && *field.data_type() != STRING => Err(Error::new(
+            ErrorCode::DatatypeMismatch,
+            format!("the column `{}` takes the text of corrupt records, so it must be STRING", field.name()),
+        )),
         _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 use super::given::Given;
 use super::listing::Selection;
 use super::stream::STREAM_OPTIONS;
-use pinsql_base::error::{Error, Result, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::parse_schema;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl Options {
             let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
             let Some(name) = taken else { return Err(unknown(written)) };
             if seen.contains(name) {
-                return Err(Error::sql(format!("the option {name} is given twice")));
+                return Err(Error::new(ErrorCode::InvalidOption, format!("the option {name} is given twice")));
             }
             seen.push(name);
             options.set(name, &Given { name, value })?;
@@ -239,8 +239,11 @@ impl Options {
 
     fn check(&self) -> Result<()> {
         if self.schema.is_some() && !self.schema_hints.is_empty() {
-            return Err(Error::sql("schemaHints corrects an inferred schema, and here schema gives one")
-                .with_hint("leave one of the two out"));
+            return Err(Error::new(
+                ErrorCode::InvalidOption,
+                "schemaHints corrects an inferred schema, and here schema gives one",
+            )
+            .with_hint("leave one of the two out"));
         }
         Ok(())
     }
@@ -248,12 +251,15 @@ impl Options {
 
 fn unknown(written: &str) -> Error {
     if let Some(name) = STREAM_OPTIONS.iter().find(|name| name.eq_ignore_ascii_case(written)) {
-        return Error::sql(format!("the option {name} is for STREAM read_files"));
+        return Error::new(ErrorCode::InvalidOption, format!("the option {name} is for STREAM read_files"));
     }
     if let Some(name) = REFUSED.iter().find(|name| name.eq_ignore_ascii_case(written)) {
-        return Error::sql(format!("the option {name} of read_files is not implemented"));
+        return Error::new(
+            ErrorCode::UnsupportedFeature,
+            format!("the option {name} of read_files is not implemented"),
+        );
     }
-    let error = Error::sql(format!("read_files has no option `{written}`"));
+    let error = Error::new(ErrorCode::UnknownOption, format!("read_files has no option `{written}`"));
     match nearest(written, TAKEN) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::bundle::DataObject;
 use super::location::Location;
 use super::read_ahead::Storage;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::normalize_schema;
 use pinsql_base::storage_error::storage_error;
 
@@ -38,7 +38,9 @@ pub(super) async fn footers(
         match format.infer_schema(state, &storage.store, std::slice::from_ref(&object.meta)).await {
             Ok(footer) => Ok((name, normalize_schema(&footer))),
             Err(DataFusionError::ObjectStore(error)) => Err(storage_error(&format!("read {name}"), *error)),
-            Err(error) => Err(Error::data(format!("{name} cannot be read as Parquet")).caused_by(error)),
+            Err(error) => {
+                Err(Error::new(ErrorCode::InvalidFile, format!("{name} cannot be read as Parquet")).caused_by(error))
+            }
         }
     });
     stream::iter(footers).buffered(storage.limits.requests_max).try_collect().await
@@ -53,12 +55,13 @@ pub(super) fn merge(footers: Vec<(String, Schema)>) -> Result<Schema> {
             Some(known) => Schema::try_merge([known, schema]),
         };
         merged = Some(merging.map_err(|error| {
-            Error::data(format!("the columns of {name} do not fit those of the files before it"))
+            Error::new(ErrorCode::InvalidFile, format!("the columns of {name} do not fit those of the files before it"))
                 .with_hint("give a schema, or read them apart")
                 .caused_by(error)
         })?);
     }
     merged.ok_or_else(|| {
-        Error::data("no schema can be inferred: every file is empty").with_hint("give one: schema => 'name TYPE, …'")
+        Error::new(ErrorCode::UnableToInferSchema, "no schema can be inferred: every file is empty")
+            .with_hint("give one: schema => 'name TYPE, …'")
     })
 }

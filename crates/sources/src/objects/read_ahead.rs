@@ -19,7 +19,7 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use super::bundle::Piece;
 use super::limits::Limits;
 use super::location::Location;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
 /// Where requests go.
@@ -58,8 +58,11 @@ impl Storage {
     /// The rows that are missing would be missing in silence. Only an object that is replaced as a whole may be longer.
     fn too_short(&self, object: &ObjectMeta, arrived_bytes: u64, expected_bytes: u64) -> Error {
         let name = Location::display(&self.url, &object.location);
-        Error::service(format!("cannot read {name}: {arrived_bytes} bytes arrived where {expected_bytes} should be"))
-            .with_hint("it may have changed since it was listed; run again when nothing writes to it")
+        Error::new(
+            ErrorCode::StorageFailure,
+            format!("cannot read {name}: {arrived_bytes} bytes arrived where {expected_bytes} should be"),
+        )
+        .with_hint("it may have changed since it was listed; run again when nothing writes to it")
     }
 }
 

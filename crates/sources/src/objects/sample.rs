@@ -17,7 +17,7 @@ use super::decompress::ChunkReader;
 use super::location::Location;
 use super::options::{Mode, Options};
 use super::read_ahead::Storage;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::STRING;
 use pinsql_json::{InferOptions, Inferred, Record, RecordError, RecordSplitter, infer_record};
 
@@ -86,13 +86,17 @@ fn finish(sampled: Sample, objects: usize, options: &Options) -> Result<Schema> 
     let schema = sampled.inferred.schema();
     let permissive = options.mode == Mode::Permissive && sampled.failure.is_some();
     if schema.fields().is_empty() && !permissive {
-        let error = Error::data(format!(
-            "no schema can be inferred: {objects} objects were sampled, and none has a record with a field"
-        ))
+        let error = Error::new(
+            ErrorCode::UnableToInferSchema,
+            format!("no schema can be inferred: {objects} objects were sampled, and none has a record with a field"),
+        )
         .with_hint("give one: schema => 'name TYPE, …'");
         return Err(match sampled.failure {
-            Some(failure) => Error::data(format!("no schema can be inferred: {failure}"))
-                .with_hint("give one: schema => 'name TYPE, …'; when a record spans lines, also set multiLine => true"),
+            Some(failure) => {
+                Error::new(ErrorCode::UnableToInferSchema, format!("no schema can be inferred: {failure}")).with_hint(
+                    "give one: schema => 'name TYPE, …'; when a record spans lines, also set multiLine => true",
+                )
+            }
             None => error,
         });
     }

@@ -29,7 +29,7 @@ use crate::stream::{
     Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
     StreamSource,
 };
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::units::bytes;
 
 /// Databricks' default for `maxFilesPerTrigger`.
@@ -71,9 +71,12 @@ impl StreamOptions {
 /// `1073741824`, or Databricks' `'10g'`.
 fn size_bytes(given: &Given<'_>) -> Result<u64> {
     let Ok(text) = given.text() else { return given.count() };
-    bytes(text)
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| Error::sql(format!("the option {} needs a size such as '10g', not {text}", given.name)))
+    bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
+        Error::new(
+            ErrorCode::InvalidOption,
+            format!("the option {} needs a size such as '10g', not {text}", given.name),
+        )
+    })
 }
 
 /// One call of `STREAM read_files`.
@@ -155,8 +158,10 @@ impl FixedObjects {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(value: &serde_json::Value, what: &str) -> Result<T> {
-    T::deserialize(value)
-        .map_err(|error| Error::data(format!("the checkpoint's {what} is not one of objects")).caused_by(error))
+    T::deserialize(value).map_err(|error| {
+        Error::new(ErrorCode::CheckpointDamaged, format!("the checkpoint's {what} is not one of objects"))
+            .caused_by(error)
+    })
 }
 
 fn to_json(value: &impl Serialize) -> Result<serde_json::Value> {

@@ -10,7 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::stream::Origin;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// How much of a row an error shows.
 const SAMPLE_CHARS_MAX: usize = 400;
@@ -55,9 +55,12 @@ pub(super) fn reason(rule: &Rule) -> String {
 
 /// Why the stream stopped, with the record named.
 pub(super) fn failure(rule: &Rule, origin: &Origin, values: &str) -> Error {
-    Error::data(format!("{}, {}: the record {}", origin.source, origin.position, reason(rule)))
-        .caused_by(format!("the row is {values}"))
-        .with_hint("ON VIOLATION DROP ROW rejects such records instead; nothing of this batch was written")
+    Error::new(
+        ErrorCode::ConstraintViolation,
+        format!("{}, {}: the record {}", origin.source, origin.position, reason(rule)),
+    )
+    .caused_by(format!("the row is {values}"))
+    .with_hint("ON VIOLATION DROP ROW rejects such records instead; nothing of this batch was written")
 }
 
 /// Whether the condition is true of each row: NULL is not true.

@@ -22,7 +22,7 @@ use arrow::datatypes::{
 use datafusion::common::{DataFusionError, Result as EngineResult};
 
 use super::entries::RowHash;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
 /// The number of the encoding above.
@@ -41,7 +41,7 @@ pub fn refuse_unhashable(schema: &Schema) -> Result<()> {
                 field.name(),
                 type_name(field.data_type())
             );
-            Err(Error::sql(said).with_hint("leave it out, or cast it to STRING"))
+            Err(Error::new(ErrorCode::UnsupportedFeature, said).with_hint("leave it out, or cast it to STRING"))
         }
     }
 }

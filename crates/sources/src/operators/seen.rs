@@ -21,7 +21,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 
 use super::entries::{Entries, FOR_GOOD, RowHash};
 use super::seen_file::{Header, Reader, write};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The state is scanned for what may be forgotten when the watermark has moved by this part of its delay.
 const PARTS_OF_DELAY: i64 = 8;
@@ -251,7 +251,7 @@ fn no_batch() -> Error {
 
 fn too_many(rows: usize, bytes: usize) -> Error {
     let megabytes = bytes.div_ceil(1 << 20);
-    Error::config(format!(
+    Error::new(ErrorCode::OutOfMemory, format!(
         "DISTINCT over the stream remembers {rows} rows and needs {megabytes} MB, which the memory limit does not allow"
     ))
     .with_hint("FROM STREAM … WATERMARK <column> DELAY OF INTERVAL … lets it forget old rows; --memory gives it more")

@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 
 use super::entries::{FOR_GOOD, RowHash, first_half};
 use super::row_hash::ENCODING;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const MARK: &[u8; 8] = b"PINSEEN1";
 const HEADER_BYTES: usize = 40;
@@ -56,8 +56,11 @@ pub(super) fn write(
     let length = HEADER_BYTES + header.rows as usize * header.row_bytes() + CHECKSUM_BYTES;
     let memory = MemoryConsumer::new("file of rows seen by DISTINCT").register(pool);
     memory.try_grow(length).map_err(|_| {
-        Error::config(format!("the memory limit leaves no room to write {length} bytes of what DISTINCT remembers"))
-            .with_hint("a WATERMARK on the stream lets it forget old rows; --memory gives it more")
+        Error::new(
+            ErrorCode::OutOfMemory,
+            format!("the memory limit leaves no room to write {length} bytes of what DISTINCT remembers"),
+        )
+        .with_hint("a WATERMARK on the stream lets it forget old rows; --memory gives it more")
     })?;
     let mut file = Vec::with_capacity(length);
     file.extend_from_slice(MARK);
@@ -103,7 +106,7 @@ impl<'a> Reader<'a> {
         }
         let encoding = u16::from_le_bytes(take(&mut head));
         if encoding != ENCODING {
-            return Err(Error::config(format!(
+            return Err(Error::new(ErrorCode::IncompatibleCheckpoint, format!(
                 "what DISTINCT remembers was written in the encoding {encoding}, and this version of pinsql reads {ENCODING}"
             ))
             .with_hint("run the version that wrote it, or begin the table anew"));
@@ -155,6 +158,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::data(format!("the file of what DISTINCT remembers is damaged: {why}"))
+    Error::new(ErrorCode::CheckpointDamaged, format!("the file of what DISTINCT remembers is damaged: {why}"))
         .with_hint("restore it from a copy; without it duplicates of earlier rows cannot be told")
 }
