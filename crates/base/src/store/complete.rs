@@ -21,10 +21,12 @@ use object_store::{
 };
 use thiserror::Error as ThisError;
 
+use crate::retry::Backoff;
+
 /// How often the rest of a short answer is asked for.
 const RESUMES_MAX: u32 = 4;
-/// The wait before the first of these; each further one is twice as long.
-const RESUME_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The delays before these requests.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// The answer did not have the bytes that its head promised.
 #[derive(Debug, ThisError)]
@@ -40,12 +42,12 @@ struct ShortAnswer {
 #[derive(Debug)]
 pub(super) struct CompleteReads {
     inner: Arc<dyn ObjectStore>,
-    resume_wait_min: Duration,
+    backoff: Backoff,
 }
 
 impl CompleteReads {
     pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, resume_wait_min: RESUME_WAIT_MIN }
+        Self { inner, backoff: BACKOFF }
     }
 
     /// As asked for, but an object as a whole is a range that starts at its first byte.
@@ -80,8 +82,8 @@ struct Transfer {
     asked: Range<u64>,
     /// The first byte that has not arrived.
     next: u64,
-    resumes: u32,
-    resume_wait: Duration,
+    /// Counts the requests for the rest.
+    backoff: Backoff,
     stream: BoxStream<'static, Result<Bytes>>,
 }
 
@@ -100,15 +102,13 @@ impl Transfer {
     }
 
     async fn resume(&mut self) -> Result<()> {
-        if self.resumes == RESUMES_MAX {
+        if self.backoff.failures() == RESUMES_MAX {
             let expected_bytes = self.asked.end - self.asked.start;
             let received_bytes = self.next - self.asked.start;
             let source = Box::new(ShortAnswer { expected_bytes, received_bytes });
             return Err(Error::Generic { store: "S3", source });
         }
-        tokio::time::sleep(self.resume_wait).await;
-        self.resumes += 1;
-        self.resume_wait *= 2;
+        tokio::time::sleep(self.backoff.next_delay()).await;
         tracing::warn!(object = %self.location, byte = self.next, "an answer was too short: asking for the rest");
         let range = Some(GetRange::Bounded(self.next..self.asked.end));
         let rest = self.inner.get_opts(&self.location, GetOptions { range, ..self.options.clone() }).await?;
@@ -139,8 +139,7 @@ impl ObjectStore for CompleteReads {
                 options: GetOptions { if_match, ..options },
                 next: answer.range.start,
                 asked: answer.range.clone(),
-                resumes: 0,
-                resume_wait: self.resume_wait_min,
+                backoff: self.backoff,
                 stream,
             };
             answer.payload = GetResultPayload::Stream(stream::try_unfold(transfer, Transfer::next).boxed());
@@ -260,7 +259,7 @@ mod tests {
         let inner = InMemory::new();
         inner.put(&path, content.into()).await.unwrap();
         let inner = Arc::new(Halving { inner, times: short_times.into() });
-        (CompleteReads { inner, resume_wait_min: Duration::ZERO }, path)
+        (CompleteReads { inner, backoff: Backoff::new(Duration::ZERO, Duration::ZERO) }, path)
     }
 
     #[tokio::test]

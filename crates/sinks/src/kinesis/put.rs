@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{CALL_BYTES_MAX, Placed, RECORDS_PER_CALL_MAX, Record, Refused, WriteFailure, Writer};
 use pinsql_base::error::{Error, Result};
-use pinsql_sources::kinesis::Backoff;
+use pinsql_sources::kinesis::BACKOFF;
 
 /// How long one call may take, and how long it is given at least, even when its deadline is near.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ impl Writer {
                 Err(refused) => round.answers[index] = Some(Err(refused)),
             }
         }
-        let mut backoff = Backoff::default();
+        let mut backoff = BACKOFF;
         loop {
             let mut again = Vec::new();
             for call in cut(records, &waiting) {
@@ -49,7 +49,7 @@ impl Writer {
             if again.is_empty() || left.is_zero() {
                 return round.finish();
             }
-            sleep(backoff.failed().min(left)).await;
+            sleep(backoff.next_delay().min(left)).await;
             waiting = again;
         }
     }

@@ -13,7 +13,8 @@ use url::Url;
 
 use super::encode::Object;
 use super::options::Definition;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::retry::{Backoff, Retry};
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_base::store::{self, sync_paths};
 
@@ -24,7 +25,7 @@ const PUTS_IN_FLIGHT_MAX: usize = 16;
 /// does not repeat a conditional PUT whose answer was lost, since it cannot know what an object that is there means. Here it
 /// is known.
 const ATTEMPTS_MAX: u32 = 6;
-const ATTEMPT_WAIT_MIN: Duration = Duration::from_millis(100);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -41,9 +42,10 @@ impl Place {
         let store = runtime
             .object_store_registry
             .get_store(&url)
-            .map_err(|_| Error::config(format!("no storage is configured for {url}")))?;
-        let root = Path::from_url_path(url.path())
-            .map_err(|error| Error::config(format!("{url} is not a place for objects")).caused_by(error))?;
+            .map_err(|_| Error::new(ErrorCode::InvalidLocation, format!("no storage is configured for {url}")))?;
+        let root = Path::from_url_path(url.path()).map_err(|error| {
+            Error::new(ErrorCode::InvalidLocation, format!("{url} is not a place for objects")).caused_by(error)
+        })?;
         Ok(Self { url, root, store })
     }
 
@@ -60,16 +62,10 @@ impl Place {
     }
 
     async fn put_with_patience(&self, object: Object) -> Result<()> {
-        let mut wait = ATTEMPT_WAIT_MIN;
-        for _ in 1..ATTEMPTS_MAX {
-            match self.put(&object).await {
-                Err(error) if error.kind().is_retryable() => tracing::debug!(%error, "an object is written again"),
-                outcome => return outcome,
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-        self.put(&object).await
+        let put = || async {
+            self.put(&object).await.inspect_err(|error| tracing::debug!(%error, "an object cannot be written"))
+        };
+        Retry::new(BACKOFF).attempts_max(ATTEMPTS_MAX).run(|error: &Error| error.kind().is_retryable(), put).await
     }
 
     async fn put(&self, object: &Object) -> Result<()> {
@@ -92,7 +88,7 @@ impl Place {
         if there == *content {
             return Ok(());
         }
-        Err(Error::config(format!("{}/{name} is there already, and is another object", self.url)).with_hint(
+        Err(Error::new(ErrorCode::WriterConflict, format!("{}/{name} is there already, and is another object", self.url)).with_hint(
             "another sink or connector writes to this place, or the query was changed while its last batch was unfinished: \
              give this sink a place of its own, or let the earlier query finish its batch",
         ))

@@ -1,33 +1,44 @@
 //! `read_kinesis`: a Kinesis stream as a streaming source.
 //!
-//! From the outside in: [`open`] checks the options; a `reader` begins the shards of a table in their order (`lineage`)
-//! and cuts slices of what they give (`slices`); a `cursor` goes through one shard, in front of the table and within its
-//! memory, and notices what the stream's `retention` has taken; `shared` and `shard` make the calls, at the pace that Kinesis
-//! allows (`limiter`), once for all the tables of a session that read the stream (`hub`); `client` is the SDK, `fanout` its
-//! enhanced fan-out.
+//! [`open`] checks the options. A `reader` starts the shards of a table in the order of their `lineage`, and cuts `slices` from
+//! their records. A `cursor` reads one shard ahead of the table, within the table's memory `budget`, and detects records that
+//! the stream's `retention` has deleted. `shared` and `shard` make the calls, at the pace that Kinesis allows (`limiter`). All
+//! tables of a session that read the same stream share these calls (`hub`).
 //!
-//! Deliberately absent: leases and a coordinator (a table has one process, and its position lies beside the table), and
-//! several streams in one call (each table names one; views put them together).
+//! Modules in reading order. What the SQL says: `options`. Positions as JSON: `position`. Calls: `client` (the SDK), `fanout`
+//! (enhanced fan-out), `limiter`, `shared`, `shard`, `hub`. Records: `record`, `aggregate` (KPL), `rows`. Reading: `lineage`,
+//! `retention`, `budget`, `cursor`, `slices`, `reader`, `replay`. Failures: `error`.
+//!
+//! Types of the AWS SDK leave this folder in two places, both for the writer in `pinsql-sinks`. [`sdk_client`] returns the
+//! SDK's client, which the writer uses for its own calls, and [`classify`] reads the error of such a call.
+//!
+//! Deliberately absent: leases and a coordinator (one process writes a table, and the checkpoint of the table has the
+//! position), and several streams in one call (each table names one; a view with UNION ALL combines them).
 
-mod aggregate;
-mod budget;
+mod options;
+
+mod position;
+
 mod client;
-mod cursor;
-mod error;
 mod fanout;
 mod hub;
 mod limiter;
-mod lineage;
-mod options;
-mod position;
-mod reader;
-mod record;
-mod replay;
-mod retention;
-mod rows;
 mod shard;
 mod shared;
+
+mod aggregate;
+mod record;
+mod rows;
+
+mod budget;
+mod cursor;
+mod lineage;
+mod reader;
+mod replay;
+mod retention;
 mod slices;
+
+mod error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,12 +48,6 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 
-/// What the writer shares with the reader: `sink/kinesis`.
-pub use self::client::{Contact, sdk_client};
-pub use self::error::{Failure, classify};
-pub use self::hub::Hub;
-pub use self::limiter::BACKOFF;
-pub use self::options::option_names;
 use self::options::{InitialPosition, Options};
 use self::position::{Start, StreamPosition, StreamRange, from_json, to_json};
 use self::reader::Reader;
@@ -50,10 +55,20 @@ use self::rows::KinesisOrigins;
 use crate::stream::{Origins, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The service tells its time to the second, rounded down.
+// For the table function of SQL. A session has one hub.
+pub use self::hub::Hub;
+pub use self::options::option_names;
+// Shared with the writer in `pinsql-sinks`: how the client is made, what its failures mean, and how long to wait after one.
+pub use self::client::{Contact, sdk_client};
+pub use self::error::{Failure, TransientKind, classify};
+pub use self::limiter::BACKOFF;
+
+/// The service returns its time in whole seconds, rounded down.
 const CLOCK_STEP_MS: i64 = 1_000;
 
-/// Checks the options of a `read_kinesis`, whose names are Databricks', in any case. The service is not asked yet.
+/// The stream of one call of `read_kinesis`. `options` are its arguments by name, in any case. `hub` is the hub of the session.
+///
+/// Only checks the options: the service is not called. An unknown, missing or invalid option is an error.
 pub fn open(options: &BTreeMap<String, ScalarValue>, hub: &Arc<Hub>) -> Result<Arc<dyn StreamSource>> {
     Ok(Arc::new(KinesisSource { options: Options::parse(options)?, hub: Arc::clone(hub) }))
 }
@@ -78,11 +93,11 @@ impl StreamSource for KinesisSource {
         Some(Arc::new(KinesisOrigins))
     }
 
-    /// `latest` is the moment of this call by the service's own clock, so that what arrives after it is read even if nobody
-    /// has read anything before a crash.
+    /// `latest` is the time of this call by the service's own clock. So records that arrive after it are read even if the
+    /// process dies before it reads anything.
     async fn start(&self) -> Result<Position> {
         let stream = self.hub.stream(&self.options).await?;
-        // Also the first word from the service: that the stream is there, and what time it is.
+        // The first call of the service: it shows that the stream exists, and returns the service's time.
         stream.shards(Duration::ZERO).await?;
         let now_ms = stream.contact().now_ms();
         let start = match self.options.initial {
@@ -90,8 +105,8 @@ impl StreamSource for KinesisSource {
             InitialPosition::Latest => Start::Moment(now_ms),
             InitialPosition::Moment(ms) if ms <= now_ms + CLOCK_STEP_MS => Start::Moment(ms),
             InitialPosition::Moment(_) => {
-                return Err(Error::new(ErrorCode::InvalidOption, "the moment of initialPosition has not come yet")
-                    .with_hint("initialPosition => 'latest' begins with what arrives from now on"));
+                return Err(Error::new(ErrorCode::InvalidOption, "the timestamp of initialPosition is in the future")
+                    .with_hint("initialPosition => 'latest' starts with the records that arrive from now on"));
             }
         };
         let stream_created_ms = stream.description().await?.map(|description| description.created_ms);
@@ -120,11 +135,11 @@ impl StreamSource for KinesisSource {
             return Err(Error::new(
                 ErrorCode::StreamRecreated,
                 format!(
-                    "the stream {} is not the one that this table has read: it was deleted and made again",
+                    "the stream {} was deleted and created again since this table read it",
                     stream.name()
                 ),
             )
-            .with_hint("begin again with a new table"));
+            .with_hint("start again with a new table"));
         }
         stream.register().await?;
         let mut options = options.clone();
