@@ -16,7 +16,7 @@ use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 
 use super::plain::wrong_call;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
 /// How many elements an array can have, as in Spark.
@@ -161,9 +161,10 @@ pub fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuff
 /// An error when `what` would have more elements than an array can hold.
 pub fn too_long(what: &str, elements: usize) -> Result<()> {
     match elements > ELEMENTS_MAX {
-        true => Err(external(Error::data(format!(
-            "{what} would have {elements} elements: an array has at most {ELEMENTS_MAX}"
-        )))),
+        true => Err(external(Error::new(
+            ErrorCode::InvalidValue,
+            format!("{what} would have {elements} elements: an array has at most {ELEMENTS_MAX}"),
+        ))),
         false => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// The types of a call: what its arguments are cast to, and what comes out.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes,
 
 /// A call that is wrong whatever the data: the message says how, the hint what to write.
 pub fn wrong_call(function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
-    external(Error::sql(format!("{function}: {what}")).with_hint(hint))
+    external(Error::new(ErrorCode::DatatypeMismatch, format!("{function}: {what}")).with_hint(hint))
 }
 
 impl ScalarUDFImpl for PlainFunction {

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 use super::plain::of_arrays;
 use super::times::to_timestamp::timestamp_type;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
 
 /// What the texts or the bytes of one column may come to: Arrow counts them in an `i32`.
@@ -391,5 +391,5 @@ fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
 
 /// The error of a record: what is wrong with the value, in words that start with the function's name.
 pub fn wrong_value(message: String) -> datafusion::error::DataFusionError {
-    external(Error::data(message))
+    external(Error::new(ErrorCode::InvalidValue, message))
 }

@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use super::error::{Problem, RecordError};
 use super::names::Names;
 use super::text_buffer::{TextBuffer, finish_offsets, take_with_room};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{UTC, type_name};
 
 #[derive(Debug)]
@@ -316,7 +316,7 @@ impl Entries {
 
 fn unsupported(field: &Field) -> Error {
     let message = format!("JSON cannot be read as {} (column `{}`)", type_name(field.data_type()), field.name());
-    Error::sql(message).with_hint("read the column as STRING and convert it in SQL")
+    Error::new(ErrorCode::UnsupportedDatatype, message).with_hint("read the column as STRING and convert it in SQL")
 }
 
 fn last(offsets: &[i32]) -> usize {

@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use super::error::{Problem, RecordError};
 use super::read::Context;
 use super::temporal::TemporalFormats;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Bytes of records in one batch. Text is indexed by `i32`, and the text of a record that is not UTF-8 can grow to three
 /// times its length when it is kept in the corrupt-record column.
@@ -68,7 +68,7 @@ impl Decoder {
         if let Some(index) = corrupt_record_column
             && !members.columns.get(index).is_some_and(|column| matches!(column.values, Values::Text(_)))
         {
-            return Err(Error::sql("the column for corrupt records must be a STRING"));
+            return Err(Error::new(ErrorCode::InvalidOption, "the column for corrupt records must be a STRING"));
         }
         let formats = TemporalFormats::new(timestamp_format.as_deref(), date_format.as_deref())?;
         let is_permissive = permissive.is_some();
@@ -184,7 +184,8 @@ fn check_nullable(field: &FieldRef) -> Result<()> {
     if !field.is_nullable() {
         let message =
             format!("the column `{}` is NOT NULL, but mode PERMISSIVE makes NULL of what does not fit", field.name());
-        return Err(Error::sql(message).with_hint("take NOT NULL off the schema, or leave the mode out"));
+        return Err(Error::new(ErrorCode::InvalidOption, message)
+            .with_hint("take NOT NULL off the schema, or leave the mode out"));
     }
     match field.data_type() {
         DataType::Struct(fields) => fields.iter().try_for_each(check_nullable),

@@ -5,7 +5,7 @@
 //! refused when the pattern is made. An offset is taken in each of its forms, whichever letter stands for it.
 
 use super::temporal::{Parts, Reader};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -135,7 +135,7 @@ fn quoted(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<S
 }
 
 fn refuse(pattern: &str, reason: &str) -> Error {
-    Error::sql(format!("the datetime pattern `{pattern}` cannot be used: {reason}"))
+    Error::new(ErrorCode::InvalidPattern, format!("the datetime pattern `{pattern}` cannot be used: {reason}"))
         .with_hint("patterns are Spark's, for example `yyyy-MM-dd HH:mm:ss` or `MM/dd/yyyy, HH:mm:ss`")
 }
 

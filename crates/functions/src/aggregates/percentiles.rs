@@ -13,7 +13,7 @@ use datafusion::common::{Result, ScalarValue};
 use crate::lists::{comparable, element_type, wrong_count};
 use crate::plain::{Types, wrong_call};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
 const DOUBLE: DataType = DataType::Float64;
@@ -118,7 +118,7 @@ pub(super) fn percentile_approx(arguments: &[ArrayRef], result: &DataType) -> Re
     if let Some(accuracy) = arguments.get(2).map(|accuracy| accuracy.as_primitive::<Int64Type>())
         && accuracy.iter().flatten().any(|accuracy| accuracy < 1)
     {
-        return Err(external(Error::data("percentile_approx: the accuracy is above 0")));
+        return Err(external(Error::new(ErrorCode::InvalidValue, "percentile_approx: the accuracy is above 0")));
     }
     let values = &arguments[0];
     let order = order(values, false)?;
@@ -189,9 +189,10 @@ fn repeated(values: &ArrayRef, frequencies: &ArrayRef) -> Result<Vec<f64>> {
     for place in 0..values.len() {
         let frequency = if frequencies.is_null(place) { 0 } else { frequencies.value(place) };
         let Ok(frequency) = usize::try_from(frequency) else {
-            return Err(external(Error::data(format!(
-                "percentile: a frequency is not below 0, and this is {frequency}"
-            ))));
+            return Err(external(Error::new(
+                ErrorCode::InvalidValue,
+                format!("percentile: a frequency is not below 0, and this is {frequency}"),
+            )));
         };
         crate::lists::too_long("the values of percentile", repeated.len().saturating_add(frequency))?;
         repeated.extend(std::iter::repeat_n(values.value(place), frequency));
@@ -213,7 +214,10 @@ fn asked(function: &str, percentages: &ArrayRef) -> Result<Vec<f64>> {
     let asked: Vec<Option<f64>> = asked.as_primitive::<Float64Type>().iter().collect();
     let inside = |asked: Option<f64>| asked.filter(|asked| (0.0..=1.0).contains(asked));
     asked.into_iter().map(inside).collect::<Option<Vec<f64>>>().ok_or_else(|| {
-        external(Error::data(format!("{function}: a percentage lies between 0 and 1")).with_hint("0.5 is the middle"))
+        external(
+            Error::new(ErrorCode::InvalidValue, format!("{function}: a percentage lies between 0 and 1"))
+                .with_hint("0.5 is the middle"),
+        )
     })
 }
 

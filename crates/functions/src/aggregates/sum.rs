@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct CheckedSum {
@@ -135,7 +135,7 @@ fn past_range(data_type: &DataType) -> datafusion::error::DataFusionError {
         }
         _ => ("a sum is past the 38 digits of a DECIMAL", "sum(CAST(value AS DOUBLE)) holds larger totals, rounded"),
     };
-    external(Error::data(message).with_hint(hint))
+    external(Error::new(ErrorCode::ArithmeticOverflow, message).with_hint(hint))
 }
 
 fn add<T: ArrowPrimitiveType>(total: T::Native, value: T::Native, data_type: &DataType) -> Result<T::Native> {

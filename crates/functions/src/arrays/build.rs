@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use crate::lists::{Picker, array_element, common_type, range, too_long, wrong_count};
 use crate::plain::{Call, Types};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::list_of;
 
 /// An array and an element for it.
@@ -66,7 +66,8 @@ pub(super) fn insert(call: &Call) -> Result<ArrayRef> {
         too_long("the array of array_insert", elements.len().max(distance) + 1)?;
         match positions.value(row) {
             0 => {
-                let error = Error::data("array_insert counts from 1: there is no position 0");
+                let error =
+                    Error::new(ErrorCode::InvalidArrayIndex, "array_insert counts from 1: there is no position 0");
                 return Err(external(error.with_hint("array_prepend(array, element) puts it first")));
             }
             1.. if distance > elements.len() => {

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 
 use crate::maps::map_value;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// In which way an element is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +33,8 @@ impl Access {
             Self::Subscript | Self::Get => index,
             Self::ElementAt | Self::TryElementAt if index == 0 => {
                 return Err(external(
-                    Error::data("element_at counts from 1: there is no element 0").with_hint("array[0] counts from 0"),
+                    Error::new(ErrorCode::InvalidArrayIndex, "element_at counts from 1: there is no element 0")
+                        .with_hint("array[0] counts from 0"),
                 ));
             }
             Self::ElementAt | Self::TryElementAt if index < 0 => length.saturating_add(index),
@@ -48,7 +49,11 @@ impl Access {
             Self::ElementAt => "try_element_at(array, index) gives NULL for an element that is not there",
         };
         Err(external(
-            Error::data(format!("the index {index} is out of bounds: the array has {length} elements")).with_hint(hint),
+            Error::new(
+                ErrorCode::InvalidArrayIndex,
+                format!("the index {index} is out of bounds: the array has {length} elements"),
+            )
+            .with_hint(hint),
         ))
     }
 }

@@ -15,7 +15,7 @@ use datafusion::common::{Result, internal_err};
 use crate::lists::{common_type, list_from, too_long, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{UTC, list_of, timestamp, type_name};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -184,7 +184,7 @@ fn after(start: NaiveDateTime, step: IntervalMonthDayNano, count: i64) -> Option
 }
 
 fn past_range(what: &str) -> datafusion::error::DataFusionError {
-    external(Error::data(format!("sequence: an element is past the range of {what}")))
+    external(Error::new(ErrorCode::ArithmeticOverflow, format!("sequence: an element is past the range of {what}")))
 }
 
 fn wrong_bounds(
@@ -193,7 +193,7 @@ fn wrong_bounds(
     step: impl std::fmt::Display,
 ) -> datafusion::error::DataFusionError {
     external(
-        Error::data(format!("sequence: steps of {step} do not lead from {start} to {stop}"))
+        Error::new(ErrorCode::InvalidValue, format!("sequence: steps of {step} do not lead from {start} to {stop}"))
             .with_hint("without a step, it is 1 or -1, or a day"),
     )
 }

@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use crate::lists::{Picker, array_element, comparable_pair, element_type, range, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
 /// An array gives an array of the same type.
@@ -97,13 +97,13 @@ pub(super) fn slice(call: &Call) -> Result<ArrayRef> {
         }
         let Ok(length) = usize::try_from(lengths.value(row)) else {
             let what = format!("slice: a length is not below 0, and this is {}", lengths.value(row));
-            return Err(external(Error::data(what)));
+            return Err(external(Error::new(ErrorCode::InvalidValue, what)));
         };
         let elements = range(list, row);
         let distance = starts.value(row).unsigned_abs() as usize;
         let start = match starts.value(row) {
             0 => {
-                let error = Error::data("slice counts from 1: there is no element 0");
+                let error = Error::new(ErrorCode::InvalidArrayIndex, "slice counts from 1: there is no element 0");
                 return Err(external(error.with_hint("a start below 0 counts from the end")));
             }
             1.. => (distance <= elements.len()).then(|| elements.start + distance - 1),

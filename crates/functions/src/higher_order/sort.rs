@@ -19,7 +19,7 @@ use super::lambda::{Known, call, expect_shape, lambda_types, parameter, row_numb
 use crate::lists::{Picker, array_element, range};
 use crate::plain::wrong_call;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
 /// The name that no SQL can call: `calls` chooses it where `array_sort` has a lambda.
@@ -156,7 +156,7 @@ fn compare(list: &ListArray, lambda: &LambdaArgument, heads: &[(usize, usize, us
     let comparisons = cast(&results, &DataType::Int32)?.as_primitive::<Int32Type>().clone();
     match comparisons.null_count() {
         0 => Ok(comparisons),
-        _ => Err(external(Error::data("array_sort: the lambda gives NULL for two elements").with_hint(
+        _ => Err(external(Error::new(ErrorCode::InvalidValue, "array_sort: the lambda gives NULL for two elements").with_hint(
             "it says for each two elements, also for NULLs, which comes first: below 0 the first, above 0 the second",
         ))),
     }

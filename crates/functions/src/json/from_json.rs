@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, Result as OurResult, nearest};
+use pinsql_base::error::{Error, ErrorCode, Result as OurResult, nearest};
 use pinsql_base::schema::{STRING, parse_schema, parse_type, type_name};
 use pinsql_json::{DecoderOptions, Permissive, ValueDecoder};
 
@@ -52,7 +52,10 @@ impl ScalarUDFImpl for FromJson {
             DataType::Utf8 | DataType::Utf8View => text.clone(),
             DataType::LargeUtf8 | DataType::Null => STRING,
             other => {
-                let error = Error::sql(format!("from_json: a STRING is read, not a {}", type_name(other)));
+                let error = Error::new(
+                    ErrorCode::DatatypeMismatch,
+                    format!("from_json: a STRING is read, not a {}", type_name(other)),
+                );
                 return Err(external(error.with_hint("CAST(value AS STRING)")));
             }
         };
@@ -67,7 +70,10 @@ impl ScalarUDFImpl for FromJson {
         let arguments: Option<Vec<&str>> = call.scalar_arguments[1..].iter().map(|value| text_of((*value)?)).collect();
         let call = arguments.as_deref().and_then(|arguments| arguments.split_first());
         let Some((schema, options)) = call else {
-            let error = Error::sql("from_json: the schema and the options must be constant texts");
+            let error = Error::new(
+                ErrorCode::InvalidParameterValue,
+                "from_json: the schema and the options must be constant texts",
+            );
             return Err(external(error.with_hint("from_json(text, 'a INT, b STRING', map('mode', 'FAILFAST'))")));
         };
         let reading = Reading::new(schema, options).map_err(external)?;
@@ -109,7 +115,10 @@ impl Reading {
         let mut corrupt_record = CORRUPT_RECORD;
         for pair in options.chunks(2) {
             let &[name, value] = pair else {
-                return Err(Error::sql(format!("from_json: the option `{}` has no value", pair[0])));
+                return Err(Error::new(
+                    ErrorCode::InvalidOption,
+                    format!("from_json: the option `{}` has no value", pair[0]),
+                ));
             };
             match OPTIONS.iter().position(|option| option.eq_ignore_ascii_case(name)) {
                 Some(0) => reading.permissive = mode(value)?,
@@ -130,7 +139,7 @@ impl Reading {
         let mut decode = |text: Option<&str>| {
             decoder.decode(text.map(str::as_bytes)).map_err(|error| {
                 let hint = "without the mode FAILFAST, from_json gives NULLs for what it cannot read";
-                external(Error::data(format!("from_json: {error}")).with_hint(hint))
+                external(Error::new(ErrorCode::InvalidRecord, format!("from_json: {error}")).with_hint(hint))
             })
         };
         match texts.data_type() {
@@ -155,10 +164,10 @@ pub fn schema_type(schema: &str) -> OurResult<DataType> {
     };
     match data_type {
         DataType::Struct(_) | DataType::List(_) | DataType::Map(_, _) => Ok(data_type),
-        other => Err(Error::sql(format!(
-            "from_json: the result is a STRUCT, an ARRAY or a MAP, not a {}",
-            type_name(&other)
-        ))
+        other => Err(Error::new(
+            ErrorCode::DatatypeMismatch,
+            format!("from_json: the result is a STRUCT, an ARRAY or a MAP, not a {}", type_name(&other)),
+        )
         .with_hint("a schema is written 'name TYPE, name TYPE, …'")),
     }
 }
@@ -172,12 +181,13 @@ fn mode(value: &str) -> OurResult<Option<Permissive>> {
     match value.to_uppercase().as_str() {
         "PERMISSIVE" => Ok(Some(Permissive::default())),
         "FAILFAST" => Ok(None),
-        _ => Err(Error::sql(format!("from_json: there is no mode `{value}`")).with_hint("PERMISSIVE or FAILFAST")),
+        _ => Err(Error::new(ErrorCode::InvalidOption, format!("from_json: there is no mode `{value}`"))
+            .with_hint("PERMISSIVE or FAILFAST")),
     }
 }
 
 fn unknown_option(name: &str) -> Error {
-    let error = Error::sql(format!("from_json: there is no option `{name}`"));
+    let error = Error::new(ErrorCode::UnknownOption, format!("from_json: there is no option `{name}`"));
     match nearest(name, OPTIONS) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error.with_hint(format!("the options are {}", OPTIONS.join(", "))),
@@ -188,7 +198,10 @@ fn corrupt_record_field(data_type: &DataType, name: &str) -> OurResult<Option<us
     let DataType::Struct(fields) = data_type else { return Ok(None) };
     match fields.find(name) {
         Some((index, field)) if *field.data_type() == STRING => Ok(Some(index)),
-        Some(_) => Err(Error::sql(format!("from_json: the column for corrupt records, `{name}`, must be a STRING"))),
+        Some(_) => Err(Error::new(
+            ErrorCode::InvalidOption,
+            format!("from_json: the column for corrupt records, `{name}`, must be a STRING"),
+        )),
         None => Ok(None),
     }
 }

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use crate::text::cast_to_string::float64_text;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, type_name};
 use pinsql_json::JsonPath;
 
@@ -63,7 +63,10 @@ impl ScalarUDFImpl for GetJsonObject {
                     Grammar::Function => "get_json_object takes",
                     Grammar::Operator => "the operator `:` reads from",
                 };
-                Err(external(Error::sql(format!("{what} a STRING of JSON, not a {}", type_name(other)))))
+                Err(external(Error::new(
+                    ErrorCode::DatatypeMismatch,
+                    format!("{what} a STRING of JSON, not a {}", type_name(other)),
+                )))
             }
         }
     }
@@ -105,7 +108,7 @@ fn find(arguments: &[ArrayRef], grammar: Grammar) -> Result<ArrayRef> {
         let is_found = match &last {
             Some((_, Some(path))) => path.find(text, float64_text, &mut value).map_err(|error| {
                 let hint = "put the name in brackets, spelled as in the JSON: column:['name']";
-                external(Error::data(error.to_string()).with_hint(hint))
+                external(Error::new(ErrorCode::InvalidValue, error.to_string()).with_hint(hint))
             })?,
             _ => false,
         };
@@ -126,7 +129,10 @@ fn text_at(values: &ArrayRef, row: usize) -> Result<Option<&str>> {
         DataType::Binary => {
             let text = std::str::from_utf8(values.as_binary::<i32>().value(row));
             text.map(Some).map_err(|error| {
-                external(Error::data(format!("a BINARY that JSON is read from is no UTF-8 text: {error}")))
+                external(Error::new(
+                    ErrorCode::InvalidValue,
+                    format!("a BINARY that JSON is read from is no UTF-8 text: {error}"),
+                ))
             })
         }
         _ => Ok(Some(values.as_string_view().value(row))),

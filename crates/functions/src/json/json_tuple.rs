@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use crate::lists::{list_from, wrong_count};
 use crate::text::cast_to_string::float64_text;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, list_of};
 use pinsql_json::{JsonPath, Step};
 
@@ -88,7 +88,7 @@ fn named(texts: &StringViewArray, names: &StringViewArray) -> Result<ArrayRef> {
         let is_found = match &last {
             Some((_, Some(path))) => path
                 .find(texts.value(row), float64_text, &mut value)
-                .map_err(|error| external(Error::data(error.to_string())))?,
+                .map_err(|error| external(Error::new(ErrorCode::InvalidValue, error.to_string())))?,
             _ => false,
         };
         match std::str::from_utf8(&value) {

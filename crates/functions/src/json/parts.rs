@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::lists::wrong_count;
 use crate::plain::{Call, Types};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, list_of, type_name};
 use pinsql_json::{InferOptions, Inferred, infer_record};
 
@@ -99,8 +99,10 @@ pub(super) fn schema(call: &Call) -> Result<ArrayRef> {
 fn schema_of(text: &str) -> pinsql_base::error::Result<String> {
     let mut inferred = Inferred::new(InferOptions::default())?;
     let record = format!("{{\"value\":{text}}}");
-    infer_record(&mut inferred, record.as_bytes())
-        .map_err(|error| Error::data(format!("schema_of_json: {error}")).with_hint("the text is one value of JSON"))?;
+    infer_record(&mut inferred, record.as_bytes()).map_err(|error| {
+        Error::new(ErrorCode::InvalidValue, format!("schema_of_json: {error}"))
+            .with_hint("the text is one value of JSON")
+    })?;
     let schema = inferred.schema();
     Ok(match schema.fields().first() {
         Some(field) => type_name(field.data_type()),

@@ -20,7 +20,7 @@ use crate::maps::entry_range;
 use crate::plain::{Call, Types, wrong_call};
 use crate::text::cast_to_string::{float32_text, float64_text};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::{Error, nearest};
+use pinsql_base::error::{Error, ErrorCode, nearest};
 use pinsql_base::schema::{STRING, normalize_type, type_name};
 
 const OPTION: &str = "ignoreNullFields";
@@ -67,16 +67,15 @@ pub(super) fn to_json(call: &Call) -> Result<ArrayRef> {
 
 fn ignores_nulls(name: &str, value: &str) -> Result<bool> {
     if !name.eq_ignore_ascii_case(OPTION) {
-        let error = Error::sql(format!("to_json: there is no option `{name}`"));
+        let error = Error::new(ErrorCode::UnknownOption, format!("to_json: there is no option `{name}`"));
         return Err(external(match nearest(name, [OPTION]) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")),
             None => error.with_hint(format!("the one option is {OPTION}")),
         }));
     }
-    value
-        .to_lowercase()
-        .parse()
-        .map_err(|_| external(Error::sql(format!("to_json: `{OPTION}` is true or false, not `{value}`"))))
+    value.to_lowercase().parse().map_err(|_| {
+        external(Error::new(ErrorCode::InvalidOption, format!("to_json: `{OPTION}` is true or false, not `{value}`")))
+    })
 }
 
 struct Writer {

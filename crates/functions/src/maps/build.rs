@@ -8,7 +8,7 @@ use super::MapPicker;
 use crate::lists::{self, array_element, common_type, range, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, map_of, type_name};
 
 pub(super) fn map_types(function: &str, types: &[DataType]) -> Result<Types> {
@@ -52,7 +52,9 @@ pub(super) fn from_arrays(call: &Call) -> Result<ArrayRef> {
         let (row_keys, row_values) = (range(keys, row), range(values, row));
         if is_valid && row_keys.len() != row_values.len() {
             let what = format!("map_from_arrays: {} keys have {} values", row_keys.len(), row_values.len());
-            return Err(external(Error::data(what).with_hint("both arrays have the same length")));
+            return Err(external(
+                Error::new(ErrorCode::InvalidValue, what).with_hint("both arrays have the same length"),
+            ));
         }
         if is_valid {
             row_keys.zip(row_values).for_each(|(key, value)| picker.pick((0, key), (0, value)));

@@ -17,7 +17,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::lists::{comparable, map_types};
 use super::plain::plain;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::map_of;
 
 /// What `map()` goes by, for which DataFusion's planner has no place; no SQL can call it.
@@ -103,7 +103,7 @@ pub(crate) fn map_from(
     valid: Option<NullBuffer>,
 ) -> Result<ArrayRef> {
     if keys.null_count() > 0 {
-        let error = Error::data(format!("{function}: a key is NULL"));
+        let error = Error::new(ErrorCode::NullMapKey, format!("{function}: a key is NULL"));
         return Err(external(error.with_hint("a filter before it leaves such rows out")));
     }
     let compared = comparable(&keys, SortOptions::default())?;
@@ -112,7 +112,7 @@ pub(crate) fn map_from(
         if let Some(twice) = (row[0]..row[1]).find(|place| !seen.insert(compared.row(*place))) {
             let key = arrow::util::display::array_value_to_string(&keys, twice)?;
             return Err(external(
-                Error::data(format!("{function}: the key {key} is there twice"))
+                Error::new(ErrorCode::DuplicatedMapKey, format!("{function}: the key {key} is there twice"))
                     .with_hint("a map has each key once: collect, or filter, the entries first"),
             ));
         }

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use crate::is_any_nullable;
 use crate::times::to_timestamp::OnError;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
 use pinsql_base::storage_error::shorten;
 use pinsql_json::{DecimalProblem, parse_decimal};
@@ -65,7 +65,10 @@ impl TextDecimal {
             DecimalProblem::OutOfRange => ": it is out of range",
         };
         let said = format!("cannot cast the string '{}' to {}{why}", shorten(text), type_name(&self.result()));
-        external(Error::data(said).with_hint("TRY_CAST gives NULL for a value that does not fit its type"))
+        external(
+            Error::new(ErrorCode::CastInvalidInput, said)
+                .with_hint("TRY_CAST gives NULL for a value that does not fit its type"),
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use datafusion::error::DataFusionError;
 
 use super::translate::{Translated, translate};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// How often a search may go back in one text.
 const STEPS_BACK_MAX: usize = 1_000_000;
@@ -167,21 +167,27 @@ impl Pattern {
     pub fn group_numbered(&self, function: &str, number: i64) -> Result<usize> {
         let last = self.groups().saturating_sub(1);
         usize::try_from(number).ok().filter(|number| *number <= last).ok_or_else(|| {
-            external(Error::data(format!("{function}: the pattern has the groups 0 to {last}, not {number}")))
+            external(Error::new(
+                ErrorCode::InvalidValue,
+                format!("{function}: the pattern has the groups 0 to {last}, not {number}"),
+            ))
         })
     }
 }
 
 fn refused(pattern: &str, reason: &str) -> DataFusionError {
     external(
-        Error::sql(format!("the pattern `{pattern}` cannot be used: {reason}"))
+        Error::new(ErrorCode::InvalidPattern, format!("the pattern `{pattern}` cannot be used: {reason}"))
             .with_hint("patterns are Java's; a back-slash in a literal is written `\\\\`"),
     )
 }
 
 fn too_long(error: &fancy_regex::Error) -> DataFusionError {
     external(
-        Error::data(format!("a pattern with look-around or back-references gave up on a text: {error}"))
-            .with_hint("a pattern without them takes time in proportion to the text"),
+        Error::new(
+            ErrorCode::ExecutionFailed,
+            format!("a pattern with look-around or back-references gave up on a text: {error}"),
+        )
+        .with_hint("a pattern without them takes time in proportion to the text"),
     )
 }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use super::pattern::{Captures, Pattern, Patterns};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct RegexpReplace {
@@ -94,10 +94,12 @@ fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// The text before the character at `position`, counted from 1, and the rest.
 fn split_at(text: &str, position: i64) -> Result<(&str, &str)> {
-    let skipped = usize::try_from(position)
-        .ok()
-        .and_then(|position| position.checked_sub(1))
-        .ok_or_else(|| external(Error::data(format!("regexp_replace: the position {position} is not 1 or more"))))?;
+    let skipped = usize::try_from(position).ok().and_then(|position| position.checked_sub(1)).ok_or_else(|| {
+        external(Error::new(
+            ErrorCode::InvalidValue,
+            format!("regexp_replace: the position {position} is not 1 or more"),
+        ))
+    })?;
     let start = text.char_indices().nth(skipped).map_or(text.len(), |(start, _)| start);
     Ok(text.split_at(start))
 }
@@ -113,9 +115,12 @@ enum Part {
 impl Replacement {
     fn parse(written: &str, pattern: &Pattern) -> Result<Self> {
         let refuse = |reason: String| {
-            external(Error::sql(format!("the replacement `{written}` cannot be used: {reason}")).with_hint(
-                r"a `$` or `\` that stands for itself has a `\` before it, which is written `\\` in a literal",
-            ))
+            external(
+                Error::new(ErrorCode::InvalidPattern, format!("the replacement `{written}` cannot be used: {reason}"))
+                    .with_hint(
+                        r"a `$` or `\` that stands for itself has a `\` before it, which is written `\\` in a literal",
+                    ),
+            )
         };
         let mut parts = Vec::new();
         let mut text = String::new();

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use crate::is_any_nullable;
 use crate::times::to_timestamp::OnError;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct BinaryText {
@@ -91,8 +91,11 @@ fn texts(values: &ArrayRef, on_error: OnError) -> Result<ArrayRef> {
 fn no_text(bytes: &[u8]) -> datafusion::error::DataFusionError {
     let at = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     external(
-        Error::data(format!("invalid UTF-8 at byte {at} of a BINARY that is cast to STRING"))
-            .with_hint("TRY_CAST gives NULL for bytes that are no text"),
+        Error::new(
+            ErrorCode::CastInvalidInput,
+            format!("invalid UTF-8 at byte {at} of a BINARY that is cast to STRING"),
+        )
+        .with_hint("TRY_CAST gives NULL for bytes that are no text"),
     )
 }
 

@@ -6,7 +6,7 @@ use datafusion::error::DataFusionError;
 use crate::row::Kind::{Binary, Text};
 use crate::row::{Row, RowFunction, wrong_value};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 const CHARSETS: &str = "UTF-8, UTF-16, UTF-16BE, UTF-16LE, UTF-32, ISO-8859-1 and US-ASCII";
 
@@ -49,7 +49,10 @@ impl Charset {
 
 /// The error for a name that is none of those that are known.
 pub fn unknown(function: &str, name: &str, known: &str) -> DataFusionError {
-    external(Error::data(format!("{function}: `{name}` is not known")).with_hint(format!("there are {known}")))
+    external(
+        Error::new(ErrorCode::InvalidValue, format!("{function}: `{name}` is not known"))
+            .with_hint(format!("there are {known}")),
+    )
 }
 
 fn encode(row: &Row<'_>) -> Result<Vec<u8>> {

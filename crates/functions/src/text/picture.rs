@@ -5,7 +5,7 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 const DIGITS_MAX: usize = 38;
 
@@ -94,11 +94,12 @@ impl Picture {
 
     pub fn precision(&self) -> Result<u8> {
         u8::try_from(self.whole_digits() + self.fraction_digits)
-            .map_err(|error| external(Error::sql(error.to_string())))
+            .map_err(|error| external(Error::new(ErrorCode::InvalidPattern, error.to_string())))
     }
 
     pub fn scale(&self) -> Result<i8> {
-        i8::try_from(self.fraction_digits).map_err(|error| external(Error::sql(error.to_string())))
+        i8::try_from(self.fraction_digits)
+            .map_err(|error| external(Error::new(ErrorCode::InvalidPattern, error.to_string())))
     }
 
     /// The digits of the text as a decimal of [`Self::scale`]; none when the text is not as the picture says.
@@ -218,7 +219,7 @@ impl Picture {
 
 fn wrong_picture(format: &str, reason: &str) -> DataFusionError {
     external(
-        Error::sql(format!("the format `{format}` {reason}"))
+        Error::new(ErrorCode::InvalidPattern, format!("the format `{format}` {reason}"))
             .with_hint("a format is [MI|S][$] digits [.digits] [PR|MI|S], such as $99,990.00"),
     )
 }

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use super::to_timestamp::timestamp_type;
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// The digits of a fraction of a second.
 const FRACTION_DIGITS: usize = 9;
@@ -100,7 +100,7 @@ enum Item {
 fn parse(pattern: &str) -> Result<Vec<Item>> {
     let refuse = |reason: &str| {
         external(
-            Error::sql(format!("the pattern `{pattern}` cannot be used: {reason}"))
+            Error::new(ErrorCode::InvalidPattern, format!("the pattern `{pattern}` cannot be used: {reason}"))
                 .with_hint("the letters are those of Spark's datetime patterns, such as yyyy-MM-dd HH:mm:ss"),
         )
     };

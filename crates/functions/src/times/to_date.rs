@@ -12,7 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use super::to_timestamp::{Formats, timestamp_type};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ToDate {
@@ -71,7 +71,8 @@ fn to_dates(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         let text = texts.value(row);
         match formats.parse_date(text.as_bytes()) {
             None => Err(external(
-                Error::data(format!("`{text}` is not a DATE")).with_hint("TRY_CAST gives NULL for a text that is none"),
+                Error::new(ErrorCode::CastInvalidInput, format!("`{text}` is not a DATE"))
+                    .with_hint("TRY_CAST gives NULL for a text that is none"),
             )),
             date => Ok(date),
         }

@@ -13,7 +13,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_json::TemporalFormats;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
@@ -120,7 +120,7 @@ fn parse(texts: &ArrayRef, patterns: Option<&ArrayRef>, on_error: OnError) -> Re
         let text = texts.value(row);
         match (formats.parse_timestamp(text.as_bytes()), on_error) {
             (None, OnError::Fail) => Err(external(
-                Error::data(format!("`{text}` is not a TIMESTAMP"))
+                Error::new(ErrorCode::CastInvalidInput, format!("`{text}` is not a TIMESTAMP"))
                     .with_hint("TRY_CAST and try_to_timestamp give NULL for a text that is none"),
             )),
             (moment, _) => Ok(moment),

@@ -7,7 +7,7 @@ use super::calendar::{date, day_answer, micros, moment, past_range};
 use crate::row::Kind::{Bigint, Date, Moment, Text};
 use crate::row::{Answer, Row, RowFunction};
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
@@ -77,7 +77,10 @@ pub fn functions() -> Vec<RowFunction> {
 fn unit(row: &Row<'_>) -> Result<Unit> {
     let name = row.text(0)?;
     Unit::parse(name).ok_or_else(|| {
-        external(Error::sql(format!("`{name}` is no unit of time")).with_hint("units are MICROSECOND to YEAR"))
+        external(
+            Error::new(ErrorCode::InvalidParameterValue, format!("`{name}` is no unit of time"))
+                .with_hint("units are MICROSECOND to YEAR"),
+        )
     })
 }
 

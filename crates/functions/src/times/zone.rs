@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use datafusion::common::Result;
 
 use pinsql_base::engine_error::external;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// Java's `ZoneId.SHORT_IDS`, those that are no names in the database of zones, or other ones.
 const SHORT_NAMES: [(&str, &str); 28] = [
@@ -54,7 +54,7 @@ impl Zone {
         let long = SHORT_NAMES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
         Self::known(long).ok_or_else(|| {
             external(
-                Error::data(format!("`{name}` is not a time zone"))
+                Error::new(ErrorCode::InvalidValue, format!("`{name}` is not a time zone"))
                     .with_hint("a zone is a name such as Europe/Berlin, or an offset such as +05:30"),
             )
         })
