@@ -7,6 +7,7 @@ mod changes;
 mod commands;
 mod completions;
 mod definitions;
+mod dependencies;
 mod docs;
 mod emulate;
 mod gateway;
