@@ -1,4 +1,4 @@
-//! `read_kafka`: topics as a stream.
+//! `read_kafka`: topics of Kafka as a stream.
 //!
 //! ```text
 //!  options ─▶ properties (Java's names → librdkafka's; jaas, tls, iam) ─▶ connection (client, attendant)
@@ -6,33 +6,47 @@
 //!  position ─▶ reader: assigns partitions ─▶ native queue ─▶ columns ─▶ slices of records, and their ranges
 //! ```
 //!
-//! A table reads all partitions and keeps the offsets itself, in its checkpoint: exactly once is between the checkpoint and
-//! the table. The consumer group is told how far the table is so that Kafka's own tools show its lag; nothing is ever
-//! read back from it. Hence there is no group membership, no rebalance and no automatic commit.
+//! A table reads all partitions and stores the offsets in its own checkpoint. So exactly-once depends on the checkpoint and the
+//! table only. The reader also commits offsets to the consumer group, so that Kafka's own tools show the lag. It never reads
+//! them back: there is no group membership, no rebalance and no automatic commit.
 //!
-//! Deliberately absent: a schema registry (values are bytes, and SQL takes them apart), Kerberos, and Java's key stores.
+//! Modules in reading order. What the SQL says: `options`, `properties` with `refusals`, `jaas`, `tls` and `iam`. Offsets as
+//! JSON: `offsets`, and `partitioning` for sinks. The connection: `client` (librdkafka's callbacks), `connection`, `native` (all
+//! calls of the C interface), `discovery` (partitions and their offsets). Reading: `start`, `reader`, `feed`, `events`, `gap`,
+//! `progress`, `replay`, `columns`. Failures: `error`.
+//!
+//! Types of rdkafka leave this folder in two places, both for the producer in `pinsql-sinks`. [`ClientEvents`] is the context
+//! of its client, so it implements rdkafka's context traits, and [`DeliveryState`] receives rdkafka's delivery result.
+//! [`Properties::apply`] fills rdkafka's `ClientConfig`, and [`not_made`] translates the error of rdkafka's constructor.
+//!
+//! Deliberately absent: a schema registry (values are bytes, and SQL decodes them), Kerberos, and Java's key stores.
+
+mod options;
+mod properties;
+mod refusals;
+
+mod iam;
+mod jaas;
+mod tls;
+
+mod offsets;
+mod partitioning;
 
 mod client;
-mod columns;
 mod connection;
 mod discovery;
-mod error;
+mod native;
+
+mod columns;
 mod events;
 mod feed;
 mod gap;
-mod iam;
-mod jaas;
-mod native;
-mod offsets;
-mod options;
-mod partitioning;
 mod progress;
-mod properties;
 mod reader;
-mod refusals;
 mod replay;
 mod start;
-mod tls;
+
+mod error;
 
 #[cfg(test)]
 mod tests;
@@ -46,23 +60,26 @@ use datafusion::scalar::ScalarValue;
 use tokio::runtime::Handle;
 
 use self::options::Options;
-pub use self::options::option_names;
 use crate::stream::{
     Origins, Partitioning, Position, ReadOptions, SliceRange, SourceIdentity, StreamReader, StreamSource,
 };
 use pinsql_base::error::{Error, Result};
 
-/// What the producer shares with the reader: `sink/kafka`.
+// For the table function of SQL.
+pub use self::options::option_names;
+// Shared with the producer in `pinsql-sinks`: one client context, one set of properties and one error type for both sides.
 pub use self::client::{ClientEvents, DeliveryState, not_made};
 pub use self::error::KafkaFailure;
 pub use self::properties::{Properties, is_secret};
 
-/// The version of librdkafka, as it says itself.
+/// The version of librdkafka that is linked, such as `2.8.0`.
 pub fn library_version() -> String {
     rdkafka::util::get_rdkafka_version().1
 }
 
-/// Checks the arguments of `read_kafka`, by name. Reaches no broker.
+/// The stream of one call of `read_kafka`. `options` are its arguments by name, in any case.
+///
+/// Only checks the options: no broker is contacted. An unknown, missing or invalid option is an error.
 pub fn open(options: &BTreeMap<String, ScalarValue>) -> Result<Arc<dyn StreamSource>> {
     Ok(Arc::new(KafkaSource { options: Arc::new(Options::parse(options)?) }))
 }
@@ -109,9 +126,9 @@ impl StreamSource for KafkaSource {
     }
 }
 
-/// librdkafka's calls block, and copying a slice's records takes a processor: neither belongs on an async thread.
+/// Runs `work` on a thread for blocking calls. librdkafka's calls block, and copying the records of a slice uses the processor.
 async fn blocking<T: Send + 'static>(work: impl FnOnce(Handle) -> Result<T> + Send + 'static) -> Result<T> {
     let runtime = Handle::current();
     let done = tokio::task::spawn_blocking(move || work(runtime)).await;
-    done.map_err(|error| Error::internal("the Kafka reader broke off").caused_by(error))?
+    done.map_err(|error| Error::internal("the thread of the Kafka reader panicked").caused_by(error))?
 }

@@ -134,10 +134,7 @@ impl StreamSource for KinesisSource {
         {
             return Err(Error::new(
                 ErrorCode::StreamRecreated,
-                format!(
-                    "the stream {} was deleted and created again since this table read it",
-                    stream.name()
-                ),
+                format!("the stream {} was deleted and created again since this table read it", stream.name()),
             )
             .with_hint("start again with a new table"));
         }

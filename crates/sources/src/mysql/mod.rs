@@ -1,27 +1,38 @@
-//! `read_mysql`: a table, a view or a query of a MySQL or MariaDB server, as a table; and rows by number for `pinsql emulate`.
+//! `read_mysql`: a table, a view or a query of a MySQL or MariaDB server as a table; and rows by number for `pinsql emulate`.
 //!
-//! The path of the data: `options` are read, `settings` and `credentials` say which server and as whom, `connection` asks it.
-//! `types` gives each column its SQL type, `table` plans the scan with what `filter` can put into MySQL's SQL, `request` is that
-//! SQL, and `scan` streams its rows through `decode` and `values` into batches. The client library is mysql_async; its types end here.
+//! Modules in reading order. `options` are the arguments of a call; `settings` and `credentials` give the server, the user and
+//! the password; `connection` sends the queries. `types` gives each column its SQL type. `table` plans the scan, with the
+//! conditions that `filter` and `operand` can translate to MySQL's SQL. `request` writes that SQL. `scan` streams its rows through
+//! `decode` and `values` into batches. `rows` and `json` serve the emulator. `error` has the failures.
 //!
-//! Deliberately absent: any writing, a pool (a scan has one connection), parallel reads of one table (there is no cut of a table
-//! that is right without a snapshot), and the binary log.
+//! The client library is mysql_async. None of its types leaves this folder. [`MysqlSource`] is public because the ledger
+//! finds it in a plan that ran; it shows DataFusion's types only.
+//!
+//! Deliberately absent: writing; a pool (a scan has one connection); parallel reads of one table (without a snapshot no
+//! division of a table is consistent); and the binary log.
+
+mod options;
+
+mod credentials;
+mod settings;
 
 mod connection;
-mod credentials;
-mod decode;
-mod error;
-mod filter;
-mod json;
-mod operand;
-mod options;
-mod request;
-mod rows;
-mod scan;
-mod settings;
-mod table;
+
 mod types;
+
+mod filter;
+mod operand;
+mod request;
+mod table;
+
+mod decode;
+mod scan;
 mod values;
+
+mod json;
+mod rows;
+
+mod error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,17 +45,23 @@ use datafusion::scalar::ScalarValue;
 use self::connection::Connection;
 use self::error::MysqlFailure;
 use self::options::Options;
-pub use self::options::option_names;
 use self::request::{Relation, Request};
-pub use self::rows::Database;
-pub use self::scan::MysqlSource;
-pub use self::settings::DatabaseOptions;
 use self::table::MysqlTable;
 use self::types::SourceColumn;
 use pinsql_base::error::Result;
 use pinsql_base::settings::DatabaseEnvironment;
 
-/// The relation that a call of `read_mysql` means. The server is asked for its columns; no row is read.
+// For the table function of SQL, and for the ledger, which finds the source in a plan that ran.
+pub use self::options::option_names;
+pub use self::scan::MysqlSource;
+// For `pinsql emulate`.
+pub use self::rows::Database;
+pub use self::settings::DatabaseOptions;
+
+/// The table of one call of `read_mysql`. `given` are its arguments by name, in any case; `environment` has the defaults.
+///
+/// Connects to the server and prepares the query to get its columns. No row is read. Errors: a wrong option, and every failure
+/// of the server.
 pub async fn read_mysql(
     given: &BTreeMap<String, ScalarValue>,
     environment: &DatabaseEnvironment,
@@ -54,7 +71,7 @@ pub async fn read_mysql(
     Ok(Arc::new(MysqlTable::new(options, columns)))
 }
 
-/// The same columns without rows, for a check.
+/// The same columns with no rows, for a command that only checks a query.
 pub async fn declared(
     given: &BTreeMap<String, ScalarValue>,
     environment: &DatabaseEnvironment,
