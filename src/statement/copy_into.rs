@@ -1,12 +1,12 @@
-//! COPY INTO: each file once into a table that is there.
+//! COPY INTO: loads each file once into an existing table.
 //!
-//! The files that were loaded are known by the table itself (`sink::delta::LoadedFiles`): the commit that adds the rows also
-//! says which files they came from, so a file is loaded once, whatever is killed and however many run at once. A run that
-//! another one overtakes looks again.
+//! The table records which files were loaded (`pinsql_delta::LoadedFiles`): the commit that adds the rows also names their
+//! files. So a file is loaded once, even if the process is killed or several COPY INTO run at once. If another COPY INTO
+//! commits first, the statement looks for new files again.
 //!
-//! A file is known by its name, as in Databricks: one that was written again is not loaded again, unless `force` says so.
-//! Columns go by name; the types of JSON and CSV are those of the table where it has the column. BY POSITION and a list of
-//! columns are for CSV without a header.
+//! As in Databricks, a file is identified by its name. A file that was overwritten is not loaded again, except with `force`.
+//! Columns are matched by name. For JSON and CSV, a column has the type of the table's column with the same name. BY POSITION
+//! and a list of columns are for CSV without a header.
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{Column as PlanColumn, ScalarValue};
@@ -14,29 +14,30 @@ use datafusion::logical_expr::{Expr as EngineExpr, LogicalPlan, LogicalPlanBuild
 use object_store::ObjectMeta;
 use sqlparser::ast::{Query, SetExpr};
 
-use super::ast::StatementKind;
-use super::definitions::{CopyColumns, CopyInto, Validate};
+use super::ast::{CopyColumns, CopyInto, StatementKind, Validate};
 use super::parser::parse;
 use super::query::{self, Planned, Purpose, parameters};
 use super::rows::{self, Rows};
-use super::show_create::literal;
+use super::sql_text::literal;
 use super::write::{Additions, write_with};
-use super::{Checked, Outcome, Watch, describe_columns, evolution, view};
+use super::{Checked, Outcome, Watch, describe_columns, object_names, schema_evolution};
 use crate::catalog::TableName;
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, nearest};
 use pinsql_base::rejects::Rejects;
 use pinsql_base::schema::type_name;
 use pinsql_delta::{self as delta, Alteration, LoadedFiles, WriteKind, WriteRequest};
-use pinsql_sources::objects::{FileChoice, ListedFile, ReadFiles, SourceEnvironment, list_files, read_listed};
+use pinsql_sources::objects::{
+    FileChoice, ListedFile, ReadFiles, ScanObjects, SourceEnvironment, infer_schema, list_files,
+};
 
-/// How often other COPY INTO may be faster before the statement gives up.
+/// The number of attempts if other COPY INTO commit first.
 const ATTEMPTS_MAX: u32 = 10;
-/// What VALIDATE shows at most, as in Databricks.
+/// The most rows that VALIDATE shows, as in Databricks.
 const PREVIEW_ROWS_MAX: u64 = 50;
 
 pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watch) -> Result<Outcome> {
-    let name = target(session, copy)?;
+    let name = resolve_target(session, copy)?;
     let mut attempt = 1;
     loop {
         let (location, table) =
@@ -50,7 +51,7 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
         }
         let objects: Vec<ObjectMeta> = files.iter().map(|file| file.object.clone()).collect();
         if let Some(validate) = &copy.validate {
-            return validated(session, copy, validate, &name, &table_schema, &objects).await.map(Outcome::Rows);
+            return validate(session, copy, validate, &name, &table_schema, &objects).await.map(Outcome::Rows);
         }
         let (planned, alteration) = plan(session, copy, &table_schema, &objects).await?;
         let urls = files.into_iter().map(|file| file.url).collect();
@@ -61,14 +62,14 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
             Ok(written) => return Ok(Outcome::Written(Box::new(written))),
             Err(error) => error,
         };
-        // The answer may have been lost, or another COPY INTO was faster.
+        // The commit may have succeeded without an answer, or another COPY INTO committed first.
         let (_, table) = session.warehouse().open_table(&name).await?;
         let now = LoadedFiles::of(&location, &table).await?;
         if now.is_newest(&transaction) {
             return Ok(Outcome::Done(format!("{}: the files were loaded, and the answer was lost", name.table())));
         }
         if failed.kind() != ErrorKind::Service || now.version == loaded.version || attempt == ATTEMPTS_MAX {
-            // When the storage failed, the commit may land yet, and its list has to be there then.
+            // After a failure of the storage the commit may still become visible, and it needs its list of files.
             if failed.kind() != ErrorKind::Service {
                 delta::forget_loaded(&location, &transaction).await;
             }
@@ -79,15 +80,15 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
 }
 
 pub(super) async fn check(session: &Session, copy: &CopyInto) -> Result<Checked> {
-    let name = target(session, copy)?;
+    let name = resolve_target(session, copy)?;
     let schema = session.open_table(&name).await.map_err(|error| error.at(copy.table.span))?.schema();
     constant_path(session, copy)?;
     check_columns(copy, &schema)?;
     Ok(Checked::Table { table: name.to_string(), columns: describe_columns(&schema) })
 }
 
-fn target(session: &Session, copy: &CopyInto) -> Result<TableName> {
-    view::refuse(session, &copy.table, "COPY INTO")?;
+fn resolve_target(session: &Session, copy: &CopyInto) -> Result<TableName> {
+    object_names::refuse_temporary_view(session, &copy.table, "COPY INTO")?;
     copy.table.writable_table(session)
 }
 
@@ -103,7 +104,7 @@ fn constant_path(session: &Session, copy: &CopyInto) -> Result<String> {
     })
 }
 
-/// BY POSITION and a list of columns are about CSV without a header.
+/// Returns an error if BY POSITION or a list of columns is not used for CSV without a header, or lists an unknown column.
 fn check_columns(copy: &CopyInto, table: &SchemaRef) -> Result<()> {
     if matches!(copy.columns, CopyColumns::ByName) {
         return Ok(());
@@ -138,12 +139,12 @@ fn column_of<'a>(table: &'a SchemaRef, name: &str) -> Result<&'a arrow::datatype
     })
 }
 
-/// The options of the reader, by the names that `read_files` has for them.
+/// FORMAT_OPTIONS as options of `read_files`.
 fn reader_options(copy: &CopyInto) -> Result<Vec<(String, String)>> {
     let mut options = vec![("format".to_owned(), copy.format.to_owned())];
     for (name, value) in &copy.format_options {
         match name.to_lowercase().as_str() {
-            // What is done anyway: all files have a say in the columns.
+            // The default: the columns are inferred from all files.
             "mergeschema" if value.eq_ignore_ascii_case("true") => {}
             "inferschema" if copy.format == "csv" => {
                 infers_types(copy)?;
@@ -159,7 +160,7 @@ fn reader_options(copy: &CopyInto) -> Result<Vec<(String, String)>> {
     Ok(options)
 }
 
-/// `inferSchema`: CSV has texts unless it is asked to look what they are.
+/// `inferSchema` of CSV. Without it, the columns of CSV are STRING.
 fn infers_types(copy: &CopyInto) -> Result<bool> {
     let given = copy.format_options.iter().find(|(name, _)| name.eq_ignore_ascii_case("inferSchema"));
     match given.map(|(_, value)| value.to_lowercase()).as_deref() {
@@ -173,14 +174,14 @@ fn infers_types(copy: &CopyInto) -> Result<bool> {
     }
 }
 
-fn call_of(session: &Session, copy: &CopyInto) -> Result<ReadFiles> {
+fn read_files_call(session: &Session, copy: &CopyInto) -> Result<ReadFiles> {
     let options = reader_options(copy)?;
     let options = options.into_iter().map(|(name, value)| (name, ScalarValue::from(value))).collect();
     Ok(ReadFiles { path: constant_path(session, copy)?, options, with_metadata: false })
 }
 
 async fn files_to_load(session: &Session, copy: &CopyInto, loaded: &LoadedFiles) -> Result<Vec<ListedFile>> {
-    let call = call_of(session, copy)?;
+    let call = read_files_call(session, copy)?;
     session.connect(&call.path).await?;
     let (rejects, _) = Rejects::channel();
     let choice = FileChoice { files: copy.files.clone(), pattern: copy.pattern.clone() };
@@ -195,7 +196,7 @@ async fn files_to_load(session: &Session, copy: &CopyInto, loaded: &LoadedFiles)
     Ok(files)
 }
 
-/// The query over `objects`, with the table's columns; and the columns that the table has to get for it.
+/// The query over `objects` with the columns of the table, and the columns that the statement adds to the table.
 async fn plan(
     session: &Session,
     copy: &CopyInto,
@@ -207,7 +208,7 @@ async fn plan(
     let query = query_of(session, copy, schema)?;
     let mut planned = query::plan(session, &query, Purpose::Listed(objects)).await?;
     let listed = match &copy.columns {
-        CopyColumns::ByName => return arranged(copy, table, planned),
+        CopyColumns::ByName => return in_table_order(copy, table, planned),
         CopyColumns::ByPosition => table.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>(),
         CopyColumns::Listed(columns) => columns.iter().map(|column| column.value.clone()).collect(),
     };
@@ -215,7 +216,7 @@ async fn plan(
     Ok((planned, None))
 }
 
-/// Which types the reader gives: those of the table's columns, where names or places tell which they are.
+/// The types that the reader returns: those of the table's columns with the same name or position.
 async fn schema_option(
     session: &Session,
     copy: &CopyInto,
@@ -240,7 +241,8 @@ async fn schema_option(
         (_, "csv", _) if !infers_types(copy)? => {
             let (rejects, _) = Rejects::channel();
             let environment = SourceEnvironment::new(session.state(), rejects);
-            let found = read_listed(call_of(session, copy)?, objects.to_vec(), &environment).await?.schema();
+            let listed = ScanObjects::Listed(objects.to_vec());
+            let found = infer_schema(read_files_call(session, copy)?, listed, &environment).await?;
             let columns = found.fields().iter().map(|field| {
                 let of_table = table.fields().iter().find(|of| of.name().eq_ignore_ascii_case(field.name()));
                 match of_table.filter(|_| copy.select.is_none()) {
@@ -271,10 +273,10 @@ fn query_of(session: &Session, copy: &CopyInto, schema: Option<(&'static str, St
     Ok(query)
 }
 
-/// The plan with the table's columns by name, and with those that it adds behind them if the statement lets it.
-fn arranged(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<(Planned, Option<Alteration>)> {
+/// Matches the columns by name. New columns are added after those of the table if the statement allows it.
+fn in_table_order(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<(Planned, Option<Alteration>)> {
     let given = planned.plan.schema().as_arrow().clone();
-    let added = evolution::added(table, &given);
+    let added = schema_evolution::added(table, &given);
     if let (Some(first), false) = (added.first(), copy.merge_schema) {
         let error = Error::new(
             ErrorCode::UnresolvedColumn,
@@ -287,12 +289,12 @@ fn arranged(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> Result<
         });
     }
     let listed: Vec<String> = given.fields().iter().map(|field| field.name().clone()).collect();
-    planned.plan = by_name(planned.plan, &evolution::with_added(table, &added), &listed)?;
-    let alteration = (!added.is_empty()).then(|| Alteration::AddColumns(evolution::new_columns(&added)));
+    planned.plan = by_name(planned.plan, &schema_evolution::with_added(table, &added), &listed)?;
+    let alteration = (!added.is_empty()).then(|| Alteration::AddColumns(schema_evolution::new_columns(&added)));
     Ok((planned, alteration))
 }
 
-/// Puts the plan's columns, which go to those of the table that `targets` names, in the table's order.
+/// Puts the columns of the plan in the order of the table. `targets` has the table's column for each of them.
 fn by_name(plan: LogicalPlan, table: &SchemaRef, targets: &[String]) -> Result<LogicalPlan> {
     let given: Vec<PlanColumn> = plan.schema().iter().map(PlanColumn::from).collect();
     let mut sources = vec![None; table.fields().len()];
@@ -315,8 +317,8 @@ fn by_name(plan: LogicalPlan, table: &SchemaRef, targets: &[String]) -> Result<L
     Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
 }
 
-/// VALIDATE: everything but the commit, and then the first rows.
-async fn validated(
+/// VALIDATE: does everything except the commit, and returns the first rows.
+async fn validate(
     session: &Session,
     copy: &CopyInto,
     validate: &Validate,
@@ -335,7 +337,7 @@ async fn validated(
     }
     let mut request = WriteRequest::new(session.warehouse().location(name).await?, WriteKind::Append);
     request.alteration = alteration;
-    rows::held_against(planned, request).await?;
+    rows::run_without_commit(planned, request).await?;
     let (mut shown, _) = plan(session, copy, table, objects).await?;
     let shown_max = match validate {
         Validate::All => PREVIEW_ROWS_MAX,

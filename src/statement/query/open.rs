@@ -6,15 +6,15 @@ use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
-use sqlparser::ast::{Query, VisitMut};
+use sqlparser::ast::Query;
 
-use super::calls::{Arguments, Call, Calls};
-use super::changes::{self, TABLE_CHANGES};
+use super::table_changes::{self, TABLE_CHANGES};
+use super::table_function_calls::{self, Arguments, Call};
 use super::{Batch, Purpose, Stream};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Rejects;
-use pinsql_sources::objects::{self, FilesStream, ReadFiles, SourceEnvironment};
+use pinsql_sources::objects::{self, ReadFiles, ScanObjects, SourceEnvironment};
 use pinsql_sources::peek::PeekTable;
 use pinsql_sources::slice::SliceTable;
 use pinsql_sources::stream::{Content, StreamSource};
@@ -23,7 +23,7 @@ use pinsql_sources::{kafka, kinesis, mysql};
 /// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
 pub(super) async fn open_call(
     session: &Session,
-    state: &SessionState,
+    state: &Arc<SessionState>,
     call: &Call,
     with_metadata: bool,
     rejects: &Rejects,
@@ -40,9 +40,9 @@ pub(super) async fn open_call(
         };
     }
     if call.function == TABLE_CHANGES && !call.is_stream {
-        return changes::open(session, state, &arguments.options, purpose).await;
+        return table_changes::open(session, state, &arguments.options, purpose).await;
     }
-    let environment = || SourceEnvironment::new(state.clone(), rejects.clone());
+    let environment = || SourceEnvironment::new(Arc::clone(state), rejects.clone());
     match purpose {
         Purpose::Batch(batch) if call.is_stream => batch_table(batch, arguments, with_metadata, &environment()).await,
         Purpose::Check if call.is_stream => {
@@ -52,7 +52,7 @@ pub(super) async fn open_call(
         Purpose::Listed(objects) if call.function == "read_files" && !call.is_stream => {
             let files = files_of(arguments, with_metadata)?;
             session.connect(&files.path).await?;
-            objects::read_listed(files, objects.to_vec(), &environment()).await
+            objects::plan_scan(files, ScanObjects::Listed(objects.to_vec()), &environment()).await
         }
         Purpose::Run | Purpose::Listed(_) if call.is_stream => Err(Error::new(
             ErrorCode::NotAStream,
@@ -82,10 +82,8 @@ pub(super) async fn open_call(
 }
 
 /// The source of the one stream in `query`.
-pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Stream> {
-    let mut calls = Calls::default();
-    // Infallible: the visitor never breaks off.
-    let _ = query.visit(&mut calls);
+pub(super) async fn stream(session: &Session, state: &Arc<SessionState>, query: &mut Query) -> Result<Stream> {
+    let calls = table_function_calls::take(query);
     let mut streams = calls.found.iter().filter(|call| call.is_stream);
     let call = streams.next().ok_or_else(|| {
         Error::new(ErrorCode::NotAStream, "the query of a streaming table or a sink reads no stream")
@@ -94,11 +92,10 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
     if let Some(second) = streams.next() {
         return Err(Error::new(ErrorCode::NotAStream, "a query can read one stream only").at(second.span));
     }
-    let state = session.state();
     let open = async {
-        let arguments = call.evaluate(&state)?;
+        let arguments = call.evaluate(state)?;
         let watermark = arguments.watermark.clone();
-        let source = open_stream(session, &state, call, arguments, calls.names_metadata, Purpose::Run).await?;
+        let source = open_stream(session, state, call, arguments, calls.names_metadata, Purpose::Run).await?;
         Ok(Stream { source, watermark })
     };
     let opened: Result<Stream> = open.await;
@@ -108,7 +105,7 @@ pub(super) async fn stream(session: &Session, query: &mut Query) -> Result<Strea
 /// The one list of sources that can be read as streams.
 async fn open_stream(
     session: &Session,
-    state: &SessionState,
+    state: &Arc<SessionState>,
     call: &Call,
     arguments: Arguments,
     with_metadata: bool,
@@ -121,8 +118,8 @@ async fn open_stream(
                 session.connect(&files.path).await?;
             }
             let (rejects, _) = Rejects::channel();
-            let environment = SourceEnvironment::new(state.clone(), rejects);
-            Ok(Arc::new(FilesStream::open(files, environment).await?))
+            let environment = SourceEnvironment::new(Arc::clone(state), rejects);
+            objects::open_stream(files, &environment).await
         }
         "read_kinesis" => kinesis::open(&arguments.options, session.kinesis()),
         "read_kafka" => kafka::open(&arguments.options),
@@ -138,7 +135,7 @@ async fn open_files(
     environment: &SourceEnvironment,
 ) -> Result<Arc<dyn TableProvider>> {
     session.connect(&files.path).await?;
-    objects::read_files(files, environment).await
+    objects::plan_scan(files, ScanObjects::Matching, environment).await
 }
 
 async fn batch_table(
@@ -151,7 +148,8 @@ async fn batch_table(
         Content::Rows(rows) => Ok(slice_table(batch.source, rows.clone())),
         Content::Objects(objects) => {
             let files = files_of(arguments, with_metadata)?;
-            objects::read_objects(files, &batch.source.schema(), objects.clone(), environment).await
+            let objects = ScanObjects::MicroBatch { objects: objects.clone(), schema: batch.source.schema() };
+            objects::plan_scan(files, objects, environment).await
         }
     }
 }

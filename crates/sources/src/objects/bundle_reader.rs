@@ -13,10 +13,10 @@ use datafusion::physical_plan::metrics::Count;
 
 use super::bundle::{Bundle, Piece};
 use super::columns::Assembly;
+use super::kept::KeptRecords;
 use super::location::Location;
 use super::options::Mode;
 use super::piece_reader::{Chunk, PieceReader, count_lines};
-use super::places::KeptRecords;
 use super::read_ahead::{ReadAhead, Storage};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::{Reject, Rejects};

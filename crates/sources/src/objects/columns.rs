@@ -13,8 +13,8 @@ use datafusion::scalar::ScalarValue;
 use object_store::path::Path;
 
 use super::bundle::Piece;
+use super::kept::{KeptRecords, PlaceColumn};
 use super::location::Location;
-use super::places::{KeptRecords, PlaceColumn};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{STRING, UTC, timestamp};
 

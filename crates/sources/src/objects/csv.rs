@@ -33,10 +33,10 @@ use object_store::path::Path;
 
 use super::bundle::DataObject;
 use super::columns::ColumnSource;
-use super::json_source::external;
 use super::location::Location;
 use super::options::CsvOptions;
 use super::read_ahead::Storage;
+use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, normalize_type, timestamp, type_name};
 

@@ -12,7 +12,6 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
@@ -20,39 +19,16 @@ use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{FutureExt, StreamExt, stream};
 use object_store::ObjectStore;
-use object_store::path::Path;
 
 use super::bundle::Bundle;
 use super::bundle_reader::{BundleReader, Counts, Reading};
 use super::columns::{Assembly, ColumnSource, OutputColumn};
-use super::limits::Limits;
+use super::json_scan::JsonScan;
 use super::options::Mode;
 use super::read_ahead::Storage;
-use pinsql_base::error::Error;
-use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED, Rejects};
+use pinsql_base::engine_error::external;
+use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
 use pinsql_json::{Decoder, DecoderOptions, Permissive};
-
-/// What the SQL asked of the scan; the same for every partition.
-#[derive(Debug, Clone)]
-pub(super) struct JsonScan {
-    /// As the SQL names it.
-    pub path: String,
-    /// For each column of the table, where it comes from.
-    pub columns: Vec<ColumnSource>,
-    pub mode: Mode,
-    pub multi_line: bool,
-    pub corrupt_record_column: String,
-    pub timestamp_format: Option<String>,
-    pub date_format: Option<String>,
-    /// The folder that listing started from; partition folders lie below it.
-    pub base: Path,
-    pub limits: Limits,
-    /// The session's, which tells how much may be read ahead.
-    pub memory: Arc<dyn MemoryPool>,
-    pub rejects: Rejects,
-    pub objects: usize,
-    pub total_bytes: u64,
-}
 
 #[derive(Clone)]
 pub(super) struct JsonSource {
@@ -227,8 +203,4 @@ impl FileOpener for BundleOpener {
         });
         Ok(async move { Ok(batches.boxed()) }.boxed())
     }
-}
-
-pub(super) fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }

@@ -1,13 +1,11 @@
 //! The files of a COPY INTO: those that its path, FILES and PATTERN name, and a table of the ones to be loaded.
 
-use std::sync::Arc;
-
-use datafusion::catalog::TableProvider;
 use object_store::ObjectMeta;
 
 use super::location::Location;
 use super::options::Options;
-use super::{ReadFiles, SourceEnvironment, listing, open_storage, table_of};
+use super::resolve::open_storage;
+use super::{ReadFiles, SourceEnvironment, listing};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// Which of the files below a path are meant.
@@ -64,16 +62,4 @@ pub async fn list_files(
         }
     }
     Ok(chosen)
-}
-
-/// The table of exactly these objects, with the columns that they have or the call declares.
-pub async fn read_listed(
-    call: ReadFiles,
-    objects: Vec<ObjectMeta>,
-    environment: &SourceEnvironment,
-) -> Result<Arc<dyn TableProvider>> {
-    let options = Options::parse(&call.options)?;
-    let location = Location::parse(&call.path)?;
-    let storage = open_storage(&location, environment)?;
-    table_of(call, options, location, storage, objects, environment).await
 }

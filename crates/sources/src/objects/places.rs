@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryViewBuilder, RecordBatch, UInt64Array};
-use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Schema, UInt64Type};
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
@@ -17,7 +16,8 @@ use tokio::sync::Mutex;
 
 use super::bundle::{DataObject, Piece};
 use super::columns::ColumnSource;
-use super::json_source::JsonScan;
+use super::json_scan::JsonScan;
+use super::kept::PlaceColumn;
 use super::location::Location;
 use super::piece_reader::count_lines;
 use super::read_ahead::Storage;
@@ -26,82 +26,6 @@ use crate::places::Places;
 use crate::stream::Origin;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::rejects::Rejects;
-use pinsql_json::Record;
-
-/// One of the columns that tell where a record stands, in the order in which they follow the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PlaceColumn {
-    /// The path in the store.
-    Object,
-    /// Where in the object the piece's lines are counted from.
-    FirstByte,
-    /// Counted from there, from 1.
-    Line,
-    Raw,
-}
-
-impl PlaceColumn {
-    const ALL: [Self; 4] = [Self::Object, Self::FirstByte, Self::Line, Self::Raw];
-
-    /// Whether it is of the record, and not of the object.
-    pub(super) fn is_of_record(self) -> bool {
-        self != Self::Object
-    }
-
-    /// No column of a record has a line end in its name.
-    fn field(self) -> Field {
-        let (name, data_type) = match self {
-            Self::Object => ("\nobject", DataType::Utf8View),
-            Self::FirstByte => ("\nfirst byte", DataType::UInt64),
-            Self::Line => ("\nline", DataType::UInt64),
-            Self::Raw => ("\nraw", DataType::BinaryView),
-        };
-        Field::new(name, data_type, false)
-    }
-}
-
-/// The records of a batch. One record can make many rows, and is kept once.
-#[derive(Debug, Default)]
-pub(super) struct KeptRecords {
-    first_bytes: Vec<u64>,
-    lines: Vec<u64>,
-    /// Where in `bytes` each row's record is, and how long.
-    records: Vec<(u32, u32)>,
-    bytes: Vec<u8>,
-}
-
-impl KeptRecords {
-    /// A batch of records is bounded far below what 32 bits can count.
-    pub(super) fn push(&mut self, record: &Record, first_byte: u64, rows: usize) {
-        let place = (self.bytes.len() as u32, record.bytes.len() as u32);
-        self.bytes.extend_from_slice(&record.bytes);
-        self.first_bytes.extend(std::iter::repeat_n(first_byte, rows));
-        self.lines.extend(std::iter::repeat_n(record.line, rows));
-        self.records.extend(std::iter::repeat_n(place, rows));
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        let for_each_row = size_of::<u64>() * 2 + size_of::<(u32, u32)>();
-        self.bytes.capacity() + self.records.capacity() * for_each_row
-    }
-
-    pub(super) fn column(&self, column: PlaceColumn) -> Result<ArrayRef> {
-        Ok(match column {
-            PlaceColumn::Object => return Err(Error::internal("an object was asked of its records")),
-            PlaceColumn::FirstByte => Arc::new(UInt64Array::from(self.first_bytes.clone())),
-            PlaceColumn::Line => Arc::new(UInt64Array::from(self.lines.clone())),
-            PlaceColumn::Raw => {
-                let unsound = |error| Error::internal("the records of a batch cannot be kept").caused_by(error);
-                let mut raw = BinaryViewBuilder::with_capacity(self.records.len());
-                let block = raw.append_block(Buffer::from_slice_ref(&self.bytes));
-                for (start, length) in &self.records {
-                    raw.try_append_view(block, *start, *length).map_err(unsound)?;
-                }
-                Arc::new(raw.finish())
-            }
-        })
-    }
-}
 
 /// A table whose scan keeps the places of its records.
 #[derive(Debug)]

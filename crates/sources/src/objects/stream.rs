@@ -24,7 +24,8 @@ use super::listing::{Selection, list_for_stream};
 use super::location::Location;
 use super::options::Options;
 use super::read_ahead::Storage;
-use super::{ReadFiles, SourceEnvironment, open_storage, read_files};
+use super::resolve::open_storage;
+use super::{ReadFiles, ScanObjects, SourceEnvironment, plan_scan};
 use crate::stream::{
     Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
     StreamSource,
@@ -92,15 +93,15 @@ pub struct FilesStream {
 
 impl FilesStream {
     /// Checks the call, and finds the columns: those it declares, or those of the objects that are there now.
-    pub async fn open(mut call: ReadFiles, environment: SourceEnvironment) -> Result<Self> {
+    pub async fn open(mut call: ReadFiles, environment: &SourceEnvironment) -> Result<Self> {
         let options = StreamOptions::take(&mut call.options)?;
         let selection = Options::parse(&call.options)?.selection;
         let location = Location::parse(&call.path)?;
-        let storage = open_storage(&location, &environment)?;
+        let storage = open_storage(&location, environment)?;
         let path = call.path.clone();
         let table = match call.declares_schema() {
             true => call.declared_table()?,
-            false => read_files(call, &environment).await.map_err(|error| match error.hint {
+            false => plan_scan(call, ScanObjects::Matching, environment).await.map_err(|error| match error.hint {
                 Some(_) => error,
                 None => error.with_hint("schema => '…' declares the columns of objects that are yet to come"),
             })?,

@@ -25,9 +25,11 @@ use object_store::path::Path;
 use super::bundle::{DataObject, Packing, Piece, pack};
 use super::columns::{ColumnSource, value_of};
 use super::csv::csv_source;
-use super::json_source::{JsonScan, JsonSource, external};
+use super::json_scan::JsonScan;
+use super::json_source::JsonSource;
 use super::options::CsvOptions;
 use super::read_ahead::Storage;
+use pinsql_base::engine_error::external;
 use pinsql_base::planning::Planned;
 
 #[derive(Clone)]

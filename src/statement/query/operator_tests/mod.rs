@@ -32,7 +32,7 @@ use crate::statement::query::expectations::Expectation;
 use crate::statement::query::streaming::{StreamClauses, Watermark, plan_batch, prepare};
 use pinsql_base::error::{Error, Result, Span};
 use pinsql_base::rejects::{Reject, Rejects};
-use pinsql_sources::objects::{ReadFiles, SourceEnvironment, read_files};
+use pinsql_sources::objects::{ReadFiles, ScanObjects, SourceEnvironment, plan_scan};
 use pinsql_sources::operators::{SeenRows, StateOptions};
 use pinsql_sources::slice::SliceTable;
 use pinsql_sources::stream::{Origin, Origins};
@@ -126,7 +126,8 @@ impl Stream {
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), ScalarValue::from(*value)));
         let path = folder.display().to_string();
         let call = ReadFiles { path, options: options.collect(), with_metadata: false };
-        let table = read_files(call, &SourceEnvironment::new(self.session.state(), rejects.clone())).await?;
+        let environment = SourceEnvironment::new(self.session.state(), rejects.clone());
+        let table = plan_scan(call, ScanObjects::Matching, &environment).await?;
         self.run_over(sql, table, (rejects, rejected)).await
     }
 
@@ -228,7 +229,7 @@ impl Stream {
 }
 
 fn pool(session: &Session) -> Arc<dyn MemoryPool> {
-    session.state().runtime_env().memory_pool.clone()
+    session.memory_pool()
 }
 
 fn texts(batch: &RecordBatch) -> Vec<String> {

@@ -24,7 +24,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::{Limits, ReadFiles, SourceEnvironment, read_files};
+use super::{Limits, ReadFiles, ScanObjects, SourceEnvironment, plan_scan};
 use pinsql_base::error::Error;
 use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED, Reject, Rejects};
 
@@ -110,7 +110,8 @@ impl Bucket {
         let (rejects, _receiver) = Rejects::channel();
         let mut environment = SourceEnvironment::new(context.state(), rejects);
         environment.limits = self.limits;
-        let table = read_files(call(&format!("s3://bucket{path}"), options, ""), &environment).await?;
+        let table =
+            plan_scan(call(&format!("s3://bucket{path}"), options, ""), ScanObjects::Matching, &environment).await?;
         let object = Path::from("in/a.json");
         match change {
             Some(content) => drop(self.store.put(&object, content.to_owned().into()).await.unwrap()),
@@ -171,7 +172,7 @@ pub(super) async fn select(
     });
     let mut environment = SourceEnvironment::new(context.state(), rejects);
     tune(&mut environment);
-    let table = read_files(call(path, options, sql), &environment).await?;
+    let table = plan_scan(call(path, options, sql), ScanObjects::Matching, &environment).await?;
     drop(environment);
     context.deregister_table("t").unwrap();
     context.register_table("t", table).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Bucket, call, gzip, unwrap_external};
-use crate::objects::{SourceEnvironment, keeping_places, read_files};
+use crate::objects::{ScanObjects, SourceEnvironment, keeping_places, plan_scan};
 use pinsql_base::rejects::Rejects;
 
 /// The bytes of each record, by object and line.
@@ -13,7 +13,7 @@ async fn found(bucket: &Bucket, options: &[(&str, &str)]) -> BTreeMap<(String, S
     let mut environment = SourceEnvironment::new(context.state(), rejects.clone());
     environment.limits = bucket.limits;
     environment.packing.split_bytes_min = bucket.split_bytes;
-    let table = read_files(call("s3://bucket/in", options, ""), &environment).await.unwrap();
+    let table = plan_scan(call("s3://bucket/in", options, ""), ScanObjects::Matching, &environment).await.unwrap();
     let kept = keeping_places(table.as_ref(), &rejects).unwrap();
     let frame = context.read_table(kept.table).unwrap();
     let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
