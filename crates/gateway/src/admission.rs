@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Limits;
 use super::answer::Failure;
+use super::options::Limits;
 
 /// A semaphore counts to `u32::MAX` at a time, so bytes are counted in kilobytes.
 const UNIT_BYTES: u64 = 1 << 10;

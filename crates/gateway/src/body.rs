@@ -9,9 +9,9 @@ use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use tokio::time::timeout;
 
-use super::Limits;
 use super::admission::{Admission, Reservation};
 use super::answer::Failure;
+use super::options::Limits;
 
 /// A client that sends too much learns so when it has sent it, if it is not far too much: most clients do not listen before.
 const DISCARDED_BYTES_MAX: u64 = 64 << 20;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::Limits;
+use super::options::Limits;
 use super::tls::HTTP_2;
 
 /// The method with which HTTP/2 begins, and nothing else does.

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::answer::{Failure, UNAUTHENTICATED};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const API_KEY: &str = "x-api-key";
 
@@ -33,13 +33,16 @@ impl ApiKeys {
     /// One key a line; empty lines and those that begin with `#` are left out.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).map_err(|error| {
-            Error::config(format!("the API keys cannot be read from {}", file.display())).caused_by(error)
+            Error::new(ErrorCode::InvalidCredentials, format!("the API keys cannot be read from {}", file.display()))
+                .caused_by(error)
         })?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let keys = Self::of(lines)?;
         match keys.is_empty() {
-            true => Err(Error::config(format!("there is no API key in {}", file.display()))
-                .with_hint("one key a line; without keys, leave the file out")),
+            true => {
+                Err(Error::new(ErrorCode::InvalidCredentials, format!("there is no API key in {}", file.display()))
+                    .with_hint("one key a line; without keys, leave the file out"))
+            }
             false => Ok(keys),
         }
     }
@@ -56,7 +59,8 @@ impl ApiKeys {
                 let message = format!(
                     "API key {number} is not one: a key has {KEY_CHARS_MIN} or more letters, digits and signs, and no blanks"
                 );
-                return Err(Error::config(message).with_hint("such as what `openssl rand -hex 20` prints"));
+                return Err(Error::new(ErrorCode::InvalidCredentials, message)
+                    .with_hint("such as what `openssl rand -hex 20` prints"));
             }
             hashes.push(hash(key));
         }

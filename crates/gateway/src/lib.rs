@@ -1,102 +1,52 @@
-//! `pinsql gateway`: the HTTP API in front of Kafka and Kinesis.
+//! The HTTP API in front of Kafka and Kinesis: `pinsql gateway`.
 //!
 //! ```text
-//!  listener ─▶ connection (TLS, HTTP/1.1 or 2) ─▶ watch (id, log, metrics) ─▶ key ─▶ body ─▶ admission ─▶ kafka/   ─▶ sink/kafka
-//!                                                                                                     └▶ kinesis/ ─▶ sink/kinesis
+//!  listener ─▶ connection (TLS, HTTP/1.1 or 2) ─▶ watch (id, log, metrics) ─▶ key ─▶ body ─▶ admission ─▶ kafka/   ─▶ producer
+//!                                                                                                     └▶ kinesis/ ─▶ writer
 //! ```
 //!
-//! The Kafka side speaks as the Confluent REST proxy's v2 does, the Kinesis side as the proxy that AWS shows for its own API
-//! gateway. A success is answered only when the brokers, or Kinesis, have the record: whatever happens to this process
-//! afterwards, an acknowledged record is there. Everything that a client can make grow is bounded (bytes, requests, connections,
-//! time), and what is over a bound is refused at once and with a hint when to come back, not queued.
+//! The Kafka side follows the Confluent REST proxy's v2 API. The Kinesis side follows the proxy that the AWS guide builds with API
+//! Gateway. The gateway answers with success only after the brokers or Kinesis have stored the record: an acknowledged record
+//! survives a crash of the gateway. Everything that a client can make grow has a bound: bytes, requests, connections, time. A request
+//! over a bound is refused at once and never queued. If a retry can help, the answer has a `Retry-After` header.
 //!
-//! Deliberately absent: consumers, schemas and their registry, quotas by client, and accounts. What reads is `pinsql stream`;
-//! whoever needs more than API keys puts a proxy in front.
+//! The gateway never reads from Kafka or Kinesis and never parses or changes the values of records. Consumers, a schema registry,
+//! quotas per client and user accounts are deliberately absent. `pinsql stream` reads the records. For more than API keys, put a
+//! proxy in front.
+//!
+//! Modules in reading order:
+//! - [`options`](GatewayOptions): the settings and limits.
+//! - `server`, `connection`, `tls`: the listener, one connection, and its encryption.
+//! - `router`, `watch`: the routes, and the steps that every request passes before its route.
+//! - `state`: what all requests share, and its parts: `keys`, `admission`, `metrics`, `readiness`, `request_log`.
+//! - `body`, `object`, `answer`: reading a request body, and the shape of error answers.
+//! - `kafka`, `kinesis`: the routes that write and list.
+//! - `operation`, `openapi`: health checks and metrics, and the description of the API.
 
 mod admission;
 mod answer;
 mod body;
 mod connection;
-mod health;
 mod kafka;
 mod keys;
 mod kinesis;
 mod metrics;
 mod object;
 mod openapi;
+mod operation;
+mod options;
+mod readiness;
+mod request_log;
 mod router;
 mod server;
+mod state;
 mod tls;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
-
 pub use self::keys::ApiKeys;
+pub use self::options::{GatewayOptions, Limits, TlsFiles};
+pub use self::request_log::{RequestLine, RequestLog};
 pub use self::server::Server;
-pub use self::watch::{RequestLine, RequestLog};
-use pinsql_sinks::kafka::ProducerOptions;
-use pinsql_sinks::kinesis::WriterOptions;
-
-/// What a gateway is made of.
-#[derive(Debug)]
-pub struct GatewayOptions {
-    pub listen: SocketAddr,
-    pub tls: Option<TlsFiles>,
-    /// Before every path of the API, as a stage is in AWS's API gateway: `/dev`.
-    pub prefix: Option<String>,
-    pub kafka: Option<ProducerOptions>,
-    pub kinesis: Option<WriterOptions>,
-    /// Without any, everybody may post.
-    pub keys: ApiKeys,
-    /// Whether clients may make and delete streams.
-    pub allow_stream_changes: bool,
-    pub limits: Limits,
-}
-
-/// PEM files.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// The certificate, and those it hangs from.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-/// The bounds of everything that a client can make grow.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Of one request's body, after decompression.
-    pub body_bytes_max: u64,
-    /// In one request.
-    pub records_max: usize,
-    /// Requests that are being answered at a time, their bodies being read already.
-    pub requests_max: usize,
-    /// Bodies in memory, of all requests together.
-    pub in_flight_bytes_max: u64,
-    pub connections_max: usize,
-    /// How long a record may take to be acknowledged.
-    pub timeout: Duration,
-    /// How long a client may take to send a request's head, and then its body; also how long a connection may be idle.
-    pub read_timeout: Duration,
-    /// How long the requests in hand may take when the gateway is stopped.
-    pub shutdown_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes_max: 10 << 20,
-            records_max: 10_000,
-            requests_max: 1_000,
-            in_flight_bytes_max: 256 << 20,
-            connections_max: 4_096,
-            timeout: Duration::from_secs(30),
-            read_timeout: Duration::from_secs(30),
-            shutdown_timeout: Duration::from_secs(30),
-        }
-    }
-}

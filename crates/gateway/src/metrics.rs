@@ -1,12 +1,9 @@
-//! What Prometheus sees of a gateway.
+//! The Prometheus metrics of a gateway.
 //!
-//! Labels are routes, methods and statuses, whose number is bounded: a client cannot make a new one by posting to a new path.
+//! The labels are routes, methods and statuses. Their number is bounded: a client cannot create a new label with a new path.
 
 use std::fmt;
 
-use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,16 +11,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::answer::Failure;
-use super::router::Shared;
-use super::watch::RequestLine;
+use super::request_log::RequestLine;
 
-const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// An acknowledgement takes some milliseconds; a broker that is away, the whole timeout.
+/// Buckets in seconds. An acknowledgement takes milliseconds; an unreachable broker takes the whole timeout.
 const REQUEST_SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-/// What HTTP has, and so what a label can be; any other word is a client's invention.
+/// The methods that can be a label. A client can send any word as a method; all others are counted as `other`.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
 
 type Labels = Vec<(&'static str, String)>;
@@ -59,16 +52,21 @@ impl Metrics {
             producer_records: Gauge::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("requests", "Requests, by what they were answered", metrics.requests.clone());
+        registry.register("requests", "Answered requests, by status", metrics.requests.clone());
         registry.register_with_unit(
             "request_duration",
-            "From a request's head to its answer",
+            "Time from the head of a request to its answer",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
-        registry.register("records", "Records, by what became of them", metrics.records.clone());
-        registry.register_with_unit("request_body", "Bodies, as they came", Unit::Bytes, metrics.body_bytes.clone());
-        registry.register("requests_in_flight", "Requests not yet answered", metrics.requests_in_flight.clone());
+        registry.register("records", "Records, by outcome", metrics.records.clone());
+        registry.register_with_unit(
+            "request_body",
+            "Request bodies on the wire",
+            Unit::Bytes,
+            metrics.body_bytes.clone(),
+        );
+        registry.register("requests_in_flight", "Requests in progress", metrics.requests_in_flight.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         registry.register(
             "kafka_records_in_flight",
@@ -99,7 +97,19 @@ impl Metrics {
         }
     }
 
-    /// Counts a connection for as long as what it gives is held.
+    /// Sets the number of records in the Kafka producer that are not acknowledged yet.
+    pub(super) fn set_producer_records(&self, records: u64) {
+        self.producer_records.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// The text of all metrics, in the OpenMetrics format.
+    pub(super) fn to_open_metrics(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// Counts a connection until the returned guard is dropped.
     pub(super) fn connected(&self) -> Connected {
         self.connections.inc();
         Connected(self.connections.clone())
@@ -113,22 +123,4 @@ impl Drop for Connected {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// What Prometheus scrapes.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    tag = "Operation",
-    responses((status = 200, description = "OpenMetrics text", body = String,
-               content_type = "application/openmetrics-text"))
-)]
-pub(super) async fn metrics(State(gateway): State<Shared>) -> Result<Response, Failure> {
-    if let Ok(kafka) = gateway.kafka() {
-        let in_flight = kafka.producer().in_flight();
-        gateway.metrics.producer_records.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
-    }
-    let mut text = String::new();
-    encode(&mut text, &gateway.metrics.registry).map_err(|_| Failure::internal())?;
-    Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
 }

@@ -1,4 +1,4 @@
-//! The listener: takes connections in, and lets go of them in order when the gateway stops.
+//! The listener: accepts connections, and drains them when the gateway stops.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,19 +9,20 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use super::GatewayOptions;
 use super::connection::{Acceptor, Connections};
-use super::router::{Gateway, Shared, normal_prefix, router};
+use super::options::GatewayOptions;
+use super::request_log::RequestLog;
+use super::router::{normal_prefix, router};
+use super::state::{Gateway, Shared};
 use super::tls;
-use super::watch::RequestLog;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// After the system had no room for another connection.
+/// Pause after `accept` fails, for example because the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Nothing is in the producer when all requests are answered; this is how long it may take to say so.
+/// Minimum time for the last flush of the Kafka producer. It is empty then, so this only bounds the call.
 const FLUSH_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
-/// A gateway that listens, and serves once it is run.
+/// A gateway that already listens. It serves requests once [`run`](Self::run) is called.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -31,20 +32,17 @@ pub struct Server {
     stop: watch::Sender<bool>,
 }
 
-impl std::fmt::Debug for Gateway {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gateway").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
 impl Server {
-    /// Listens, and makes the clients of what is behind. Brokers are reached in the background.
+    /// Listens, and creates the clients of Kafka and Kinesis. Brokers are connected in the background.
+    ///
+    /// Returns an error if the options contradict each other, a certificate cannot be read, a client cannot be created, or the
+    /// address is in use.
     pub async fn bind(options: GatewayOptions, log: Arc<dyn RequestLog>) -> Result<Self> {
         let acceptor = options.tls.as_ref().map(tls::acceptor).transpose()?;
         let prefix = options.prefix.as_deref().map(normal_prefix).transpose()?.flatten();
         let (listen, limits) = (options.listen, options.limits);
         let gateway = Gateway::open(options, log).await?;
-        let failed = |error| Error::config(format!("cannot listen on {listen}")).caused_by(error);
+        let failed = |error| Error::new(ErrorCode::AddressInUse, format!("cannot listen on {listen}")).caused_by(error);
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopping) = watch::channel(false);
@@ -57,18 +55,20 @@ impl Server {
         Ok(Self { listener, address, gateway, connections, stop })
     }
 
+    /// The address that the server listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is over, and then until the requests in hand are answered: within the shutdown timeout, or this is
-    /// an error. An idle connection is closed at once.
+    /// Serves until `stop` completes, then finishes the requests in progress. Idle connections are closed at once.
+    ///
+    /// Returns an error if requests are still in progress after the shutdown timeout.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(self.connections.limits.connections_max.min(Semaphore::MAX_PERMITS)));
         tokio::pin!(stop);
         loop {
-            // A client that finds no room waits in the system's queue, which is bounded too.
+            // At the limit, clients wait in the accept queue of the operating system. It is bounded too.
             let accepted = async {
                 let permit = Arc::clone(&room).acquire_owned().await;
                 (permit, self.listener.accept().await)
@@ -87,7 +87,7 @@ impl Server {
                     });
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "a connection could not be taken in");
+                    tracing::debug!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -106,7 +106,7 @@ impl Server {
         }
         if let Ok(kafka) = self.gateway.kafka() {
             let left = limits.shutdown_timeout.saturating_sub(begun.elapsed()).max(FLUSH_TIMEOUT_MIN);
-            // Every acknowledged record is written already; what is left was given up by its client.
+            // Every acknowledged record is already written. The rest belongs to clients that closed their connection.
             if let Err(error) = kafka.producer().flush(left).await {
                 tracing::warn!("{error}");
             }

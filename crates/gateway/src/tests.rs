@@ -12,8 +12,11 @@ use futures::stream;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::router::{Gateway, Shared, normal_prefix, router};
+use super::router::{normal_prefix, router};
+use super::state::{Gateway, Shared};
 use super::*;
+use pinsql_sinks::kafka::ProducerOptions;
+use pinsql_sinks::kinesis::WriterOptions;
 
 const JSON: &str = "application/vnd.kafka.json.v2+json";
 const RECORD: &str = r#"{"records":[{"value":{"index":1}}]}"#;
@@ -153,11 +156,11 @@ async fn what_is_not_there_is_said() {
         assert_eq!(answer.failure(), (failure.0, failure.1, failure.2.to_owned()));
         assert_eq!(answer.headers["content-type"], "application/json");
     };
-    let nothing = "there is nothing at this path; /openapi.json lists what there is";
+    let nothing = "no route has this path; /openapi.json lists all routes";
     check(client.post("/topic/pins", RECORD).await, (404, 404, nothing));
-    let method = "this path does not take this method; /openapi.json lists what it takes";
+    let method = "this path does not accept this method; /openapi.json lists the accepted methods";
     check(client.ask("PUT", "/topics/pins", &[], "").await, (405, 405, method));
-    let name = "the name of a topic has letters, digits, `.`, `_` and `-`, and 249 of them at most";
+    let name = "the name of a topic has only letters, digits, `.`, `_` and `-`, and at most 249 of them";
     check(client.post("/topics/a%20b", RECORD).await, (404, 40_401, name));
     check(client.post("/topics/a%00b", RECORD).await, (404, 40_401, name));
     check(client.post("/topics/%ff", RECORD).await, (404, 40_401, name));

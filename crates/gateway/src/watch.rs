@@ -1,9 +1,7 @@
-//! What is known of each request when it is over: a line in the log and a count in the metrics, and an id on both sides.
+//! The outermost step of every request: it counts the body's bytes, sets the request id, and logs and counts the request at its end.
 //!
-//! The line has the path's template, not the path, and neither bodies nor keys. A request whose client went away before it was
-//! answered is logged too, with the status 499 that nginx gives it.
+//! A request whose client closed the connection before the answer is logged too.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,33 +14,13 @@ use axum::response::Response;
 use futures::TryStreamExt as _;
 
 use super::answer::Accounted;
-use super::router::Shared;
+use super::request_log::RequestLine;
+use super::state::Shared;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
-const CLIENT_WENT_AWAY: u16 = 499;
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 const NO_ROUTE: &str = "-";
-
-/// One request that is over.
-#[derive(Debug, Clone)]
-pub struct RequestLine {
-    pub method: String,
-    /// The path's template, such as `/topics/{topic}`; `-` where there is no route.
-    pub route: String,
-    pub status: u16,
-    pub records_written: u64,
-    pub records_failed: u64,
-    /// Of the body, as they came.
-    pub bytes_in: u64,
-    pub elapsed: Duration,
-    /// The client's own, or one that was made for it.
-    pub id: String,
-}
-
-/// Where request lines go. It must not wait for anything.
-pub trait RequestLog: fmt::Debug + Send + Sync {
-    fn request(&self, line: RequestLine);
-}
 
 pub(super) async fn watch(State(gateway): State<Shared>, mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
@@ -56,7 +34,7 @@ pub(super) async fn watch(State(gateway): State<Shared>, mut request: Request, n
         line: RequestLine {
             method: request.method().to_string(),
             route: route.to_owned(),
-            status: CLIENT_WENT_AWAY,
+            status: CLIENT_CLOSED_REQUEST,
             records_written: 0,
             records_failed: 0,
             bytes_in: 0,
@@ -78,7 +56,7 @@ pub(super) async fn watch(State(gateway): State<Shared>, mut request: Request, n
     response
 }
 
-/// Tells of its request when it is dropped, which it is also when nobody waits for the answer any more.
+/// Logs and counts its request on drop. The drop also happens when the client closes the connection and axum drops the handler.
 struct Watched {
     gateway: Shared,
     begun: Instant,
@@ -95,7 +73,7 @@ impl Drop for Watched {
     }
 }
 
-/// The client's own id, if it is one that can stand in a log line.
+/// The `x-request-id` of the client if it is short and printable, or a new UUID.
 fn request_id(request: &Request) -> HeaderValue {
     let given = request
         .headers()

@@ -1,4 +1,4 @@
-//! `POST /topics/{topic}`: records into a topic, answered when the brokers have them.
+//! `POST /topics/{topic}`: writes records into a topic. The answer comes after the brokers have stored them.
 
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,26 @@ use serde::Serialize;
 use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 
+use super::client::KafkaClient;
+use super::failure::{message, send_failure};
 use super::request::{BinaryRequest, Format, JsonRequest, Posted, parse};
 use super::topics::{answered, topic_name};
-use super::{KafkaSide, send_failure};
 use crate::answer::{Accounted, Failure};
 use crate::body;
 use crate::openapi::PostFailures;
-use crate::router::Shared;
+use crate::state::Shared;
 use pinsql_sinks::kafka::{Delivered, Record, SendError};
 
-/// How long to wait before looking again whether a full queue has room for the rest of a request.
+/// Pause between two tries to enqueue a record while the producer's queue is full.
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
-/// The producer ends a record's wait by itself; this is for the case that it does not.
+/// Extra time before this side gives up waiting. The producer has its own timeout, which normally ends the wait.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the Confluent REST proxy's documents give for a record that was not written.
+/// The error codes of a record in the documentation of the Confluent REST proxy.
 const NOT_RETRIABLE: u32 = 1;
 const RETRIABLE: u32 = 2;
 
-/// Where each record is, in the order of the request.
+/// The outcome of each record, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProduceAnswer {
     offsets: Vec<RecordAnswer>,
@@ -40,18 +41,18 @@ pub(super) struct ProduceAnswer {
     value_schema_id: Option<i32>,
 }
 
-/// Either a place, or why there is none.
+/// The partition and offset of a record, or the error.
 #[derive(Debug, Serialize, ToSchema)]
 struct RecordAnswer {
     partition: Option<i32>,
     offset: Option<i64>,
-    /// 1: sending the record again cannot help; 2: it can.
+    /// 1: a retry cannot help; 2: a retry can help.
     error_code: Option<u32>,
     error: Option<String>,
 }
 
-/// Writes records into a topic. 200 says that the brokers have at least one of them, each on all replicas in sync; `offsets` tells
-/// which. A request of which nothing was written fails as a whole.
+/// Writes records into a topic. Status 200 means that the brokers have stored at least one of them on all in-sync replicas;
+/// `offsets` has the outcome of each. If no record was written, the request fails as a whole.
 #[utoipa::path(
     post,
     operation_id = "produce",
@@ -98,9 +99,9 @@ pub(super) async fn produce(
     Ok(response)
 }
 
-/// Queues all records in their order, and then waits for what becomes of them.
+/// Enqueues all records in their order, and then waits for their outcomes.
 async fn write(
-    kafka: &KafkaSide,
+    kafka: &KafkaClient,
     topic: &str,
     records: &[Posted<'_>],
     wait_max: Duration,
@@ -113,7 +114,7 @@ async fn write(
             Record { topic, partition: posted.partition, key: posted.key.as_deref(), value: posted.value.as_deref() };
         let delivery = loop {
             match producer.enqueue(record) {
-                // A request that is begun is brought to its end; one that finds no room at all is not begun.
+                // A request with enqueued records waits for room for the rest. One without any is refused below.
                 Err(SendError::QueueFull) if !queued.is_empty() && Instant::now() < deadline => {
                     sleep(ROOM_INTERVAL).await;
                 }
@@ -148,10 +149,7 @@ fn record_answer(answer: Result<Delivered, SendError>) -> RecordAnswer {
             partition: None,
             offset: None,
             error_code: Some(if error.is_retriable() { RETRIABLE } else { NOT_RETRIABLE }),
-            error: Some(match error.reason() {
-                Some(reason) => format!("{error}: {reason}"),
-                None => error.to_string(),
-            }),
+            error: Some(message(&error)),
         },
     }
 }

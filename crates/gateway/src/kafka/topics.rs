@@ -10,17 +10,20 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ANSWER_TYPE, look_failure};
+use super::failure::read_failure;
 use crate::answer::{Failure, TOPIC_NOT_FOUND};
 use crate::openapi::LookFailures;
-use crate::router::Shared;
+use crate::state::Shared;
 use pinsql_sinks::kafka::{PartitionDescription, TopicDescription, is_topic_name};
+
+/// The content type of every answer, unless the client accepts only plain JSON.
+const ANSWER_TYPE: &str = "application/vnd.kafka.v2+json";
 
 /// A topic, its settings and its partitions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TopicAnswer {
     name: String,
-    /// Without those that the brokers keep secret; empty where the gateway's user may not see them.
+    /// Without sensitive settings; empty if the gateway's user may not read them.
     configs: BTreeMap<String, String>,
     partitions: Vec<PartitionAnswer>,
 }
@@ -28,7 +31,7 @@ pub(super) struct TopicAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 struct PartitionAnswer {
     partition: i32,
-    /// The broker that leads it; -1 while there is none.
+    /// The id of the leader; -1 if there is none.
     leader: i32,
     replicas: Vec<ReplicaAnswer>,
 }
@@ -58,7 +61,7 @@ impl From<PartitionDescription> for PartitionAnswer {
     }
 }
 
-/// The names of all topics but Kafka's own.
+/// The names of all topics except Kafka's internal ones.
 #[utoipa::path(
     get,
     operation_id = "list_topics",
@@ -72,11 +75,11 @@ impl From<PartitionDescription> for PartitionAnswer {
 pub(super) async fn list(State(gateway): State<Shared>, headers: HeaderMap) -> Result<Response, Failure> {
     let kafka = gateway.kafka()?;
     let _slot = gateway.admission.enter()?;
-    let topics = kafka.producer().topics_within(gateway.limits.timeout).await.map_err(|error| look_failure(&error))?;
+    let topics = kafka.producer().topics_within(gateway.limits.timeout).await.map_err(|error| read_failure(&error))?;
     Ok(answered(&headers, Json(topics)))
 }
 
-/// What a topic is made of.
+/// A topic, its settings and its partitions.
 #[utoipa::path(
     get,
     operation_id = "describe_topic",
@@ -96,17 +99,17 @@ pub(super) async fn describe(
     let kafka = gateway.kafka()?;
     let name = topic_name(topic)?;
     let _slot = gateway.admission.enter()?;
-    match kafka.producer().topic_within(&name, gateway.limits.timeout).await.map_err(|error| look_failure(&error))? {
+    match kafka.producer().topic_within(&name, gateway.limits.timeout).await.map_err(|error| read_failure(&error))? {
         Some(topic) => Ok(answered(&headers, Json(TopicAnswer::from(topic)))),
         None => Err(no_topic(&format!("there is no topic `{name}`"))),
     }
 }
 
-/// A name that no topic can have is one that no topic has.
+/// The topic name of the path. An invalid name is answered like a topic that does not exist.
 pub(super) fn topic_name(topic: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
     match topic {
         Ok(Path(name)) if is_topic_name(&name) => Ok(name),
-        _ => Err(no_topic("the name of a topic has letters, digits, `.`, `_` and `-`, and 249 of them at most")),
+        _ => Err(no_topic("the name of a topic has only letters, digits, `.`, `_` and `-`, and at most 249 of them")),
     }
 }
 
@@ -114,7 +117,7 @@ fn no_topic(message: &str) -> Failure {
     Failure::new(StatusCode::NOT_FOUND, message).with_code(TOPIC_NOT_FOUND)
 }
 
-/// A success, in the type that the client wants: the proxy's own, or plain JSON where only that is asked for.
+/// A success in the content type of the proxy, or in plain JSON if the client accepts only that.
 pub(super) fn answered(headers: &HeaderMap, answer: impl IntoResponse) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let is_plain = accepted.contains("application/json") && !accepted.contains("application/vnd.kafka");

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::failure::{aws_failure, write_failure};
 use super::request::{PutRecord, PutRecords, check_media_type, parse_record, parse_records, stream_name};
-use super::{aws_failure, write_failure};
 use crate::answer::{Accounted, Failure};
 use crate::body::{self, Received};
 use crate::openapi::PostFailures;
-use crate::router::{Gateway, Shared};
+use crate::state::{Gateway, Shared};
 use pinsql_sinks::kinesis::{Placed, Record, Refused, Writer};
 
 /// Where the record is.

@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::failure::write_failure;
 use super::request::{CreateStream, check_media_type, invalid, parse_create, stream_name};
-use super::write_failure;
 use crate::answer::Failure;
 use crate::body;
 use crate::openapi::{LookFailures, PostFailures};
-use crate::router::{Gateway, Shared};
+use crate::state::{Gateway, Shared};
 use pinsql_sinks::kinesis::{ShardDescription, StreamDescription};
 
 /// A page of names.
