@@ -1,8 +1,6 @@
-//! A run: posts are drawn at their pace and handed to every receiver, until enough is enough.
+//! A run: draws posts at the given pace and puts them into the queue of every receiver, until an end condition is met.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
@@ -10,91 +8,54 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::generate::{BadKinds, Random};
-use super::lane::{DeliveryOptions, Lane, Post};
-use super::pace::{Pace, Pacer};
-use super::posts::{Posts, Source};
+use super::lane::Lane;
+use super::observer::Observer;
+use super::options::Options;
+use super::pace::Pacer;
+use super::post::Post;
 use super::receiver::{ApiStream, Http, Kafka, KafkaRest, Kinesis, KinesisApi, Objects, Receiver};
+use super::source::Posts;
 use super::tally::{Summary, Tally};
-use super::{PostedTopic, Target};
+use super::target::Target;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_base::settings::{S3Config, Secret};
 use pinsql_sinks::kinesis::WriterOptions;
 
-/// Posts that wait for one receiver.
+/// Maximum number of posts in the queue of one receiver.
 const QUEUE_POSTS_MAX: usize = 256;
 
-/// So that the waits and the rows are not drawn from the same numbers.
+/// Separates the random numbers of the pace from those of the rows. The bytes are "pace".
 const PACE_MARK: u64 = 0x7061_6365;
 
-/// What is posted, by which rows, to whom and how fast.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub targets: Vec<Target>,
-    pub source: Source,
-    pub seed: u64,
-    pub topics: Vec<PostedTopic>,
-    pub pace: Pace,
-    /// After so many posts it is enough.
-    pub count: Option<u64>,
-    /// After so long it is enough.
-    pub duration: Option<Duration>,
-    pub delivery: DeliveryOptions,
-    /// Sent to the APIs as `x-api-key`.
-    pub api_key: Option<Secret>,
-    /// Of the Kafka client, for every `kafka://`. Some values are secrets.
-    pub kafka_properties: KafkaProperties,
-    pub s3: S3Config,
-}
-
-/// Properties by name; not shown, since some are secrets.
-#[derive(Clone, Default)]
-pub struct KafkaProperties(pub BTreeMap<String, String>);
-
-impl std::fmt::Debug for KafkaProperties {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// What the operator wants.
+/// The request to stop a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
+    /// Continue.
     Going,
-    /// Draw no more, and finish what is on its way.
+    /// Draw no more posts, and wait for the answers to those in progress.
     Finish,
-    /// Wait for nothing any more.
+    /// Stop without waiting. Records without an answer count as failed.
     Now,
 }
 
-/// Who is told what happens.
-pub trait Observer: Send + Sync {
-    /// Everything is open, and posting begins. The counts may be read at any time.
-    fn began(&self, receivers: &[Arc<Tally>]);
-    /// A receiver does not answer, or asks for patience; what it did not take is sent again.
-    fn in_trouble(&self, to: &str, reason: &str);
-    fn recovered(&self, to: &str, after: Duration);
-    /// The first record that a receiver said no to.
-    fn refused(&self, to: &str, reason: &str);
-    fn given_up(&self, to: &str, after: Duration, reason: &str);
-}
-
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The counts of all receivers.
     pub summary: Summary,
-    /// Why no more posts could be drawn, if it was that.
+    /// The error that ended the run, if the source failed.
     pub failure: Option<Error>,
 }
 
-/// A receiver that is posted to.
+/// An open receiver: its lane, its queue, and the task that empties the queue.
 struct OpenLane {
     lane: Arc<Lane>,
     queue: mpsc::Sender<Post>,
     task: JoinHandle<()>,
 }
 
-/// Posts until the count, the time, or whoever says `stop`, and gives what became of the records. An error is one of the
-/// beginning: nothing was sent then.
+/// Posts until the count or the duration is reached, all receivers are given up, or `stop` changes.
+///
+/// Returns an error only if the source or a receiver cannot be opened; nothing was sent then. Later failures are in the [`Outcome`].
 pub async fn run(options: Options, mut stop: watch::Receiver<Stop>, observer: Arc<dyn Observer>) -> Result<Outcome> {
     let opening = async {
         let is_json_only = options.targets.iter().any(Target::is_json_only);
@@ -156,7 +117,7 @@ async fn draw(
     tokio::pin!(ended);
     while options.count.is_none_or(|count| drawn.posts < count) && lanes.iter().any(|lane| !lane.lane.health.is_gone())
     {
-        // Nothing is drawn that is not then given to every receiver.
+        // A post is drawn only when every queue has room for it. So each drawn post reaches every receiver.
         let room = tokio::select! {
             biased;
             () = asked_to(stop, Stop::Finish) => return,
@@ -179,13 +140,15 @@ async fn draw(
     }
 }
 
-/// Waits until the next post is due and every receiver's queue has room for it: the slowest decides.
+/// Waits until the next post is due and the queue of every receiver has room for it.
 async fn room_for_one<'a>(pacer: &mut Pacer, lanes: &'a [OpenLane]) -> Result<Vec<mpsc::Permit<'a, Post>>> {
     pacer.wait().await;
     let mut room = Vec::with_capacity(lanes.len());
     for lane in lanes {
         let permit = lane.queue.reserve().await;
-        room.push(permit.map_err(|_| Error::internal(format!("nobody sends to {} any more", lane.lane.tally.to)))?);
+        room.push(
+            permit.map_err(|_| Error::internal(format!("the task that sends to {} has ended", lane.lane.tally.to)))?,
+        );
     }
     Ok(room)
 }
@@ -199,7 +162,7 @@ fn hand_out(room: Vec<mpsc::Permit<'_, Post>>, lanes: &[OpenLane], post: Post) {
     }
 }
 
-/// Waits until everything is answered or failed, as long as the operator has the patience.
+/// Waits until every record is acknowledged or failed, or `stop` is [`Stop::Now`].
 async fn finish(lanes: Vec<OpenLane>, stop: &mut watch::Receiver<Stop>) {
     let (mut tasks, mut rest) = (Vec::new(), Vec::new());
     for OpenLane { lane, queue, task } in lanes {
@@ -208,9 +171,9 @@ async fn finish(lanes: Vec<OpenLane>, stop: &mut watch::Receiver<Stop>) {
         tasks.push(task);
     }
     let reason = tokio::select! {
-        // A task that broke off leaves records that are neither acknowledged nor failed.
-        _ = join_all(tasks) => "the sending broke off",
-        () = asked_to(stop, Stop::Now) => "no answer had come when the run was cut off",
+        // A task that panicked leaves records that are neither acknowledged nor failed.
+        _ = join_all(tasks) => "the task that sends to the receiver failed",
+        () = asked_to(stop, Stop::Now) => "no answer had come when the run was stopped",
     };
     for (lane, task) in rest {
         task.abort();
@@ -218,19 +181,19 @@ async fn finish(lanes: Vec<OpenLane>, stop: &mut watch::Receiver<Stop>) {
     }
 }
 
-/// Ends when the operator wants this, or more.
+/// Completes when `stop` is `wanted` or [`Stop::Now`].
 async fn asked_to(stop: &mut watch::Receiver<Stop>, wanted: Stop) {
     let asked = stop.wait_for(|stop| *stop == Stop::Now || *stop == wanted).await.is_ok();
     if !asked {
-        // Nobody is left who could ask.
+        // The sender is gone, so no request can come.
         std::future::pending().await
     }
 }
 
 enum OpenReceiver {
-    /// One that the lane sends with.
+    /// A receiver whose lane groups, sends and retries.
     Plain(Box<dyn Receiver>),
-    /// One that sends by itself.
+    /// A receiver whose client does all of that itself.
     Kafka(Box<Kafka>),
 }
 
@@ -282,7 +245,7 @@ impl OpenReceiver {
     }
 }
 
-/// A URL with more parts at the end of its path.
+/// The URL with `parts` appended to its path.
 fn below(base: &url::Url, parts: &[&str]) -> Result<url::Url> {
     let mut url = base.clone();
     match url.path_segments_mut() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::PostedTopic;
+use super::post::PostedTopic;
 
 /// Why a record was not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

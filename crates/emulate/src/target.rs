@@ -8,7 +8,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::PostedTopic;
+use super::post::PostedTopic;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::store::to_url;
 use pinsql_sinks::kafka::is_secret_property;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Answer;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::http::{self, Unread};
 use pinsql_base::settings::Secret;
 use pinsql_base::storage_error::shorten;
@@ -28,8 +28,9 @@ impl Http {
     pub(crate) fn new(api_key: Option<&Secret>, in_flight_max: usize) -> Result<Self> {
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
-            let mut value = HeaderValue::from_str(key.reveal().trim())
-                .map_err(|_| Error::config("the API key has characters that no header can carry"))?;
+            let mut value = HeaderValue::from_str(key.reveal().trim()).map_err(|_| {
+                Error::new(ErrorCode::InvalidCredentials, "the API key has characters that no header can carry")
+            })?;
             value.set_sensitive(true);
             headers.insert(API_KEY_HEADER, value);
         }

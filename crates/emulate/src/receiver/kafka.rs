@@ -10,9 +10,9 @@ use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::lane::{GIVEN_UP, Lane, Post};
+use crate::lane::{GIVEN_UP, Lane};
+use crate::post::{Item, Post, PostedTopic};
 use crate::tally::Blame;
-use crate::{Item, PostedTopic};
 use pinsql_base::error::Result;
 use pinsql_sinks::kafka::{Delivery, Producer, ProducerOptions, Record, SendError};
 

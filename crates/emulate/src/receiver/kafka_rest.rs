@@ -7,7 +7,7 @@ use url::Url;
 
 use super::http::Http;
 use super::{Answer, Attempt, Filling, Receiver};
-use crate::Item;
+use crate::post::Item;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
 /// The proxy's code for what may go well the next time.

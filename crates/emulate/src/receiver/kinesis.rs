@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{Answer, Attempt, Filling, Receiver};
-use crate::{Item, PostedTopic, target::StreamName};
+use crate::post::{Item, PostedTopic};
+use crate::target::StreamName;
 use pinsql_base::error::{Error, Result};
 use pinsql_sinks::kinesis::{CALL_BYTES_MAX, RECORDS_PER_CALL_MAX, Record, Writer, WriterOptions};
 

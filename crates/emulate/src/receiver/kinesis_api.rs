@@ -8,7 +8,7 @@ use url::Url;
 
 use super::http::{Http, is_for_a_while};
 use super::{Answer, Attempt, Filling, Receiver};
-use crate::Item;
+use crate::post::Item;
 use pinsql_sinks::kinesis::RECORDS_PER_CALL_MAX;
 
 const CONTENT_TYPE: &str = "application/json";

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Item;
+use super::post::Item;
 
 pub(super) use self::http::Http;
 pub(super) use self::kafka::Kafka;

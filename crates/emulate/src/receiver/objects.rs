@@ -16,8 +16,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use url::Url;
 
 use super::{Answer, Attempt, Filling, Receiver};
-use crate::{Item, PostedTopic};
-use pinsql_base::error::{Error, ErrorKind, Result};
+use crate::post::{Item, PostedTopic};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
 use pinsql_base::settings::S3Config;
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_base::store;
@@ -56,8 +56,9 @@ impl Objects {
             .object_store_registry
             .get_store(url)
             .map_err(|error| Error::internal("a store that was just opened is not there").caused_by(error))?;
-        let root = Path::from_url_path(url.path())
-            .map_err(|error| Error::config(format!("`{url}` is not a place for objects")).caused_by(error))?;
+        let root = Path::from_url_path(url.path()).map_err(|error| {
+            Error::new(ErrorCode::InvalidLocation, format!("`{url}` is not a place for objects")).caused_by(error)
+        })?;
         let mut found = Vec::with_capacity(topics.len());
         for topic in topics {
             let name = topic.name.clone();

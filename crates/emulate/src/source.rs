@@ -1,43 +1,36 @@
-//! Where the posts come from: a database's rows, or the generator.
+//! The source of the posts: rows of a database, or the generator.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep};
 
-use super::backoff::Backoff;
 use super::generate::{BadKinds, Messages, Population, Random, Recipe, Topic};
-use super::{Item, Options, PostedTopic};
-use pinsql_base::error::{Error, Result};
+use super::options::{Options, Source};
+use super::post::{Item, PostedTopic};
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::retry::{Backoff, Retry};
 use pinsql_sources::mysql::{Database, DatabaseOptions};
 
-/// Of the generator: indexes stay below 2^30, so that they fit an INT, and begin anew after so many posts.
+/// The delays before a row is read again while the server is away.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+/// Number of different generated records. Their indexes stay below 2^30, so they fit an INT. After that they repeat.
 const RECORDS: u64 = 1 << 28;
-/// As many as the pipeline's own tables have rows.
+/// Number of different generated users: the row count of the pipeline's tables.
 const PEOPLE: u64 = 11_000;
 
-/// So that the rows and the waits are not drawn from the same numbers.
+/// Separates the random numbers of the rows from those of the pace. The bytes are "rows".
 const ROWS_MARK: u64 = 0x726f_7773;
 
-/// Where posts come from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// Rows of the pipeline's tables, the same may come again.
-    Database(DatabaseOptions),
-    /// Made up, each one new.
-    Generated { duplicates_percent: f64, bad_percent: f64 },
-}
-
-/// Posts in the order that the seed gives them.
+/// The posts, in an order that depends only on the seed.
 pub(super) enum Posts {
     Drawn(Box<Rows>),
     Generated(Vec<Messages>),
 }
 
 impl Posts {
-    /// `bad_kinds` are those that every receiver can be sent.
+    /// Connects to the database, if that is the source. `bad_kinds` are the malformed records that every receiver can accept.
     pub(super) async fn open(options: &Options, bad_kinds: BadKinds) -> Result<Self> {
         let (seed, topics) = (options.seed, &options.topics);
         match &options.source {
@@ -53,7 +46,7 @@ impl Posts {
         }
     }
 
-    /// The records of the next post: one for each topic, and behind a generated one what is due.
+    /// The records of the next post: one for each topic, each followed by its duplicates and malformed records, if any are due.
     pub(super) async fn next(&mut self) -> Result<Vec<Item>> {
         match self {
             Self::Drawn(rows) => rows.next().await,
@@ -71,18 +64,18 @@ impl Posts {
     }
 }
 
-/// Rows of a database, one number for all tables, as the pipeline's scripts draw them.
+/// Random rows of a database. A post has the same row number in all tables, like the pipeline's scripts.
 pub(super) struct Rows {
     database: Database,
-    /// One for each topic.
+    /// One table for each topic.
     tables: Vec<&'static str>,
-    /// Every table has so many rows, or more.
+    /// The row count of the smallest table.
     rows: u64,
     random: Random,
     give_up_after: Duration,
 }
 
-/// A row that is shared with the table that is held in memory.
+/// A row. It may share memory with a table that is cached.
 struct Row(Arc<str>);
 
 impl AsRef<[u8]> for Row {
@@ -104,7 +97,10 @@ impl Rows {
         for table in &tables {
             let count = database.count(table).await?;
             if count == 0 {
-                return Err(Error::config(format!("the table {table} has no rows to draw from")));
+                return Err(Error::new(
+                    ErrorCode::InvalidConfiguration,
+                    format!("the table {table} has no rows to draw from"),
+                ));
             }
             rows = rows.min(count);
         }
@@ -121,29 +117,20 @@ impl Rows {
         Ok(items)
     }
 
-    /// A table that is too large to be held is asked for each row; a server that is away may come back.
+    /// Reads one row, with retries while the server is unavailable. A table that is too large for the cache costs a query per row.
     async fn row(&mut self, topic: usize, number: u64) -> Result<Arc<str>> {
         let table = self.tables[topic];
-        let patience_ends = Instant::now() + self.give_up_after;
-        let mut backoff = Backoff::default();
-        loop {
-            let error = match self.database.rows(table, &[number]).await {
-                Ok(rows) => {
-                    let missing = || Error::internal(format!("row {number} of {table} was asked for and not given"));
-                    return rows.into_iter().next().ok_or_else(missing);
-                }
-                Err(error) => error,
-            };
-            let wait = backoff.next(None);
-            if !error.kind().is_retryable() || Instant::now() + wait >= patience_ends {
-                return Err(error);
-            }
-            sleep(wait).await;
-        }
+        let database = &self.database;
+        let retry = Retry::new(BACKOFF).total_max(self.give_up_after);
+        let read = || async move { database.rows(table, &[number]).await };
+        let rows = retry.run(|error: &Error| error.kind().is_retryable(), read).await?;
+        let missing =
+            || Error::internal(format!("row {number} of {table} was requested, and the server did not return it"));
+        rows.into_iter().next().ok_or_else(missing)
     }
 }
 
-/// Where the pipeline keeps the records of a topic.
+/// The table of the pipeline that has the records of a topic.
 fn table(topic: Topic) -> &'static str {
     match topic {
         Topic::Pin => "pinterest_data",

@@ -1,15 +1,18 @@
-//! A receiver that plays a script, and the lane that has to cope with it.
+//! The delivery to a receiver with scripted answers.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use super::*;
-use crate::PostedTopic;
 use crate::generate::Topic;
+use crate::observer::Observer;
+use crate::options::DeliveryOptions;
+use crate::post::PostedTopic;
+use crate::tally::Tally;
 
-/// Gives these answers, one an attempt, and then takes everything.
+/// Returns the scripted answers, one for each attempt, and then acknowledges everything.
 struct Scripted {
     filling: Filling,
     script: Mutex<VecDeque<Attempt>>,
@@ -45,7 +48,7 @@ impl Receiver for Scripted {
     }
 }
 
-/// What was said, in order.
+/// The events, in order.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
