@@ -124,7 +124,7 @@ class PinsqlOperator(BaseOperator):
         """Fails the task with what pinsql said, and for good where another try would say the same."""
         if code == 0:
             return
-        error = next((number for number, line in enumerate(said) if line.startswith("error:")), 0)
+        error = next((number for number, line in enumerate(said) if line.startswith(("error[", "error:"))), 0)
         reason = "\n".join([f"pinsql ended with exit code {code}", *said[error:]])
         if code in (SERVICE_FAILED, INTERRUPTED) or code < 0:
             raise AirflowException(reason)

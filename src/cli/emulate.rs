@@ -258,14 +258,16 @@ fn create(path: &Path) -> Result<File> {
 }
 
 fn cannot_write(path: &Path) -> Error {
-    Error::config(format!("the report {} cannot be written", path.display()))
+    Error::new(ErrorCode::InvalidLocation, format!("the report {} cannot be written", path.display()))
 }
 
 fn read_key(path: &Path) -> Result<Secret> {
-    let key = fs::read_to_string(path)
-        .map_err(|error| Error::config(format!("cannot read the API key in {}", path.display())).caused_by(error))?;
+    let key = fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorCode::InvalidCredentials, format!("cannot read the API key in {}", path.display()))
+            .caused_by(error)
+    })?;
     match key.trim() {
-        "" => Err(Error::config(format!("there is no API key in {}", path.display()))),
+        "" => Err(Error::new(ErrorCode::InvalidCredentials, format!("there is no API key in {}", path.display()))),
         key => Ok(Secret::new(key)),
     }
 }

@@ -248,7 +248,7 @@ impl Lines {
         let left_out_here = Arc::clone(&left_out);
         let writer = thread::Builder::new().name("request-log".to_owned());
         let writer = writer.spawn(move || write_lines(&written, &left_out_here, output));
-        writer.map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+        writer.map_err(|error| Error::new(ErrorCode::SystemFailure, "the system gives no threads").caused_by(error))?;
         Ok(Self { lines, left_out })
     }
 

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The properties by name, in lower case. A line that is none is not shown: it may be a secret.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>> {
     let text = fs::read_to_string(path).map_err(|error| {
-        Error::config(format!("the Kafka properties cannot be read from {}", path.display())).caused_by(error)
+        Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!("the Kafka properties cannot be read from {}", path.display()),
+        )
+        .caused_by(error)
     })?;
     let lines = (1..).zip(text.lines().map(str::trim));
     let properties = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', '!']));
@@ -19,7 +23,10 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>> {
             Some((name, value)) if !name.trim().is_empty() => {
                 Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             }
-            _ => Err(Error::config(format!("line {number} of {} is not NAME=VALUE", path.display()))),
+            _ => Err(Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!("line {number} of {} is not NAME=VALUE", path.display()),
+            )),
         })
         .collect()
 }

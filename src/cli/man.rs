@@ -9,7 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::output::{Output, stdout_error};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// What a program that calls pinsql has to know, and `--help` does not say.
 const EXIT_CODES: [(&str, &str); 6] = [
@@ -35,7 +35,8 @@ pub(super) fn man(folder: Option<&Path>, mut command: Command, output: Output) -
         return data.write_all(&page).and_then(|()| data.flush()).map_err(stdout_error);
     };
     fs::create_dir_all(folder).and_then(|()| write_pages(&command, folder)).map_err(|error| {
-        Error::service(format!("manual pages cannot be written into `{}`", folder.display())).caused_by(error)
+        Error::new(ErrorCode::OutputFailure, format!("manual pages cannot be written into `{}`", folder.display()))
+            .caused_by(error)
     })
 }
 

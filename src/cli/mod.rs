@@ -161,7 +161,7 @@ pub fn main(commit: Option<&str>) -> ExitCode {
     }));
     let planner = thread::Builder::new().stack_size(PLANNING_STACK_BYTES).spawn(move || execute(arguments, output));
     let Ok(planner) = planner else {
-        output.error(&Error::service("the system gives no threads"), None);
+        output.error(&Error::new(ErrorCode::SystemFailure, "the system gives no threads"), None);
         return ExitCode::from(ErrorKind::Service.exit_code());
     };
     match planner.join() {
@@ -181,7 +181,7 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
         .enable_all()
         .thread_stack_size(STACK_BYTES)
         .build()
-        .map_err(|error| Error::service("the system gives no threads").caused_by(error))?;
+        .map_err(|error| Error::new(ErrorCode::SystemFailure, "the system gives no threads").caused_by(error))?;
     let hears_signals = match &arguments.subcommand {
         Some(command) => command.hears_signals(),
         None => arguments.sql.is_none() && repl::has_terminal(),

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::script::Script;
-use pinsql_base::error::{Error, ErrorKind, Span};
+use pinsql_base::error::{Error, ErrorCode, ErrorKind, Span};
 
 /// How what is said on standard error is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -90,7 +90,7 @@ impl Output {
 
 /// What remains of an error that standard output gave: a reader that went away is no error at all.
 pub fn stdout_error(error: io::Error) -> Error {
-    Error::service("standard output cannot be written").caused_by(error)
+    Error::new(ErrorCode::OutputFailure, "standard output cannot be written").caused_by(error)
 }
 
 /// Whether `error` says that the reader of standard output went away.
@@ -100,7 +100,7 @@ pub fn is_broken_pipe(error: &Error) -> bool {
 }
 
 fn render_error(error: &Error, script: Option<&Script>) -> String {
-    let mut text = format!("{RED}error:{RED:#} {}\n", error.message);
+    let mut text = format!("{RED}error[{}]:{RED:#} {}\n", error.code, error.message);
     if let Some(script) = script {
         match error.span {
             Some(span) if span.start.0 > 0 => render_place(&mut text, script, span),
@@ -147,6 +147,7 @@ fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn error_as_json(error: &Error, script: Option<&Script>) -> serde_json::Value {
     json!({
         "level": "error",
+        "code": error.code.name(),
         "message": error.message,
         "file": script.map(|script| script.name.as_str()),
         "line": error.span.map(|span| span.start.0),

@@ -20,7 +20,7 @@ use futures::StreamExt;
 use unicode_width::UnicodeWidthStr;
 
 use super::output::stdout_error;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -90,7 +90,7 @@ async fn write_json<F: JsonFormat>(
 fn json_error(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, error) => stdout_error(error),
-        other => Error::data("a value of the result has no form in JSON").caused_by(other),
+        other => Error::new(ErrorCode::InvalidValue, "a value of the result has no form in JSON").caused_by(other),
     }
 }
 
@@ -100,7 +100,8 @@ pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
         .with_null(NULL)
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
-    let no_text = |error| Error::data("a value of the result has no form as text").caused_by(error);
+    let no_text =
+        |error| Error::new(ErrorCode::InvalidValue, "a value of the result has no form as text").caused_by(error);
     let formatters = batch
         .columns()
         .iter()

@@ -22,7 +22,7 @@ use crate::catalog::TableName;
 use crate::session::Session;
 use crate::statement::{self, Outcome, Statement, Watch, rejects_note};
 use crate::stream::{BatchReport, Observer, refresh};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::stream::Lag;
 
 /// Runs all statements of `scripts` and stops at the first that fails. The report is written either way.
@@ -31,7 +31,7 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     let format = settings.format(&config)?;
     // A report that cannot be written is found before anything is done.
     if let Some(path) = &settings.report {
-        write_report(path, &[])?;
+        write_report(path, &[], None)?;
     }
     let placed = statements_with(scripts, &settings.params, &config.params)?;
     let session = Session::new(config).await?;
@@ -39,7 +39,8 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     let rows = StandardOutput { format, output, memory: session.memory_pool() };
     let mut runner = Runner { session: &session, rows, output, allow_gap: settings.allow_gap };
     let outcome = runner.run_all(placed, &mut written).await;
-    let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written));
+    let failure = outcome.as_ref().err();
+    let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written, failure));
     outcome?;
     Ok(report?)
 }
@@ -176,8 +177,14 @@ impl Watch for Watcher {
     }
 }
 
-fn write_report(path: &Path, written: &[Value]) -> Result<()> {
-    let text = format!("{:#}\n", json!({ "tables": written }));
-    std::fs::write(path, text)
-        .map_err(|error| Error::config(format!("the report {} cannot be written", path.display())).caused_by(error))
+/// Writes the entries of the tables, and the error of the statement that failed, if one did.
+fn write_report(path: &Path, written: &[Value], failure: Option<&Failure>) -> Result<()> {
+    let mut report = json!({ "tables": written });
+    if let Some(failure) = failure {
+        report["error"] = json!({ "code": failure.error.code.name(), "message": failure.error.message });
+    }
+    std::fs::write(path, format!("{report:#}\n")).map_err(|error| {
+        Error::new(ErrorCode::InvalidLocation, format!("the report {} cannot be written", path.display()))
+            .caused_by(error)
+    })
 }

@@ -102,16 +102,19 @@ impl Reading {
     fn open(&mut self, script: &Script, source: &Source) -> Result<(Script, PathBuf)> {
         let path = script.folder().join(&source.path);
         let inner = Script::read(&path).map_err(|error| Error { code: ErrorCode::InvalidSqlFile, ..error })?;
-        let identity = fs::canonicalize(&path)
-            .map_err(|error| Error::sql(format!("cannot read the SQL file {}", path.display())).caused_by(error))?;
+        let identity = fs::canonicalize(&path).map_err(|error| {
+            Error::new(ErrorCode::InvalidSqlFile, format!("cannot read the SQL file {}", path.display()))
+                .caused_by(error)
+        })?;
         if self.open.iter().flatten().any(|open| *open == identity) {
-            return Err(Error::sql(format!("the SQL file {} takes itself in", inner.name)));
+            return Err(Error::new(ErrorCode::InvalidSqlFile, format!("the SQL file {} takes itself in", inner.name)));
         }
         self.files += 1;
         if self.open.len() > DEPTH_MAX || self.files > FILES_MAX {
-            return Err(Error::sql(format!(
-                "SQL files take in others more than {DEPTH_MAX} deep, or more than {FILES_MAX} of them"
-            )));
+            return Err(Error::new(
+                ErrorCode::InvalidSqlFile,
+                format!("SQL files take in others more than {DEPTH_MAX} deep, or more than {FILES_MAX} of them"),
+            ));
         }
         Ok((inner, identity))
     }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::output::LogFormat;
 use super::rows::Format;
 use crate::config::{Config, Layer, Param};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::units::duration;
 
 #[derive(Debug, Args)]
@@ -107,7 +107,7 @@ pub(super) fn format_names() -> Vec<String> {
 /// The format that a setting names.
 pub(super) fn format_of(name: &str) -> Result<Format> {
     Format::from_str(name, true).map_err(|_| {
-        Error::config(format!("`{name}` is not a format of rows"))
+        Error::new(ErrorCode::InvalidConfiguration, format!("`{name}` is not a format of rows"))
             .with_hint("table, csv, tsv, json, ndjson, markdown or line")
     })
 }

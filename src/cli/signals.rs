@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// From the moment in which this is made no signal ends the process by itself, and none is lost.
 #[derive(Debug)]
@@ -14,7 +14,9 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn listen() -> Result<Self> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::service("the system does not let us hear signals").caused_by(error))
+            signal(kind).map_err(|error| {
+                Error::new(ErrorCode::SystemFailure, "the system does not let us hear signals").caused_by(error)
+            })
         };
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }

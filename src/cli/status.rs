@@ -143,8 +143,8 @@ impl Observer for Status {
         let causes: Vec<String> = error.causes();
         let cause = causes.first().map(|cause| format!(" ({cause})")).unwrap_or_default();
         self.say(&format!("{table}: {}{cause}; tried again in {wait:?}", error.message), || {
-            json!({"level": "warning", "event": "retrying", "table": table.to_string(), "message": error.message,
-                   "causes": causes, "wait_ms": wait.as_millis()})
+            json!({"level": "warning", "event": "retrying", "table": table.to_string(), "code": error.code.name(),
+                   "message": error.message, "causes": causes, "wait_ms": wait.as_millis()})
         });
     }
 }

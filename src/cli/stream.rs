@@ -82,14 +82,19 @@ async fn define(
     for Placed { statement, script } in statements {
         let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
         if !may_stand_in_a_stream(&statement.kind) {
-            return Err(failed(Error::sql("this statement ends, and a stream does not").with_hint(
-                "`pinsql stream` takes streaming tables, sinks and what defines them; `pinsql run` runs the rest",
-            )));
+            return Err(failed(
+                Error::new(ErrorCode::NotAStream, "this statement ends, and a stream does not").with_hint(
+                    "`pinsql stream` takes streaming tables, sinks and what defines them; `pinsql run` runs the rest",
+                ),
+            ));
         }
         match statement::execute(session, &statement, &Unwatched).await.map_err(failed)? {
             Outcome::Stream(flow) => {
                 if flows.iter().any(|known| known.name == flow.name) {
-                    return Err(failed(Error::sql(format!("{} is defined twice", flow.name))));
+                    return Err(failed(Error::new(
+                        ErrorCode::TableOrViewAlreadyExists,
+                        format!("{} is defined twice", flow.name),
+                    )));
                 }
                 flows.push(*flow);
                 places.push((statement.span, script));
@@ -99,7 +104,7 @@ async fn define(
         }
     }
     match flows.is_empty() {
-        true => Err(Error::sql("there is no streaming table and no sink in these files")
+        true => Err(Error::new(ErrorCode::NotAStream, "there is no streaming table and no sink in these files")
             .with_hint("CREATE OR REFRESH STREAMING TABLE … AS SELECT … FROM STREAM …")
             .into()),
         false => Ok((flows, places)),

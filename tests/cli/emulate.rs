@@ -102,11 +102,12 @@ fn a_place_that_cannot_be_posted_to_is_an_error_at_once() {
         "http://127.0.0.1:1/topics: no connection: Connection refused (os error 111); tried again",
         "http://127.0.0.1:1/topics: given up after 300ms: no connection: Connection refused (os error 111)",
         "http://127.0.0.1:1/topics: sent 2 = acknowledged 0 + failed 2 (retries ",
-        "error: 2 records were not acknowledged\n",
+        "error[SERVICE_UNAVAILABLE]: 2 records were not acknowledged\n",
         "exit code 3",
     ] {
         assert!(unreachable.contains(said), "{said}: {unreachable}");
     }
     let unreachable = run(&scratch, &to("kafka://127.0.0.1:1"));
-    assert!(unreachable.contains("error: no broker of 127.0.0.1:1 answers") && unreachable.ends_with("exit code 3"));
+    let no_broker = "error[SERVICE_UNAVAILABLE]: no broker of 127.0.0.1:1 answers";
+    assert!(unreachable.contains(no_broker) && unreachable.ends_with("exit code 3"));
 }

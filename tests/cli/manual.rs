@@ -98,6 +98,6 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     let scratch = Scratch::new();
     scratch.file("taken", "");
     let transcript = scratch.run(&["man", "--out", "taken"]);
-    assert!(transcript.contains("error: manual pages cannot be written into `taken`"), "{transcript}");
+    assert!(transcript.contains("error[OUTPUT_FAILURE]: manual pages cannot be written into `taken`"), "{transcript}");
     assert!(transcript.ends_with("--- exit code 3\n"), "{transcript}");
 }

@@ -84,7 +84,7 @@ fn a_long_query_is_cancelled_and_the_shell_stays() {
     terminal.press(CTRL_C);
     // The query would run for much longer than the test waits for a prompt.
     let screen = terminal.wait_for_prompts(prompts + 1);
-    assert!(screen.contains("error: interrupted"), "{screen}");
+    assert!(screen.contains("error[INTERRUPTED]: interrupted"), "{screen}");
     assert!(terminal.run("SELECT 41 + 1 AS answer;").contains("│     42 │"), "{}", terminal.screen());
 }
 
@@ -307,6 +307,6 @@ fn memory_that_runs_out_is_an_error_and_not_a_death() {
     let terminal = Terminal::start(&Scratch::new(), &["--memory", "8MB"]);
     let screen =
         terminal.run("SELECT count(*) FROM range(4000000) AS a (n) JOIN range(4000000) AS b (n) ON a.n = b.n;");
-    assert!(screen.contains("error:") && screen.contains("memory"), "{screen}");
+    assert!(screen.contains("error[OUT_OF_MEMORY]:") && screen.contains("memory"), "{screen}");
     assert!(terminal.run("SELECT 1 AS one;").contains("│   1 │"), "{}", terminal.screen());
 }

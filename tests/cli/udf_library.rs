@@ -100,10 +100,11 @@ fn what_is_no_library_of_functions_says_so() {
     let scratch = Scratch::new();
     scratch.file("library.so", "this is no library\n");
     let said = run_without(&scratch, "CREATE FUNCTION f USING LIBRARY 'library.so';");
-    assert!(said.contains("error: library.so cannot be loaded as a library"), "{said}");
+    assert!(said.contains("error[INVALID_LIBRARY]: library.so cannot be loaded as a library"), "{said}");
     assert!(said.contains("exit code 1"), "{said}");
     let said = run(&scratch, &broken("no_symbol"), "CREATE FUNCTION f USING LIBRARY 'library.so';");
-    assert!(said.contains("error: the library library.so has no functions for this version of pinsql"), "{said}");
+    let no_functions = "error[INVALID_LIBRARY]: the library library.so has no functions for this version of pinsql";
+    assert!(said.contains(no_functions), "{said}");
     assert!(said.contains("it does not export `pinsql_udf_v1`"), "{said}");
 }
 

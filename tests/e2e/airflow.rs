@@ -228,7 +228,7 @@ fn a_service_that_fails_is_tried_again() {
     assert_eq!(ended.count("pinsql ended with exit code 3"), 1 + RETRIES, "{}", ended.said);
     assert_eq!(ended.count("new_state=up_for_retry"), RETRIES, "{}", ended.said);
     assert_eq!(ended.count("new_state=failed"), 1, "{}", ended.said);
-    assert!(ended.said.contains("error: cannot list s3://lake/raw/"), "{}", ended.said);
+    assert!(ended.said.contains("error[SERVICE_UNAVAILABLE]: cannot list s3://lake/raw/"), "{}", ended.said);
     assert_eq!(airflow.runs().lines().count(), 1 + RETRIES, "{}", airflow.runs());
     assert!(!ended.said.contains(secret), "the secret is in the log:\n{}", ended.said);
     assert_identities(&airflow, "PINSQLOWNER");

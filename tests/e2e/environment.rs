@@ -316,7 +316,7 @@ impl Output {
     pub(crate) fn failure(self, code: i32, words: &[&[&str]]) -> Self {
         assert_eq!(self.status.code(), Some(code), "the wrong exit code: {}", self.describe());
         let error = self.stderr.to_lowercase();
-        assert!(error.contains("error:"), "no `error:` line: {}", self.describe());
+        assert!(error.contains("error["), "no `error[CODE]:` line: {}", self.describe());
         for group in words {
             let found = group.iter().any(|word| error.contains(&word.to_lowercase()));
             assert!(found, "standard error has none of {group:?}: {}", self.describe());

@@ -118,6 +118,7 @@ error_codes! {
     CastInvalidInput "CAST_INVALID_INPUT" Data "A value cannot be cast to the requested type.";
     InvalidArrayIndex "INVALID_ARRAY_INDEX" Data "An index is zero or out of the bounds of its array.";
     ExecutionFailed "EXECUTION_FAILED" Data "An expression fails on a row.";
+    UserRaisedException "USER_RAISED_EXCEPTION" Data "The query called raise_error, or the condition of assert_true is false.";
     InvalidValue "INVALID_VALUE" Data "A function received a value that it does not accept.";
     NullMapKey "NULL_MAP_KEY" Data "A key of a MAP is NULL.";
     DuplicatedMapKey "DUPLICATED_MAP_KEY" Data "A MAP has the same key twice.";

@@ -16,7 +16,7 @@ use super::history;
 use super::input::pieces;
 use crate::catalog::DEFAULT_SCHEMA;
 use crate::config::ShellConfig;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 const MENU: &str = "completion";
 /// Lines that the menu of completions takes at most, and the columns of its descriptions.
@@ -82,7 +82,7 @@ impl Editor {
         let signal = self
             .line
             .read_line(&ShellPrompt::new(schema))
-            .map_err(|error| Error::service("the terminal cannot be read").caused_by(error))?;
+            .map_err(|error| Error::new(ErrorCode::SystemFailure, "the terminal cannot be read").caused_by(error))?;
         Ok(match signal {
             Signal::Success(text) => Input::Text(text),
             Signal::CtrlC => Input::Cleared,

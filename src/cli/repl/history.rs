@@ -15,7 +15,7 @@ use reedline::{
 };
 
 use crate::config::ShellConfig;
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 
 /// A longer entry is a load of data, and would make every start slow.
 const ENTRY_BYTES_MAX: usize = 64 << 10;
@@ -32,10 +32,10 @@ pub(super) fn open(config: &ShellConfig) -> (Box<dyn History>, Option<Error>) {
     match open_file(file, entries_max) {
         Ok(history) => (Box::new(Guarded(history)), None),
         Err(error) => {
-            let warning = Error::config(format!(
-                "the history {} cannot be kept, and this session's is lost when it ends",
-                file.display()
-            ));
+            let warning = Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!("the history {} cannot be kept, and this session's is lost when it ends", file.display()),
+            );
             (in_memory(entries_max), Some(warning.caused_by(error)))
         }
     }

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::unconstrained;
 
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How long the shell may take to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(3);
@@ -45,7 +45,9 @@ impl Stops {
     /// From now on no signal ends the process by itself.
     pub(super) fn listen() -> Result<Self> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::service("the system does not let us hear signals").caused_by(error))
+            signal(kind).map_err(|error| {
+                Error::new(ErrorCode::SystemFailure, "the system does not let us hear signals").caused_by(error)
+            })
         };
         let interrupts = listen(SignalKind::interrupt())?;
         let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);

@@ -6,7 +6,7 @@ use super::super::complete::functions::{Function, all};
 use super::super::{Next, Shell};
 use super::{Command, one_argument};
 use crate::cli::Failure;
-use crate::statement::{self, Rows, like};
+use crate::statement::{self, Rows, name_pattern};
 use pinsql_base::error::{Error, Result};
 
 /// SHOW, with a pattern if there is one.
@@ -48,7 +48,7 @@ pub(super) async fn describe(shell: &mut Shell, table: &str) -> Result<Next, Fai
 }
 
 pub(super) async fn functions(shell: &mut Shell, pattern: &str) -> Result<()> {
-    let matches = like(Some(pattern).filter(|pattern| !pattern.is_empty()))?;
+    let matches = name_pattern(Some(pattern).filter(|pattern| !pattern.is_empty()))?;
     let functions = all(&shell.session).into_iter().filter(|function| matches(&function.name));
     let row = |function: Function| {
         vec![

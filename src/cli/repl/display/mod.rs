@@ -24,7 +24,7 @@ use crate::cli::output::{Output, stdout_error};
 use crate::cli::progress::Progress;
 use crate::cli::rows::{Format, write_rows};
 use crate::cli::run::ShowRows;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// What decides how rows are shown; the commands of the shell change it.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl ResultFile {
     /// Makes the file, or empties it.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|error| {
-            Error::config(format!("the file {} cannot be written", path.display())).caused_by(error)
+            Error::new(ErrorCode::InvalidLocation, format!("the file {} cannot be written", path.display()))
+                .caused_by(error)
         })?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
@@ -147,7 +148,7 @@ impl Screen {
 
 async fn to_file(file: &mut ResultFile, rows: SendableRecordBatchStream, format: Format) -> Result<u64> {
     let failed = |error: std::io::Error, path: &Path| {
-        Error::service(format!("the file {} cannot be written", path.display())).caused_by(error)
+        Error::new(ErrorCode::OutputFailure, format!("the file {} cannot be written", path.display())).caused_by(error)
     };
     let count = write_rows(rows, format, &mut file.file).await?;
     file.file.flush().map_err(|error| failed(error, &file.path))?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use crate::cli::output::is_broken_pipe;
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// A pager that is running. What is written to it is shown.
 pub(super) struct Pager {
@@ -15,19 +15,19 @@ pub(super) struct Pager {
 impl Pager {
     /// Starts `command`, as the user's shell understands it.
     pub(super) fn start(command: &str) -> Result<Self> {
-        let child = Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(|error| Error::config(format!("the pager `{command}` cannot be started")).caused_by(error))?;
+        let child = Command::new("sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn().map_err(|error| {
+            Error::new(ErrorCode::InvalidConfiguration, format!("the pager `{command}` cannot be started"))
+                .caused_by(error)
+        })?;
         Ok(Self { child, command: command.to_owned() })
     }
 
     /// Waits until the user has left it. One that was left before the last row has seen enough.
     pub(super) fn finish(mut self, written: Result<()>) -> Result<()> {
         drop(self.child.stdin.take());
-        let failed = |message: String| Error::config(message).with_hint(".pager off shows results without it");
+        let failed = |message: String| {
+            Error::new(ErrorCode::InvalidConfiguration, message).with_hint(".pager off shows results without it")
+        };
         let status = self
             .child
             .wait()
