@@ -1,24 +1,27 @@
-//! The ledger: what became of every record that a statement read.
+//! The ledger: the count of every record that a statement read.
 //!
-//! `read = written + filtered + duplicates + rejected`. Each term is counted where it happens, by the operators of the
-//! plan that ran (DataFusion's metrics), by the sources, and by the Delta writer, and then the two sides are compared, so
-//! that an operator that lost a row shows: a ledger that does not close fails the statement before it commits. Below a
-//! LIMIT, what an operator had in hand when it was stopped counts as filtered.
+//! `read = written + filtered + duplicates + rejected`. Each term is counted where it happens: in the metrics of the operators of
+//! the plan, in the sources, and in the Delta writer. Then the two sides are compared. If they differ, an operator lost or
+//! invented a row, and the statement fails before it commits. Below a LIMIT, the rows that an operator holds when it is stopped
+//! count as filtered.
 //!
-//! A query that joins, aggregates or unnests makes rows that are nobody's record; for it the ledger says what was
-//! read and rejected, by source, and what was written, and claims no sum.
+//! A query that joins, aggregates or unnests makes new rows. For such a query the ledger has the rows read and rejected by
+//! source, and the rows written, and guarantees no sum. The same is true if the plan has an operator without a rule (see
+//! `operators`). Then the ledger names the operator.
 
-use std::collections::BTreeMap;
+mod operators;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use serde::{Deserialize, Serialize};
 
+use self::operators::{Rule, rule};
 use pinsql_base::error::{Error, Result};
 use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
 use pinsql_delta::Rewritten;
@@ -30,10 +33,12 @@ use pinsql_sources::operators::{
 };
 use pinsql_sources::slice::SliceSource;
 
-/// What one source gave.
+/// The records of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCount {
+    /// The path in the SQL, the folder of the files, the name of the stream or of the database table, or `values`.
     pub source: String,
+    /// Records read, good or bad.
     pub read: u64,
     pub rejected: u64,
 }
@@ -42,45 +47,56 @@ fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
-/// The account of one table written. Counts are rows.
+/// The account of one written table. Counts are rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
+    /// Records that the sources read, good or bad.
     pub read: u64,
+    /// Rows written to the table or sink.
     pub written: u64,
+    /// Records that the query left out: by WHERE, LIMIT, or the mode DROPMALFORMED.
     pub filtered: u64,
+    /// Records that DISTINCT left out.
     pub duplicates: u64,
+    /// Records that could not be read or evaluated.
     pub rejected: u64,
-    /// Of the rejected, those that came later than their stream's watermark.
+    /// The part of `rejected` that was older than the watermark of its stream.
     #[serde(default, skip_serializing_if = "is_none")]
     pub late: u64,
-    /// Whether the query makes new rows out of those it reads (joins, aggregates, unnests), so that they do not add up.
+    /// True if no sum is guaranteed: the query makes new rows (joins, aggregates, unnests), or has an operator without a rule.
     pub combined: bool,
+    /// The operators of the plan without a rule.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown_operators: BTreeSet<String>,
+    /// `read` and `rejected` by source, in the order of the plan.
     pub sources: Vec<SourceCount>,
-    /// By name, how many rows were as a streaming table expects them.
+    /// By the name of an expectation of a streaming table, the rows that passed and failed it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expectations: BTreeMap<String, ExpectationCount>,
-    /// What became of the rows that the table had, of a statement that changes some.
+    /// For a statement that changes rows of a table: the rows updated, deleted, inserted and copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Rewritten>,
 }
 
 impl Ledger {
-    /// Reads the counts off a plan that has run to its end and wrote `written` rows.
+    /// Reads the counts from the metrics of a plan that ran to its end, and of which the target wrote `written` rows.
+    ///
+    /// Fails with an internal error if the two sides of the sum differ.
     pub fn of(plan: &Arc<dyn ExecutionPlan>, written: u64) -> Result<Self> {
         let mut ledger = Self { written, ..Self::default() };
         ledger.visit(plan, written, false);
         ledger.close()
     }
 
-    /// The same for a statement that changes rows of a table. The rows of that table are nobody's records: what was read is what
-    /// its source gave.
+    /// The ledger of a statement that changes rows of a table. The rows of that table are not records: `read` counts only the
+    /// records of the source.
     pub fn of_changes(plan: &Arc<dyn ExecutionPlan>, written: u64, changes: Rewritten) -> Self {
         let mut ledger = Self { written, combined: true, changes: Some(changes), ..Self::default() };
         ledger.visit(plan, written, false);
         ledger
     }
 
-    /// Takes the counts of another run over the same sources in.
+    /// Adds the counts of another run over the same sources.
     pub fn add(&mut self, other: &Self) {
         self.read += other.read;
         self.written += other.written;
@@ -89,6 +105,7 @@ impl Ledger {
         self.rejected += other.rejected;
         self.late += other.late;
         self.combined |= other.combined;
+        self.unknown_operators.extend(other.unknown_operators.iter().cloned());
         for (name, theirs) in &other.expectations {
             let ours = self.expectations.entry(name.clone()).or_default();
             ours.passed += theirs.passed;
@@ -105,19 +122,18 @@ impl Ledger {
         }
     }
 
-    /// Adds up `plan` and everything below it, and returns how many rows it gave.
+    /// Adds the counts of `plan` and of every operator below it, and returns the number of rows that it returned.
     ///
-    /// `wanted` is what the operator above it took, for leaves that keep no count of their own (literal rows). Below a
-    /// limit every operator may be stopped early, `is_limited`, and what it had in hand then was left out by the limit.
+    /// `wanted` is the number of rows that the operator above read. Leaves without a count (literal rows) use it. `is_limited` is
+    /// true below a limit: every operator there may be stopped early, and the rows that it holds then count as filtered.
     fn visit(&mut self, plan: &Arc<dyn ExecutionPlan>, wanted: u64, is_limited: bool) -> u64 {
         let counted = plan.metrics().and_then(|metrics| metrics.output_rows()).map(|rows| rows as u64);
         let is_limited = is_limited || plan.fetch().is_some();
         let children = plan.children();
-        // What a deletion vector hides was never a record of a table: only what comes out of its scan was read.
+        // Rows that a deletion vector hides are not records of the table: only rows that leave the scan were read.
         if children.is_empty() || plan.name() == DELTA_SCAN {
             return self.visit_leaf(plan, counted.unwrap_or(wanted), is_limited);
         }
-        // What an operator took, for leaves that keep no count of their own.
         let took = counted.map(|rows| rows + rows_left_out(plan)).unwrap_or(wanted);
         let mut given = 0;
         for child in children {
@@ -129,18 +145,22 @@ impl Ledger {
             self.visit_records(plan, left_out, is_limited);
             return kept;
         }
-        match meaning(plan) {
-            Meaning::Distinct => self.duplicates += left_out,
-            Meaning::Combines => self.combined = true,
-            Meaning::Filters => self.filtered += left_out,
-            Meaning::KeepsRows if is_limited => self.filtered += left_out,
-            // Its own count is not asked: a row that it lost would be missing from what was written.
-            Meaning::KeepsRows => return given,
+        match rule(plan) {
+            Rule::Distinct => self.duplicates += left_out,
+            Rule::Filters => self.filtered += left_out,
+            Rule::KeepsRows if is_limited => self.filtered += left_out,
+            // The count of the operator is not used: a row that it loses must be missing in `written`.
+            Rule::KeepsRows => return given,
+            Rule::Combines => self.combined = true,
+            Rule::Unknown => {
+                self.combined = true;
+                self.unknown_operators.insert(plan.name().to_owned());
+            }
         }
         kept
     }
 
-    /// The operator that isolates records says itself why each row that it did not pass on left.
+    /// The operator that isolates records counts each reason for which it leaves out a row.
     fn visit_records(&mut self, plan: &Arc<dyn ExecutionPlan>, left_out: u64, is_limited: bool) {
         let metrics = plan.metrics().unwrap_or_default();
         let count = |name: &str| sum(&metrics, name).unwrap_or(0);
@@ -172,7 +192,7 @@ impl Ledger {
         }
         let metrics = plan.metrics();
         let count = |name: &str| metrics.as_ref().and_then(|metrics| sum(metrics, name));
-        // The Parquet reader evaluates some filters itself. Rows that its statistics let it skip were never read.
+        // The Parquet reader evaluates some filters. Rows that it skips by their statistics are not read.
         let filtered_in_scan = rows_filtered_in_scan(plan);
         self.filtered += filtered_in_scan;
         let read = count(RECORDS_READ).unwrap_or(rows + filtered_in_scan);
@@ -206,7 +226,7 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { read, written, filtered, duplicates, rejected, combined, .. } = self;
+        let Self { read, written, filtered, duplicates, rejected, combined, unknown_operators, .. } = self;
         if let Some(changes) = &self.changes {
             write!(f, "{changes}")?;
             return match read + rejected {
@@ -215,7 +235,11 @@ impl fmt::Display for Ledger {
             };
         }
         if *combined {
-            return write!(f, "read {read}, rejected {rejected}, written {written} (rows joined or aggregated)");
+            write!(f, "read {read}, rejected {rejected}, written {written} (")?;
+            return match unknown_operators.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                [] => f.write_str("rows joined or aggregated)"),
+                names => write!(f, "no sum: the ledger has no rule for {})", names.join(", ")),
+            };
         }
         write!(
             f,
@@ -224,44 +248,7 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// What it means when an operator gives fewer rows than it took.
-enum Meaning {
-    Distinct,
-    Combines,
-    Filters,
-    KeepsRows,
-}
-
-fn meaning(plan: &Arc<dyn ExecutionPlan>) -> Meaning {
-    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
-        let is_distinct = aggregate.aggr_expr().is_empty() && aggregate.group_expr().is_single();
-        return if is_distinct { Meaning::Distinct } else { Meaning::Combines };
-    }
-    match plan.name() {
-        "FilterExec" | "GlobalLimitExec" | "LocalLimitExec" => Meaning::Filters,
-        name if ROW_KEEPING.contains(&name) => Meaning::KeepsRows,
-        _ => Meaning::Combines,
-    }
-}
-
-/// Operators that pass on all the rows they take, and make none.
-const ROW_KEEPING: [&str; 13] = [
-    "BoundedWindowAggExec",
-    "CoalesceBatchesExec",
-    "CoalescePartitionsExec",
-    "CooperativeExec",
-    "InterleaveExec",
-    "PartialSortExec",
-    "ProjectionExec",
-    "RepartitionExec",
-    "SortExec",
-    "SortExec(TopK)",
-    "SortPreservingMergeExec",
-    "UnionExec",
-    "WindowAggExec",
-];
-
-/// The scan of a table whose rows are being changed is the one that numbers them.
+/// True for the scan of the table whose rows a statement changes. It is the only scan that numbers its rows.
 fn is_target_of_changes(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let scanned = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
     let config = scanned.and_then(|scanned| scanned.downcast_ref::<FileScanConfig>());
@@ -273,7 +260,7 @@ fn rows_filtered_in_scan(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     own + plan.children().into_iter().map(rows_filtered_in_scan).sum::<u64>()
 }
 
-/// The rows that the operator which isolates records took and did not pass on.
+/// The rows that the operator which isolates records read and did not return. 0 for other operators.
 fn rows_left_out(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let metrics = plan.metrics().filter(|_| plan.is::<RecordsExec>()).unwrap_or_default();
     let left = [RECORDS_FILTERED, RECORDS_DUPLICATE, RECORDS_REJECTED];
@@ -284,10 +271,10 @@ fn sum(metrics: &MetricsSet, name: &str) -> Option<u64> {
     metrics.sum_by_name(name).map(|value| value.as_usize() as u64)
 }
 
-/// deltalake's node over the Parquet scan of a table.
+/// The node of deltalake above the Parquet scan of a table.
 const DELTA_SCAN: &str = "DeltaScanExec";
 
-/// What to call a leaf: the path that the SQL gave, the folder of its files, or what it is.
+/// The name of a leaf in [`SourceCount::source`].
 fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
     if let [child] = plan.children().as_slice() {
         return source_name(child);
@@ -316,7 +303,7 @@ fn source_name(plan: &Arc<dyn ExecutionPlan>) -> String {
 mod tests {
     use super::*;
 
-    /// A stream finds a batch whose answer was lost by the ledger in its commit.
+    /// If the answer to a commit was lost, a stream reads the ledger from the commit.
     #[test]
     fn a_ledger_is_read_back_as_it_was_written() {
         let mut ledger = Ledger { read: 3, written: 2, rejected: 1, ..Ledger::default() };
@@ -325,5 +312,25 @@ mod tests {
             let written = serde_json::to_value(&ledger).unwrap();
             assert_eq!(serde_json::from_value::<Ledger>(written).unwrap(), ledger);
         }
+    }
+
+    #[test]
+    fn an_operator_without_a_rule_is_named() {
+        let known = Ledger { read: 3, written: 2, combined: true, ..Ledger::default() };
+        assert_eq!(known.to_string(), "read 3, rejected 0, written 2 (rows joined or aggregated)");
+        let mut sum = Ledger { read: 1, written: 1, ..Ledger::default() };
+        assert_eq!(sum.to_string(), "read 1 = written 1 + filtered 0 + duplicates 0 + rejected 0");
+        assert_eq!(serde_json::to_value(&sum).unwrap().get("unknown_operators"), None);
+        for name in ["BarExec", "FooExec"] {
+            sum.add(&Ledger {
+                combined: true,
+                unknown_operators: BTreeSet::from([name.to_owned()]),
+                ..Ledger::default()
+            });
+        }
+        let line = "read 1, rejected 0, written 1 (no sum: the ledger has no rule for BarExec, FooExec)";
+        assert_eq!(sum.to_string(), line);
+        let report = serde_json::to_value(&sum).unwrap();
+        assert_eq!(report["unknown_operators"], serde_json::json!(["BarExec", "FooExec"]));
     }
 }

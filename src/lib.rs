@@ -1,7 +1,7 @@
 //! pinsql runs SQL files over JSON objects and streams and keeps the results as Delta Lake tables.
 //!
-//! This crate is the engine and the program. The parts below it are crates of their own in `crates/`. The modules, in the order in
-//! which a statement meets them:
+//! This crate is the engine and the program. The parts below it are crates of their own in `crates/`. The modules, in the order
+//! in which a statement meets them:
 //!
 //! - [`cli`] turns flags into a config and prints the results;
 //! - [`config`] is the resolved configuration;
@@ -20,3 +20,4 @@ pub mod ledger;
 pub mod session;
 pub mod statement;
 pub mod stream;
+mod write_path;

@@ -1,36 +1,35 @@
-//! What DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE have in common: from a query that says what is to become of which row to a
-//! commit.
+//! What DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE have in common: from a query that says what is to become of which row to
+//! a commit.
 //!
-//! The query reads the target's rows with their places (`query::TargetRelation`) and gives file, row, the number of the action, and
-//! values. Behind the user's SQL, casts and the choice between the values of several actions are put into the plan. As in
-//! `write.rs`, a statement that fails on a record of its source runs a second time and isolates such records; and one that finds no
-//! memory for a hash join, which cannot spill, runs a second time with joins that sort.
+//! The query reads the target's rows with their places (`query::TargetRelation`) and gives file, row, the number of the action,
+//! and values. Behind the user's SQL, casts and the choice between the values of several actions are put into the plan. As in
+//! `write.rs`, a statement that fails on a record of its source runs a second time and isolates such records; and one that finds
+//! no memory for a hash join, which cannot spill, runs a second time with joins that sort.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, case, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use sqlparser::ast::{Ident, Query, TableFactor};
-use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::ast::{Name, Target};
-use super::query::{self, Planned, Purpose, TARGET_RELATION, TARGET_SCHEMA, TargetRelation, rowwise};
+use super::query::{self, Planned, Purpose, TARGET_RELATION, TARGET_SCHEMA, TargetRelation};
 use super::template::quoted;
-use super::write::{Landed, land, written};
-use super::{Outcome, Watch, template, view};
+use super::write::{StatementRejects, isolated, physical, written};
+use super::{Outcome, Watch, object_names, template};
 use crate::catalog::TableName;
 use crate::session::Session;
-use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span, nearest};
-use pinsql_base::rejects::{Reject, Rejects};
+use crate::write_path::{self, Plans, Prepared, Run, WritePath};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_delta::{
-    Covered, Operation, REJECTS_SUFFIX, RejectsMode, RejectsTable, RewriteTarget, RowAction, RowChanges, assignable,
-    sql_name, with_hidden_columns,
+    Committed, Covered, Operation, RejectsMode, RewriteTarget, RowAction, RowChanges, assignable, sql_name,
+    with_hidden_columns,
 };
 
 /// The columns in front of the values.
@@ -61,7 +60,7 @@ pub(super) struct RowStatement<'a> {
 
 /// The table of a statement that changes rows; `doing` is the statement's name.
 pub(super) fn table_of(session: &Session, table: &Name, doing: &str) -> Result<TableName> {
-    view::refuse(session, table, doing)?;
+    object_names::refuse_temporary_view(session, table, doing)?;
     table.writable_table(session)
 }
 
@@ -314,57 +313,47 @@ pub(super) async fn rewrite(
     watch: &dyn Watch,
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let Planned { state, plan, rejects, rejected, reads } = planned;
-    let attempt =
-        Attempt { session, state: &state, name, changes, operation, read_version: reads.get(name).copied(), watch };
-    let too_many = rejects.clone();
-    let outcome = match attempt.run(target.clone(), &state.optimize(&plan)?, rejects, rejected).await {
-        Err(error) if error.kind() == ErrorKind::Data && !too_many.is_over() => {
-            let (rejects, rejected) = Rejects::channel();
-            let rejects = rejects.with_max(session.rejects_max());
-            let isolated = rowwise::isolate(&state, &plan, &rejects)?;
-            if !isolated.is_changed {
-                return Err(error);
-            }
-            tracing::debug!(%error, "a record fails its statement: running it again to isolate such records");
-            attempt.run(target, &isolated.plan, rejects, rejected).await
-        }
-        outcome => outcome,
+    let optimized = planned.optimize()?;
+    let Planned { state, plan, rejects, rejected, reads, .. } = planned;
+    let (state, plan) = (&state, &plan);
+    let plans = Plans {
+        plain: Box::pin(physical(state, &optimized, rejects, rejected)),
+        isolated: Box::pin(isolated(session, state, plan)),
     };
-    Ok(Outcome::Written(Box::new(written(name.clone(), outcome?, started))))
+    let path = WritePath {
+        run: Run::Statement,
+        max_rejects: session.config().max_rejects,
+        rejects: &StatementRejects { session, state, table: name, mode: RejectsMode::Append },
+        target: &ChangedTable { target, state, changes, operation, read_version: reads.get(name).copied() },
+        state: None,
+        watch,
+    };
+    let landed = path.land(plans).await?;
+    Ok(Outcome::Written(Box::new(written(name.clone(), landed, started))))
 }
 
-/// What every try to run a statement needs.
-struct Attempt<'a> {
-    session: &'a Session,
+/// The table whose rows a statement changes.
+struct ChangedTable<'a> {
+    target: RewriteTarget,
     state: &'a SessionState,
-    name: &'a TableName,
     changes: Changes,
     operation: Operation,
     read_version: Option<u64>,
-    watch: &'a dyn Watch,
 }
 
-impl Attempt<'_> {
-    /// Runs an optimized plan. When it fails, nothing that it wrote is left.
-    async fn run(
+#[async_trait]
+impl write_path::Target for ChangedTable<'_> {
+    type Receipt = Committed;
+
+    async fn prepare(
         &self,
-        target: RewriteTarget,
-        plan: &LogicalPlan,
-        rejects: Rejects,
-        rejected: mpsc::Receiver<Reject>,
-    ) -> Result<Landed> {
-        let input: Arc<dyn ExecutionPlan> = self.state.query_planner().create_physical_plan(plan, self.state).await?;
-        // Past the plan only its scans may hold the sending side: the rejects end when the query does.
-        drop(rejects);
-        let run_id = Uuid::new_v4().to_string();
-        let rejects_location = self.session.warehouse().location(&self.name.with_suffix(REJECTS_SUFFIX)).await?;
-        let context = self.state.task_ctx();
-        let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
+        query: &Arc<dyn ExecutionPlan>,
+        watch: &dyn Watch,
+    ) -> Result<Box<dyn Prepared<Receipt = Committed>>> {
         let Changes { assigned, actions, is_not_matched, allows_repeats, condition_of_new, covered } =
             self.changes.clone();
         let changes = RowChanges {
-            input: Arc::clone(&input),
+            input: Arc::clone(query),
             assigned,
             actions,
             is_not_matched,
@@ -372,13 +361,10 @@ impl Attempt<'_> {
             condition_of_new,
             covered,
         };
-        let progress = self.watch.started(&input);
+        let progress = watch.started(query);
+        let (target, context) = (self.target.clone(), self.state.task_ctx());
         let outcome = target.run(changes, self.operation.clone(), self.read_version, self.state, &context).await;
         drop(progress);
-        match outcome {
-            Ok(prepared) => land(self.session, &input, prepared, collector, RejectsMode::Append, &run_id).await,
-            // When the rejects cannot be written, that is why the statement failed.
-            Err(error) => Err(collector.abandon().await.unwrap_or(error)),
-        }
+        Ok(Box::new(outcome?))
     }
 }

@@ -1,30 +1,27 @@
-//! The one path of every statement that writes a table.
+//! The statements that add rows to a table or replace a table, from the plan of the query to the commit.
 //!
-//! A statement runs as DataFusion plans it, which is fastest. When it fails on a record, it runs a second time with a plan that
-//! isolates such records (`query::rowwise`), and rejects them; nothing is left of the first time. So good data costs nothing, and bad
-//! data costs one more run.
-//!
-//! The query runs into the Delta writer while a second writer takes the rejected records; the ledger is held against what
-//! was written; the rejects are committed, and then the table. A process that dies in between leaves the old table, and
-//! at worst rejects of a run that never landed, which the run's id tells.
+//! `write_path` holds the order of the steps. This module brings the two plans of a statement, its table and its table of
+//! rejects.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::json;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::Watch;
 use super::query::{Planned, rowwise};
 use crate::catalog::TableName;
-use crate::config::MaxRejects;
 use crate::ledger::Ledger;
 use crate::session::Session;
-use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::write_path::{
+    self, Account, Attempt, DeltaRejects, OpenRejects, Plans, Prepared, RejectsPlace, Run, Target, WritePath,
+};
+use pinsql_base::error::Result;
 use pinsql_base::rejects::{Reject, Rejects};
 use pinsql_delta::{
     Alteration, ApplicationTransaction, Committed, PreparedWrite, REJECTS_SUFFIX, RejectsMode, RejectsTable, Rewritten,
@@ -40,7 +37,7 @@ pub struct Written {
     pub files: usize,
     pub bytes: u64,
     pub seconds: f64,
-    /// Where the rejected records are, when there are any.
+    /// A line that names the table of the rejected records. `None` if no record was rejected.
     pub rejects: Option<String>,
     pub warnings: Vec<String>,
 }
@@ -64,19 +61,22 @@ impl Written {
     }
 }
 
-/// Says where the rejected records of a table are.
+/// A line that names the table of the rejected records of `table`.
 pub fn rejects_note(table: &TableName) -> String {
     format!("{}{REJECTS_SUFFIX}: the rejected, each with its place and the reason", table.table())
 }
 
-/// What some statements put into the commit of their rows.
+/// Parts of a commit that only some statements have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Additions {
     pub(super) transaction: Option<ApplicationTransaction>,
-    /// The version to build upon, when it is not the newest.
+    /// The version that the commit follows, if it is not the newest.
     pub(super) base_version: Option<u64>,
     pub(super) alteration: Option<Alteration>,
 }
+
+/// A statement that is committed.
+pub(super) type Landed = write_path::Landed<Committed>;
 
 /// Runs `planned` into `table`.
 pub(super) async fn write(
@@ -89,54 +89,62 @@ pub(super) async fn write(
     write_with(session, table, kind, planned, Additions::default(), watch).await
 }
 
-/// The same, with more in its commit.
+/// Runs `planned` into `table`, and puts `additions` into the same commit.
 pub(super) async fn write_with(
     session: &Session,
     table: TableName,
     kind: WriteKind,
-    planned: Planned,
+    mut planned: Planned,
     additions: Additions,
     watch: &dyn Watch,
 ) -> Result<Written> {
     let started = Instant::now();
-    let Planned { mut state, plan, rejects, rejected, reads } = planned;
-    // An aggregation that stops at a limit does not say what was a duplicate and what was past the limit.
-    let optimizer = &mut state.config_mut().options_mut().optimizer;
+    // An aggregation that stops at a limit does not count which rows were duplicates and which were behind the limit.
+    let optimizer = &mut planned.state.config_mut().options_mut().optimizer;
     optimizer.enable_topk_aggregation = false;
     optimizer.enable_distinct_aggregation_soft_limit = false;
-    let read_version = reads.get(&table).copied();
-    let attempt =
-        Attempt { session, state: &state, table: &table, kind: &kind, read_version, additions: &additions, watch };
-    let too_many = rejects.clone();
-    // What a query expects of its rows is held against them one by one from the start.
-    let optimized = match rowwise::is_marked(&plan) {
-        true => rowwise::isolate(&state, &plan, &rejects)?.plan,
-        false => state.optimize(&plan)?,
-    };
-    let outcome = match attempt.run(&optimized, rejects, rejected).await {
-        Err(error) if error.kind() == ErrorKind::Data && !too_many.is_over() && !rowwise::is_marked(&plan) => {
-            let (rejects, rejected) = Rejects::channel();
-            let rejects = rejects.with_max(session.rejects_max());
-            let plan = with_casts(session, &table, &kind, plan).await?;
-            let isolated = rowwise::isolate(&state, &plan, &rejects)?;
-            if !isolated.is_changed {
-                return Err(error);
-            }
-            tracing::debug!(%error, "a record fails its statement: running it again to isolate such records");
-            attempt.run(&isolated.plan, rejects, rejected).await
+    // The expectations of a query are checked row by row, so such a plan isolates records in its first run.
+    let is_marked = rowwise::is_marked(&planned.plan);
+    let optimized = match is_marked {
+        true => {
+            let isolated = rowwise::isolate(&planned.state, &planned.plan, &planned.rejects);
+            isolated.map_err(|error| planned.explain(error))?.plan
         }
-        outcome => outcome,
+        false => planned.optimize()?,
     };
-    let mut landed = outcome?;
+    let Planned { state, plan, rejects, rejected, reads, .. } = planned;
+    let state = &state;
+    let plain = physical(state, &optimized, rejects, rejected);
+    let isolated = async {
+        if is_marked {
+            return Ok(None);
+        }
+        let plan = with_casts(session, &table, &kind, plan).await?;
+        isolated(session, state, &plan).await
+    };
+    let rejects_mode = match kind {
+        WriteKind::Append => RejectsMode::Append,
+        _ => RejectsMode::Replace,
+    };
+    let read_version = reads.get(&table).copied();
+    let path = WritePath {
+        run: Run::Statement,
+        max_rejects: session.config().max_rejects,
+        rejects: &StatementRejects { session, state, table: &table, mode: rejects_mode },
+        target: &WrittenTable { session, state, table: &table, kind: &kind, read_version, additions: &additions },
+        state: None,
+        watch,
+    };
+    let mut landed = path.land(Plans { plain: Box::pin(plain), isolated: Box::pin(isolated) }).await?;
     if matches!(kind, WriteKind::Create(_) | WriteKind::CreateOrReplace(_)) {
-        landed.committed = landed.committed.registered()?;
+        landed.receipt = landed.receipt.registered()?;
     }
     Ok(written(table, landed, started))
 }
 
-/// What is said of a statement that ended well.
+/// The result of a statement, for its user.
 pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Written {
-    let Landed { ledger, committed, rejects } = landed;
+    let Landed { ledger, receipt: committed, rejects } = landed;
     Written {
         rejects: (ledger.rejected > 0).then(|| rejects_note(&table)),
         table,
@@ -153,7 +161,30 @@ pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Wri
     }
 }
 
-/// With the casts of numbers that the writer would do to them: some numbers do not fit.
+/// The first run of a statement: an optimized plan as DataFusion plans it.
+pub(super) async fn physical(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+    rejects: Rejects,
+    rejected: mpsc::Receiver<Reject>,
+) -> Result<Attempt> {
+    let plan = state.query_planner().create_physical_plan(optimized, state).await?;
+    Ok(Attempt { plan, rejects, rejected })
+}
+
+/// The second run of a statement: `plan`, which is not optimized, with isolation of bad records. `None` if no part of it can
+/// isolate them.
+pub(super) async fn isolated(session: &Session, state: &SessionState, plan: &LogicalPlan) -> Result<Option<Attempt>> {
+    let (rejects, rejected) = Rejects::channel();
+    let rejects = rejects.with_max(session.rejects_max());
+    let isolated = rowwise::isolate(state, plan, &rejects)?;
+    match isolated.is_changed {
+        true => physical(state, &isolated.plan, rejects, rejected).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Adds the casts between numbers that the writer would do, so that the plan can isolate the numbers that do not fit.
 async fn with_casts(session: &Session, table: &TableName, kind: &WriteKind, plan: LogicalPlan) -> Result<LogicalPlan> {
     match kind {
         WriteKind::Create(_) | WriteKind::CreateOrReplace(_) => Ok(plan),
@@ -164,124 +195,87 @@ async fn with_casts(session: &Session, table: &TableName, kind: &WriteKind, plan
     }
 }
 
-/// What every try to run a statement needs.
-struct Attempt<'a> {
+/// The rejects table of a statement, `<table>_rejects`.
+pub(super) struct StatementRejects<'a> {
+    pub(super) session: &'a Session,
+    pub(super) state: &'a SessionState,
+    pub(super) table: &'a TableName,
+    pub(super) mode: RejectsMode,
+}
+
+#[async_trait]
+impl RejectsPlace for StatementRejects<'_> {
+    async fn open(&self, rejected: mpsc::Receiver<Reject>, run_id: &str) -> Result<Box<dyn OpenRejects>> {
+        let location = self.session.warehouse().location(&self.table.with_suffix(REJECTS_SUFFIX)).await?;
+        let table = RejectsTable::start(rejected, location, run_id, &self.state.task_ctx())?;
+        Ok(Box::new(DeltaRejects { table, mode: self.mode, transaction: None }))
+    }
+}
+
+/// The table that a statement adds rows to or replaces.
+struct WrittenTable<'a> {
     session: &'a Session,
     state: &'a SessionState,
     table: &'a TableName,
     kind: &'a WriteKind,
     read_version: Option<u64>,
     additions: &'a Additions,
-    watch: &'a dyn Watch,
 }
 
-/// What a statement did that ended well.
-pub(super) struct Landed {
-    ledger: Ledger,
-    committed: Committed,
-    rejects: Option<Committed>,
-}
+#[async_trait]
+impl Target for WrittenTable<'_> {
+    type Receipt = Committed;
 
-impl Attempt<'_> {
-    /// Runs an optimized plan into the table. When it fails, nothing that it wrote is left.
-    async fn run(&self, plan: &LogicalPlan, rejects: Rejects, rejected: mpsc::Receiver<Reject>) -> Result<Landed> {
-        let query = self.state.query_planner().create_physical_plan(plan, self.state).await?;
-        // Past the plan only its scans may hold the sending side: the rejects end when the query does.
-        drop(rejects);
-        let warehouse = self.session.warehouse();
-        let mut request = WriteRequest::new(warehouse.location(self.table).await?, self.kind.clone());
+    async fn prepare(
+        &self,
+        query: &Arc<dyn ExecutionPlan>,
+        watch: &dyn Watch,
+    ) -> Result<Box<dyn Prepared<Receipt = Committed>>> {
+        let location = self.session.warehouse().location(self.table).await?;
+        let mut request = WriteRequest::new(location, self.kind.clone());
         request.read_version = self.read_version;
         request.transaction.clone_from(&self.additions.transaction);
         request.base_version = self.additions.base_version;
         request.alteration.clone_from(&self.additions.alteration);
-        let write = Write::plan(request, Arc::clone(&query), self.state).await?;
-
-        let run_id = Uuid::new_v4().to_string();
-        let rejects_location = warehouse.location(&self.table.with_suffix(REJECTS_SUFFIX)).await?;
-        let context = self.state.task_ctx();
-        let collector = RejectsTable::start(rejected, rejects_location, &run_id, &context)?;
-        let progress = self.watch.started(write.execution_plan());
-        let outcome = write.run(context).await;
+        let write = Write::plan(request, Arc::clone(query), self.state).await?;
+        let progress = watch.started(write.execution_plan());
+        let outcome = write.run(self.state.task_ctx()).await;
         drop(progress);
-
-        let prepared = match outcome {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                // When the rejects cannot be written, that is why the statement failed.
-                return Err(collector.abandon().await.unwrap_or(error));
-            }
-        };
-        let rejects_mode = match self.kind {
-            WriteKind::Append => RejectsMode::Append,
-            _ => RejectsMode::Replace,
-        };
-        land(self.session, &query, prepared, collector, rejects_mode, &run_id).await
+        Ok(Box::new(outcome?))
     }
 }
 
-/// Holds the ledger against what was written, and commits the rejects and then the table; or neither.
-pub(super) async fn land(
-    session: &Session,
-    query: &Arc<dyn ExecutionPlan>,
-    mut prepared: PreparedWrite,
-    collector: RejectsTable,
-    rejects_mode: RejectsMode,
-    run_id: &str,
-) -> Result<Landed> {
-    let ledger = match account(session, query, &prepared) {
-        Ok(ledger) => ledger,
-        Err(error) => {
-            collector.abandon().await;
-            prepared.abandon().await;
-            return Err(error);
+#[async_trait]
+impl Prepared for PreparedWrite {
+    type Receipt = Committed;
+
+    fn rows(&self) -> u64 {
+        Self::rows(self)
+    }
+
+    fn rewritten(&self) -> Option<&Rewritten> {
+        Self::rewritten(self)
+    }
+
+    async fn abandon(self: Box<Self>) {
+        Self::abandon(*self).await;
+    }
+
+    async fn commit(mut self: Box<Self>, account: &Account) -> Result<Committed> {
+        let ledger = &account.ledger;
+        self.count_source(ledger.read.saturating_sub(ledger.rejected));
+        // As in Delta Lake, a statement that changes no row makes no version.
+        let changes_nothing = Self::rewritten(&self).is_some_and(Rewritten::is_nothing);
+        match changes_nothing && ledger.rejected == 0 {
+            true => Ok(self.leave().await),
+            false => Self::commit(*self, Some(&account.user_metadata())).await,
         }
-    };
-    let user_metadata = json!({ "pinsql": { "run_id": run_id, "ledger": &ledger } }).to_string();
-    let rejects = match collector.finish(rejects_mode, None, Some(&user_metadata)).await {
-        Ok(committed) => committed,
-        Err(error) => {
-            prepared.abandon().await;
-            return Err(error);
-        }
-    };
-    prepared.count_source(ledger.read.saturating_sub(ledger.rejected));
-    let committed = match changes_nothing(&prepared) && ledger.rejected == 0 {
-        true => prepared.leave().await,
-        false => prepared.commit(Some(&user_metadata)).await?,
-    };
-    Ok(Landed { ledger, committed, rejects })
+    }
 }
 
-/// Commits a change for which no query ran: whole files go.
+/// Commits a change for which no query ran: whole files are removed.
 pub(super) async fn commit_alone(prepared: PreparedWrite) -> Result<Landed> {
     let rewritten = prepared.rewritten().cloned().unwrap_or_default();
     let ledger = Ledger { changes: Some(rewritten), combined: true, ..Ledger::default() };
-    let run_id = Uuid::new_v4().to_string();
-    let user_metadata = json!({ "pinsql": { "run_id": run_id, "ledger": &ledger } }).to_string();
-    let committed = match changes_nothing(&prepared) {
-        true => prepared.leave().await,
-        false => prepared.commit(Some(&user_metadata)).await?,
-    };
-    Ok(Landed { ledger, committed, rejects: None })
-}
-
-/// As in Delta, a statement that changes no row makes no version.
-fn changes_nothing(prepared: &PreparedWrite) -> bool {
-    prepared.rewritten().is_some_and(Rewritten::is_nothing)
-}
-
-fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, prepared: &PreparedWrite) -> Result<Ledger> {
-    let ledger = match prepared.rewritten() {
-        Some(changes) => Ledger::of_changes(query, prepared.rows(), changes.clone()),
-        None => Ledger::of(query, prepared.rows())?,
-    };
-    let max_rejects = session.config().max_rejects;
-    match max_rejects {
-        MaxRejects::Percent(percent) if max_rejects.is_exceeded(ledger.rejected, ledger.read) => Err(Error::new(
-            ErrorCode::TooManyRejects,
-            format!("{} of {} records cannot be read, which is more than {percent}%", ledger.rejected, ledger.read),
-        )
-        .with_hint("--max-rejects sets how many there may be; `SELECT` from the same source names them")),
-        _ => Ok(ledger),
-    }
+    write_path::commit_without_query(Box::new(prepared), ledger).await
 }

@@ -1,89 +1,83 @@
-//! One micro-batch through the path of every write: plan, target, rejects, ledger, landing.
+//! One micro-batch through the path of every write.
+//!
+//! The batch has parts that a statement does not have: a number, which is the transaction of its commits; the state of its
+//! DISTINCT; and a plan that isolates bad records from the start, so it has no second run.
 
 use std::sync::Arc;
 
-use datafusion::execution::SessionState;
+use async_trait::async_trait;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
-use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::checkpoint::{BatchRecord, SeenState};
-use super::into_table::{run_id, transaction, user_metadata};
-use super::target::{Landed, Target, Work};
-use crate::ledger::Ledger;
+use super::into_table::{run_id, transaction};
+use super::target::{Landed, Receipt, Target, Work};
 use crate::session::Session;
-use crate::statement::Flow;
 use crate::statement::query::{self, Batch, Planned, Purpose};
-use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_delta::{RejectsMode, RejectsTable, TableHandle};
+use crate::statement::{Flow, Watch};
+use crate::write_path::{
+    self, Attempt, DeltaRejects, OpenRejects, Plans, Prepared, QueryState, RejectsPlace, Run, WritePath,
+};
+use pinsql_base::error::Result;
+use pinsql_base::rejects::Reject;
+use pinsql_delta::{ApplicationTransaction, RejectsMode, RejectsTable, TableHandle};
 use pinsql_sources::stream::{Content, Slice};
 
-/// A slice of fewer records is written by one partition: more files would only have to be compacted.
+/// One partition writes a slice of fewer records: upkeep would have to merge the files of several.
 const RECORDS_OF_ONE_PARTITION: usize = 50_000;
 
-/// Where the batches of a stream land, and its rejects.
+/// The target of a stream, and the table of its rejects.
 #[derive(Debug)]
 pub(super) struct Landing {
     pub(super) target: Box<dyn Target>,
     pub(super) rejects: Arc<TableHandle>,
-    /// What batches are known by: in the transactions of tables and rejects, and as a part of their runs' ids.
+    /// The application id of the transactions in the tables and in the rejects, and a part of each `run_id`.
     pub(super) checkpoint_id: String,
 }
 
-/// Runs the batch and lands it. After an error it may have landed nevertheless: the target tells.
+/// Runs the batch and lands it. After an error it may have landed nevertheless: then `Target::landed` returns its number.
 pub(super) async fn run(
     session: &Session,
     flow: &Flow,
     landing: &Landing,
     record: &BatchRecord,
     slice: &Slice,
-    mut seen: Option<&mut SeenState>,
+    seen: Option<&mut SeenState>,
 ) -> Result<Landed> {
     if let Some(seen) = &seen {
         seen.rows().begin(record.batch);
     }
     let batch = Batch { source: flow.source.as_ref(), content: &slice.content };
     let planned = query::plan(session, &flow.query, Purpose::Batch(&batch)).await?;
-    let Planned { mut state, plan, rejects, rejected, reads: _ } = planned;
+    let Planned { mut state, plan, rejects, rejected, .. } = planned;
     narrow(&mut state, &slice.content);
+    let state = &state;
     let rows = seen.as_ref().map(|seen| seen.rows().clone());
-    let query = flow.plan_batch(session, &state, plan, &rejects, rows).await?;
-    drop(rejects);
-    let run_id = run_id(&landing.checkpoint_id, record.batch);
-    let collector = RejectsTable::start_on(&landing.rejects, rejected, run_id.as_str(), &state.task_ctx())?;
-    let prepared = match landing.target.prepare(&Work { query: &query, state: &state, record }).await {
-        Ok(prepared) => prepared,
-        // When the rejects cannot be written, that is why the batch failed.
-        Err(error) => return Err(collector.abandon().await.unwrap_or(error)),
+    let plain = async {
+        let plan = flow.plan_batch(session, state, plan, &rejects, rows).await?;
+        Ok(Attempt { plan, rejects, rejected })
     };
-    let ledger = match account(session, &query, prepared.rows()) {
-        Ok(ledger) => ledger,
-        Err(error) => {
-            collector.abandon().await;
-            prepared.abandon().await;
-            return Err(error);
-        }
+    let plans = Plans { plain: Box::pin(plain), isolated: Box::pin(async { Ok(None) }) };
+    let id = run_id(&landing.checkpoint_id, record.batch);
+    let mut seen = seen.map(|seen| BatchState { seen, batch: record.batch });
+    let path = WritePath {
+        run: Run::Batch { id: &id, batch: record.batch, gaps: &record.gaps },
+        max_rejects: session.config().max_rejects,
+        rejects: &BatchRejects {
+            table: &landing.rejects,
+            transaction: transaction(&landing.checkpoint_id, record),
+            context: state.task_ctx(),
+        },
+        target: &BatchTarget { target: landing.target.as_ref(), state, record },
+        state: seen.as_mut().map(|seen| seen as &mut dyn QueryState),
+        watch: &Unwatched,
     };
-    let mut entry = json!({ "run_id": run_id, "batch": record.batch, "ledger": &ledger });
-    if !record.gaps.is_empty() {
-        entry["gaps"] = json!(&record.gaps);
-    }
-    let transaction = transaction(&landing.checkpoint_id, record);
-    let user_metadata = user_metadata(&entry);
-    if let Err(error) = collector.finish(RejectsMode::Append, Some(transaction), Some(&user_metadata)).await {
-        prepared.abandon().await;
-        return Err(error);
-    }
-    if let Some(seen) = &mut seen
-        && let Err(error) = seen.keep(record.batch).await
-    {
-        prepared.abandon().await;
-        return Err(error);
-    }
-    let receipt = prepared.land(&entry).await?;
-    Ok(Landed { ledger, receipt })
+    let landed = path.land(plans).await?;
+    Ok(Landed { ledger: landed.ledger, receipt: landed.receipt })
 }
 
-/// Few records are not worth many partitions.
+/// Uses one partition if there are few records.
 fn narrow(state: &mut SessionState, content: &Content) {
     if let Content::Rows(rows) = content
         && rows.iter().map(|batch| batch.num_rows()).sum::<usize>() < RECORDS_OF_ONE_PARTITION
@@ -92,13 +86,60 @@ fn narrow(state: &mut SessionState, content: &Content) {
     }
 }
 
-fn account(session: &Session, query: &Arc<dyn ExecutionPlan>, written: u64) -> Result<Ledger> {
-    let ledger = Ledger::of(query, written)?;
-    if session.config().max_rejects.is_exceeded(ledger.rejected, ledger.read) {
-        let said =
-            format!("{} of {} records of a batch cannot be read, which is too many", ledger.rejected, ledger.read);
-        return Err(Error::new(ErrorCode::TooManyRejects, said)
-            .with_hint("--max-rejects sets how many there may be in one batch"));
+/// The rejects table of a stream. Its commit carries the transaction of the batch, so a second attempt adds no second copy.
+struct BatchRejects<'a> {
+    table: &'a Arc<TableHandle>,
+    transaction: ApplicationTransaction,
+    context: Arc<TaskContext>,
+}
+
+#[async_trait]
+impl RejectsPlace for BatchRejects<'_> {
+    async fn open(&self, rejected: mpsc::Receiver<Reject>, run_id: &str) -> Result<Box<dyn OpenRejects>> {
+        let table = RejectsTable::start_on(self.table, rejected, run_id, &self.context)?;
+        let transaction = Some(self.transaction.clone());
+        Ok(Box::new(DeltaRejects { table, mode: RejectsMode::Append, transaction }))
     }
-    Ok(ledger)
+}
+
+/// The target of a stream, for one batch.
+struct BatchTarget<'a> {
+    target: &'a dyn Target,
+    state: &'a SessionState,
+    record: &'a BatchRecord,
+}
+
+#[async_trait]
+impl write_path::Target for BatchTarget<'_> {
+    type Receipt = Receipt;
+
+    async fn prepare(
+        &self,
+        query: &Arc<dyn ExecutionPlan>,
+        _watch: &dyn Watch,
+    ) -> Result<Box<dyn Prepared<Receipt = Receipt>>> {
+        self.target.prepare(&Work { query, state: self.state, record: self.record }).await
+    }
+}
+
+/// The rows that the DISTINCT of a query has seen, after one batch.
+struct BatchState<'a> {
+    seen: &'a mut SeenState,
+    batch: u64,
+}
+
+#[async_trait]
+impl QueryState for BatchState<'_> {
+    async fn keep(&mut self) -> Result<()> {
+        self.seen.keep(self.batch).await
+    }
+}
+
+/// A micro-batch reports when it has landed, through `Observer`.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn started(&self, _plan: &Arc<dyn ExecutionPlan>) -> Box<dyn Send> {
+        Box::new(())
+    }
 }

@@ -14,12 +14,12 @@ use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
-use super::target::{Landed, Prepared, Receipt, Target, Work};
+use super::target::{Landed, Receipt, Target, Work};
+use crate::write_path::{Account, Prepared};
 use pinsql_base::error::{Error, Result};
 use pinsql_sinks::kafka::{Definition, ProducerOptions, Transactions, records};
 
@@ -127,6 +127,8 @@ struct PreparedTransaction {
 }
 
 impl Prepared for PreparedTransaction {
+    type Receipt = Receipt;
+
     fn rows(&self) -> u64 {
         self.rows
     }
@@ -143,7 +145,8 @@ impl Prepared for PreparedTransaction {
     fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
             let committed_at = Utc::now().trunc_subsecs(3);
-            let commit = CommitRecord { batch: self.batch, entry: entry.clone(), objects: 0, bytes: 0, committed_at };
+            let commit =
+                CommitRecord { batch: self.batch, entry: account.entry.clone(), objects: 0, bytes: 0, committed_at };
             *self.connected.last.lock().await = Some(commit.clone());
             let committed = self.transactions.commit(self.batch).await;
             self.connected.or_give_up(committed).await?;

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
 use futures::future::BoxFuture;
-use serde_json::Value;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
-use super::target::{Landed, Prepared, Receipt, Target, Work};
+use super::target::{Landed, Receipt, Target, Work};
+use crate::write_path::{Account, Prepared};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::kinesis::{Record, Writer, records};
 
@@ -76,6 +76,8 @@ impl Target for KinesisTarget {
 }
 
 impl Prepared for PreparedRecords {
+    type Receipt = Receipt;
+
     fn rows(&self) -> u64 {
         self.records.len() as u64
     }
@@ -100,7 +102,9 @@ impl Prepared for PreparedRecords {
                     .caused_by(format!("{}: {}", first.code, first.message)));
             }
             let committed_at = Utc::now().trunc_subsecs(3);
-            commits.make(&CommitRecord { batch, entry: entry.clone(), objects: 0, bytes, committed_at }).await?;
+            commits
+                .make(&CommitRecord { batch, entry: account.entry.clone(), objects: 0, bytes, committed_at })
+                .await?;
             Ok(Receipt { bytes, ..Receipt::default() })
         })
     }

@@ -11,11 +11,11 @@ use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
-use super::target::{Landed, Prepared, Receipt, Target, Work};
+use super::target::{Landed, Receipt, Target, Work};
 use crate::ledger::Ledger;
+use crate::write_path::{Account, Prepared};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::objects::{Definition, Object, Place, encode};
 use pinsql_sources::stream::Partitioning;
@@ -78,6 +78,8 @@ pub(super) fn landed(record: CommitRecord) -> Result<Landed> {
 }
 
 impl Prepared for PreparedObjects {
+    type Receipt = Receipt;
+
     fn rows(&self) -> u64 {
         self.rows
     }
@@ -94,7 +96,9 @@ impl Prepared for PreparedObjects {
             let bytes = objects.iter().map(|object| object.content.len() as u64).sum();
             place.put_all(objects).await?;
             let committed_at = Utc::now().trunc_subsecs(3);
-            commits.make(&CommitRecord { batch, entry: entry.clone(), objects: files, bytes, committed_at }).await?;
+            commits
+                .make(&CommitRecord { batch, entry: account.entry.clone(), objects: files, bytes, committed_at })
+                .await?;
             Ok(Receipt { files, bytes, ..Receipt::default() })
         })
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::checkpoint::BatchRecord;
-use super::target::{Landed, Prepared, Receipt, Target, Work};
+use super::target::{Landed, Receipt, Target, Work};
 use crate::catalog::CHECKPOINT_PROPERTY;
 use crate::ledger::Ledger;
+use crate::write_path::{Account, Prepared};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
@@ -78,6 +79,8 @@ impl Target for TableTarget {
 struct PreparedAppend(PreparedWrite);
 
 impl Prepared for PreparedAppend {
+    type Receipt = Receipt;
+
     fn rows(&self) -> u64 {
         self.0.rows()
     }
@@ -90,16 +93,11 @@ impl Prepared for PreparedAppend {
 
     fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
-            let committed = self.0.commit(Some(&user_metadata(entry))).await?;
+            let committed = self.0.commit(Some(&account.user_metadata())).await?;
             let Committed { version, files, bytes, .. } = committed;
             Ok(Receipt { version: Some(version), files, bytes, warnings: committed.into_warnings() })
         })
     }
-}
-
-/// What a commit of a batch says about it.
-pub(super) fn user_metadata(entry: &Value) -> String {
-    json!({ "pinsql": entry }).to_string()
 }
 
 /// The transaction of a batch, in its table and in that of its rejects.

@@ -1,7 +1,7 @@
 //! Where the batches of a stream land: what the loop needs of a table or a sink.
 //!
-//! The order is the same for all: the batch is prepared, so that nobody sees anything of it yet; its records are accounted for and
-//! the rejected ones committed; then it lands. A target knows which batch landed last, and is asked after every error.
+//! The order is the same for all: the batch is prepared, so that nobody sees anything of it yet; its records are accounted for
+//! and the rejected ones committed; then it lands. A target knows which batch landed last, and is asked after every error.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::future::BoxFuture;
-use serde_json::Value;
 
 use super::checkpoint::BatchRecord;
 use crate::ledger::Ledger;
+use crate::write_path::Prepared;
 use pinsql_base::error::Result;
 use pinsql_delta::TableStatus;
 
@@ -40,17 +40,6 @@ pub(super) struct Work<'a> {
     pub(super) query: &'a Arc<dyn ExecutionPlan>,
     pub(super) state: &'a SessionState,
     pub(super) record: &'a BatchRecord,
-}
-
-/// A batch that can land. Its methods, and [`Target::prepare`], are not `async`: see `planning.rs`.
-pub(super) trait Prepared: Send {
-    fn rows(&self) -> u64;
-
-    /// Takes back what was prepared.
-    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()>;
-
-    /// `entry` is the batch's ledger with what belongs to it. After an error it may have landed nevertheless.
-    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>>;
 }
 
 /// What a target says of a batch that landed.
