@@ -1,7 +1,7 @@
 //! What the documents show is what the program does: their examples are run, and their output is compared.
 //!
 //! A ```` ```sql ```` block is given to the program on standard input, and a ```` ```text ```` block right behind it is what it
-//! printed. In a ```` ```console ```` block a line `$ cargo run --release -- …` or `$ pinsql …` is a command, and what
+//! printed. In a ```` ```console ```` block a line `$ cargo run --profile quick -- …` or `$ pinsql …` is a command, and what
 //! follows is what it printed. The blocks of one document run one after the other, in one folder that has the
 //! repository's `examples`, `sql` and `pinsql.toml`. With `PINSQL_UPDATE_DOCS=1` the printed parts are written anew.
 
@@ -69,7 +69,7 @@ fn run_document(text: &str) -> String {
             "```console" => {
                 for line in body(&mut lines).lines() {
                     let Some(command) = line.strip_prefix("$ ") else { continue };
-                    let arguments = command.strip_prefix("cargo run --release -- ").or(command.strip_prefix("pinsql "));
+                    let arguments = command.strip_prefix("cargo run --profile quick -- ").or(command.strip_prefix("pinsql "));
                     let arguments = arguments.unwrap_or_else(|| panic!("`{command}` is not a command of pinsql"));
                     out.push_str(&format!("{line}\n{}", run(folder.path(), &split(arguments), "")));
                 }
