@@ -14,7 +14,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 
-use super::plain::wrong_call;
+use super::plain::{call_error, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
@@ -23,7 +23,7 @@ use pinsql_base::schema::{list_of, type_name};
 const ELEMENTS_MAX: usize = i32::MAX as usize - 15;
 
 /// The type of the elements of an array; that of NULL has elements of no type.
-pub fn element_type(data_type: &DataType) -> Option<DataType> {
+pub(crate) fn element_type(data_type: &DataType) -> Option<DataType> {
     match data_type {
         DataType::List(element)
         | DataType::LargeList(element)
@@ -36,14 +36,14 @@ pub fn element_type(data_type: &DataType) -> Option<DataType> {
 }
 
 /// The same, of an argument that has to be an array.
-pub fn array_element(function: &str, data_type: &DataType) -> Result<DataType> {
+pub(crate) fn array_element(function: &str, data_type: &DataType) -> Result<DataType> {
     element_type(data_type).ok_or_else(|| {
         wrong_call(function, format!("an ARRAY is taken, not a {}", type_name(data_type)), "array(value) makes one")
     })
 }
 
 /// The key's and the value's type of a map.
-pub fn map_types(function: &str, data_type: &DataType) -> Result<(DataType, DataType)> {
+pub(crate) fn map_types(function: &str, data_type: &DataType) -> Result<(DataType, DataType)> {
     match data_type {
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => {
@@ -61,7 +61,7 @@ pub fn map_types(function: &str, data_type: &DataType) -> Result<(DataType, Data
 }
 
 /// The type that all of these can be cast to.
-pub fn common_type(function: &str, types: &[DataType]) -> Result<DataType> {
+pub(crate) fn common_type(function: &str, types: &[DataType]) -> Result<DataType> {
     type_union_resolution(types).ok_or_else(|| {
         let names: Vec<String> = types.iter().map(type_name).collect();
         wrong_call(function, format!("{} have no common type", names.join(" and ")), "cast one of them")
@@ -69,18 +69,18 @@ pub fn common_type(function: &str, types: &[DataType]) -> Result<DataType> {
 }
 
 /// The common type of the elements of arrays.
-pub fn common_element(function: &str, types: &[DataType]) -> Result<DataType> {
+pub(crate) fn common_element(function: &str, types: &[DataType]) -> Result<DataType> {
     let elements = types.iter().map(|data_type| array_element(function, data_type)).collect::<Result<Vec<_>>>()?;
     common_type(function, &elements)
 }
 
 /// A call with another number of arguments than it takes.
-pub fn wrong_count<T>(function: &str, usage: &str) -> Result<T> {
-    Err(wrong_call(function, "the number of arguments is wrong", usage))
+pub(crate) fn wrong_count<T>(function: &str, usage: &str) -> Result<T> {
+    Err(call_error(ErrorCode::WrongNumArgs, function, "the number of arguments is wrong", usage))
 }
 
 /// Where the elements of a row lie.
-pub fn range(list: &ListArray, row: usize) -> Range<usize> {
+pub(crate) fn range(list: &ListArray, row: usize) -> Range<usize> {
     // Offsets are never negative.
     let offset = |place: usize| list.value_offsets()[place].unsigned_abs() as usize;
     match list.is_null(row) {
@@ -91,7 +91,7 @@ pub fn range(list: &ListArray, row: usize) -> Range<usize> {
 
 /// Makes arrays of elements that are picked from other arrays.
 #[derive(Debug)]
-pub struct Picker {
+pub(crate) struct Picker {
     /// The last holds one NULL.
     sources: Vec<ArrayRef>,
     picked: Vec<(usize, usize)>,
@@ -102,55 +102,55 @@ pub struct Picker {
 
 impl Picker {
     /// All of `sources` have the type `element`.
-    pub fn new(element: &DataType, sources: Vec<ArrayRef>) -> Self {
+    pub(crate) fn new(element: &DataType, sources: Vec<ArrayRef>) -> Self {
         let mut sources = sources;
         sources.push(new_null_array(element, 1));
         Self { sources, picked: Vec::new(), lengths: Vec::new(), valid: Vec::new(), row_start: 0 }
     }
 
-    pub fn pick(&mut self, source: usize, place: usize) {
+    pub(crate) fn pick(&mut self, source: usize, place: usize) {
         self.picked.push((source, place));
     }
 
-    pub fn pick_all(&mut self, source: usize, places: Range<usize>) {
+    pub(crate) fn pick_all(&mut self, source: usize, places: Range<usize>) {
         self.picked.extend(places.map(|place| (source, place)));
     }
 
-    pub fn pick_null(&mut self) {
+    pub(crate) fn pick_null(&mut self) {
         self.picked.push((self.sources.len() - 1, 0));
     }
 
     /// How many elements the row has so far.
-    pub fn row_length(&self) -> usize {
+    pub(crate) fn row_length(&self) -> usize {
         self.picked.len() - self.row_start
     }
 
-    pub fn end_row(&mut self) {
+    pub(crate) fn end_row(&mut self) {
         self.lengths.push(self.row_length());
         self.valid.push(true);
         self.row_start = self.picked.len();
     }
 
-    pub fn null_row(&mut self) {
+    pub(crate) fn null_row(&mut self) {
         self.picked.truncate(self.row_start);
         self.lengths.push(0);
         self.valid.push(false);
     }
 
     /// What was picked, without rows.
-    pub fn elements(&self) -> Result<ArrayRef> {
+    pub(crate) fn elements(&self) -> Result<ArrayRef> {
         let sources: Vec<&dyn Array> = self.sources.iter().map(AsRef::as_ref).collect();
         Ok(interleave(&sources, &self.picked)?)
     }
 
-    pub fn finish(self) -> Result<ArrayRef> {
+    pub(crate) fn finish(self) -> Result<ArrayRef> {
         let elements = self.elements()?;
         list_from(elements, self.lengths, Some(NullBuffer::from(self.valid)))
     }
 }
 
 /// Arrays of the given lengths that lie behind one another in `elements`.
-pub fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuffer>) -> Result<ArrayRef> {
+pub(crate) fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuffer>) -> Result<ArrayRef> {
     too_long("a batch", lengths.iter().sum())?;
     let DataType::List(field) = list_of(elements.data_type().clone()) else {
         return internal_err!("an array's type is no list");
@@ -159,7 +159,7 @@ pub fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuff
 }
 
 /// An error when `what` would have more elements than an array can hold.
-pub fn too_long(what: &str, elements: usize) -> Result<()> {
+pub(crate) fn too_long(what: &str, elements: usize) -> Result<()> {
     match elements > ELEMENTS_MAX {
         true => Err(external(Error::new(
             ErrorCode::InvalidValue,
@@ -170,20 +170,20 @@ pub fn too_long(what: &str, elements: usize) -> Result<()> {
 }
 
 /// The values as bytes that are equal, and in the order, as the values are in Spark.
-pub fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> {
+pub(crate) fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> {
     let field = SortField::new_with_options(values.data_type().clone(), order);
     let converter = RowConverter::new(vec![field])?;
     Ok(converter.convert_columns(&[normalized(values)?])?)
 }
 
 /// Two arrays of one type as bytes that compare across them.
-pub fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)> {
+pub(crate) fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)> {
     let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
     Ok((converter.convert_columns(&[normalized(left)?])?, converter.convert_columns(&[normalized(right)?])?))
 }
 
 /// One NaN, one zero, at any depth.
-pub fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Float32 => {
             let one = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };

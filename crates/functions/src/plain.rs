@@ -15,34 +15,34 @@ use pinsql_base::error::{Error, ErrorCode};
 
 /// The types of a call: what its arguments are cast to, and what comes out.
 #[derive(Debug)]
-pub struct Types {
-    pub arguments: Vec<DataType>,
-    pub result: DataType,
+pub(crate) struct Types {
+    pub(crate) arguments: Vec<DataType>,
+    pub(crate) result: DataType,
 }
 
 impl Types {
-    pub fn new(arguments: impl Into<Vec<DataType>>, result: DataType) -> Result<Self> {
+    pub(crate) fn new(arguments: impl Into<Vec<DataType>>, result: DataType) -> Result<Self> {
         Ok(Self { arguments: arguments.into(), result })
     }
 }
 
 /// What a function is computed from.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// Each has `rows` elements.
-    pub arguments: &'a [ArrayRef],
-    pub rows: usize,
-    pub result: &'a DataType,
+    pub(crate) arguments: &'a [ArrayRef],
+    pub(crate) rows: usize,
+    pub(crate) result: &'a DataType,
 }
 
 /// Chooses the types; given the types that it has chosen, it chooses the same again.
-pub type ChooseTypes = fn(&str, &[DataType]) -> Result<Types>;
+pub(crate) type ChooseTypes = fn(&str, &[DataType]) -> Result<Types>;
 
-pub type Compute = fn(&Call) -> Result<ArrayRef>;
+pub(crate) type Compute = fn(&Call) -> Result<ArrayRef>;
 
 /// A function that is told from others by its name.
 #[derive(Debug)]
-pub struct PlainFunction {
+pub(crate) struct PlainFunction {
     name: &'static str,
     aliases: Vec<String>,
     types: ChooseTypes,
@@ -65,12 +65,12 @@ impl Hash for PlainFunction {
 }
 
 /// The function of that name.
-pub fn plain(name: &'static str, types: ChooseTypes, compute: Compute) -> ScalarUDF {
+pub(crate) fn plain(name: &'static str, types: ChooseTypes, compute: Compute) -> ScalarUDF {
     named(&[name], Volatility::Immutable, types, compute)
 }
 
 /// The function of several names, the first its own.
-pub fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes, compute: Compute) -> ScalarUDF {
+pub(crate) fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes, compute: Compute) -> ScalarUDF {
     let (name, aliases) = names.split_first().map_or(("", &[][..]), |(name, aliases)| (*name, aliases));
     ScalarUDF::new_from_impl(PlainFunction {
         name,
@@ -81,9 +81,14 @@ pub fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes,
     })
 }
 
-/// A call that is wrong whatever the data: the message says how, the hint what to write.
-pub fn wrong_call(function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
-    external(Error::new(ErrorCode::DatatypeMismatch, format!("{function}: {what}")).with_hint(hint))
+/// The error for a call whose arguments have types that the function does not accept. `hint` shows a correct call.
+pub(crate) fn wrong_call(function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
+    call_error(ErrorCode::DatatypeMismatch, function, what, hint)
+}
+
+/// As [`wrong_call`], for a fault that has another code of the kind Sql.
+pub(crate) fn call_error(code: ErrorCode, function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
+    external(Error::new(code, format!("{function}: {what}")).with_hint(hint))
 }
 
 impl ScalarUDFImpl for PlainFunction {
@@ -113,7 +118,7 @@ impl ScalarUDFImpl for PlainFunction {
 }
 
 /// Computes a call from arrays of equal length. Of constants there is one row, unless each row shall have its own answer.
-pub fn of_arrays(
+pub(crate) fn of_arrays(
     call: ScalarFunctionArgs,
     volatility: Volatility,
     compute: impl FnOnce(&Call) -> Result<ArrayRef>,

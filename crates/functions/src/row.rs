@@ -14,6 +14,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::plain::of_arrays;
@@ -23,11 +24,11 @@ use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
 
 /// What the texts or the bytes of one column may come to: Arrow counts them in an `i32`.
-pub const VALUES_BYTES_MAX: usize = i32::MAX as usize;
+pub(crate) const VALUES_BYTES_MAX: usize = i32::MAX as usize;
 
 /// What an argument is taken as, or a result given as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Text,
     Binary,
     /// Binary stays what it is, anything else is taken as a text. As a result: what the first argument is.
@@ -73,7 +74,7 @@ impl Kind {
 
 /// What a body gives for a row.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     Null,
     Text(String),
     Binary(Vec<u8>),
@@ -121,7 +122,7 @@ impl<T: Into<Answer>> From<Option<T>> for Answer {
 
 /// The arguments of one row.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     columns: &'a [Column<'a>],
     index: usize,
 }
@@ -140,7 +141,7 @@ enum Column<'a> {
 
 macro_rules! read {
     ($name:ident, $variant:ident, $native:ty) => {
-        pub fn $name(&self, argument: usize) -> Result<$native> {
+        pub(crate) fn $name(&self, argument: usize) -> Result<$native> {
             match self.columns.get(argument) {
                 Some(Column::$variant(values)) => Ok(values.value(self.index)),
                 _ => internal_err!("the argument {argument} is not what the function said it takes"),
@@ -160,33 +161,33 @@ impl<'a> Row<'a> {
     read!(moment, Moment, i64);
 
     /// The bytes of a text or of a binary value.
-    pub fn bytes(&self, argument: usize) -> Result<&'a [u8]> {
+    pub(crate) fn bytes(&self, argument: usize) -> Result<&'a [u8]> {
         match self.columns.get(argument) {
             Some(Column::Text(texts)) => Ok(texts.value(self.index).as_bytes()),
             _ => self.binary(argument),
         }
     }
 
-    pub fn is_binary(&self, argument: usize) -> bool {
+    pub(crate) fn is_binary(&self, argument: usize) -> bool {
         matches!(self.columns.get(argument), Some(Column::Binary(_)))
     }
 
     /// How many arguments the call has.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
 
     /// Whether the call has this argument, and it is not NULL here.
-    pub fn has(&self, argument: usize) -> bool {
+    pub(crate) fn has(&self, argument: usize) -> bool {
         self.columns.get(argument).is_some_and(|column| !column.is_null(self.index))
     }
 
     /// The text of an argument that may be left out.
-    pub fn text_or(&self, argument: usize, default: &'a str) -> Result<&'a str> {
+    pub(crate) fn text_or(&self, argument: usize, default: &'a str) -> Result<&'a str> {
         if self.columns.len() > argument { self.text(argument) } else { Ok(default) }
     }
 
-    pub fn int_or(&self, argument: usize, default: i32) -> Result<i32> {
+    pub(crate) fn int_or(&self, argument: usize, default: i32) -> Result<i32> {
         if self.columns.len() > argument { self.int(argument) } else { Ok(default) }
     }
 }
@@ -220,11 +221,11 @@ impl<'a> Column<'a> {
     }
 }
 
-pub type Body = fn(&Row<'_>) -> Result<Answer>;
+pub(crate) type Body = fn(&Row<'_>) -> Result<Answer>;
 
 /// A function of one row, as DataFusion calls it.
 #[derive(Debug)]
-pub struct RowFunction {
+pub(crate) struct RowFunction {
     name: &'static str,
     aliases: Vec<String>,
     takes: &'static [Kind],
@@ -237,7 +238,7 @@ pub struct RowFunction {
 }
 
 impl RowFunction {
-    pub fn new(name: &'static str, takes: &'static [Kind], gives: Kind, body: Body) -> Self {
+    pub(crate) fn new(name: &'static str, takes: &'static [Kind], gives: Kind, body: Body) -> Self {
         Self {
             name,
             aliases: Vec::new(),
@@ -250,28 +251,28 @@ impl RowFunction {
         }
     }
 
-    pub fn with_aliases(mut self, aliases: &[&str]) -> Self {
+    pub(crate) fn with_aliases(mut self, aliases: &[&str]) -> Self {
         self.aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
         self
     }
 
     /// The arguments from here on may be left out.
-    pub fn with_required(mut self, required: usize) -> Self {
+    pub(crate) fn with_required(mut self, required: usize) -> Self {
         self.required = required;
         self
     }
 
-    pub fn sees_null(mut self) -> Self {
+    pub(crate) fn sees_null(mut self) -> Self {
         self.sees_null = true;
         self
     }
 
-    pub fn volatile(mut self) -> Self {
+    pub(crate) fn volatile(mut self) -> Self {
         self.signature.volatility = Volatility::Volatile;
         self
     }
 
-    pub fn udf(self) -> ScalarUDF {
+    pub(crate) fn udf(self) -> ScalarUDF {
         ScalarUDF::new_from_impl(self)
     }
 }
@@ -389,7 +390,13 @@ fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// The error of a record: what is wrong with the value, in words that start with the function's name.
-pub fn wrong_value(message: String) -> datafusion::error::DataFusionError {
-    external(Error::new(ErrorCode::InvalidValue, message))
+/// The error for a value that the function does not accept. The message starts with the name of the function. Its kind is Data, so
+/// that the record becomes a reject.
+pub(crate) fn wrong_value(message: String) -> DataFusionError {
+    value_error(ErrorCode::InvalidValue, message)
+}
+
+/// As [`wrong_value`], for a fault that has a more precise code.
+pub(crate) fn value_error(code: ErrorCode, message: String) -> DataFusionError {
+    external(Error::new(code, message))
 }

@@ -21,12 +21,12 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
-pub struct CheckedSum {
+pub(crate) struct CheckedSum {
     unchecked: Sum,
 }
 
 impl CheckedSum {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 }

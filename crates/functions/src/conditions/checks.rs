@@ -9,9 +9,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::row::wrong_value;
+use crate::row::value_error;
+use pinsql_base::error::ErrorCode;
 
-pub fn all() -> Vec<ScalarUDF> {
+pub(crate) fn all() -> Vec<ScalarUDF> {
     [Check::AssertTrue, Check::RaiseError, Check::IsNull, Check::IsNotNull]
         .map(|check| ScalarUDF::new_from_impl(CheckValue::new(check)))
         .into_iter()
@@ -88,7 +89,7 @@ impl ScalarUDFImpl for CheckValue {
             Check::IsNotNull => null_test(false),
             Check::AssertTrue => assert_true(&arrays, rows),
             Check::RaiseError if rows == 0 => Ok(ColumnarValue::Array(Arc::new(NullArray::new(0)))),
-            Check::RaiseError => Err(wrong_value(message(&arrays[0], 0))),
+            Check::RaiseError => Err(value_error(ErrorCode::UserRaisedException, message(&arrays[0], 0))),
         }
     }
 }
@@ -97,10 +98,13 @@ fn assert_true(arrays: &[ArrayRef], rows: usize) -> Result<ColumnarValue> {
     let conditions = arrays[0].as_boolean();
     match (0..rows).find(|row| conditions.is_null(*row) || !conditions.value(*row)) {
         None => Ok(ColumnarValue::Array(Arc::new(NullArray::new(rows)))),
-        Some(row) => Err(wrong_value(match arrays.get(1) {
-            Some(messages) => message(messages, row),
-            None => "assert_true: the condition is not true".to_owned(),
-        })),
+        Some(row) => Err(value_error(
+            ErrorCode::UserRaisedException,
+            match arrays.get(1) {
+                Some(messages) => message(messages, row),
+                None => "assert_true: the condition is not true".to_owned(),
+            },
+        )),
     }
 }
 

@@ -7,12 +7,12 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use pinsql_base::schema::type_name;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct TypeOf {
+pub(crate) struct TypeOf {
     signature: Signature,
 }
 
 impl TypeOf {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -12,7 +12,8 @@ use datafusion::logical_expr::{
 
 use super::rows::columns_of;
 use crate::lists::{list_from, wrong_count};
-use crate::plain::wrong_call;
+use crate::plain::{call_error, wrong_call};
+use pinsql_base::error::ErrorCode;
 use pinsql_base::schema::{list_of, type_name};
 
 const USAGE: &str = "stack(2, 'a', 1, 'b', 2)";
@@ -55,7 +56,12 @@ impl ScalarUDFImpl for Stack {
             None => ScalarValue::Null,
         };
         let ScalarValue::Int32(Some(rows @ 1..)) = rows else {
-            return Err(wrong_call(self.name(), "the number of rows is a constant above 0", USAGE));
+            return Err(call_error(
+                ErrorCode::InvalidParameterValue,
+                self.name(),
+                "the number of rows is a constant above 0",
+                USAGE,
+            ));
         };
         let values = &call.arg_fields[1..];
         let columns = values.len().div_ceil(usize::try_from(rows).unwrap_or(1));

@@ -8,7 +8,8 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, LambdaArgument, ValueOrLambda};
 
-use crate::plain::wrong_call;
+use crate::plain::{call_error, wrong_call};
+use pinsql_base::error::ErrorCode;
 use pinsql_base::schema::type_name;
 
 /// What stands at one place of a call.
@@ -54,7 +55,9 @@ pub(super) fn expect_shape<V, L>(
         && !arguments[leading..].iter().any(is_value);
     match is_right {
         true => Ok(()),
-        false => Err(wrong_call(function, "the arguments are of another number or kind", usage)),
+        false => {
+            Err(call_error(ErrorCode::WrongNumArgs, function, "the arguments are of another number or kind", usage))
+        }
     }
 }
 

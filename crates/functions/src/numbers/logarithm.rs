@@ -11,10 +11,10 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// Each function of this file.
-pub const LOGARITHMS: [Base; 4] = [Base::Natural, Base::First, Base::Ten, Base::Two];
+pub(crate) const LOGARITHMS: [Base; 4] = [Base::Natural, Base::First, Base::Ten, Base::Two];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Base {
+pub(crate) enum Base {
     Natural,
     /// The first of two arguments; of one argument alone it is the natural logarithm.
     First,
@@ -23,13 +23,13 @@ pub enum Base {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Logarithm {
+pub(crate) struct Logarithm {
     base: Base,
     signature: Signature,
 }
 
 impl Logarithm {
-    pub fn new(base: Base) -> Self {
+    pub(crate) fn new(base: Base) -> Self {
         Self { base, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -5,7 +5,8 @@
 use datafusion::common::Result;
 
 use crate::row::Kind::{Bigint, Boolean, Double, Int, Text};
-use crate::row::{Answer, Row, RowFunction, wrong_value};
+use crate::row::{Answer, Row, RowFunction, value_error, wrong_value};
+use pinsql_base::error::ErrorCode;
 
 macro_rules! real {
     ($name:literal, $body:expr) => {
@@ -13,7 +14,7 @@ macro_rules! real {
     };
 }
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     let mut functions = vec![
         real!("acos", f64::acos),
         real!("acosh", |x: f64| (x + (x * x - 1.0).sqrt()).ln()),
@@ -88,7 +89,8 @@ fn conv(row: &Row<'_>) -> Result<Answer> {
     let mut value: u64 = 0;
     for digit in digits.chars().map_while(|digit| digit.to_digit(from)) {
         let next = value.checked_mul(from.into()).and_then(|value| value.checked_add(digit.into()));
-        value = next.ok_or_else(|| wrong_value(format!("conv: `{text}` is past 64 bits")))?;
+        value =
+            next.ok_or_else(|| value_error(ErrorCode::ArithmeticOverflow, format!("conv: `{text}` is past 64 bits")))?;
     }
     if is_negative && to > 0 {
         value = value.wrapping_neg();

@@ -18,13 +18,14 @@ use datafusion::logical_expr::{
 };
 
 use crate::is_any_nullable;
-use crate::row::wrong_value;
+use crate::row::value_error;
+use pinsql_base::error::ErrorCode;
 
 /// More places than this change no number.
 const PLACES_MAX: i32 = 400;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub(crate) enum Mode {
     HalfUp,
     HalfEven,
     Up,
@@ -32,14 +33,14 @@ pub enum Mode {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Round {
+pub(crate) struct Round {
     mode: Mode,
     aliases: Vec<String>,
     signature: Signature,
 }
 
 impl Round {
-    pub fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         let aliases = if mode == Mode::Up { vec!["ceiling".to_owned()] } else { Vec::new() };
         Self { mode, aliases, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -200,7 +201,9 @@ where
         let (rounded, exponent) = keep(i128::from(value.into()), 0, places, mode)?;
         T::Native::try_from(i64::try_from(at_scale(rounded, exponent, 0)?).ok()?).ok()
     };
-    let past = || wrong_value(format!("round: the result is past the range of {}", T::DATA_TYPE));
+    let past = || {
+        value_error(ErrorCode::ArithmeticOverflow, format!("round: the result is past the range of {}", T::DATA_TYPE))
+    };
     let rounded = values.iter().map(|value| value.map(|value| round(value).ok_or_else(past)).transpose());
     Ok(Arc::new(rounded.collect::<Result<PrimitiveArray<T>>>()?))
 }

@@ -12,7 +12,8 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::arithmetic::IntegerArithmetic;
-use crate::row::wrong_value;
+use crate::row::value_error;
+use pinsql_base::error::ErrorCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -107,8 +108,9 @@ fn pairs<T: ArrowPrimitiveType>(operands: &[ArrayRef]) -> impl Iterator<Item = O
 
 fn whole<T: ArrowPrimitiveType>(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
     let one = |(left, right): (T::Native, T::Native)| -> Result<Option<T::Native>> {
-        let by_zero = || wrong_value(format!("division by zero: {left:?} / 0"));
-        let past = |_| wrong_value(format!("the result is past the range of {}", T::DATA_TYPE));
+        let by_zero = || value_error(ErrorCode::DivideByZero, format!("division by zero: {left:?} / 0"));
+        let past =
+            |_| value_error(ErrorCode::ArithmeticOverflow, format!("the result is past the range of {}", T::DATA_TYPE));
         Ok(match operation {
             Operation::TryAdd => left.add_checked(right).ok(),
             Operation::TrySubtract => left.sub_checked(right).ok(),
@@ -133,7 +135,7 @@ fn floats(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
             Operation::TrySubtract => left - right,
             Operation::TryMultiply => left * right,
             Operation::Divide | Operation::PositiveRemainder if right == 0.0 => {
-                return Err(wrong_value(format!("division by zero: {left} / 0")));
+                return Err(value_error(ErrorCode::DivideByZero, format!("division by zero: {left} / 0")));
             }
             Operation::Divide => (left / right).trunc(),
             Operation::PositiveRemainder => {

@@ -11,12 +11,12 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use super::pattern::Patterns;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct RegexpExtract {
+pub(crate) struct RegexpExtract {
     signature: Signature,
 }
 
 impl RegexpExtract {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

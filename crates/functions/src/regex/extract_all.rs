@@ -12,12 +12,12 @@ use super::pattern::Patterns;
 use pinsql_base::schema::list_of;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct RegexpExtractAll {
+pub(crate) struct RegexpExtractAll {
     signature: Signature,
 }
 
 impl RegexpExtractAll {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -12,7 +12,7 @@ use super::pattern::{Pattern, Patterns};
 
 /// What is wanted of the matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Find {
+pub(crate) enum Find {
     Count,
     /// Counted from 1 in units of UTF-16, as Java counts; 0 for none.
     Place,
@@ -21,13 +21,13 @@ pub enum Find {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct FindFirst {
+pub(crate) struct FindFirst {
     find: Find,
     signature: Signature,
 }
 
 impl FindFirst {
-    pub fn new(find: Find) -> Self {
+    pub(crate) fn new(find: Find) -> Self {
         Self { find, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -11,13 +11,13 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use super::pattern::Patterns;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct RegexpLike {
+pub(crate) struct RegexpLike {
     signature: Signature,
     aliases: [String; 2],
 }
 
 impl RegexpLike {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             signature: Signature::user_defined(Volatility::Immutable),
             aliases: ["rlike".to_owned(), "regexp".to_owned()],

@@ -3,8 +3,8 @@
 mod extract;
 mod extract_all;
 mod find;
-pub mod like;
-pub mod pattern;
+pub(crate) mod like;
+pub(crate) mod pattern;
 mod replace;
 mod split;
 mod translate;
@@ -14,7 +14,7 @@ use datafusion::logical_expr::ScalarUDF;
 use self::find::{Find, FindFirst};
 
 /// Every function of this family that SQL can call by name.
-pub fn all() -> Vec<ScalarUDF> {
+pub(crate) fn all() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(extract::RegexpExtract::new()),
         ScalarUDF::new_from_impl(extract_all::RegexpExtractAll::new()),

@@ -20,10 +20,10 @@ const STEPS_BACK_MAX: usize = 1_000_000;
 
 /// The pattern in use; it is compiled anew only when a row has another.
 #[derive(Debug, Default)]
-pub struct Patterns(Option<(String, Compiled)>);
+pub(crate) struct Patterns(Option<(String, Compiled)>);
 
 impl Patterns {
-    pub fn get(&mut self, pattern: &str) -> Result<&Compiled> {
+    pub(crate) fn get(&mut self, pattern: &str) -> Result<&Compiled> {
         let is_known = self.0.as_ref().is_some_and(|(known, _)| known == pattern);
         if !is_known {
             self.0 = None;
@@ -37,7 +37,7 @@ impl Patterns {
 
 /// `$` stands before a last line terminator too, which takes look-around. Only a text that ends with one needs that.
 #[derive(Debug)]
-pub struct Compiled {
+pub(crate) struct Compiled {
     written: String,
     usual: Pattern,
     has_dollar: bool,
@@ -53,7 +53,7 @@ impl Compiled {
     }
 
     /// The pattern as it is searched for in this text.
-    pub fn for_text(&self, text: &str) -> Result<&Pattern> {
+    pub(crate) fn for_text(&self, text: &str) -> Result<&Pattern> {
         if !self.has_dollar || !text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
             return Ok(&self.usual);
         }
@@ -67,21 +67,21 @@ impl Compiled {
 }
 
 #[derive(Debug)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     Linear(regex::Regex),
     SteppingBack(fancy_regex::Regex),
 }
 
 /// One match, with its groups.
 #[derive(Debug)]
-pub enum Captures<'t> {
+pub(crate) enum Captures<'t> {
     Linear(regex::Captures<'t>),
     SteppingBack(fancy_regex::Captures<'t, str>),
 }
 
 impl<'t> Captures<'t> {
     /// The text of a group; none where it took no part in the match.
-    pub fn group(&self, number: usize) -> Option<&'t str> {
+    pub(crate) fn group(&self, number: usize) -> Option<&'t str> {
         match self {
             Self::Linear(captures) => captures.get(number).map(|group| group.as_str()),
             Self::SteppingBack(captures) => captures.get(number).map(|group| group.as_str()),
@@ -89,7 +89,7 @@ impl<'t> Captures<'t> {
     }
 
     /// Where the whole match stands.
-    pub fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         match self {
             Self::Linear(captures) => captures.get(0).map(|whole| whole.range()),
             Self::SteppingBack(captures) => captures.get(0).map(|whole| whole.start()..whole.end()),
@@ -110,7 +110,7 @@ impl Pattern {
         regex::Regex::new(translated).map(Self::Linear).map_err(|error| last_line(error.to_string()))
     }
 
-    pub fn is_match(&self, text: &str) -> Result<bool> {
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool> {
         match self {
             Self::Linear(regex) => Ok(regex.is_match(text)),
             Self::SteppingBack(regex) => regex.is_match(text).map_err(|error| too_long(&error)),
@@ -118,7 +118,7 @@ impl Pattern {
     }
 
     /// The first match that starts at or behind a place in the text.
-    pub fn find_at<'t>(&self, text: &'t str, start: usize) -> Result<Option<Captures<'t>>> {
+    pub(crate) fn find_at<'t>(&self, text: &'t str, start: usize) -> Result<Option<Captures<'t>>> {
         match self {
             Self::Linear(regex) => Ok(regex.captures_at(text, start).map(Captures::Linear)),
             Self::SteppingBack(regex) => {
@@ -130,7 +130,7 @@ impl Pattern {
 
     /// Calls `seen` for one match after the other, until it says no. Each starts where the last one ended, or one character
     /// on if that one was empty, so there are no more of them than characters.
-    pub fn for_each_match<'t>(&self, text: &'t str, mut seen: impl FnMut(&Captures<'t>) -> bool) -> Result<()> {
+    pub(crate) fn for_each_match<'t>(&self, text: &'t str, mut seen: impl FnMut(&Captures<'t>) -> bool) -> Result<()> {
         let mut start = 0;
         while let Some(found) = self.find_at(text, start)? {
             let span = found.span();
@@ -149,14 +149,14 @@ impl Pattern {
     }
 
     /// How many groups there are, the whole match among them.
-    pub fn groups(&self) -> usize {
+    pub(crate) fn groups(&self) -> usize {
         match self {
             Self::Linear(regex) => regex.captures_len(),
             Self::SteppingBack(regex) => regex.captures_len(),
         }
     }
 
-    pub fn group_named(&self, name: &str) -> Option<usize> {
+    pub(crate) fn group_named(&self, name: &str) -> Option<usize> {
         match self {
             Self::Linear(regex) => regex.capture_names().position(|known| known == Some(name)),
             Self::SteppingBack(regex) => regex.capture_names().position(|known| known == Some(name)),
@@ -164,7 +164,7 @@ impl Pattern {
     }
 
     /// The number of a group that the pattern has.
-    pub fn group_numbered(&self, function: &str, number: i64) -> Result<usize> {
+    pub(crate) fn group_numbered(&self, function: &str, number: i64) -> Result<usize> {
         let last = self.groups().saturating_sub(1);
         usize::try_from(number).ok().filter(|number| *number <= last).ok_or_else(|| {
             external(Error::new(

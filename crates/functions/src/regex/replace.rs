@@ -17,12 +17,12 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct RegexpReplace {
+pub(crate) struct RegexpReplace {
     signature: Signature,
 }
 
 impl RegexpReplace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

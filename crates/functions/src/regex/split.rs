@@ -13,12 +13,12 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use super::pattern::{Pattern, Patterns};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Split {
+pub(crate) struct Split {
     signature: Signature,
 }
 
 impl Split {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -26,16 +26,16 @@ const POSIX_CLASSES: [&str; 13] = [
 
 /// A pattern that an engine can compile.
 #[derive(Debug)]
-pub struct Translated {
-    pub text: String,
+pub(crate) struct Translated {
+    pub(crate) text: String,
     /// It has what the linear engine has not.
-    pub needs_steps_back: bool,
+    pub(crate) needs_steps_back: bool,
     /// It has a `$` that ends the text, not each line.
-    pub has_dollar: bool,
+    pub(crate) has_dollar: bool,
 }
 
 /// `writes_out_dollar`: `$` is written as it is meant before a last line terminator. The error is a reason.
-pub fn translate(pattern: &str, writes_out_dollar: bool) -> Result<Translated, String> {
+pub(crate) fn translate(pattern: &str, writes_out_dollar: bool) -> Result<Translated, String> {
     Translator {
         rest: pattern.chars().peekable(),
         translated: Translated {

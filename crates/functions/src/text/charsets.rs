@@ -25,7 +25,7 @@ enum Charset {
     Ascii,
 }
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("encode", &[Text, Text], Binary, |row| Ok(encode(row)?.into())),
         RowFunction::new(DECODE_BYTES, &[Binary, Text], Text, |row| Ok(decode(row)?.into())),
@@ -48,7 +48,7 @@ impl Charset {
 }
 
 /// The error for a name that is none of those that are known.
-pub fn unknown(function: &str, name: &str, known: &str) -> DataFusionError {
+pub(crate) fn unknown(function: &str, name: &str, known: &str) -> DataFusionError {
     external(
         Error::new(ErrorCode::InvalidValue, format!("{function}: `{name}` is not known"))
             .with_hint(format!("there are {known}")),

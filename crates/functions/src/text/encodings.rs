@@ -18,7 +18,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("base64", &[Binary], Text, |row| Ok(BASE64.encode(row.binary(0)?).into())),
         RowFunction::new("unbase64", &[Text], Binary, |row| match from_base64_leniently(row.text(0)?) {
@@ -52,7 +52,7 @@ pub fn functions() -> Vec<RowFunction> {
     ]
 }
 
-pub fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
@@ -70,7 +70,7 @@ fn from_base64_leniently(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(digits).ok()
 }
 
-pub fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 

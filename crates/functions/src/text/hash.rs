@@ -18,12 +18,12 @@ const SEED: u32 = 42;
 const LONG_DIGITS_MAX: u8 = 18;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Hash32 {
+pub(crate) struct Hash32 {
     signature: Signature,
 }
 
 impl Hash32 {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

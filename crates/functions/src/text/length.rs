@@ -14,21 +14,21 @@ const BITS_PER_BYTE: usize = 8;
 
 /// What a length is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub(crate) enum Unit {
     Characters,
     Bytes,
     Bits,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Length {
+pub(crate) struct Length {
     unit: Unit,
     aliases: Vec<String>,
     signature: Signature,
 }
 
 impl Length {
-    pub fn new(unit: Unit) -> Self {
+    pub(crate) fn new(unit: Unit) -> Self {
         let aliases: &[&str] = match unit {
             Unit::Characters => &["char_length", "character_length", "len"],
             Unit::Bytes | Unit::Bits => &[],

@@ -9,7 +9,7 @@ use crate::row::{Answer, Row, RowFunction, VALUES_BYTES_MAX, wrong_value};
 const SOUNDEX_CODES: &[u8; 26] = b"01230127022455012623017202";
 const SOUNDEX_LENGTH: usize = 4;
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("ascii", &[Text], Int, |row| {
             Ok(row.text(0)?.chars().next().map_or(0, |first| i32::try_from(u32::from(first)).unwrap_or(0)).into())

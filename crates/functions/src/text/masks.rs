@@ -8,7 +8,7 @@ use super::substring::{characters, range};
 use crate::row::Kind::{Int, Text, TextOrBinary};
 use crate::row::{Answer, Row, RowFunction};
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("mask", &[Text, Text, Text, Text, Text], Text, mask).with_required(1).sees_null(),
         RowFunction::new("overlay", &[TextOrBinary, TextOrBinary, Int, Int], TextOrBinary, overlay).with_required(3),

@@ -16,12 +16,12 @@ use crate::row::wrong_value;
 const GROUP_DIGITS: usize = 3;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct FormatNumber {
+pub(crate) struct FormatNumber {
     signature: Signature,
 }
 
 impl FormatNumber {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

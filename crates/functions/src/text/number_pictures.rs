@@ -23,19 +23,19 @@ use crate::times::to_timestamp::timestamp_type;
 
 /// What a text that is no such number gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnMismatch {
+pub(crate) enum OnMismatch {
     Fail,
     Null,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ToNumber {
+pub(crate) struct ToNumber {
     on_mismatch: OnMismatch,
     signature: Signature,
 }
 
 impl ToNumber {
-    pub fn new(on_mismatch: OnMismatch) -> Self {
+    pub(crate) fn new(on_mismatch: OnMismatch) -> Self {
         Self { on_mismatch, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
@@ -104,14 +104,14 @@ fn to_numbers(arguments: &[ArrayRef], on_mismatch: OnMismatch, result: &DataType
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ToChar {
+pub(crate) struct ToChar {
     aliases: [String; 1],
     signature: Signature,
     date_format: DateFormat,
 }
 
 impl ToChar {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             aliases: ["to_varchar".to_owned()],
             signature: Signature::user_defined(Volatility::Immutable),

@@ -4,7 +4,7 @@ use super::substring::{characters, range};
 use crate::row::Kind::{Int, Text};
 use crate::row::RowFunction;
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![RowFunction::new("right", &[Text, Int], Text, |row| {
         let (text, length) = (row.text(0)?, row.int(1)?);
         let units = text.chars().count();

@@ -22,7 +22,7 @@ enum Sign {
 }
 
 #[derive(Debug)]
-pub struct Picture {
+pub(crate) struct Picture {
     sign: Sign,
     has_dollar: bool,
     /// The digits before the point, in the groups that commas make of them.
@@ -39,7 +39,7 @@ struct Group {
 }
 
 impl Picture {
-    pub fn parse(format: &str) -> Result<Self> {
+    pub(crate) fn parse(format: &str) -> Result<Self> {
         let refuse = |reason: &str| wrong_picture(format, reason);
         let written = format.to_uppercase();
         let (mut rest, mut sign) = (written.as_str(), Sign::None);
@@ -92,18 +92,18 @@ impl Picture {
         self.groups.iter().map(|group| group.digits).sum()
     }
 
-    pub fn precision(&self) -> Result<u8> {
+    pub(crate) fn precision(&self) -> Result<u8> {
         u8::try_from(self.whole_digits() + self.fraction_digits)
             .map_err(|error| external(Error::new(ErrorCode::InvalidPattern, error.to_string())))
     }
 
-    pub fn scale(&self) -> Result<i8> {
+    pub(crate) fn scale(&self) -> Result<i8> {
         i8::try_from(self.fraction_digits)
             .map_err(|error| external(Error::new(ErrorCode::InvalidPattern, error.to_string())))
     }
 
     /// The digits of the text as a decimal of [`Self::scale`]; none when the text is not as the picture says.
-    pub fn read(&self, text: &str) -> Option<i128> {
+    pub(crate) fn read(&self, text: &str) -> Option<i128> {
         let text = text.trim();
         let (mut rest, mut is_negative) = (text, false);
         match self.sign {
@@ -150,7 +150,7 @@ impl Picture {
     }
 
     /// The number in this form; `#` for each digit when it has more of them than the picture.
-    pub fn write(&self, number: &str) -> String {
+    pub(crate) fn write(&self, number: &str) -> String {
         let (is_negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));

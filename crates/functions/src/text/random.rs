@@ -5,7 +5,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use crate::row::Kind::{Bigint, Int, Text};
 use crate::row::{RowFunction, VALUES_BYTES_MAX, wrong_value};
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("uuid", &[], Text, |_| Ok(uuid::Uuid::new_v4().to_string().into())).volatile(),
         RowFunction::new("randstr", &[Int, Bigint], Text, |row| match usize::try_from(row.int(0)?) {

@@ -9,12 +9,12 @@ use datafusion::functions_nested::reverse::array_reverse_udf;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Reverse {
+pub(crate) struct Reverse {
     signature: Signature,
 }
 
 impl Reverse {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

@@ -5,7 +5,7 @@ use datafusion::common::Result;
 use crate::row::Kind::{Boolean, Int, Text, TextOrBinary};
 use crate::row::{Answer, Row, RowFunction, wrong_value};
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("contains", &[TextOrBinary, TextOrBinary], Boolean, |row| {
             let (bytes, part) = (row.bytes(0)?, row.bytes(1)?);

@@ -10,12 +10,12 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 use pinsql_base::schema::{STRING, type_name};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Trim {
+pub(crate) struct Trim {
     inner: Arc<ScalarUDF>,
     signature: Signature,
 }
 
-pub fn functions() -> [ScalarUDF; 3] {
+pub(crate) fn functions() -> [ScalarUDF; 3] {
     let signature = Signature::user_defined(Volatility::Immutable);
     [string::btrim(), string::ltrim(), string::rtrim()]
         .map(|inner| ScalarUDF::new_from_impl(Trim { inner, signature: signature.clone() }))

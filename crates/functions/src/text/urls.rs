@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use crate::row::Kind::Text;
 use crate::row::{Row, RowFunction, wrong_value};
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("parse_url", &[Text, Text, Text], Text, |row| {
             let url = row.text(0)?;

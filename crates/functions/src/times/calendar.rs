@@ -5,14 +5,15 @@ use datafusion::common::Result;
 
 use super::zone::Zone;
 use crate::row::Kind::{Bigint, Boolean, Date, Double, Int, Moment, Text};
-use crate::row::{Answer, Row, RowFunction, wrong_value};
+use crate::row::{Answer, Row, RowFunction, value_error, wrong_value};
+use pinsql_base::error::ErrorCode;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
 /// A month in parts of which `months_between` gives what is less than one.
 const SECONDS_PER_MONTH: f64 = 31.0 * 86_400.0;
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("add_months", &[Date, Int], Date, |row| {
             let months = row.int(1)?;
@@ -85,19 +86,24 @@ pub fn functions() -> Vec<RowFunction> {
 }
 
 pub(super) fn past_range(function: &str) -> datafusion::error::DataFusionError {
-    wrong_value(format!("{function}: the result is past the range of its type"))
+    value_error(ErrorCode::ArithmeticOverflow, format!("{function}: the result is past the range of its type"))
 }
 
 /// The day that is so many days from 1970.
 pub(super) fn date(days: i32) -> Result<NaiveDate> {
-    NaiveDate::from_epoch_days(days).ok_or_else(|| wrong_value(format!("{days} days from 1970 is past the calendar")))
+    NaiveDate::from_epoch_days(days).ok_or_else(|| {
+        value_error(ErrorCode::ArithmeticOverflow, format!("{days} days from 1970 is past the calendar"))
+    })
 }
 
 /// The moment in UTC that is so many microseconds from 1970.
 pub(super) fn moment(microseconds: i64) -> Result<NaiveDateTime> {
-    DateTime::from_timestamp_micros(microseconds)
-        .map(|moment| moment.naive_utc())
-        .ok_or_else(|| wrong_value(format!("{microseconds} microseconds from 1970 is past the calendar")))
+    DateTime::from_timestamp_micros(microseconds).map(|moment| moment.naive_utc()).ok_or_else(|| {
+        value_error(
+            ErrorCode::ArithmeticOverflow,
+            format!("{microseconds} microseconds from 1970 is past the calendar"),
+        )
+    })
 }
 
 pub(super) fn micros(moment: NaiveDateTime) -> i64 {

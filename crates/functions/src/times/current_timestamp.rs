@@ -9,13 +9,13 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use super::to_timestamp::timestamp_type;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct CurrentTimestamp {
+pub(crate) struct CurrentTimestamp {
     signature: Signature,
     aliases: [String; 1],
 }
 
 impl CurrentTimestamp {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::nullary(Volatility::Stable), aliases: ["current_timestamp".to_owned()] }
     }
 }

@@ -55,7 +55,7 @@ impl Unit {
     }
 }
 
-pub fn functions() -> Vec<RowFunction> {
+pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("date_trunc", &[Text, Moment], Moment, |row| {
             let Some(unit) = Unit::parse(row.text(0)?) else { return Ok(Answer::Null) };

@@ -14,12 +14,12 @@ use super::to_timestamp::timestamp_type;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct UnixSeconds {
+pub(crate) struct UnixSeconds {
     signature: Signature,
 }
 
 impl UnixSeconds {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }

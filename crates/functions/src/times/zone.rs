@@ -44,13 +44,13 @@ const OFFSET_HOURS_MAX: i32 = 18;
 const LONGEST_GAP_HOURS: i64 = 24;
 
 #[derive(Debug, Clone, Copy)]
-pub enum Zone {
+pub(crate) enum Zone {
     Named(Tz),
     Fixed(FixedOffset),
 }
 
 impl Zone {
-    pub fn parse(name: &str) -> Result<Self> {
+    pub(crate) fn parse(name: &str) -> Result<Self> {
         let long = SHORT_NAMES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
         Self::known(long).ok_or_else(|| {
             external(
@@ -81,7 +81,7 @@ impl Zone {
     }
 
     /// What the clocks of the zone show at a moment in UTC.
-    pub fn local(self, utc: NaiveDateTime) -> NaiveDateTime {
+    pub(crate) fn local(self, utc: NaiveDateTime) -> NaiveDateTime {
         match self {
             Self::Named(zone) => utc + zone.offset_from_utc_datetime(&utc).fix(),
             Self::Fixed(offset) => utc + offset,
@@ -90,7 +90,7 @@ impl Zone {
 
     /// The moment in UTC at which they show it: the first of two, and what they would have shown had they not been put
     /// forward.
-    pub fn to_utc(self, local: NaiveDateTime) -> NaiveDateTime {
+    pub(crate) fn to_utc(self, local: NaiveDateTime) -> NaiveDateTime {
         match self {
             Self::Fixed(offset) => local - offset,
             Self::Named(zone) => match zone.offset_from_local_datetime(&local) {
