@@ -91,14 +91,11 @@ impl Retry {
 
     /// Runs `operation` until it succeeds, fails with an error that `is_retryable` rejects, or reaches a limit. Returns the error of
     /// the last attempt.
-    pub async fn run<T, E, F>(
+    pub async fn run<T, E>(
         mut self,
         is_retryable: impl Fn(&E) -> bool,
-        mut operation: impl FnMut() -> F,
-    ) -> Result<T, E>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
+        mut operation: impl AsyncFnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
         let started = Instant::now();
         loop {
             let error = match operation().await {

@@ -117,12 +117,13 @@ impl Rows {
         Ok(items)
     }
 
-    /// Reads one row, with retries while the server is unavailable. A table that is too large for the cache costs a query per row.
+    /// Reads one row, with retries while the server is unavailable. A table that is too large for the cache costs a query per
+    /// row.
     async fn row(&mut self, topic: usize, number: u64) -> Result<Arc<str>> {
         let table = self.tables[topic];
-        let database = &self.database;
+        let database = &mut self.database;
         let retry = Retry::new(BACKOFF).total_max(self.give_up_after);
-        let read = || async move { database.rows(table, &[number]).await };
+        let read = async || database.rows(table, &[number]).await;
         let rows = retry.run(|error: &Error| error.kind().is_retryable(), read).await?;
         let missing =
             || Error::internal(format!("row {number} of {table} was requested, and the server did not return it"));
