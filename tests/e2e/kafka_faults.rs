@@ -107,7 +107,7 @@ async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
     table.read_all().await;
     kafka.client(&json!([{"do": "delete", "topic": topic}]));
     let error = table.open(&reading(true)).await.err().unwrap();
-    let message = format!("the topic `{topic}` is not there any more: partition 0 was read up to offset 20");
+    let message = format!("the topic `{topic}` no longer exists: partition 0 was read up to offset 20");
     assert_eq!((error.kind(), error.message), (ErrorKind::Data, message));
 
     kafka.client(&json!([
@@ -116,7 +116,7 @@ async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
     ]));
     let error = table.open(&reading(true)).await.err().unwrap();
     let message = format!(
-        "the topic `{topic}` was made anew: partition 0 ends at offset 3, and was read up to offset 20 already"
+        "the topic `{topic}` was deleted and created again: partition 0 ends at offset 3, and was already read up to offset 20"
     );
     assert_eq!((error.kind(), error.message), (ErrorKind::Data, message));
     let mut reader = table.open(&ReadOptions { allow_gap: true, ..reading(false) }).await.unwrap();

@@ -209,7 +209,7 @@ async fn latest_earliest_offsets_and_timestamps_become_numbers_at_once() {
     assert_eq!(start(&[("startingTimestamp", "1700000000005")]).await.unwrap(), json!({"0": 3, "1": 2}));
     let incomplete = json!({&topic: {"0": -2}}).to_string();
     let error = start(&[("startingOffsets", &incomplete)]).await.unwrap_err();
-    assert_eq!(error.message, format!("the option startingOffsets does not say where partition {topic}-1 begins"));
+    assert_eq!(error.message, format!("the option startingOffsets has no entry for partition {topic}-1"));
     // Partition 0 has no record as young as this.
     let error = start(&[("startingTimestamp", "1700000000009")]).await.unwrap_err();
     assert!(error.message.starts_with(&format!("partition {topic}-0 has no record")), "{error}");

@@ -125,14 +125,14 @@ async fn a_promise_cannot_be_switched_off() {
         let message = format!("the Kafka property kafka.{} is refused: {reason}", name.to_lowercase());
         assert!(error.message.starts_with(&message), "{error}");
     };
-    check("acks", "1", "a record counts as written when all replicas");
-    check("Enable.Idempotence", "false", "a record counts as written when all replicas");
-    check("delivery.timeout.ms", "1", "pinsql itself says how long");
+    check("acks", "1", "pinsql needs every record on all in-sync replicas");
+    check("Enable.Idempotence", "false", "pinsql needs every record on all in-sync replicas");
+    check("delivery.timeout.ms", "1", "pinsql itself sets the timeout");
     check("interceptor.classes", "x", "it names a Java class");
-    check("bootstrap.servers", "c:9092", "the brokers are named already");
-    check("no.such.thing", "x", "neither the Java client nor librdkafka has it");
+    check("bootstrap.servers", "c:9092", "the brokers are already given");
+    check("no.such.thing", "x", "librdkafka has no property with this name");
     let error = Producer::connect(&options(" ", &[])).unwrap_err();
-    assert_eq!(error.message, "no Kafka broker is named");
+    assert_eq!(error.message, "no Kafka broker is given");
     let secret = options("b:9092", &[("sasl.password", "hunter2")]);
     assert!(!format!("{secret:?}").contains("hunter2"));
 }

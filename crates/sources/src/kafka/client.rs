@@ -1,7 +1,7 @@
-//! What every client of the brokers has, whether it reads or writes: where librdkafka's words go, and who makes its tokens.
+//! The callbacks that every client of the brokers has, reader or producer: logs, errors, and tokens of MSK's IAM.
 //!
-//! librdkafka says why it cannot reach or enter a cluster only in passing, between the calls that then merely time out. What it
-//! said is kept here, so that the error of such a call can tell the reason.
+//! librdkafka reports why it cannot connect or authenticate only through its error callback. The calls themselves just time
+//! out. This module keeps the last reports, so that the error of such a call can show the reason.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::iam::Iam;
 use super::properties::Properties;
 use pinsql_base::error::Error;
 
-/// What librdkafka said that matters to whoever waits for an answer.
+/// The reasons that librdkafka reported last, by kind of failure.
 #[derive(Debug, Default)]
 struct Complaints {
     authentication: Option<String>,
@@ -28,7 +28,7 @@ struct Complaints {
     last: Option<String>,
 }
 
-/// A client's context. `State` is what its owner keeps with it.
+/// The context of a client of rdkafka, whose callbacks it implements. `State` is the owner's data for these callbacks.
 pub struct ClientEvents<State> {
     secrets: Vec<String>,
     iam: Option<Iam>,
@@ -44,6 +44,7 @@ impl<State> fmt::Debug for ClientEvents<State> {
 }
 
 impl<State> ClientEvents<State> {
+    /// A context for one client. `runtime` runs the requests for tokens, since librdkafka requests them on its own threads.
     pub fn new(properties: &Properties, runtime: &Handle, state: State) -> Self {
         Self {
             secrets: properties.secrets(),
@@ -58,7 +59,8 @@ impl<State> ClientEvents<State> {
         &self.state
     }
 
-    /// Why no broker of `servers` will ever let this client in, if one has said so.
+    /// The failure that waiting cannot repair, if a broker reported one: wrong credentials, or TLS that does not match.
+    /// `servers` is only for the text of the failure.
     pub fn refusal(&self, servers: &str) -> Option<KafkaFailure> {
         let complaints = self.complaints();
         let servers = servers.to_owned();
@@ -68,12 +70,12 @@ impl<State> ClientEvents<State> {
         complaints.tls.clone().map(|reason| KafkaFailure::Tls { servers, reason })
     }
 
-    /// What was said last of a connection that cannot be made.
+    /// The last reported reason why a connection failed.
     pub fn last_complaint(&self) -> Option<String> {
         self.complaints().last.clone()
     }
 
-    /// The brokers have answered: what was said before does not hold any more.
+    /// Forgets all reported reasons, since the brokers answered now.
     pub fn answered(&self) {
         *self.complaints() = Complaints::default();
     }
@@ -82,17 +84,18 @@ impl<State> ClientEvents<State> {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// librdkafka names no password in what it says; this is for the day on which it does.
+    /// Replaces secrets in a message. Today librdkafka puts none into its messages; this protects against a later version.
     fn without_secrets(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
-/// The state of a producer: it receives the outcome of each record.
+/// The state of a producer's context. It receives the outcome of each record.
 pub trait DeliveryState: Send + Sync + 'static {
-    /// Travels with a record through librdkafka.
+    /// The data that librdkafka keeps with a record until its delivery, such as the channel that waits for the outcome.
     type Waiting: Send + Sync + 'static;
 
+    /// Called once for each record, on the producer's polling thread, when the record is stored or given up.
     fn delivered(&self, result: &DeliveryResult<'_>, waiting: Box<Self::Waiting>);
 }
 
@@ -133,7 +136,7 @@ impl<State: Send + Sync + 'static> ClientContext for ClientEvents<State> {
                 complaints.authentication = Some(reason);
             }
             Some(RDKafkaErrorCode::SSL) => complaints.tls = Some(reason),
-            // It says nothing that the broker's own failure did not say before.
+            // The failure of a single broker came before and has the reason.
             Some(RDKafkaErrorCode::AllBrokersDown) if complaints.last.is_some() => {}
             _ => complaints.last = Some(reason),
         }
@@ -147,9 +150,9 @@ impl<State: Send + Sync + 'static> ClientContext for ClientEvents<State> {
     }
 }
 
-/// The error of a client that librdkafka does not make.
+/// The error for a client that librdkafka refuses to create. It shows no value of a property.
 pub fn not_made(error: &KafkaError) -> Error {
-    // This variant alone holds a value, which may be a secret.
+    // Only this variant holds the value of a property, which may be a secret.
     let reason = match error {
         KafkaError::ClientConfig(_, reason, name, _) => format!("{name}: {reason}"),
         _ => error.to_string(),

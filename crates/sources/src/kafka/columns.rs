@@ -1,7 +1,8 @@
-//! Records as rows, with Databricks' columns.
+//! Records as rows, with the columns of Databricks' `read_kafka`
+//! (<https://docs.databricks.com/en/sql/language-manual/functions/read_kafka.html>).
 //!
-//! A record goes from librdkafka's buffers straight into Arrow's. A batch is closed before it grows large enough to
-//! be unwieldy, so that a slice is several batches and all processors can work on it.
+//! A record is copied once, from librdkafka's buffers into Arrow's. Batches have a bounded size, so that a slice has several
+//! batches and all processors can work on it.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use pinsql_base::error::{Error, Result};
 const BATCH_ROWS_MAX: usize = 65_536;
 const BATCH_BYTES_MAX: u64 = 16 << 20;
 
-/// What a record takes beside its key and value: the other columns, and the offsets into the text and bytes columns.
+/// The size of a record without its key and value: the other columns, and the offsets of the text and bytes columns.
 const ROW_BYTES: u64 = 64;
 
 pub(super) const KEY: usize = 0;
@@ -28,7 +29,7 @@ pub(super) const TOPIC: usize = 2;
 pub(super) const PARTITION: usize = 3;
 pub(super) const OFFSET: usize = 4;
 
-/// Kafka's numbers for what a timestamp is.
+/// Kafka's numbers for the types of timestamps.
 const CREATE_TIME: i32 = 0;
 const LOG_APPEND_TIME: i32 = 1;
 const NO_TIMESTAMP_TYPE: i32 = -1;
@@ -57,7 +58,7 @@ fn header_fields() -> Fields {
     Fields::from(vec![Field::new("key", DataType::Utf8, true), Field::new("value", DataType::Binary, true)])
 }
 
-/// What a record adds to a slice.
+/// How many bytes a record adds to a slice.
 pub(super) fn size_bytes(message: &Message<'_>) -> u64 {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, |bytes| bytes.len() as u64);
     ROW_BYTES + length(message.key()) + length(message.value())
@@ -154,7 +155,7 @@ impl Builders {
         self.partition.append_value(message.partition());
         self.offset.append_value(message.offset());
         let timestamp = message.timestamp_ms();
-        // A producer may send any number: what has no microseconds in 64 bits is no time.
+        // A producer may send any number. A timestamp whose microseconds do not fit in 64 bits becomes NULL.
         self.timestamp.append_option(timestamp.and_then(|(timestamp_ms, _)| timestamp_ms.checked_mul(1000)));
         self.timestamp_type.append_value(match timestamp {
             Some((_, TimestampType::Create)) => CREATE_TIME,
@@ -193,10 +194,10 @@ fn append_headers(headers: &mut ListBuilder<StructBuilder>, message: &Message<'_
         header.append(true);
     });
     headers.append(has_any);
-    if is_built { Ok(()) } else { Err(Error::internal("the headers' columns are not what they were made as")) }
+    if is_built { Ok(()) } else { Err(Error::internal("the builders of the headers have other types than expected")) }
 }
 
-/// Everything that tells where a record stands is a column already.
+/// Finds the record of a row. It needs no hidden column: topic, partition and offset are columns already.
 #[derive(Debug)]
 pub(super) struct KafkaOrigins;
 

@@ -1,9 +1,8 @@
-//! One connection to the brokers: librdkafka's client, and the thread that attends to it.
+//! One connection to the brokers: a client of librdkafka, and its attendant, a thread that polls it.
 //!
-//! librdkafka hands over what it has to say (log lines, failures, how a commit went, that a token is about to expire) when
-//! it is polled, so somebody has to poll for as long as the connection lives, also while a table is busy with a batch.
-//! That thread also looks, every few seconds, which partitions there are and how far they go. Records do not pass
-//! through it: they have a queue of their own (`native.rs`).
+//! librdkafka delivers log lines, failures, results of commits and requests for new tokens only when it is polled. So the
+//! attendant polls for as long as the connection lives, also while the table works on a batch. Every few seconds it also
+//! lists the partitions and their ends. Records do not pass through this thread: they have a separate queue (`native.rs`).
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,29 +27,30 @@ use super::properties::Properties;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 pub(super) type Consumer = BaseConsumer<Context>;
-/// The client's context, which keeps what the consumer group has yet to be told.
+/// The context of the client. It holds the offsets that wait for a commit to the consumer group.
 type Context = ClientEvents<Mutex<Commits>>;
 
-/// How long the attendant sleeps at most; also what closing a connection takes.
+/// The longest sleep of the attendant, and so the usual time to close a connection.
 const ATTEND_INTERVAL: Duration = Duration::from_millis(50);
-/// How old the knowledge of partitions and their ends may be.
+/// How often the partitions and their ends are listed again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a connection that is closed waits for the answer to its last commit, and then for everything else.
+/// How long closing a connection waits for the answer to its last commit, and then for the client.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(3);
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// After how long an answer to a commit is not awaited any more: librdkafka may forget one when its broker dies.
+/// After this time the answer to a commit is no longer awaited: librdkafka may lose it when the broker dies.
 const COMMIT_ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// Of the bytes that may be read ahead: how many may lie in the queue, and how many one answer of a broker may add.
+/// The share of the bytes for reading ahead that the queue may hold (one half), and that one answer of a broker may add (a
+/// quarter).
 const QUEUE_SHARE: u64 = 2;
 const ANSWER_SHARE: u64 = 4;
 const ANSWER_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(50 << 20);
 const PARTITION_ANSWER_BYTES_MAX: u64 = 1 << 20;
-/// What librdkafka holds for a record beside its bytes, rounded up; it does not count this itself.
+/// The memory that librdkafka needs for a record besides its bytes, rounded up. It does not count this itself.
 const RECORD_OVERHEAD_BYTES: u64 = 512;
 
-/// What the consumer group has to be told. One commit is on its way at a time: while the brokers are away, the next
-/// ones come together instead of standing in a queue.
+/// The offsets that wait for a commit to the consumer group. Only one commit is in flight at a time. While the brokers are away,
+/// later offsets replace earlier ones instead of forming a queue of commits.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     waiting: Offsets,
@@ -69,13 +69,13 @@ impl Context {
     }
 }
 
-/// How a connection is made, and what it watches.
+/// How to open a connection, and which topics it watches.
 #[derive(Debug)]
 pub(super) struct ConnectionSettings<'a> {
     pub(super) properties: &'a Properties,
     pub(super) group: &'a str,
     pub(super) ahead_bytes_max: u64,
-    /// What to look for again and again.
+    /// The subscription whose partitions the attendant lists again and again. None: no listing.
     pub(super) watched: Option<&'a Subscription>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Connection {
     consumer: Arc<Consumer>,
     servers: String,
     view: Arc<Mutex<View>>,
-    /// The last field: the attendant closes the client when nobody else holds it.
+    /// Must be the last field: the attendant closes the client, so all other owners of it have to be dropped first.
     _closing: Closing,
 }
 
@@ -94,7 +94,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Makes the client. Brokers are reached in the background.
+    /// Creates the client. It connects to the brokers in the background.
     pub(super) fn open(settings: &ConnectionSettings<'_>, runtime: &Handle) -> Result<Self> {
         let properties = settings.properties;
         let context = Context::new(properties, runtime, Mutex::default());
@@ -105,7 +105,7 @@ impl Connection {
         let flag = Arc::<AtomicBool>::default();
         let (close, closed) = mpsc::sync_channel(1);
         let commits = CommitQueue::new(consumer.clone());
-        let commits = commits.ok_or_else(|| Error::internal("librdkafka made no queue"))?;
+        let commits = commits.ok_or_else(|| Error::internal("librdkafka created no queue"))?;
         let attendant = Attendant {
             commits,
             consumer: consumer.clone(),
@@ -115,7 +115,7 @@ impl Connection {
         };
         let attended = thread::Builder::new().name("kafka".to_owned()).spawn(move || {
             attendant.run();
-            // Nobody may be waiting any more.
+            // The other side may have stopped waiting.
             let _ = close.send(());
         });
         attended.map_err(|error| Error::new(ErrorCode::SystemFailure, "no thread can be started").caused_by(error))?;
@@ -127,13 +127,13 @@ impl Connection {
         &self.consumer
     }
 
-    /// What the attendant has seen, if it has looked again since it had looked `looks` times.
+    /// The latest listing of the partitions, if the attendant listed them more than `looks` times.
     pub(super) fn view_after(&self, looks: u64) -> Option<View> {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         (view.looks > looks).then(|| view.clone())
     }
 
-    /// Asks until there is an answer, for at most `wait_max`. What no waiting can heal ends it at once.
+    /// Repeats a request until it succeeds, for at most `wait_max`. A failure that waiting cannot repair is returned at once.
     pub(super) fn ask<T>(
         &self,
         wait_max: Duration,
@@ -157,23 +157,23 @@ impl Connection {
                 let reason = events.last_complaint().unwrap_or_else(|| reason.clone());
                 return Err(KafkaFailure::NoBroker { servers, reason }.into());
             }
-            // A first answer takes a while in a large cluster: each try is given twice the time of the one before.
+            // The first answer of a large cluster takes a while: each try gets twice the time of the one before.
             patience *= 2;
             thread::sleep(ATTEND_INTERVAL.min(left));
         }
     }
 
-    /// Tells the consumer group, without waiting for anything.
+    /// Lets the attendant commit these offsets to the consumer group. Does not wait.
     pub(super) fn commit(&self, offsets: &Offsets) {
         let offsets = offsets.iter().map(|(place, offset)| (place.clone(), *offset));
         self.consumer.context().commits().waiting.extend(offsets);
     }
 }
 
-/// Lets the attendant close the client when the connection is dropped, and waits for it within bounds.
+/// Lets the attendant close the client when the connection is dropped, and waits for that, but not forever.
 ///
-/// librdkafka's threads should be gone before the process ends, or they meet what it has torn down already. But while
-/// its group's coordinator is away, librdkafka may wait for it without end, and that must not hold up who closes.
+/// The threads of librdkafka should end before the process does, or they use memory that is already freed. But while the
+/// coordinator of the group is away, librdkafka may wait for it without end, and this must not block the caller.
 #[derive(Debug)]
 struct Closing {
     flag: Arc<AtomicBool>,
@@ -197,13 +197,13 @@ pub(super) fn partition_list(offsets: &Offsets) -> KafkaResult<TopicPartitionLis
     Ok(list)
 }
 
-/// Ours first, then the user's, then those without which pinsql's promises would not hold.
+/// The configuration of the client: first our defaults, then the user's properties, then those that pinsql's guarantees need.
 fn configure(settings: &ConnectionSettings<'_>) -> ClientConfig {
     let ahead_bytes_max = settings.ahead_bytes_max;
     let queue_bytes_max = ahead_bytes_max / QUEUE_SHARE;
     let answer_bytes_max = (ahead_bytes_max / ANSWER_SHARE).clamp(*ANSWER_BYTES.start(), *ANSWER_BYTES.end());
     let mut config = ClientConfig::new();
-    // Warnings and worse: what is routine for librdkafka is not for who runs a pipeline.
+    // Only warnings and errors: messages below that are for developers of librdkafka.
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
         .set("client.id", "pinsql")
@@ -211,7 +211,7 @@ fn configure(settings: &ConnectionSettings<'_>) -> ClientConfig {
         .set("check.crcs", "true")
         .set("fetch.max.bytes", answer_bytes_max.to_string())
         .set("max.partition.fetch.bytes", PARTITION_ANSWER_BYTES_MAX.min(answer_bytes_max).to_string())
-        // A broker that returns is found again soon.
+        // Reconnect soon after a broker comes back.
         .set("reconnect.backoff.max.ms", "2000")
         .set("log.connection.close", "false");
     settings.properties.apply(&mut config);
@@ -224,14 +224,14 @@ fn configure(settings: &ConnectionSettings<'_>) -> ClientConfig {
         .set("allow.auto.create.topics", "false")
         .set("queued.max.messages.kbytes", (queue_bytes_max / 1024).clamp(1024, 2_000_000).to_string())
         .set("queued.min.messages", (queue_bytes_max / RECORD_OVERHEAD_BYTES).clamp(1000, 1_000_000).to_string())
-        // How long reading pauses when the queue is full. Its default, a second, would starve a reader that is quick.
+        // The pause of fetching while the queue is full. With the default of one second, a fast reader would run out of records.
         .set("fetch.queue.backoff.ms", "10");
     config
 }
 
-/// Polls the client and watches the topics, for as long as the connection is open.
+/// Polls the client and watches the topics for as long as the connection is open.
 struct Attendant {
-    /// Before the consumer, which it holds too.
+    /// Must be dropped before the consumer, which it uses.
     commits: CommitQueue,
     consumer: Arc<Consumer>,
     watched: Option<Subscription>,
@@ -244,8 +244,8 @@ impl Attendant {
         let mut looked = Instant::now();
         while !self.closing.load(Ordering::Acquire) {
             if self.consumer.poll(ATTEND_INTERVAL).is_some_and(|record| record.is_ok()) {
-                // Partitions are led into the records' queue before they are assigned.
-                tracing::error!("Kafka: a record came by a way on which none should");
+                // This cannot happen: partitions are forwarded to the record queue before they are assigned.
+                tracing::error!("Kafka: a record arrived outside the record queue");
             }
             self.commit();
             if let Some(watched) = &self.watched
@@ -259,17 +259,16 @@ impl Attendant {
         while self.commit() && Instant::now() < deadline {
             self.consumer.poll(ATTEND_INTERVAL);
         }
-        // Here, at the latest, the client is closed.
+        // The client closes here at the latest, when the attendant drops it.
     }
 
-    /// Sends what the consumer group has to be told, unless an answer is still awaited. Tells whether there is anything left
-    /// to wait for.
+    /// Sends the waiting offsets to the consumer group, unless a commit is in flight. Returns true while one is in flight.
     fn commit(&self) -> bool {
         if let Some(answer) = self.commits.answer() {
             self.consumer.context().commits().in_flight_since = None;
-            // The table's own checkpoint is what counts: the group is told for people's eyes alone.
+            // A failure is only a warning: the checkpoint of the table has the offsets, and the group only shows the lag.
             if let Err(error) = answer {
-                tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {error}");
+                tracing::warn!("Kafka: the offsets cannot be committed to the consumer group: {error}");
             }
         }
         let offsets = {
@@ -288,12 +287,12 @@ impl Attendant {
             .and_then(|list| self.commits.commit(&list).map_err(|error| error.to_string()));
         if let Err(reason) = committed {
             self.consumer.context().commits().in_flight_since = None;
-            tracing::warn!("Kafka: the consumer group cannot be told how far the table is: {reason}");
+            tracing::warn!("Kafka: the offsets cannot be committed to the consumer group: {reason}");
         }
         true
     }
 
-    /// A look that fails changes nothing: the brokers are away, and what was known of the topics still holds.
+    /// Lists the partitions again. A failure changes nothing: the brokers are away, and the last listing stays.
     fn look(&self, watched: &Subscription) {
         let seen = discovery::look(&self.consumer, watched, LOOK_INTERVAL);
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
-//! Which partitions there are, and from where to where each of them goes.
+//! Finds the partitions of a subscription, and their first and last offsets.
 //!
-//! Partitions are assigned by us, not by a consumer group: so that each table reads every record, and a range of
-//! offsets means the same after a restart. So it is also for us to notice partitions and topics that are made later.
+//! The reader assigns partitions itself, without a consumer group. So each table reads every record, and a range of offsets
+//! means the same after a restart. Therefore the reader also has to find partitions and topics that are created later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::error::KafkaFailure;
 use super::offsets::{Offsets, TopicPartition};
 use super::options::Subscription;
 
-/// In the place of a timestamp, as Kafka's protocol has it.
+/// Special timestamps of Kafka's ListOffsets request: they request the end and the first offset.
 pub(super) const LATEST: i64 = -1;
 pub(super) const EARLIEST: i64 = -2;
 
-/// Topics of Kafka's own, which no pattern means.
+/// The prefix of Kafka's internal topics. No pattern matches them.
 const INTERNAL_PREFIX: &str = "__";
 
-/// What was seen of the topics last.
+/// The latest listing of the partitions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
-    /// How many looks there were.
+    /// How many listings there were.
     pub(super) looks: u64,
-    /// The partitions that there are, with the end of each where its leader said it.
+    /// The partitions, each with its end if its leader returned it.
     pub(super) ends: BTreeMap<TopicPartition, Option<i64>>,
 }
 
@@ -39,11 +39,11 @@ impl View {
     }
 }
 
-/// What a subscription means at this moment.
+/// The partitions that a subscription has now.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) partitions: BTreeSet<TopicPartition>,
-    /// Topics that were asked for by name, and are not there.
+    /// Topics that the subscription names and that do not exist.
     pub(super) missing: Vec<String>,
 }
 
@@ -117,14 +117,14 @@ impl Found {
     }
 }
 
-const METADATA: &str = "the brokers do not say which partitions there are";
-const OFFSETS: &str = "the brokers do not say which offsets there are";
+const METADATA: &str = "the brokers did not return the partitions of the topics";
+const OFFSETS: &str = "the brokers did not return the offsets of the partitions";
 
 fn failed(error: &rdkafka::error::KafkaError) -> KafkaFailure {
     KafkaFailure::Request { what: METADATA, reason: error.to_string() }
 }
 
-/// The names of all topics, for a hint. None when nobody answers.
+/// The names of all topics, for a hint. Empty if no broker answers.
 pub(super) fn topic_names(consumer: &Consumer, wait_max: Duration) -> Vec<String> {
     let metadata = consumer.fetch_metadata(None, wait_max);
     metadata.map_or_else(
@@ -136,14 +136,14 @@ pub(super) fn topic_names(consumer: &Consumer, wait_max: Duration) -> Vec<String
     )
 }
 
-/// The offset that belongs to each partition's timestamp: of the first record that is as young, or [`LATEST`] where there is
-/// none. For [`LATEST`] itself the end of what is committed, for [`EARLIEST`] the first record's.
+/// For each partition the offset of the first record with a timestamp at or after the given one, or [`LATEST`] if there is no
+/// such record. For [`LATEST`] itself it is the end of the committed records, for [`EARLIEST`] the first offset.
 pub(super) fn offsets(consumer: &Consumer, timestamps: &Offsets, wait_max: Duration) -> Result<Offsets, KafkaFailure> {
     let answered = ask_offsets(consumer, timestamps, wait_max)?;
     answered.into_iter().map(|(place, answer)| Ok((place, answer?))).collect()
 }
 
-/// Partitions, each with its end where its leader answers.
+/// The partitions of a subscription, each with its end if its leader answers.
 pub(super) fn look(
     consumer: &Consumer,
     subscription: &Subscription,
@@ -160,9 +160,9 @@ pub(super) fn look(
     Ok(ends)
 }
 
-/// The answer left a partition out.
+/// The failure for an answer that misses a partition.
 pub(super) fn no_offset() -> KafkaFailure {
-    KafkaFailure::Request { what: OFFSETS, reason: "the answer leaves a partition out".to_owned() }
+    KafkaFailure::Request { what: OFFSETS, reason: "the answer misses a partition".to_owned() }
 }
 
 type Answers = Vec<(TopicPartition, Result<i64, KafkaFailure>)>;
@@ -179,7 +179,7 @@ fn ask_offsets(consumer: &Consumer, timestamps: &Offsets, wait_max: Duration) ->
             (Err(error), _) => Err(request(error.to_string())),
             (Ok(()), Offset::Offset(offset)) => Ok(offset),
             (Ok(()), Offset::End) => Ok(LATEST),
-            (Ok(()), other) => Err(request(format!("the answer {other:?} is none"))),
+            (Ok(()), other) => Err(request(format!("the answer {other:?} is not an offset"))),
         };
         (TopicPartition::new(element.topic(), element.partition()), answer)
     });

@@ -1,12 +1,14 @@
-//! What can go wrong with Kafka, in words.
+//! The failures of Kafka, their codes and hints.
 //!
-//! Whether trying again helps decides the kind: brokers that do not answer are a service's failure, which the stream's loop
-//! retries; what only a person can mend (a password, a topic's name, records that are gone) is not.
+//! The code decides about retries. Brokers that do not answer are a failure of a service, which the loop of the stream retries. A
+//! failure that only a person can repair (a password, the name of a topic, deleted records) is not retried.
 
 use thiserror::Error;
 
 use pinsql_base::error::{Error, ErrorCode, nearest};
 
+/// A failure of a reader or a producer of Kafka. The message of a variant says what it means. It becomes an [`Error`] with its
+/// code, the reason as the cause, and a hint.
 #[derive(Debug, Error)]
 pub enum KafkaFailure {
     #[error("no broker of {servers} answers")]
@@ -23,25 +25,27 @@ pub enum KafkaFailure {
     Denied { topic: String },
     #[error("{what}")]
     Request { what: &'static str, reason: String },
-    #[error("the Kafka client cannot be made")]
+    #[error("the Kafka client cannot be created")]
     Client { reason: String },
     #[error("the Kafka property {name} is refused: {reason}")]
     Property { name: String, reason: String },
     #[error(
-        "{records} records of partition {partition} of the topic `{topic}` are gone: offsets {next} to {last} were deleted before they were read"
+        "{records} records of partition {partition} of the topic `{topic}` are gone: offsets {next} to {last} were \
+         deleted before they were read"
     )]
     Expired { topic: String, partition: i32, next: i64, last: i64, records: i64 },
     #[error(
-        "the topic `{topic}` was made anew: partition {partition} ends at offset {end}, and was read up to offset {next} already"
+        "the topic `{topic}` was deleted and created again: partition {partition} ends at offset {end}, and was \
+         already read up to offset {next}"
     )]
-    MadeAnew { topic: String, partition: i32, next: i64, end: i64 },
-    #[error("the topic `{topic}` is not there any more: partition {partition} was read up to offset {next}")]
+    Recreated { topic: String, partition: i32, next: i64, end: i64 },
+    #[error("the topic `{topic}` no longer exists: partition {partition} was read up to offset {next}")]
     TopicGone { topic: String, partition: i32, next: i64 },
     #[error("partition {partition} of the topic `{topic}` cannot be read at offset {offset}")]
     Partition { topic: String, partition: i32, offset: i64, reason: String },
-    #[error("the range of a batch cannot be read again: nothing came for {seconds} s")]
+    #[error("the range of a batch cannot be read again: no record arrived for {seconds} s")]
     ReplayStalled { seconds: u64 },
-    #[error("the checkpoint's {what} is not one of Kafka's")]
+    #[error("the {what} in the checkpoint is not one of a Kafka source")]
     Checkpoint { what: &'static str, reason: String },
 }
 
@@ -52,7 +56,7 @@ impl KafkaFailure {
                 ErrorCode::ServiceUnavailable
             }
             Self::Expired { .. } => ErrorCode::StreamDataLoss,
-            Self::MadeAnew { .. } | Self::TopicGone { .. } => ErrorCode::StreamRecreated,
+            Self::Recreated { .. } | Self::TopicGone { .. } => ErrorCode::StreamRecreated,
             Self::Checkpoint { .. } => ErrorCode::CheckpointDamaged,
             Self::Property { .. } => ErrorCode::InvalidOption,
             Self::Authentication { .. } => ErrorCode::InvalidCredentials,
@@ -79,11 +83,11 @@ impl KafkaFailure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Authentication { .. } => {
-                Some("see kafka.sasl.mechanism and kafka.sasl.jaas.config, and whether the user still exists".to_owned())
+                Some("check kafka.sasl.mechanism, kafka.sasl.jaas.config, and whether the user still exists".to_owned())
             }
             Self::Tls { .. } => Some(
-                "see kafka.security.protocol, and kafka.ssl.truststore.location if the brokers' certificate comes from \
-                 an authority of your own"
+                "check kafka.security.protocol, and set kafka.ssl.truststore.location if a private authority signed the \
+                 certificate of the brokers"
                     .to_owned(),
             ),
             Self::UnknownTopic { topic, topics } => {
@@ -91,15 +95,15 @@ impl KafkaFailure {
                 near.map(|near| format!("did you mean {near}?"))
             }
             Self::Expired { .. } => Some(
-                "the topic's retention is shorter than the time in which nothing was read; --allow-gap goes on behind the \
-                 gap and records it"
+                "the retention of the topic is shorter than the time in which nothing was read; --allow-gap continues \
+                 after the gap and records it"
                     .to_owned(),
             ),
-            Self::MadeAnew { .. } => {
+            Self::Recreated { .. } => {
                 Some("--allow-gap reads the new topic from its beginning and records the gap".to_owned())
             }
             Self::TopicGone { .. } => {
-                Some("make the topic again, or go on with the other topics by --allow-gap".to_owned())
+                Some("create the topic again, or continue with the other topics by --allow-gap".to_owned())
             }
             Self::Denied { .. } => Some("the user needs the operations READ and DESCRIBE on the topic".to_owned()),
             _ => None,

@@ -1,4 +1,4 @@
-//! What arrives, record by record and event by event.
+//! Processes what arrives from the brokers: records go into the slice, and events of partitions are handled.
 
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -11,7 +11,7 @@ use super::reader::Reading;
 use crate::stream::SliceLimits;
 use pinsql_base::error::Result;
 
-/// Why no more messages are taken into a slice.
+/// Why no more records go into a slice.
 #[derive(Debug)]
 pub(super) enum Stop {
     Full,
@@ -28,8 +28,8 @@ pub(super) struct Event {
 }
 
 impl Reading {
-    /// Moves records that have arrived into `rows`, as many as the limits leave room for. Before an event is told, what was
-    /// read before it is given out.
+    /// Moves arrived records into `rows`, within the limits. An event is returned only while `rows` is empty: the records before
+    /// it go out first.
     pub(super) fn take(&mut self, rows: &mut Rows, limits: SliceLimits) -> Result<Stop> {
         self.feed()?;
         let (Some(feed), partitions) = (&mut self.feed, &mut self.partitions) else { return Ok(Stop::NothingLeft) };
@@ -39,11 +39,11 @@ impl Reading {
                 continue;
             };
             let offset = message.offset();
-            // Nothing behind the end is given out, so reading must never seem to stand behind it.
+            // Records after the end are never returned, so the position must never pass the end.
             let end = progress.end.unwrap_or(i64::MAX);
             match message.event() {
                 Some((RDKafkaErrorCode::PartitionEOF, _)) => {
-                    // Behind the last record there may be transactions' markers: this is behind them too.
+                    // Transaction markers may follow the last record. This offset is after them too.
                     progress.passes(offset.min(end));
                     progress.sees_end(offset);
                 }
@@ -54,7 +54,7 @@ impl Reading {
                     return Ok(Stop::Event(event));
                 }
                 None if offset >= end => progress.passes(end),
-                None if offset < progress.next => {} // it was read before the connection was made anew
+                None if offset < progress.next => {} // read already, over the connection before this one
                 None => {
                     let has_room = rows.records() < limits.records_max
                         && rows.bytes().saturating_add(columns::size_bytes(&message)) <= limits.bytes_max;
@@ -70,12 +70,12 @@ impl Reading {
         Ok(if rows.records() < limits.records_max || rows.is_empty() { Stop::NothingLeft } else { Stop::Full })
     }
 
-    /// Does what an event asks for. Most heal by themselves.
-    pub(super) fn heed(&mut self, event: Event) -> Result<()> {
+    /// Handles an event of a partition. Most failures end by themselves.
+    pub(super) fn handle(&mut self, event: Event) -> Result<()> {
         let Event { place, code, reason } = event;
         match code {
             RDKafkaErrorCode::AutoOffsetReset => {
-                // Reading begins anew in any case; a call that follows an error meets it again.
+                // Without a feed, the next call connects again. If this call fails, the next one meets the same event again.
                 match self.feed.take() {
                     Some(feed) => self.skip_gap(&feed.connection, &place),
                     None => Ok(()),
@@ -85,7 +85,7 @@ impl Reading {
             | RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::UnknownTopicOrPartition
             | RDKafkaErrorCode::UnknownTopicId => {
-                // Whether it is gone or a broker does not know it yet, looking at the topics will tell.
+                // It is deleted, or a broker does not have it yet: the next listings of the topics show which.
                 tracing::warn!("Kafka: {place}: {reason}");
                 if let Some(progress) = self.partitions.get_mut(&place) {
                     progress.give_up();
@@ -112,7 +112,7 @@ impl Reading {
         }
     }
 
-    /// The brokers do not have the offset that comes next.
+    /// Continues after offsets that the brokers no longer have, if gaps are allowed. Otherwise it is an error.
     pub(super) fn skip_gap(&mut self, connection: &Connection, place: &TopicPartition) -> Result<()> {
         let is_allowed = self.allows_gaps();
         let Some(progress) = self.partitions.get_mut(place) else { return Ok(()) };
@@ -126,7 +126,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Takes in what the attendant has seen of the topics since the last time.
+    /// Applies the latest listing of the partitions: adds new ones, and finds deleted ones.
     pub(super) fn follow_topics(&mut self) -> Result<()> {
         let Some(feed) = &self.feed else { return Ok(()) };
         let Some(view) = feed.connection.view_after(self.looks_seen) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Records of assigned partitions as they arrive: a connection, its queue, and the messages that were polled last.
+//! The arriving records of assigned partitions: a connection, its queue, and the messages that were polled last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::native::{Batch, RecordQueue};
 use super::offsets::Offsets;
 use pinsql_base::error::{Error, Result};
 
-/// Messages that are taken out of librdkafka's queue at once.
+/// The most messages of one poll of librdkafka's queue.
 const POLL_MESSAGES_MAX: usize = 4096;
 
-/// How long one wait lasts, so that what else happens meanwhile (a new partition) is seen.
+/// The longest wait of one poll, so that the reader also sees other changes, such as a new partition.
 const POLL_WAIT_MAX: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -27,11 +27,11 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(connection: Connection) -> Result<Self> {
         let queue = RecordQueue::new(connection.consumer().clone());
-        let queue = Arc::new(queue.ok_or_else(|| Error::internal("librdkafka made no queue"))?);
+        let queue = Arc::new(queue.ok_or_else(|| Error::internal("librdkafka created no queue"))?);
         Ok(Self { pending: queue.poll(0), queue, connection })
     }
 
-    /// Reads these partitions too, each from its offset on.
+    /// Adds partitions, each from its offset on.
     pub(super) fn assign(&self, offsets: &Offsets) -> Result<()> {
         if offsets.is_empty() {
             return Ok(());
@@ -44,17 +44,17 @@ impl Feed {
         Ok(assigned.map_err(|error| client(error.to_string()))?)
     }
 
-    /// Stops to read a partition. What had arrived of it may still be polled.
+    /// Stops reading these partitions. Records that arrived before may still be polled.
     pub(super) fn unassign(&self, offsets: &Offsets) {
         let unassigned =
             partition_list(offsets).and_then(|list| self.connection.consumer().incremental_unassign(&list));
         if let Err(error) = unassigned {
-            // It costs reading what is then thrown away.
+            // Harmless: their records are read and thrown away.
             tracing::debug!("Kafka: {error}");
         }
     }
 
-    /// Fills `pending`, which has to be empty, and waits if there is nothing. Tells whether anything came.
+    /// Fills `pending`, which must be empty, and waits for a message if none has arrived. Returns true if there are messages.
     pub(super) fn poll(&mut self, messages_max: u64, wait: Duration) -> bool {
         let messages_max = usize::try_from(messages_max).unwrap_or(POLL_MESSAGES_MAX).clamp(1, POLL_MESSAGES_MAX);
         self.pending = self.queue.poll(messages_max);

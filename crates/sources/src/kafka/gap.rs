@@ -1,4 +1,4 @@
-//! Offsets that are out of range: records that were deleted before they were read, and topics that were made anew.
+//! Offsets that are out of range: records that were deleted before they were read, and topics that were created again.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use pinsql_base::error::Result;
 
 const RANGE_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Where reading goes on, and what is left out.
+/// Where reading continues, and which records are missing.
 #[derive(Debug)]
 pub(super) struct Resumption {
     pub(super) next: i64,
-    /// The end at this moment.
+    /// The current end of the partition.
     pub(super) end: i64,
-    /// None when the offset is in range after all.
+    /// None if the offset is in range after all.
     pub(super) gap: Option<Gap>,
 }
 
-/// Looks why the brokers do not have the offset `next`. A gap that is not allowed is an error that says its size.
+/// Finds out why the brokers do not have the offset `next`. A gap that is not allowed is an error with the size of the gap.
 pub(super) fn resume(
     connection: &Connection,
     place: &TopicPartition,
@@ -35,7 +35,7 @@ pub(super) fn resume(
             answer.get(place).copied().ok_or_else(discovery::no_offset)
         })
     };
-    // In this order: a record that expires between the two answers must not make the range look turned round.
+    // In this order: if a record expires between the two answers, the first offset must not be larger than the end.
     let end = ask(LATEST)?;
     let first = ask(EARLIEST)?;
     let topic = place.topic.to_string();
@@ -44,14 +44,14 @@ pub(super) fn resume(
         let (last, records) = (first - 1, first - next);
         (KafkaFailure::Expired { topic, partition, next, last, records }, u64::try_from(records).ok())
     } else if next > end {
-        (KafkaFailure::MadeAnew { topic, partition, next, end }, None)
+        (KafkaFailure::Recreated { topic, partition, next, end }, None)
     } else {
         return Ok(Resumption { next, end, gap: None });
     };
     if !is_allowed {
         return Err(failure.into());
     }
-    tracing::warn!("{failure}; going on at offset {first}");
+    tracing::warn!("{failure}; reading continues at offset {first}");
     let after = (next - 1).to_string();
     let gap = Gap { partition: place.to_string(), after, before: first.to_string(), records, seconds: None };
     Ok(Resumption { next: first, end, gap: Some(gap) })

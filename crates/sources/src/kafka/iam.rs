@@ -1,7 +1,7 @@
-//! MSK's IAM: a token that AWS's credentials sign, in the place of a password.
+//! IAM authentication of Amazon MSK: a token signed with AWS credentials replaces the password.
 //!
-//! librdkafka asks for a token when it makes a connection and again before the token expires (each lives 15 minutes). What
-//! signs it comes from AWS's own chain, from a profile, or from a role, as `IAMLoginModule` names them.
+//! librdkafka requests a token when it connects, and again before the token expires (each lives 15 minutes). The credentials
+//! that sign it come from AWS's default chain, from a profile, or from a role, as the options of `IAMLoginModule` say.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +16,12 @@ use aws_msk_iam_sasl_signer::{
 use super::properties::refused;
 use pinsql_base::error::Result;
 
-/// A chain that asks a metadata service that is not there must not keep the connection waiting.
+/// The longest wait for a token. AWS's chain may wait long for a metadata service that does not exist.
 const TOKEN_WAIT_MAX: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone)]
 pub(super) struct Iam {
-    /// From the option or the brokers' names; otherwise AWS's chain says.
+    /// From the option or the names of the brokers. None: AWS's default chain gives it.
     region: Option<Region>,
     signer: Signer,
 }
@@ -51,7 +51,7 @@ impl fmt::Debug for Token {
 }
 
 impl Iam {
-    /// `options` are those of `IAMLoginModule`.
+    /// `options` are the options of `IAMLoginModule`.
     pub(super) fn new(options: &BTreeMap<String, String>, servers: &str, region: Option<&str>) -> Result<Self> {
         const KNOWN: [&str; 5] =
             ["awsProfileName", "awsRoleArn", "awsRoleSessionName", "awsStsRegion", "awsDebugCreds"];
@@ -60,7 +60,7 @@ impl Iam {
         }
         let signer = match (options.get("awsProfileName"), options.get("awsRoleArn")) {
             (Some(_), Some(_)) => {
-                return Err(refused("sasl.jaas.config", "it names a profile and a role; one of them signs"));
+                return Err(refused("sasl.jaas.config", "it names a profile and a role; give only one of them"));
             }
             (Some(profile), None) => Signer::Profile(profile.clone()),
             (None, Some(arn)) => {
@@ -78,7 +78,7 @@ impl Iam {
         Self { region: Some(Region::new("eu-west-1")), signer: Signer::Given(provider) }
     }
 
-    /// A new token. The failure is said in words that hold no secret.
+    /// Signs a new token. The error text has no secret.
     pub(super) async fn token(&self) -> Result<Token, String> {
         match tokio::time::timeout(TOKEN_WAIT_MAX, self.sign()).await {
             Ok(token) => token,
@@ -89,9 +89,11 @@ impl Iam {
     async fn sign(&self) -> Result<Token, String> {
         let region = match &self.region {
             Some(region) => region.clone(),
-            None => aws_config::load_defaults(BehaviorVersion::latest()).await.region().cloned().ok_or_else(|| {
-                "no region: the option awsRegion, the brokers' names and AWS's settings name none".to_owned()
-            })?,
+            None => aws_config::load_defaults(BehaviorVersion::latest())
+                .await
+                .region()
+                .cloned()
+                .ok_or_else(|| "no region is known; set the option awsRegion or AWS_REGION".to_owned())?,
         };
         let signed = match &self.signer {
             Signer::Chain => generate_auth_token_from_credentials_provider(region, chain().await?).await,
@@ -100,7 +102,7 @@ impl Iam {
             #[cfg(test)]
             Signer::Given(provider) => generate_auth_token_from_credentials_provider(region, provider.clone()).await,
         };
-        // A null byte would end the text on librdkafka's side.
+        // librdkafka reads a C string, which ends at a null byte.
         let (text, expires_ms) = signed.map_err(|error| error.to_string().replace('\0', " "))?;
         Ok(Token { text, expires_ms })
     }

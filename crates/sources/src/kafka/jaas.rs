@@ -1,7 +1,7 @@
-//! `kafka.sasl.jaas.config`: the one line in which Java's users give their credentials.
+//! `kafka.sasl.jaas.config`: the line with the credentials in the format of the Java client.
 //!
-//! `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";`. Databricks puts
-//! `kafkashaded.` in front of the class. Only one login module is read, as the Kafka client itself does.
+//! `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";`. Databricks writes
+//! `kafkashaded.` before the class. Exactly one login module is allowed, as in the Java client.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use pinsql_base::error::Result;
 const PROPERTY: &str = "sasl.jaas.config";
 
 pub(super) struct Jaas {
-    /// The class's name, without its package.
+    /// The name of the class, without its package.
     module: String,
     pub(super) options: BTreeMap<String, String>,
 }
@@ -31,7 +31,7 @@ impl Jaas {
         if self.module == needed {
             return Ok(());
         }
-        Err(refused(PROPERTY, format!("the mechanism {mechanism} goes with {needed}, not with {}", self.module)))
+        Err(refused(PROPERTY, format!("the mechanism {mechanism} needs {needed}, not {}", self.module)))
     }
 }
 
@@ -41,23 +41,23 @@ pub(super) fn parse(text: &str) -> Result<Jaas> {
     let module = class.rsplit('.').next().unwrap_or_default().to_owned();
     let flags = ["required", "requisite", "sufficient", "optional"];
     if !module.ends_with("LoginModule") || !words.next().is_some_and(|flag| flags.contains(&flag.as_str())) {
-        return Err(refused(PROPERTY, "it is written `…LoginModule required name=\"value\" …;`"));
+        return Err(refused(PROPERTY, "its format is `…LoginModule required name=\"value\" …;`"));
     }
     let mut options = BTreeMap::new();
     let mut words = words.peekable();
     while let Some(name) = words.next_if(|word| word != ";") {
         let (Some("="), Some(value)) = (words.next().as_deref(), words.next()) else {
-            return Err(refused(PROPERTY, "an option in it is not written name=\"value\""));
+            return Err(refused(PROPERTY, "an option in it does not have the form name=\"value\""));
         };
         options.insert(name, value);
     }
     if words.next().is_none() || words.next().is_some() {
-        return Err(refused(PROPERTY, "it ends with one semicolon, and has one login module"));
+        return Err(refused(PROPERTY, "it must have one login module and end with one semicolon"));
     }
     Ok(Jaas { module, options })
 }
 
-/// Words, quoted texts, `=` and `;`, as Java's `StreamTokenizer` gives them.
+/// Splits the line into words, quoted strings, `=` and `;`, as Java's `StreamTokenizer` does.
 fn words(text: &str) -> Result<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.chars().peekable();
@@ -106,12 +106,12 @@ mod tests {
         assert_eq!(jaas.options["password"], "p'=;\"w");
         assert!(jaas.check_module("SCRAM-SHA-512").is_ok());
         let error = jaas.check_module("PLAIN").unwrap_err();
-        assert!(error.message.contains("goes with PlainLoginModule"), "{error}");
+        assert!(error.message.contains("needs PlainLoginModule"), "{error}");
         assert_eq!(parse("x.IAMLoginModule required;").unwrap().options.len(), 0);
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn errors_do_not_show_the_password() {
         for text in [
             "",
             "PlainLoginModule",

@@ -1,12 +1,11 @@
-//! Records as librdkafka holds them: the one place that calls its C interface.
+//! Records in librdkafka's memory: the only module that calls its C interface.
 //!
-//! rdkafka's own interface would do but for three things. It tells that a partition has ended without saying which topic's,
-//! nor at which offset, and without that offset a partition that ends with a transaction's marker seems to lag for ever. It
-//! makes an event, an allocation and a look at the clock for each record. And it panics on a header whose name is not
-//! UTF-8, which any producer can send.
+//! rdkafka's Rust interface has three faults for us. Its event for the end of a partition has no topic and no offset, and without
+//! that offset a partition that ends with a transaction marker seems to lag forever. It creates an event, an allocation and a
+//! clock reading for each record. And it panics on a header whose name is not UTF-8, which any producer can send.
 //!
-//! All partitions of a connection flow into one queue, so that librdkafka's bounds on what it reads ahead hold for all of
-//! them together. A partition is led into the queue *before* it is assigned: then no record of it can turn up elsewhere.
+//! All partitions of a connection are forwarded to one queue, so that librdkafka's limits for reading ahead apply to all of
+//! them together. A partition is forwarded *before* it is assigned, so that none of its records arrives elsewhere.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, NulError, c_char, c_void};
@@ -29,14 +28,14 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::connection::Consumer;
 
-/// The queue into which a connection's partitions flow.
+/// The queue to which all partitions of a connection are forwarded.
 pub(super) struct RecordQueue {
     raw: NonNull<rd_kafka_queue_t>,
-    /// The queue must not outlive the client that it belongs to.
+    /// Keeps the client alive: the queue must not outlive it.
     consumer: Arc<Consumer>,
 }
 
-// SAFETY: librdkafka's queues are guarded by locks of their own and may be used from any thread.
+// SAFETY: librdkafka guards its queues with locks, so they may be used from any thread.
 unsafe impl Send for RecordQueue {}
 // SAFETY: as above.
 unsafe impl Sync for RecordQueue {}
@@ -48,50 +47,50 @@ impl fmt::Debug for RecordQueue {
 }
 
 impl RecordQueue {
-    /// `None` when there is no memory for it.
+    /// None if librdkafka has no memory for a queue.
     pub(super) fn new(consumer: Arc<Consumer>) -> Option<Self> {
         // SAFETY: the client lives as long as `consumer`, which the queue keeps.
         let raw = NonNull::new(unsafe { rd_kafka_queue_new(consumer.client().native_ptr()) })?;
         Some(Self { raw, consumer })
     }
 
-    /// Leads a partition's records into this queue. To be called before the partition is assigned.
+    /// Forwards the records of a partition to this queue. Must be called before the partition is assigned.
     pub(super) fn receive_from(&self, topic: &str, partition: i32) -> Result<(), NulError> {
         let topic = CString::new(topic)?;
-        // SAFETY: the client is alive, the name is a C string, and a null answer (which only a producer gets) is not used.
+        // SAFETY: the client is alive, the name is a C string, and a null result (only a producer gets one) is not used.
         unsafe {
             let source = rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), partition);
             if !source.is_null() {
                 rd_kafka_queue_forward(source, self.raw.as_ptr());
-                rd_kafka_queue_destroy(source); // gives back this reference alone
+                rd_kafka_queue_destroy(source); // releases only this reference
             }
         }
         Ok(())
     }
 
-    /// What has arrived, at most `messages_max`. An empty batch says that nothing has.
+    /// Takes at most `messages_max` messages that have arrived, without waiting. The batch may be empty.
     pub(super) fn poll(self: &Arc<Self>, messages_max: usize) -> Batch {
         self.take(messages_max, Duration::ZERO)
     }
 
-    /// The next message, for which it waits.
+    /// Takes the next message, and waits for it at most `wait`.
     pub(super) fn poll_one(self: &Arc<Self>, wait: Duration) -> Batch {
         self.take(1, wait)
     }
 
-    /// librdkafka waits until it has *all* of `messages_max`, so to wait for many would be to wait to the end of `wait`.
+    /// Takes messages. librdkafka waits until it has *all* of `messages_max`: a wait for several mostly lasts the whole `wait`.
     fn take(self: &Arc<Self>, messages_max: usize, wait: Duration) -> Batch {
         let mut pointers: Vec<*mut rd_kafka_message_t> = vec![ptr::null_mut(); messages_max];
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: `pointers` has room for `messages_max`, and the queue is alive.
         let count =
             unsafe { rd_kafka_consume_batch_queue(self.raw.as_ptr(), wait_ms, pointers.as_mut_ptr(), pointers.len()) };
-        // A negative count is the answer to a queue that cannot be polled at all: nothing was taken out.
+        // The count is negative if the queue cannot be polled at all. Then no message was taken.
         pointers.truncate(usize::try_from(count).unwrap_or(0));
         Batch { pointers, next: 0, _queue: self.clone() }
     }
 
-    /// Records that have arrived and were not polled yet.
+    /// The number of messages that have arrived and are not polled yet.
     pub(super) fn length(&self) -> usize {
         // SAFETY: the queue is alive.
         unsafe { rd_kafka_queue_length(self.raw.as_ptr()) }
@@ -105,10 +104,10 @@ impl Drop for RecordQueue {
     }
 }
 
-/// Tells the consumer group offsets, and hears how that went.
+/// Commits offsets to the consumer group asynchronously, and receives the results.
 ///
-/// Through rdkafka an asynchronous commit has no answer: its callback is one that librdkafka calls only when it was given
-/// another way, which rdkafka does not use.
+/// rdkafka gives no result of an asynchronous commit: librdkafka calls the callback that rdkafka implements only if it was
+/// registered in a way that rdkafka does not use.
 pub(super) struct CommitQueue {
     answers: RecordQueue,
 }
@@ -124,10 +123,10 @@ impl CommitQueue {
         Some(Self { answers: RecordQueue::new(consumer)? })
     }
 
-    /// Sends the offsets on their way.
+    /// Sends a commit. The result comes later, see [`CommitQueue::answer`].
     pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), RDKafkaErrorCode> {
-        // SAFETY: client, list and queue are alive, and librdkafka copies the list. Without a callback the answer
-        // becomes an event of the queue.
+        // SAFETY: client, list and queue are alive, and librdkafka copies the list. Without a callback the result becomes an
+        // event in the queue.
         let answer = unsafe {
             rd_kafka_commit_queue(
                 self.answers.consumer.client().native_ptr(),
@@ -140,7 +139,7 @@ impl CommitQueue {
         if answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(answer.into()) }
     }
 
-    /// The answer to a commit, if one has come.
+    /// The result of a commit, if it has arrived.
     pub(super) fn answer(&self) -> Option<Result<(), RDKafkaErrorCode>> {
         // SAFETY: the queue is alive, the event is ours, and nothing of it is used after it is destroyed.
         let answer = unsafe {
@@ -156,15 +155,15 @@ impl CommitQueue {
     }
 }
 
-/// Messages taken out of the queue, and given back to librdkafka one by one as they are used up.
+/// Messages taken from the queue. Each is returned to librdkafka when it is removed, the rest when the batch is dropped.
 pub(super) struct Batch {
     pointers: Vec<*mut rd_kafka_message_t>,
     next: usize,
-    /// Messages must not outlive the client.
+    /// Keeps the client alive: messages must not outlive it.
     _queue: Arc<RecordQueue>,
 }
 
-// SAFETY: messages belong to whoever took them out of the queue, in whatever thread.
+// SAFETY: a message belongs to the code that took it from the queue, and may be used and destroyed on any thread.
 unsafe impl Send for Batch {}
 
 impl fmt::Debug for Batch {
@@ -187,7 +186,7 @@ impl Batch {
     pub(super) fn remove_first(&mut self) {
         if let Some(pointer) = self.pointers.get(self.next) {
             self.next += 1;
-            // SAFETY: it came from the queue, and the step before makes sure that it is destroyed once.
+            // SAFETY: the message came from the queue, and the increment above ensures that it is destroyed only once.
             unsafe { rd_kafka_message_destroy(*pointer) }
         }
     }
@@ -201,7 +200,7 @@ impl Drop for Batch {
     }
 }
 
-/// One record, or one event of a partition.
+/// One record, or one event of a partition, while it is in its batch.
 #[derive(Clone, Copy)]
 pub(super) struct Message<'a> {
     raw: &'a rd_kafka_message_t,
@@ -214,7 +213,7 @@ impl fmt::Debug for Message<'_> {
 }
 
 impl<'a> Message<'a> {
-    /// What happened, when this is no record.
+    /// The error code and text if this is an event; None if it is a record.
     pub(super) fn event(&self) -> Option<(RDKafkaErrorCode, Cow<'a, str>)> {
         if self.raw.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return None;
@@ -224,13 +223,13 @@ impl<'a> Message<'a> {
         Some((self.raw.err.into(), reason))
     }
 
-    /// The same for all messages of a topic, and cheaper to compare than its name.
+    /// A number that is the same for all messages of a topic in this connection, and cheaper to compare than the name.
     pub(super) fn topic_identity(&self) -> usize {
         self.raw.rkt as usize
     }
 
     pub(super) fn topic(&self) -> Cow<'a, str> {
-        // SAFETY: the name lives as long as the topic, of which the message holds a reference.
+        // SAFETY: the name lives as long as the topic, and the message holds a reference to the topic.
         unsafe { text(rd_kafka_topic_name(self.raw.rkt)) }
     }
 
@@ -243,16 +242,16 @@ impl<'a> Message<'a> {
     }
 
     pub(super) fn key(&self) -> Option<&'a [u8]> {
-        // SAFETY: librdkafka gives pointer and length of bytes that live as long as the message.
+        // SAFETY: pointer and length come from librdkafka, and the bytes live as long as the message.
         unsafe { bytes(self.raw.key, self.raw.key_len) }
     }
 
     pub(super) fn value(&self) -> Option<&'a [u8]> {
-        // SAFETY: as above.
+        // SAFETY: as for the key.
         unsafe { bytes(self.raw.payload, self.raw.len) }
     }
 
-    /// Milliseconds since 1970, and whether the broker set them.
+    /// The timestamp in milliseconds since 1970, and its type.
     pub(super) fn timestamp_ms(&self) -> Option<(i64, TimestampType)> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive, and `kind` is ours.
@@ -266,23 +265,23 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Calls `each` for every header, names with what is not UTF-8 replaced, as the Java client does. Tells whether there
-    /// were any.
+    /// Calls `each` for every header and returns true if there are any. Bytes of a name that are not UTF-8 are replaced, as the
+    /// Java client does.
     pub(super) fn headers(&self, mut each: impl FnMut(&str, Option<&[u8]>)) -> bool {
         let mut headers: *mut rd_kafka_headers_t = ptr::null_mut();
-        // SAFETY: the message is alive; librdkafka parses its headers now and keeps them with it. The pointer is const in
-        // our hands only: the message is not shared with another thread.
+        // SAFETY: the message is alive. librdkafka parses the headers now and stores them in the message, although our reference
+        // is const. That is sound because the message is not shared with another thread.
         let answer = unsafe { rd_kafka_message_headers(self.raw, &raw mut headers) };
         if answer != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || headers.is_null() {
             return false;
         }
-        // SAFETY: `headers` was just given.
+        // SAFETY: `headers` is valid: librdkafka just returned it.
         let count = unsafe { rd_kafka_header_cnt(headers) };
         for index in 0..count {
             let mut name: *const c_char = ptr::null();
             let mut value: *const c_void = ptr::null();
             let mut length = 0;
-            // SAFETY: name and value live as long as the headers, and so longer than this turn of the loop.
+            // SAFETY: name and value live as long as the headers, so longer than this iteration.
             unsafe {
                 let answer = rd_kafka_header_get_all(headers, index, &raw mut name, &raw mut value, &raw mut length);
                 if answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -294,26 +293,35 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Who set the timestamp of a record: its producer, or the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimestampType {
     Create,
     LogAppend,
 }
 
-/// SAFETY: `pointer` is null or a C string that lives for `'a`.
+/// A C string of librdkafka as text. Invalid UTF-8 is replaced; null is the empty text.
+///
+/// # Safety
+///
+/// `pointer` is null or a C string that lives for `'a`.
 unsafe fn text<'a>(pointer: *const c_char) -> Cow<'a, str> {
     if pointer.is_null() {
         return Cow::Borrowed("");
     }
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it, and null is excluded above.
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy()
 }
 
-/// SAFETY: `pointer` is null, or leads to `length` bytes that live for `'a`.
+/// Bytes of librdkafka; None if `pointer` is null.
+///
+/// # Safety
+///
+/// `pointer` is null, or points to `length` bytes that live for `'a`.
 unsafe fn bytes<'a>(pointer: *const c_void, length: usize) -> Option<&'a [u8]> {
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: as the caller says; no bytes at all need no valid pointer.
+    // SAFETY: the caller guarantees it. With a length of 0 the pointer is not used.
     Some(if length == 0 { &[] } else { unsafe { slice::from_raw_parts(pointer.cast(), length) } })
 }

@@ -1,9 +1,8 @@
-//! Places in topics, as a checkpoint keeps them.
+//! Offsets of partitions, and their JSON in a checkpoint.
 //!
-//! A position is Spark's offsets JSON: `{"pins":{"0":17}}` says that the record at offset 17 of partition 0 comes next. A
-//! range has the same shape with both ends, the second exclusive: `{"pins":{"0":{"from":12,"to":17}}}`. Offsets
-//! are those of the log: transactions' markers and compaction leave holes in them, so a range's length is the most that
-//! it can hold, not what it holds.
+//! A position is Spark's JSON of offsets: `{"pins":{"0":17}}` means that the record at offset 17 of partition 0 comes next. A
+//! range has both ends, the second exclusive: `{"pins":{"0":{"from":12,"to":17}}}`. Offsets have holes, because of transaction
+//! markers and compaction. So the length of a range is the largest number of records it can have, not the actual number.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +16,7 @@ use super::error::KafkaFailure;
 use crate::stream::{Position, SliceRange};
 use pinsql_base::error::Result;
 
+/// A partition of a topic. Called a `place` in this folder, since `partition` is its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TopicPartition {
     pub(super) topic: Arc<str>,
@@ -29,7 +29,7 @@ impl TopicPartition {
     }
 }
 
-/// As Kafka's own tools write it.
+/// The form of Kafka's own tools: `pins-0`.
 impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.topic, self.partition)
@@ -69,7 +69,7 @@ fn to_json<T: Copy + Serialize>(values: &BTreeMap<TopicPartition, T>) -> Result<
     for (place, value) in values {
         topics.entry(place.topic.to_string()).or_default().insert(place.partition, *value);
     }
-    Ok(serde_json::to_value(topics).map_err(|error| checkpoint("place", &error))?)
+    Ok(serde_json::to_value(topics).map_err(|error| checkpoint("position", &error))?)
 }
 
 fn from_json<T: DeserializeOwned>(what: &'static str, json: &Value) -> Result<BTreeMap<TopicPartition, T>> {
@@ -77,7 +77,7 @@ fn from_json<T: DeserializeOwned>(what: &'static str, json: &Value) -> Result<BT
     Ok(flatten(topics))
 }
 
-/// One map for all topics.
+/// One map for all topics, from a map for each topic.
 pub(super) fn flatten<T>(topics: BTreeMap<String, BTreeMap<i32, T>>) -> BTreeMap<TopicPartition, T> {
     let mut places = BTreeMap::new();
     for (topic, partitions) in topics {
@@ -117,9 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn what_another_source_wrote_is_refused() {
+    fn the_position_of_another_source_is_an_error() {
         let error = from_position(&Position(json!({"shardId-0": {"sequence": "49"}}))).unwrap_err();
-        assert_eq!(error.message, "the checkpoint's position is not one of Kafka's");
+        assert_eq!(error.message, "the position in the checkpoint is not one of a Kafka source");
         assert!(from_range(&SliceRange(json!([1, 2]))).is_err());
     }
 }

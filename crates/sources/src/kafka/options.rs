@@ -1,8 +1,8 @@
-//! The options of `read_kafka`, under the names of Databricks and of Spark's Kafka source.
+//! The options of `read_kafka`, with the names of Databricks and of Spark's Kafka source.
 //!
-//! What Spark has and a stream of ours does not take is known by name and refused, so that no option is ever ignored. One
-//! default is not Spark's: only committed records are read (`kafka.isolation.level`), since a record that its
-//! producer took back cannot be taken out of a table again.
+//! Options of Spark that have no meaning here are refused by name, so that no option is silently ignored. One default differs
+//! from Spark's: only committed records are read (`kafka.isolation.level`), since a table cannot remove a record whose
+//! transaction was aborted later.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(super) enum Subscription {
 }
 
 impl Subscription {
-    /// What people call it.
+    /// The name for messages and the ledger: the topics, the pattern or the partitions.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Topics(topics) => topics.iter().cloned().collect::<Vec<_>>().join(","),
@@ -37,7 +37,7 @@ impl Subscription {
     }
 }
 
-/// Where a new table begins.
+/// Where a new table starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Starting {
     Latest,
@@ -48,13 +48,14 @@ pub(super) enum Starting {
     TimestampsMs(Offsets),
 }
 
-/// Where to begin in a partition that has no record as young as the timestamp.
+/// What happens in a partition that has no record at or after the starting timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoSuchTimestamp {
     Error,
     Latest,
 }
 
+/// The parsed options of one call.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) subscription: Subscription,
@@ -70,7 +71,7 @@ pub(super) struct Options {
 const BOOTSTRAP_SERVERS: &str = "bootstrapServers";
 const SUBSCRIPTIONS: [&str; 3] = ["subscribe", "subscribePattern", "assign"];
 
-/// Taken, beside those that begin with `kafka.`.
+/// The supported options, besides those that begin with `kafka.`.
 const TAKEN: [&str; 13] = [
     BOOTSTRAP_SERVERS,
     "subscribe",
@@ -87,25 +88,25 @@ const TAKEN: [&str; 13] = [
     "awsRegion",
 ];
 
-/// The names of the options that are taken.
+/// The names of the supported options, for completion and hints. Options that begin with `kafka.` are not among them.
 pub fn option_names() -> &'static [&'static str] {
     &TAKEN
 }
 
-/// Known to Spark or Databricks and refused, each with what stands in its place.
+/// Options of Spark or Databricks that are refused, each with the reason or the alternative.
 const REFUSED: [(&str, &str); 12] = [
     ("endingOffsets", "a stream has no end"),
     ("endingTimestamp", "a stream has no end"),
     ("endingOffsetsByTimestamp", "a stream has no end"),
-    ("minOffsetsPerTrigger", "a micro-batch takes what is there; --trigger says how often"),
-    ("maxTriggerDelay", "a micro-batch takes what is there; --trigger says how often"),
-    ("minPartitions", "a micro-batch is divided among the processors whatever the topic's partitions are"),
-    ("maxRecordsPerPartition", "a micro-batch is divided among the processors whatever the topic's partitions are"),
-    ("fetchOffset.numRetries", "pinsql tries again for as long as it takes"),
-    ("fetchOffset.retryIntervalMs", "pinsql tries again for as long as it takes"),
-    ("kafkaConsumer.pollTimeoutMs", "pinsql waits for as long as it takes"),
-    ("serviceCredential", "it is Databricks' own; credentials come from AWS's chain or from kafka.sasl.jaas.config"),
-    ("kafka.bootstrap.server", "it is written kafka.bootstrap.servers"),
+    ("minOffsetsPerTrigger", "a micro-batch takes all available records; --trigger sets the interval"),
+    ("maxTriggerDelay", "a micro-batch takes all available records; --trigger sets the interval"),
+    ("minPartitions", "a micro-batch is divided among the processors, independent of the topic's partitions"),
+    ("maxRecordsPerPartition", "a micro-batch is divided among the processors, independent of the topic's partitions"),
+    ("fetchOffset.numRetries", "pinsql retries without a limit"),
+    ("fetchOffset.retryIntervalMs", "pinsql retries without a limit"),
+    ("kafkaConsumer.pollTimeoutMs", "pinsql waits without a limit"),
+    ("serviceCredential", "only Databricks has it; credentials come from AWS's chain or from kafka.sasl.jaas.config"),
+    ("kafka.bootstrap.server", "the name is kafka.bootstrap.servers"),
 ];
 
 const PROPERTY_PREFIX: &str = "kafka.";
@@ -157,7 +158,7 @@ impl Options {
 fn refuse(written: &str) -> Result<()> {
     match REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
         Some((name, instead)) => {
-            Err(Error::new(ErrorCode::UnsupportedFeature, format!("read_kafka does not take the option {name} here"))
+            Err(Error::new(ErrorCode::UnsupportedFeature, format!("read_kafka does not support the option {name}"))
                 .with_hint(*instead))
         }
         None => Ok(()),
@@ -188,7 +189,7 @@ fn subscription(taken: &BTreeMap<&'static str, Given<'_>>) -> Result<Subscriptio
         }
         "subscribePattern" => {
             let text = one.text()?.to_owned();
-            // As in Java, the whole name has to match.
+            // As in Java, the whole name must match.
             let regex = Regex::new(&format!("^(?:{text})$"));
             let regex = regex.map_err(|error| one.wrong("a regular expression").caused_by(error))?;
             Ok(Subscription::Pattern { text, regex })
@@ -204,7 +205,7 @@ fn subscription(taken: &BTreeMap<&'static str, Given<'_>>) -> Result<Subscriptio
     }
 }
 
-/// As in Spark, a timestamp for all comes before timestamps by partition, and those before offsets.
+/// As in Spark, `startingTimestamp` has precedence over `startingOffsetsByTimestamp`, and that over `startingOffsets`.
 fn starting(taken: &BTreeMap<&'static str, Given<'_>>) -> Result<Starting> {
     if let Some(given) = taken.get("startingTimestamp") {
         return Ok(Starting::TimestampMs(given.timestamp_ms()?));
@@ -228,7 +229,7 @@ fn starting(taken: &BTreeMap<&'static str, Given<'_>>) -> Result<Starting> {
     }
 }
 
-/// One option's value, read as what the option needs.
+/// One option and its value. The methods convert the value to the type that the option needs.
 struct Given<'a> {
     name: &'a str,
     value: &'a ScalarValue,
@@ -243,7 +244,7 @@ impl<'a> Given<'a> {
         self.value.try_as_str().flatten().ok_or_else(|| self.wrong("a text"))
     }
 
-    /// The value of a property of the Kafka client. It may be a secret: no error shows it.
+    /// The value of a property of the Kafka client as text. It may be a secret, so no error shows it.
     fn plain(&self) -> Result<String> {
         match self.value {
             ScalarValue::Boolean(Some(value)) => Ok(value.to_string()),
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn beginnings_are_read_as_spark_writes_them() {
+    fn starting_offsets_have_the_forms_of_spark() {
         let starting = |name, value| parse(&[SERVERS, TOPIC, (name, value)]).map(|options| options.starting);
         assert_eq!(starting("startingOffsets", "Earliest").unwrap(), Starting::Earliest);
         let offsets = Offsets::from([(TopicPartition::new("pins", 0), -2), (TopicPartition::new("pins", 1), 17)]);
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_option_is_said() {
+    fn every_wrong_option_is_an_error() {
         check_error(
             &[TOPIC],
             "read_kafka needs the option bootstrapServers",
@@ -381,7 +382,7 @@ mod tests {
         );
         check_error(
             &[SERVERS, TOPIC, ("endingoffsets", "latest")],
-            "read_kafka does not take the option endingOffsets here",
+            "read_kafka does not support the option endingOffsets",
             Some("a stream has no end"),
         );
         check_error(&[SERVERS, TOPIC, ("SUBSCRIBE", "geo")], "the option subscribe is given twice", None);

@@ -1,7 +1,7 @@
-//! Ranges and records by partition, for a sink that lays out objects of one partition each.
+//! Ranges and records by partition, for a sink that writes objects with the records of one partition each.
 //!
-//! Its range has one field more than that of a table: `{"pins":{"0":{"from":12,"to":17,"cuts":[14]}}}` says that a second object
-//! begins with offset 14. Reading looks at both ends only (`offsets.rs`).
+//! The range of a sink has one more field than that of a table: `{"pins":{"0":{"from":12,"to":17,"cuts":[14]}}}` means that a
+//! second object begins with offset 14. The reader only uses both ends (`offsets.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use pinsql_base::error::Result;
 #[derive(Debug)]
 pub(super) struct KafkaPartitioning;
 
-/// A span as a sink's range has it.
+/// The span of a partition in the range of a sink.
 #[derive(Debug, Serialize, Deserialize)]
 struct CutSpan {
     from: i64,
@@ -76,7 +76,7 @@ mod tests {
     use crate::kafka::offsets::{Span, TopicPartition, from_range};
 
     #[test]
-    fn cuts_stay_with_a_range_and_reading_does_not_see_them() {
+    fn cuts_stay_in_a_range_and_the_reader_ignores_them() {
         let written = SliceRange(
             json!({"geo": {"0": {"from": 0, "to": 3}}, "pins": {"1": {"from": 12, "to": 17, "cuts": [14]}}}),
         );

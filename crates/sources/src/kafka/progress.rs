@@ -1,4 +1,4 @@
-//! How far each partition of a table has been read, given out, and put into the table.
+//! The progress of each partition of a table: how far it is read, given out in slices, and committed to the table.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,29 @@ use super::native::Message;
 use super::offsets::{Offsets, Span, Spans, TopicPartition};
 use crate::stream::Lag;
 
-/// After how many looks at the topics a partition that is not seen any more is held to be gone. A broker that has just
-/// started may not know of all partitions yet.
+/// A partition counts as deleted after this many listings without it. A broker that has just started may not list all
+/// partitions yet.
 const ABSENT_LOOKS_MAX: u32 = 3;
 
+/// The progress of one partition. All offsets are exclusive ends: the offset after the last one.
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) place: TopicPartition,
-    /// The offset that comes next. Behind the last record it stands behind the transactions' markers that follow it.
+    /// The next offset to read. At the end of the partition it is after the transaction markers that follow the last record.
     pub(super) next: i64,
-    /// Up to where slices were given out.
+    /// The end of the last slice.
     taken: i64,
-    /// Up to where the table has it, as far as this reader was told.
+    /// The end of the last slice that is committed to the table, since this reader was opened.
     acknowledged: Option<i64>,
-    /// What the consumer group was told.
+    /// The last offset committed to the consumer group.
     committed: Option<i64>,
-    /// Where reading ends, if it does.
+    /// Where reading ends. None: never.
     pub(super) end: Option<i64>,
-    /// The end that the brokers named last.
+    /// The end that the brokers returned last.
     known_end: i64,
+    /// The number of listings in a row without this partition.
     absent_looks: u32,
-    /// librdkafka gave it up, and reading it needs a new connection.
+    /// librdkafka no longer reads it, and only a new connection can.
     is_given_up: bool,
 }
 
@@ -35,7 +37,7 @@ impl Progress {
         self.end.is_some_and(|end| self.next >= end)
     }
 
-    /// Reading goes on somewhere else, without having read what lies between.
+    /// Continues at another offset, without reading the records between.
     pub(super) fn jump(&mut self, next: i64) {
         self.next = next;
         self.taken = next;
@@ -58,11 +60,12 @@ impl Progress {
     }
 }
 
-/// What a look at the topics means for the partitions that are read.
+/// The effect of a listing on the partitions that are read.
 #[derive(Debug, Default)]
 pub(super) struct Change {
+    /// A partition that was absent or given up exists again, and needs a new connection.
     pub(super) is_back: bool,
-    /// The first partition that is gone.
+    /// The first partition that counts as deleted, and its next offset.
     pub(super) gone: Option<(TopicPartition, i64)>,
 }
 
@@ -71,7 +74,7 @@ pub(super) struct Change {
 pub(super) struct Partitions {
     all: Vec<Progress>,
     by_place: HashMap<TopicPartition, usize>,
-    /// The last message's topic, partition and index: messages come in runs.
+    /// The topic, partition and index of the last message, as a cache: messages of a partition come in runs.
     last: Option<(usize, i32, usize)>,
 }
 
@@ -113,12 +116,12 @@ impl Partitions {
         self.all.get_mut(index)
     }
 
-    /// Topics have other identities in a new connection.
+    /// Must be called for a new connection, where topics have other identities.
     pub(super) fn forget_identities(&mut self) {
         self.last = None;
     }
 
-    /// Where the partitions that are still read go on.
+    /// The next offsets of the partitions that still have to be read.
     pub(super) fn unfinished(&mut self) -> Offsets {
         let unfinished = self.all.iter_mut().filter(|one| !one.is_finished() && one.absent_looks < ABSENT_LOOKS_MAX);
         let places = unfinished.map(|one| {
@@ -132,12 +135,12 @@ impl Partitions {
         self.all.iter().all(Progress::is_finished)
     }
 
-    /// Whether the brokers have more than was read, as far as is known.
+    /// True if the brokers have unread records, as far as is known.
     pub(super) fn are_behind(&self) -> bool {
         self.all.iter().any(|one| one.next < one.known_end && !one.is_finished())
     }
 
-    /// Takes in a look at the topics: `end_of` gives what was seen of a partition that is there.
+    /// Applies a listing. `end_of` returns None for a partition that is not listed, and Some(None) for one whose end is unknown.
     pub(super) fn look(&mut self, end_of: impl Fn(&TopicPartition) -> Option<Option<i64>>) -> Change {
         let mut change = Change::default();
         for one in &mut self.all {
@@ -158,7 +161,7 @@ impl Partitions {
         change
     }
 
-    /// Gives out what was read since the last time.
+    /// Takes the ranges that were read since the last call.
     pub(super) fn take(&mut self) -> Spans {
         let moved = self.all.iter_mut().filter(|one| one.next > one.taken);
         let spans = moved.map(|one| {
@@ -169,7 +172,7 @@ impl Partitions {
         spans.collect()
     }
 
-    /// Notes what is in the table, and gives what the consumer group has to be told.
+    /// Marks ranges as committed to the table. Returns the offsets to commit to the consumer group.
     pub(super) fn acknowledge(&mut self, spans: &Spans) -> Offsets {
         for (place, span) in spans {
             if let Some(one) = self.get_mut(place) {
@@ -179,8 +182,8 @@ impl Partitions {
         self.uncommitted()
     }
 
-    /// What the consumer group has not been told yet. When all that was given out is in the table, that includes the
-    /// markers behind it, which no slice will ever hold.
+    /// The offsets that are not yet committed to the consumer group. If all slices of a partition are in the table, the offset is
+    /// after the transaction markers too, which no slice has.
     pub(super) fn uncommitted(&mut self) -> Offsets {
         let mut offsets = Offsets::new();
         for one in &mut self.all {
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_follow_one_another_and_hold_the_markers_between() {
+    fn ranges_have_no_holes_between_them_and_include_markers() {
         let mut partitions = partitions();
         partitions.get_mut(&place(0)).unwrap().passes(15);
         assert_eq!(partitions.take(), Spans::from([(place(0), Span { from: 10, to: 15 })]));
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_group_is_told_of_markers_only_when_all_before_them_is_in_the_table() {
+    fn markers_are_committed_to_the_group_only_after_all_records_before_them() {
         let mut partitions = partitions();
         partitions.get_mut(&place(0)).unwrap().passes(15);
         let first = partitions.take();
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_gone_only_after_several_looks_and_may_come_back() {
+    fn a_partition_counts_as_deleted_after_several_listings_and_may_come_back() {
         let mut partitions = partitions();
         let without_zero = |place: &TopicPartition| (place.partition == 1).then_some(Some(7));
         assert!(partitions.look(without_zero).gone.is_none());

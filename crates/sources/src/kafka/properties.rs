@@ -1,7 +1,7 @@
-//! `kafka.*`: properties of the Java client, in which Spark's users think, as properties of librdkafka.
+//! `kafka.*`: translates properties of the Java client, which Spark uses, to properties of librdkafka.
 //!
-//! Most have the same name and meaning. Those that differ are translated here, or refused with what to do. Refused too is
-//! what would change what pinsql promises (who commits offsets, what becomes of an offset that is out of range) and what
+//! Most have the same name and meaning. Others are translated here, or refused with advice. Also refused are properties that
+//! would break a guarantee of pinsql (who commits offsets, what happens to an offset that is out of range), and those that
 //! would load code. A value may be a secret, so no error shows one.
 
 use std::collections::BTreeMap;
@@ -16,38 +16,39 @@ use super::refusals::Role;
 use super::{jaas, tls};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What a client is made with.
+/// The checked and translated properties of one client. Its `Debug` form shows names only, since values may be secrets.
 #[derive(Clone, Default)]
 pub struct Properties {
-    /// By librdkafka's names.
+    /// By the names of librdkafka.
     values: BTreeMap<String, String>,
+    /// The brokers, as `host:port` with commas between them.
     pub servers: String,
     /// `kafka.group.id`.
     pub(super) group: Option<String>,
     pub(super) iam: Option<Iam>,
 }
 
-/// Names without values: some are secrets.
+/// Names without values, since some values are secrets.
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Properties").field("names", &self.values.keys()).finish_non_exhaustive()
     }
 }
 
-/// Java classes that Spark's users have to name, and that say nothing more than the mechanism does.
+/// The Java class that Spark needs for MSK's IAM. Here the mechanism alone is enough.
 const IAM_HANDLER: &str = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
 
-/// Properties of Java's producer under other names: (Java's, librdkafka's). Java's buffer is bounded in bytes, librdkafka's in
-/// kilobytes, so `buffer.memory` is not among them.
+/// Properties of the Java producer with another name: (Java's, librdkafka's). `buffer.memory` is not in the list, because Java
+/// counts it in bytes and librdkafka in kilobytes.
 const RENAMED_OF_WRITERS: [(&str, &str); 1] = [("max.request.size", "message.max.bytes")];
 
 const SECRET_MARKS: [&str; 5] = ["password", "secret", "jaas", "pem", "username"];
 
-/// A secret shorter than this is not looked for in the log: everything would be struck out.
+/// A shorter secret is not replaced in log lines: it would match too much of the other text.
 const STRUCK_OUT_BYTES_MIN: usize = 4;
 
 impl Properties {
-    /// `given` by names in lower case, without `kafka.`.
+    /// The properties of a reader. `given` has names in lower case, without `kafka.`.
     pub(super) fn translate(given: &BTreeMap<String, String>, region: Option<&str>) -> Result<Self> {
         let Some(servers) = given.get("bootstrap.servers").filter(|servers| !servers.trim().is_empty()) else {
             return Err(Error::new(ErrorCode::MissingOption, "read_kafka needs the option bootstrapServers")
@@ -56,10 +57,13 @@ impl Properties {
         Self::translate_for(Role::Reader, servers, given.clone(), region)
     }
 
-    /// The same for a client that writes.
+    /// The properties of a producer. `servers` are the brokers, as `host:port` with commas between them. `given` has properties
+    /// of the Java client or of librdkafka, with names in any case.
+    ///
+    /// Errors: no broker, an unknown or refused property, or a value that librdkafka does not accept.
     pub fn of_writer(servers: &str, given: &BTreeMap<String, String>) -> Result<Self> {
         if servers.trim().is_empty() {
-            return Err(Error::new(ErrorCode::InvalidConfiguration, "no Kafka broker is named")
+            return Err(Error::new(ErrorCode::InvalidConfiguration, "no Kafka broker is given")
                 .with_hint("such as broker-1:9092,broker-2:9092"));
         }
         let lower = given.iter().map(|(name, value)| (name.trim().to_ascii_lowercase(), value.clone()));
@@ -70,7 +74,7 @@ impl Properties {
             }
         }
         if left.insert("bootstrap.servers".to_owned(), servers.trim().to_owned()).is_some() {
-            return Err(refused("bootstrap.servers", "the brokers are named already"));
+            return Err(refused("bootstrap.servers", "the brokers are already given"));
         }
         Self::translate_for(Role::Writer, servers.trim(), left, None)
     }
@@ -101,7 +105,7 @@ impl Properties {
         Ok(properties)
     }
 
-    /// Lets librdkafka look at each name and value, so that a wrong one is told before anything is run.
+    /// Lets librdkafka check each name and value, so that a wrong one is an error before anything runs.
     fn check(&self) -> Result<()> {
         let mut config = ClientConfig::new();
         self.apply(&mut config);
@@ -112,9 +116,7 @@ impl Properties {
                 Err(refused(
                     &name,
                     match (is_known, is_secret(&name)) {
-                        (false, _) => {
-                            "neither the Java client nor librdkafka has it, or it has no counterpart here".to_owned()
-                        }
+                        (false, _) => "librdkafka has no property with this name or meaning".to_owned(),
                         (true, true) => "its value is not valid".to_owned(),
                         (true, false) => reason,
                     },
@@ -124,13 +126,14 @@ impl Properties {
         }
     }
 
+    /// Sets the properties in a configuration of rdkafka. Properties that it sets later have precedence.
     pub fn apply(&self, config: &mut ClientConfig) {
         for (name, value) in &self.values {
             config.set(name, value);
         }
     }
 
-    /// What must be struck out of whatever librdkafka says.
+    /// The values that must not appear in log lines of librdkafka.
     pub(super) fn secrets(&self) -> Vec<String> {
         let is_struck_out = |name: &str, value: &str| is_secret(name) && value.len() >= STRUCK_OUT_BYTES_MIN;
         let secrets = self.values.iter().filter(|(name, value)| is_struck_out(name, value) && *name != "sasl.username");
@@ -138,7 +141,7 @@ impl Properties {
     }
 }
 
-/// Whether the value of a property may be one that nobody is to see.
+/// True if the value of the property `name` (in lower case) may be a secret.
 pub fn is_secret(name: &str) -> bool {
     SECRET_MARKS.iter().any(|mark| name.contains(mark))
 }
@@ -147,7 +150,7 @@ pub(super) fn refused(name: &str, reason: impl Into<String>) -> Error {
     KafkaFailure::Property { name: format!("kafka.{name}"), reason: reason.into() }.into()
 }
 
-/// Mechanism and credentials. Gives back how tokens are made, where the mechanism is MSK's IAM.
+/// Translates mechanism and credentials. Returns the signer of tokens if the mechanism is MSK's IAM.
 fn translate_sasl(
     left: &mut BTreeMap<String, String>,
     values: &mut BTreeMap<String, String>,
@@ -160,15 +163,12 @@ fn translate_sasl(
     if let Some(handler) = left.remove("sasl.client.callback.handler.class")
         && !handler.ends_with(IAM_HANDLER)
     {
-        return Err(refused(
-            "sasl.client.callback.handler.class",
-            "only the handler of MSK's IAM has a counterpart here",
-        ));
+        return Err(refused("sasl.client.callback.handler.class", "only the handler of MSK's IAM is supported"));
     }
     let protocol = left.get("security.protocol").map(|protocol| protocol.to_ascii_uppercase());
     let is_needed = protocol.as_deref().is_some_and(|protocol| protocol.starts_with("SASL"));
     if mechanism.is_some() && !is_needed {
-        // Java would send no credentials at all, and say nothing.
+        // The Java client would silently send no credentials.
         return Err(refused("sasl.mechanism", "it needs kafka.security.protocol SASL_SSL or SASL_PLAINTEXT"));
     }
     match mechanism.as_deref() {
@@ -207,17 +207,17 @@ fn protocol(value: &str, is_iam: bool) -> Result<String> {
     let protocol = value.to_ascii_lowercase();
     match protocol.as_str() {
         "plaintext" | "ssl" | "sasl_plaintext" if is_iam => {
-            Err(refused("security.protocol", "MSK takes IAM over SASL_SSL alone"))
+            Err(refused("security.protocol", "MSK allows IAM only over SASL_SSL"))
         }
         "plaintext" | "ssl" | "sasl_plaintext" | "sasl_ssl" => Ok(protocol),
-        _ => Err(refused("security.protocol", "it is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")),
+        _ => Err(refused("security.protocol", "it must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")),
     }
 }
 
 fn isolation(value: &str) -> Result<String> {
     match value.to_ascii_lowercase().as_str() {
         level @ ("read_committed" | "read_uncommitted") => Ok(level.to_owned()),
-        _ => Err(refused("isolation.level", "it is read_committed or read_uncommitted")),
+        _ => Err(refused("isolation.level", "it must be read_committed or read_uncommitted")),
     }
 }
 
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn msk_signs_tokens_in_the_place_of_a_password() {
+    fn msk_iam_uses_signed_tokens_instead_of_a_password() {
         let handler = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
         let given = [
             SASL,
@@ -297,16 +297,16 @@ mod tests {
         assert_eq!(properties.values["sasl.mechanisms"], "OAUTHBEARER");
         check_refused(
             &[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "AWS_MSK_IAM")],
-            "security.protocol is refused: MSK takes IAM over SASL_SSL alone",
+            "security.protocol is refused: MSK allows IAM only over SASL_SSL",
         );
     }
 
     #[test]
-    fn what_would_break_a_promise_or_be_ignored_is_refused() {
-        check_refused(&[("enable.auto.commit", "true")], "enable.auto.commit is refused: pinsql tells");
-        check_refused(&[("auto.offset.reset", "latest")], "auto.offset.reset is refused: startingOffsets says");
+    fn properties_that_break_a_guarantee_or_have_no_effect_are_refused() {
+        check_refused(&[("enable.auto.commit", "true")], "enable.auto.commit is refused: pinsql itself commits");
+        check_refused(&[("auto.offset.reset", "latest")], "auto.offset.reset is refused: startingOffsets sets");
         check_refused(&[("key.deserializer", "x")], "key.deserializer is refused: keys are bytes");
-        check_refused(&[("isolation.level", "x")], "isolation.level is refused: it is read_committed");
+        check_refused(&[("isolation.level", "x")], "isolation.level is refused: it must be read_committed");
         check_refused(
             &[("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", PLAIN)],
             "sasl.mechanism is refused: it needs",
@@ -315,19 +315,19 @@ mod tests {
         check_refused(&[SASL, ("sasl.mechanism", "GSSAPI")], "sasl.mechanism is refused: Kerberos");
         check_refused(
             &[SASL, ("sasl.mechanism", "SCRAM-SHA-256"), ("sasl.jaas.config", PLAIN)],
-            "sasl.jaas.config is refused: the mechanism SCRAM-SHA-256 goes with ScramLoginModule",
+            "sasl.jaas.config is refused: the mechanism SCRAM-SHA-256 needs ScramLoginModule",
         );
         check_refused(
             &[("ssl.truststore.location", "/ca.jks")],
             "ssl.truststore.location is refused: it is a Java key",
         );
         check_refused(&[("ssl.keystore.location", "/me.jks")], "ssl.keystore.location is refused: it is a Java key");
-        check_refused(&[("no.such.thing", "hunter2")], "no.such.thing is refused: neither the Java client");
+        check_refused(&[("no.such.thing", "hunter2")], "no.such.thing is refused: librdkafka has no property");
         check_refused(&[("fetch.min.bytes", "few")], "fetch.min.bytes is refused: ");
     }
 
     #[test]
-    fn secrets_are_known_as_such() {
+    fn secrets_are_recognized() {
         let properties = translate(&[SASL, ("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", PLAIN)]).unwrap();
         assert_eq!(properties.secrets(), ["hunter2"]);
         assert!(!format!("{properties:?}").contains("hunter2"));

@@ -1,8 +1,8 @@
-//! One table's way through its topics: slices, in the order in which records arrive.
+//! The reader of one table: cuts slices from its topics, in the order in which records arrive.
 //!
-//! The brokers answer for all partitions in turn, at most a megabyte of each, so a partition with a long backlog holds up no
-//! other. Whatever goes wrong with a partition, the connection is dropped and reading begins anew where it stood: a
-//! partition that librdkafka has given up, or whose offset was out of range, has no state worth saving.
+//! The brokers answer for all partitions in turn, at most a megabyte of each, so a partition with a long backlog does not block
+//! the others. After any failure of a partition the connection is dropped, and a new one continues at the same offsets:
+//! librdkafka keeps no usable state for a partition that it gave up or whose offset was out of range.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,54 +26,57 @@ use super::start::{self, CONTACT_WAIT_MAX};
 use crate::stream::{Content, Gap, Lag, Next, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader};
 use pinsql_base::error::{Error, Result};
 
-/// How long a slice that has records waits for more while the brokers are known to have more: reading a backlog in
-/// large slices is worth a wait that is short beside a commit.
+/// How long a slice with records waits for more while the brokers have a backlog. Large slices are worth a wait that is short
+/// compared with a commit.
 const BACKLOG_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// A reader, and the blocking task that has it while it works. A call that was cancelled leaves the task running, and the
-/// next call gives what it brings.
+/// The asynchronous face of [`Reading`]. A blocking task owns the `Reading` while it works. If a call is cancelled, the task
+/// continues, and the next call returns its result.
 #[derive(Debug)]
 pub(super) struct KafkaReader {
+    /// None while a task owns it.
     reading: Option<Box<Reading>>,
     running: Option<JoinHandle<(Box<Reading>, Result<Next>)>>,
-    brought: Option<Result<Next>>,
+    /// The result of a finished task that no call has returned yet.
+    finished: Option<Result<Next>>,
+    /// The lag when the last task ended, for while another one runs.
     lag: Vec<Lag>,
 }
 
 impl KafkaReader {
     pub(super) fn new(reading: Reading) -> Self {
         let lag = reading.partitions.lag();
-        Self { reading: Some(Box::new(reading)), running: None, brought: None, lag }
+        Self { reading: Some(Box::new(reading)), running: None, finished: None, lag }
     }
 
-    /// Waits for the task of a call that was cancelled.
-    async fn settle(&mut self) -> Result<&mut Reading> {
+    /// Waits for the running task, such as that of a cancelled call.
+    async fn wait_for_task(&mut self) -> Result<&mut Reading> {
         if let Some(running) = &mut self.running {
             let done = running.await;
             self.running = None;
-            let (reading, brought) =
-                done.map_err(|error| Error::internal("the Kafka reader broke off").caused_by(error))?;
+            let (reading, result) =
+                done.map_err(|error| Error::internal("the thread of the Kafka reader panicked").caused_by(error))?;
             self.lag = reading.partitions.lag();
             self.reading = Some(reading);
-            // That nothing had come by then says nothing about now.
-            self.brought = Some(brought).filter(|brought| !matches!(brought, Ok(Next::Idle)));
+            // An idle result is out of date: records may have arrived since.
+            self.finished = Some(result).filter(|result| !matches!(result, Ok(Next::Idle)));
         }
-        self.reading.as_deref_mut().ok_or_else(|| Error::internal("the Kafka reader broke off before"))
+        self.reading.as_deref_mut().ok_or_else(|| Error::internal("the thread of the Kafka reader panicked before"))
     }
 
     async fn run(&mut self, work: impl FnOnce(&mut Reading) -> Result<Next> + Send + 'static) -> Result<Next> {
-        self.settle().await?;
-        if let Some(brought) = self.brought.take() {
-            return brought;
+        self.wait_for_task().await?;
+        if let Some(result) = self.finished.take() {
+            return result;
         }
         if let Some(mut reading) = self.reading.take() {
             self.running = Some(tokio::task::spawn_blocking(move || {
-                let brought = work(&mut reading);
-                (reading, brought)
+                let result = work(&mut reading);
+                (reading, result)
             }));
         }
-        self.settle().await?;
-        self.brought.take().unwrap_or(Ok(Next::Idle))
+        self.wait_for_task().await?;
+        self.finished.take().unwrap_or(Ok(Next::Idle))
     }
 }
 
@@ -83,7 +86,7 @@ impl StreamReader for KafkaReader {
         let range = range.clone();
         match self.run(move |reading| reading.replay(range).map(Next::Slice)).await? {
             Next::Slice(slice) => Ok(slice),
-            Next::Idle | Next::End => Err(Error::internal("a range that was read again gave no slice")),
+            Next::Idle | Next::End => Err(Error::internal("the replay of a range returned no slice")),
         }
     }
 
@@ -94,9 +97,9 @@ impl StreamReader for KafkaReader {
 
     async fn acknowledge(&mut self, range: &SliceRange) -> Result<()> {
         let spans = offsets::from_range(range)?;
-        let reading = self.settle().await?;
-        let told = reading.partitions.acknowledge(&spans);
-        reading.tell_group(&told);
+        let reading = self.wait_for_task().await?;
+        let offsets = reading.partitions.acknowledge(&spans);
+        reading.commit_to_group(&offsets);
         Ok(())
     }
 
@@ -105,7 +108,7 @@ impl StreamReader for KafkaReader {
     }
 }
 
-/// What a reader knows, and does without ever awaiting.
+/// The state of a reader, and its blocking work.
 #[derive(Debug)]
 pub(super) struct Reading {
     source: Arc<Options>,
@@ -113,11 +116,11 @@ pub(super) struct Reading {
     options: ReadOptions,
     runtime: Handle,
     schema: SchemaRef,
-    /// The connection of the opening, until the first record is asked for: a range may be replayed before.
+    /// The connection from `open`, until the first call of `next`: a range may have to be replayed before that.
     opened: Option<Connection>,
     pub(super) feed: Option<Feed>,
     pub(super) partitions: Partitions,
-    /// How many looks at the topics of this connection were taken in.
+    /// How many listings of this connection were applied.
     pub(super) looks_seen: u64,
     pub(super) gaps: Vec<Gap>,
 }
@@ -136,12 +139,12 @@ impl Reading {
         let connection = reading.connect(true)?;
         let ends = reading.find_ends(&connection, &position)?;
         for (place, known_end) in ends {
-            // A partition that the position does not have was made after it, and begins with its first offset.
+            // A partition that the position does not have is newer than the position. It is read from its first offset.
             let next = position.get(&place).copied().unwrap_or(0);
             let end = reading.options.available_now.then_some(known_end);
             reading.partitions.add(place.clone(), next, known_end, end);
             if next > known_end {
-                // To wait for its end to come this far would be to miss all that is before.
+                // The topic was created again. Waiting until its end reaches `next` would miss all records before it.
                 reading.skip_gap(&connection, &place)?;
             }
         }
@@ -163,7 +166,7 @@ impl Reading {
         Connection::open(&settings, &self.runtime)
     }
 
-    /// The partitions that there are, and the end of each.
+    /// All partitions of the subscription, each with its end.
     fn find_ends(&self, connection: &Connection, position: &Offsets) -> Result<Offsets> {
         let subscription = &self.source.subscription;
         let found =
@@ -181,6 +184,7 @@ impl Reading {
         start::ask(connection, &found.partitions.into_iter().map(|place| (place, LATEST)).collect())
     }
 
+    /// An error for a deleted partition, or a warning if gaps are allowed.
     pub(super) fn check_gone(&self, place: &TopicPartition, next: i64) -> Result<()> {
         let TopicPartition { topic, partition } = place;
         let failure = KafkaFailure::TopicGone { topic: topic.to_string(), partition: *partition, next };
@@ -214,7 +218,7 @@ impl Reading {
             match self.take(&mut rows, limits)? {
                 Stop::Full => break,
                 Stop::Event(event) => {
-                    self.heed(event)?;
+                    self.handle(event)?;
                     continue;
                 }
                 Stop::NothingLeft => {}
@@ -236,8 +240,8 @@ impl Reading {
 
     fn give(&mut self, rows: Rows) -> Result<Next> {
         if rows.is_empty() {
-            let told = self.partitions.uncommitted();
-            self.tell_group(&told);
+            let offsets = self.partitions.uncommitted();
+            self.commit_to_group(&offsets);
             return Ok(if self.is_over() { Next::End } else { Next::Idle });
         }
         let range = offsets::range(&self.partitions.take())?;
@@ -255,14 +259,14 @@ impl Reading {
         self.options.available_now && self.partitions.are_finished()
     }
 
-    fn tell_group(&self, told: &Offsets) {
+    fn commit_to_group(&self, offsets: &Offsets) {
         let connection = self.feed.as_ref().map(|feed| &feed.connection).or(self.opened.as_ref());
         if let Some(connection) = connection {
-            connection.commit(told);
+            connection.commit(offsets);
         }
     }
 
-    /// The feed of all partitions, made when there is none.
+    /// The feed of all partitions. Connects if there is none.
     pub(super) fn feed(&mut self) -> Result<&mut Feed> {
         if self.feed.is_none() {
             let connection = self.opened.take().map_or_else(|| self.connect(true), Ok)?;
@@ -272,6 +276,6 @@ impl Reading {
             feed.assign(&self.partitions.unfinished())?;
             self.feed = Some(feed);
         }
-        self.feed.as_mut().ok_or_else(|| Error::internal("a Kafka connection was lost while it was made"))
+        self.feed.as_mut().ok_or_else(|| Error::internal("a feed that was just created is missing"))
     }
 }

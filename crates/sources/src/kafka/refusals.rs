@@ -1,7 +1,9 @@
-//! Kafka properties that are not taken, each with the reason that its user is told.
+//! Kafka properties that are refused, each with the reason for the error message.
 //!
-//! Some are refused to every client, others to one that reads or one that writes: what would break a promise of that side.
+//! Some are refused for every client. Others are refused only for readers or only for producers, because they would break a
+//! guarantee of that side.
 
+/// What a client is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Reader,
@@ -9,7 +11,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Why a client in this role does not take the property.
+    /// The reason why a client in this role refuses the property; None if it does not.
     pub(super) fn refusal(self, name: &str) -> Option<&'static str> {
         let own: &[(&str, &str)] = match self {
             Self::Reader => &READERS,
@@ -31,25 +33,25 @@ const ALL: [(&str, &str); 10] = [
     ("ssl.engine.location", CODE),
     ("ssl.providers", CODE),
     ("sasl.login.callback.handler.class", JAVA),
-    ("debug", "it would put what is sent into the log"),
-    ("enable.ssl.certificate.verification", "a connection that anybody can answer protects nothing"),
-    ("test.mock.num.brokers", "it would reach no broker at all"),
+    ("debug", "it would write the sent data to the log"),
+    ("enable.ssl.certificate.verification", "without verification, TLS does not protect the connection"),
+    ("test.mock.num.brokers", "it would connect to no real broker"),
 ];
 
-const GROUP_TELLS: &str = "pinsql tells the consumer group what is in the table, and nothing else";
-const ALL_PARTITIONS: &str = "a table reads all partitions, each with an offset of its own";
-const NO_MEMBER: &str = "a table is no member of its consumer group, so no member can be too slow";
-const AGAIN: &str = "pinsql tries again for as long as it takes";
-const MEMORY: &str = "--memory says how much may be read ahead";
+const COMMITS: &str = "pinsql itself commits the offsets of the records that are in the table";
+const ALL_PARTITIONS: &str = "a table reads all partitions itself, without a group that assigns them";
+const NO_MEMBER: &str = "a table is not a member of its consumer group, so no member can time out";
+const RETRIES: &str = "pinsql retries without a limit";
+const MEMORY: &str = "--memory sets how much is read ahead";
 
 const READERS: [(&str, &str); 20] = [
-    ("auto.offset.reset", "startingOffsets says where a new table begins, and its checkpoint where it goes on"),
-    ("enable.auto.commit", GROUP_TELLS),
-    ("auto.commit.interval.ms", GROUP_TELLS),
-    ("enable.auto.offset.store", GROUP_TELLS),
-    ("enable.partition.eof", "pinsql needs it itself"),
-    ("key.deserializer", "keys are bytes; SQL takes them apart"),
-    ("value.deserializer", "values are bytes; SQL takes them apart"),
+    ("auto.offset.reset", "startingOffsets sets where a new table starts, and its checkpoint where it continues"),
+    ("enable.auto.commit", COMMITS),
+    ("auto.commit.interval.ms", COMMITS),
+    ("enable.auto.offset.store", COMMITS),
+    ("enable.partition.eof", "pinsql sets it itself"),
+    ("key.deserializer", "keys are bytes; SQL decodes them"),
+    ("value.deserializer", "values are bytes; SQL decodes them"),
     ("partition.assignment.strategy", ALL_PARTITIONS),
     ("group.instance.id", ALL_PARTITIONS),
     ("group.protocol", ALL_PARTITIONS),
@@ -58,15 +60,15 @@ const READERS: [(&str, &str); 20] = [
     ("max.poll.interval.ms", NO_MEMBER),
     ("session.timeout.ms", NO_MEMBER),
     ("heartbeat.interval.ms", NO_MEMBER),
-    ("default.api.timeout.ms", AGAIN),
-    ("request.timeout.ms", AGAIN),
+    ("default.api.timeout.ms", RETRIES),
+    ("request.timeout.ms", RETRIES),
     ("queued.max.messages.kbytes", MEMORY),
     ("queued.min.messages", MEMORY),
-    ("allow.auto.create.topics", "reading makes no topics"),
+    ("allow.auto.create.topics", "reading never creates topics"),
 ];
 
-const ALL_REPLICAS: &str = "a record counts as written when all replicas in sync have it, and is written once";
-const DELIVERY: &str = "pinsql itself says how long a record may be on its way";
+const ALL_REPLICAS: &str = "pinsql needs every record on all in-sync replicas, exactly once";
+const DELIVERY: &str = "pinsql itself sets the timeout for the delivery of a record";
 
 const WRITERS: [(&str, &str); 15] = [
     ("acks", ALL_REPLICAS),
@@ -76,12 +78,12 @@ const WRITERS: [(&str, &str); 15] = [
     ("delivery.timeout.ms", DELIVERY),
     ("message.timeout.ms", DELIVERY),
     ("transactional.id", "pinsql itself names its transactions"),
-    ("max.block.ms", "pinsql itself waits for room in the queue"),
-    ("buffer.memory", "it is written queue.buffering.max.kbytes here"),
+    ("max.block.ms", "pinsql itself waits for space in the queue"),
+    ("buffer.memory", "use queue.buffering.max.kbytes, in kilobytes"),
     ("key.serializer", "keys are bytes"),
     ("value.serializer", "values are bytes"),
     ("partitioner.class", "it names a Java class; see `partitioner` of librdkafka"),
-    ("delivery.report.only.error", "pinsql has to hear of each record"),
-    ("dr_cb", "pinsql has to hear of each record"),
-    ("dr_msg_cb", "pinsql has to hear of each record"),
+    ("delivery.report.only.error", "pinsql needs a delivery report for each record"),
+    ("dr_cb", "pinsql needs a delivery report for each record"),
+    ("dr_msg_cb", "pinsql needs a delivery report for each record"),
 ];

@@ -1,7 +1,7 @@
-//! The records of a range that was fixed before: after a crash, exactly the same ones again.
+//! Reads the records of a fixed range again, exactly the same ones, after a crash.
 //!
-//! A connection of its own reads them, so that what lies behind the range can be thrown away. A partition is done when a record
-//! or the end of the partition says that nothing more of the range can come: offsets have holes.
+//! A separate connection reads them, so that records after the range can be thrown away. Offsets have holes, so a partition is
+//! done when a record at or after the end of the range arrives, or the end of the partition does.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use pinsql_base::error::Result;
 const POLL_MESSAGES: u64 = 4096;
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
-/// For how long nothing may come before the attempt counts as failed, and the stream tries again.
+/// After this time without any record the attempt fails, and the stream retries.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 pub(super) fn read(reading: &Reading, spans: &Spans, mut rows: Rows) -> Result<(Vec<RecordBatch>, Vec<Gap>)> {
@@ -31,7 +31,7 @@ pub(super) fn read(reading: &Reading, spans: &Spans, mut rows: Rows) -> Result<(
         let mut feed = Feed::new(reading.connect(false)?)?;
         feed.assign(&left)?;
         let Some(place) = read_until_event(&mut feed, spans, &mut left, &mut rows)? else { break };
-        // The one event that stops reading: an offset that is gone.
+        // The only event that stops reading: the offset is out of range.
         let Some(next) = left.get(&place).copied() else { continue };
         let resumption = gap::resume(&feed.connection, &place, next, reading.allows_gaps())?;
         gaps.extend(resumption.gap);
@@ -48,18 +48,18 @@ fn end(spans: &Spans, place: &TopicPartition) -> i64 {
     spans.get(place).map_or(0, |span| span.to)
 }
 
-/// Reads what is left. Gives the partition whose offset is out of range, if there is one.
+/// Reads the rest. Returns the partition whose offset is out of range, if there is one.
 fn read_until_event(
     feed: &mut Feed,
     spans: &Spans,
     left: &mut Offsets,
     rows: &mut Rows,
 ) -> Result<Option<TopicPartition>> {
-    let mut heard = Instant::now();
+    let mut last_arrival = Instant::now();
     while !left.is_empty() {
         if feed.poll(POLL_MESSAGES, POLL_WAIT) {
-            heard = Instant::now();
-        } else if heard.elapsed() > SILENCE_MAX {
+            last_arrival = Instant::now();
+        } else if last_arrival.elapsed() > SILENCE_MAX {
             return Err(KafkaFailure::ReplayStalled { seconds: SILENCE_MAX.as_secs() }.into());
         }
         let mut done = Offsets::new();
@@ -75,7 +75,7 @@ fn read_until_event(
                     }
                     None | Some((RDKafkaErrorCode::PartitionEOF, _)) => *next = (*next).max(offset),
                     Some((RDKafkaErrorCode::AutoOffsetReset, _)) => return Ok(Some(place)),
-                    // Whatever it is, it heals, or nothing comes any more.
+                    // Other failures end by themselves, or no record arrives any more and the attempt fails.
                     Some((_, reason)) => tracing::debug!("Kafka: {place}: {reason}"),
                 }
                 if *next >= end(spans, &place) {

@@ -1,6 +1,6 @@
-//! Where a new table begins: `startingOffsets` and its kin as numbers.
+//! The first position of a new table: `startingOffsets` and similar options as numbers.
 //!
-//! They are fixed once, so that `latest` means the moment in which the table was made, whatever happens after it.
+//! The offsets are fixed once, so that `latest` means the time when the table was created.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::offsets::{Offsets, TopicPartition};
 use super::options::{NoSuchTimestamp, Options, Starting};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How long brokers that do not answer are asked, before it is called a failure.
+/// How long a request to brokers that do not answer is repeated before it fails.
 pub(super) const CONTACT_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Nothing is read ahead, and no group is told anything: any will do.
+/// This connection reads no records and commits no offsets, so the memory and the group do not matter.
 const NO_READ_AHEAD: u64 = 0;
 const NO_GROUP: &str = "pinsql";
 
@@ -55,7 +55,7 @@ fn clone_pair((place, offset): (&TopicPartition, &i64)) -> (TopicPartition, i64)
     (place.clone(), *offset)
 }
 
-/// The partitions of the subscription. A topic that is missing is an error that names a similar one.
+/// The partitions of the subscription. A missing topic is an error, with a similar topic in its hint.
 pub(super) fn find(connection: &Connection, options: &Options) -> Result<Found> {
     connection.ask(CONTACT_WAIT_MAX, |consumer: &Consumer, wait_max| {
         let found = discovery::find(consumer, &options.subscription, wait_max)?;
@@ -73,19 +73,19 @@ pub(super) fn ask(connection: &Connection, timestamps: &Offsets) -> Result<Offse
     connection.ask(CONTACT_WAIT_MAX, |consumer, wait_max| discovery::offsets(consumer, timestamps, wait_max))
 }
 
-/// As in Spark, offsets by partition have to name every partition, so that none is forgotten, and no other.
+/// As in Spark, offsets by partition must name every partition of the subscription and no other.
 fn check_complete(option: &str, given: &Offsets, found: &Found) -> Result<()> {
     if let Some(place) = found.partitions.iter().find(|place| !given.contains_key(*place)) {
         return Err(Error::new(
             ErrorCode::InvalidConfiguration,
-            format!("the option {option} does not say where partition {place} begins"),
+            format!("the option {option} has no entry for partition {place}"),
         )
-        .with_hint("every partition has to be named; -1 stands for latest and -2 for earliest"));
+        .with_hint("name every partition; the offset -1 means latest and -2 earliest"));
     }
     match given.keys().find(|place| !found.partitions.contains(*place)) {
         Some(place) => Err(Error::new(
             ErrorCode::ResourceNotFound,
-            format!("the option {option} names {place}, and there is no such partition"),
+            format!("the option {option} names partition {place}, which does not exist"),
         )),
         None => Ok(()),
     }
@@ -99,9 +99,9 @@ fn at_timestamps(connection: &Connection, options: &Options, timestamps_ms: &Off
             let timestamp_ms = timestamps_ms.get(place).copied().unwrap_or_default();
             Err(Error::new(
                 ErrorCode::InvalidConfiguration,
-                format!("partition {place} has no record that is as young as {timestamp_ms} ms"),
+                format!("partition {place} has no record with a timestamp of {timestamp_ms} ms or later"),
             )
-            .with_hint("startingOffsetsByTimestampStrategy => 'latest' begins at the end of such a partition"))
+            .with_hint("startingOffsetsByTimestampStrategy => 'latest' starts at the end of such a partition"))
         }
         _ => {
             start.extend(ask(connection, &too_young)?);

@@ -1,4 +1,4 @@
-//! What needs no real broker: librdkafka's mock cluster answers, or nobody does.
+//! Tests without a real broker: with librdkafka's mock cluster, or with no broker at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn reading(available_now: bool) -> ReadOptions {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_come_from_all_partitions_and_the_end_is_the_openings() {
+async fn records_come_from_all_partitions_up_to_their_ends_at_opening() {
     let cluster = cluster(3);
     for partition in 0..3 {
         produce(&cluster, partition, 10);
@@ -84,7 +84,7 @@ async fn records_come_from_all_partitions_and_the_end_is_the_openings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_stumbles_is_asked_again() {
+async fn requests_are_repeated_after_errors_of_a_broker() {
     let cluster = cluster(1);
     produce(&cluster, 0, 10);
     let source = source(&cluster.bootstrap_servers());
@@ -111,7 +111,7 @@ async fn a_broker_that_stumbles_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_may_not_be_read_is_said() {
+async fn a_topic_without_read_permission_is_an_error() {
     let cluster = cluster(1);
     cluster.topic_error("pins", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
     let error = source(&cluster.bootstrap_servers()).start().await.unwrap_err();
@@ -137,8 +137,8 @@ impl ProvideCredentials for Late {
     }
 }
 
-/// librdkafka asks for the first token when the client is made, and again when a token expires or could not be made: each
-/// time somebody has to hear it, also when nobody reads.
+/// librdkafka requests the first token when the client is created, and again when a token expires or could not be created. Each
+/// request must be answered, also while no record is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_made_whenever_librdkafka_asks_for_one() {
     let given = BTreeMap::from(

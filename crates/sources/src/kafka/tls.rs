@@ -1,17 +1,17 @@
-//! `kafka.ssl.*`: Java's key and trust stores as what OpenSSL reads.
+//! `kafka.ssl.*`: translates Java's key stores and trust stores to properties of OpenSSL.
 //!
-//! PEM, which Java has taken since Kafka 2.7, is read as it is, from a file or from the option itself. Java's own format
-//! (JKS) is not: what to do about it is said.
+//! PEM, which the Java client accepts since Kafka 2.7, is read from a file or from the option itself. Java's own format (JKS) is
+//! not read: the error says how to convert it.
 
 use std::collections::BTreeMap;
 
 use super::properties::refused;
 use pinsql_base::error::Result;
 
-/// Properties of Java with nothing to translate them to.
+/// Properties of Java that have no counterpart.
 const REFUSED: [(&str, &str); 7] = [
-    ("ssl.protocol", "the newest version that both sides speak is taken"),
-    ("ssl.enabled.protocols", "the newest version that both sides speak is taken"),
+    ("ssl.protocol", "the newest version that both sides support is used"),
+    ("ssl.enabled.protocols", "the newest version that both sides support is used"),
     ("ssl.provider", "it names a Java provider"),
     ("ssl.secure.random.implementation", "it names a Java algorithm"),
     ("ssl.keymanager.algorithm", "it names a Java algorithm"),
@@ -19,7 +19,7 @@ const REFUSED: [(&str, &str); 7] = [
     ("ssl.engine.factory.class", "it names a Java class"),
 ];
 
-/// Same name and meaning in both, but for the value: (Java's, librdkafka's).
+/// Same meaning, other name: (Java's, librdkafka's).
 const RENAMED: [(&str, &str); 2] =
     [("ssl.keystore.certificate.chain", "ssl.certificate.pem"), ("ssl.keystore.key", "ssl.key.pem")];
 
@@ -35,7 +35,7 @@ pub(super) fn translate(left: &mut BTreeMap<String, String>, values: &mut BTreeM
         }
     }
     if let Some(algorithm) = left.remove("ssl.endpoint.identification.algorithm") {
-        // Java switches the check off by an empty text.
+        // In Java, an empty text disables the check.
         let algorithm = if algorithm.trim().is_empty() { "none".to_owned() } else { algorithm.to_ascii_lowercase() };
         values.insert("ssl.endpoint.identification.algorithm".to_owned(), algorithm);
     }
@@ -45,7 +45,7 @@ pub(super) fn translate(left: &mut BTreeMap<String, String>, values: &mut BTreeM
 
 fn trust_store(left: &mut BTreeMap<String, String>, values: &mut BTreeMap<String, String>) -> Result<()> {
     let kind = left.remove("ssl.truststore.type");
-    // A PEM trust store has no password, and a password alone opens nothing.
+    // A PEM trust store has no password.
     left.remove("ssl.truststore.password");
     if let Some(certificates) = left.remove("ssl.truststore.certificates") {
         values.insert("ssl.ca.pem".to_owned(), certificates);
@@ -57,7 +57,7 @@ fn trust_store(left: &mut BTreeMap<String, String>, values: &mut BTreeMap<String
             Ok(())
         }
         StoreKind::Pkcs12 | StoreKind::Jks => {
-            let reason = "it is a Java key store, and certificates are read as PEM; write them out once with `keytool \
+            let reason = "it is a Java key store, and certificates are read as PEM; export them once with `keytool \
                           -exportcert -rfc -keystore STORE -alias ALIAS > ca.pem`, and set kafka.ssl.truststore.type \
                           to PEM";
             Err(refused("ssl.truststore.location", reason))
@@ -70,7 +70,7 @@ fn key_store(left: &mut BTreeMap<String, String>, values: &mut BTreeMap<String, 
     let password = left.remove("ssl.keystore.password");
     let Some(location) = left.remove("ssl.keystore.location") else { return Ok(()) };
     match store_kind(kind.as_deref(), &location) {
-        // One file with the key and the certificates.
+        // One file holds the key and the certificates.
         StoreKind::Pem => {
             values.insert("ssl.key.location".to_owned(), location.clone());
             values.insert("ssl.certificate.location".to_owned(), location);
@@ -80,7 +80,7 @@ fn key_store(left: &mut BTreeMap<String, String>, values: &mut BTreeMap<String, 
             values.extend(password.map(|password| ("ssl.keystore.password".to_owned(), password)));
         }
         StoreKind::Jks => {
-            let reason = "it is a Java key store (JKS); turn it into PKCS12 once with `keytool -importkeystore \
+            let reason = "it is a Java key store (JKS); convert it to PKCS12 once with `keytool -importkeystore \
                           -srckeystore STORE -destkeystore store.p12 -deststoretype PKCS12`, and set \
                           kafka.ssl.keystore.type to PKCS12";
             return Err(refused("ssl.keystore.location", reason));
@@ -95,7 +95,7 @@ enum StoreKind {
     Jks,
 }
 
-/// Without a type it is JKS, as in Java, unless the file's name says something else.
+/// The format of a store. Without a type it is JKS, as in Java, unless the file's extension says something else.
 fn store_kind(kind: Option<&str>, location: &str) -> StoreKind {
     let ends_with = |ends: &[&str]| ends.iter().any(|end| location.to_ascii_lowercase().ends_with(end));
     match kind.map(str::to_ascii_uppercase).as_deref() {
