@@ -185,4 +185,25 @@ mod tests {
             "{names:?}"
         );
     }
+
+    /// The rows of the tables in `docs/errors.md`: name, exit code, meaning.
+    fn rows_of_the_page(page: &str) -> Vec<(&str, u8, &str)> {
+        page.lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+                assert_eq!(cells.len(), 6, "{line}");
+                (cells[1].trim_matches('`'), cells[2].parse().unwrap(), cells[3])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_page_for_users_has_every_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let table: Vec<_> =
+            ErrorCode::ALL.iter().map(|code| (code.name(), code.kind().exit_code(), code.meaning())).collect();
+        assert_eq!(rows_of_the_page(&page), table);
+    }
 }
