@@ -1,8 +1,8 @@
-//! Plans the generators of a query: the rows that `explode` and its like make for each row of a relation, beside that row.
+//! Plans generators: `explode` and similar functions give several rows for each row of a relation.
 //!
-//! `statement::query::generators` turns every place where a generator may stand into one form, a relation with the call behind
-//! it. Here the call becomes an array of STRUCTs, which is unnested; the STRUCT's fields are the new columns. The columns of the relation
-//! keep their names and the name of their table.
+//! `statement::query::generators` rewrites every use of a generator into one form: a relation followed by the call. Here the call
+//! becomes an array of STRUCTs, the array is unnested, and the fields of the STRUCT are the new columns. The columns of the
+//! relation keep their names and the name of their table.
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, Result, TableReference, internal_err, plan_err};
@@ -19,23 +19,25 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_functions::generators::generator;
 
-/// A relation, and the generator whose rows stand beside each of its rows.
+/// A relation and the generator that runs for each of its rows.
 #[derive(Debug, Clone)]
 pub struct Generated {
+    /// The relation.
     pub input: TableFactor,
-    /// Whether the columns of `input` are seen.
+    /// True if the result has the columns of `input`.
     pub keeps_input: bool,
+    /// The call of the generator.
     pub call: Function,
-    /// Whether a row for which the generator makes none is kept, with NULLs.
+    /// True if a row without generated rows stays, with NULLs.
     pub is_outer: bool,
-    /// Whether a row is one column, a STRUCT.
+    /// True if a generated row is one column of a STRUCT type.
     pub is_struct: bool,
-    /// The name of the new relation, and of its columns if they have others than the generator gives.
+    /// The name of the result. The names of the generated columns, unless the generator's own names apply.
     pub alias: TableAlias,
 }
 
 impl Generated {
-    /// As a node of sqlparser's, which has none for it: a PIVOT, which no query has when it comes to be planned.
+    /// The AST node for it. sqlparser has none, so it is a PIVOT: all real PIVOTs are rewritten before.
     pub fn into_factor(self) -> TableFactor {
         let flag = |flag: bool| SqlExpr::Value(Value::Boolean(flag).into());
         TableFactor::Pivot {
@@ -87,7 +89,7 @@ impl RelationPlanner for GeneratorPlanner {
     }
 }
 
-/// The name of the column of STRUCTs, which is gone when the relation is planned.
+/// The name of the column of STRUCTs. It does not leave this plan.
 const ROWS: &str = "generated rows";
 
 fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
@@ -131,7 +133,7 @@ fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Resul
         .build()
 }
 
-/// A literal with the type that it is cast to: how many rows `stack` makes is asked of the plan.
+/// Folds the cast of a literal: `stack` reads its number of rows from a plain literal.
 fn constant(expr: Expr) -> Result<Expr> {
     match &expr {
         Expr::Cast(Cast { expr: inner, field }) => match inner.as_ref() {

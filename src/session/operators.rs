@@ -1,7 +1,8 @@
-//! Operators that mean something else in DataFusion: each is planned as a function of `functions`.
+//! Operators with another meaning in DataFusion: each is planned as a function of `pinsql_functions`.
 //!
-//! Overflow and division by zero are errors, `/` on whole numbers gives a DOUBLE, `array[0]` is the first element. Absent:
-//! the sign `-`, which DataFusion lets nobody plan; `casts` rewrites it.
+//! Overflow and division by zero are errors, `/` on whole numbers gives a DOUBLE, `array[0]` is the first element.
+//!
+//! Absent: the sign `-`, for which DataFusion has no planner hook. `cast_semantics` rewrites it.
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use pinsql_functions::text::substring::Substring;
 use pinsql_functions::times::date_part::DatePart;
 use pinsql_functions::times::to_timestamp::timestamp_type;
 
-/// The window functions that number rows.
+/// The window functions that number rows or groups of rows.
 const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
 
 const ARRAY_AGG: &str = "array_agg";
@@ -67,7 +68,7 @@ impl DatabricksOperators {
         }
     }
 
-    /// The function that stands for an operator on operands of these types; none where it is DataFusion's own.
+    /// The function for an operator on operands of these types. None if the operator of DataFusion applies.
     fn function_for(&self, op: &BinaryOperator, left: &DataType, right: &DataType) -> Option<&Arc<ScalarUDF>> {
         let are_whole = IntegerArithmetic::operand_type(left, right).is_some();
         match op {
@@ -105,7 +106,7 @@ impl ExprPlanner for DatabricksOperators {
         }
         let RawBinaryExpr { op, left, right } = raw;
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-        // Beside a decimal, a literal has as many digits as it is written with, not those of its type.
+        // Next to a decimal, a literal has the precision of its written digits, not that of its type.
         let (left, right) = (exact_literal(left, &right_type), exact_literal(right, &left_type));
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
         Ok(match self.function_for(&op, &left_type, &right_type) {
@@ -147,7 +148,7 @@ impl ExprPlanner for DatabricksOperators {
         Ok(PlannerResult::Planned(call(&self.date_part, arguments)))
     }
 
-    /// `array_agg` leaves NULLs out, unless the query says otherwise, and gives an empty array of no rows.
+    /// `array_agg` ignores NULLs unless the query says RESPECT NULLS, and returns an empty array for no rows.
     fn plan_aggregate(&self, raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
         if raw.func.name() != ARRAY_AGG {
             return Ok(PlannerResult::Original(raw));
@@ -158,7 +159,7 @@ impl ExprPlanner for DatabricksOperators {
         Ok(PlannerResult::Planned(call(&self.or_empty, vec![Expr::AggregateFunction(array)])))
     }
 
-    /// Ranks are INT: DataFusion counts them in unsigned numbers, which no table has. `array_agg` is as above.
+    /// Ranks are INT: DataFusion returns unsigned numbers, which Delta tables cannot store. `array_agg` is as above.
     fn plan_window(&self, raw: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
         let (is_rank, is_array) = (RANKS.contains(&raw.func_def.name()), raw.func_def.name() == ARRAY_AGG);
         if !is_rank && !is_array {
@@ -188,8 +189,8 @@ impl ExprPlanner for DatabricksOperators {
     }
 }
 
-/// A date beside a timestamp as the moment it starts: DataFusion would take both as nanoseconds, which the years 1 and 9999 are
-/// past.
+/// Casts a date that is compared with a timestamp to the start of the day. DataFusion would cast both to nanoseconds, which
+/// do not reach the years 1 and 9999.
 fn same_times(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
     if !is_comparison(&raw.op) {
         return raw;
@@ -207,7 +208,7 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | Spaceship)
 }
 
-/// Whether values of the type are maps, or hold some.
+/// True if the type is a MAP or contains one.
 fn has_map(data_type: &DataType) -> bool {
     match data_type {
         DataType::Map(_, _) => true,
@@ -217,10 +218,9 @@ fn has_map(data_type: &DataType) -> bool {
     }
 }
 
-/// A literal beside a decimal as the decimal of its own digits: `3` is DECIMAL(1, 0), `1.5` is DECIMAL(2, 1).
+/// A literal next to a decimal as a decimal of its written digits: `3` is DECIMAL(1, 0), `1.5` is DECIMAL(2, 1).
 ///
-/// DataFusion reads `1.5` as a DOUBLE; one that is written with an exponent is a DOUBLE in Databricks too, and comes as a
-/// cast.
+/// DataFusion reads `1.5` as a DOUBLE. A number with an exponent is a DOUBLE in Databricks too, and arrives here as a cast.
 fn exact_literal(expr: Expr, beside: &DataType) -> Expr {
     if !matches!(beside, DataType::Decimal128(_, _)) {
         return expr;
@@ -231,14 +231,14 @@ fn exact_literal(expr: Expr, beside: &DataType) -> Expr {
     };
     let exact = match literal {
         Expr::Literal(ScalarValue::Int64(Some(value)), _) => exact_decimal(&value.to_string()),
-        // The shortest digits that give the float back are those it was written with, but for zeros at the end.
+        // The shortest digits that round-trip are the written ones, except for zeros at the end.
         Expr::Literal(ScalarValue::Float64(Some(value)), _) => exact_decimal(&format!("{value:?}")),
         _ => None,
     };
     exact.map_or(expr, |exact| Expr::Literal(exact, None))
 }
 
-/// The decimal with the digits of `number`; none when it has an exponent or more digits than a decimal takes.
+/// The decimal with the digits of `number`. None for an exponent, or for more digits than a decimal has.
 fn exact_decimal(number: &str) -> Option<ScalarValue> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let value: i128 = [whole, fraction].concat().parse().ok()?;

@@ -1,26 +1,29 @@
-//! Functions that SQL defines: what CREATE FUNCTION says of one, and the temporary ones of a session, by name.
+//! SQL functions: the definition that CREATE FUNCTION gives, and the temporary functions of a session.
 //!
-//! A function is kept as it was written and read anew by each statement that calls it
-//! (`statement::query::sql_functions`): what it reads is opened by that statement, in that statement's version.
+//! A function is stored as it is written. Each statement that calls the function expands the body again
+//! (`statement::query::sql_functions`), so it opens the tables in its own versions.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlparser::ast::{Expr, Ident, Query};
 
-/// A function as CREATE FUNCTION defines it. Its trees have no place in any text: they stand in those of other statements.
+/// A function as CREATE FUNCTION defines it. Its AST has no spans, because it becomes part of the AST of other statements.
 #[derive(Debug, Clone)]
 pub struct SqlFunction {
     /// One part, in lower case.
     pub name: String,
-    /// Where the names in its body are looked up that give no schema.
+    /// The schema of the names in the body that give none.
     pub schema: String,
+    /// True for a function that ends with the session.
     pub is_temporary: bool,
+    /// The parameters and properties.
     pub signature: Signature,
+    /// The expression or query after RETURN.
     pub body: Body,
 }
 
-/// What is said of a function beside its body.
+/// The definition of a function without its body.
 #[derive(Debug, Clone, Default)]
 pub struct Signature {
     pub parameters: Vec<Parameter>,
@@ -30,25 +33,29 @@ pub struct Signature {
     pub data_access: Option<DataAccess>,
 }
 
+/// A parameter of a function.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     pub name: Ident,
-    /// As SQL writes it.
+    /// The type as SQL writes it.
     pub data_type: String,
     pub default: Option<Expr>,
     pub comment: Option<String>,
 }
 
+/// The RETURNS clause.
 #[derive(Debug, Clone, Default)]
 pub enum Returns {
-    /// The type that the body has.
+    /// No clause: the type is that of the body.
     #[default]
     Inferred,
+    /// A type as SQL writes it.
     Scalar(String),
-    /// The columns; none when they are those of the query.
+    /// A table function. The columns are empty if they are those of the query.
     Table(Vec<ResultColumn>),
 }
 
+/// A column of `RETURNS TABLE (…)`.
 #[derive(Debug, Clone)]
 pub struct ResultColumn {
     pub name: Ident,
@@ -56,12 +63,14 @@ pub struct ResultColumn {
     pub comment: Option<String>,
 }
 
+/// The clause CONTAINS SQL or READS SQL DATA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataAccess {
     ContainsSql,
     ReadsSqlData,
 }
 
+/// The body of a function.
 #[derive(Debug, Clone)]
 pub enum Body {
     Expression(Box<Expr>),
@@ -69,36 +78,38 @@ pub enum Body {
 }
 
 impl SqlFunction {
+    /// True for a function with `RETURNS TABLE`.
     pub fn is_table_function(&self) -> bool {
         matches!(self.signature.returns, Returns::Table(_))
     }
 
-    /// `f`, or `schema.f` when it outlives the session.
+    /// `f` for a temporary function, `schema.f` for a stored one.
     pub fn full_name(&self) -> String {
         if self.is_temporary { self.name.clone() } else { format!("{}.{}", self.schema, self.name) }
     }
 }
 
-/// The temporary functions of one session. Names mean the same in any case.
+/// The temporary functions of one session. Names have no case.
 #[derive(Debug, Default)]
 pub struct SqlFunctions(RwLock<BTreeMap<String, Arc<SqlFunction>>>);
 
 impl SqlFunctions {
+    /// The function `name`.
     pub fn get(&self, name: &str) -> Option<Arc<SqlFunction>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&name.to_lowercase()).cloned()
     }
 
-    /// In the place of a function of the same name.
+    /// Adds a function, or replaces the one with the same name.
     pub fn put(&self, function: SqlFunction) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(function.name.to_lowercase(), Arc::new(function));
     }
 
-    /// Whether there was one.
+    /// Removes a function. Returns whether there was one.
     pub fn remove(&self, name: &str) -> bool {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&name.to_lowercase()).is_some()
     }
 
-    /// In alphabetical order.
+    /// All names, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }

@@ -11,18 +11,18 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 
-use super::engine_config;
+use super::engine::engine_config;
 use crate::config::{Config, Layer};
 
-/// Rows of each of two partitions, and how many of them a batch holds: small batches fill many places of the exchange.
+/// The rows of each of two partitions, and the rows of a batch. Small batches fill the queues of the exchange.
 const PARTITION_ROWS: i64 = 20_000;
 const BATCH_ROWS: usize = 64;
 
-/// Groups, and distinct values in them.
+/// The number of groups, and of distinct values.
 const GROUPS: i64 = 13;
 const VALUES: i64 = 337;
 
-/// The kind of query of apache/datafusion#24883, which never ends when spilled batches share files.
+/// The query of apache/datafusion#24883. It never ends if spilled batches share files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn an_aggregation_that_spills_between_partitions_ends() {
     let mut spills = 0;
@@ -43,7 +43,7 @@ fn spills_of_exchanges(plan: &Arc<dyn ExecutionPlan>) -> usize {
     own.unwrap_or(0) + plan.children().into_iter().map(spills_of_exchanges).sum::<usize>()
 }
 
-/// Little memory, given to whoever asks first, so that the exchange between partitions has to spill.
+/// A session with little memory in a greedy pool, so that the exchange between partitions spills.
 fn narrow_state() -> SessionState {
     let pool = Arc::new(GreedyMemoryPool::new(4 << 20));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();

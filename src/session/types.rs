@@ -1,4 +1,4 @@
-//! What the types that SQL names are here, where DataFusion would choose otherwise.
+//! The Arrow types of SQL type names, where DataFusion would choose another.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, StructField, Timezon
 use pinsql_base::engine_error::external;
 use pinsql_base::schema::parse_type;
 
-/// TIMESTAMP is a moment, in microseconds; a decimal without a precision is DECIMAL(10, 0)
+/// TIMESTAMP is a point in time in microseconds. A decimal without a precision is DECIMAL(10, 0)
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-datatypes.html>).
 #[derive(Debug)]
 pub(super) struct DatabricksTypes;
@@ -39,7 +39,7 @@ impl TypePlanner for DatabricksTypes {
     }
 }
 
-/// The type as our parser of schemas reads it: sqlparser writes a MAP with round brackets.
+/// The text of the type for `parse_type`. sqlparser writes a MAP with round brackets, which `parse_type` does not read.
 fn written(sql_type: &SqlType) -> String {
     match sql_type {
         SqlType::Map(key, value) => format!("MAP<{}, {}>", written(key), written(value)),

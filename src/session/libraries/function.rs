@@ -1,7 +1,7 @@
-//! A function of a library, as the engine calls it.
+//! A function of a library in the form that DataFusion calls.
 //!
-//! Arguments cross the border as plain Arrow arrays (texts as offsets and bytes, since that is what libraries know), and what comes
-//! back is looked at before anything trusts it: how many rows, which type, and every value.
+//! Arguments are passed as plain Arrow arrays, with strings as offsets and bytes, since libraries support only these layouts. The
+//! result is validated before use: the number of rows, the type, and every value.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,10 +21,10 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{normalize_type, type_name};
 
-/// The longest error of a library that is shown.
+/// The longest error text of a library that is shown, in bytes.
 const ERROR_BYTES_MAX: usize = 10_000;
 
-/// A function that a library exports, under the name that SQL has for it.
+/// A function that a library exports, with its name in SQL.
 #[derive(Clone)]
 pub struct LibraryFunction {
     called: String,
@@ -34,13 +34,13 @@ pub struct LibraryFunction {
     parameters: Vec<DataType>,
     result: DataType,
     signature: Signature,
-    /// Of a library that is never unloaded.
+    /// The entry in the table of the library, which is never unloaded.
     table: &'static abi::Exported,
 }
 
-// SAFETY: the table is never written to, and its function is called from several threads only as `pinsql_udf::Function: Sync` allows.
+// SAFETY: the table is never written to. `pinsql_udf::Function` is `Send` and `Sync`, so any thread may call the function.
 unsafe impl Send for LibraryFunction {}
-// SAFETY: as above.
+// SAFETY: see `Send`.
 unsafe impl Sync for LibraryFunction {}
 
 impl fmt::Debug for LibraryFunction {
@@ -94,11 +94,12 @@ impl LibraryFunction {
         })
     }
 
+    /// The name in SQL, in lower case.
     pub fn called(&self) -> &str {
         &self.called
     }
 
-    /// What DESCRIBE FUNCTION says, each with its heading.
+    /// The lines of DESCRIBE FUNCTION: a heading and a text each.
     pub fn facts(&self, extended: bool) -> Vec<(&'static str, String)> {
         let parameters: Vec<String> = self.parameters.iter().map(type_name).collect();
         let mut facts = vec![
@@ -128,7 +129,8 @@ impl LibraryFunction {
         }
         let (mut result, mut schema) = (FFI_ArrowArray::empty(), FFI_ArrowSchema::empty());
         let mut error = abi::ErrorText::empty();
-        // SAFETY: the library is loaded, the context is its own, and there are as many arrays as schemas. All outlive the call.
+        // SAFETY: the library stays loaded, and the context is the one that it gave. There are as many schemas as arrays, and all
+        // pointers are valid until the call returns.
         let code = unsafe {
             (self.table.evaluate)(
                 self.table.context,
@@ -145,21 +147,22 @@ impl LibraryFunction {
             abi::DONE => self.taken_over(result, &schema, rows),
             abi::PANICKED => Err(self.said(&format!("it ended in a panic: {}", text_of(error)))),
             abi::FAILED => Err(self.said(&text_of(error))),
-            other => Err(self.said(&format!("it gave the code {other}, which says nothing"))),
+            other => Err(self.said(&format!("it returned the unknown code {other}"))),
         }
     }
 
-    /// What the library gave, once it is known to be what it should be.
+    /// The result of the library after validation.
     fn taken_over(&self, result: FFI_ArrowArray, schema: &FFI_ArrowSchema, rows: usize) -> Result<ArrayRef> {
         if result.is_released() {
-            return Err(self.said("it gave no result"));
+            return Err(self.said("it returned no result"));
         }
-        // Before anything is read: how much may be read follows from it.
+        // First, because the length decides how many bytes of the buffers are read.
         if result.len() != rows {
-            return Err(self.said(&format!("it gave {} results for {rows} rows", result.len())));
+            return Err(self.said(&format!("it returned {} results for {rows} rows", result.len())));
         }
         let imported = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: the library gives the array over by Arrow's C data interface; all that can be checked is checked here.
+            // SAFETY: the library hands over the array by Arrow's C data interface. The release callback and the length are
+            // checked above, the values below. The library is responsible for the size of its buffers, which cannot be checked.
             let data = unsafe { from_ffi(result, schema) }?;
             data.validate_full()?;
             Ok::<_, ArrowError>(make_array(data))
@@ -171,7 +174,7 @@ impl LibraryFunction {
         };
         let (given, wanted) = (type_name(&normalize_type(array.data_type())), type_name(&self.result));
         if given != wanted {
-            return Err(self.said(&format!("it gave a {given}, and it says that it gives a {wanted}")));
+            return Err(self.said(&format!("it returned a {given}, and its declared type is {wanted}")));
         }
         cast(&array, &self.result).map_err(|error| self.failed(&error))
     }
@@ -212,24 +215,24 @@ impl ScalarUDFImpl for LibraryFunction {
     }
 }
 
-/// The text of an error, which goes back to the library.
+/// The text of an error. Its memory goes back to the library.
 fn text_of(mut error: abi::ErrorText) -> String {
     let text = match error.bytes.is_null() || error.length == 0 {
         true => "it failed without a message".to_owned(),
         false => {
-            // SAFETY: the library says that so many bytes are there, until they are released.
+            // SAFETY: the pointer is not null, and by the ABI `length` bytes are valid until the text is released below.
             let bytes = unsafe { std::slice::from_raw_parts(error.bytes, error.length.min(ERROR_BYTES_MAX)) };
             String::from_utf8_lossy(bytes).into_owned()
         }
     };
     if let Some(release) = error.release {
-        // SAFETY: it is the library's own, given for this.
+        // SAFETY: the library set this callback for this text, and it is called once.
         unsafe { release(&raw mut error) };
     }
     text
 }
 
-/// The layout in which a type crosses the border.
+/// The layout in which a type is passed to a library.
 fn plain_type(data_type: &DataType) -> DataType {
     let field = |field: &FieldRef| -> FieldRef {
         let plain: Field = field.as_ref().clone().with_data_type(plain_type(field.data_type()));

@@ -1,4 +1,4 @@
-//! Opens a library and looks for a function in it. Everything that is wrong with it is an error that says what.
+//! Opens a library and finds a function in it. Each fault of the library is its own error.
 
 use std::ffi::{CStr, c_char};
 use std::path::Path;
@@ -10,20 +10,22 @@ use super::LibraryFunction;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::parse_type;
 
-/// The most functions, and parameters of one, that a library may claim to have: a claim beyond is a broken table.
+/// The largest number of functions of a library, and of parameters of a function. A table with more is damaged.
 const FUNCTIONS_MAX: usize = 10_000;
 const PARAMETERS_MAX: usize = 1_000;
 
-/// The function that the library at `path` exports as `exported`, to be called `called` in SQL.
+/// Loads the function `exported` of the library at `path`, with the name `called` in SQL. The library is opened and stays loaded.
+///
+/// Errors: the file is not a library for this version of the interface, or does not have the function.
 pub fn load(path: &str, exported: &str, called: &str) -> Result<LibraryFunction> {
     let table = open(path)?;
     let claimed = table.functions_count;
     if claimed > FUNCTIONS_MAX || (table.functions.is_null() && claimed > 0) {
         return Err(broken(path, &format!("it claims to have {claimed} functions")));
     }
-    // SAFETY: the table says that so many functions are there, for as long as the process lives.
     let functions: &'static [abi::Exported] = match claimed {
         0 => &[],
+        // SAFETY: the pointer is not null, and by the ABI the table has so many functions for the life of the process.
         count => unsafe { std::slice::from_raw_parts(table.functions, count) },
     };
     let names = functions.iter().map(|function| text(path, function.name)).collect::<Result<Vec<_>>>()?;
@@ -34,7 +36,7 @@ pub fn load(path: &str, exported: &str, called: &str) -> Result<LibraryFunction>
                 error.with_hint(format!("did you mean `{near}`? CREATE FUNCTION {called} AS '{near}' USING LIBRARY …"))
             }
             None if names.is_empty() => {
-                error.with_hint("it has none at all: does one panic when it says its name or types?")
+                error.with_hint("it has no functions: does one of them panic when it returns its name or types?")
             }
             None => error.with_hint(format!(
                 "it has {}: CREATE FUNCTION name AS '{}' USING LIBRARY …",
@@ -51,9 +53,9 @@ fn function(path: &str, function: &'static abi::Exported, exported: &str, called
     if count > PARAMETERS_MAX || (function.parameters.is_null() && count > 0) {
         return Err(broken(path, &format!("`{exported}` claims to have {count} parameters")));
     }
-    // SAFETY: the table says that so many texts are there, for as long as the process lives.
     let parameters: &[*const c_char] = match count {
         0 => &[],
+        // SAFETY: the pointer is not null, and by the ABI the function has so many parameters for the life of the process.
         count => unsafe { std::slice::from_raw_parts(function.parameters, count) },
     };
     let data_type = |sql: *const c_char| {
@@ -61,7 +63,7 @@ fn function(path: &str, function: &'static abi::Exported, exported: &str, called
         parse_type(&sql).map_err(|error| {
             Error::new(
                 ErrorCode::InvalidLibrary,
-                format!("the function `{exported}` of the library {path} has a type that is not known: `{sql}`"),
+                format!("the function `{exported}` of the library {path} has the unknown type `{sql}`"),
             )
             .caused_by(error)
         })
@@ -74,7 +76,7 @@ fn function(path: &str, function: &'static abi::Exported, exported: &str, called
 
 fn open(path: &str) -> Result<&'static abi::Library> {
     if path.contains("://") {
-        return Err(Error::new(ErrorCode::InvalidLibrary, format!("{path} is not a file of this machine"))
+        return Err(Error::new(ErrorCode::InvalidLibrary, format!("{path} is not a local file"))
             .with_hint("a library is loaded from a local path"));
     }
     if !Path::new(path).is_file() {
@@ -82,9 +84,10 @@ fn open(path: &str) -> Result<&'static abi::Library> {
             .with_hint("the path is that of a file, and relative to the folder that pinsql runs in"));
     }
     // Without a slash the loader would look in the system's folders.
-    let file = std::path::absolute(path)
-        .map_err(|error| Error::new(ErrorCode::InvalidLibrary, format!("{path} is no path")).caused_by(error))?;
-    // SAFETY: to load a library is to run its initializers. The user has named it, and it has all the user's rights.
+    let file = std::path::absolute(path).map_err(|error| {
+        Error::new(ErrorCode::InvalidLibrary, format!("{path} is not a valid path")).caused_by(error)
+    })?;
+    // SAFETY: loading a library runs its initializers. The user named the library, and it runs with the rights of the user.
     let library = unsafe { Library::new(&file) }.map_err(|error| {
         Error::new(ErrorCode::InvalidLibrary, format!("{path} cannot be loaded as a library"))
             .caused_by(error)
@@ -92,7 +95,7 @@ fn open(path: &str) -> Result<&'static abi::Library> {
                 "it has to be a shared library (crate-type = [\"cdylib\"]) for this machine's system and processor",
             )
     })?;
-    // SAFETY: a library that exports this name says that it is a function of this type.
+    // SAFETY: the ABI reserves this symbol for a function of this type.
     let table = unsafe { library.get::<unsafe extern "C" fn() -> *const abi::Library>(abi::SYMBOL.as_bytes()) };
     let table = match table {
         Ok(table) => *table,
@@ -105,17 +108,17 @@ fn open(path: &str) -> Result<&'static abi::Library> {
             .with_hint(format!("it does not export `{}`: pinsql_udf::library![…] does", abi::SYMBOL)));
         }
     };
-    // It stays loaded: what it has given may be anywhere.
+    // The library stays loaded, because its columns, errors and code can be in use anywhere.
     std::mem::forget(library);
-    // SAFETY: as above; the function takes nothing.
+    // SAFETY: the ABI reserves this symbol for a function without arguments, and the library is loaded.
     let table = unsafe { table() };
     if table.is_null() || !table.is_aligned() {
-        return Err(broken(path, "it gives no table of functions"));
+        return Err(broken(path, "it returns no table of functions"));
     }
-    // SAFETY: the pointer is one that the library gave for this; the two first fields are the same in all versions.
+    // SAFETY: the pointer is not null and aligned. By the ABI the first two fields are the same in all versions.
     let (magic, version) = unsafe { ((*table).magic, (*table).version) };
     if magic != abi::MAGIC {
-        return Err(broken(path, "its table of functions is none"));
+        return Err(broken(path, "its table of functions is not valid"));
     }
     if version != abi::VERSION {
         return Err(Error::new(
@@ -127,7 +130,7 @@ fn open(path: &str) -> Result<&'static abi::Library> {
         )
         .with_hint("build it again with the pinsql-udf of this pinsql"));
     }
-    // SAFETY: a table of this version has all the fields, and lives as long as the process.
+    // SAFETY: the magic number and the version match, so the table has all fields. It is valid for the life of the process.
     Ok(unsafe { &*table })
 }
 
@@ -139,7 +142,7 @@ fn text(path: &str, text: *const c_char) -> Result<String> {
     if text.is_null() {
         return Err(broken(path, "a text is missing in its table of functions"));
     }
-    // SAFETY: texts of the table end with a NUL and live as long as the process.
+    // SAFETY: the pointer is not null. By the ABI the text ends with a NUL and is valid for the life of the process.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map(str::to_owned).map_err(|_| broken(path, "a text in its table of functions is not UTF-8"))
 }

@@ -1,8 +1,8 @@
-//! Conditions on one row: those of expectations, of constraints, and of the constraints that a table's log has.
+//! Conditions on one row: expectations, new constraints, and the constraints in the log of a table.
 //!
-//! A condition goes the way of any expression of a query (parameters, spelling, literals) and is then planned over the
-//! columns that it is about. It sees one row and no other table. A constraint outlives its statement and is read by other
-//! engines, so it may have no parameter, nothing that changes from one call to the next, and none of pinsql's own functions.
+//! A condition passes the same rewrites as an expression of a query (parameters, spelling, literals) and is then planned over its
+//! columns. It cannot read another row or table. A constraint is stored in the table and evaluated by other engines, so it cannot
+//! have parameters, functions whose result changes, or functions that only pinsql has.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,17 +14,18 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr as EngineExpr, ExprSchemable};
 use sqlparser::ast::{Expr, ExprWithAlias, Query, SelectItem, SetExpr, Spanned, Value, visit_expressions};
 
+use super::error_places::FunctionPlaces;
+use super::literals;
+use super::parameters;
 use super::spelling::Spelling;
-use super::{function_spans, locate, parameters};
 use crate::config::Param;
-use crate::session::literals;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 use pinsql_delta::{Conditions, PlanCondition};
 
-/// Plans a condition, called `name` in errors, over `columns`.
+/// Plans a condition over `columns`. Errors call it `name`.
 pub fn plan(
     state: &SessionState,
     columns: &DFSchema,
@@ -35,26 +36,26 @@ pub fn plan(
     refuse_subqueries(condition, name)?;
     let mut query = query_of(condition.clone())?;
     parameters::bind(&mut query, params)?;
-    let functions = function_spans(&query);
+    let functions = FunctionPlaces::of(&query);
     let mut spelling = Spelling::default();
     spelling.declare_columns(columns.as_arrow().fields());
     spelling.apply(&mut query);
     literals::write_out_types(&mut query);
     let aliased = ExprWithAlias { expr: condition_of(query)?, alias: None };
     let planned =
-        state.create_logical_expr_from_sql_expr(aliased, columns).map_err(|error| locate(error.into(), &functions))?;
+        state.create_logical_expr_from_sql_expr(aliased, columns).map_err(|error| functions.locate(error.into()))?;
     let data_type = planned.get_type(columns)?;
     match data_type.is_null() || data_type == DataType::Boolean {
         true => Ok(planned.cast_to(&DataType::Boolean, columns)?),
         false => Err(Error::new(
             ErrorCode::InvalidCondition,
-            format!("{name} is no condition: it is of type {}", type_name(&data_type)),
+            format!("{name} must be a BOOLEAN, and is of type {}", type_name(&data_type)),
         )
         .at(condition.span())),
     }
 }
 
-/// Plans the condition of a constraint: what other engines can evaluate too, and every time alike.
+/// Plans the condition of a constraint. It must be one that other engines can evaluate, with the same result each time.
 pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Expr, name: &str) -> Result<EngineExpr> {
     if let ControlFlow::Break(span) = visit_expressions(condition, |expression| match expression {
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => ControlFlow::Break(expression.span()),
@@ -62,7 +63,7 @@ pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Exp
     }) {
         return Err(Error::new(
             ErrorCode::InvalidCondition,
-            format!("{name} is kept in the table, and cannot have a parameter"),
+            format!("{name} is stored in the table, so it cannot have a parameter"),
         )
         .at(span));
     }
@@ -89,7 +90,7 @@ pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Exp
     Ok(planned)
 }
 
-/// A condition that stands in a text.
+/// Parses the text of a condition.
 pub fn parsed(sql: &str) -> Result<Expr> {
     condition_of(one_query(&format!("SELECT {sql}"))?)
 }
@@ -105,19 +106,19 @@ impl Exists for EngineExpr {
     }
 }
 
-/// For the writer of tables, which reads constraints from the log and knows no SQL.
+/// Plans the constraints of a table for the Delta writer, which cannot parse SQL.
 #[derive(Debug)]
-struct OfTables;
+struct TableConstraints;
 
-impl PlanCondition for OfTables {
+impl PlanCondition for TableConstraints {
     fn plan(&self, sql: &str, columns: &DFSchema, state: &SessionState) -> Result<EngineExpr> {
         plan(state, columns, &parsed(sql)?, "the constraint", &BTreeMap::new())
     }
 }
 
-/// Lets the writer of tables plan what their logs say, in plans of `state`.
+/// Gives the Delta writer, in plans of `state`, the planner for the constraints of tables.
 pub fn give_to(state: &mut SessionState) {
-    state.config_mut().set_extension(Arc::new(Conditions(Arc::new(OfTables))));
+    state.config_mut().set_extension(Arc::new(Conditions(Arc::new(TableConstraints))));
 }
 
 fn refuse_subqueries(condition: &Expr, name: &str) -> Result<()> {
@@ -128,13 +129,12 @@ fn refuse_subqueries(condition: &Expr, name: &str) -> Result<()> {
     match found {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(span) => {
-            Err(Error::new(ErrorCode::InvalidCondition, format!("{name} looks at one row, and at no other table"))
-                .at(span))
+            Err(Error::new(ErrorCode::InvalidCondition, format!("{name} cannot contain a subquery")).at(span))
         }
     }
 }
 
-/// The rules of a query are written for queries: the condition travels as the one column of one.
+/// The passes take queries, so the condition becomes the one column of a query.
 fn query_of(condition: Expr) -> Result<Box<Query>> {
     let mut query = one_query("SELECT TRUE")?;
     match query.body.as_mut() {

@@ -1,9 +1,11 @@
-//! The permanent views and functions that a query names, and those that these name: read from the warehouse before the query
-//! is taken apart, each once.
+//! Loads the stored views and functions that a query names, directly or through other definitions. Each is read once, before the
+//! query is rewritten.
 //!
-//! Which names those are is Databricks' rule. A relation is a WITH query, a temporary view, and only then a view or a table
-//! of a schema; a function is a built-in one, a temporary one, and only then one of the schema: nothing hides a built-in
-//! function. In a definition a name means what it means in the schema where the definition is.
+//! Names are resolved by the rules of Databricks:
+//!
+//! - A relation is first a WITH query, then a temporary view, then a view or table of the schema.
+//! - A function is first a built-in function, then a temporary function, then a function of the schema.
+//! - A name in a stored definition is resolved in the schema of the definition, and never to a temporary object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -16,19 +18,19 @@ use sqlparser::ast::{
 
 use super::relations::is_table_function;
 use super::sql_functions::in_body;
-use super::views;
+use super::view_expansion;
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, SqlFunction};
-use crate::session::views::View;
+use crate::session::temporary_views::View;
 use crate::statement::ast::{CreateFunction, FunctionSource, StatementKind};
 use crate::statement::parser::parse;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Definitions read at once.
+/// The number of definitions that are read at the same time.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
 
-/// What a query needs of the warehouse's definitions.
+/// The stored definitions that a query needs.
 #[derive(Debug, Default)]
 pub(in crate::statement) struct Definitions {
     pub(super) views: BTreeMap<TableName, Arc<View>>,
@@ -36,7 +38,9 @@ pub(in crate::statement) struct Definitions {
 }
 
 impl Definitions {
-    /// All that `query` names, in the session's current schema.
+    /// Loads all definitions that `query` names in the current schema.
+    ///
+    /// Errors: the warehouse cannot be read, or a definition is damaged.
     pub(in crate::statement) async fn load(session: &Session, query: &Query) -> Result<Self> {
         let mut definitions = Self::default();
         let mut asked = BTreeSet::new();
@@ -62,7 +66,7 @@ impl Definitions {
         Ok(definitions)
     }
 
-    /// In what is kept, nothing temporary hides a function of its schema.
+    /// Qualifies function names in the stored definitions, where temporary functions do not hide those of the schema.
     fn qualify_kept(&mut self, session: &Session) {
         let (mut views, mut functions) = (std::mem::take(&mut self.views), self.functions.clone());
         for (name, view) in &mut views {
@@ -81,7 +85,7 @@ impl Definitions {
         (self.views, self.functions) = (views, functions);
     }
 
-    /// Keeps one, and gives what it names itself.
+    /// Adds a definition. Returns the definitions that it names.
     fn take_in(&mut self, session: &Session, what: Wanted, definition: &Definition) -> Result<BTreeSet<Wanted>> {
         let schema = what.name.schema().to_owned();
         match what.kind {
@@ -100,19 +104,17 @@ impl Definitions {
         }
     }
 
-    /// Gives each function that is the warehouse's the schema that it is in, so that it means the same function in whatever
-    /// statement the query is read.
+    /// Adds the schema to the name of each stored function, so that the name means the same function in every statement.
     pub(in crate::statement) fn qualify_functions(&self, session: &Session, schema: &str, query: &mut Query) {
         self.qualify(session, schema, query, false);
     }
 
     fn qualify(&self, session: &Session, schema: &str, tree: &mut impl VisitMut, is_kept: bool) {
-        // Infallible: the visitor never breaks off.
+        // Infallible: the visitor never stops.
         let _ = VisitMut::visit(tree, &mut Qualify { definitions: self, session, schema, is_kept });
     }
 
-    /// The function that a call means, which stands in a definition of `schema` or in a query there; none when it is the
-    /// engine's to find.
+    /// Finds the SQL function of a call in a query or a definition of `schema`. None if DataFusion resolves the name.
     pub(super) fn function(
         &self,
         session: &Session,
@@ -142,7 +144,7 @@ impl Definitions {
         }
     }
 
-    /// What of the warehouse's definitions a tree names, and what temporary ones name that it names.
+    /// The stored definitions that a tree names, directly or through temporary views and functions.
     fn named(session: &Session, tree: &impl Visit, schema: &str, is_kept: bool) -> BTreeSet<Wanted> {
         let mut names = Names::new(session, schema, is_kept);
         let _ = tree.visit(&mut names);
@@ -162,14 +164,14 @@ struct Wanted {
     name: TableName,
 }
 
-/// Collects names. A name that cannot be one of a definition is somebody else's to refuse.
+/// Collects names. Names that no definition can have are ignored: another step refuses them.
 struct Names<'a> {
     session: &'a Session,
     schema: String,
-    /// Whether this stands in a definition of the warehouse, where nothing temporary is meant.
+    /// True inside a stored definition, which cannot name temporary objects.
     is_kept: bool,
     wanted: BTreeSet<Wanted>,
-    /// The temporary views and functions that were looked into.
+    /// The temporary views and functions that are already visited.
     seen: BTreeSet<String>,
 }
 
@@ -179,11 +181,11 @@ impl<'a> Names<'a> {
         Self { session, schema: schema.to_owned(), is_kept, wanted, seen }
     }
 
-    /// What a function names, in the schema where it was made.
+    /// Collects the names in a function, in the schema of the function.
     fn within(&mut self, function: &SqlFunction) {
         let schema = std::mem::replace(&mut self.schema, function.schema.clone());
         let is_kept = std::mem::replace(&mut self.is_kept, !function.is_temporary);
-        // Infallible: the visitor never breaks off.
+        // Infallible: the visitor never stops.
         let _ = match &function.body {
             Body::Expression(expr) => expr.visit(self),
             Body::Query(query) => query.visit(self),
@@ -235,7 +237,7 @@ impl Visitor for Names<'_> {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         if let TableFactor::Table { name, args, .. } = factor {
             match args {
-                Some(call) if views::is_stream_of_a_name(call) => self.relation(name),
+                Some(call) if view_expansion::is_stream_of_a_name(call) => self.relation(name),
                 Some(_) if is_table_function(name) => {}
                 Some(_) => self.function(name),
                 None => self.relation(name),
@@ -256,7 +258,7 @@ struct Qualify<'a> {
     definitions: &'a Definitions,
     session: &'a Session,
     schema: &'a str,
-    /// Whether this stands in a definition of the warehouse.
+    /// True inside a stored definition.
     is_kept: bool,
 }
 
@@ -283,13 +285,15 @@ impl VisitorMut for Qualify<'_> {
     }
 }
 
-/// The view that `definition` keeps under `name`. Its relations have their schemas.
+/// Parses the stored view `name`. All its relations get their schemas.
+///
+/// Errors: the definition is damaged.
 pub(in crate::statement) fn view_of(name: &TableName, definition: &Definition) -> Result<View> {
     let Some(StatementKind::CreateView(create)) = parse_one(definition)? else {
         return Err(damaged("view", name));
     };
     let mut query = *create.placeless_query;
-    views::qualify_all(name.schema(), &mut query)?;
+    view_expansion::qualify_all(name.schema(), &mut query)?;
     Ok(View {
         query,
         columns: create.columns.iter().map(|column| column.name.clone()).collect(),
@@ -298,7 +302,9 @@ pub(in crate::statement) fn view_of(name: &TableName, definition: &Definition) -
     })
 }
 
-/// The function that `definition` keeps under `name`.
+/// Parses the stored function `name`. All its relations get their schemas.
+///
+/// Errors: the definition is damaged.
 pub(in crate::statement) fn function_of(name: &TableName, definition: &Definition) -> Result<SqlFunction> {
     let Some(StatementKind::CreateFunction(create)) = parse_one(definition)? else {
         return Err(damaged("function", name));
@@ -307,7 +313,7 @@ pub(in crate::statement) fn function_of(name: &TableName, definition: &Definitio
         return Err(damaged("function", name));
     };
     let mut body = body;
-    in_body(&mut body, |query| views::qualify_all(name.schema(), query))?;
+    in_body(&mut body, |query| view_expansion::qualify_all(name.schema(), query))?;
     Ok(SqlFunction {
         name: name.table().to_owned(),
         schema: name.schema().to_owned(),
@@ -329,7 +335,7 @@ fn damaged(what: &str, name: &TableName) -> Error {
     Error::new(ErrorCode::InvalidDefinition, format!("the definition of the {what} {name} is damaged"))
 }
 
-/// `session.f`, `system.session.f`.
+/// The name in `session.name` or `system.session.name`, which mean a temporary function or a variable.
 pub(in crate::statement) fn temporary_name<'a>(parts: &[&'a str]) -> Option<&'a str> {
     match parts {
         [session, name] if session.eq_ignore_ascii_case("session") => Some(name),

@@ -1,6 +1,6 @@
-//! `CONSTRAINT name EXPECT (condition)`: planned over the columns that the query gives.
+//! `CONSTRAINT name EXPECT (condition)`: conditions over the columns of the query.
 //!
-//! The conditions are planned as `conditions` does it and go through the optimizer with the plan that they are marked in.
+//! `conditions` plans them. They become a marker node in the plan and pass the optimizer with it.
 
 use std::collections::HashSet;
 
@@ -8,24 +8,27 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::Expr;
 
-use super::{casts, conditions};
+use super::{conditions, refused_casts};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_sources::operators::marker::{Mark, Marker};
 use pinsql_sources::operators::{OnViolation, Rule};
 
-/// One expectation, as it is written.
+/// One expectation of the statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
     pub name: String,
     pub condition: Expr,
-    /// The condition as it is written.
+    /// The text of the condition, for the user.
     pub text: String,
+    /// What happens to a row that violates it.
     pub action: OnViolation,
     pub span: Span,
 }
 
-/// `plan` with the expectations held against its rows.
+/// `plan` with a marker that checks the expectations on each row.
+///
+/// Errors: a condition is not valid over the columns, or two expectations have the same name.
 pub fn mark(
     session: &Session,
     state: &SessionState,
@@ -50,8 +53,20 @@ pub fn mark(
         rules.push(Rule { name: expectation.name.clone(), text: expectation.text.clone(), action: expectation.action });
     }
     let plan = Marker { mark: Mark::Expect(rules), expressions, input: plan }.into_plan();
-    casts::refuse_casts(&plan)?;
-    // The optimizer is the one that types the plan: what it refuses is an error of the SQL.
-    state.optimize(&plan)?;
+    refused_casts::refuse_casts(&plan)?;
+    Ok(plan)
+}
+
+/// Marks the plan of a statement that does not run, and lets the optimizer check the types of the conditions.
+pub fn check(
+    session: &Session,
+    state: &SessionState,
+    plan: LogicalPlan,
+    expectations: &[Expectation],
+) -> Result<LogicalPlan> {
+    let plan = mark(session, state, plan, expectations)?;
+    if !expectations.is_empty() {
+        state.optimize(&plan)?;
+    }
     Ok(plan)
 }

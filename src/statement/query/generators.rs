@@ -1,10 +1,13 @@
-//! Generators (`explode` and its like) wherever a query may have one, in the one form that `session::lateral` plans.
+//! Rewrites generators (`explode` and similar functions) into the one form that `session::lateral` plans.
 //!
-//! `LATERAL VIEW [OUTER] explode(x) v AS a` stands behind all of FROM; `LATERAL explode(x)` behind what is left of it, or of its
-//! join; `FROM explode(x)` behind nothing. One in the select list stands behind all of FROM too, as a relation that nobody can name:
-//! its conditions see no column of it. Where the select groups, or the generator's arguments are aggregates or windows, FROM
-//! becomes the grouped rows first. Of several in one select list each stands behind the one before. A generator within an expression
-//! is refused, as in Spark.
+//! - `LATERAL VIEW [OUTER] explode(x) v AS a` follows all of FROM.
+//! - `LATERAL explode(x)` follows the relations on its left.
+//! - `FROM explode(x)` follows no relation.
+//! - `SELECT explode(x)` also follows all of FROM, under a name that SQL cannot write, so WHERE cannot use its columns.
+//!   If the SELECT groups, or the arguments have aggregates or window functions, the grouped rows become FROM first. Each of
+//!   several generators follows the one before.
+//!
+//! A generator inside an expression is an error, as in Spark.
 
 mod from;
 mod stars;
@@ -18,18 +21,20 @@ use sqlparser::ast::{
 };
 
 use self::from::{as_one, lateral_view, with_lateral_functions};
-use super::names::name_of;
+use super::column_names::name_of;
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What a generator in a select list, and its columns, are called; no SQL can name them, so no condition sees them.
+/// The name of a generator of a select list and of its columns. SQL cannot write it.
 const SELECTED: &str = "generated";
 
-/// What the rows are called that a generator's arguments were aggregated in.
+/// The name of the grouped rows under a generator.
 const GROUPED: &str = "grouped";
 
-/// Rewrites every generator in `query`. `is_aggregate` knows the names of aggregate functions.
+/// Rewrites every generator in `query`. `is_aggregate` returns true for the names of aggregate functions.
+///
+/// Errors: a generator is in a place where none is allowed.
 pub fn write_out(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> Result<()> {
     match query.visit(&mut Generators { is_aggregate }) {
         ControlFlow::Break(error) => Err(error),
@@ -63,7 +68,7 @@ impl Generators<'_> {
         self.selected(select)
     }
 
-    /// The generators in the select list, one behind the other.
+    /// Rewrites the generators of the select list, in order.
     fn selected(&self, select: &mut Select) -> Result<()> {
         let call_of = |item: &SelectItem| item_expr(item).and_then(generator_call).cloned();
         let calls: Vec<Function> = select.projection.iter().filter_map(call_of).collect();
@@ -99,7 +104,7 @@ impl Generators<'_> {
             let generated = Generated { input, keeps_input, call, is_outer: false, is_struct, alias };
             from = vec![plain(generated.into_factor())];
             match is_struct {
-                // The stars of STRUCTs are written out later.
+                // `struct_star` expands it.
                 true => items.push(star_of(hidden(0))),
                 false => {
                     items.extend(columns.into_iter().zip(names).map(|(column, name)| SelectItem::ExprWithAlias {
@@ -114,7 +119,7 @@ impl Generators<'_> {
         Ok(())
     }
 
-    /// Whether the select's rows are there only when it has grouped them.
+    /// True if the generator runs over the grouped rows of the SELECT.
     fn is_grouped(&self, select: &Select, call: &Function) -> bool {
         let groups = match &select.group_by {
             GroupByExpr::All(_) => true,
@@ -131,8 +136,8 @@ impl Generators<'_> {
     }
 }
 
-/// The grouped rows as FROM, with a column for each item of the select list and each argument of a generator; the generators' calls
-/// over these columns.
+/// Makes the grouped rows the FROM of `select`, with a column for each item of the select list and each argument of a generator.
+/// Returns the calls of the generators over these columns.
 fn group_first(select: &mut Select) -> Result<Vec<Function>> {
     let mut inner = select.clone();
     inner.distinct = None;
@@ -150,7 +155,7 @@ fn group_first(select: &mut Select) -> Result<Vec<Function>> {
             other => {
                 return Err(Error::new(
                     ErrorCode::UnsupportedFeature,
-                    "a star cannot stand beside a generator in a select that groups",
+                    "`*` is not allowed next to a generator in a SELECT that groups",
                 )
                 .at(other.span())
                 .with_hint("name the columns"));
@@ -186,7 +191,7 @@ fn group_first(select: &mut Select) -> Result<Vec<Function>> {
     Ok(calls)
 }
 
-/// The call over columns that `items` then have, one for each argument that is no literal.
+/// Adds each argument that is not a literal to `items` as a column. Returns the call over these columns.
 fn with_columns(mut call: Function, items: &mut Vec<SelectItem>) -> Function {
     if let FunctionArguments::List(list) = &mut call.args {
         for argument in &mut list.args {
@@ -242,24 +247,24 @@ fn generator_call(expr: &Expr) -> Option<&Function> {
     }
 }
 
-/// What is left of generators stands where none may; so do several names for one expression.
+/// Refuses the generators that are left: they are in places where none is allowed.
 fn refuse_others(query: &Query) -> Result<()> {
-    let mut depth_one = Vec::new();
-    let _ = sqlparser::ast::Visit::visit(query, &mut Places(&mut depth_one));
+    let mut rewritten = Vec::new();
+    let _ = sqlparser::ast::Visit::visit(query, &mut Rewritten(&mut rewritten));
     let found = visit_expressions(query, |expr| match expr {
         Expr::Function(function) if is_generator(&function.name.to_string()) => {
-            match depth_one.iter().position(|known| known == function) {
+            match rewritten.iter().position(|known| known == function) {
                 Some(known) => {
-                    depth_one.swap_remove(known);
+                    rewritten.swap_remove(known);
                     ControlFlow::Continue(())
                 }
                 None => ControlFlow::Break(
                     Error::new(
                         ErrorCode::InvalidExpression,
-                        format!("{} makes rows, and cannot stand here", function.name),
+                        format!("{} returns rows, and is not allowed here", function.name),
                     )
                     .at(function.span())
-                    .with_hint("a generator is an item of the select list, or stands in LATERAL VIEW or FROM"),
+                    .with_hint("a generator is allowed as an item of the select list, in LATERAL VIEW and in FROM"),
                 ),
             }
         }
@@ -271,10 +276,10 @@ fn refuse_others(query: &Query) -> Result<()> {
     }
 }
 
-/// The calls that are planned.
-struct Places<'a>(&'a mut Vec<Function>);
+/// Collects the calls that are already rewritten.
+struct Rewritten<'a>(&'a mut Vec<Function>);
 
-impl sqlparser::ast::Visitor for Places<'_> {
+impl sqlparser::ast::Visitor for Rewritten<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {

@@ -1,46 +1,56 @@
-//! `IDENTIFIER(text)`: the name of a table or a column that a constant text gives, such as a parameter.
+//! `IDENTIFIER(text)`: a constant string, such as a parameter, as the name of a table or a column.
 //!
-//! The text is a name and nothing else, so no parameter can become SQL by it. Names of functions are deliberately absent.
+//! The string is parsed as a name only, so a parameter cannot inject SQL. Names of functions are deliberately absent.
 
 use std::ops::ControlFlow;
 
+use datafusion::execution::SessionState;
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Spanned,
     TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::{constant_text, parameters, variables};
+use super::{constant_text, parameters, variable_values};
 use crate::session::Session;
 use crate::statement::parser::parse_name;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The parts of the name that `text` evaluates to.
+///
+/// Errors: `text` is not a constant string, or the string is not a name.
 pub(in crate::statement) fn parts(session: &Session, text: &Expr) -> Result<Vec<Ident>> {
+    parts_in(session, &session.state(), text)
+}
+
+fn parts_in(session: &Session, state: &SessionState, text: &Expr) -> Result<Vec<Ident>> {
     let mut constant = text.clone();
     parameters::bind(&mut constant, &session.params())?;
-    variables::put_in(session, &mut constant);
-    let name = constant_text(&session.state(), &constant, "IDENTIFIER takes a text, and not NULL")?;
+    variable_values::put_in(session, &mut constant);
+    let name = constant_text(state, &constant, "IDENTIFIER takes a text, and not NULL")?;
     let span = Span::from(text.span());
     let parts = parse_name(&name).map_err(|error| {
         Error::new(
             ErrorCode::InvalidIdentifier,
-            format!("IDENTIFIER gives `{name}`, which is no name: {}", error.message),
+            format!("IDENTIFIER returns `{name}`, which is not a valid name: {}", error.message),
         )
         .at(span)
     })?;
-    // The name stands where the text does.
+    // Errors about the name point to the argument.
     Ok(parts.into_iter().map(|part| Ident { span: text.span(), ..part }).collect())
 }
 
-/// Puts names in the place of every IDENTIFIER in `query`.
-pub(super) fn resolve(session: &Session, query: &mut Query) -> Result<()> {
-    match VisitMut::visit(query, &mut Identifiers(session)) {
+/// Replaces every IDENTIFIER in `query` by its name.
+pub(super) fn resolve(session: &Session, state: &SessionState, query: &mut Query) -> Result<()> {
+    match VisitMut::visit(query, &mut Identifiers { session, state }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Identifiers<'a>(&'a Session);
+struct Identifiers<'a> {
+    session: &'a Session,
+    state: &'a SessionState,
+}
 
 impl VisitorMut for Identifiers<'_> {
     type Break = Error;
@@ -50,7 +60,7 @@ impl VisitorMut for Identifiers<'_> {
         let Some(text) = args.as_ref().filter(|_| is_identifier(name)).and_then(|call| only(&call.args)) else {
             return ControlFlow::Continue(());
         };
-        match parts(self.0, text) {
+        match parts_in(self.session, self.state, text) {
             Ok(parts) => {
                 *name = ObjectName(parts.into_iter().map(ObjectNamePart::Identifier).collect());
                 *args = None;
@@ -62,7 +72,7 @@ impl VisitorMut for Identifiers<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         let Some(text) = text_of(expr) else { return ControlFlow::Continue(()) };
-        match parts(self.0, text).map(<[Ident; 1]>::try_from) {
+        match parts_in(self.session, self.state, text).map(<[Ident; 1]>::try_from) {
             Ok(Ok([only])) => *expr = Expr::Identifier(only),
             Ok(Err(parts)) => *expr = Expr::CompoundIdentifier(parts),
             Err(error) => return ControlFlow::Break(error),
@@ -71,7 +81,7 @@ impl VisitorMut for Identifiers<'_> {
     }
 }
 
-/// Where the first IDENTIFIER in a tree stands.
+/// The place of the first IDENTIFIER in a tree.
 pub(in crate::statement) fn find(tree: &impl Visit) -> Option<Span> {
     struct Find;
 
@@ -101,7 +111,7 @@ pub(in crate::statement) fn find(tree: &impl Visit) -> Option<Span> {
     }
 }
 
-/// The text of an expression that is an IDENTIFIER.
+/// The argument of an IDENTIFIER expression.
 fn text_of(expr: &Expr) -> Option<&Expr> {
     match expr {
         Expr::Function(function) if is_identifier(&function.name) => match &function.args {

@@ -1,8 +1,8 @@
-//! Bodies of SQL functions, and values of variables, in the place of what names them, in a plan.
+//! Inlines the bodies of SQL functions and the values of variables in a plan.
 //!
-//! This happens in the plan and not in the text, since there every name has been resolved already: an argument `x` keeps
-//! meaning the caller's column, whatever columns the body reads. An argument is cast to its parameter's type, and evaluated
-//! wherever the body names the parameter; one that gives a new value each time may be named only once.
+//! This happens in the plan and not in the AST, because in the plan every name is resolved: an argument `x` stays the column of
+//! the caller, whatever columns the body reads. An argument is cast to the type of its parameter. It is evaluated at each use of
+//! the parameter, so an argument whose value changes, such as rand(), can be used only once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,11 +20,10 @@ use datafusion::logical_expr::{
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// The most nodes that a call may become: a function that names its parameter twice and calls another such, and so on,
-/// would be an expression without end.
+/// The largest number of nodes of an inlined call. Functions that use a parameter twice and call each other grow exponentially.
 const NODES_MAX: usize = 50_000;
 
-/// What stands for a SQL function while its calls are planned. It has types, and nothing to run.
+/// A placeholder for a SQL function while its calls are planned. It has types and cannot run.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Placeholder {
     name: String,
@@ -68,7 +67,7 @@ impl ScalarUDFImpl for Placeholder {
 /// The body of a scalar function.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// As users know it.
+    /// The name that users see.
     pub(super) name: String,
     pub(super) parameters: Vec<(Column, DataType)>,
     pub(super) expression: Expr,
@@ -79,7 +78,7 @@ pub(super) struct Body {
 pub(super) struct Bodies(pub(super) HashMap<String, Body>);
 
 impl Bodies {
-    /// Puts them in the place of all calls in `plan`, also in those of its subqueries.
+    /// Replaces all calls in `plan`, also in its subqueries, by the bodies.
     pub(super) fn put_in(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
         if self.0.is_empty() {
             return Ok(plan);
@@ -106,7 +105,7 @@ impl Body {
             if argument.is_volatile() && uses(&self.expression, parameter)? > 1 {
                 let name = &parameter.name;
                 let said = format!(
-                    "{} uses its parameter `{name}` more than once, and {argument} is another value each time",
+                    "{} uses its parameter `{name}` more than once, and {argument} has a different value each time",
                     self.name
                 );
                 return Err(external(
@@ -128,8 +127,8 @@ impl Body {
 }
 
 impl Body {
-    /// The engine tells columns apart by the names of their relations: a subquery of the body that reads a `t`, and an argument that
-    /// is a column of the caller's `t`, would be one column to it, and the answer a wrong one.
+    /// DataFusion identifies a column by the name of its relation. If a subquery of the body reads a `t`, and an argument is a
+    /// column of another `t` of the caller, DataFusion treats both as one column and returns a wrong result.
     fn refuse_same_names(&self, arguments: &[Expr]) -> EngineResult<()> {
         let read = columns_of_subqueries(&self.expression)?;
         if read.is_empty() {
@@ -143,7 +142,7 @@ impl Body {
             if read.iter().any(is_same) {
                 let of = column.relation.as_ref().map_or(column.name.as_str(), |relation| relation.table());
                 let said =
-                    format!("{} is given a column of `{of}`, and reads a relation of that name itself", self.name);
+                    format!("{} receives a column of `{of}`, and also reads a relation with that name", self.name);
                 let hint = "give the relation of the call another name: FROM … AS other";
                 return Err(external(Error::new(ErrorCode::AmbiguousReference, said).with_hint(hint)));
             }
@@ -152,7 +151,7 @@ impl Body {
     }
 }
 
-/// The columns, each with its relation, that the subqueries in an expression know.
+/// The columns in the subqueries of an expression, each with its relation.
 fn columns_of_subqueries(expr: &Expr) -> EngineResult<HashSet<(Option<String>, String)>> {
     let mut columns = HashSet::new();
     expr.apply(|expr| {
@@ -174,7 +173,7 @@ fn columns_of_subqueries(expr: &Expr) -> EngineResult<HashSet<(Option<String>, S
     Ok(columns)
 }
 
-/// Values for columns: for those that are named here, and for those that a subquery names.
+/// The values that replace columns: those of the expression itself, and those that its subqueries reference.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     here: HashMap<Column, Expr>,
@@ -182,12 +181,12 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Values that name no column, for what the plan of a subquery names of the query around it.
+    /// Values for the outer columns of a subquery. The values reference no column.
     pub(super) fn of_outer(values: impl IntoIterator<Item = (Column, Expr)>) -> Self {
         Self { here: HashMap::new(), inside: values.into_iter().collect() }
     }
 
-    /// Puts the values into the plan of a subquery.
+    /// Replaces the outer columns in the plan of a subquery.
     pub(super) fn put_in_subquery(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
         let put = |node: LogicalPlan| {
             map_expressions(node, |expr, _| {
@@ -236,7 +235,7 @@ fn replaced(value: Option<&Expr>, expr: Expr) -> Transformed<Expr> {
     value.map_or_else(|| Transformed::no(expr), |value| Transformed::yes(value.clone()))
 }
 
-/// Rewrites the expressions of one node, whose inputs have the schema that `rewrite` gets. Columns keep their names.
+/// Rewrites the expressions of one node. `rewrite` receives the schema of the inputs. Output columns keep their names.
 fn map_expressions(
     node: LogicalPlan,
     mut rewrite: impl FnMut(Expr, &DFSchema) -> EngineResult<Transformed<Expr>>,
@@ -257,7 +256,7 @@ pub(super) fn cast(expr: Expr, data_type: &DataType) -> Expr {
     datafusion::logical_expr::cast(expr, data_type.clone())
 }
 
-/// An argument as a subquery of the body names it: the columns that it is made of are those of the query around.
+/// The argument as a subquery of the body references it: its columns are outer columns.
 fn outer(argument: Expr, schema: &DFSchema) -> EngineResult<Expr> {
     let outer = argument.transform_up(|expr| match expr {
         Expr::Column(column) => match schema.qualified_field_from_column(&column) {
@@ -269,7 +268,7 @@ fn outer(argument: Expr, schema: &DFSchema) -> EngineResult<Expr> {
     Ok(outer.data)
 }
 
-/// How often an expression names a parameter, its subqueries included: those evaluate it for each of their rows, so they count twice.
+/// The number of uses of a parameter. A use in a subquery counts twice, because it is evaluated for each row there.
 fn uses(expr: &Expr, parameter: &Column) -> EngineResult<usize> {
     let mut uses = 0;
     expr.apply(|expr| {

@@ -1,8 +1,8 @@
-//! JSON in SQL, in the form in which the engine's functions take it.
+//! Rewrites JSON paths and the constants of from_json and to_json into the arguments of the functions.
 //!
-//! `text:a.b[0]` is a call with the path as one constant. `from_json(text, schema, map('mode', 'FAILFAST'))` has its schema and
-//! options, which are constants, written out as plain texts behind the text: their values decide the type of the call, and the
-//! planner knows those of literals only.
+//! `text:a.b[0]` becomes a call with the path as one string. The schema and the options of `from_json(text, schema,
+//! map('mode', 'FAILFAST'))` become string literals after the text: their values decide the type of the call, and DataFusion
+//! reads only literals for that.
 
 use std::ops::ControlFlow;
 
@@ -12,12 +12,14 @@ use sqlparser::ast::{
     ObjectName, ObjectNamePart, Query, Spanned, Value, visit_expressions_mut,
 };
 
-use super::calls::{constant, text};
+use super::table_function_calls::{constant, text};
 use crate::session::JSON_PATH_FUNCTION;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_json::{JsonPath, Step};
 
-/// Rewrites all of them in `query`.
+/// Rewrites all paths and calls in `query`.
+///
+/// Errors: a path has an invalid step, or a schema or an option is not a constant string.
 pub fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
     let rewritten = visit_expressions_mut(query, |expr| {
         let outcome = match expr {
@@ -59,13 +61,13 @@ fn step(element: &JsonPathElem) -> Result<Step> {
         _ => None,
     };
     step.ok_or_else(|| {
-        Error::new(ErrorCode::InvalidParameterValue, format!("`[{key}]` is no step of a path into JSON"))
+        Error::new(ErrorCode::InvalidParameterValue, format!("`[{key}]` is not a valid step of a JSON path"))
             .at(key.span())
             .with_hint("['name'], [0] or [*]")
     })
 }
 
-/// The name that a column has which nobody named: that of the last field.
+/// The default name of a column with this path: the last field.
 pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
     path.iter().rev().find_map(|element| match step(element) {
         Ok(Step::Name(name) | Step::Exactly(name)) => Some(name),
@@ -73,6 +75,7 @@ pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
     })
 }
 
+/// True for a call of from_json.
 pub fn is_from_json(function: &Function) -> bool {
     is_call_of(function, "from_json")
 }
@@ -81,7 +84,7 @@ fn is_call_of(function: &Function, wanted: &str) -> bool {
     matches!(function.name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case(wanted))
 }
 
-/// The schema of a call of from_json whose constants are written out.
+/// The schema of a call of from_json, after this pass.
 pub fn schema_of(function: &Function) -> Option<&str> {
     let FunctionArguments::List(list) = &function.args else { return None };
     match list.args.get(1) {
@@ -104,7 +107,7 @@ fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<
             constants.extend(entries(options)?);
             (text, constants)
         }
-        // Written out already: a view's query comes by twice. Anything else the function refuses.
+        // Rewritten already, because the query of a view passes twice. The function refuses any other form.
         _ => return Ok(()),
     };
     let refusal = "the schema and the options of from_json must be texts, and not NULL";
@@ -117,7 +120,7 @@ fn write_out_constants(state: &SessionState, function: &mut Function) -> Result<
     Ok(())
 }
 
-/// `to_json(value, map('name', 'value'))` has the names and the values behind the value.
+/// The names and values in `to_json(value, map('name', 'value'))` become arguments after the value.
 fn write_out_options(state: &SessionState, function: &mut Function) -> Result<()> {
     let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
     let arguments: Option<Vec<Expr>> = list.args.iter().map(unnamed).collect();
@@ -134,7 +137,7 @@ fn write_out_options(state: &SessionState, function: &mut Function) -> Result<()
     Ok(())
 }
 
-/// The keys and values of `map('mode', 'FAILFAST', …)`, in turn.
+/// The keys and values of `map('mode', 'FAILFAST', …)`, alternating.
 fn entries(options: &Expr) -> Result<Vec<Expr>> {
     let entries = match options {
         Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => match &function.args {
@@ -157,7 +160,7 @@ fn unnamed(argument: &FunctionArg) -> Option<Expr> {
     }
 }
 
-/// The value of a constant that has to be a text; `refusal` is said when it is none.
+/// The value of a constant string. `refusal` is the error message for NULL and for other types.
 pub fn constant_text(state: &SessionState, expr: &Expr, refusal: &str) -> Result<String> {
     text(&constant(state, expr)?).ok_or_else(|| Error::new(ErrorCode::InvalidParameterValue, refusal).at(expr.span()))
 }
@@ -166,13 +169,13 @@ fn literal(text: String) -> Expr {
     Expr::Value(Value::SingleQuotedString(text).into())
 }
 
-/// A call of the function of that name, whatever characters it has.
+/// A call of the function `name`, which can have any characters.
 pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     Expr::Function(call_of(ObjectName::from(vec![Ident::with_quote('`', name)]), arguments.collect()))
 }
 
-/// A plain call: no aggregate and no window.
+/// A plain call, without the clauses of aggregates and windows.
 pub fn call_of(name: ObjectName, arguments: Vec<FunctionArg>) -> Function {
     Function {
         name,

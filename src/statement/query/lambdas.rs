@@ -1,8 +1,8 @@
-//! What DataFusion 55.2 lacks for lambdas.
+//! Workarounds for two faults of DataFusion 55.2 with lambdas.
 //!
-//! `s -> s.field` does not find the parameter `s`: there the path is written as an access to a field of an expression. And when
-//! the engine moves a projection below another, it gives the columns in it other places, but not the parameters of lambdas, which then
-//! read a column; so a plan with a lambda does without that.
+//! - In `s -> s.field` it does not find the parameter `s`. The path becomes a field access of the expression `s`.
+//! - When the physical optimizer moves a projection below another, it gives the columns new indexes, but not the parameters of
+//!   lambdas, which then read a column. A plan with a lambda is planned without that rule.
 
 use std::ops::ControlFlow;
 
@@ -13,12 +13,12 @@ use sqlparser::ast::{AccessExpr, Expr, LambdaFunction, Query, VisitMut, VisitorM
 
 use pinsql_base::error::Result;
 
-/// The rule of the physical optimizer that moves projections.
+/// The physical optimizer rule that moves projections.
 const MOVES_PROJECTIONS: &str = "ProjectionPushdown";
 
-/// Writes `s.field`, where `s` is a parameter, as a field of the expression `s`.
+/// Rewrites `s.field`, where `s` is a parameter of a lambda, as a field access of the expression `s`.
 pub fn open_fields(query: &mut Query) {
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = query.visit(&mut OpenFields::default());
 }
 
@@ -63,7 +63,7 @@ fn names(lambda: &LambdaFunction) -> Vec<String> {
     lambda.params.iter().map(|parameter| parameter.name.value.clone()).collect()
 }
 
-/// Whether anything in the plan takes a lambda.
+/// True if any function in the plan takes a lambda.
 pub fn has_lambda(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
@@ -75,7 +75,7 @@ pub fn has_lambda(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The state with a physical optimizer that leaves projections where they are.
+/// The state without the rule that moves projections.
 pub fn with_fixed_projections(state: SessionState) -> SessionState {
     let rules = state.physical_optimizers().iter().filter(|rule| rule.name() != MOVES_PROJECTIONS).cloned().collect();
     SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rules(rules).build()

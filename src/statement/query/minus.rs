@@ -1,12 +1,12 @@
-//! `MINUS` is Databricks' other word for EXCEPT, which DataFusion does not know.
+//! Replaces `MINUS`, a synonym of EXCEPT in Databricks that DataFusion does not have.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Query, SetExpr, SetOperator, VisitMut, VisitorMut};
 
-/// Puts EXCEPT in the place of every MINUS.
+/// Replaces every MINUS in `query` by EXCEPT.
 pub(super) fn write_out(query: &mut Query) {
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = query.visit(&mut Minus);
 }
 

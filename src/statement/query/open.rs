@@ -1,4 +1,4 @@
-//! What a call of a table function stands for: all the records there are, or the records of one micro-batch.
+//! Opens the relation of a table function: all its records, or those of one micro-batch.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use pinsql_sources::slice::SliceTable;
 use pinsql_sources::stream::{Content, StreamSource};
 use pinsql_sources::{kafka, kinesis, mysql};
 
-/// The relation that `call` means. `with_metadata` is whether the query names `_metadata`.
+/// Opens the relation of `call`. `with_metadata` is true if the query names `_metadata`.
 pub(super) async fn open_call(
     session: &Session,
     state: &Arc<SessionState>,
@@ -81,7 +81,7 @@ pub(super) async fn open_call(
     }
 }
 
-/// The source of the one stream in `query`.
+/// Opens the source of the one stream in `query`.
 pub(super) async fn stream(session: &Session, state: &Arc<SessionState>, query: &mut Query) -> Result<Stream> {
     let calls = table_function_calls::take(query);
     let mut streams = calls.found.iter().filter(|call| call.is_stream);
@@ -102,7 +102,7 @@ pub(super) async fn stream(session: &Session, state: &Arc<SessionState>, query: 
     opened.map_err(|error| error.at(call.span))
 }
 
-/// The one list of sources that can be read as streams.
+/// Opens a source as a stream. This is the one list of sources that have streams.
 async fn open_stream(
     session: &Session,
     state: &Arc<SessionState>,

@@ -1,4 +1,4 @@
-//! Named parameter markers: `:name` becomes the literal that the user gave for it.
+//! Named parameter markers: `:name` becomes the value that the user gives.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,7 +8,9 @@ use sqlparser::ast::{Expr, Value, VisitMut, visit_expressions_mut};
 use crate::config::Param;
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
-/// Puts the values of `params` in the place of every marker in `node`.
+/// Replaces every marker in `node` by its value in `params`.
+///
+/// Errors: a marker has no value.
 pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
     let bound = visit_expressions_mut(node, |expr| {
         if let Expr::Value(value) = expr

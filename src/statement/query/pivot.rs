@@ -1,11 +1,11 @@
-//! PIVOT and UNPIVOT, written out as the queries that they stand for.
+//! Rewrites PIVOT and UNPIVOT as plain queries.
 //!
-//! `t PIVOT (sum(a) FOR b IN ('x' AS x))` groups by the columns of `t` that it does not name and makes a column of each value: the
-//! aggregate over the rows that have it, and NULL where no row does. `t UNPIVOT (v FOR n IN (a, b))` is a row for each of the
-//! columns. Both are Databricks' meaning
+//! `t PIVOT (sum(a) FOR b IN ('x' AS x))` groups by the columns of `t` that it does not name. Each value becomes a column: the
+//! aggregate over the rows with that value, or NULL if there is no such row. `t UNPIVOT (v FOR n IN (a, b))` gives one row for
+//! each of the columns. The rules are those of Databricks
 //! (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-qry-select-pivot.html>).
 //!
-//! Deliberately absent: values that a subquery gives or ANY, of which no column could be known before the query ran, and
+//! Deliberately absent: ANY and subqueries as the list of values, because the columns would be unknown before the query runs, and
 //! UNPIVOT of several columns into one row.
 
 use std::ops::ControlFlow;
@@ -21,7 +21,7 @@ use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Writes out every PIVOT and UNPIVOT in `query`, the innermost first.
+/// Rewrites every PIVOT and UNPIVOT in `query`, the innermost first.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {
     match query.visit(&mut WriteOut) {
         ControlFlow::Break(error) => Err(error),
@@ -59,8 +59,8 @@ fn pivoted(factor: &TableFactor) -> Result<TableFactor> {
         return Err(Error::new(ErrorCode::UnsupportedFeature, "DEFAULT ON NULL in PIVOT is not supported"));
     }
     let PivotValueSource::List(values) = value_source else {
-        return Err(Error::new(ErrorCode::UnsupportedFeature, "PIVOT is for a list of values")
-            .with_hint("which columns there are has to be known before the query runs: FOR b IN ('x', 'y')"));
+        return Err(Error::new(ErrorCode::UnsupportedFeature, "PIVOT needs a list of values")
+            .with_hint("the columns must be known before the query runs: FOR b IN ('x', 'y')"));
     };
     let mut named: Vec<Ident> = columns_of(value_column.iter())?;
     for name in columns_of(aggregate_functions.iter().map(|aggregate| &aggregate.expr))? {
@@ -93,11 +93,11 @@ fn pivoted(factor: &TableFactor) -> Result<TableFactor> {
     Ok(TableFactor::Derived { lateral: false, subquery: query, alias: alias.clone(), sample: None })
 }
 
-/// The aggregate over the rows for which the condition holds; NULL where there is none, also for a count.
+/// The aggregate over the rows with the condition. NULL if there are none, also for a count.
 fn cell(aggregate: &Expr, is_it: &Expr) -> Result<Expr> {
     let Expr::Function(function) = aggregate else {
         return Err(
-            Error::new(ErrorCode::InvalidExpression, "PIVOT is for calls of aggregate functions").at(aggregate.span())
+            Error::new(ErrorCode::InvalidExpression, "PIVOT takes calls of aggregate functions").at(aggregate.span())
         );
     };
     let mut function = function.clone();
@@ -131,14 +131,14 @@ fn parsed_and(left: Expr, right: Expr) -> Result<Expr> {
     }
 }
 
-/// That the columns have the value. NULL is a value like others here.
+/// The condition that the columns have the value. NULL equals NULL here.
 fn condition(columns: &[Expr], value: &Expr) -> Result<Expr> {
     let values: Vec<Expr> = match value {
         Expr::Tuple(values) => values.clone(),
         value => vec![value.clone()],
     };
     if values.len() != columns.len() {
-        let said = format!("PIVOT has {} columns behind FOR, and a value has {}", columns.len(), values.len());
+        let said = format!("PIVOT has {} columns after FOR, but a value has {}", columns.len(), values.len());
         return Err(Error::new(ErrorCode::InvalidStatement, said).at(value.span()));
     }
     let mut equal = columns.iter().zip(values).map(|(column, value)| {
@@ -148,7 +148,7 @@ fn condition(columns: &[Expr], value: &Expr) -> Result<Expr> {
     equal.try_fold(first, parsed_and)
 }
 
-/// What the column of a value is called: as the statement says, or as the value reads.
+/// The column name for a value: its alias, or its text.
 fn value_name(value: &ExprWithAlias) -> Result<Ident> {
     if let Some(alias) = &value.alias {
         return Ok(alias.clone());
@@ -187,7 +187,7 @@ fn unpivoted(factor: &TableFactor) -> Result<TableFactor> {
         .iter()
         .map(|column| match &column.expr {
             Expr::Identifier(name) => Ok(name.clone()),
-            other => Err(Error::new(ErrorCode::InvalidExpression, "UNPIVOT is for columns").at(other.span())),
+            other => Err(Error::new(ErrorCode::InvalidExpression, "UNPIVOT takes columns").at(other.span())),
         })
         .collect::<Result<_>>()?;
     let mut rows = Vec::with_capacity(columns.len());
@@ -229,7 +229,7 @@ fn all_but(names: Vec<Ident>) -> SelectItem {
     SelectItem::Wildcard(WildcardAdditionalOptions { opt_except, ..WildcardAdditionalOptions::default() })
 }
 
-/// The columns that expressions name.
+/// The columns in expressions.
 fn columns_of<'a>(expressions: impl Iterator<Item = &'a Expr>) -> Result<Vec<Ident>> {
     let mut names = Vec::new();
     for expression in expressions {

@@ -1,12 +1,11 @@
-//! What a query reads: each table and each table function in it is resolved once, before DataFusion plans it.
+//! Opens the relations of a query, each once, before DataFusion plans the query.
 //!
-//! A call such as `read_files(…, format => 'json')` lists objects and may read a sample of them, which DataFusion's
-//! planner, being synchronous, cannot do, and it refuses named arguments. So the calls are evaluated here, and the query
-//! goes on with a plain name in the place of each. A table that a query names twice is opened once: a statement sees
-//! one version of it, and the others that it asks for by name (`time_travel`).
+//! A call such as `read_files(…, format => 'json')` lists objects and can read a sample of them. DataFusion's planner is
+//! synchronous, so it cannot do this, and it refuses named arguments. So the calls are evaluated here, and the query has a plain
+//! name in their place. A table that a query names twice is opened once, so a statement sees one version of it. Other versions
+//! have names of their own (`time_travel`).
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::catalog::{
@@ -15,33 +14,31 @@ use datafusion::catalog::{
 };
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
-use sqlparser::ast::{
-    ExceptSelectItem, Ident, ObjectName, Query, Select, SelectItem, Statement, TableFactor, VisitMut, VisitorMut,
-};
+use sqlparser::ast::{ObjectName, Query, Statement};
 
-use super::calls::{Calls, Misuse};
-use super::changes::TABLE_CHANGES;
 use super::open::open_call;
-use super::spelling::Spelling;
+use super::passes::Context;
 use super::sql_functions::RELATIONS_SCHEMA;
-use super::time_travel::{self, VERSIONS_SCHEMA};
+use super::table_changes::TABLE_CHANGES;
+use super::table_function_calls::Misuse;
+use super::time_travel::VERSIONS_SCHEMA;
 use super::{Purpose, TargetRelation};
 use crate::catalog::{CATALOG_NAME, TableName};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::rejects::Rejects;
-use pinsql_sources::objects::{self, METADATA_COLUMN};
+use pinsql_sources::objects;
 use pinsql_sources::{kafka, kinesis, mysql};
 
-/// The table functions that pinsql itself provides.
+/// The table functions of pinsql, in alphabetical order.
 pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
 
-/// Whether a call of `name` is one of a table function that is always there.
+/// True if `name` is a table function of pinsql.
 pub(super) fn is_table_function(name: &ObjectName) -> bool {
     TABLE_FUNCTIONS.iter().any(|function| name.to_string().eq_ignore_ascii_case(function))
 }
 
-/// The names of the options that a table function takes, for those who help with writing a call.
+/// The names of the options of a table function, for completion. Empty for functions without options.
 pub fn table_function_options(function: &str) -> &'static [&'static str] {
     match function.to_ascii_lowercase().as_str() {
         "read_files" => objects::option_names(),
@@ -52,38 +49,46 @@ pub fn table_function_options(function: &str) -> &'static [&'static str] {
     }
 }
 
-/// The schema that holds the relations of table functions. No user's schema can have a space in its name.
+/// The schema of the relations of table functions. The schemas of users cannot have a space in their names.
 pub(super) const CALLS_SCHEMA: &str = "table function";
 
-/// The schema of the relation that holds the rows of the table which a statement changes, and its name there.
+/// The schema and the name of the relation with the rows of the table that a statement changes.
 pub(crate) const TARGET_SCHEMA: &str = "target of change";
 pub(crate) const TARGET_RELATION: &str = "rows";
 
-/// What a query plans in, and the version of each table that it reads.
-pub(super) struct Resolved {
-    pub(super) state: SessionState,
+/// The open relations of a query.
+pub(super) struct Opened {
+    catalog: MemoryCatalogProvider,
+    /// The version of each table that the query reads.
     pub(super) reads: HashMap<TableName, u64>,
 }
 
-/// Opens everything that `query` reads and rewrites the query to name it.
-pub(super) async fn resolve(
-    session: &Session,
-    query: &mut Query,
+impl Opened {
+    /// Puts the relations in the place of the catalogs of `state`.
+    pub(super) fn register(&mut self, session: &Session, state: &mut SessionState) {
+        let catalogs = MemoryCatalogProviderList::new();
+        let catalog: Arc<dyn CatalogProvider> = Arc::new(std::mem::take(&mut self.catalog));
+        // A name of three parts may have either name of the catalog.
+        catalogs.register_catalog(session.catalog_name().to_owned(), Arc::clone(&catalog));
+        catalogs.register_catalog(CATALOG_NAME.to_owned(), catalog);
+        state.register_catalog_list(Arc::new(catalogs));
+    }
+}
+
+/// Opens everything that `query` reads, and collects the declared names in the spelling of `context`.
+pub(super) async fn open(
+    context: &mut Context<'_>,
+    query: &Query,
     rejects: &Rejects,
     purpose: Purpose<'_>,
     target: Option<&TargetRelation>,
-) -> Result<Resolved> {
-    let mut state = session.state();
-    let versions = time_travel::take(session, &state, query)?;
-    let mut calls = Calls::default();
-    // Infallible: the visitor never breaks off.
-    let _ = query.visit(&mut calls);
+) -> Result<Opened> {
+    let Context { session, state, versions, calls, spelling, .. } = context;
     if let Some((function, span, misuse)) = &calls.unplannable {
-        return Err(misused(session, &state, function, *misuse).await.at(*span));
+        return Err(misused(session, state, function, *misuse).await.at(*span));
     }
 
     let catalog = MemoryCatalogProvider::new();
-    let mut spelling = Spelling::default();
     let mut add = |schema: &str, table: &str, provider: Arc<dyn TableProvider>| -> Result<()> {
         spelling.declare_columns(provider.schema().fields());
         if catalog.schema(schema).is_none() {
@@ -96,13 +101,13 @@ pub(super) async fn resolve(
     };
 
     for call in &calls.found {
-        let provider = open_call(session, &state, call, calls.names_metadata, rejects, purpose)
+        let provider = open_call(session, state, call, calls.names_metadata, rejects, purpose)
             .await
             .map_err(|error| error.at(call.span))?;
         add(CALLS_SCHEMA, &call.relation, provider)?;
     }
-    for version in versions {
-        let opened = version.open(session, &state).await.map_err(|error| error.at(version.span))?;
+    for version in versions.iter() {
+        let opened = version.open(session, state).await.map_err(|error| error.at(version.span))?;
         add(VERSIONS_SCHEMA, &version.relation, opened)?;
     }
     let references = state
@@ -123,7 +128,7 @@ pub(super) async fn resolve(
                 return add(TARGET_SCHEMA, TARGET_RELATION, Arc::clone(&target.rows));
             }
             let name = session.table_name(&parts)?;
-            // `t` and `default.t` are two references to one table.
+            // `t` and `default.t` are two references to the same table.
             if !opened_tables.insert(name.clone()) {
                 return Ok(());
             }
@@ -145,66 +150,10 @@ pub(super) async fn resolve(
             None => error,
         })?;
     }
-    spelling.declare_names(session.variables().names());
-    if calls.names_metadata {
-        let _ = query.visit(&mut HideMetadata);
-    }
-    spelling.apply(query);
-
-    let catalogs = MemoryCatalogProviderList::new();
-    let catalog: Arc<dyn CatalogProvider> = Arc::new(catalog);
-    // Names of three parts may have either name of the catalog.
-    catalogs.register_catalog(session.catalog_name().to_owned(), Arc::clone(&catalog));
-    catalogs.register_catalog(CATALOG_NAME.to_owned(), catalog);
-    state.register_catalog_list(Arc::new(catalogs));
-    Ok(Resolved { state, reads })
+    Ok(Opened { catalog, reads })
 }
 
-/// `*` does not include `_metadata`, as in Databricks: it has to be named.
-struct HideMetadata;
-
-impl VisitorMut for HideMetadata {
-    type Break = ();
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let reads_files = select.from.iter().any(|from| {
-            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).any(reads_call)
-        });
-        if !reads_files {
-            return ControlFlow::Continue(());
-        }
-        for item in &mut select.projection {
-            if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
-                let metadata = Ident::with_quote('`', METADATA_COLUMN);
-                match &mut options.opt_except {
-                    Some(except) => except.additional_elements.push(metadata),
-                    None => {
-                        options.opt_except =
-                            Some(ExceptSelectItem { first_element: metadata, additional_elements: Vec::new() });
-                    }
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Whether it is the relation of a table function, or a generator behind one.
-fn reads_call(relation: &TableFactor) -> bool {
-    match relation {
-        TableFactor::Table { name, .. } => {
-            name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == CALLS_SCHEMA)
-        }
-        TableFactor::Pivot { table, .. } => reads_call(table),
-        TableFactor::NestedJoin { table_with_joins, .. } => {
-            let joined = table_with_joins.joins.iter().map(|join| &join.relation);
-            std::iter::once(&table_with_joins.relation).chain(joined).any(reads_call)
-        }
-        _ => false,
-    }
-}
-
-/// The error for a table function that is not ours, or for a table, that is asked for what it has not.
+/// The error for STREAM or named arguments where the relation has none.
 async fn misused(session: &Session, state: &SessionState, function: &str, misuse: Misuse) -> Error {
     const STREAMS: &str = "STREAM goes before read_files, read_kafka or read_kinesis";
     let is_known = state.table_functions().contains_key(function);
@@ -217,21 +166,21 @@ async fn misused(session: &Session, state: &SessionState, function: &str, misuse
     };
     match misuse {
         Misuse::Stream if is_known => {
-            Error::new(ErrorCode::NotAStream, format!("`{function}` is no stream")).with_hint(STREAMS)
+            Error::new(ErrorCode::NotAStream, format!("`{function}` is not a stream")).with_hint(STREAMS)
         }
         Misuse::Stream if is_table.await => {
             Error::new(ErrorCode::NotAStream, format!("the table `{function}` cannot be read as a stream"))
                 .with_hint(STREAMS)
         }
         Misuse::NamedArgument if is_known => {
-            Error::new(ErrorCode::WrongNumArgs, format!("`{function}` has no arguments with names"))
-                .with_hint("give them by their position")
+            Error::new(ErrorCode::WrongNumArgs, format!("`{function}` takes no named arguments"))
+                .with_hint("pass the arguments by position")
         }
         _ => unknown_table_function(function, state.table_functions().keys().cloned()),
     }
 }
 
-/// The error for a table function that nobody provides.
+/// The error for an unknown table function.
 pub(super) fn unknown_table_function(name: &str, known: impl IntoIterator<Item = String>) -> Error {
     let known: Vec<String> = known.into_iter().chain(TABLE_FUNCTIONS.map(str::to_owned)).collect();
     let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no table function `{name}`"));

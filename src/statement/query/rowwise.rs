@@ -1,9 +1,8 @@
-//! Takes the filters and projections above a scan into one operator that can tell which record a row was.
+//! Replaces the filters and projections above a scan by one operator that finds the record of a bad row.
 //!
-//! It works on the optimized plan, and what it makes must not be optimized again. A chain ends at the first node that is not
-//! row by row, and at the first expression with a subquery; what lies above stays as it is. Over a stream every
-//! chain on the stream's way is taken in: above a join its rows are nobody's record any more, so what is kept of a bad one is its
-//! values.
+//! It rewrites the optimized plan, and the result must not be optimized again. A chain ends at the first node that does not work
+//! row by row, and at the first expression with a subquery. The nodes above it stay. Over a stream, every chain on the path of
+//! the stream is replaced. Above a join a row is no longer one record, so the reject of a bad row has the values of the row.
 
 use std::sync::Arc;
 
@@ -25,31 +24,31 @@ use pinsql_sources::operators::node::{LogicalStep, RecordsContext, RecordsNode};
 use pinsql_sources::places::{MessagePlaces, Places, RowPlaces};
 use pinsql_sources::slice::SliceTable;
 
-/// A plan whose bad records are isolated.
+/// A plan that isolates bad records.
 #[derive(Debug)]
 pub struct Isolated {
     pub plan: LogicalPlan,
-    /// Whether there was a chain that could be isolated.
+    /// True if the plan has a chain that isolates.
     pub is_changed: bool,
 }
 
-/// Optimizes `plan` and isolates the records of all the scans that keep them, for a statement that failed. The scans reject
-/// into `rejects`.
+/// Optimizes `plan` so that it isolates bad records, for the second run of a statement that failed. Bad records go to `rejects`.
 pub fn isolate(state: &SessionState, plan: &LogicalPlan, rejects: &Rejects) -> EngineResult<Isolated> {
     let analyzed = state.analyzer().execute_and_check(plan.clone(), &state.options(), |_, _| {})?;
-    // Below an expression, a limit would count the records that it then fails on.
+    // A limit below an expression would count records that the expression then rejects.
     let rules = state.optimizers().iter().filter(|rule| rule.name() != "push_down_limit").cloned().collect();
     let optimized = Optimizer::with_rules(rules).optimize(analyzed, state, |_, _| {})?;
     Rewriter { rejects, seen: None, is_stream: false, is_changed: false }.run(optimized)
 }
 
-/// Whether `plan` is marked with what only an isolated plan can do.
+/// True if `plan` has a marker, which only an isolating plan can execute.
 pub fn is_marked(plan: &LogicalPlan) -> bool {
     Marker::of(plan).is_some() || plan.inputs().into_iter().any(is_marked)
 }
 
-/// The query's columns cast to those of the table, by position, where `is_cast` says so of the two types. Then the cast is a part of
-/// the query, and a record that it fails on is isolated. What is left is the writer's to cast or to refuse.
+/// Casts the columns of the query to those of the table, by position, if `is_cast` returns true for the two types.
+///
+/// The cast is then part of the query, so a record that it fails on is isolated. The writer casts or refuses the other columns.
 pub fn cast_to(
     plan: LogicalPlan,
     columns: &Schema,
@@ -70,7 +69,7 @@ pub fn cast_to(
     LogicalPlanBuilder::from(plan).project(expressions)?.build()
 }
 
-/// Isolates the records of the stream, and takes in what else its plan is marked with. `seen` is for those marked to be deduplicated.
+/// Isolates the records of the stream and executes the markers of its plan. `seen` is the state for DISTINCT.
 pub fn isolate_stream(
     optimized: LogicalPlan,
     rejects: &Rejects,
@@ -79,8 +78,9 @@ pub fn isolate_stream(
     Ok(Rewriter { rejects, seen, is_stream: true, is_changed: false }.run(optimized)?.plan)
 }
 
-/// The same for a query that is nothing but one chain over the scan of its stream. Behind its columns come those of the scan
-/// that `lineage` names: they say which record a row is.
+/// The same for a query that is only one chain over the scan of its stream. None for other queries.
+///
+/// The columns of the scan with the indexes `lineage` follow those of the query. They identify the record of a row.
 pub fn isolate_with_lineage(
     optimized: &LogicalPlan,
     rejects: &Rejects,
@@ -112,7 +112,7 @@ struct Rewriter<'a> {
     is_changed: bool,
 }
 
-/// Where a chain's rows come from.
+/// The source of the rows of a chain.
 struct Start {
     input: LogicalPlan,
     first: Option<LogicalStep>,
@@ -152,7 +152,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// The first run's rejects are gone with it: every scan of the second gives to the second's.
+    /// Connects a scan to the rejects of this run. It still has those of the first run, which are closed.
     fn rejecting_here(&self, mut scan: TableScan) -> EngineResult<LogicalPlan> {
         let table = source_as_provider(&scan.source).ok();
         if let Some(table) = table.and_then(|table| objects::with_rejects(table.as_ref(), self.rejects)) {
@@ -161,7 +161,7 @@ impl Rewriter<'_> {
         Ok(LogicalPlan::TableScan(scan))
     }
 
-    /// `is_marked` is whether the chain has to be taken in, also where its rows are nobody's record.
+    /// `is_marked` is true if the chain must be replaced even if its rows are not records.
     fn start(&mut self, bottom: LogicalPlan, is_marked: bool) -> EngineResult<Option<Start>> {
         if let LogicalPlan::TableScan(scan) = &bottom
             && let Some(start) = self.keeping_places(scan)?
@@ -179,7 +179,7 @@ impl Rewriter<'_> {
         Ok(Some(Start { input, first: None, places: Arc::new(RowPlaces { source }) }))
     }
 
-    /// The same scan with the columns that tell the place of each record behind those that it gave.
+    /// The scan with additional columns for the place of each record.
     fn keeping_places(&self, scan: &TableScan) -> EngineResult<Option<Start>> {
         let Ok(table) = source_as_provider(&scan.source) else { return Ok(None) };
         if !scan.filters.is_empty() {
@@ -189,7 +189,7 @@ impl Rewriter<'_> {
         let columns = scan.projection.clone().unwrap_or_else(|| (0..visible).collect());
         let (table, projection, taken, places): (_, _, _, Arc<dyn Places>) =
             if let Some(slice) = table.downcast_ref::<SliceTable>() {
-                // The bytes of a message may be in any of its columns.
+                // Any column can have the bytes of a message, so the scan reads all.
                 let places = MessagePlaces(slice.origins().clone());
                 (Arc::new(slice.with_hidden_columns()) as _, None, columns, Arc::new(places))
             } else if let Some(kept) = objects::keeping_places(table.as_ref(), self.rejects) {
@@ -199,7 +199,7 @@ impl Rewriter<'_> {
             } else {
                 return Ok(None);
             };
-        // A record that is rejected does not count for a limit, so the scan cannot know when it has enough.
+        // No limit in the scan: rejected records do not count for it.
         let scan = TableScanBuilder::new(scan.table_name.clone(), provider_as_source(table))
             .with_projection(projection)
             .build()?;
@@ -208,7 +208,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// What to call a stream whose records have no place.
+/// The name of a stream whose records have no place.
 fn name_of(stream: &TableScan) -> String {
     let table = source_as_provider(&stream.source).ok();
     let known = table.and_then(|table| match table.downcast_ref::<SliceTable>() {
@@ -251,7 +251,7 @@ fn has_subquery(expression: &Expr) -> bool {
     expression.exists(|expression| Ok(is_subquery(expression))).unwrap_or(true)
 }
 
-/// What a node of a chain does; nothing, for one that only renames.
+/// The step for a node of a chain. None for a node that only renames.
 fn step(node: &LogicalPlan) -> Option<LogicalStep> {
     match node {
         LogicalPlan::Filter(filter) => {
@@ -266,11 +266,11 @@ fn step(node: &LogicalPlan) -> Option<LogicalStep> {
     }
 }
 
-/// What the optimizer's common expressions are called.
+/// The prefix of the names that the optimizer gives to common subexpressions.
 const COMMON: &str = "__common_expr";
 
-/// The optimizer computes what the conditions of a WHERE have in common before all of them. Where that fails, the filter is to be asked
-/// without it.
+/// The optimizer evaluates common subexpressions of a WHERE before the filter. If one fails on a row, the filter decides the row
+/// without it: another condition may exclude the row.
 fn with_early_filters(steps: impl Iterator<Item = LogicalStep>) -> EngineResult<Vec<LogicalStep>> {
     let mut merged: Vec<LogicalStep> = Vec::new();
     for step in steps {

@@ -1,5 +1,5 @@
-//! `current_schema()`, `current_database()`, `current_catalog()` and `version()`: what the session knows, as the texts they are when
-//! the query is planned.
+//! Replaces `current_schema()`, `current_database()`, `current_catalog()` and `version()` by their values when the query is
+//! planned.
 
 use std::ops::ControlFlow;
 
@@ -7,9 +7,9 @@ use sqlparser::ast::{Expr, Function, FunctionArguments, Query, Value, VisitMut, 
 
 use crate::session::Session;
 
-/// Puts the texts in the place of the calls.
+/// Replaces the calls in `query` by string literals.
 pub(super) fn put(session: &Session, query: &mut Query) {
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = VisitMut::visit(
         query,
         &mut Facts { catalog: session.catalog_name().to_owned(), schema: session.current_schema() },

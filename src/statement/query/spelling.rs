@@ -1,9 +1,9 @@
-//! Names mean the same in any case, as in Databricks, and keep the case they were declared in.
+//! Case-insensitive names that keep their declared case, as in Databricks.
 //!
-//! DataFusion either folds every name to lower case, and then does not find a JSON field `userName`, or takes every name
-//! literally, and then does not find `TITLE`. It is set to take them literally, and this pass rewrites each name in a
-//! query to the way it was first declared: by a table, by a reader's schema, or by an alias. Names of tables and their
-//! aliases are folded to lower case. The names that the whole query gives its columns stay as they are written.
+//! DataFusion either folds all names to lower case, and then does not find a JSON field `userName`, or takes names literally, and
+//! then does not find `TITLE`. The session takes names literally, and this pass rewrites each name to its first declaration: by a
+//! table, by the schema of a reader, or by an alias. Names and aliases of tables are folded to lower case. The names of the
+//! output columns stay as they are written.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -19,21 +19,21 @@ use sqlparser::ast::{
 use super::json_calls::{is_from_json, schema_of};
 use crate::session::json_schema_type;
 
-/// What generators call their columns, where the query does not.
+/// The default column names of generators.
 const GENERATED: [&str; 4] = ["pos", "col", "key", "value"];
 
-/// The declared spelling of each name, by the name in lower case.
+/// The declared case of each name, by the name in lower case.
 #[derive(Debug, Default)]
 pub struct Spelling {
     columns: HashMap<String, String>,
-    /// Columns that differ from another one in case alone, as they are declared: exact spelling tells them apart.
+    /// The declared columns. A name that matches one exactly stays, so that columns that differ only in case can be told apart.
     exact: HashSet<String>,
     fields: HashMap<String, String>,
     relations: HashSet<String>,
 }
 
 impl Spelling {
-    /// Takes in the columns of a relation, and the fields nested in them.
+    /// Declares the columns of a relation, and the fields nested in them.
     pub fn declare_columns(&mut self, columns: &Fields) {
         for column in columns {
             self.declare(column.name());
@@ -42,15 +42,15 @@ impl Spelling {
         }
     }
 
-    /// Takes in names that have no nested ones.
+    /// Declares names without nested fields.
     pub fn declare_names(&mut self, names: Vec<String>) {
         names.iter().for_each(|name| self.declare(name));
     }
 
-    /// Rewrites every name in `query` to its declared spelling.
+    /// Rewrites every name in `query` to its declared case.
     pub fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();
-        // Infallible: no visitor breaks off.
+        // Infallible: no visitor stops.
         let _ = Visit::visit(query, &mut DeclareFields(&mut self));
         let _ = query.visit(&mut Declare(&mut self));
         let _ = query.visit(&mut Respell(&self));
@@ -70,7 +70,7 @@ impl Spelling {
         }
     }
 
-    /// The first declaration of a name decides.
+    /// Declares a name. The first declaration wins.
     fn declare(&mut self, name: &str) {
         self.columns.entry(name.to_lowercase()).or_insert_with(|| name.to_owned());
     }
@@ -79,14 +79,14 @@ impl Spelling {
         if self.exact.contains(&ident.value) {
             return;
         }
-        // A field is a column where a star has made it one.
+        // A field is also a column after a star expands its STRUCT.
         let name = ident.value.to_lowercase();
         if let Some(declared) = self.columns.get(&name).or_else(|| self.fields.get(&name)) {
             ident.value.clone_from(declared);
         }
     }
 
-    /// `table.column.field`: the names of relations come first, then one column, then fields of it.
+    /// A path `table.column.field`: names of relations, then one column, then its fields.
     fn respell_path(&self, path: &mut [Ident]) {
         let last = path.len().saturating_sub(1);
         let relations =
@@ -105,7 +105,7 @@ impl Spelling {
     }
 }
 
-/// The select whose columns are those of the whole query: of a UNION, the first.
+/// The SELECT that names the output columns. For a UNION it is the first.
 fn output_select(body: &mut SetExpr) -> Option<&mut Select> {
     match body {
         SetExpr::Select(select) => Some(select),
@@ -122,7 +122,7 @@ fn output_aliases(query: &mut Query) -> impl Iterator<Item = Option<&mut Ident>>
     })
 }
 
-/// Gives the query's own columns back the names they were written with, and ORDER BY those names.
+/// Restores the written names of the output columns, also in ORDER BY.
 fn keep_output_names(query: &mut Query, written: &[Option<Ident>]) {
     for (alias, written) in output_aliases(query).zip(written) {
         if let (Some(alias), Some(written)) = (alias, written) {
@@ -139,7 +139,7 @@ fn keep_output_names(query: &mut Query, written: &[Option<Ident>]) {
     }
 }
 
-/// Folds the names of relations to lower case and learns the aliases of columns.
+/// Folds the names of relations to lower case and declares the aliases of columns.
 struct Declare<'a>(&'a mut Spelling);
 
 impl Declare<'_> {
@@ -192,7 +192,7 @@ impl VisitorMut for Declare<'_> {
         ControlFlow::Continue(())
     }
 
-    /// The parameters of lambdas are names like those of columns.
+    /// Declares the parameters of lambdas, which are used like columns.
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Lambda(lambda) = expr {
             parameters(lambda).for_each(|name| self.0.declare(&name.value));
@@ -219,7 +219,7 @@ fn parameters(lambda: &mut LambdaFunction) -> impl Iterator<Item = &mut Ident> {
     parameters.iter_mut().map(|parameter| &mut parameter.name)
 }
 
-/// Learns the fields of what from_json gives, whose schema stands in the query itself.
+/// Declares the fields in the results of from_json, whose schema is in the query.
 struct DeclareFields<'a>(&'a mut Spelling);
 
 impl Visitor for DeclareFields<'_> {
@@ -229,7 +229,7 @@ impl Visitor for DeclareFields<'_> {
         if let Expr::Function(function) = expr
             && is_from_json(function)
             && let Some(schema) = schema_of(function)
-            // The function itself says what is wrong with its schema.
+            // The function reports an invalid schema.
             && let Ok(data_type) = json_schema_type(schema)
         {
             self.0.declare_nested(&data_type);
@@ -248,7 +248,7 @@ impl Respell<'_> {
         }
     }
 
-    /// `f(x).name`, `a[0].name`: the engine takes the name as a text.
+    /// `f(x).name`, `a[0].name`: DataFusion takes the name as a string.
     fn field_of_expression(&self, access: &mut AccessExpr) {
         if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
             let declared = self.0.fields.get(&ident.value.to_lowercase()).unwrap_or(&ident.value).clone();

@@ -1,9 +1,9 @@
-//! Calls of SQL functions: in the text's tree a call becomes one of a placeholder, and the body travels with the query.
+//! Replaces calls of SQL functions by calls of placeholders, and adds the bodies to the query.
 //!
-//! A body is a WITH query under a name that no user can write: so it is resolved, opened and typed by the same steps as the
-//! query, and a query that is kept to be planned again keeps it too. The last step takes these out, plans each, and puts them in
-//! the place of the calls (`inline`). A table function is planned with the arguments of its one call, which are constants, and
-//! is a relation from then on.
+//! A body becomes a WITH query under a name that users cannot write. So the same steps resolve, open and type the body and the
+//! query, and a query that is stored to be planned again includes its bodies. Later the bodies leave the query again, are planned
+//! (`sql_function_bodies`), and replace the calls in the plan (`inline`). A table function is planned with the arguments of each
+//! call, which are constants, and becomes a relation.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,37 +14,37 @@ use sqlparser::ast::{
 };
 
 use super::definitions::{Definitions, temporary_name};
-use super::function_arguments::{Bound, bind};
 use super::relations::is_table_function;
-use super::{names, views};
+use super::sql_function_arguments::{Bound, bind};
+use super::{column_names, view_expansion};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Parameter, ResultColumn, Returns, SqlFunction};
 use crate::statement::template::{self, quoted};
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// What the WITH query of a body is called, in front of the function's name; `table function` in the place of `function` for one
-/// call of a table function, behind which the number of the call stands. No user's name can have a space and a colon.
+/// Prefixes for the names of the WITH queries. The name of a function follows. For a table function each call has its own WITH
+/// query, and the number of the call follows too. Names of users cannot have a space and a colon.
 pub(super) const SCALAR_PREFIX: &str = "function: ";
 pub(super) const TABLE_PREFIX: &str = "table function: ";
 
-/// The column that stands for the parameters of a function without any.
+/// The column of a function without parameters, since a row needs one.
 pub(super) const NO_PARAMETERS: &str = "no parameters";
 
-/// The schema of the relations that calls of table functions stand for.
+/// The schema of the relations of table functions.
 pub(super) const RELATIONS_SCHEMA: &str = "sql functions";
 
-/// How many calls of table functions, and how many different scalar functions, one query may have.
+/// The largest number of calls of table functions plus different scalar functions in one query.
 const BODIES_MAX: usize = 200;
 
-/// Puts placeholders in the place of the calls of SQL functions in `query`, and their bodies in its WITH.
+/// Replaces the calls of SQL functions in `query` by placeholders, and adds their bodies to its WITH clause.
 pub(super) fn expand(session: &Session, definitions: &Definitions, query: &mut Query) -> Result<()> {
     let schema = session.current_schema();
-    let mut calls = Calls { session, definitions, schema, bodies: Vec::new(), inside: Vec::new() };
+    let mut calls = SqlFunctionCalls { session, definitions, schema, bodies: Vec::new(), inside: Vec::new() };
     calls.expand(query)?;
     put_with(query, calls.bodies)
 }
 
-/// Puts WITH queries in front of those of `query`.
+/// Adds WITH queries before those of `query`.
 pub(super) fn put_with(query: &mut Query, mut common: Vec<Cte>) -> Result<()> {
     if common.is_empty() {
         return Ok(());
@@ -63,18 +63,18 @@ pub(super) fn put_with(query: &mut Query, mut common: Vec<Cte>) -> Result<()> {
     Ok(())
 }
 
-struct Calls<'a> {
+struct SqlFunctionCalls<'a> {
     session: &'a Session,
     definitions: &'a Definitions,
-    /// The schema that the names at hand are looked up in.
+    /// The schema of names that give none, at the current place.
     schema: String,
-    /// Each behind those that it calls itself.
+    /// The bodies. Each follows those that it calls.
     bodies: Vec<Cte>,
-    /// The functions whose bodies are around this place, by full name.
+    /// The functions whose bodies enclose the current place, by full name.
     inside: Vec<String>,
 }
 
-impl Calls<'_> {
+impl SqlFunctionCalls<'_> {
     fn expand(&mut self, tree: &mut impl VisitMut) -> Result<()> {
         match tree.visit(self) {
             ControlFlow::Break(error) => Err(error),
@@ -96,7 +96,7 @@ impl Calls<'_> {
         if function.is_table_function() {
             return Err(Error::new(
                 ErrorCode::InvalidExpression,
-                format!("{name} is a table function, and stands here as an expression"),
+                format!("{name} is a table function, and cannot be used as an expression"),
             )
             .with_hint(format!("SELECT * FROM {name}(…)")));
         }
@@ -111,7 +111,10 @@ impl Calls<'_> {
             || call.null_treatment.is_some()
             || !call.within_group.is_empty()
         {
-            return Err(Error::new(ErrorCode::InvalidExpression, format!("{name} is no aggregate or window function")));
+            return Err(Error::new(
+                ErrorCode::InvalidExpression,
+                format!("{name} is not an aggregate or window function"),
+            ));
         }
         let arguments = self.arguments(&function, arguments)?;
         let placeholder = format!("{SCALAR_PREFIX}{name}");
@@ -124,7 +127,7 @@ impl Calls<'_> {
         Ok(())
     }
 
-    /// The arguments in the order of the parameters; a default may call functions itself.
+    /// The arguments in the order of the parameters. A default can call functions too.
     fn arguments(&mut self, function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<Expr>> {
         let bound = bind(function, given)?;
         let mut arguments = Vec::with_capacity(bound.len());
@@ -137,7 +140,7 @@ impl Calls<'_> {
         Ok(arguments)
     }
 
-    /// Takes in the body of `function` under `name`, once.
+    /// Adds the body of `function` under `name`, once.
     fn body(
         &mut self,
         function: &SqlFunction,
@@ -158,9 +161,9 @@ impl Calls<'_> {
             ));
         }
         let mut query = carrier(function)?;
-        let known = views::Known::of(self.session, self.definitions, &function.schema);
-        views::expand(known, &mut query)?;
-        names::name_columns(&mut query);
+        let known = view_expansion::Known::of(self.session, self.definitions, &function.schema);
+        view_expansion::expand(known, &mut query)?;
+        column_names::name_columns(&mut query);
         self.inside.push(full_name);
         self.within(function, |calls| calls.expand(&mut query))?;
         self.inside.pop();
@@ -168,7 +171,7 @@ impl Calls<'_> {
         Ok(())
     }
 
-    /// Where names mean what they mean in `function`.
+    /// Runs `act` with the names of `function`.
     fn within(&mut self, function: &SqlFunction, act: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let outer = std::mem::replace(&mut self.schema, function.schema.clone());
         let done = act(self);
@@ -178,17 +181,14 @@ impl Calls<'_> {
 
     fn table_call(&mut self, factor: &mut TableFactor) -> Result<()> {
         let TableFactor::Table { name, args: args @ Some(_), alias, .. } = factor else { return Ok(()) };
-        if args.as_ref().is_some_and(views::is_stream_of_a_name) || is_table_function(name) {
+        if args.as_ref().is_some_and(view_expansion::is_stream_of_a_name) || is_table_function(name) {
             return Ok(());
         }
         let Some(function) = self.find(name)? else { return Ok(()) };
         let full_name = function.full_name();
         if !function.is_table_function() {
-            return Err(Error::new(
-                ErrorCode::InvalidExpression,
-                format!("{full_name} is no table function, and stands here as one"),
-            )
-            .with_hint(format!("SELECT {full_name}(…)")));
+            return Err(Error::new(ErrorCode::InvalidExpression, format!("{full_name} is not a table function"))
+                .with_hint(format!("SELECT {full_name}(…)")));
         }
         let given = args.take().map(|call| call.args).unwrap_or_default();
         let arguments = self.arguments(&function, &given)?;
@@ -206,10 +206,10 @@ impl Calls<'_> {
     }
 }
 
-impl VisitorMut for Calls<'_> {
+impl VisitorMut for SqlFunctionCalls<'_> {
     type Break = Error;
 
-    /// After what is below it: an argument can be a call too.
+    /// After the arguments, which can be calls too.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         let Expr::Function(call) = expr else { return ControlFlow::Continue(()) };
         let span = Span::from(call.name.span());
@@ -229,7 +229,7 @@ impl VisitorMut for Calls<'_> {
     }
 }
 
-/// `builtin.f` and `system.builtin.f` are `f`, whatever else has that name; so is `session.f` when a library has it.
+/// Shortens `builtin.f` and `system.builtin.f` to `f`, and `session.f` if a library has it.
 fn engine_name(session: &Session, name: &mut ObjectName) {
     let is = |part: Option<&ObjectNamePart>, word: &str| {
         part.and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case(word))
@@ -246,7 +246,7 @@ fn engine_name(session: &Session, name: &mut ObjectName) {
     }
 }
 
-/// Lets `act` change the queries in a body: an expression is one for that long.
+/// Lets `act` change a body as a query. An expression is wrapped in a query for the time of the call.
 pub(in crate::statement) fn in_body(body: &mut Body, act: impl FnOnce(&mut Query) -> Result<()>) -> Result<()> {
     match body {
         Body::Query(query) => act(query),
@@ -262,7 +262,7 @@ pub(in crate::statement) fn in_body(body: &mut Body, act: impl FnOnce(&mut Query
     }
 }
 
-/// `SELECT body FROM (SELECT parameters)`: what a call of a scalar function comes to.
+/// `SELECT body FROM (SELECT parameters)`: the query for the body of a scalar function.
 pub(in crate::statement) fn scalar_query(function: &SqlFunction) -> Result<Query> {
     let cast = match &function.signature.returns {
         Returns::Scalar(data_type) => format!("CAST(0 AS {data_type})"),
@@ -286,7 +286,7 @@ pub(in crate::statement) fn scalar_query(function: &SqlFunction) -> Result<Query
     Ok(query)
 }
 
-/// `SELECT EXISTS (body) FROM (SELECT arguments)`: a query whose body knows its parameters from around it.
+/// `SELECT EXISTS (body) FROM (SELECT arguments)`: in this query the parameters are outer columns of the body.
 pub(in crate::statement) fn table_query(function: &SqlFunction, arguments: Option<Vec<Expr>>) -> Result<Query> {
     let mut query = template_query(&format!(
         "SELECT EXISTS (SELECT 1) AS result FROM ({}) AS {}",
@@ -328,7 +328,7 @@ pub(in crate::statement) fn table_query(function: &SqlFunction, arguments: Optio
     Ok(query)
 }
 
-/// The parameters as columns of one row: NULLs of their types.
+/// The parameters as a row of NULLs of their types.
 fn parameters(function: &SqlFunction) -> String {
     let parameter =
         |parameter: &Parameter| format!("CAST(NULL AS {}) AS {}", parameter.data_type, quoted(&parameter.name.value));
@@ -345,6 +345,7 @@ fn select_of(query: &mut Query) -> Result<&mut Select> {
     }
 }
 
+/// A WITH query.
 pub(super) fn common(name: &str, query: Query) -> Result<Cte> {
     let template = template_query(&format!("WITH {} AS (SELECT 1) SELECT 1", quoted(name)))?;
     let mut common = template.with.and_then(|with| with.cte_tables.into_iter().next()).ok_or_else(lost)?;
@@ -356,7 +357,7 @@ pub(super) fn lost() -> Error {
     Error::internal("the body of a function was lost on its way")
 }
 
-/// A query of this module's own.
+/// Parses a query that this module builds.
 pub(super) fn template_query(sql: &str) -> Result<Query> {
     template::query(sql, &[], &[])
 }

@@ -1,9 +1,8 @@
-//! Which queries may run over a stream, and what has to be marked in their plans.
+//! Checks that a query can run over a stream, and marks its plan.
 //!
-//! A micro-batch is a batch: a query that works row by row gives the same rows however its stream is cut. So does one that
-//! joins the stream with tables, and one that removes duplicates, with a state. Whatever else would need the
-//! rows of other batches is refused by the name that it has in SQL, as Spark's UnsupportedOperationChecker does; a later statement
-//! over the table can do it.
+//! A query that works row by row gives the same rows for any division of the stream into micro-batches. So does a join of the
+//! stream with tables, and, with a state, the removal of duplicates. Operations that need the rows of other micro-batches are
+//! refused by their SQL name, as in Spark's UnsupportedOperationChecker. A later statement over the table can do them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,23 +26,24 @@ use pinsql_delta::assignable;
 use pinsql_sources::operators::marker::{Mark, Marker};
 use pinsql_sources::operators::{SeenRows, refuse_unhashable};
 
-/// What the name of a stream's relation begins with. No user's table can have a space in its name.
+/// The prefix of the relation of a stream. Tables of users cannot have a space in their names.
 pub const STREAM_PREFIX: &str = "stream ";
 
 /// `WATERMARK column DELAY OF INTERVAL …`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
-    /// A column of the stream, or of the first subquery over it that has one of this name.
+    /// A column of the stream, or of the innermost subquery over it that has this column.
     pub column: String,
+    /// How late a record can be.
     pub delay: Duration,
     pub span: Span,
 }
 
-/// What a streaming table's statement says beside its query.
+/// The clauses of a streaming statement, without its query.
 #[derive(Debug, Clone, Default)]
 pub struct StreamClauses {
-    /// The table's columns, where it has or declares them: what the query gives is cast to them, by position. Without
-    /// them the query's own are the table's.
+    /// The columns of the table, if it exists or declares them. The columns of the query are cast to them, by position. None: the
+    /// table gets the columns of the query.
     pub columns: Option<SchemaRef>,
     pub watermark: Option<Watermark>,
     pub expectations: Vec<Expectation>,
@@ -53,12 +53,14 @@ pub struct StreamClauses {
 #[derive(Debug, Clone)]
 pub struct StreamPlan {
     pub plan: LogicalPlan,
-    /// What the state of its DISTINCTs is about, for those that carry it on: another text means another state. None where it
+    /// A description of the state of DISTINCT, which the checkpoint keeps: another text means another state. None if the query
     /// needs no state.
     pub state: Option<String>,
 }
 
-/// Checks that `plan`, as the query has it, may run over its stream, and marks what its SQL says of it.
+/// Checks that the unoptimized `plan` can run over its stream, and adds the markers for its clauses.
+///
+/// Errors: the query reads no stream or several, or an operation needs the whole stream.
 pub fn prepare(
     session: &Session,
     state: &SessionState,
@@ -90,8 +92,21 @@ pub fn prepare(
     Ok(StreamPlan { plan, state: state_text })
 }
 
-/// The physical plan of one micro-batch, whose records are in the tables that `plan` names. `seen` is the state of a plan that
-/// needs one.
+/// [`prepare`] for a statement that defines a stream or checks the definition: the optimizer checks the conditions too.
+pub fn define(
+    session: &Session,
+    state: &SessionState,
+    plan: LogicalPlan,
+    clauses: &StreamClauses,
+) -> Result<StreamPlan> {
+    let prepared = prepare(session, state, plan, clauses)?;
+    if !clauses.expectations.is_empty() {
+        state.optimize(&prepared.plan)?;
+    }
+    Ok(prepared)
+}
+
+/// The physical plan of one micro-batch. The relations of `plan` hold its records. `seen` is the state of DISTINCT.
 pub async fn plan_batch(
     state: &SessionState,
     plan: &StreamPlan,
@@ -100,22 +115,19 @@ pub async fn plan_batch(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let optimized = state.optimize(&plan.plan)?;
     if stream_of(&optimized).is_none() {
-        return Err(Error::new(
-            ErrorCode::UnsupportedStreamingOperation,
-            "this query gives no row, whatever the stream has",
-        )
-        .with_hint("look at its WHERE"));
+        return Err(Error::new(ErrorCode::UnsupportedStreamingOperation, "this query never returns a row")
+            .with_hint("check the WHERE clause"));
     }
     let isolated = rowwise::isolate_stream(optimized, rejects, seen)?;
     Ok(state.query_planner().create_physical_plan(&isolated, state).await?)
 }
 
-/// Whether this is the scan of a stream.
+/// True for the scan of a stream.
 pub(super) fn is_stream_scan(plan: &LogicalPlan) -> bool {
     matches!(plan, LogicalPlan::TableScan(scan) if scan.table_name.table().starts_with(STREAM_PREFIX))
 }
 
-/// The scan of the stream below `plan`, if there is one. Subqueries are not looked into.
+/// The scan of a stream in `plan`. Subqueries are not searched.
 pub(super) fn stream_of(plan: &LogicalPlan) -> Option<&TableScan> {
     match plan {
         LogicalPlan::TableScan(scan) => is_stream_scan(plan).then_some(scan),
@@ -123,7 +135,7 @@ pub(super) fn stream_of(plan: &LogicalPlan) -> Option<&TableScan> {
     }
 }
 
-/// Also those in subqueries.
+/// The number of scans of streams, also in subqueries.
 fn count_streams(plan: &LogicalPlan) -> Result<usize> {
     let mut count = 0;
     plan.apply_with_subqueries(|node| {
@@ -138,7 +150,7 @@ fn refused(what: &str) -> Error {
         .with_hint("it would need rows of other micro-batches: do it in a later statement, over the table")
 }
 
-/// Whether `plan` reads a stream, unless it does something with it that cannot be done batch by batch.
+/// True if `plan` reads a stream. An error if it does something with the stream that micro-batches do not allow.
 fn check(plan: &LogicalPlan) -> Result<bool> {
     let inputs: Vec<bool> = plan.inputs().into_iter().map(check).collect::<Result<_>>()?;
     if !inputs.contains(&true) {
@@ -176,7 +188,7 @@ fn name_of_aggregate(aggregate: &Aggregate) -> String {
     }
 }
 
-/// A row of the stream must not depend on whether another of its rows meets the table.
+/// A join is allowed if the result for a row of the stream does not depend on other rows of the stream.
 fn check_join(join: &Join, left: bool, right: bool) -> Result<bool> {
     let keeps = |stream_is_left: bool| match join.join_type {
         JoinType::Inner => true,
@@ -218,12 +230,12 @@ fn unknown_column(watermark: &Watermark, plan: &LogicalPlan) -> Error {
     }
 }
 
-/// Puts markers into a plan, from the stream upwards.
+/// Adds markers to a plan, from the stream upwards.
 struct Marking<'a> {
     watermark: Option<&'a Watermark>,
-    /// Where the event time stands in the columns of the node in hand, once it is known at all.
+    /// The index of the event time in the columns of the current node. The outer None: the watermark's column is not found yet.
     event_time: Option<Option<usize>>,
-    /// What each DISTINCT compares.
+    /// The columns of each DISTINCT, as text.
     states: Vec<String>,
 }
 
@@ -249,7 +261,7 @@ impl Marking<'_> {
         }
     }
 
-    /// Marks the event time here, if the watermark's column is here for the first time.
+    /// Marks the event time at this node if it is the first with the watermark's column.
     fn mark_event_time(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let Some(watermark) = self.watermark else { return Ok(plan) };
         let is_it = |name: &str| name.eq_ignore_ascii_case(&watermark.column);
@@ -284,7 +296,7 @@ impl Marking<'_> {
     }
 }
 
-/// Where the column at `place` of the input stands in what `plan` gives.
+/// The index in the output of `plan` of the column `place` of its input.
 fn follow(plan: &LogicalPlan, input: usize, place: usize) -> Option<usize> {
     match plan {
         LogicalPlan::Projection(projection) => {

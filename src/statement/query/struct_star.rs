@@ -1,9 +1,9 @@
-//! `s.*` where `s` is a STRUCT: its fields, each a column of its own.
+//! Expands `s.*`, where `s` is a STRUCT, into a column for each field.
 //!
-//! What the fields are, only the type of `s` tells. So the engine is asked: the FROM clause around the star is planned with `s`
-//! alone in its select list, innermost stars first, and the star is written out with what comes back. A name that is both a
-//! relation and a column means the relation, as in Spark. Stars behind other expressions (`f(x).*`) are deliberately absent:
-//! Databricks has none.
+//! The fields follow from the type of `s`. To find it, DataFusion plans the FROM clause around the star with `s` alone in the
+//! select list. The innermost stars come first. A name that is both a relation and a column means the relation, as in Spark.
+//!
+//! Deliberately absent: stars after other expressions (`f(x).*`), which Databricks does not have.
 
 use std::ops::ControlFlow;
 
@@ -18,10 +18,10 @@ use sqlparser::ast::{
 
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// How many such stars a query may have: each costs a planning of what is below it.
+/// The largest number of such stars in a query: for each one, DataFusion plans the FROM clause.
 const STARS_MAX: usize = 200;
 
-/// Writes out every star of a STRUCT in `query`, whose relations `state` knows.
+/// Expands every star of a STRUCT in `query`. The relations of the query are in `state`.
 pub async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
     let mut known: Vec<Vec<SelectItem>> = Vec::new();
     loop {
@@ -44,17 +44,17 @@ pub async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
     }
 }
 
-/// The first star that is not written out yet.
+/// The first star that is not expanded yet.
 struct Star {
     path: Vec<Ident>,
     options: WildcardAdditionalOptions,
-    /// Gives the STRUCT as its one column.
+    /// A query with the STRUCT as its one column.
     probe: Box<Query>,
     span: Span,
 }
 
 impl Star {
-    /// The columns that stand for the star.
+    /// The columns that replace the star.
     async fn fields(self, state: &SessionState) -> Result<Vec<SelectItem>> {
         let written = ObjectName(self.path.iter().cloned().map(ObjectNamePart::Identifier).collect()).to_string();
         let statement = EngineStatement::Statement(Box::new(Statement::Query(self.probe)));
@@ -64,7 +64,7 @@ impl Star {
             Some(_) => {
                 return Err(Error::new(
                     ErrorCode::DatatypeMismatch,
-                    format!("`{written}.*`: `{written}` is no STRUCT"),
+                    format!("`{written}.*`: `{written}` is not a STRUCT"),
                 )
                 .at(self.span));
             }
@@ -81,7 +81,7 @@ impl Star {
     }
 }
 
-/// The names in EXCEPT, in lower case. Nothing else may follow the star of a STRUCT.
+/// The names in EXCEPT, in lower case. Other options of a star are errors.
 fn left_out(options: &WildcardAdditionalOptions, fields: &Fields) -> Result<Vec<String>> {
     let WildcardAdditionalOptions {
         wildcard_token: _,
@@ -113,12 +113,12 @@ fn left_out(options: &WildcardAdditionalOptions, fields: &Fields) -> Result<Vec<
         .collect()
 }
 
-/// Writes out the stars whose fields are known, and stops at the first of the others.
+/// Expands the stars whose fields are known, and stops at the next star.
 struct Stars<'a> {
     known: std::slice::Iter<'a, Vec<SelectItem>>,
-    /// The WITH queries that can be named here, the outermost first.
+    /// The WITH queries in scope, the outermost first.
     common: Vec<Cte>,
-    /// For each query around this place, its WITH clause, which has been visited, and how many were known before it.
+    /// For each enclosing query, its WITH clause, which is already visited, and the number of WITH queries in scope before it.
     open: Vec<(Option<With>, usize)>,
 }
 
@@ -192,7 +192,7 @@ impl Stars<'_> {
         };
         let mut common: Vec<Cte> = Vec::new();
         for cte in &self.common {
-            // An inner one hides an outer one of the same name.
+            // An inner one hides an outer one with the same name.
             common.retain(|known| known.alias.name.value != cte.alias.name.value);
             common.push(cte.clone());
         }
@@ -216,7 +216,7 @@ impl Stars<'_> {
     }
 }
 
-/// Whether `path` is the name, or the alias, of something that the FROM clause reads.
+/// True if `path` is the name or the alias of a relation in the FROM clause.
 fn names_relation(path: &[Ident], from: &[TableWithJoins]) -> bool {
     let factors = |tables: &TableWithJoins| {
         std::iter::once(&tables.relation)
@@ -233,7 +233,7 @@ fn is_named(path: &[Ident], factor: &TableFactor) -> bool {
             names_relation(path, std::slice::from_ref(table_with_joins))
         }
         TableFactor::Table { alias: None, name, .. } => {
-            // `t` and `s.t` both mean `s.t`.
+            // `t` and `s.t` both mean the relation `s.t`.
             let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
             path.len() <= parts.len()
                 && path
@@ -246,7 +246,7 @@ fn is_named(path: &[Ident], factor: &TableFactor) -> bool {
         | TableFactor::Derived { alias: Some(alias), .. }
         | TableFactor::UNNEST { alias: Some(alias), .. }
         | TableFactor::NestedJoin { alias: Some(alias), .. } => matches_name(&alias.name),
-        // A generator and what it stands behind, see `generators`.
+        // A generator and the relation that it follows, see `generators`.
         TableFactor::Pivot { table, alias: Some(alias), .. } => matches_name(&alias.name) || is_named(path, table),
         _ => false,
     }

@@ -1,10 +1,8 @@
-//! `t VERSION AS OF …` and `t TIMESTAMP AS OF …`: which version each relation of a query asks for. And ``delta.`path` ``, the
-//! table at a place, newest or of a version.
+//! Time travel: `t VERSION AS OF …`, `t TIMESTAMP AS OF …`, and ``delta.`path` ``, the table at a path, newest or of a version.
 //!
-//! A version is a relation of its own, beside the newest version of its table: it is taken out of the query here and leaves a
-//! name, as the calls of table functions do, so that one query may read several versions of one table. A version never
-//! changes, so a statement that writes a table may read an older version of it without being in the way of other writers. Nor
-//! is the table at a place outside the warehouse held against them.
+//! An older version is a separate relation. A name takes its place in the query, so one query can read several versions of a
+//! table. A version never changes, so a statement that writes a table and reads an older version of it does not conflict with
+//! other writers. The same holds for tables at a path outside the warehouse.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -18,28 +16,28 @@ use sqlparser::ast::{
 };
 use url::Url;
 
-use super::calls::{constant, text};
-use super::views::each_relation;
+use super::table_function_calls::{constant, text};
+use super::view_expansion::each_relation;
 use crate::catalog::TableName;
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::store;
 use pinsql_delta::{AsOf, TableLocation};
 
-/// The schema that holds the versions. No user's schema can have a space in its name.
+/// The schema of the versions. Schemas of users cannot have a space in their names.
 pub(super) const VERSIONS_SCHEMA: &str = "table version";
 
-/// The schema of places, in any case. A schema of tables may be called so too: no table's name has a slash in it.
+/// The schema name before a path, in any case. A real schema can have this name too, because table names have no slash.
 const PLACES: &str = "delta";
 
 #[derive(Debug, PartialEq)]
 enum Version {
     OfTable(TableName, AsOf),
-    /// The newest without a version.
+    /// The newest version, if none is given.
     AtPlace(Url, Option<AsOf>),
 }
 
-/// A version of a table, or the table at a place, and the name that it goes by in the query.
+/// A version of a table, or the table at a path, and its name in the query.
 #[derive(Debug)]
 pub(super) struct Versioned {
     version: Version,
@@ -75,11 +73,11 @@ async fn open_place(
     location.provider(&table)
 }
 
-/// Takes the versions out of `query`. Each is given once, however often the query reads it.
+/// Replaces the versions in `query` by names. Returns each version once.
 pub(super) fn take(session: &Session, state: &SessionState, query: &mut Query) -> Result<Vec<Versioned>> {
     let mut found: Vec<Versioned> = Vec::new();
     each_relation(query, |_, factor| take_version(session, state, factor, &mut found))?;
-    // What is left names queries of WITH.
+    // The versions that are left belong to names of WITH queries.
     match query.visit(&mut Others) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(found),
@@ -133,7 +131,7 @@ fn take_version(
     Ok(())
 }
 
-/// The name that a version goes by.
+/// The name of a version in the query.
 fn relation(version: Version, span: Span, found: &mut Vec<Versioned>) -> String {
     if let Some(known) = found.iter().find(|known| known.version == version) {
         return known.relation.clone();
@@ -141,18 +139,18 @@ fn relation(version: Version, span: Span, found: &mut Vec<Versioned>) -> String 
     let relation = match &version {
         Version::OfTable(table, AsOf::Version(version)) => format!("{table}@v{version}"),
         Version::OfTable(table, AsOf::Timestamp(micros)) => format!("{table}@{micros}"),
-        // Names of relations are in lower case, and places are not.
+        // Not the path: names of relations are in lower case, and paths are case-sensitive.
         Version::AtPlace(_, _) => format!("place {}", found.len() + 1),
     };
     found.push(Versioned { version, relation: relation.clone(), span });
     relation
 }
 
-/// What a relation asks for.
+/// The version that a relation means.
 enum Asked {
     /// The newest version of a table, by its name.
     Name,
-    /// The same by the table's place.
+    /// The newest version of a table, by its path.
     Named(TableName),
     Of(Version),
 }
@@ -160,7 +158,7 @@ enum Asked {
 fn asked(session: &Session, state: &SessionState, name: &[&str], version: Option<TableVersion>) -> Result<Asked> {
     let as_of = version.map(|version| as_of(state, &version)).transpose()?;
     let place = place_of(name).map(store::to_url).transpose()?;
-    // A table of the warehouse goes by its name, so that a statement which writes it knows that it read it.
+    // A table of the warehouse gets its name, so that a statement that also writes it notices the read.
     let named = place.as_ref().and_then(|place| session.warehouse().name_at(place));
     Ok(match (place, named, as_of) {
         (None, _, None) => Asked::Name,
@@ -179,7 +177,9 @@ fn place_of<'a>(name: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// What a version clause comes to: its expression is a constant.
+/// Evaluates a version clause.
+///
+/// Errors: the expression is not a constant, or its value is not a version or a time.
 pub(in crate::statement) fn as_of(state: &SessionState, version: &TableVersion) -> Result<AsOf> {
     match version {
         TableVersion::VersionAsOf(expr) => {
@@ -188,7 +188,7 @@ pub(in crate::statement) fn as_of(state: &SessionState, version: &TableVersion) 
             number.map(AsOf::Version).ok_or_else(|| {
                 Error::new(
                     ErrorCode::InvalidTableVersion,
-                    format!("a version is a number that is not negative, and not {value}"),
+                    format!("a version must be a number that is not negative, got {value}"),
                 )
                 .at(expr.span())
                 .with_hint("DESCRIBE HISTORY shows the versions of a table")
@@ -198,13 +198,13 @@ pub(in crate::statement) fn as_of(state: &SessionState, version: &TableVersion) 
             moment(state, expr).map(AsOf::Timestamp)
         }
         TableVersion::Function(expr) | TableVersion::Changes { changes: expr, .. } => {
-            Err(Error::new(ErrorCode::InvalidTableVersion, format!("{expr} is not a way to ask for a version"))
+            Err(Error::new(ErrorCode::InvalidTableVersion, format!("{expr} is not a version"))
                 .with_hint("write VERSION AS OF 3 or TIMESTAMP AS OF '2026-01-31'"))
         }
     }
 }
 
-/// A constant as microseconds since the epoch: a timestamp, or whatever can be cast to one.
+/// Evaluates a constant that can be cast to a timestamp. Returns microseconds since the epoch.
 pub(in crate::statement) fn moment(state: &SessionState, expr: &Expr) -> Result<i64> {
     let cast = Expr::Cast {
         kind: CastKind::Cast,

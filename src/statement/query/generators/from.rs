@@ -1,4 +1,4 @@
-//! Generators in FROM, and FROM as what one stands behind.
+//! Generators in FROM.
 
 use sqlparser::ast::{
     Expr, Function, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectNamePart, Spanned, TableAlias,
@@ -11,7 +11,7 @@ use crate::session::lateral::Generated;
 use crate::statement::query::json_calls;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// FROM with each generator in it behind what is left of it.
+/// Rewrites each generator in FROM to follow the relations on its left.
 pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<TableWithJoins>> {
     let mut done: Vec<TableWithJoins> = Vec::new();
     for tables in from {
@@ -30,7 +30,7 @@ pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<Ta
                     let is_outer = lateral_join(&join.join_operator).ok_or_else(|| {
                         Error::new(
                             ErrorCode::UnsupportedFeature,
-                            format!("{} is joined with a condition, or not from the left", call.name),
+                            format!("{} can only be joined from the left and without a condition", call.name),
                         )
                         .at(span)
                         .with_hint("JOIN LATERAL and LEFT JOIN LATERAL … ON TRUE; a condition goes into WHERE")
@@ -50,7 +50,7 @@ pub(super) fn with_lateral_functions(from: Vec<TableWithJoins>) -> Result<Vec<Ta
 }
 
 enum Found {
-    /// With its alias, and whether it is LATERAL.
+    /// The call, its alias, and true for LATERAL.
     Generator(Box<Function>, TableAlias, bool),
     Other(Box<TableFactor>),
 }
@@ -74,13 +74,13 @@ fn from_function(factor: TableFactor) -> Result<Found> {
     }
 }
 
-/// The rows of `range` are numbers of a column that Databricks calls `id`.
+/// Names the column of `range` `id`, as in Databricks.
 fn name_range(factor: &mut TableFactor) {
     let TableFactor::Table { name, alias, args: Some(arguments), .. } = factor else { return };
     if !name.to_string().eq_ignore_ascii_case("range") {
         return;
     }
-    // The fourth says how many partitions there are, which changes no row.
+    // The fourth argument is the number of partitions, which does not change the rows.
     arguments.args.truncate(3);
     let alias = alias.get_or_insert_with(|| super::alias("range", &[]));
     if alias.columns.is_empty() {
@@ -88,7 +88,7 @@ fn name_range(factor: &mut TableFactor) {
     }
 }
 
-/// Whether a join with a generator keeps the rows that have none; nothing for a join that a generator cannot have.
+/// True if the join keeps rows without generated rows. None for a join that a generator cannot have.
 fn lateral_join(operator: &JoinOperator) -> Option<bool> {
     let is_true = |constraint: &JoinConstraint| match constraint {
         JoinConstraint::None => true,
@@ -122,12 +122,12 @@ fn generated(input: TableFactor, keeps_input: bool, call: Function, is_outer: bo
     Generated { input, keeps_input, call, is_outer, is_struct: false, alias }.into_factor()
 }
 
-/// One row, which a generator that reads no relation stands behind.
+/// A relation of one row, for a generator that reads no relation.
 fn no_rows() -> TableFactor {
     as_one(Vec::new())
 }
 
-/// All of FROM as one relation: what a comma joins is joined.
+/// All of FROM as one relation. Commas become cross joins. An empty FROM becomes one row.
 pub(super) fn as_one(from: Vec<TableWithJoins>) -> TableFactor {
     let mut tables = from.into_iter();
     let Some(mut first) = tables.next() else {

@@ -1,4 +1,4 @@
-//! `*` beside a generator, which must not mean the generator's columns.
+//! `*` next to a generator in a select list: it must not include the columns of the generator.
 
 use sqlparser::ast::{
     Join, JoinConstraint, JoinOperator, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
@@ -7,7 +7,9 @@ use sqlparser::ast::{
 
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// `*` as the stars of the relations that it means, which leave out the generator's columns.
+/// Replaces `*` by the stars of the relations in FROM.
+///
+/// Errors: a relation has no name, or the star has options that do not apply to several relations.
 pub(super) fn write_out(select: &mut Select) -> Result<()> {
     for place in (0..select.projection.len()).rev() {
         let SelectItem::Wildcard(options) = &select.projection[place] else { continue };
@@ -17,7 +19,7 @@ pub(super) fn write_out(select: &mut Select) -> Result<()> {
         let Some(names) = names.filter(|_| is_plain || select.from.len() == 1) else {
             return Err(Error::new(
                 ErrorCode::UnsupportedFeature,
-                "`*` beside a generator does not go with USING, or with relations that have no name",
+                "`*` next to a generator is not supported with USING, or with relations without a name",
             )
             .at(span)
             .with_hint("name the columns, or write LATERAL VIEW"));
@@ -25,7 +27,7 @@ pub(super) fn write_out(select: &mut Select) -> Result<()> {
         if !is_plain && names.len() > 1 {
             return Err(Error::new(
                 ErrorCode::UnsupportedFeature,
-                "`* EXCEPT` beside a generator goes with one relation",
+                "`* EXCEPT` next to a generator is supported for one relation only",
             )
             .at(span)
             .with_hint("name the columns"));
@@ -39,7 +41,7 @@ pub(super) fn write_out(select: &mut Select) -> Result<()> {
     Ok(())
 }
 
-/// The names of what is joined; none when a star means other columns than all of theirs.
+/// The names of the joined relations. None if `*` is not all columns of all relations, as with USING.
 fn relation_names(tables: &TableWithJoins) -> Option<Vec<ObjectName>> {
     let is_using = |join: &Join| {
         constraint(&join.join_operator)

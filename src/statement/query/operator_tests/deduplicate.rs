@@ -85,10 +85,10 @@ fn at(messages: &[(&'static str, i64)]) -> Vec<Message<'static>> {
 async fn a_watermark_forgets_and_rejects_what_is_late() {
     let stream = Stream::new().await.watermark("sent", 10);
     let sql = "SELECT DISTINCT data, sent FROM `stream s`";
-    // No watermark is in force in the first batch.
+    // The first batch has no watermark.
     let outcome = stream.batch(0, sql, &at(&[("a", 100), ("b", 50), ("a", 100)])).await.unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejects.len()), (2, 0));
-    // Now it is 90: what was sent then or before is late, and its state is gone.
+    // Now the watermark is 90. Earlier messages are late, and their state is removed.
     assert_eq!((stream.seen.rows(), stream.seen.watermark()), (1, Some(90_000_000)));
     let outcome = stream.batch(1, sql, &at(&[("b", 50), ("c", 90), ("d", 91), ("a", 100), ("e", 200)])).await.unwrap();
     assert_eq!(outcome.rows, ["d|1970-01-01T00:01:31Z", "e|1970-01-01T00:03:20Z"]);
@@ -101,7 +101,7 @@ async fn a_watermark_forgets_and_rejects_what_is_late() {
     );
     assert_eq!((outcome.ledger.duplicates, outcome.ledger.rejected, outcome.ledger.late), (1, 2, 2));
     assert_eq!(stream.seen.rows(), 1);
-    // A row without event time is never late, and never forgotten.
+    // A row without an event time is never late, and its state is never removed.
     let outcome = stream.batch(2, sql, &[("n", None), ("n", None)]).await.unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejects.len()), (1, 0));
 }
@@ -111,7 +111,7 @@ async fn rows_that_do_not_hold_their_time_are_kept_for_the_delay() {
     let stream = Stream::new().await.watermark("sent", 10);
     let sql = "SELECT DISTINCT upper(data) AS d FROM `stream s`";
     assert_eq!(stream.batch(0, sql, &at(&[("a", 100)])).await.unwrap().rows, ["A"]);
-    // Within ten seconds of the first it is a duplicate, though the watermark has reached the first one's time.
+    // Within ten seconds of the first it is a duplicate, although the watermark has reached the time of the first.
     assert_eq!(stream.batch(1, sql, &at(&[("z", 111)])).await.unwrap().rows, ["Z"]);
     assert_eq!(stream.batch(2, sql, &at(&[("a", 109)])).await.unwrap().rows.len(), 0);
     assert_eq!(stream.batch(3, sql, &at(&[("y", 130)])).await.unwrap().rows, ["Y"]);

@@ -1,4 +1,4 @@
-//! What becomes of rows that a streaming table does not expect.
+//! Rows that violate the expectations of a streaming table.
 
 use sqlparser::ast::Expr;
 use sqlparser::dialect::DatabricksDialect;
@@ -71,6 +71,6 @@ async fn a_condition_must_be_one_of_the_rows() {
     };
     check("numbr > 1", "there is no column `numbr`").await;
     check("length > 1", "there is no column `length`").await;
-    check("number + 1", "the expectation `c` is no condition: it is of type INT").await;
-    check("EXISTS (SELECT 1)", "the expectation `c` looks at one row, and at no other table").await;
+    check("number + 1", "the expectation `c` must be a BOOLEAN, and is of type INT").await;
+    check("EXISTS (SELECT 1)", "the expectation `c` cannot contain a subquery").await;
 }

@@ -1,4 +1,4 @@
-//! A stream of objects: what is bad in them is rejected wherever it is found.
+//! A stream of objects: bad records are rejected by the reader and by the operators.
 
 use super::Stream;
 

@@ -1,4 +1,4 @@
-//! Records that an expression fails on go to the rejects; every other goes on.
+//! Records that an expression fails on are rejected, and all others continue.
 
 use arrow::datatypes::{DataType, Field};
 use rand::rngs::StdRng;

@@ -1,4 +1,4 @@
-//! The operators over small slices of a stream, planned and run as a micro-batch is.
+//! Tests of the operators over small slices of a stream, planned and run like a micro-batch.
 
 mod deduplicate;
 mod expectations;
@@ -37,10 +37,10 @@ use pinsql_sources::operators::{SeenRows, StateOptions};
 use pinsql_sources::slice::SliceTable;
 use pinsql_sources::stream::{Origin, Origins};
 
-/// A message of the stream under test: its text, and when it was sent, in seconds.
+/// A message of the test stream: its text and its time in seconds.
 pub(super) type Message<'a> = (&'a str, Option<i64>);
 
-/// A place that is counted over all messages of a slice.
+/// The place of a message: its number in the slice.
 #[derive(Debug)]
 struct Numbered;
 
@@ -58,10 +58,10 @@ impl Origins for Numbered {
     }
 }
 
-/// What a micro-batch gave. All of it is sorted, since partitions run at once.
+/// The outcome of a micro-batch. All lists are sorted, because partitions run in parallel.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// Each row's values, joined by `|`.
+    /// The values of each row, joined by `|`.
     pub rows: Vec<String>,
     /// `position: reason`.
     pub rejects: Vec<String>,
@@ -115,7 +115,7 @@ impl Stream {
         pool(&self.session)
     }
 
-    /// Plans and runs one micro-batch; the caller ends it.
+    /// Plans and runs one micro-batch. The caller commits or discards it.
     pub(super) async fn run(&self, sql: &str, messages: &[Message<'_>]) -> Result<Outcome> {
         self.run_over(sql, Arc::new(self.slice(messages)), Rejects::channel()).await
     }
@@ -240,7 +240,7 @@ fn texts(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).map(text).collect()
 }
 
-/// Messages that were sent at no time.
+/// Messages without a time.
 pub(super) fn messages<'a>(texts: &[&'a str]) -> Vec<Message<'a>> {
     texts.iter().map(|text| (*text, None)).collect()
 }

@@ -1,4 +1,4 @@
-//! Queries that cannot run over a stream are refused by SQL's own names.
+//! Queries that cannot run over a stream are refused by their SQL names.
 
 use super::{Stream, messages};
 use pinsql_base::error::ErrorKind;
@@ -35,10 +35,7 @@ async fn what_would_need_other_batches_is_refused() {
         "a join of streams over a stream is not supported"
     );
     let never = "SELECT data FROM `stream s` WHERE 1 = 2";
-    assert_eq!(
-        stream.run(never, &messages(&["1"])).await.unwrap_err().message,
-        "this query gives no row, whatever the stream has"
-    );
+    assert_eq!(stream.run(never, &messages(&["1"])).await.unwrap_err().message, "this query never returns a row");
 }
 
 #[tokio::test]

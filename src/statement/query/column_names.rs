@@ -1,7 +1,8 @@
-//! What a column is called that nobody named.
+//! Default column names.
 //!
-//! DataFusion calls `1` `Int64(1)` and `user.name` `t.user[name]`, and such names would end up in tables. Here an
-//! expression without an alias is called by its own text, and a field of a struct by the field's name, as in Databricks.
+//! DataFusion names the column `1` `Int64(1)` and the column `user.name` `t.user[name]`, and such names would end up in tables.
+//! Here the name of an expression without an alias is its text, and that of a field of a STRUCT is the field name, as in
+//! Databricks.
 
 use std::ops::ControlFlow;
 
@@ -9,15 +10,16 @@ use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr
 
 use super::json_calls::last_name;
 
-/// Gives each expression in a select list that has no name one of its own.
+/// Adds an alias to each expression in a select list that has no name.
 pub fn name_columns(query: &mut Query) {
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = query.visit(&mut NameColumns);
 }
 
-/// Gives columns of a result that nobody named and that are the same, as in `SELECT a, a` or `SELECT id, NULL, NULL`, names apart:
-/// `a` and `a_1`. Databricks gives both one name, which the engine does not have. Not for a table that is made of the
-/// query: its columns have to have names of their own, there as here.
+/// Numbers equal unnamed columns of a result, such as in `SELECT a, a` or `SELECT id, NULL, NULL`: `a` and `a_1`.
+///
+/// Databricks gives both columns the same name, which DataFusion refuses. Not for a query that creates a table: there Databricks
+/// refuses equal names too.
 pub(in crate::statement) fn set_apart(query: &Query) -> Query {
     let mut query = query.clone();
     set_body_apart(&mut query.body);
@@ -61,7 +63,7 @@ impl VisitorMut for NameColumns {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let names: Vec<String> = select.projection.iter().filter_map(item_name).collect();
         for item in &mut select.projection {
-            // Two columns cannot have one name: then the engine's longer ones stay.
+            // Two columns cannot have the same name. In that case the longer names of DataFusion stay.
             let is_free = |name: &String| names.iter().filter(|other| other.eq_ignore_ascii_case(name)).count() == 1;
             if let SelectItem::UnnamedExpr(expr) = item
                 && !matches!(expr, Expr::Identifier(_))
@@ -82,7 +84,7 @@ fn item_name(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// What the column of this expression is called.
+/// The default name of the column with this expression.
 pub fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),

@@ -1,6 +1,6 @@
-//! The calls of table functions in a query: where they stand, and what their arguments come to.
+//! The calls of table functions in a query, and the values of their arguments.
 //!
-//! A call is taken out of the query and leaves a name; `relations` opens what it stands for.
+//! A call leaves the query, and a name takes its place. `relations` opens the relation under this name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -16,17 +16,17 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use sqlparser::ast::{
     Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias,
-    TableFactor, VisitorMut,
+    TableFactor, VisitMut, VisitorMut,
 };
 
-use super::changes::{self, TABLE_CHANGES};
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
 use super::streaming::{STREAM_PREFIX, Watermark};
+use super::table_changes::{self, TABLE_CHANGES};
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 use pinsql_sources::objects::METADATA_COLUMN;
 
-/// A call of one of our table functions, and the name its relation goes by.
+/// A call of a table function of pinsql, and the name of its relation.
 pub(super) struct Call {
     pub(super) function: String,
     pub(super) relation: String,
@@ -35,27 +35,35 @@ pub(super) struct Call {
     pub(super) is_stream: bool,
 }
 
-/// What a call of a table function that is not ours asks too much of it.
+/// A form that table functions of DataFusion do not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Misuse {
     Stream,
     NamedArgument,
 }
 
-/// Finds the calls, puts a name in the place of each, folds the names of relations, and notes where every one stands.
+/// The calls of a query. The visitor replaces each by a name, folds the names of relations to lower case, and notes their places.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct TableFunctionCalls {
     pub(super) found: Vec<Call>,
-    /// Table functions that are DataFusion's own.
+    /// The names of called table functions of DataFusion.
     pub(super) other_functions: HashSet<String>,
-    /// Such a call that DataFusion would refuse in words that mean nothing: it is a stream, or names its arguments.
+    /// A call of those with STREAM or with named arguments. The message of DataFusion for these would not help.
     pub(super) unplannable: Option<(String, Span, Misuse)>,
     pub(super) relation_spans: HashMap<String, Span>,
-    /// Whether the query names the `_metadata` column anywhere.
+    /// True if the query names the `_metadata` column.
     pub(super) names_metadata: bool,
 }
 
-impl VisitorMut for Calls {
+/// Takes the calls out of `query`.
+pub(super) fn take(query: &mut Query) -> TableFunctionCalls {
+    let mut calls = TableFunctionCalls::default();
+    // Infallible: the visitor never stops.
+    let _ = query.visit(&mut calls);
+    calls
+}
+
+impl VisitorMut for TableFunctionCalls {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
@@ -123,12 +131,12 @@ impl VisitorMut for Calls {
     }
 }
 
-/// The arguments of a call, evaluated: all of them are constants.
+/// The evaluated arguments of a call. All are constants.
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
-    /// The one that may be given by position.
+    /// The argument that can be given by position.
     pub(super) path: Option<String>,
-    /// By name as written.
+    /// The others, by name as written.
     pub(super) options: BTreeMap<String, ScalarValue>,
     pub(super) watermark: Option<Watermark>,
 }
@@ -142,9 +150,10 @@ impl Call {
                 FunctionArg::Unnamed(value) if position == 0 && self.function == "read_files" => {
                     ("path".to_owned(), value)
                 }
-                FunctionArg::Unnamed(value) if self.function == TABLE_CHANGES => {
-                    (changes::argument_name(position).map_err(|error| error.at(argument.span()))?.to_owned(), value)
-                }
+                FunctionArg::Unnamed(value) if self.function == TABLE_CHANGES => (
+                    table_changes::argument_name(position).map_err(|error| error.at(argument.span()))?.to_owned(),
+                    value,
+                ),
                 FunctionArg::Named { name, arg, .. } => (name.value.clone(), arg),
                 other => {
                     return Err(Error::new(
@@ -187,11 +196,14 @@ impl Call {
     }
 }
 
-/// How late a record may be. Months have no length.
+/// The delay of a watermark. Months are refused, because their length varies.
 fn delay(interval: &ScalarValue) -> Result<Duration> {
     let wrong = || {
-        Error::new(ErrorCode::InvalidParameterValue, "the delay of a watermark is a span of time that is not negative")
-            .with_hint("for example INTERVAL 10 MINUTES")
+        Error::new(
+            ErrorCode::InvalidParameterValue,
+            "the delay of a watermark must be an interval that is not negative",
+        )
+        .with_hint("for example INTERVAL 10 MINUTES")
     };
     let ScalarValue::IntervalMonthDayNano(Some(delay)) = interval else { return Err(wrong()) };
     let delay_us = i64::from(delay.days) * 86_400_000_000 + delay.nanoseconds / 1_000;
@@ -208,13 +220,15 @@ fn argument_name(argument: &FunctionArg) -> Option<&str> {
     }
 }
 
-/// The value of an expression that reads no table.
+/// Evaluates an expression that reads no column.
+///
+/// Errors: the expression is not valid, or it names a column.
 pub(in crate::statement) fn constant(state: &SessionState, expr: &Expr) -> Result<ScalarValue> {
     let evaluate = || -> Result<ScalarValue> {
         let aliased = ExprWithAlias { expr: expr.clone(), alias: None };
         let schema = DFSchema::empty();
         let logical = state.create_logical_expr_from_sql_expr(aliased, &schema)?;
-        // What depends on the moment of the statement, such as current_timestamp(), gets its value here.
+        // The simplifier replaces current_timestamp() and similar functions by the time of the statement.
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(schema.clone()))
             .with_config_options(Arc::clone(state.config_options()))
@@ -243,7 +257,7 @@ pub(in crate::statement) fn constant(state: &SessionState, expr: &Expr) -> Resul
     })
 }
 
-/// The text of a string constant; `None` for NULL and for anything else.
+/// The text of a string constant. None for NULL and for other types.
 pub(super) fn text(value: &ScalarValue) -> Option<String> {
     match value {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => text.clone(),

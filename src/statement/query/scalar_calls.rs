@@ -1,20 +1,20 @@
-//! Calls whose arguments DataFusion takes in another order, or with another meaning, in a form that both read the same.
+//! Rewrites calls of scalar functions whose arguments have another order or meaning in DataFusion.
 //!
-//! `ltrim(characters, text)` becomes `TRIM(LEADING characters FROM text)`, `position(part, text)` becomes
-//! `POSITION(part IN text)`, and `left(text, n)` the substring it is (DataFusion's counts a negative n from the end). The names of the fields
-//! that `struct` and `arrays_zip` make are those of their arguments, so they are written out here, where they are still seen.
+//! `ltrim(characters, text)` becomes `TRIM(LEADING characters FROM text)`, `position(part, text)` becomes `POSITION(part IN
+//! text)`, and `left(text, n)` becomes a substring, because DataFusion's `left` counts a negative n from the end. `struct` and
+//! `arrays_zip` name their fields after their arguments, so the names become arguments here, while the AST still has them.
 
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
     ObjectName, TrimWhereField, Value,
 };
 
-use super::forms;
+use super::spark_forms;
 use pinsql_functions::arrays::ARRAYS_ZIP;
 use pinsql_functions::higher_order::ARRAY_SORT_BY;
 use pinsql_functions::maps::EMPTY as EMPTY_MAP;
 
-/// The call in that form; none when it needs none.
+/// The rewritten call. None if DataFusion takes the call as it is.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {
     let arguments: Vec<&Expr> = arguments(function)?;
     let boxed = |expr: &Expr| Box::new(expr.clone());
@@ -48,11 +48,11 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
             };
             Some(call(function, ARRAYS_ZIP, arrays.iter().enumerate().flat_map(pair)))
         }
-        (name, arguments) => forms::of_call(name, arguments),
+        (name, arguments) => spark_forms::of_call(name, arguments),
     }
 }
 
-/// The arguments of a plain call: without names, and no aggregate or window.
+/// The arguments of a plain call. None for named arguments, and for clauses of aggregates and windows.
 fn arguments(function: &Function) -> Option<Vec<&Expr>> {
     let FunctionArguments::List(list) = &function.args else { return None };
     if function.over.is_some() || !list.clauses.is_empty() {
@@ -92,7 +92,7 @@ fn text(text: String) -> Expr {
     Expr::Value(Value::SingleQuotedString(text).into())
 }
 
-/// What a column is called, or a field of one.
+/// The name of a column, or of a field of one.
 fn column_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(name) => Some(name.value.clone()),

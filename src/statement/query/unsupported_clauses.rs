@@ -1,8 +1,8 @@
-//! Clauses that would be parsed and then ignored are errors instead.
+//! Refuses clauses that sqlparser accepts and DataFusion ignores.
 //!
-//! sqlparser accepts the clauses of twenty dialects, and DataFusion passes over some of them without a word:
-//! `t BEFORE (…)` gives today's rows, `TABLESAMPLE` all of them. Every field of the nodes below is named, so that
-//! a new sqlparser with a new clause does not compile until somebody has decided about it.
+//! sqlparser accepts the clauses of twenty dialects, and DataFusion silently ignores some of them: `t BEFORE (…)` gives the
+//! current rows, and `TABLESAMPLE` gives all rows. The code below names every field of the nodes, so a new clause in a new
+//! sqlparser is a compile error until it is handled.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use sqlparser::ast::{
 use crate::session::is_generator;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Fails on the first clause in `query` that would change nothing though it says something.
+/// Returns an error for the first clause in `query` that DataFusion would ignore.
 pub fn refuse_ignored(query: &Query) -> Result<()> {
     match query.visit(&mut Refuse) {
         ControlFlow::Break(error) => Err(error),
@@ -158,13 +158,13 @@ impl Visitor for Refuse {
     }
 }
 
-/// `GROUP BY a WITH ROLLUP`; `GROUP BY ROLLUP (a)` is the form that acts.
+/// `GROUP BY a WITH ROLLUP`. DataFusion supports only `GROUP BY ROLLUP (a)`.
 fn has_modifiers(group_by: &GroupByExpr) -> bool {
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
     !modifiers.is_empty()
 }
 
-/// `EXCEPT ALL` and `INTERSECT ALL`, which count equal rows; DataFusion only asks whether there are any.
+/// `EXCEPT ALL` and `INTERSECT ALL` count equal rows. DataFusion only checks whether there is one.
 fn counts_rows_of_sets(body: &SetExpr) -> bool {
     let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return false };
     let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
@@ -193,7 +193,7 @@ fn is_other_join(join: &Join) -> bool {
     )
 }
 
-/// DataFusion gives NULL for the key of a row that only the right side has.
+/// DataFusion returns NULL as the key of rows that exist only on the right side.
 fn is_full_join_using(join: &Join) -> bool {
     matches!(join.join_operator, JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural))
 }

@@ -1,9 +1,9 @@
-//! Variables in a query.
+//! Replaces session variables in a query by their values.
 //!
-//! Where only a constant can stand (the arguments of table functions, the schema and the options of from_json, LIMIT), the value
-//! is put into the text's tree. Everywhere else a column goes before a variable of the same name, and only the planner knows the
-//! columns: so the query is planned as the subquery of one that has the variables as its columns, which are then replaced by
-//! the values. `session.name` means the variable surely.
+//! Some places take only constants: the arguments of table functions, the schema and the options of from_json, and LIMIT. There
+//! the AST gets the value. In all other places a column has priority over a variable of the same name, and only the planner has
+//! the columns. So the query is planned as the subquery of a query with the variables as columns, and these outer columns are
+//! then replaced by the values. `session.name` always means the variable.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -31,16 +31,16 @@ use crate::session::Session;
 use crate::session::variables::Values as Kept;
 use pinsql_base::error::{Error, Result};
 
-/// The relation whose columns the variables are, and the name that users have for it.
+/// The relation with the variables as columns. Users write the same name.
 const RELATION: &str = "session";
 
-/// The WITH query that says which values a kept query was defined with: a number stands behind this.
+/// The prefix of a WITH query that marks a stored query: the number of its stored variables follows.
 pub(super) const KEPT_PREFIX: &str = "variables: ";
 
-/// The one that says that there are none.
+/// The name of a WITH query that marks a query without variables.
 const WITHOUT: &str = "variables: none";
 
-/// `query` where no variable means anything.
+/// `query` with a mark that makes all variables invisible to it.
 pub(in crate::statement) fn without_variables(query: &Query) -> Result<Query> {
     let mut query = query.clone();
     put_with(&mut query, vec![common(WITHOUT, template_query("SELECT 1")?)?])?;
@@ -51,11 +51,11 @@ fn is_without(common: &Cte) -> bool {
     common.alias.name.value == WITHOUT
 }
 
-/// Puts values in the places where only constants can stand.
+/// Replaces variables by literals in the places that take only constants.
 pub(super) fn put_constants(session: &Session, query: &mut Query) {
     let is_without = query.with.iter().flat_map(|with| &with.cte_tables).any(is_without);
     if !session.variables().is_empty() && !is_without {
-        // Infallible: the visitor never breaks off.
+        // Infallible: the visitor never stops.
         let _ = VisitMut::visit(query, &mut Constants(session));
     }
 }
@@ -98,7 +98,7 @@ impl VisitorMut for Constants<'_> {
     }
 }
 
-/// Puts values in the place of names in a tree where no column can be named.
+/// Replaces all variables in `constant`, where no column can be named.
 pub(in crate::statement) fn put_in(session: &Session, constant: &mut impl VisitMut) {
     let _ = visit_expressions_mut(constant, |expr| {
         if let Some(name) = name_of(expr)
@@ -110,7 +110,7 @@ pub(in crate::statement) fn put_in(session: &Session, constant: &mut impl VisitM
     });
 }
 
-/// The name of the variable that an expression can be.
+/// The name of the variable that an expression can mean.
 fn name_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Identifier(name) => Some(&name.value),
@@ -122,7 +122,7 @@ fn name_of(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// The value as a literal; none for types that have no plain one, and which no constant in the text needs.
+/// The value as a literal. None for types without a simple literal; constants do not need them.
 fn literal(value: &ScalarValue) -> Option<Expr> {
     let value = match value {
         value if value.is_null() => Value::Null,
@@ -136,7 +136,7 @@ fn literal(value: &ScalarValue) -> Option<Expr> {
     Some(Expr::Value(value.into()))
 }
 
-/// For a query that is kept to be planned again: keeps the values that it is defined with.
+/// Stores the current values for a query that is planned again later, and marks the query with their number.
 pub(super) fn keep(session: &Session, query: &mut Query) -> Result<()> {
     if kept_number(query).is_some() || named(query, &session.variables().values()).is_empty() {
         return Ok(());
@@ -153,7 +153,8 @@ fn number(common: &Cte) -> Option<usize> {
     common.alias.name.value.strip_prefix(KEPT_PREFIX)?.parse().ok()
 }
 
-/// The values that a query is planned with: those it was defined with, or those of now. `taken` is what was taken out of it.
+/// The variables for a query: the stored ones if the query has a mark, else the current ones. `taken` are the WITH queries that
+/// left the query.
 pub(super) fn values(session: &Session, taken: &[Cte]) -> Arc<Kept> {
     if taken.iter().any(is_without) {
         return Arc::default();
@@ -162,7 +163,7 @@ pub(super) fn values(session: &Session, taken: &[Cte]) -> Arc<Kept> {
     kept.unwrap_or_else(|| session.variables().values())
 }
 
-/// The variables that `query` may name.
+/// The variables that `query` can mean.
 fn named(query: &Query, values: &Kept) -> BTreeSet<String> {
     let mut named = Named { values, found: BTreeSet::new() };
     let _ = Visit::visit(query, &mut named);
@@ -199,7 +200,7 @@ pub(super) async fn plan(state: &SessionState, values: &Kept, mut query: Query) 
         let statement = EngineStatement::Statement(Box::new(Statement::Query(Box::new(query))));
         return Ok(state.statement_to_plan(statement).await?);
     }
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = VisitMut::visit(&mut query, &mut Spell(&named));
     let columns = named.iter().filter_map(|name| Some((name, values.get(name)?)));
     let fields: Vec<Field> = columns.clone().map(|(name, it)| Field::new(name, it.data_type.clone(), true)).collect();
@@ -229,13 +230,13 @@ fn register(state: &SessionState, schema: Schema) -> Result<()> {
         catalog.register_schema(RELATIONS_SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
     }
     let schema_of = catalog.schema(RELATIONS_SCHEMA).ok_or_else(lost)?;
-    // A body of the query may have had other variables.
+    // Replaces the relation of a function body, which can have other variables.
     let _ = schema_of.deregister_table(RELATION)?;
     schema_of.register_table(RELATION.to_owned(), Arc::new(EmptyTable::new(Arc::new(schema))))?;
     Ok(())
 }
 
-/// Writes the names of variables as they are registered, and keeps the names of columns that nobody named.
+/// Writes variables as columns of the relation, and keeps the default names of output columns.
 struct Spell<'a>(&'a BTreeSet<String>);
 
 impl VisitorMut for Spell<'_> {

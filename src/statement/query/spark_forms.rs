@@ -1,7 +1,9 @@
-//! Calls and operators of Spark's that are other forms of what DataFusion knows, written out before planning: `if(c, a, b)` is a
-//! CASE, `int(x)` a cast, `try_divide(a, b)` is `a / nullif(b, 0)`, `a RLIKE b` a call, `1L` a cast of a number.
+//! Rewrites calls and operators of Spark that DataFusion has in another form.
 //!
-//! Absent: `>>>`, which the tokenizer takes apart; `shiftrightunsigned` is the same.
+//! `if(c, a, b)` becomes a CASE, `int(x)` a cast, `try_divide(a, b)` becomes `a / nullif(b, 0)`, `a RLIKE b` a call, and `1L` a
+//! cast of a number. A function that only exists in this form is also listed in `session::rewritten_functions`.
+//!
+//! Absent: `>>>`, because the tokenizer reads it as several tokens. `shiftrightunsigned` does the same.
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
@@ -12,55 +14,11 @@ use sqlparser::ast::{
 
 use pinsql_functions::DECODE_BYTES;
 
-/// The names that are written out so, here, in `calls`, in `aggregate_calls` and where queries are planned, and that the engine does not have. They are built-in
-/// functions like any: nobody can define one of that name.
-pub(super) const NAMES: [&str; 39] = [
-    "approx_count_distinct",
-    "bigint",
-    "binary",
-    "boolean",
-    "collect_set",
-    "count_if",
-    "curdate",
-    "current_catalog",
-    "current_database",
-    "current_schema",
-    "current_timezone",
-    "date",
-    "decimal",
-    "double",
-    "equal_null",
-    "first",
-    "float",
-    "if",
-    "iff",
-    "ilike",
-    "int",
-    "last",
-    "like",
-    "mod",
-    "negative",
-    "nullifzero",
-    "percentile_disc",
-    "positive",
-    "smallint",
-    "string",
-    "timestamp",
-    "timestamp_seconds",
-    "tinyint",
-    "to_unix_timestamp",
-    "try_divide",
-    "try_mod",
-    "try_to_date",
-    "unix_timestamp",
-    "zeroifnull",
-];
-
-/// The units that `datediff` and its like take without quotes.
+/// The units that `datediff` and similar functions take without quotes.
 const UNITS: [&str; 10] =
     ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"];
 
-/// What a call with these arguments stands for; none when it is a call.
+/// The other form of a call with these arguments. None if it stays a call.
 pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
     let binary = |op: BinaryOperator, left: &Expr, right: Expr| Expr::BinaryOp {
         left: Box::new(nested(left)),
@@ -115,7 +73,7 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
     })
 }
 
-/// What an expression that is no call stands for; none when DataFusion knows it.
+/// The other form of an expression that is not a call. None if DataFusion takes it as it is.
 pub(super) fn of_operator(expr: &Expr) -> Option<Expr> {
     let not = |is_negated: bool, expr: Expr| match is_negated {
         true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) },
@@ -144,7 +102,7 @@ pub(super) fn of_operator(expr: &Expr) -> Option<Expr> {
     })
 }
 
-/// `1L`, `1S`, `1Y`, `1.5D`, `1.5F`, `1.5BD`: a number with the letters of its type.
+/// A number with a type suffix: `1L`, `1S`, `1Y`, `1.5D`, `1.5F` or `1.5BD`.
 fn typed_number(word: &str) -> Option<Expr> {
     let upper = word.to_uppercase();
     let types = [
@@ -176,7 +134,7 @@ fn typed_number(word: &str) -> Option<Expr> {
     Some(cast(text, data_type.unwrap_or_else(exact)))
 }
 
-/// The functions that are named after the type they cast to.
+/// The type of a function that is a cast, such as `int(x)`.
 fn type_named(name: &str) -> Option<DataType> {
     Some(match name {
         "bigint" => DataType::BigInt(None),
@@ -214,7 +172,7 @@ fn like(name: &str, value: &Expr, pattern: &Expr, escape: &[&Expr]) -> Option<Ex
     })
 }
 
-/// `decode(value, search, result, … [, default])`, in which NULL finds NULL.
+/// `decode(value, search, result, … [, default])`, where NULL equals NULL.
 fn decode(value: &Expr, rest: &[&Expr]) -> Expr {
     let (pairs, default) = rest.as_chunks::<2>();
     let found = |search: &Expr| Expr::BinaryOp {
@@ -226,7 +184,7 @@ fn decode(value: &Expr, rest: &[&Expr]) -> Expr {
     case(None, whens, default.first().map(|default| (*default).clone()))
 }
 
-/// A date field, as in `CEIL(t TO DAY)`, is not Spark's.
+/// None for a date field, as in `CEIL(t TO DAY)`, which Spark does not have.
 fn rounded(name: &str, expr: &Expr, kind: &CeilFloorKind) -> Option<Expr> {
     match kind {
         CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Some(call(name, vec![expr.clone()])),

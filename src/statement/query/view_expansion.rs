@@ -1,9 +1,9 @@
-//! Views: where a query names one, the view's query is put in its place.
+//! Replaces the names of views in a query by the queries of the views.
 //!
-//! This happens in the text's tree, before anything that the query reads is opened, so that a view over a stream makes the
-//! query that reads it a streaming one, and so that a statement sees one version of a table whether it reads it itself or
-//! through a view. What stands between the names and the plan (WITH hides views, a temporary view hides tables and views of the
-//! schema, names of two parts are those) is Spark's.
+//! This happens in the AST, before any relation is opened. So a query over a view of a stream is a streaming query, and a
+//! statement sees one version of a table, whether it reads the table itself or through a view. Names are resolved by the rules of
+//! Spark: WITH hides views, a temporary view hides tables and views of the schema, and a name of two parts never means a
+//! temporary view.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,23 +17,22 @@ use sqlparser::ast::{
 use super::definitions::Definitions;
 use crate::catalog::TableName;
 use crate::session::Session;
-use crate::session::views::{View, Views};
+use crate::session::temporary_views::{TemporaryViews, View};
 use crate::statement::parser::STREAM_MARKER;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// How many views a query may read, each counted as often as it is read: two views that each read another one twice, and so
-/// on, would be a query without end.
+/// The largest number of expansions in a query. Views that read each other twice grow exponentially.
 const EXPANSIONS_MAX: usize = 1000;
 
-/// How deep views may read views: each level is a level of the query.
+/// The largest nesting of views. Each level nests the query deeper.
 const DEPTH_MAX: usize = 100;
 
-/// The views that there are: the temporary ones, and those of the warehouse that a query can name.
+/// The views that a query can name: the temporary views, and the loaded views of the warehouse.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::statement) struct Known<'a> {
-    temporary: &'a Views,
+    temporary: &'a TemporaryViews,
     definitions: &'a Definitions,
-    /// The catalog that has all tables, and the schema of names that give none.
+    /// The catalog of all tables, and the schema of names that give none.
     catalog: &'a str,
     schema: &'a str,
 }
@@ -44,14 +43,16 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The views that a query reads, themselves or through others.
+/// The views that a query reads, directly or through other views.
 #[derive(Debug, Default)]
 pub(in crate::statement) struct Read {
     pub(in crate::statement) temporary: BTreeSet<String>,
     pub(in crate::statement) permanent: BTreeSet<TableName>,
 }
 
-/// Puts the queries of the views that `query` names, and of those that these name, in their places. Gives the names of all.
+/// Expands all views in `query`, also those in the queries of views. Returns the names of the views.
+///
+/// Errors: a view reads itself, has a version clause, or the limits of expansions and nesting are reached.
 pub(in crate::statement) fn expand(known: Known<'_>, query: &mut Query) -> Result<Read> {
     let mut expansion = Expansion { known, read: Read::default(), expansions: 0, inside: Vec::new() };
     expansion.expand(query)?;
@@ -62,7 +63,7 @@ struct Expansion<'a> {
     known: Known<'a>,
     read: Read,
     expansions: usize,
-    /// The views whose queries are around this place, the innermost last.
+    /// The views that enclose the current place, the innermost last.
     inside: Vec<Named>,
 }
 
@@ -100,7 +101,7 @@ impl Expansion<'_> {
                     format!("the query reads views more than {EXPANSIONS_MAX} times, or {DEPTH_MAX} deep"),
                 )
                 .at(span)
-                .with_hint("keep what is read often in a table"));
+                .with_hint("store the rows of views that are read often in a table"));
             }
             let mut body = view.query.clone();
             match &named {
@@ -115,7 +116,7 @@ impl Expansion<'_> {
         })
     }
 
-    /// The view that a name means; in a temporary view's query a name that is not qualified is another one's, see [`qualify`].
+    /// The view with a name. In the query of a temporary view, a name without a schema is a temporary view, see [`qualify`].
     fn find(&self, name: &[Ident]) -> Result<Option<(Named, Arc<View>)>> {
         if let [only] = name {
             if let Some(view) = self.known.temporary.get(&only.value) {
@@ -139,7 +140,7 @@ fn gone(view: &str, outer: &str) -> Error {
     )
 }
 
-/// Puts `query` where a view is named. What an alias says goes before what the view says.
+/// Replaces the name of a view by its query. Names in the alias have priority over those of the view.
 fn put(factor: &mut TableFactor, view: &str, columns: &[Ident], query: Query) {
     let TableFactor::Table { alias, .. } = factor else { return };
     let mut alias = alias.take().unwrap_or_else(|| TableAlias {
@@ -155,13 +156,13 @@ fn put(factor: &mut TableFactor, view: &str, columns: &[Ident], query: Query) {
     *factor = TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
 }
 
-/// Gives each name in a temporary view's query that means a table now the schema it is in now, so that it means the same table
-/// in whatever statement the view is read. The names that are left are those of temporary views.
-pub fn qualify(views: &Views, schema: &str, query: &mut Query) -> Result<()> {
+/// Adds the schema to each name in the query of a temporary view that means a table or a stored view, so that the name means the
+/// same in every later statement. The names that stay without a schema are those of temporary views.
+pub fn qualify(views: &TemporaryViews, schema: &str, query: &mut Query) -> Result<()> {
     qualify_where(query, schema, |name| !views.contains(name))
 }
 
-/// The same where no name is that of a temporary view.
+/// The same for a stored definition, where no name is a temporary view.
 pub(in crate::statement) fn qualify_all(schema: &str, query: &mut Query) -> Result<()> {
     qualify_where(query, schema, |_| true)
 }
@@ -179,7 +180,7 @@ fn qualify_where(query: &mut Query, schema: &str, is_table: impl Fn(&str) -> boo
     })
 }
 
-/// Calls `act` with every relation, unless its name is that of a WITH query.
+/// Calls `act` with every relation except those that name a WITH query.
 pub(super) fn each_relation(
     query: &mut Query,
     act: impl FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>,
@@ -193,9 +194,9 @@ pub(super) fn each_relation(
 
 struct Relations<F> {
     act: F,
-    /// The WITH queries that can be named here, in lower case.
+    /// The WITH queries in scope, in lower case.
     common: Vec<String>,
-    /// For each query around this place, its WITH clause, which has been visited, and how many names were known before it.
+    /// For each enclosing query, its WITH clause, which is already visited, and the number of names in scope before it.
     open: Vec<(Option<With>, usize)>,
 }
 
@@ -208,7 +209,7 @@ impl<F: FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>> VisitorMut for Relati
         let recursive = with.as_ref().is_some_and(|with| with.recursive);
         for common in with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             let name = common.alias.name.value.to_lowercase();
-            // Only a recursive one can name itself: otherwise its name still means what it meant before.
+            // Only a recursive WITH query can name itself. Otherwise its name still has the outer meaning.
             if recursive {
                 self.common.push(name.clone());
             }
@@ -227,7 +228,7 @@ impl<F: FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>> VisitorMut for Relati
         ControlFlow::Continue(())
     }
 
-    /// After what is below it, so that the visitor does not walk into what is put in.
+    /// After the children, so that the visitor does not visit the inserted query.
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         let TableFactor::Table { name: ObjectName(path), args, .. } = factor else {
             return ControlFlow::Continue(());
@@ -249,8 +250,7 @@ impl<F: FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>> VisitorMut for Relati
     }
 }
 
-/// `STREAM name`, which is how a view over a stream may be read too. There is nothing to tell apart: reading such a view is
-/// reading its stream.
+/// True for `STREAM name`, the other form of reading a view over a stream. Both forms read the stream.
 pub(super) fn is_stream_of_a_name(call: &TableFunctionArgs) -> bool {
     match call.args.as_slice() {
         [FunctionArg::Named { name, .. }] => name.value == STREAM_MARKER,
@@ -269,8 +269,8 @@ mod tests {
         *query
     }
 
-    fn views(definitions: &[(&str, &str)]) -> Views {
-        let views = Views::default();
+    fn views(definitions: &[(&str, &str)]) -> TemporaryViews {
+        let views = TemporaryViews::default();
         for (name, sql) in definitions {
             let mut query = query(sql);
             qualify(&views, "s", &mut query).unwrap();

@@ -1,18 +1,19 @@
-//! Calls of aggregate functions whose form, or whose name, DataFusion reads otherwise, in one that both read the same.
+//! Rewrites calls of aggregate functions that DataFusion has under another name or in another form.
 //!
-//! `first(x, true)` becomes `first_value(x) IGNORE NULLS`, `count_if(p)` the count of where p holds, `collect_set(x)` an `array_agg(DISTINCT
-//! x)`. `WITHIN GROUP (ORDER BY …)` becomes arguments: see `functions::aggregates`. Counts that DataFusion gives without a sign are BIGINT.
+//! `first(x, true)` becomes `first_value(x) IGNORE NULLS`, `count_if(p)` a count with a CASE, and `collect_set(x)` an
+//! `array_agg(DISTINCT x)`. `WITHIN GROUP (ORDER BY …)` becomes arguments, see `pinsql_functions::aggregates`. Counts that
+//! DataFusion returns as unsigned numbers are cast to BIGINT.
 
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, NullTreatment, ObjectName, OrderByExpr, Value,
 };
 
-use super::calls::struct_of;
+use super::scalar_calls::struct_of;
 use pinsql_functions::aggregates::listagg::{DESCENDING, NULLS_LAST};
 use pinsql_functions::aggregates::{PERCENTILE_CONT, PERCENTILE_DISC};
 
-/// The call in that form; none when it needs none.
+/// The rewritten call. None if DataFusion takes the call as it is.
 pub(super) fn written_out(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let arguments: Vec<&Expr> = list.args.iter().map(value).collect::<Option<_>>()?;
@@ -47,7 +48,7 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("mode", [], [by]) => {
             Some(Expr::Function(called(function, "mode", [by.expr.clone(), boolean(is_descending(by))])))
         }
-        // Of several values that are there equally often, the smallest is taken in any case.
+        // The flag asks for the smallest of several most frequent values. `mode` always returns the smallest.
         ("mode", [value, Expr::Value(flag)], []) if matches!(flag.value, Value::Boolean(_)) => {
             Some(Expr::Function(called(function, "mode", [(*value).clone()])))
         }
@@ -66,7 +67,7 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
     }
 }
 
-/// `ORDER BY` behind the arguments, as DataFusion has it.
+/// The `ORDER BY` after the arguments, which is DataFusion's form.
 fn order_in_call(clauses: &[FunctionArgumentClause]) -> Option<&[OrderByExpr]> {
     clauses.iter().find_map(|clause| match clause {
         FunctionArgumentClause::OrderBy(by) => Some(by.as_slice()),
@@ -81,7 +82,7 @@ fn value(argument: &FunctionArg) -> Option<&Expr> {
     }
 }
 
-/// The same call of another function, with other arguments and without WITHIN GROUP.
+/// The call with another function and other arguments, and without WITHIN GROUP.
 fn called(like: &Function, name: &str, arguments: impl IntoIterator<Item = Expr>) -> Function {
     let mut function = like.clone();
     function.name = ObjectName::from(vec![Ident::with_quote('`', name)]);
@@ -93,7 +94,7 @@ fn called(like: &Function, name: &str, arguments: impl IntoIterator<Item = Expr>
     function
 }
 
-/// The second argument says whether NULLs are passed over.
+/// The call with the second argument, the flag that ignores NULLs, as IGNORE NULLS.
 fn nulls_ignored(function: &Function, name: &str, value: &Expr, flag: &Expr) -> Option<Expr> {
     let Expr::Value(flag) = flag else { return None };
     let Value::Boolean(ignores_nulls) = flag.value else { return None };
@@ -104,7 +105,7 @@ fn nulls_ignored(function: &Function, name: &str, value: &Expr, flag: &Expr) -> 
     Some(Expr::Function(call))
 }
 
-/// The values as one STRUCT; NULL when one of them is.
+/// The values as one STRUCT. NULL if any value is NULL.
 fn all_or_none(values: &[&Expr]) -> Expr {
     let known = values.iter().map(|value| Expr::IsNotNull(Box::new((*value).clone())));
     let both = |left: Expr, right: Expr| Expr::BinaryOp {
@@ -140,7 +141,7 @@ fn is_descending(by: &OrderByExpr) -> bool {
     by.options.asc == Some(false)
 }
 
-/// NULLs come first in ascending order, and last in descending, unless the query says otherwise.
+/// The sort order as a bit field. By default NULLs are first in ascending order and last in descending order.
 fn flags(by: &OrderByExpr) -> Expr {
     let descending = is_descending(by);
     let nulls_last = !by.options.nulls_first.unwrap_or(!descending);

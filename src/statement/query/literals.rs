@@ -1,8 +1,8 @@
-//! What literals mean in Databricks, written out in a query before DataFusion plans it; and what `calls` writes out.
+//! Gives numbers their Databricks types, and rewrites calls (`scalar_calls`, `aggregate_calls`, `spark_forms`).
 //!
-//! `1` is an INT and `1e3` a DOUBLE, so a cast says so; DataFusion would take a BIGINT and a DECIMAL. Where a number stands
-//! for something else than a value (an ordinal, a limit, the bound of a window, an interval, an argument of a table
-//! function, the places that `round` keeps) it is left alone.
+//! `1` is an INT and `1e3` a DOUBLE in Databricks, while DataFusion takes a BIGINT and a DECIMAL. So this pass adds casts. A
+//! number that is not a value gets none: an ordinal, a limit, the bound of a window frame, an interval, an argument of a table
+//! function, or the number of places of `round`.
 
 use std::ops::ControlFlow;
 
@@ -12,20 +12,20 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::{aggregate_calls, calls, forms};
+use super::{aggregate_calls, scalar_calls, spark_forms};
 
-/// Functions that DataFusion types by the value of their second argument: it must be a plain literal.
+/// Functions whose result type in DataFusion depends on the second argument, which must be a plain literal.
 const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
-/// The most digits that a DECIMAL has.
+/// The largest precision of a DECIMAL.
 const DECIMAL_DIGITS_MAX: usize = 38;
 
-/// Gives the numbers in `query` the types that Databricks gives them.
+/// Rewrites the numbers and calls in `query`.
 pub fn write_out_types(query: &mut Query) {
-    // Infallible: the visitor never breaks off.
+    // Infallible: the visitor never stops.
     let _ = query.visit(&mut Literals::default());
 }
 
-/// What is taken out of the tree while the visitor passes below it.
+/// The parts that the visitor must not rewrite. They leave the tree before its children are visited, and return after.
 #[derive(Default)]
 struct Literals {
     limits: Vec<Option<LimitClause>>,
@@ -34,7 +34,7 @@ struct Literals {
     named_frames: Vec<Vec<Option<WindowFrame>>>,
     frames: Vec<Option<WindowFrame>>,
     places: Vec<Vec<Option<Expr>>>,
-    /// Above 0 where numbers are no values.
+    /// Above 0 inside nodes whose numbers are not values.
     untouched: usize,
 }
 
@@ -54,7 +54,7 @@ fn put_back<'a>(exprs: impl Iterator<Item = &'a mut Expr>, saved: Option<Vec<Opt
     }
 }
 
-/// What a query is ordered by; nothing for ORDER BY ALL.
+/// The expressions of ORDER BY. None for ORDER BY ALL.
 fn order_of(query: &mut Query) -> impl Iterator<Item = &mut Expr> {
     let exprs = match query.order_by.as_mut().map(|order| &mut order.kind) {
         Some(OrderByKind::Expressions(exprs)) => exprs.as_mut_slice(),
@@ -132,7 +132,7 @@ impl VisitorMut for Literals {
         match expr {
             Expr::Interval(_) => self.untouched += 1,
             Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, expr: operand } if is_number(operand) => {
-                // The sign belongs to the number: -2147483648 is an INT, 2147483648 is none.
+                // The sign belongs to the number: -2147483648 is an INT, and 2147483648 is not.
                 if let Some(negative) = negative(operand) {
                     *expr = negative;
                 }
@@ -165,16 +165,16 @@ impl VisitorMut for Literals {
                     *frame = saved;
                 }
                 if let Some(written_out) =
-                    calls::written_out(function).or_else(|| aggregate_calls::written_out(function))
+                    scalar_calls::written_out(function).or_else(|| aggregate_calls::written_out(function))
                 {
                     *expr = written_out;
                 }
             }
             Expr::Struct { values, fields } if fields.is_empty() => {
-                *expr = calls::struct_of(values);
+                *expr = scalar_calls::struct_of(values);
             }
             expr => {
-                let form = forms::of_operator(expr);
+                let form = spark_forms::of_operator(expr);
                 if let Some(written_out) = form.or_else(|| (self.untouched == 0).then(|| typed(expr)).flatten()) {
                     *expr = written_out;
                 }
@@ -184,7 +184,7 @@ impl VisitorMut for Literals {
     }
 }
 
-/// The second argument of a function that DataFusion types by its value.
+/// The second argument of a function in `TYPED_BY_VALUE`.
 fn places_of(function: &mut Function) -> impl Iterator<Item = &mut Expr> {
     let is_typed_by_value = TYPED_BY_VALUE.iter().any(|name| function.name.to_string().eq_ignore_ascii_case(name));
     let arguments = match &mut function.args {
@@ -205,7 +205,7 @@ fn negative(operand: &Expr) -> Option<Expr> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(Expr::Value(value))
 }
 
-/// The number cast to its type in Databricks; none where it has that type in DataFusion already.
+/// The number with a cast to its Databricks type. None if DataFusion gives it that type.
 fn typed(expr: &Expr) -> Option<Expr> {
     let Expr::Value(value) = expr else { return None };
     let Value::Number(number, _) = &value.value else { return None };

@@ -1,4 +1,4 @@
-//! The bodies that travel with a query (`sql_functions`), planned: each before the query that calls it.
+//! Plans the bodies of SQL functions, which `sql_functions` adds to a query as WITH queries. Each is planned before its callers.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use sqlparser::ast::{Cte, Query};
 
 use super::inline::{Bodies, Body, Placeholder, Values};
+use super::literals;
 use super::sql_functions::{NO_PARAMETERS, RELATIONS_SCHEMA, SCALAR_PREFIX, TABLE_PREFIX};
-use super::variables::KEPT_PREFIX;
-use super::{struct_star, variables};
+use super::variable_values::KEPT_PREFIX;
+use super::{struct_star, variable_values};
 use crate::catalog::CATALOG_NAME;
-use crate::session::literals;
 use crate::session::variables::Values as Variables;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Takes the bodies out of `query`, and what `variables` put there.
+/// Removes the bodies from `query`, and also the WITH query of `variable_values`.
 pub(super) fn take(query: &mut Query) -> Vec<Cte> {
     let Some(with) = &mut query.with else { return Vec::new() };
     let is_body = |common: &Cte| {
@@ -35,7 +35,7 @@ pub(super) fn take(query: &mut Query) -> Vec<Cte> {
     bodies
 }
 
-/// Plans the bodies in their order, and makes the placeholders and the relations that stand for them known to `state`.
+/// Plans the bodies in order. Registers a placeholder for each scalar function and a relation for each table function in `state`.
 pub(super) async fn plan(state: &mut SessionState, variables: &Variables, taken: Vec<Cte>) -> Result<Bodies> {
     let mut planned = Bodies::default();
     for body in taken.into_iter().filter(|common| !common.alias.name.value.starts_with(KEPT_PREFIX)) {
@@ -57,7 +57,7 @@ async fn plan_body(
 ) -> Result<()> {
     literals::write_out_types(&mut query);
     struct_star::expand(state, &mut query).await?;
-    let plan = planned.put_in(variables::plan(state, variables, query).await?)?;
+    let plan = planned.put_in(variable_values::plan(state, variables, query).await?)?;
     let parts = Parts::of(&plan).ok_or_else(no_expression)?;
     match name.strip_prefix(TABLE_PREFIX) {
         Some(relation) => register_relation(state, relation, table_plan(parts)?),
@@ -74,7 +74,7 @@ async fn plan_body(
     }
 }
 
-/// What the plan of a body consists of.
+/// The parts of the plan of a body.
 struct Parts {
     result: Expr,
     parameters: Vec<(Column, DataType)>,
@@ -82,7 +82,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// None when the plan is more than one expression over the parameters.
+    /// None if the plan is more than one expression over the parameters.
     fn of(plan: &LogicalPlan) -> Option<Self> {
         let LogicalPlan::Projection(body) = plan else { return None };
         let LogicalPlan::SubqueryAlias(row) = body.input.as_ref() else { return None };
@@ -97,20 +97,24 @@ impl Parts {
     }
 }
 
-/// Whether the plan of a body is one that a call can become.
+/// Checks that the plan of a body can be inlined.
 pub(in crate::statement) fn check(plan: &LogicalPlan) -> Result<()> {
     Parts::of(plan).map(drop).ok_or_else(no_expression)
 }
 
-/// The columns of a table function's query, from the plan of its body.
+/// The columns of a table function, from the plan of its body.
 pub(in crate::statement) fn columns(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
     let table = table_plan(Parts::of(plan).ok_or_else(no_expression)?)?;
     Ok(table.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect())
 }
 
 fn no_expression() -> Error {
-    Error::new(ErrorCode::InvalidExpression, "the body of a scalar function is an expression of its arguments, without aggregates, window functions and generators")
-        .with_hint("a subquery can have them: RETURN (SELECT max(a) FROM t)")
+    Error::new(
+        ErrorCode::InvalidExpression,
+        "the body of a scalar function is an expression of its arguments, without aggregates, \
+         window functions and generators",
+    )
+    .with_hint("a subquery can have them: RETURN (SELECT max(a) FROM t)")
 }
 
 fn table_plan(parts: Parts) -> Result<LogicalPlan> {

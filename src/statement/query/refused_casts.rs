@@ -1,7 +1,7 @@
-//! Casts that the engine reads otherwise than Databricks are errors.
+//! Refuses casts that DataFusion evaluates with another meaning than Databricks.
 //!
-//! A number cast to TIMESTAMP is seconds in Databricks and microseconds here, and the other way round; DATE to a number
-//! is an error there and a count of days here.
+//! A number as a TIMESTAMP counts seconds in Databricks and microseconds in DataFusion, and so does a TIMESTAMP as a number. A
+//! DATE as a number is an error in Databricks and a count of days in DataFusion.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -12,7 +12,7 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
-/// Fails on the first such cast in `plan`.
+/// Returns an error for the first such cast in `plan`.
 pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         let inputs: Vec<_> = node.inputs().into_iter().map(LogicalPlan::schema).collect();
@@ -23,11 +23,11 @@ pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
                     Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
                     _ => return Ok(TreeNodeRecursion::Continue),
                 };
-                // An expression over no input, or over one that does not know it, is judged by the planner.
+                // The planner checks an expression whose type follows from no input.
                 let Some(from) = inputs.iter().find_map(|schema| inner.get_type(*schema).ok()) else {
                     return Ok(TreeNodeRecursion::Continue);
                 };
-                match is_read_otherwise(&from, target) {
+                match has_other_meaning(&from, target) {
                     true => Err(refused(&from, target)),
                     false => Ok(TreeNodeRecursion::Continue),
                 }
@@ -37,7 +37,7 @@ pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-fn is_read_otherwise(from: &DataType, to: &DataType) -> bool {
+fn has_other_meaning(from: &DataType, to: &DataType) -> bool {
     let is_time =
         |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64);
     (from.is_numeric() && is_time(to)) || (is_time(from) && to.is_numeric())
@@ -49,7 +49,7 @@ fn refused(from: &DataType, to: &DataType) -> DataFusionError {
         false => "unix_seconds(t) gives the seconds since 1970",
     };
     external(
-        Error::new(ErrorCode::DatatypeMismatch, format!("a {} is not cast to {}", type_name(from), type_name(to)))
+        Error::new(ErrorCode::DatatypeMismatch, format!("a {} cannot be cast to {}", type_name(from), type_name(to)))
             .with_hint(hint),
     )
 }

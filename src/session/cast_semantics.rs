@@ -1,9 +1,14 @@
-//! Casts, and the sign `-`, that DataFusion computes otherwise than Databricks, whether SQL writes them or an operator needs
-//! them.
+//! The analyzer rule for casts, and for the sign `-`, that DataFusion computes differently from Databricks.
 //!
-//! Floats and timestamps as STRING are written as Spark writes them, bytes as STRING fail one by one, a text is a TIMESTAMP, a DATE or a DECIMAL by the same
-//! rules as in a JSON object, and `-x` is an error for the least number of a type. The rule runs after types are settled and changes
-//! none. Absent: casts between numbers and times, which the planner refuses.
+//! It replaces explicit casts and the casts that type coercion adds:
+//!
+//! - Floats and timestamps become STRING in the form of Spark.
+//! - Bytes become STRING row by row, so that one bad value is one error.
+//! - A STRING becomes a TIMESTAMP, a DATE or a DECIMAL by the same rules as in a JSON object.
+//! - `-x` is an error for the smallest number of a type.
+//!
+//! The rule runs after type coercion and changes no type. Absent: casts between numbers and times, which
+//! `statement::query::refused_casts` refuses.
 
 use std::sync::Arc;
 
@@ -75,7 +80,7 @@ impl DatabricksCasts {
     }
 
     fn cast(&self, operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
-        // The type of a variable of a lambda is not known here: its casts stay DataFusion's.
+        // The type of a lambda parameter is unknown here, so its casts stay those of DataFusion.
         let Ok(source) = operand.get_type(schema) else { return Ok(None) };
         let Some(function) = self.function_for(&source, target, is_try) else { return Ok(None) };
         let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
@@ -85,7 +90,7 @@ impl DatabricksCasts {
         Ok(Some(if result == *target { call } else { Expr::Cast(Cast::new(Box::new(call), target.clone())) }))
     }
 
-    /// The function that does what Databricks' cast does; none where DataFusion's cast does it.
+    /// The function with the cast of Databricks. None if the cast of DataFusion gives the same.
     fn function_for(&self, source: &DataType, target: &DataType, is_try: bool) -> Option<Arc<ScalarUDF>> {
         let is_text =
             |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);

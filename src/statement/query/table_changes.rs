@@ -1,4 +1,4 @@
-//! `table_changes('table', start [, end])`: what changed in a table from one version to another
+//! `table_changes('table', start [, end])`: the changed rows of a table between two versions
 //! (<https://docs.databricks.com/en/sql/language-manual/functions/table_changes.html>).
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 
 use super::Purpose;
-use super::calls::text;
+use super::table_function_calls::text;
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{AsOf, ChangeRange, changes, changes_schema};
@@ -20,7 +20,7 @@ pub(super) const TABLE_CHANGES: &str = "table_changes";
 const ARGUMENTS: [&str; 3] = ["table", "start", "end"];
 const USAGE: &str = "table_changes('table', start [, end]), where start and end are versions or timestamps";
 
-/// The name by which an argument is known that is given by its position.
+/// The name of the argument at a position.
 pub(super) fn argument_name(position: usize) -> Result<&'static str> {
     let name = ARGUMENTS.get(position).copied();
     name.ok_or_else(|| {
@@ -28,6 +28,7 @@ pub(super) fn argument_name(position: usize) -> Result<&'static str> {
     })
 }
 
+/// Opens the changes. A check opens an empty relation with the same columns.
 pub(super) async fn open(
     session: &Session,
     state: &SessionState,
@@ -48,7 +49,7 @@ pub(super) async fn open(
     let start = bound(ARGUMENTS[1])?.ok_or_else(|| missing("a start"))?;
     let range = ChangeRange { start, end: bound(ARGUMENTS[2])? };
     if matches!(purpose, Purpose::Check) {
-        // The table may be one that the file itself makes.
+        // The file that is checked may create the table.
         let columns = session.open_table(&name).await?.schema();
         return Ok(Arc::new(EmptyTable::new(Arc::new(changes_schema(&columns)))));
     }
@@ -56,7 +57,7 @@ pub(super) async fn open(
     changes(&location, &table, range).await
 }
 
-/// A number is a version; a timestamp, a date or a text is a moment.
+/// A number is a version. A timestamp, a date or a string is a point in time.
 fn bound(state: &SessionState, argument: &str, value: &ScalarValue) -> Result<AsOf> {
     let wrong = || {
         Error::new(ErrorCode::InvalidTableVersion, format!("the {argument} of table_changes cannot be {value}"))

@@ -1,18 +1,18 @@
-//! The arguments of a call of a SQL function, in the order of its parameters: by position, then by name, then defaults.
+//! Binds the arguments of a call of a SQL function to its parameters: by position, by name, and by default.
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Spanned};
 
 use crate::session::sql_functions::SqlFunction;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// An argument, as it stands in the call or in the definition.
+/// The argument for one parameter.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) value: Expr,
     pub(super) is_default: bool,
 }
 
-/// Gives each parameter its argument
+/// Returns the arguments in the order of the parameters
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-function-invocation.html>).
 pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<Bound>> {
     let name = function.full_name();
@@ -44,14 +44,13 @@ pub(super) fn bind(function: &SqlFunction, given: &[FunctionArg]) -> Result<Vec<
                 (position_of(function, &parameter.value).map_err(|error| error.at(parameter.span))?, arg)
             }
             FunctionArg::ExprNamed { .. } => {
-                return Err(Error::new(ErrorCode::WrongNumArgs, format!("{argument} is no argument of {name}"))
+                return Err(Error::new(ErrorCode::WrongNumArgs, format!("{argument} is not an argument of {name}"))
                     .at(argument.span()));
             }
         };
         let FunctionArgExpr::Expr(value) = value else {
-            return Err(
-                Error::new(ErrorCode::WrongNumArgs, format!("`{value}` is no argument of {name}")).at(argument.span())
-            );
+            return Err(Error::new(ErrorCode::WrongNumArgs, format!("`{value}` is not an argument of {name}"))
+                .at(argument.span()));
         };
         if values[place].replace(value.clone()).is_some() {
             let parameter = &parameters[place].name.value;
