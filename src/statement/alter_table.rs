@@ -1,7 +1,7 @@
-//! ALTER TABLE and COMMENT ON: one change of a table's definition, in one commit.
+//! ALTER TABLE and COMMENT ON: one change of the definition of a table, in one commit.
 //!
-//! What is about rows (a CHECK, NOT NULL) is held against all rows of one version first; the commit then fails if others
-//! have changed rows since. A streaming table's columns are those of its query, so they are not changed here.
+//! A CHECK or NOT NULL is first checked against all rows of one version. The commit fails if another writer changed rows
+//! since that version. The columns of a streaming table are those of its query, so ALTER TABLE does not change them.
 
 use std::sync::Arc;
 
@@ -10,12 +10,11 @@ use datafusion::common::DFSchema;
 use datafusion::physical_plan::collect;
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, SetExpr, TableFactor};
 
-use super::ast::StatementKind;
-use super::create_table::{column, constraint};
-use super::definitions::{AlterAction, AlterTable, CheckConstraint, ColumnChange, Position};
+use super::ast::{AlterAction, AlterTable, CheckConstraint, ColumnChange, Position, StatementKind};
 use super::parser::parse;
-use super::query::{self, Planned, Purpose, conditions};
-use super::{Checked, Outcome, describe_columns, view};
+use super::query::{self, Purpose, conditions};
+use super::table_definition::{column, constraint, refuse_reserved};
+use super::{Checked, Outcome, describe_columns, object_names};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -23,7 +22,7 @@ use pinsql_delta::{self as delta, Alteration, ColumnPosition, NewColumn};
 use pinsql_sources::operators::expectation::sample;
 
 pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Outcome> {
-    view::refuse(session, &alter.table, "ALTER TABLE")?;
+    object_names::refuse_temporary_view(session, &alter.table, "ALTER TABLE")?;
     let name = alter.table.writable_table(session)?;
     let (location, table) = session.warehouse().open_table(&name).await.map_err(|error| error.at(alter.table.span))?;
     let is_stream = delta::property(&table, CHECKPOINT_PROPERTY)?.is_some();
@@ -36,9 +35,9 @@ pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Out
     }
     let alteration = alteration(&alter.action)?;
     let version = match &alter.action {
-        AlterAction::AddConstraint(check) => Some(hold_check(session, &name, check).await?),
+        AlterAction::AddConstraint(check) => Some(check_all_rows(session, &name, check).await?),
         AlterAction::AlterColumn { path, change: ColumnChange::SetNotNull } => {
-            Some(hold_not_null(session, &name, path).await?)
+            Some(check_no_nulls(session, &name, path).await?)
         }
         _ => None,
     };
@@ -48,17 +47,17 @@ pub(super) async fn execute(session: &Session, alter: &AlterTable) -> Result<Out
 }
 
 pub(super) async fn check(session: &Session, alter: &AlterTable) -> Result<Checked> {
-    view::refuse(session, &alter.table, "ALTER TABLE")?;
+    object_names::refuse_temporary_view(session, &alter.table, "ALTER TABLE")?;
     let name = alter.table.writable_table(session)?;
     let schema = session.open_table(&name).await.map_err(|error| error.at(alter.table.span))?.schema();
     let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
     match (alteration(&alter.action)?, &alter.action) {
         (_, AlterAction::AddConstraint(check)) => {
             let columns = DFSchema::try_from(schema.as_ref().clone())?;
-            conditions::plan_constraint(&session.state(), &columns, &check.condition, &shown(check))
+            conditions::plan_constraint(&session.state(), &columns, &check.condition, &constraint_label(check))
                 .map_err(|error| error.at(check.span))?;
         }
-        // Where they stand among the others no later statement of a check asks.
+        // The position of the new columns does not matter to the later statements of a check.
         (Alteration::AddColumns(added), _) => {
             let added = added.into_iter().filter(|added| added.parents.is_empty());
             fields.extend(added.map(|added| Field::new(added.column.name, added.column.data_type, true)));
@@ -92,7 +91,7 @@ fn alteration(action: &AlterAction) -> Result<Alteration> {
                 .iter()
                 .map(|added| {
                     Ok(NewColumn {
-                        parents: texts(&added.parents),
+                        parents: names_of(&added.parents),
                         column: column(&added.column)?,
                         position: added.position.as_ref().map(position),
                     })
@@ -100,51 +99,32 @@ fn alteration(action: &AlterAction) -> Result<Alteration> {
                 .collect::<Result<_>>()?,
         ),
         AlterAction::SetProperties(properties) => {
-            refuse_own(properties.iter().map(|(key, _)| key))?;
+            refuse_reserved(properties.iter().map(|(key, _)| key))?;
             Alteration::SetProperties(properties.iter().cloned().collect())
         }
         AlterAction::UnsetProperties { keys, if_exists } => {
-            refuse_own(keys.iter())?;
+            refuse_reserved(keys.iter())?;
             Alteration::UnsetProperties { keys: keys.clone(), if_exists: *if_exists }
         }
         AlterAction::AddConstraint(check) => Alteration::AddConstraint(constraint(check)),
         AlterAction::DropConstraint { name, .. } => Alteration::DropConstraint { name: name.value.clone() },
         AlterAction::Comment(comment) => Alteration::Comment(comment.clone()),
         AlterAction::AlterColumn { path, change } => match change {
-            ColumnChange::Comment(comment) => Alteration::CommentColumn { path: texts(path), comment: comment.clone() },
-            ColumnChange::SetNotNull => Alteration::SetNullable { column: one(path)?, nullable: false },
-            ColumnChange::DropNotNull => Alteration::SetNullable { column: one(path)?, nullable: true },
-            ColumnChange::Move(to) => Alteration::MoveColumn { path: texts(path), position: position(to) },
+            ColumnChange::Comment(comment) => {
+                Alteration::CommentColumn { path: names_of(path), comment: comment.clone() }
+            }
+            ColumnChange::SetNotNull => Alteration::SetNullable { column: single_column(path)?, nullable: false },
+            ColumnChange::DropNotNull => Alteration::SetNullable { column: single_column(path)?, nullable: true },
+            ColumnChange::Move(to) => Alteration::MoveColumn { path: names_of(path), position: position(to) },
         },
     })
 }
 
-/// Properties that have a clause of their own, as in Spark, and the one that makes a table a streaming table.
-const RESERVED: [(&str, &str); 6] = [
-    (CHECKPOINT_PROPERTY, "CREATE STREAMING TABLE sets it"),
-    ("comment", "COMMENT ON TABLE t IS '…' sets it, and the clause COMMENT of CREATE TABLE"),
-    ("external", "tables live in <warehouse>/<schema>/<table>"),
-    ("location", "tables live in <warehouse>/<schema>/<table>"),
-    ("owner", "it is kept in Databricks' catalog, which a Delta table on its own does not have"),
-    ("provider", "pinsql keeps its tables in Delta format"),
-];
-
-/// Refuses properties that are not for TBLPROPERTIES.
-pub(super) fn refuse_own<'a>(keys: impl Iterator<Item = &'a String>) -> Result<()> {
-    for key in keys {
-        if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(key)) {
-            let said = format!("the table property {key} cannot be set with TBLPROPERTIES: it is reserved");
-            return Err(Error::new(ErrorCode::InvalidProperty, said).with_hint(*why));
-        }
-    }
-    Ok(())
-}
-
-fn texts(path: &[Ident]) -> Vec<String> {
+fn names_of(path: &[Ident]) -> Vec<String> {
     path.iter().map(|part| part.value.clone()).collect()
 }
 
-fn one(path: &[Ident]) -> Result<String> {
+fn single_column(path: &[Ident]) -> Result<String> {
     match path {
         [column] => Ok(column.value.clone()),
         [.., field] => Err(Error::new(
@@ -163,15 +143,15 @@ fn position(position: &Position) -> ColumnPosition {
     }
 }
 
-fn shown(check: &CheckConstraint) -> String {
+fn constraint_label(check: &CheckConstraint) -> String {
     format!("the constraint `{}`", check.name.value)
 }
 
-/// Holds a CHECK against all rows of the newest version, and gives that version.
-async fn hold_check(session: &Session, name: &TableName, check: &CheckConstraint) -> Result<u64> {
+/// Checks a CHECK against all rows of the newest version, and returns that version.
+async fn check_all_rows(session: &Session, name: &TableName, check: &CheckConstraint) -> Result<u64> {
     let schema = session.open_table(name).await?.schema();
     let columns = DFSchema::try_from(schema.as_ref().clone())?;
-    conditions::plan_constraint(&session.state(), &columns, &check.condition, &shown(check))
+    conditions::plan_constraint(&session.state(), &columns, &check.condition, &constraint_label(check))
         .map_err(|error| error.at(check.span))?;
     let breaks = Expr::IsNotTrue(Box::new(Expr::Nested(Box::new(check.condition.clone()))));
     let (version, found) = first_row(session, name, breaks).await?;
@@ -186,8 +166,8 @@ async fn hold_check(session: &Session, name: &TableName, check: &CheckConstraint
     }
 }
 
-async fn hold_not_null(session: &Session, name: &TableName, path: &[Ident]) -> Result<u64> {
-    let column = one(path)?;
+async fn check_no_nulls(session: &Session, name: &TableName, path: &[Ident]) -> Result<u64> {
+    let column = single_column(path)?;
     let is_null = Expr::IsNull(Box::new(Expr::Identifier(Ident::with_quote('`', &column))));
     let (version, found) = first_row(session, name, is_null).await?;
     match found {
@@ -199,7 +179,7 @@ async fn hold_not_null(session: &Session, name: &TableName, path: &[Ident]) -> R
     }
 }
 
-/// A row of the table's newest version for which `condition` holds, and that version.
+/// The newest version of the table, and the text of a row in it for which `condition` is true, if there is one.
 async fn first_row(session: &Session, name: &TableName, condition: Expr) -> Result<(u64, Option<String>)> {
     let lost = || Error::internal("the query of a constraint was lost on its way");
     let statement = parse("SELECT * FROM t WHERE TRUE LIMIT 1")?.into_iter().next().map(|statement| statement.kind);
@@ -210,8 +190,8 @@ async fn first_row(session: &Session, name: &TableName, condition: Expr) -> Resu
         let part = |part: &str| ObjectNamePart::Identifier(Ident::with_quote('`', part));
         *relation = ObjectName(vec![part(name.schema()), part(name.table())]);
     }
-    let Planned { state, plan, reads, .. } = query::plan(session, &query, Purpose::Run).await?;
-    let version = reads.get(name).copied().ok_or_else(lost)?;
-    let rows = collect(state.create_physical_plan(&plan).await?, state.task_ctx()).await?;
+    let planned = query::plan(session, &query, Purpose::Run).await?;
+    let version = planned.reads.get(name).copied().ok_or_else(lost)?;
+    let rows = collect(planned.physical().await?, planned.state.task_ctx()).await?;
     Ok((version, rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| sample(batch, 0))))
 }

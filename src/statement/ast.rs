@@ -1,45 +1,49 @@
-//! The statements that pinsql runs, as the parser hands them on.
+//! The syntax tree: the statements as the parser returns them.
 //!
-//! Queries and expressions stay sqlparser's; only the statements around them are ours, because their Databricks forms
-//! are. A clause that is accepted has a field here: there is nowhere to put one that would be ignored.
+//! Queries and expressions are sqlparser's types. The statements around them have types of pinsql, since their Databricks
+//! forms differ from sqlparser's. Each accepted clause has a field, so no clause can be ignored.
 
-mod rows;
+mod row_changes;
+mod tables;
 
 use std::borrow::Cow;
 
 use sqlparser::ast::{Expr, Ident, Query, TableVersion};
 
-pub use self::rows::{Assignment, Delete, Insert, Merge, MergeAction, MergeClause, Target, Update, When};
+pub use self::row_changes::{Assignment, Delete, Insert, Merge, MergeAction, MergeClause, Target, Update, When};
+pub use self::tables::{
+    AddColumn, AlterAction, AlterTable, CheckConstraint, Column, ColumnChange, CopyColumns, CopyInto, CreateSink,
+    CreateStreamingTable, CreateTable, ExplainForm, Position, Validate,
+};
 use crate::catalog::TableName;
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Signature};
-use crate::statement::definitions::{AlterTable, CheckConstraint, CopyInto, ExplainForm};
-use crate::statement::query::expectations::Expectation;
 use crate::statement::query::identifier_parts;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_delta::REJECTS_SUFFIX;
 
-/// A statement and the stretch of the file it was read from.
+/// A statement and its place in the file.
 #[derive(Debug)]
 pub struct Statement {
     pub kind: StatementKind,
     pub span: Span,
 }
 
-/// One of the statements of a file, or the place at which it takes in another file.
+/// A statement of a file, or a SOURCE statement that includes another file.
 #[derive(Debug)]
 pub enum Part {
     Statement(Statement),
     Source(Source),
 }
 
-/// SOURCE: the statements of a file stand in its place. The path is relative to the file that says it.
+/// SOURCE: includes the statements of another file. The path is relative to the file with the SOURCE statement.
 #[derive(Debug)]
 pub struct Source {
     pub path: String,
     pub span: Span,
 }
 
+/// The statements. [`execute`](super::execute) has the file that runs each.
 #[derive(Debug)]
 pub enum StatementKind {
     Query(Box<Query>),
@@ -90,10 +94,10 @@ pub enum StatementKind {
     Set { key: String, value: Option<bool> },
 }
 
-/// A name of one or two parts, as written.
+/// The name of an object as written: one to three parts, or `IDENTIFIER(text)`.
 #[derive(Debug, Clone)]
 pub struct Name {
-    /// Empty when the name is computed.
+    /// Empty for `IDENTIFIER(text)`.
     pub parts: Vec<Ident>,
     /// The text in `IDENTIFIER(text)`, evaluated when the statement runs.
     pub computed: Option<Box<Expr>>,
@@ -111,7 +115,7 @@ impl std::fmt::Display for Name {
 }
 
 impl Name {
-    /// The table it means in `session`, to be written. The tables of rejected records are written by pinsql alone.
+    /// The table that the name means, for a statement that writes it. Only pinsql writes the tables of rejected records.
     pub(super) fn writable_table(&self, session: &Session) -> Result<TableName> {
         let table = self.table(session)?;
         match table.table().strip_suffix(REJECTS_SUFFIX) {
@@ -125,7 +129,7 @@ impl Name {
         }
     }
 
-    /// Its parts, also those of a name that is computed.
+    /// The parts of the name. `IDENTIFIER(text)` is evaluated.
     pub(super) fn resolved(&self, session: &Session) -> Result<Cow<'_, [Ident]>> {
         match &self.computed {
             Some(text) => identifier_parts(session, text).map(Cow::Owned),
@@ -152,10 +156,9 @@ pub struct CreateView {
     pub columns: Vec<ViewColumn>,
     pub comment: Option<String>,
     pub query: Box<Query>,
-    /// The same query without a place anywhere in it: what other statements read in the view's stead. Places of this
-    /// statement would point into the text of those.
+    /// The query without places. Other statements use it in place of the view, and places in this text would be wrong there.
     pub placeless_query: Box<Query>,
-    /// The statement, and its query, as they are written.
+    /// The original text of the statement, and that of its query.
     pub text: String,
     pub query_text: String,
     pub query_start: (u64, u64),
@@ -178,22 +181,22 @@ pub struct CreateFunction {
     pub or_replace: bool,
     pub if_not_exists: bool,
     pub source: FunctionSource,
-    /// The same without a place anywhere in it, for the statements that call the function.
+    /// The source without places, for the statements that call the function.
     pub placeless: FunctionSource,
-    /// The statement, and what follows RETURN, as they are written.
+    /// The original text of the statement, and that after RETURN.
     pub text: String,
     pub body_text: String,
     pub body_start: (u64, u64),
 }
 
-/// Where a function's meaning stands.
+/// The implementation of a function.
 #[derive(Debug, Clone)]
 pub enum FunctionSource {
     Sql {
         signature: Signature,
         body: Body,
     },
-    /// In a library on this machine, perhaps under another name there.
+    /// In a library on this machine. `exported` is its name there, if it differs.
     Library {
         path: String,
         path_span: Span,
@@ -209,7 +212,7 @@ pub enum FunctionsShown {
     User,
 }
 
-/// DECLARE VARIABLE. There is a type, or a value that has one.
+/// DECLARE VARIABLE. It has a type, a value, or both.
 #[derive(Debug)]
 pub struct DeclareVariable {
     pub names: Vec<Name>,
@@ -225,98 +228,27 @@ pub enum SetVariable {
     OfQuery { names: Vec<Name>, query: Box<Query> },
 }
 
+/// The value of SET VARIABLE.
 #[derive(Debug)]
 pub enum Assigned {
     Default,
     Value(Box<Expr>),
 }
 
+/// A column in the list of CREATE VIEW.
 #[derive(Debug)]
 pub struct ViewColumn {
     pub name: Ident,
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone)]
-pub struct CreateTable {
-    pub name: Name,
-    pub or_replace: bool,
-    pub if_not_exists: bool,
-    pub columns: Vec<Column>,
-    pub partitioned_by: Vec<Ident>,
-    pub properties: Vec<(String, String)>,
-    pub comment: Option<String>,
-    /// An expression over constants and parameters, evaluated when the statement runs.
-    pub location: Option<Expr>,
-    /// `LIKE other`: the definition is that of another table.
-    pub like: Option<Name>,
-    pub constraints: Vec<CheckConstraint>,
-    /// What the query's rows are expected to be. It belongs to the statement, and is not kept in the table.
-    pub expectations: Vec<Expectation>,
-    pub query: Option<Box<Query>>,
-}
-
-impl CreateTable {
-    /// A table of that name about which nothing else is said yet.
-    pub(super) fn new(name: Name) -> Self {
-        Self {
-            name,
-            or_replace: false,
-            if_not_exists: false,
-            columns: Vec::new(),
-            partitioned_by: Vec::new(),
-            properties: Vec::new(),
-            comment: None,
-            location: None,
-            like: None,
-            constraints: Vec::new(),
-            expectations: Vec::new(),
-            query: None,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct Column {
-    pub name: Ident,
-    /// As written: `STRUCT<a: INT>`.
-    pub data_type: String,
-    pub type_span: Span,
-    pub not_null: bool,
-    pub comment: Option<String>,
-}
-
-/// `CREATE [OR REFRESH] STREAMING TABLE`.
-#[derive(Debug)]
-pub struct CreateStreamingTable {
-    /// The table itself; its query is always there.
-    pub table: CreateTable,
-    /// Whether a table that is there already is carried on.
-    pub or_refresh: bool,
-    pub expectations: Vec<Expectation>,
-}
-
-/// `CREATE [OR REFRESH] SINK`.
-#[derive(Debug)]
-pub struct CreateSink {
-    pub name: Name,
-    /// An expression over constants and parameters.
-    pub destination: Expr,
-    /// By name, each with the place of its name and a constant expression.
-    pub options: Vec<(String, Span, Expr)>,
-    pub query: Box<Query>,
-    /// Whether a sink that is there already is carried on.
-    pub or_refresh: bool,
-    pub if_not_exists: bool,
-}
-
 /// OPTIMIZE.
 #[derive(Debug)]
 pub struct Optimize {
     pub table: Name,
-    /// Over the partition columns.
+    /// A condition over partition columns.
     pub predicate: Option<Expr>,
-    /// Columns, or fields of STRUCTs; empty means that small files are merged and no row is moved.
+    /// Columns or fields of STRUCTs. Empty: small files are merged, and no row changes its order.
     pub z_order_by: Vec<Name>,
 }
 
@@ -324,7 +256,7 @@ pub struct Optimize {
 #[derive(Debug)]
 pub struct Vacuum {
     pub table: Name,
-    /// Without it, the table's own retention.
+    /// Default: the retention of the table.
     pub retain_hours: Option<f64>,
     pub dry_run: bool,
 }

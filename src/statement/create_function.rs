@@ -1,17 +1,17 @@
-//! CREATE FUNCTION and DROP FUNCTION: functions of SQL, temporary ones and those of the warehouse, and functions of libraries.
+//! CREATE FUNCTION and DROP FUNCTION. A function is written in SQL (temporary, or stored in the warehouse) or comes from a
+//! library.
 //!
-//! A body is planned when the function is made, with NULLs for its arguments, so that a mistake in it is reported where it stands.
-//! What it means to call one is in `query::sql_functions`.
+//! The body is planned when the function is created, with NULL for each argument, so an error in it has its place in that
+//! statement. Calls of SQL functions are planned in `query::sql_functions`.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Spanned, TableFactor, Visit, Visitor, visit_expressions};
 
-use super::Outcome;
 use super::ast::{CreateFunction, FunctionSource, Name};
-use super::query::{self, Purpose, views};
-use super::variable::Mode;
-use super::{library, temporary, view};
+use super::object_names::{refuse_temporary_function, temporary_function_name};
+use super::query::{self, Purpose, view_expansion};
+use super::{Mode, Outcome, library_function, stored_query};
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, DataAccess, Returns, Signature, SqlFunction};
@@ -24,7 +24,7 @@ pub(super) async fn create(session: &Session, create: &CreateFunction, mode: Mod
         }
         FunctionSource::Sql { signature, body } => create_permanent(session, create, signature, body, mode).await,
         FunctionSource::Library { path, path_span, exported } => {
-            library::create(session, create, path, *path_span, exported.as_deref())
+            library_function::create(session, create, path, *path_span, exported.as_deref())
         }
     }
 }
@@ -35,29 +35,18 @@ async fn create_temporary(
     signature: &Signature,
     body: &Body,
 ) -> Result<Outcome> {
-    let name = temporary_name(&create.name)?.to_lowercase();
-    refuse_taken(session, create, &name)?;
+    let name = temporary_function_name(&create.name)?.to_lowercase();
+    refuse_temporary_function(session, create, &name)?;
     let schema = session.current_schema();
     let function = SqlFunction { name, schema, is_temporary: true, signature: signature.clone(), body: body.clone() };
     check_defaults(session, &function).await?;
-    let planned = Box::pin(query::plan(session, &carrier(&function)?, Purpose::Check)).await?;
+    let planned = Box::pin(query::plan(session, &call_with_nulls(&function)?, Purpose::Check)).await?;
     check_shape(&function, &planned.plan)?;
-    let FunctionSource::Sql { signature, mut body } = create.placeless.clone() else { return Err(lost()) };
-    query::in_body(&mut body, |query| views::qualify(session.views(), &function.schema, query))?;
+    let FunctionSource::Sql { signature, mut body } = create.placeless.clone() else { return Err(lost_body()) };
+    query::in_body(&mut body, |query| view_expansion::qualify(session.views(), &function.schema, query))?;
     session.library_functions().remove(&function.name);
     session.sql_functions().put(SqlFunction { signature, body, ..function });
     Ok(Outcome::Prepared)
-}
-
-/// A temporary function of that name, of SQL or of a library, is there already, and nothing says that it is to be replaced.
-pub(super) fn refuse_taken(session: &Session, create: &CreateFunction, name: &str) -> Result<()> {
-    let is_there = session.sql_functions().get(name).is_some() || session.library_functions().get(name).is_some();
-    if create.or_replace || !is_there {
-        return Ok(());
-    }
-    Err(Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a temporary function `{name}` already"))
-        .at(create.name.span)
-        .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes its place"))
 }
 
 async fn create_permanent(
@@ -73,12 +62,12 @@ async fn create_permanent(
     if mode == Mode::Run {
         warehouse.require_schema(name.schema()).await.map_err(|error| error.at(span))?;
     }
-    let is_there = session.definition(DefinitionKind::Function, &name).await?.is_some();
-    if is_there && create.if_not_exists {
+    let exists = session.definition(DefinitionKind::Function, &name).await?.is_some();
+    if exists && create.if_not_exists {
         return Ok(Outcome::Done(format!("the function {name} is there already")));
     }
-    if is_there && !create.or_replace {
-        return Err(there_already(&name, span));
+    if exists && !create.or_replace {
+        return Err(already_exists(&name, span));
     }
     let function = SqlFunction {
         name: name.table().to_owned(),
@@ -88,10 +77,10 @@ async fn create_permanent(
         body: body.clone(),
     };
     let what = format!("the function {name}");
-    let carrier = carrier(&function)?;
-    view::refuse_parameters(&carrier, &what)?;
+    let carrier = call_with_nulls(&function)?;
+    stored_query::refuse_parameters(&carrier, &what)?;
     check_defaults(session, &function).await?;
-    let planned = temporary::plan_without(session, &carrier, &what).await?;
+    let planned = stored_query::plan_without_temporary(session, &carrier, &what).await?;
     check_shape(&function, &planned.plan)?;
     let definition = Definition::new(create.text.clone());
     if mode == Mode::Check {
@@ -100,23 +89,23 @@ async fn create_permanent(
     }
     match warehouse.put_definition(DefinitionKind::Function, &name, &definition, create.or_replace).await? {
         true => Ok(Outcome::Done(format!("function {name} created"))),
-        false => Err(there_already(&name, span)),
+        false => Err(already_exists(&name, span)),
     }
 }
 
-fn there_already(name: &TableName, span: Span) -> Error {
+fn already_exists(name: &TableName, span: Span) -> Error {
     Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a function {name} already"))
         .at(span)
         .with_hint("CREATE OR REPLACE FUNCTION takes its place")
 }
 
-/// A query that is what a call is, with NULLs for the arguments. It stands in the schema of the function.
-pub(super) fn carrier(function: &SqlFunction) -> Result<sqlparser::ast::Query> {
+/// The query of a call with NULL for each argument. Names in it belong to the schema of the function.
+pub(super) fn call_with_nulls(function: &SqlFunction) -> Result<sqlparser::ast::Query> {
     let mut carrier = match function.is_table_function() {
         true => query::table_query(function, None)?,
         false => query::scalar_query(function)?,
     };
-    views::qualify_all(&function.schema, &mut carrier)?;
+    view_expansion::qualify_all(&function.schema, &mut carrier)?;
     Ok(carrier)
 }
 
@@ -157,7 +146,7 @@ fn reads_a_table(tree: &impl Visit) -> Option<Span> {
     }
 }
 
-/// A default is an expression of nothing: no parameter, no column, no subquery.
+/// Checks the defaults: each is an expression without parameters, columns and subqueries.
 async fn check_defaults(session: &Session, function: &SqlFunction) -> Result<()> {
     for parameter in &function.signature.parameters {
         let Some(default) = &parameter.default else { continue };
@@ -177,23 +166,11 @@ async fn check_defaults(session: &Session, function: &SqlFunction) -> Result<()>
             body: Body::Expression(Box::new(default.clone())),
             ..function.clone()
         };
-        Box::pin(query::plan(session, &carrier(&alone)?, Purpose::Check))
+        Box::pin(query::plan(session, &call_with_nulls(&alone)?, Purpose::Check))
             .await
             .map_err(|error| error.at(default.span()))?;
     }
     Ok(())
-}
-
-/// The name of a temporary function: one part, or `session.name`.
-pub(super) fn temporary_name(name: &Name) -> Result<&str> {
-    let parts: Vec<&str> = name.parts.iter().map(|part| part.value.as_str()).collect();
-    match parts.as_slice() {
-        [only] => Ok(only),
-        parts => query::temporary_name(parts).ok_or_else(|| {
-            Error::new(ErrorCode::InvalidIdentifier, "a temporary function is in no schema: its name has one part")
-                .at(name.span)
-        }),
-    }
 }
 
 pub(super) async fn drop(
@@ -204,7 +181,7 @@ pub(super) async fn drop(
     mode: Mode,
 ) -> Result<Outcome> {
     if is_temporary {
-        let function = temporary_name(name)?;
+        let function = temporary_function_name(name)?;
         let was_there = session.sql_functions().remove(function) | session.library_functions().remove(function);
         return match (was_there, if_exists) {
             (true, _) => Ok(Outcome::Prepared),
@@ -258,6 +235,6 @@ fn unknown(what: &str, name: &str, known: &[String]) -> Error {
     }
 }
 
-fn lost() -> Error {
+fn lost_body() -> Error {
     Error::internal("the body of a function was lost on its way")
 }

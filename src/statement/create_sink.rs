@@ -1,4 +1,4 @@
-//! CREATE [OR REFRESH] SINK: checked and typed here, run as a streaming table is; and DROP SINK.
+//! CREATE [OR REFRESH] SINK and DROP SINK. A sink is checked and typed here, and runs as a streaming table does.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use datafusion::scalar::ScalarValue;
 use sqlparser::ast::{Expr, Spanned};
 
 use super::ast::{CreateSink, Name};
+use super::object_names::refuse_view_or_table;
 use super::query::streaming::{self, StreamClauses, StreamPlan};
 use super::query::{self, Planned, Purpose, Stream, parameters, rowwise};
 use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
@@ -22,18 +23,13 @@ use pinsql_sources::stream::StreamSource;
 pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flow> {
     let name = create.name.writable_table(session)?;
     session.warehouse().require_schema(name.schema()).await.map_err(|error| error.at(create.name.span))?;
-    if session.warehouse().table_exists(&name).await? {
-        return Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("{name} is a table, and not a sink"))
-            .at(create.name.span)
-            .with_hint("a sink and a table cannot have the same name: choose another"));
-    }
-    super::view::refuse_permanent(session, &name, create.name.span).await?;
+    refuse_view_or_table(session, &name, create.name.span).await?;
     let definition = definition(session, create)?;
     if let SinkDefinition::Objects(objects) = &definition {
         let destination = Span::from(create.destination.span());
         session.connect(&objects.destination).await.map_err(|error| error.at(destination))?;
     }
-    // Views may change while the stream goes on; its query does not.
+    // Views may change while the stream runs, but the query of the stream must not.
     let query = query::detached(session, &create.query).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
     let planned = query::plan(session, &query, Purpose::Check).await?;
@@ -81,7 +77,7 @@ fn definition(session: &Session, create: &CreateSink) -> Result<SinkDefinition> 
     SinkDefinition::parse(&destination, Span::from(create.destination.span()), &options)
 }
 
-/// The text of a constant: of a string, or of a number as it is written.
+/// The text of a constant. A number has the text as written.
 fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     let mut bound = expr.clone();
     parameters::bind(&mut bound, &session.params())?;
@@ -96,7 +92,7 @@ fn constant_text(session: &Session, expr: &Expr, what: &str) -> Result<String> {
     }
 }
 
-/// The query, if it may run over its stream and gives what the sink writes.
+/// Checks that the query can run over its stream and returns the columns of the sink.
 fn check_query(
     session: &Session,
     planned: Planned,
@@ -113,7 +109,7 @@ fn check_query(
     Ok(prepared)
 }
 
-/// Whether the query gives the same lines for the same records, whenever it is run, and knows which record each is.
+/// Checks that the query returns the same lines for the same records in every run, and that each line has one record.
 fn check_objects(
     state: &SessionState,
     plan: &LogicalPlan,
@@ -128,11 +124,11 @@ fn check_objects(
         )
         .with_hint("its objects are named by partitions and offsets; a streaming table can read this source"));
     }
-    // What it remembers is the batches before, and an object is made of its own records alone.
+    // DISTINCT depends on earlier batches, and an object must depend only on its own records.
     if prepared.state.is_some() {
-        return Err(refused("DISTINCT"));
+        return Err(unsupported("DISTINCT"));
     }
-    if let Some(function) = changing_function(plan)? {
+    if let Some(function) = nondeterministic_function(plan)? {
         return Err(Error::new(
             ErrorCode::InvalidSinkDefinition,
             format!("{function} gives something else each time, and an object has to be the same"),
@@ -142,17 +138,17 @@ fn check_objects(
     let optimized = state.optimize(&objects::lines(prepared.plan.clone())?)?;
     let (rejects, _) = Rejects::channel();
     if rowwise::isolate_with_lineage(&optimized, &rejects, &[])?.is_none() {
-        return Err(refused(name_of_what_mixes(&prepared.plan).unwrap_or("a subquery")));
+        return Err(unsupported(unsupported_operator(&prepared.plan).unwrap_or("a subquery")));
     }
     Ok(())
 }
 
-fn refused(what: &str) -> Error {
+fn unsupported(what: &str) -> Error {
     Error::new(ErrorCode::InvalidSinkDefinition, format!("{what} in a sink into objects is not supported"))
         .with_hint("each line of an object is one record: write a streaming table, and read that")
 }
 
-/// The plan with the columns of the sink's messages.
+/// The plan with the columns of the messages of the sink.
 pub(super) fn shape(definition: &SinkDefinition, prepared: StreamPlan) -> Result<StreamPlan> {
     let StreamPlan { plan, state } = prepared;
     let plan = match definition {
@@ -163,8 +159,8 @@ pub(super) fn shape(definition: &SinkDefinition, prepared: StreamPlan) -> Result
     Ok(StreamPlan { plan, state })
 }
 
-/// The name of the first function that is not the same for the same arguments.
-fn changing_function(plan: &LogicalPlan) -> Result<Option<String>> {
+/// The name of the first function that may return different values for the same arguments.
+fn nondeterministic_function(plan: &LogicalPlan) -> Result<Option<String>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
@@ -180,17 +176,17 @@ fn changing_function(plan: &LogicalPlan) -> Result<Option<String>> {
     Ok(found)
 }
 
-/// What makes of a plan over a stream more than a chain of filters and projections.
-fn name_of_what_mixes(plan: &LogicalPlan) -> Option<&'static str> {
+/// The operator for which a plan over a stream is not a chain of filters and projections.
+fn unsupported_operator(plan: &LogicalPlan) -> Option<&'static str> {
     match plan {
         LogicalPlan::Join(_) => return Some("a join"),
         LogicalPlan::Unnest(_) => return Some("unnest"),
         _ => {}
     }
-    plan.inputs().into_iter().find_map(name_of_what_mixes)
+    plan.inputs().into_iter().find_map(unsupported_operator)
 }
 
-/// The plan of a batch whose rows are lines, each with the topic, partition and offset of its record behind it.
+/// The plan of a batch whose rows are lines. After each line are the topic, partition and offset of its record.
 pub(super) async fn plan_objects(
     state: &SessionState,
     prepared: StreamPlan,

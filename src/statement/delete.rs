@@ -1,6 +1,6 @@
 //! DELETE FROM.
 //!
-//! A condition over partition columns alone, or none, removes whole files: no row is read.
+//! Without a condition, or with one over partition columns only, whole files are removed and no row is read.
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -11,7 +11,7 @@ use super::ast::{Delete, Name, Target};
 use super::query::{self, Purpose};
 use super::rewrite::{self, Changes, arrange, declared, open, refuse_volatile, relation, target_relation};
 use super::write::{commit_alone, written};
-use super::{Checked, Outcome, Watch, template, view};
+use super::{Checked, Outcome, Watch, object_names, template};
 use crate::catalog::TableName;
 use crate::session::Session;
 use pinsql_base::error::Result;
@@ -28,6 +28,8 @@ pub(super) async fn execute(session: &Session, delete: &Delete, watch: &dyn Watc
     refuse_volatile(&planned.plan, "DELETE", delete.target.table.span)?;
     let operation = operation(delete);
     if let Some(covered) = covered(&target, &planned.plan, &planned.state)? {
+        // No plan runs, and the errors of the optimizer are still errors of the statement.
+        planned.optimize()?;
         let landed = commit_alone(target.remove_files(covered, operation)).await?;
         return Ok(Outcome::Written(Box::new(written(name, landed, started))));
     }
@@ -51,25 +53,25 @@ pub(super) async fn check(session: &Session, delete: &Delete) -> Result<Checked>
     Ok(Checked::NoOutput)
 }
 
-/// Rejected records may be deleted, as those are that were replayed.
+/// The table to delete from. Tables of rejected records are allowed: records that were replayed are deleted from them.
 fn name_of(session: &Session, table: &Name) -> Result<TableName> {
-    view::refuse(session, table, "DELETE")?;
+    object_names::refuse_temporary_view(session, table, "DELETE")?;
     table.table(session)
 }
 
 fn query_of(delete: &Delete) -> Result<Query> {
-    let sql = deleting(delete.condition.is_some());
+    let sql = changes_sql(delete.condition.is_some());
     template::query(&sql, &[target_relation(&delete.target)?], delete.condition.as_slice())
 }
 
-fn deleting(has_condition: bool) -> String {
+fn changes_sql(has_condition: bool) -> String {
     let condition = if has_condition { " WHERE `expression 0`" } else { "" };
     format!("SELECT `{FILE_COLUMN}`, `{ROW_COLUMN}`, CAST(0 AS INT) AS `action` FROM `relation 0`{condition}")
 }
 
-/// The rows of the target that `condition` means, to be deleted.
-pub(super) fn rows_where(target: &Target, condition: &sqlparser::ast::Expr) -> Result<Query> {
-    template::query(&deleting(true), &[target_relation(target)?], std::slice::from_ref(condition))
+/// The query for the rows of the target for which `condition` is true.
+pub(super) fn rows_to_delete(target: &Target, condition: &sqlparser::ast::Expr) -> Result<Query> {
+    template::query(&changes_sql(true), &[target_relation(target)?], std::slice::from_ref(condition))
 }
 
 fn operation(delete: &Delete) -> Operation {
@@ -80,13 +82,13 @@ fn operation(delete: &Delete) -> Operation {
     Operation { kind: OperationKind::Delete, parameters: vec![("predicate", predicate)] }
 }
 
-/// The files that a plan over the target means as a whole, when its condition says nothing about rows.
+/// The files that a plan over the target selects as a whole. None if its condition needs rows.
 pub(super) fn covered(
     target: &RewriteTarget,
     plan: &LogicalPlan,
     state: &datafusion::execution::SessionState,
 ) -> Result<Option<Covered>> {
-    // Analyzed, so that `WHERE day > '2024'` means the same as in a query.
+    // The plan is analyzed, so that `WHERE day > '2024'` has the same casts as in a query.
     let plan = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     let LogicalPlan::Projection(projection) = &plan else { return Ok(None) };
     let LogicalPlan::Filter(filter) = projection.input.as_ref() else {

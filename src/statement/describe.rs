@@ -1,7 +1,7 @@
 //! DESCRIBE TABLE, DETAIL, HISTORY, QUERY and SCHEMA, with Databricks' columns.
 //!
-//! A version's timestamp is the one by which TIMESTAMP AS OF finds it, as in Delta: that of its file in the log, and not what the
-//! writer's clock said.
+//! The timestamp of a version is that of its file in the log, as in Delta, and not the clock of the writer. TIMESTAMP AS OF
+//! uses the same one.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use sqlparser::ast::Query;
 
 use super::ast::Name;
 use super::query::{self, Purpose};
-use super::rows::Rows;
-use super::{schema, view};
+use super::rows::{Rows, timestamp};
+use super::{describe_view, resolve_schema};
 use crate::session::Session;
 use pinsql_base::error::Result;
 use pinsql_base::schema::type_name;
@@ -28,10 +28,10 @@ const DETAIL_COLUMNS: &str = "format: STRING, id: STRING, name: STRING, descript
     numFiles: BIGINT, sizeInBytes: BIGINT, properties: MAP<STRING, STRING>, minReaderVersion: INT, minWriterVersion: INT, \
     tableFeatures: ARRAY<STRING>";
 
-/// The columns; EXTENDED adds what else is known of the table, under a heading
+/// DESCRIBE TABLE: the columns. EXTENDED adds details of the table under a heading
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-table.html>).
 pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
-    if let Some(view) = view::described(session, name).await? {
+    if let Some(view) = describe_view::described(session, name).await? {
         return view.rows(extended);
     }
     let table_name = name.table(session)?;
@@ -72,7 +72,7 @@ pub(super) async fn table(session: &Session, name: &Name, extended: bool) -> Res
     Rows::of_text(&["col_name", "data_type", "comment"], rows)
 }
 
-/// One row a version, newest first
+/// DESCRIBE HISTORY: one row for each version, newest first
 /// (<https://docs.databricks.com/en/delta/history.html#history-schema>).
 pub(super) async fn history(session: &Session, name: &Name, limit: Option<usize>) -> Result<Rows> {
     let table_name = name.table(session)?;
@@ -101,7 +101,7 @@ pub(super) async fn history(session: &Session, name: &Name, limit: Option<usize>
     Rows::typed(HISTORY_COLUMNS, &entries.into_iter().map(row).collect::<Vec<_>>())
 }
 
-/// One row about the whole table
+/// DESCRIBE DETAIL: one row about the table
 /// (<https://docs.databricks.com/en/delta/table-details.html#detail-schema>).
 pub(super) async fn detail(session: &Session, name: &Name) -> Result<Rows> {
     let table_name = name.table(session)?;
@@ -128,7 +128,7 @@ pub(super) async fn detail(session: &Session, name: &Name) -> Result<Rows> {
     Rows::typed(DETAIL_COLUMNS, &[row])
 }
 
-/// What a query would give, without running it.
+/// DESCRIBE QUERY: the columns of a query. The query does not run.
 pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
     let planned = query::plan(session, query, Purpose::Check).await?;
     let schema = planned.plan.schema().as_arrow();
@@ -137,21 +137,22 @@ pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
     Rows::of_text(&["col_name", "data_type", "comment"], schema.fields().iter().map(row).collect())
 }
 
-/// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-schema.html>) A schema here has neither
-/// comment nor properties, so EXTENDED has nothing to add.
+/// DESCRIBE SCHEMA (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-describe-schema.html>). A schema
+/// here has neither comment nor properties, so EXTENDED adds nothing.
 pub(super) async fn schema(session: &Session, name: &Name, is_extended: bool) -> Result<Rows> {
-    let schema = schema::existing(session, name).await?;
+    let schema = resolve_schema::existing(session, name).await?;
     let row = |item: &str, value: String| vec![Some(item.to_owned()), Some(value)];
     let location = format!("{}{schema}", session.warehouse().root());
     let mut rows = vec![row("Database Name", schema), row("Description", String::new()), row("Location", location)];
     if is_extended {
-        // A schema is a folder, which has none.
+        // A schema is a folder, which has no properties.
         rows.push(row("Properties", String::new()));
     }
     Rows::of_text(&["database_description_item", "database_description_value"], rows)
 }
 
-/// `a=1/b=x` for each partition that has rows, in order; those that have the values asked for.
+/// SHOW PARTITIONS: `a=1/b=x` for each partition that has rows, in order. `wanted` limits the partitions to those with these
+/// values.
 pub(super) async fn partitions(session: &Session, name: &Name, wanted: &[(String, String)]) -> Result<Rows> {
     let table_name = name.table(session)?;
     let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
@@ -159,12 +160,7 @@ pub(super) async fn partitions(session: &Session, name: &Name, wanted: &[(String
     Rows::of_text(&["partition"], found.into_iter().map(|partition| vec![Some(partition)]).collect())
 }
 
-pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
-    let moment = chrono::DateTime::from_timestamp_millis(milliseconds?)?;
-    Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
-}
-
-/// As JSON, so that it can be read by machines too.
+/// The map as JSON, so that programs can parse it.
 fn text_of_map(map: &BTreeMap<String, String>) -> String {
     serde_json::to_string(map).unwrap_or_default()
 }

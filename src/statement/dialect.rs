@@ -1,8 +1,8 @@
-//! Databricks' SQL dialect: sqlparser's own, with string literals as Databricks reads them.
+//! The SQL dialect of Databricks: sqlparser's dialect, with string literals as Databricks reads them.
 //!
-//! sqlparser leaves back-slashes in literals alone; in Databricks `'\n'` is a newline and `'\\d'` has one back-slash
-//! (<https://docs.databricks.com/en/sql/language-manual/data-types/string-type.html>). So the tokenizer here keeps
-//! literals as written, and [`unescape`] reads them by Spark's rules. Raw literals (`r'…'`) stay as they are written.
+//! sqlparser does not process back-slashes in literals. In Databricks `'\n'` is a newline and `'\\d'` has one back-slash
+//! (<https://docs.databricks.com/en/sql/language-manual/data-types/string-type.html>). So the tokenizer here keeps the text
+//! of literals, and [`unescape`] applies Spark's rules. Raw literals (`r'…'`) are not changed.
 
 use std::any::TypeId;
 
@@ -12,13 +12,13 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError, Word};
 
-/// Between that of `+` and that of `&` in sqlparser's tables.
+/// Between the precedence of `+` and that of `&` in sqlparser's tables.
 const SHIFT_PRECEDENCE: u8 = 25;
-/// The letters that give a number before them its type.
+/// The suffixes that set the type of a number.
 const NUMBER_TYPES: [&str; 6] = ["L", "S", "Y", "D", "F", "BD"];
 
-/// sqlparser's [`DatabricksDialect`] with back-slash escapes. Every method that differs from sqlparser's defaults is
-/// passed on.
+/// sqlparser's [`DatabricksDialect`] with back-slash escapes. It forwards every method for which that dialect differs from
+/// the defaults.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PinsqlDialect(DatabricksDialect);
 
@@ -31,13 +31,13 @@ impl Dialect for PinsqlDialect {
         true
     }
 
-    /// Shifts bind less than `+` and more than `&`.
+    /// Shifts have a lower precedence than `+` and a higher one than `&`.
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         let is_shift = matches!(parser.peek_token_ref().token, Token::ShiftLeft | Token::ShiftRight);
         is_shift.then_some(Ok(SHIFT_PRECEDENCE))
     }
 
-    /// `a div b` binds as `/` does.
+    /// `a div b` has the precedence of `/`.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         parser.parse_keyword(Keyword::DIV).then(|| {
             let right = parser.parse_subexpr(precedence)?;
@@ -69,7 +69,7 @@ impl Dialect for PinsqlDialect {
         self.0.supports_numeric_prefix()
     }
 
-    // sqlparser's own does not have it, and Databricks does.
+    // Databricks has ORDER BY ALL, and sqlparser's dialect of Databricks does not.
     fn supports_order_by_all(&self) -> bool {
         true
     }
@@ -98,7 +98,7 @@ impl Dialect for PinsqlDialect {
         self.0.require_interval_qualifier()
     }
 
-    /// `MAP<STRING, INT>` as a type; sqlparser's own dialect of Databricks does not know it.
+    /// `MAP<STRING, INT>` as a type. sqlparser's dialect of Databricks does not have it.
     fn supports_map_literal_with_angle_brackets(&self) -> bool {
         true
     }
@@ -136,7 +136,7 @@ impl Dialect for PinsqlDialect {
     }
 }
 
-/// The tokens of `sql`, white space and comments included, with literals read as Databricks reads them.
+/// The tokens of `sql`, with white space and comments. Literals have the values that Databricks gives them.
 pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
     let tokens = Tokenizer::new(&PinsqlDialect::default(), sql).with_unescape(false).tokenize_with_location()?;
     let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
@@ -155,14 +155,15 @@ pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
     Ok(with_typed_numbers(read))
 }
 
-/// Whether these are the `r` and the text of `r'…'`, with nothing between them.
+/// True if these are the `r` and the text of `r'…'`, with nothing between them.
 fn is_raw_prefix(before: &TokenWithSpan, literal: &TokenWithSpan) -> bool {
     let is_text = matches!(literal.token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
     let is_r = matches!(&before.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("r"));
     is_r && is_text && before.span.end == literal.span.start
 }
 
-/// `1.5D` is one word, not a number and its name; what the word means is known where expressions are read.
+/// Joins a number and its suffix to one word: `1.5D`. Otherwise the suffix would be an alias. Expressions are rewritten
+/// later.
 fn with_typed_numbers(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for mut token in tokens {
@@ -180,18 +181,18 @@ fn with_typed_numbers(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     joined
 }
 
-/// The tokens of `sql` as written, up to the first that does not end: text that somebody is still writing.
+/// The tokens of unfinished text, up to the first token that does not end. Literals keep their original text.
 pub fn tokenize_partly(sql: &str) -> Vec<TokenWithSpan> {
     let mut tokens = Vec::new();
-    // What does not end is what the caller finds behind the last token.
+    // The caller treats the text after the last token as unfinished.
     let _ = Tokenizer::new(&PinsqlDialect::default(), sql)
         .with_unescape(false)
         .tokenize_with_location_into_buf(&mut tokens);
     tokens
 }
 
-/// Spark's `unescapeSQLString`: `\n \r \t \b \0 \Z`, `\uXXXX`, `\UXXXXXXXX`, three octal digits; `\%` and `\_` keep
-/// their back-slash for LIKE; any other escaped character is itself. A doubled quote is one quote.
+/// Spark's `unescapeSQLString`: `\n \r \t \b \0 \Z`, `\uXXXX`, `\UXXXXXXXX` and three octal digits. `\%` and `\_` keep their
+/// back-slash for LIKE. Any other escaped character is itself. A doubled quote is one quote.
 fn unescape(written: &str, quote: char) -> String {
     if !written.contains(['\\', quote]) {
         return written.to_owned();
@@ -217,7 +218,7 @@ fn unescape(written: &str, quote: char) -> String {
     text
 }
 
-/// What the text after a back-slash stands for, and how many bytes of it that takes.
+/// The value of the escape sequence after a back-slash, and its length in bytes.
 fn escaped(rest: &str) -> Option<(String, usize)> {
     let first = rest.chars().next()?;
     let coded = |digits: usize, radix: u32, skip: usize| {

@@ -1,43 +1,36 @@
-//! EXPLAIN: the plan of a query, or of a statement that writes what a query gives. Nothing of it runs, but for ANALYZE.
+//! EXPLAIN: the plan of a query, or of a statement that writes the rows of a query. Only ANALYZE runs the query.
 //!
-//! The forms are Spark's: EXTENDED shows the plan as written and as optimized, FORMATTED draws it, COST shows what is known
-//! of rows and bytes. There is no code generation, and no CODEGEN.
+//! The forms are Spark's. EXTENDED shows the plan before and after optimization, FORMATTED draws it as a tree, and COST shows
+//! statistics of rows and bytes. CODEGEN is absent, since no code is generated.
 
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::displayable;
 
-use super::ast::StatementKind;
-use super::definitions::ExplainForm;
+use super::ast::{ExplainForm, StatementKind};
+use super::planned_write::PlannedWrite;
 use super::query::{self, Planned, Purpose};
 use super::rows::{self, Rows};
 use super::{Checked, create_table, describe_columns, insert};
-use crate::catalog::TableName;
 use crate::session::Session;
 use pinsql_base::error::{Error, Result};
-use pinsql_delta::{Write, WriteKind, WriteRequest};
-
-/// A statement that is planned: its query, and where the rows would go.
-pub(super) struct Explained {
-    pub(super) planned: Planned,
-    pub(super) target: Option<(TableName, WriteKind)>,
-}
+use pinsql_delta::{Write, WriteRequest};
 
 pub(super) async fn explain(session: &Session, form: ExplainForm, statement: &StatementKind) -> Result<Rows> {
     if let (StatementKind::Query(query), ExplainForm::Plain | ExplainForm::Analyze) = (statement, form) {
         return rows::explain(session, query, form == ExplainForm::Analyze).await;
     }
-    let Explained { planned, target } = match statement {
+    let PlannedWrite { planned, target } = match statement {
         StatementKind::Query(query) => {
-            Explained { planned: query::plan(session, query, Purpose::Run).await?, target: None }
+            PlannedWrite { planned: query::plan(session, query, Purpose::Run).await?, target: None }
         }
-        StatementKind::Insert(insert) => insert::explained(session, insert, Purpose::Run).await?,
-        StatementKind::CreateTable(create) => create_table::explained(session, create, Purpose::Run).await?,
-        _ => return Err(Error::internal("a statement that cannot be explained was not refused")),
+        StatementKind::Insert(insert) => insert::plan_for_explain(session, insert, Purpose::Run).await?,
+        StatementKind::CreateTable(create) => create_table::plan_for_explain(session, create, Purpose::Run).await?,
+        _ => return Err(Error::internal("a statement that cannot be plan_for_explain was not refused")),
     };
+    let optimized = planned.optimize()?;
     let Planned { state, plan, reads, .. } = &planned;
-    let optimized = state.optimize(plan)?;
     let mut physical = state.query_planner().create_physical_plan(&optimized, state).await?;
     if let Some((name, kind)) = target {
         let mut request = WriteRequest::new(session.warehouse().location(&name).await?, kind);
@@ -68,13 +61,15 @@ fn indented(plan: &Arc<dyn ExecutionPlan>) -> String {
     displayable(plan.as_ref()).indent(false).to_string()
 }
 
-/// Checks the statement, and gives its columns.
+/// Checks the plan_for_explain statement and returns its columns.
 pub(super) async fn check(session: &Session, statement: &StatementKind) -> Result<Checked> {
     let planned = match statement {
         StatementKind::Query(query) => query::plan(session, query, Purpose::Check).await?,
-        StatementKind::Insert(insert) => insert::explained(session, insert, Purpose::Check).await?.planned,
-        StatementKind::CreateTable(create) => create_table::explained(session, create, Purpose::Check).await?.planned,
-        _ => return Err(Error::internal("a statement that cannot be explained was not refused")),
+        StatementKind::Insert(insert) => insert::plan_for_explain(session, insert, Purpose::Check).await?.planned,
+        StatementKind::CreateTable(create) => {
+            create_table::plan_for_explain(session, create, Purpose::Check).await?.planned
+        }
+        _ => return Err(Error::internal("a statement that cannot be plan_for_explain was not refused")),
     };
     Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
 }

@@ -1,7 +1,7 @@
-//! A stream and where it goes, as CREATE STREAMING TABLE or CREATE SINK defines it.
+//! A flow: a stream and its target, as defined by CREATE STREAMING TABLE or CREATE SINK.
 //!
-//! Nothing of the stream has been read: whoever runs the statements refreshes it once (`pinsql run`), or goes on until it is
-//! stopped (`pinsql stream`).
+//! Defining a flow reads nothing of the stream. `pinsql run` refreshes it once, and `pinsql stream` runs it until it is
+//! stopped.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use pinsql_sinks::SinkDefinition;
 use pinsql_sources::operators::SeenRows;
 use pinsql_sources::stream::StreamSource;
 
-/// A streaming table or a sink.
+/// A streaming table or a sink, ready to run.
 #[derive(Debug)]
 pub struct Flow {
     pub name: TableName,
     pub target: FlowTarget,
     pub query: Box<Query>,
     pub source: Arc<dyn StreamSource>,
-    /// What the statement says beside its query.
+    /// The clauses of the statement apart from its query.
     pub clauses: StreamClauses,
-    /// What the state of the query's DISTINCT is about, if it has one.
+    /// The description of the state that DISTINCT keeps between batches, if the query has one.
     pub state: Option<String>,
-    /// Whether a table or sink that is there already is carried on.
+    /// True if an existing table or sink continues.
     pub or_refresh: bool,
-    /// Whether a table or sink that is there already is left as it is.
+    /// True if an existing table or sink is left unchanged and nothing runs.
     pub if_not_exists: bool,
 }
 
-/// Where the rows of a stream go.
+/// The target of the rows of a stream.
 #[derive(Debug)]
 pub enum FlowTarget {
     Table(TableDefinition),
@@ -46,7 +46,8 @@ pub enum FlowTarget {
 }
 
 impl Flow {
-    /// The physical plan of one micro-batch, from the query's plan over its records. `seen` is for a query that has a state.
+    /// The physical plan of one micro-batch. `plan` is the query over the records of the batch. `seen` is the state of
+    /// DISTINCT.
     pub async fn plan_batch(
         &self,
         session: &Session,

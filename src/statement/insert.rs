@@ -1,8 +1,8 @@
 //! INSERT INTO and INSERT OVERWRITE.
 //!
-//! A query's columns go to the table's by position, to the listed columns by position, or BY NAME; columns that get
-//! nothing are NULL. WITH SCHEMA EVOLUTION columns that the table has not are added to it. `REPLACE WHERE` is in
-//! `replace_where.rs`.
+//! The columns of the query are matched with those of the table by position, with the listed columns by position, or BY NAME.
+//! Other columns of the table are NULL. With WITH SCHEMA EVOLUTION, columns that the table does not have are added to it.
+//! `REPLACE WHERE` is in `replace_where.rs`.
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
@@ -10,16 +10,16 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::Query;
 
 use super::ast::Insert;
-use super::explain::Explained;
+use super::planned_write::PlannedWrite;
 use super::query::{self, Purpose};
 use super::write::{Additions, write_with};
-use super::{Checked, Outcome, Watch, describe_columns, evolution, replace_where, view};
+use super::{Checked, Outcome, Watch, describe_columns, object_names, replace_where, schema_evolution};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{Alteration, WriteKind};
 
 pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watch) -> Result<Outcome> {
-    view::refuse(session, &insert.table, "INSERT")?;
+    object_names::refuse_temporary_view(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &query_of(insert), Purpose::Run).await?;
@@ -33,13 +33,13 @@ pub(super) async fn execute(session: &Session, insert: &Insert, watch: &dyn Watc
     Ok(Outcome::Written(Box::new(written)))
 }
 
-/// What EXPLAIN shows.
-pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpose<'_>) -> Result<Explained> {
+/// The planned statement, for EXPLAIN.
+pub(super) async fn plan_for_explain(session: &Session, insert: &Insert, purpose: Purpose<'_>) -> Result<PlannedWrite> {
     if insert.replace_where.is_some() {
         return Err(Error::new(ErrorCode::UnsupportedFeature, "EXPLAIN of INSERT … REPLACE WHERE is not supported")
             .at(insert.table.span));
     }
-    view::refuse(session, &insert.table, "INSERT")?;
+    object_names::refuse_temporary_view(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut planned = query::plan(session, &query_of(insert), purpose).await?;
@@ -51,11 +51,11 @@ pub(super) async fn explained(session: &Session, insert: &Insert, purpose: Purpo
         .at(insert.table.span));
     }
     let kind = if insert.overwrite { WriteKind::Overwrite } else { WriteKind::Append };
-    Ok(Explained { planned, target: Some((name, kind)) })
+    Ok(PlannedWrite { planned, target: Some((name, kind)) })
 }
 
 pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked> {
-    view::refuse(session, &insert.table, "INSERT")?;
+    object_names::refuse_temporary_view(session, &insert.table, "INSERT")?;
     let name = insert.table.writable_table(session)?;
     let table = session.open_table(&name).await.map_err(|error| error.at(insert.table.span))?;
     let mut plan = query::plan(session, &query_of(insert), Purpose::Check).await?.plan;
@@ -66,7 +66,7 @@ pub(super) async fn check(session: &Session, insert: &Insert) -> Result<Checked>
     Ok(Checked::Table { table: name.to_string(), columns: describe_columns(plan.schema().as_arrow()) })
 }
 
-/// The query, whose columns' names matter where they say which columns of the table are meant, or are to be made.
+/// The query. Its column names are kept only where they select or create columns of the table.
 fn query_of(insert: &Insert) -> Query {
     match insert.by_name || insert.with_schema_evolution {
         true => insert.query.as_ref().clone(),
@@ -74,7 +74,7 @@ fn query_of(insert: &Insert) -> Query {
     }
 }
 
-/// Puts the query's columns in the order of the table's, and says what the table gets to have them all.
+/// Puts the columns of the query in the order of the table. Returns the columns that are added to the table, if any.
 fn evolve(plan: &mut LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<Option<Alteration>> {
     let fields = plan.schema().as_arrow().fields();
     let listed =
@@ -85,17 +85,17 @@ fn evolve(plan: &mut LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<
     };
     let added = match insert.with_schema_evolution {
         false => Vec::new(),
-        // By position, only columns past those of the table are new.
+        // By position, only the columns after those of the table are new.
         true if insert.columns.is_empty() && !insert.by_name => {
             given.fields().iter().skip(table.fields().len()).collect()
         }
-        true => evolution::added(table, &given),
+        true => schema_evolution::added(table, &given),
     };
-    *plan = arrange(plan.clone(), &evolution::with_added(table, &added), insert)?;
-    Ok((!added.is_empty()).then(|| Alteration::AddColumns(evolution::new_columns(&added))))
+    *plan = arrange(plan.clone(), &schema_evolution::with_added(table, &added), insert)?;
+    Ok((!added.is_empty()).then(|| Alteration::AddColumns(schema_evolution::new_columns(&added))))
 }
 
-/// Puts the query's columns in the order of the table's.
+/// Puts the columns of the query in the order of the table.
 fn arrange(plan: LogicalPlan, table: &SchemaRef, insert: &Insert) -> Result<LogicalPlan> {
     let given: Vec<Column> = plan.schema().iter().map(Column::from).collect();
     let targets: Vec<usize> = match (insert.by_name, insert.columns.as_slice()) {

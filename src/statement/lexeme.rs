@@ -1,16 +1,16 @@
-//! The pieces that SQL text is made of, for those who look at it while it is being written.
+//! The pieces of SQL text, for the shell's editor: colours, completion, and the end of a statement.
 //!
-//! It is the parser's own tokenizer that divides the text, so an editor's colours, its completion and its idea of where a
-//! statement ends agree with the parser. Text that is not finished is no error here: what begins and does not end (a
-//! string, a comment) is one piece up to the end of the text. The pieces cover the text without a gap.
+//! The tokenizer of the parser divides the text, so the editor and the parser agree. Unfinished text is not an error here: a
+//! string or a comment that does not end is one piece up to the end of the text. The pieces cover the text without gaps.
 
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace};
 
 use super::dialect::tokenize_partly;
 
+/// The kind of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LexemeKind {
-    /// A name or a keyword: which of them only its place can tell.
+    /// A name or a keyword. Only the parser can distinguish them.
     Word,
     /// A name in back-ticks.
     QuotedName,
@@ -23,11 +23,11 @@ pub enum LexemeKind {
     Symbol,
     Semicolon,
     Space,
-    /// It begins and does not end.
+    /// A piece that does not end.
     Unfinished(Unfinished),
 }
 
-/// What has begun and not ended at the end of a text.
+/// The kind of a piece that does not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfinished {
     Text,
@@ -35,7 +35,7 @@ pub enum Unfinished {
     Comment,
 }
 
-/// A piece of text, by its place in bytes.
+/// A piece of text. `start` and `end` are offsets in bytes; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lexeme {
     pub kind: LexemeKind,
@@ -44,17 +44,18 @@ pub struct Lexeme {
 }
 
 impl Lexeme {
+    /// The text of the piece.
     pub fn text<'a>(&self, sql: &'a str) -> &'a str {
         sql.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Whether it means nothing to the parser.
+    /// True for white space and comments.
     pub fn is_blank(&self) -> bool {
         matches!(self.kind, LexemeKind::Space | LexemeKind::Comment)
     }
 }
 
-/// The pieces of `sql`, in their order.
+/// The pieces of `sql`, in order.
 pub fn lexemes(sql: &str) -> Vec<Lexeme> {
     let mut places = Places::new(sql);
     let mut lexemes: Vec<Lexeme> = Vec::new();
@@ -78,7 +79,7 @@ pub fn lexemes(sql: &str) -> Vec<Lexeme> {
     lexemes
 }
 
-/// A colon right in front of a word is the marker of a parameter. That of `column:path` is not: something stands before it.
+/// A colon directly before a word marks a parameter. The colon of `column:path` does not, since a name is before it.
 fn push(lexemes: &mut Vec<Lexeme>, sql: &str, next: Lexeme) {
     let before = lexemes.len().checked_sub(2).and_then(|position| lexemes.get(position)).copied();
     if let Some(colon) = lexemes.last_mut()
@@ -123,7 +124,7 @@ fn kind(token: &Token) -> LexemeKind {
     }
 }
 
-/// What the tokenizer gave up on. A letter may stand before the quote of a literal, as in `X'…`.
+/// The kind of the text at which the tokenizer stopped. A letter may precede the quote of a literal, as in `X'…`.
 fn rest_kind(rest: &str) -> LexemeKind {
     let unprefixed = rest.trim_start_matches(|character: char| character.is_ascii_alphabetic());
     match unprefixed.as_bytes().first() {
@@ -134,7 +135,7 @@ fn rest_kind(rest: &str) -> LexemeKind {
     }
 }
 
-/// Turns lines and columns, which only grow, into bytes.
+/// Converts lines and columns, which only grow, to offsets in bytes.
 struct Places<'a> {
     rest: std::str::CharIndices<'a>,
     length: usize,
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    /// What ends a statement here ends it for the parser too, whatever is around it.
+    /// A semicolon that ends a statement here also ends it for the parser.
     #[test]
     fn statements_end_where_they_end_for_the_parser() {
         for sql in ["SELECT ';'; SELECT 1;", "SELECT 1 -- ;\n;", "/* ; */ SELECT `;`;", "SELECT '\\';'; SELECT 2"] {

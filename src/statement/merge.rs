@@ -1,11 +1,11 @@
 //! MERGE INTO.
 //!
-//! The source is read once: a join of it with the target says for each pair, and for each row without a partner, which clause is
-//! the first that holds, and what values it gives (`merge/join.rs`). The join reads of the target only the columns that the
-//! conditions and values name, and gives an entry only for the rows that a clause is about. `rewrite.rs` does the rest.
+//! The source is read once. A join of source and target returns for each pair, and for each row without a match, the number
+//! of the first clause that applies and its values (`merge/join.rs`). The join reads only the columns of the target that the
+//! conditions and values use, and returns only rows to which a clause applies. `rewrite.rs` does the rest.
 //!
-//! WITH SCHEMA EVOLUTION the source is asked for its columns first. `*` then means those that it has, and those among them that the
-//! target has not are added to it, as are new ones that a SET or an INSERT names.
+//! With WITH SCHEMA EVOLUTION the columns of the source are resolved first. `*` then means the columns of the source. Those
+//! that the target does not have are added to it, and so are new columns that SET or INSERT names.
 
 mod expressions;
 mod join;
@@ -21,7 +21,7 @@ use super::rewrite::{
     Assigned, RowStatement, arrange, assigns, columns_assigned, declared, open, position, run, table_of,
 };
 use super::update::assignments;
-use super::{Checked, Outcome, Watch, evolution};
+use super::{Checked, Outcome, Watch, schema_evolution};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{Operation, OperationKind, RowAction};
@@ -35,12 +35,12 @@ pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch)
     let source = evolving_source(session, merge).await?;
     let added = added(merge, target.schema(), source.as_ref());
     if !added.is_empty() {
-        target = target.adding(evolution::new_columns(&added)).map_err(|error| error.at(span))?;
+        target = target.adding(schema_evolution::new_columns(&added)).map_err(|error| error.at(span))?;
     }
     let schema = target.schema().clone();
-    let stars = stars(&schema, source.as_ref());
+    let stars = star_columns(&schema, source.as_ref());
     let assigned = assigned(&schema, merge, &stars)?;
-    expressions::refuse(session, merge)?;
+    expressions::refuse_unsupported(session, merge)?;
     let query = query_of(merge, &schema, &stars)?;
     let columns = columns_assigned(&assigned);
     let action = |(number, clause): (usize, &MergeClause)| match (&clause.action, clause.when) {
@@ -56,7 +56,7 @@ pub(super) async fn execute(session: &Session, merge: &Merge, watch: &dyn Watch)
         actions: merge.clauses.iter().enumerate().map(action).collect(),
         is_not_matched: merge.clauses.iter().map(|clause| clause.when == When::NotMatchedBySource).collect(),
         assigned,
-        allows_repeats: deletes_alone(merge),
+        allows_repeats: only_deletes(merge),
         operation: operation(merge),
     };
     run(session, statement, target, watch).await
@@ -66,17 +66,17 @@ pub(super) async fn check(session: &Session, merge: &Merge) -> Result<Checked> {
     let name = table_of(session, &merge.target.table, DOING)?;
     let (schema, relation): (_, TargetRelation) = declared(session, &name, merge.target.table.span).await?;
     let source = evolving_source(session, merge).await?;
-    let schema = evolution::with_added(&schema, &added(merge, &schema, source.as_ref()));
-    let stars = stars(&schema, source.as_ref());
+    let schema = schema_evolution::with_added(&schema, &added(merge, &schema, source.as_ref()));
+    let stars = star_columns(&schema, source.as_ref());
     let assigned = assigned(&schema, merge, &stars)?;
-    expressions::refuse(session, merge)?;
+    expressions::refuse_unsupported(session, merge)?;
     let query = query_of(merge, &schema, &stars)?;
     let planned = plan_over(session, &query, Purpose::Check, Some(&relation)).await?;
     arrange(planned.plan, &schema, &[], &assigned)?;
     Ok(Checked::NoOutput)
 }
 
-/// The columns of the source, when the target's may follow them.
+/// The columns of the source, with WITH SCHEMA EVOLUTION.
 async fn evolving_source(session: &Session, merge: &Merge) -> Result<Option<Schema>> {
     if !merge.with_schema_evolution {
         return Ok(None);
@@ -85,7 +85,7 @@ async fn evolving_source(session: &Session, merge: &Merge) -> Result<Option<Sche
     Ok(Some(planned.plan.schema().as_arrow().clone()))
 }
 
-/// The source's columns that the target has not, and that a clause gives it.
+/// The columns of the source that the target does not have and that a clause uses.
 fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&'a FieldRef> {
     let named = |clause: &MergeClause| -> Vec<String> {
         match &clause.action {
@@ -98,21 +98,21 @@ fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&
         merge.clauses.iter().any(|clause| matches!(clause.action, MergeAction::UpdateAll | MergeAction::InsertAll));
     let named: Vec<String> = merge.clauses.iter().flat_map(named).collect();
     let is_given = |field: &FieldRef| has_star || named.contains(&field.name().to_lowercase());
-    let added = source.into_iter().flat_map(|source| evolution::added(table, source));
+    let added = source.into_iter().flat_map(|source| schema_evolution::added(table, source));
     added.filter(|field| is_given(field)).collect()
 }
 
-fn folded(name: &Ident) -> String {
+fn lower_case(name: &Ident) -> String {
     name.value.to_lowercase()
 }
 
-/// The columns that `*` means: all, or those that the source has, when that may be fewer.
-fn stars(schema: &Schema, source: Option<&Schema>) -> Vec<usize> {
+/// The columns of the target that `*` means: all, or with schema evolution those that the source has.
+fn star_columns(schema: &Schema, source: Option<&Schema>) -> Vec<usize> {
     let has = |column: &usize| source.is_none_or(|source| position(source, schema.field(*column).name()).is_some());
     (0..schema.fields().len()).filter(has).collect()
 }
 
-/// The values of all clauses, in the order in which the query gives them.
+/// The assignments of all clauses, in the order in which the query returns their values.
 fn assigned(schema: &Schema, merge: &Merge, stars: &[usize]) -> Result<Vec<Assigned>> {
     let mut all = Vec::new();
     for (action, clause) in merge.clauses.iter().enumerate() {
@@ -143,9 +143,9 @@ fn assigned(schema: &Schema, merge: &Merge, stars: &[usize]) -> Result<Vec<Assig
     Ok(all)
 }
 
-/// Whether all that can become of a matched row is that it is deleted, without a condition: then it does not matter how many
-/// rows of the source match it.
-fn deletes_alone(merge: &Merge) -> bool {
+/// True if the only action on a matched row is a DELETE without a condition. Then several source rows may match one target
+/// row.
+fn only_deletes(merge: &Merge) -> bool {
     let mut matched = merge.clauses.iter().filter(|clause| clause.when == When::Matched);
     match (matched.next(), matched.next()) {
         (Some(only), None) => matches!(only.action, MergeAction::Delete) && only.condition.is_none(),

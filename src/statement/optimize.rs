@@ -12,7 +12,7 @@ use sqlparser::ast::{Expr, ExprWithAlias, Ident, visit_expressions_mut};
 use super::ast::{Name, Optimize};
 use super::query::parameters;
 use super::rows::Rows;
-use super::{Checked, view};
+use super::{Checked, object_names};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
@@ -29,7 +29,7 @@ const COLUMNS: &str = "path: STRING, metrics: STRUCT<numFilesAdded: BIGINT, numF
     startTimeMs: BIGINT, endTimeMs: BIGINT>";
 
 pub(super) async fn execute(session: &Session, statement: &Optimize) -> Result<Rows> {
-    view::refuse(session, &statement.table, "OPTIMIZE")?;
+    object_names::refuse_temporary_view(session, &statement.table, "OPTIMIZE")?;
     let name = statement.table.table(session)?;
     let place = |error: Error| error.at(statement.table.span);
     let (location, table) = session.warehouse().open_table(&name).await.map_err(place)?;
@@ -41,7 +41,7 @@ pub(super) async fn execute(session: &Session, statement: &Optimize) -> Result<R
         z_order_by: statement
             .z_order_by
             .iter()
-            .map(|column| spelled(column, &definition.schema()))
+            .map(|column| column_path(column, &definition.schema()))
             .collect::<Result<_>>()?,
     };
     let is_z_order = !request.z_order_by.is_empty();
@@ -57,12 +57,12 @@ pub(super) async fn check(session: &Session, statement: &Optimize) -> Result<Che
     let name = statement.table.table(session)?;
     let opened = session.open_table(&name).await.map_err(|error| error.at(statement.table.span))?;
     for column in &statement.z_order_by {
-        spelled(column, &opened.schema())?;
+        column_path(column, &opened.schema())?;
     }
     Ok(Checked::NoOutput)
 }
 
-/// The condition over the partition columns, ready to be evaluated.
+/// The condition over the partition columns, as a physical expression.
 fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let Some(written) = &statement.predicate else { return Ok(None) };
     let mut expr = written.clone();
@@ -80,7 +80,7 @@ fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> 
     let spelled = visit_expressions_mut(&mut expr, |expr| match expr {
         Expr::Identifier(ident) => spell(ident),
         Expr::CompoundIdentifier(parts) => match parts.as_mut_slice() {
-            // The table's name in front says nothing new.
+            // The name of the table before the column is redundant.
             [.., column] => {
                 spell(column)?;
                 *expr = Expr::Identifier(column.clone());
@@ -123,8 +123,8 @@ fn no_partition_column(ident: &Ident, columns: &Schema) -> Error {
     }
 }
 
-/// The dotted path of a column as the table spells it.
-fn spelled(name: &Name, schema: &Schema) -> Result<String> {
+/// The dotted path of a column, in the case of the table.
+fn column_path(name: &Name, schema: &Schema) -> Result<String> {
     let mut path = Vec::new();
     let mut fields = schema.fields().clone();
     for part in &name.parts {

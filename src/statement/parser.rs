@@ -1,8 +1,8 @@
-//! SQL text to [`Statement`]s.
+//! The parser: SQL text to [`Statement`]s.
 //!
-//! A statement's first words decide who reads it: the forms below are read here, from sqlparser's tokens; a query, and
-//! every expression inside a statement, is read by sqlparser itself. A form that is not in the list is an error that
-//! names it: nothing is passed on in the hope that somebody downstream understands it.
+//! The first words of a statement select the file that parses it. The statements around a query are parsed here, from
+//! sqlparser's tokens. Queries and expressions are parsed by sqlparser. Any other form is an error that names it. The parser
+//! never passes on a clause that later steps would ignore.
 
 mod alter_table;
 mod constraint;
@@ -19,6 +19,7 @@ mod explain;
 mod insert;
 mod merge;
 mod optimize;
+mod pieces;
 mod restore;
 mod set;
 mod show;
@@ -28,23 +29,27 @@ mod update;
 mod vacuum;
 mod versions;
 
-use sqlparser::ast::{Expr, Ident, ObjectNamePart};
+use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
+use self::pieces::{unsupported, upper};
 pub(super) use self::streams::{DELAY as STREAM_DELAY, STREAM as STREAM_MARKER, WATERMARK as STREAM_WATERMARK};
-use super::ast::{CreateFunction, CreateView, Name, Part, Source, Statement, StatementKind};
+use super::ast::{CreateFunction, CreateView, Part, Source, Statement, StatementKind};
 use super::dialect::{PinsqlDialect, tokenize};
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
-/// How deep a query or an expression may nest before the parser refuses it, so that no input can exhaust the stack.
+/// The nesting limit of queries and expressions. It keeps any input from exhausting the stack.
 const NESTING_MAX: usize = 100;
 
-/// What can stand at the start of a statement, for the hint of an error.
-pub const STATEMENTS: &str = "SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
+/// The statements by their first words, for the hint of an error.
+pub const STATEMENTS: &str = "\
+    SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, \
+    CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, \
+    DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
 
-/// The first words of the statements that only Databricks has
+/// The first words of statements that Databricks has and pinsql does not
 /// (<https://docs.databricks.com/en/sql/language-manual/index.html>).
 const UNSUPPORTED_STATEMENTS: [&str; 30] = [
     "ANALYZE", "APPLY", "BEGIN", "CACHE", "CALL", "CLEAR", "CONVERT", "DENY", "EXECUTE", "FSCK", "GENERATE", "GET",
@@ -52,7 +57,8 @@ const UNSUPPORTED_STATEMENTS: [&str; 30] = [
     "SIGNAL", "SYNC", "UNCACHE", "UNDROP", "UNSET", "ADD",
 ];
 
-/// Reads all the statements of a text that takes in no other.
+/// Parses a text that has no SOURCE statement, such as a stored definition. Errors have the code PARSE_SYNTAX_ERROR,
+/// UNSUPPORTED_FEATURE, CONFLICTING_CLAUSES or one of the clause, and the place in the text.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     let statement = |part| match part {
         Part::Statement(statement) => Ok(statement),
@@ -63,7 +69,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     parse_parts(sql)?.into_iter().map(statement).collect()
 }
 
-/// Reads a file: its statements, and the files that it takes in.
+/// Parses a SQL file: its statements and its SOURCE statements, in order. Errors are those of [`parse`].
 pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
     let tokens = tokenize(sql).map_err(|error| {
         Error::new(ErrorCode::ParseSyntaxError, error.message).at(Span {
@@ -78,7 +84,7 @@ pub fn parse_parts(sql: &str) -> Result<Vec<Part>> {
         .collect()
 }
 
-/// Reads a text that is a name and nothing else.
+/// Parses a text that must be one name and nothing else.
 pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
     let tokens = tokenize(text).map_err(|error| Error::new(ErrorCode::ParseSyntaxError, error.message))?;
     let dialect = PinsqlDialect::default();
@@ -90,11 +96,11 @@ pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
     }
 }
 
-fn placeless(token: &TokenWithSpan) -> TokenWithSpan {
+fn without_place(token: &TokenWithSpan) -> TokenWithSpan {
     TokenWithSpan { span: TokenSpan::empty(), ..token.clone() }
 }
 
-/// The stretch of a text between two places.
+/// The text of `sql` in `span`.
 fn text_between(sql: &str, span: Span) -> String {
     let lines = sql.lines().enumerate().map(|(index, line)| (index as u64 + 1, line));
     let within = lines.filter(|(number, _)| (span.start.0..=span.end.0).contains(number));
@@ -123,14 +129,15 @@ fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Result<Part> {
     }
     let mut kind = parser(marked.clone()).statement().map_err(|error| error.at(span))?;
     if matches!(kind, StatementKind::CreateView(_) | StatementKind::AlterView(_) | StatementKind::CreateFunction(_)) {
-        let again = parser(marked.iter().map(placeless).collect()).statement()?;
-        keep_text(&mut kind, again, sql, span);
+        let again = parser(marked.iter().map(without_place).collect()).statement()?;
+        add_texts(&mut kind, again, sql, span);
     }
     Ok(Part::Statement(Statement { kind, span }))
 }
 
-/// What is read in other statements has no place in them; what is kept in the warehouse is kept as it is written.
-fn keep_text(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Span) {
+/// Adds the original text of views and functions to their statements, since the warehouse stores this text. Also adds a query
+/// or body without places: other statements use it, and places in this text would be wrong there.
+fn add_texts(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Span) {
     match (kind, again) {
         (StatementKind::CreateView(view), StatementKind::CreateView(again)) => {
             let CreateView { query, .. } = *again;
@@ -140,7 +147,7 @@ fn keep_text(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Sp
         }
         (StatementKind::CreateFunction(function), StatementKind::CreateFunction(again)) => {
             let CreateFunction { source, .. } = *again;
-            function.placeless = source;
+            function.without_place = source;
             function.text = text_between(sql, span);
             function.body_text = text_between(sql, Span { start: function.body_start, end: span.end });
         }
@@ -153,7 +160,7 @@ fn keep_text(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Sp
 
 struct StatementParser<'a> {
     parser: Parser<'a>,
-    /// Where the statement ends: the place of an error that says something is missing.
+    /// The end of the statement. It is the place of an error about something missing.
     end: (u64, u64),
 }
 
@@ -191,7 +198,7 @@ impl StatementParser<'_> {
         Ok(kind)
     }
 
-    /// Refuses a clause that comes next and that this statement has only in Databricks.
+    /// Returns UNSUPPORTED_FEATURE if the next word is one of `clauses`, which only Databricks has for this statement.
     fn refuse_clause(&mut self, statement: &str, clauses: &[&str]) -> Result<()> {
         let next = self.parser.peek_token();
         match clauses.iter().find(|clause| upper(&next) == **clause) {
@@ -225,10 +232,6 @@ impl StatementParser<'_> {
             .at(rest.span)
             .with_hint("statements are separated by `;`")),
         }
-    }
-
-    fn query(&mut self) -> Result<Box<sqlparser::ast::Query>> {
-        self.parser.parse_query().map_err(|error| self.located(error))
     }
 
     fn create(&mut self) -> Result<StatementKind> {
@@ -269,148 +272,6 @@ impl StatementParser<'_> {
             other => Err(unsupported(&format!("ALTER {other}"), &what)),
         }
     }
-
-    /// Whether a query starts here, perhaps behind brackets.
-    fn at_query(&self) -> bool {
-        let mut position = 0;
-        while self.parser.peek_nth_token(position).token == Token::LParen {
-            position += 1;
-        }
-        matches!(upper(&self.parser.peek_nth_token(position)).as_str(), "SELECT" | "WITH" | "VALUES" | "FROM")
-    }
-
-    fn name(&mut self) -> Result<Name> {
-        let start = self.parser.peek_token().span;
-        if self.at_identifier() {
-            self.parser.next_token();
-            self.expect(&Token::LParen)?;
-            let text = self.parser.parse_expr().map_err(|error| self.located(error))?;
-            let end = self.parser.peek_token().span;
-            self.expect(&Token::RParen)?;
-            let span = Span { start: Span::from(start).start, end: Span::from(end).end };
-            return Ok(Name { parts: Vec::new(), computed: Some(Box::new(text)), span });
-        }
-        let object = self.parser.parse_object_name(false).map_err(|error| self.located(error))?;
-        let parts: Vec<Ident> = object
-            .0
-            .into_iter()
-            .filter_map(|part| match part {
-                ObjectNamePart::Identifier(ident) => Some(ident),
-                ObjectNamePart::Function(_) => None,
-            })
-            .collect();
-        let end = parts.last().map_or(start, |part| part.span);
-        Ok(Name { parts, computed: None, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
-    }
-
-    fn expression(&mut self) -> Result<Expr> {
-        self.parser.parse_expr().map_err(|error| self.located(error))
-    }
-
-    /// Whether `IDENTIFIER(text)` stands here, and not a name with a list of columns behind it.
-    fn at_identifier(&self) -> bool {
-        let token = |place| self.parser.peek_nth_token(place);
-        let is_text = match token(2).token {
-            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::Colon | Token::Placeholder(_) => true,
-            Token::Word(_) => token(3).token == Token::RParen,
-            _ => false,
-        };
-        upper(&token(0)) == "IDENTIFIER" && token(1).token == Token::LParen && is_text
-    }
-
-    fn identifier(&mut self) -> Result<Ident> {
-        self.parser.parse_identifier().map_err(|error| self.located(error))
-    }
-
-    fn literal(&mut self) -> Result<String> {
-        let token = self.parser.next_token();
-        match token.token {
-            Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Ok(text),
-            Token::EOF => Err(Error::new(
-                ErrorCode::ParseSyntaxError,
-                "expected a string in quotes, found the end of the statement",
-            )),
-            other => {
-                Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected a string in quotes, found `{other}`"))
-                    .at(token.span))
-            }
-        }
-    }
-
-    fn keyword(&mut self, keyword: Keyword) -> Result<()> {
-        self.parser.expect_keyword_is(keyword).map_err(|error| self.located(error))
-    }
-
-    /// A word that may stand here and says nothing.
-    fn optional(&mut self, keyword: Keyword) {
-        let _ = self.parser.parse_keyword(keyword);
-    }
-
-    fn expect(&mut self, token: &Token) -> Result<()> {
-        self.parser.expect_token(token).map(drop).map_err(|error| self.located(error))
-    }
-
-    fn comma_separated<T>(&mut self, item: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
-        let mut items = vec![item(self)?];
-        while self.parser.consume_token(&Token::Comma) {
-            items.push(item(self)?);
-        }
-        Ok(items)
-    }
-
-    fn missing(&self, what: &str) -> Error {
-        let next = self.parser.peek_token();
-        let error = Error::new(ErrorCode::ParseSyntaxError, format!("expected {what}"));
-        match next.token {
-            Token::EOF => error.at(Span { start: self.end, end: (self.end.0, self.end.1 + 1) }),
-            _ => error.at(next.span),
-        }
-    }
-
-    /// sqlparser writes the place of an error at the end of its message; here it goes where it can be shown.
-    fn located(&self, error: ParserError) -> Error {
-        let message = match error {
-            ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-            ParserError::RecursionLimitExceeded => {
-                return Error::new(
-                    ErrorCode::StatementTooComplex,
-                    format!("the statement nests deeper than {NESTING_MAX} levels"),
-                )
-                .at(self.parser.peek_token().span)
-                .with_hint("divide it with WITH, or into several statements");
-            }
-        };
-        let (text, start) = match message.rsplit_once(" at Line: ") {
-            Some((text, place)) => {
-                let start = place
-                    .split_once(", Column: ")
-                    .and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
-                (text.to_owned(), start.unwrap_or(self.end))
-            }
-            None => (message, self.end),
-        };
-        let text = match text.strip_prefix("Expected: ").and_then(|text| text.split_once(", found: ")) {
-            Some((expected, "EOF")) => format!("expected {expected}, found the end of the statement"),
-            Some((expected, found)) => format!("expected {expected}, found `{found}`"),
-            None => text,
-        };
-        Error::new(ErrorCode::ParseSyntaxError, text).at(Span { start, end: (start.0, start.1 + 1) })
-    }
-}
-
-/// The token as an upper-case word; empty when it is not one or when it is quoted.
-fn upper(token: &TokenWithSpan) -> String {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
-        _ => String::new(),
-    }
-}
-
-fn unsupported(what: &str, at: &TokenWithSpan) -> Error {
-    if at.token == Token::EOF {
-        return Error::new(ErrorCode::ParseSyntaxError, "the statement ends too early");
-    }
-    Error::new(ErrorCode::UnsupportedFeature, format!("{what} is not supported")).at(at.span)
 }
 
 fn unknown_statement(word: &str, at: &TokenWithSpan) -> Error {

@@ -1,14 +1,14 @@
-//! INSERT INTO … REPLACE WHERE: the rows of a query take the place of those that meet a condition.
+//! INSERT INTO … REPLACE WHERE: the rows of a query replace those for which a condition is true.
 //!
-//! The new rows have to meet the condition too, as in Delta: otherwise a second run would not find them to replace them. A condition
-//! over partition columns alone removes whole files.
+//! As in Delta, the condition must also be true for the new rows. Otherwise a second run would not find and replace them.
+//! With a condition over partition columns only, whole files are removed.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Expr as SqlExpr;
 
 use super::ast::{Insert, Target};
-use super::delete::{covered, rows_where};
+use super::delete::{covered, rows_to_delete};
 use super::query::{self, Planned, Purpose, parameters};
 use super::rewrite::{self, Assigned, Changes, arrange, declared, open, refuse_volatile, relation};
 use super::{Outcome, Watch};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use pinsql_base::error::Result;
 use pinsql_delta::{FILE_COLUMN, Operation, OperationKind, ROW_COLUMN, RowAction};
 
-/// The numbers of the actions.
+/// The numbers of the actions in the query.
 const DELETE: i32 = 0;
 const INSERT: i32 = 1;
 
@@ -31,14 +31,15 @@ pub(super) async fn execute(
 ) -> Result<Outcome> {
     let target = open(session, &name, insert.table.span).await?;
     let relation = relation(&name, &target)?;
-    let old = rows_where(&whole(insert), condition)?;
+    let old = rows_to_delete(&whole(insert), condition)?;
     let old = query::plan_over(session, &old, Purpose::Run, Some(&relation)).await?;
     refuse_volatile(&old.plan, "REPLACE WHERE", insert.table.span)?;
     let schema = target.schema().clone();
     let covered = covered(&target, &old.plan, &old.state)?;
     let inserted = inserted(new.plan)?;
     let plan = match covered {
-        Some(_) => inserted,
+        // The condition does not run, and the errors of the optimizer are still errors of the statement.
+        Some(_) => old.optimize().map(|_| inserted)?,
         None => LogicalPlanBuilder::from(deleted(old.plan, &inserted)?).union(inserted)?.build()?,
     };
     let columns = schema.fields().len();
@@ -46,6 +47,7 @@ pub(super) async fn execute(
         (0..columns).map(|column| Assigned { action: 1, column, span: insert.table.span }).collect();
     new.plan = arrange(plan, &schema, target.partition_columns(), &assigned)?;
     new.reads.extend(old.reads);
+    new.functions.extend(old.functions);
     let mut bound = condition.clone();
     parameters::bind(&mut bound, &session.params())?;
     let changes = Changes {
@@ -63,7 +65,7 @@ pub(super) async fn execute(
 
 pub(super) async fn check(session: &Session, name: &TableName, insert: &Insert, condition: &SqlExpr) -> Result<()> {
     let (_, relation) = declared(session, name, insert.table.span).await?;
-    let old = rows_where(&whole(insert), condition)?;
+    let old = rows_to_delete(&whole(insert), condition)?;
     query::plan_over(session, &old, Purpose::Check, Some(&relation)).await.map(drop)
 }
 
@@ -71,7 +73,7 @@ fn whole(insert: &Insert) -> Target {
     Target { table: insert.table.clone(), alias: None }
 }
 
-/// The query's rows as an entry each of the list of changes.
+/// The rows of the query as entries of the list of changes.
 fn inserted(plan: LogicalPlan) -> Result<LogicalPlan> {
     let columns = plan.schema().iter().map(datafusion::common::Column::from).map(Expr::Column);
     let columns: Vec<Expr> =
@@ -81,7 +83,7 @@ fn inserted(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(LogicalPlanBuilder::from(plan).project(places.into_iter().chain(columns))?.build()?)
 }
 
-/// The rows to be deleted, with the columns of `like`.
+/// The rows to delete, with the columns of `like`.
 fn deleted(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
     let places: Vec<Expr> =
         plan.schema().iter().take(2).map(datafusion::common::Column::from).map(Expr::Column).collect();

@@ -6,7 +6,7 @@ use super::ast::Restore;
 use super::query::parameters;
 use super::query::time_travel::as_of;
 use super::rows::Rows;
-use super::{Checked, view};
+use super::{Checked, object_names};
 use crate::session::Session;
 use pinsql_base::error::Result;
 use pinsql_delta::{AsOf, restore};
@@ -15,7 +15,7 @@ const COLUMNS: &str = "table_size_after_restore: BIGINT, num_of_files_after_rest
     num_restored_files: BIGINT, removed_files_size: BIGINT, restored_files_size: BIGINT";
 
 pub(super) async fn execute(session: &Session, statement: &Restore) -> Result<Rows> {
-    view::refuse(session, &statement.table, "RESTORE")?;
+    object_names::refuse_temporary_view(session, &statement.table, "RESTORE")?;
     let table = statement.table.table(session)?;
     let (location, _) = session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
     let wanted = version(session, statement)?;

@@ -1,4 +1,4 @@
-//! Statements that give rows: queries, EXPLAIN, and the tables that SHOW and DESCRIBE make.
+//! Statements that return rows: queries, EXPLAIN, and the results of SHOW and DESCRIBE.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use futures::TryStreamExt;
 use sqlparser::ast::Query;
 
 use super::query::{self, Planned, Purpose};
-use super::rejected::RejectReport;
+use super::reject_report::RejectReport;
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::parse_type;
 use pinsql_delta::{Write, WriteRequest};
 
-/// The rows of a statement, to be taken from `stream`; then `rejected` says what was left out.
+/// The rows of a statement. After the last row of `stream`, `rejected` returns the report of rejected records.
 pub struct Rows {
     pub stream: SendableRecordBatchStream,
-    /// The plan that gives the rows, for those who watch its progress.
+    /// The plan of the rows, for progress bars. None if the rows are in memory.
     pub plan: Option<Arc<dyn ExecutionPlan>>,
     pub rejected: RejectReport,
 }
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Rows {
 }
 
 impl Rows {
-    /// Rows of text that are there already.
+    /// Rows of text from memory. Each row has a value for each name.
     pub fn of_text(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Self> {
         let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
         let schema = Arc::new(Schema::new(fields));
@@ -54,7 +54,7 @@ impl Rows {
 }
 
 impl Rows {
-    /// Rows with types, from JSON objects. `columns` is what a STRUCT of them would be: `path: STRING, files: BIGINT`.
+    /// Typed rows from JSON objects. `columns` is the list of columns as in a STRUCT type: `path: STRING, files: BIGINT`.
     pub fn typed(columns: &str, rows: &[serde_json::Value]) -> Result<Self> {
         let broken = |error: ArrowError| Error::internal("rows do not have the types they should").caused_by(error);
         let DataType::Struct(fields) = parse_type(&format!("STRUCT<{columns}>"))? else {
@@ -69,6 +69,12 @@ impl Rows {
     }
 }
 
+/// A moment in milliseconds since 1970, as the text `2026-01-31 10:00:00.125` in UTC.
+pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
+    let moment = chrono::DateTime::from_timestamp_millis(milliseconds?)?;
+    Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
+}
+
 pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
     let planned = query::plan(session, &query::set_apart(query), Purpose::Run).await?;
     start(planned).await
@@ -76,6 +82,8 @@ pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
 
 pub(super) async fn explain(session: &Session, query: &Query, analyze: bool) -> Result<Rows> {
     let mut planned = query::plan(session, query, Purpose::Run).await?;
+    // An EXPLAIN node would turn an error of the optimizer into a row.
+    planned.optimize()?;
     planned.plan = LogicalPlanBuilder::from(planned.plan).explain(false, analyze)?.build()?;
     let rows = start(planned).await?;
     let plans: Vec<RecordBatch> = rows.stream.try_collect().await?;
@@ -83,7 +91,7 @@ pub(super) async fn explain(session: &Session, query: &Query, analyze: bool) -> 
     Ok(Rows { rejected: rows.rejected, ..Rows::of_text(&["plan"], lines)? })
 }
 
-/// A line a row: DataFusion gives each plan as one text of many lines, which no table can show.
+/// One row for each line of a plan. DataFusion returns each plan as one text with many lines, which a table cannot show.
 fn plan_lines(batch: &RecordBatch) -> Vec<String> {
     let text = |column: usize, row: usize| {
         let formatter = ArrayFormatter::try_new(batch.column(column), &FormatOptions::default()).ok()?;
@@ -97,12 +105,12 @@ fn plan_lines(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).flat_map(plan).collect()
 }
 
-/// Runs what a statement would write through all that the table asks of it, and keeps nothing.
-pub(super) async fn held_against(planned: Planned, request: WriteRequest) -> Result<()> {
+/// Runs a query through all checks of the table and writes nothing, for VALIDATE.
+pub(super) async fn run_without_commit(planned: Planned, request: WriteRequest) -> Result<()> {
+    let query = planned.physical().await?;
     let Planned { state, plan, rejects, rejected, .. } = planned;
     let name = request.location.name().to_owned();
     let report = RejectReport::start(rejected);
-    let query = state.create_physical_plan(&plan).await?;
     drop((plan, rejects));
     let write = Write::plan(request, query, &state).await?;
     write.run(state.task_ctx()).await?.abandon().await;
@@ -115,7 +123,7 @@ pub(super) async fn held_against(planned: Planned, request: WriteRequest) -> Res
 }
 
 pub(super) async fn start(planned: Planned) -> Result<Rows> {
-    let plan = planned.state.create_physical_plan(&planned.plan).await?;
+    let plan = planned.physical().await?;
     let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;
     Ok(Rows { stream, plan: Some(plan), rejected: RejectReport::start(planned.rejected) })
 }

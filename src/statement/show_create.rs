@@ -1,24 +1,25 @@
 //! SHOW CREATE TABLE and SHOW TBLPROPERTIES.
 //!
-//! The statement that SHOW CREATE TABLE gives makes the table appear in Databricks: run there it names the same columns,
-//! partitions, comment and properties as the log, which Databricks insists on, and LOCATION says where the log is. So the
-//! properties are all there, also those that hold constraints, as Databricks shows them. A view of the warehouse has one too.
+//! The statement that SHOW CREATE TABLE returns registers the table in Databricks: LOCATION names its folder. Databricks
+//! requires the same columns, partitions, comment and properties as in the log, so all properties are in the statement, with
+//! those of constraints. SHOW CREATE TABLE also works for views of the warehouse.
 
 use arrow::datatypes::{DataType, FieldRef};
 
 use super::ast::Name;
 use super::rows::Rows;
-use super::view;
+use super::sql_text::{identifier, literal};
+use super::{object_names, view_definition};
 use crate::session::Session;
 use pinsql_base::error::Result;
 use pinsql_base::schema::type_name;
 use pinsql_delta::{self as delta, Column, TableDefinition};
 
 pub(super) async fn table(session: &Session, name: &Name) -> Result<Rows> {
-    view::refuse(session, name, "SHOW CREATE TABLE")?;
+    object_names::refuse_temporary_view(session, name, "SHOW CREATE TABLE")?;
     let table_name = name.table(session)?;
     let shown = |statement: String| Rows::of_text(&["createtab_stmt"], vec![vec![Some(statement)]]);
-    if let Some(statement) = view::show_create(session, &table_name).await? {
+    if let Some(statement) = view_definition::show_create(session, &table_name).await? {
         return shown(statement);
     }
     let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
@@ -66,7 +67,7 @@ fn column_ddl(column: &Column) -> String {
     text
 }
 
-/// The type with what its fields say: NOT NULL and comments belong to a schema as much as names do.
+/// The type with NOT NULL and the comments of its fields, since they are part of the schema.
 fn type_ddl(data_type: &DataType) -> String {
     let field = |field: &FieldRef| {
         let mut text = format!("{}: {}", identifier(field.name()), type_ddl(field.data_type()));
@@ -93,22 +94,10 @@ fn type_ddl(data_type: &DataType) -> String {
     }
 }
 
-/// A name in back-ticks where it is not a plain word, as Spark writes it.
-fn identifier(name: &str) -> String {
-    let is_plain = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
-        && !name.starts_with(|character: char| character.is_ascii_digit());
-    if is_plain { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
-}
-
-/// A text as Databricks reads it again.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
-}
-
-/// The properties as the log has them, with the versions of the protocol, which Databricks shows among them
+/// SHOW TBLPROPERTIES: the properties in the log, and the protocol versions, which Databricks shows among them
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-tblproperties.html>).
 pub(super) async fn properties(session: &Session, name: &Name, key: Option<&str>) -> Result<Rows> {
-    view::refuse(session, name, "SHOW TBLPROPERTIES")?;
+    object_names::refuse_temporary_view(session, name, "SHOW TBLPROPERTIES")?;
     let table_name = name.table(session)?;
     let (location, table) = session.warehouse().open_table(&table_name).await.map_err(|error| error.at(name.span))?;
     let detail = delta::detail(&location, &table)?;
@@ -124,19 +113,4 @@ pub(super) async fn properties(session: &Session, name: &Name, key: Option<&str>
         }
     };
     Rows::of_text(&["key", "value"], rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_texts_are_written_as_they_are_read() {
-        assert_eq!(identifier("pin_data"), "pin_data");
-        assert_eq!(
-            (identifier("2nd"), identifier("a`b"), identifier("größe")),
-            ("`2nd`".into(), "`a``b`".into(), "`größe`".into())
-        );
-        assert_eq!(literal("it's a \\ and\na line"), r"'it\'s a \\ and\na line'");
-    }
 }

@@ -1,22 +1,21 @@
-//! SHOW FUNCTIONS and DESCRIBE FUNCTION, of functions of SQL, of libraries and of the engine.
+//! SHOW FUNCTIONS and DESCRIBE FUNCTION, of SQL functions, library functions and built-in functions.
 
 use std::collections::BTreeSet;
 
 use datafusion::logical_expr::Documentation;
 
 use super::ast::{FunctionsShown, Name};
-use super::create_function::carrier;
+use super::create_function::call_with_nulls;
 use super::query::{self, Purpose};
 use super::rows::Rows;
-use super::schema;
-use super::show::pattern;
+use super::{name_pattern, resolve_schema};
 use crate::catalog::DefinitionKind;
 use crate::session::Session;
 use crate::session::sql_functions::{DataAccess, Returns, SqlFunction};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::type_name;
 
-/// In alphabetical order; those of a schema have its name in front
+/// SHOW FUNCTIONS, in alphabetical order. Functions of a schema have its name before theirs
 /// (<https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-aux-show-functions.html>).
 pub(super) async fn show(
     session: &Session,
@@ -25,10 +24,10 @@ pub(super) async fn show(
     like: Option<&str>,
 ) -> Result<Rows> {
     let schema = match in_schema {
-        Some(name) => schema::existing(session, name).await?,
+        Some(name) => resolve_schema::existing(session, name).await?,
         None => session.current_schema(),
     };
-    let matches = pattern(like)?;
+    let matches = name_pattern(like)?;
     let mut names = BTreeSet::new();
     if kind != FunctionsShown::User {
         names.extend(session.built_in_functions().into_iter().filter(|name| matches(name)));
@@ -42,7 +41,7 @@ pub(super) async fn show(
     Rows::of_text(&["function"], names.into_iter().map(|name| vec![Some(name)]).collect())
 }
 
-/// What is known of one function, as lines.
+/// DESCRIBE FUNCTION: the details of one function, as lines.
 pub(super) async fn describe(session: &Session, name: &Name, extended: bool) -> Result<Rows> {
     let parts: Vec<&str> = name.parts.iter().map(|part| part.value.as_str()).collect();
     let temporary = match parts.as_slice() {
@@ -117,7 +116,7 @@ async fn of_sql(session: &Session, function: &SqlFunction, extended: bool) -> Re
     Ok(facts)
 }
 
-/// The type, or the columns of a table function; where the definition has none, those that the body has now.
+/// The result type, or the columns of a table function. If the definition has none, the body is planned to find them.
 async fn returns(session: &Session, function: &SqlFunction) -> Result<Vec<String>> {
     match &function.signature.returns {
         Returns::Scalar(data_type) => return Ok(vec![data_type.clone()]),
@@ -126,7 +125,7 @@ async fn returns(session: &Session, function: &SqlFunction) -> Result<Vec<String
         }
         Returns::Inferred | Returns::Table(_) => {}
     }
-    let planned = Box::pin(query::plan(session, &carrier(function)?, Purpose::Check)).await?;
+    let planned = Box::pin(query::plan(session, &call_with_nulls(function)?, Purpose::Check)).await?;
     if function.is_table_function() {
         let columns = query::body_columns(&planned.plan)?;
         return Ok(columns.iter().map(|(name, data_type)| format!("{name} {}", type_name(data_type))).collect());

@@ -1,7 +1,7 @@
-//! Queries that a statement is made of, written as SQL with gaps for what the user wrote.
+//! Queries that pinsql writes as SQL text, with gaps for the expressions and tables of the user.
 //!
-//! A gap for an expression is the column `` `expression 0` ``, one for a relation the table `` `relation 0` ``. What is put in keeps
-//! its places in the user's text; the text around it has none.
+//! The gap for an expression is the column `` `expression 0` ``. The gap for a relation is the table `` `relation 0` ``. The
+//! inserted parts keep their places in the text of the user. The text around them has no places.
 
 use std::ops::ControlFlow;
 
@@ -20,12 +20,12 @@ pub(super) fn query(sql: &str, relations: &[TableFactor], expressions: &[Expr]) 
     let dialect = PinsqlDialect::default();
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(placeless.collect());
     let mut query = *parser.parse_query().map_err(|error| broken(error.to_string()))?;
-    // Infallible: the visitor never breaks off.
+    // The visitor never stops early.
     let _ = query.visit(&mut Fill { relations, expressions });
     Ok(query)
 }
 
-/// A name that no gap has, in the quotes that keep it as it is.
+/// The name in back-ticks.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
@@ -38,7 +38,7 @@ struct Fill<'a> {
 impl VisitorMut for Fill<'_> {
     type Break = ();
 
-    /// After what is below it, so that nothing is filled into what was put in.
+    /// Runs after the children, so that gaps in inserted parts are not filled.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Identifier(name) = expr
             && let Some(given) = gap(name, "expression ").and_then(|number| self.expressions.get(number))

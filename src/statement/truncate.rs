@@ -1,4 +1,4 @@
-//! TRUNCATE TABLE: all rows go, the definition and the history stay.
+//! TRUNCATE TABLE: removes all rows. The definition and the history stay.
 
 use std::time::Instant;
 

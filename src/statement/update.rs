@@ -48,7 +48,7 @@ pub(super) async fn check(session: &Session, update: &Update) -> Result<Checked>
     Ok(Checked::NoOutput)
 }
 
-/// The columns that are assigned. Each only once.
+/// The assigned columns. A column that is assigned twice is an error.
 pub(super) fn assignments(
     schema: &Schema,
     target: &Target,
@@ -70,7 +70,7 @@ pub(super) fn assignments(
     Ok(assigned)
 }
 
-/// The value of an assignment; DEFAULT is NULL.
+/// The value of an assignment. DEFAULT is NULL.
 pub(super) fn value_of(value: Option<&Expr>) -> Expr {
     value.cloned().unwrap_or_else(|| Expr::Value(Value::Null.into()))
 }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use super::ast::Vacuum;
 use super::rows::Rows;
-use super::{Checked, view};
+use super::{Checked, object_names};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{VacuumRequest, vacuum};
 
 const SECONDS_PER_HOUR: f64 = 3_600.0;
 
-/// One row with the table's folder; a dry run gives a row for each file that would go.
+/// Returns one row with the folder of the table. A dry run returns a row for each file that would be deleted.
 pub(super) async fn execute(session: &Session, statement: &Vacuum) -> Result<Rows> {
-    view::refuse(session, &statement.table, "VACUUM")?;
+    object_names::refuse_temporary_view(session, &statement.table, "VACUUM")?;
     let table = statement.table.table(session)?;
     let (location, _) = session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
     let request = VacuumRequest {

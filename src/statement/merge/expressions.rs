@@ -1,7 +1,7 @@
-//! What may stand in the expressions of a MERGE, and whose columns they mean.
+//! The rules for the expressions of a MERGE.
 //!
-//! As in Delta: no subqueries, nothing that differs from one evaluation to the next in a condition, and where there is no row of
-//! one side, every column is the other side's.
+//! As in Delta, subqueries are refused, and so are nondeterministic functions in conditions. In a clause for rows of one side
+//! only, every column belongs to that side.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -15,28 +15,28 @@ use crate::statement::ast::{Merge, MergeAction, When};
 use crate::statement::rewrite::nondeterministic;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// Refuses what no expression of a MERGE may have.
-pub(super) fn refuse(session: &Session, merge: &Merge) -> Result<()> {
+/// Returns an error for an expression that MERGE does not allow.
+pub(super) fn refuse_unsupported(session: &Session, merge: &Merge) -> Result<()> {
     let conditions =
         std::iter::once(&merge.on).chain(merge.clauses.iter().filter_map(|clause| clause.condition.as_ref()));
     let mut refused = Refused { session, is_condition: true };
     for condition in conditions {
-        broken(condition.visit(&mut refused))?;
+        into_result(condition.visit(&mut refused))?;
     }
     refused.is_condition = false;
     for clause in &merge.clauses {
         match &clause.action {
             MergeAction::Update(assignments) => {
-                assignments.iter().try_for_each(|assignment| broken(assignment.value.visit(&mut refused)))?;
+                assignments.iter().try_for_each(|assignment| into_result(assignment.value.visit(&mut refused)))?;
             }
-            MergeAction::Insert { values, .. } => broken(values.visit(&mut refused))?,
+            MergeAction::Insert { values, .. } => into_result(values.visit(&mut refused))?,
             MergeAction::Delete | MergeAction::UpdateAll | MergeAction::InsertAll => {}
         }
     }
     Ok(())
 }
 
-fn broken(outcome: ControlFlow<Error>) -> Result<()> {
+fn into_result(outcome: ControlFlow<Error>) -> Result<()> {
     match outcome {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -64,9 +64,8 @@ impl Visitor for Refused<'_> {
         let name = function.name.to_string().to_lowercase();
         let is_volatile = self
             .session
-            .state()
-            .udf(&name)
-            .is_ok_and(|function| function.signature().volatility == Volatility::Volatile);
+            .scalar_function(&name)
+            .is_some_and(|function| function.signature().volatility == Volatility::Volatile);
         match self.is_condition && is_volatile {
             true => ControlFlow::Break(nondeterministic("a condition of MERGE").at(Span::from(function.name.span()))),
             false => ControlFlow::Continue(()),
@@ -74,8 +73,9 @@ impl Visitor for Refused<'_> {
     }
 }
 
-/// The expression with its columns made those of `ours`. Refuses those of `theirs`, which has no row here.
-pub(super) fn belonging_to(expression: &Expr, ours: &Ident, theirs: &Ident, when: When) -> Result<Expr> {
+/// Qualifies the columns of the expression with `ours`. Returns an error for a column of `theirs`, since the clause has no
+/// row of that side.
+pub(super) fn qualified(expression: &Expr, ours: &Ident, theirs: &Ident, when: When) -> Result<Expr> {
     let mut expression = expression.clone();
     let mut parameters = LambdaParameters::default();
     let _ = expression.visit(&mut parameters);
@@ -86,7 +86,7 @@ pub(super) fn belonging_to(expression: &Expr, ours: &Ident, theirs: &Ident, when
     }
 }
 
-/// The names that lambdas give their arguments.
+/// The parameter names of lambdas. They are not columns.
 #[derive(Default)]
 struct LambdaParameters(HashSet<String>);
 

@@ -1,11 +1,11 @@
-//! The query of a MERGE: the join, and for each of its rows the first clause that holds and the values that it gives.
+//! The query of a MERGE: the join, and for each of its rows the first clause that applies and its values.
 
 use std::fmt::Write;
 
 use arrow::datatypes::Schema;
 use sqlparser::ast::{Expr, Ident, Query, TableFactor};
 
-use super::expressions::belonging_to;
+use super::expressions::qualified;
 use crate::statement::ast::{Merge, MergeAction, MergeClause, When};
 use crate::statement::query::PRESENT_COLUMN;
 use crate::statement::rewrite::{alias_of, target_relation};
@@ -14,7 +14,7 @@ use crate::statement::update::value_of;
 use pinsql_base::error::Result;
 use pinsql_delta::{FILE_COLUMN, ROW_COLUMN};
 
-/// Gathers the user's expressions, and gives each a gap in the text.
+/// Collects the expressions of the user. Each is a gap in the text of the query.
 struct Gaps<'a> {
     merge: &'a Merge,
     expressions: Vec<Expr>,
@@ -26,27 +26,25 @@ impl Gaps<'_> {
         format!("`expression {}`", self.expressions.len() - 1)
     }
 
-    /// An expression of a clause, which may be about one side only.
+    /// Adds an expression of a clause. A clause may have rows of one side only.
     fn of_clause(&mut self, when: When, expression: &Expr) -> Result<String> {
         let expression = match when {
             When::Matched => expression.clone(),
-            When::NotMatched => {
-                belonging_to(expression, &self.merge.source_alias, &alias_of(&self.merge.target), when)?
-            }
+            When::NotMatched => qualified(expression, &self.merge.source_alias, &alias_of(&self.merge.target), when)?,
             When::NotMatchedBySource => {
-                belonging_to(expression, &alias_of(&self.merge.target), &self.merge.source_alias, when)?
+                qualified(expression, &alias_of(&self.merge.target), &self.merge.source_alias, when)?
             }
         };
         Ok(self.gap(expression))
     }
 }
 
-/// What the source gives.
+/// The query for the columns of the source.
 pub(super) fn source_query(merge: &Merge) -> Result<Query> {
-    template::query("SELECT * FROM `relation 0`", &[named(&merge.source, &merge.source_alias)], &[])
+    template::query("SELECT * FROM `relation 0`", &[with_alias(&merge.source, &merge.source_alias)], &[])
 }
 
-/// `stars` are the columns of the target that `*` means.
+/// The query of the statement. `stars` are the columns of the target that `*` means.
 pub(super) fn query_of(merge: &Merge, schema: &Schema, stars: &[usize]) -> Result<Query> {
     let mut gaps = Gaps { merge, expressions: Vec::new() };
     let (target, source) = (quoted(&alias_of(&merge.target).value), quoted(&merge.source_alias.value));
@@ -76,7 +74,8 @@ pub(super) fn query_of(merge: &Merge, schema: &Schema, stars: &[usize]) -> Resul
                 Given::User(value) => gaps.of_clause(clause.when, value)?,
                 Given::Star(column) => gaps.gap(column.clone()),
             };
-            // Evaluated for its own rows alone: another clause may be there to keep others away from it.
+            // A value is evaluated only for the rows of its clause, since an earlier clause may exclude rows on which it
+            // fails.
             let earlier: String = holds[..number].iter().map(|holds| format!(" WHEN {holds} THEN NULL")).collect();
             let _ = write!(sql, ", CASE{earlier} WHEN {} THEN {value} END AS `given {count}`", holds[number]);
             count += 1;
@@ -89,12 +88,12 @@ pub(super) fn query_of(merge: &Merge, schema: &Schema, stars: &[usize]) -> Resul
         join(merge),
         holds.join(" OR ")
     );
-    let relations = [named(&merge.source, &merge.source_alias), target_relation(&merge.target)?];
+    let relations = [with_alias(&merge.source, &merge.source_alias), target_relation(&merge.target)?];
     template::query(&sql, &relations, &gaps.expressions)
 }
 
-/// Only the rows without a partner that a clause is about. The source, which is mostly the smaller one, stands on the side that a
-/// hash join holds in memory.
+/// The kind of join: it returns rows without a match only if a clause needs them. The source is usually smaller. It is on the
+/// left side, which a hash join keeps in memory.
 fn join(merge: &Merge) -> &'static str {
     let has = |when: When| merge.clauses.iter().any(|clause| clause.when == when);
     match (has(When::NotMatched), has(When::NotMatchedBySource)) {
@@ -107,11 +106,11 @@ fn join(merge: &Merge) -> &'static str {
 
 enum Given {
     User(Expr),
-    /// The column of the source with the name of one of the target.
+    /// The column of the source with the name of a column of the target.
     Star(Expr),
 }
 
-/// The values of a clause, in the order of `assigned`.
+/// The values of a clause, in the order of `assigned` in `merge.rs`.
 fn values(clause: &MergeClause, schema: &Schema, stars: &[usize], source: &Ident) -> Vec<Given> {
     let star = || {
         let column = |name: &String| {
@@ -132,8 +131,8 @@ fn values(clause: &MergeClause, schema: &Schema, stars: &[usize], source: &Ident
     }
 }
 
-/// The source with an alias of its own, which a query in brackets needs.
-fn named(source: &TableFactor, alias: &Ident) -> TableFactor {
+/// The source with an alias, which a query in brackets needs.
+fn with_alias(source: &TableFactor, alias: &Ident) -> TableFactor {
     let mut named = source.clone();
     if let TableFactor::Derived { alias: given @ None, .. } = &mut named {
         *given = Some(sqlparser::ast::TableAlias {

@@ -1,6 +1,6 @@
 //! ALTER TABLE and COMMENT ON.
 //!
-//! What needs a feature that tables here do not have is refused by the name of that feature.
+//! A form that needs an unsupported table feature is refused with the name of that feature.
 
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
@@ -8,19 +8,20 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::constraint::key;
 use super::{StatementParser, upper};
-use crate::statement::ast::{Column, Name, StatementKind};
-use crate::statement::definitions::{AddColumn, AlterAction, AlterTable, ColumnChange, Position};
+use crate::statement::ast::{AddColumn, AlterAction, AlterTable, Column, ColumnChange, Name, Position, StatementKind};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-const COLUMN_MAPPING: &str = "it needs column mapping, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT … FROM t gives a table with other columns";
-const TYPE_WIDENING: &str = "it needs type widening, which pinsql does not write; CREATE OR REPLACE TABLE t AS SELECT CAST(…) … FROM t gives a table with other types";
+const COLUMN_MAPPING: &str = "it needs column mapping, which pinsql does not write; \
+    CREATE OR REPLACE TABLE t AS SELECT … FROM t gives a table with other columns";
+const TYPE_WIDENING: &str = "it needs type widening, which pinsql does not write; \
+    CREATE OR REPLACE TABLE t AS SELECT CAST(…) … FROM t gives a table with other types";
 const CATALOG: &str = "it is kept in Databricks' catalog, which a Delta table on its own does not have";
 const PARTITIONS: &str = "the partitions of a Delta table are those of its rows";
 pub(super) const CLUSTERING: &str =
     "it needs liquid clustering, which pinsql does not write; OPTIMIZE t ZORDER BY (…) orders the rows";
 
 impl StatementParser<'_> {
-    /// What follows ALTER TABLE.
+    /// Parses the text after ALTER TABLE.
     pub(super) fn alter_table(&mut self) -> Result<StatementKind> {
         let table = self.name()?;
         let clause = self.parser.next_token();
@@ -126,7 +127,7 @@ impl StatementParser<'_> {
             }
             "" => return Err(self.missing("COMMENT, SET NOT NULL, DROP NOT NULL, FIRST or AFTER")),
             "TYPE" => return Err(refused("ALTER COLUMN … TYPE", &next, TYPE_WIDENING)),
-            // CHANGE COLUMN a a INT, as Hive has it.
+            // Hive's form: CHANGE COLUMN a a INT.
             other => return Err(column_clause(other, &next)),
         };
         if self.parser.peek_token().token == Token::Comma {
@@ -224,7 +225,7 @@ impl StatementParser<'_> {
     }
 }
 
-/// A clause of ALTER COLUMN that is none of those that act.
+/// The error for an unsupported clause of ALTER COLUMN.
 fn column_clause(clause: &str, at: &TokenWithSpan) -> Error {
     let why = match clause.split(' ').next_back().unwrap_or_default() {
         "DEFAULT" => "it needs column defaults, which pinsql does not write",

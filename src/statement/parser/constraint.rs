@@ -1,25 +1,26 @@
-//! `CONSTRAINT name …`: what a table holds its rows against.
+//! `CONSTRAINT name …`: CHECK and EXPECT.
 //!
-//! CHECK is kept in the table and held by every engine that writes it; EXPECT belongs to the query that makes the table.
-//! PRIMARY KEY and FOREIGN KEY are remarks in Databricks' catalog, which nothing enforces; a Delta table has no place for them.
+//! CHECK is stored in the table, and every engine that writes the table enforces it. EXPECT belongs to the query that creates
+//! the table. PRIMARY KEY and FOREIGN KEY are only comments in Databricks' catalog: nothing enforces them, and a Delta table
+//! cannot store them.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{StatementParser, upper};
-use crate::statement::definitions::CheckConstraint;
+use crate::statement::ast::CheckConstraint;
 use crate::statement::query::expectations::Expectation;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_sources::operators::OnViolation;
 
-/// One entry of a table's list that is no column.
+/// An entry in the column list of CREATE TABLE that is not a column.
 pub(super) enum TableConstraint {
     Check(CheckConstraint),
     Expect(Expectation),
 }
 
 impl StatementParser<'_> {
-    /// Whether an entry of a table's list is a constraint.
+    /// True if the next entry of the column list is a constraint.
     pub(super) fn at_constraint(&self) -> bool {
         matches!(upper(&self.parser.peek_token()).as_str(), "CONSTRAINT" | "CHECK" | "PRIMARY" | "FOREIGN")
             && !matches!(self.parser.peek_nth_token(1).token, Token::Comma | Token::RParen | Token::EOF)
@@ -57,7 +58,7 @@ impl StatementParser<'_> {
         }
     }
 
-    /// `ADD CONSTRAINT name CHECK (condition)`, from the word CONSTRAINT on.
+    /// The constraint of `ADD CONSTRAINT name CHECK (condition)`, starting at CONSTRAINT.
     pub(super) fn check_constraint(&mut self) -> Result<CheckConstraint> {
         let first = self.parser.peek_token();
         match self.table_constraint()? {
@@ -103,7 +104,7 @@ impl StatementParser<'_> {
         }
     }
 
-    /// `(condition)`, and the text between the brackets.
+    /// `(condition)`: the expression and its original text.
     fn bracketed_condition(&mut self) -> Result<(sqlparser::ast::Expr, String)> {
         self.expect(&Token::LParen)?;
         let text = self.text_up_to_bracket();
@@ -112,7 +113,7 @@ impl StatementParser<'_> {
         Ok((condition, text))
     }
 
-    /// What is written from here to the bracket that closes. White space becomes one blank.
+    /// The text from here to the closing bracket. White space becomes one space.
     fn text_up_to_bracket(&self) -> String {
         let (mut text, mut depth) = (String::new(), 0_u32);
         let mut last: Option<TokenWithSpan> = None;
@@ -134,7 +135,8 @@ impl StatementParser<'_> {
         text
     }
 
-    /// What Databricks takes behind the constraints of its catalog, and what would change what a CHECK means.
+    /// Refuses the options that Databricks allows after its informational constraints, and those that would change the
+    /// meaning of a CHECK.
     fn refuse_constraint_options(&self) -> Result<()> {
         let next = self.parser.peek_token();
         let first = match upper(&next).as_str() {
@@ -158,7 +160,7 @@ impl StatementParser<'_> {
     }
 }
 
-/// PRIMARY KEY or FOREIGN KEY.
+/// The error for PRIMARY KEY and FOREIGN KEY.
 pub(super) fn key(kind: &TokenWithSpan) -> Error {
     Error::new(ErrorCode::UnsupportedFeature, format!("{} KEY is not supported", upper(kind))).at(kind.span).with_hint(
         "in Databricks it is a remark in the catalog that nothing enforces, and a Delta table has no place for it",
@@ -174,7 +176,7 @@ fn nameless(first: &TokenWithSpan) -> Error {
     }
 }
 
-/// A token as Databricks reads it again.
+/// The token as SQL text that Databricks parses to the same token.
 fn written(token: &Token) -> String {
     let quoted = |quote: char, text: &str| {
         let escaped = text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}")).replace('\n', "\\n");

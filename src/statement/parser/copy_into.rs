@@ -6,15 +6,14 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{StatementParser, upper};
-use crate::statement::ast::StatementKind;
-use crate::statement::definitions::{CopyColumns, CopyInto, Validate};
+use crate::statement::ast::{CopyColumns, CopyInto, StatementKind, Validate};
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// Databricks' bound of FILES.
+/// Databricks' limit for the list of FILES.
 const FILES_MAX: usize = 1_000;
 
 impl StatementParser<'_> {
-    /// From COPY on.
+    /// Parses the statement, starting at COPY.
     pub(super) fn copy_into(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         self.keyword(Keyword::INTO)?;

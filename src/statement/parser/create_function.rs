@@ -1,4 +1,4 @@
-//! CREATE [OR REPLACE] [TEMPORARY] FUNCTION, with a body of SQL or from a library; DROP, SHOW and DESCRIBE FUNCTION.
+//! CREATE [OR REPLACE] [TEMPORARY] FUNCTION with a SQL body or from a library; DROP, SHOW and DESCRIBE FUNCTION.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -88,7 +88,7 @@ impl StatementParser<'_> {
         }
     }
 
-    /// A type, in the form in which every part of the program reads it.
+    /// A type, in the spelling of `pinsql_base::schema::type_name`.
     pub(super) fn type_text(&mut self) -> Result<String> {
         let start = self.parser.peek_token();
         let data_type = self.parser.parse_data_type().map_err(|error| self.located(error))?;
@@ -114,7 +114,7 @@ impl StatementParser<'_> {
         Ok(Returns::Table(columns))
     }
 
-    /// One of the clauses between the type and the body, in any order.
+    /// One of the clauses between the result type and the body. They may be in any order. False if there is none.
     fn characteristic(&mut self, signature: &mut Signature) -> Result<bool> {
         let clause = self.parser.peek_token();
         let word = upper(&clause);
@@ -201,23 +201,23 @@ impl StatementParser<'_> {
         Ok(FunctionSource::Library { path: self.literal()?, path_span, exported })
     }
 
-    /// What follows `DROP [TEMPORARY] FUNCTION`.
+    /// Parses the text after `DROP [TEMPORARY] FUNCTION`.
     pub(super) fn drop_function(&mut self, is_temporary: bool) -> Result<StatementKind> {
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         Ok(StatementKind::DropFunction { name: self.name()?, is_temporary, if_exists })
     }
 
-    /// What follows DESCRIBE FUNCTION.
+    /// Parses the text after DESCRIBE FUNCTION.
     pub(super) fn describe_function(&mut self) -> Result<StatementKind> {
         let extended = self.parser.parse_keyword(Keyword::EXTENDED);
         Ok(StatementKind::DescribeFunction { name: self.name()?, extended })
     }
 
-    /// What follows SHOW, up to and with FUNCTIONS: `kind` is the word in front of it.
+    /// Parses the text after SHOW … FUNCTIONS. `kind` is the word before FUNCTIONS.
     pub(super) fn show_functions(&mut self, kind: FunctionsShown) -> Result<StatementKind> {
         let schema = if self.in_or_from() { Some(self.name()?) } else { None };
         let like = match &self.parser.peek_token().token {
-            // Databricks takes a name without LIKE and without quotes too.
+            // Databricks also allows a name without LIKE and without quotes.
             Token::Word(word) if word.keyword != Keyword::LIKE => Some(self.name()?.to_string()),
             _ => self.like()?,
         };

@@ -8,7 +8,7 @@ use crate::statement::ast::{CreateSink, StatementKind};
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
-    /// What follows `CREATE [OR REFRESH] SINK`.
+    /// Parses the text after `CREATE [OR REFRESH] SINK`.
     pub(super) fn create_sink(&mut self, or_refresh: bool) -> Result<StatementKind> {
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
         let name = self.name()?;
@@ -37,7 +37,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::CreateSink(Box::new(create)))
     }
 
-    /// `'name' = value`, where the value is a constant.
+    /// `'name' = value`. The value is a constant expression.
     fn sink_option(&mut self) -> Result<(String, Span, sqlparser::ast::Expr)> {
         let span = Span::from(self.parser.peek_token().span);
         let name = self.property_name()?;

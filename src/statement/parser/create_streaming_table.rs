@@ -1,4 +1,4 @@
-//! CREATE [OR REFRESH] STREAMING TABLE: a table's definition, its expectations, and the query over a stream.
+//! CREATE [OR REFRESH] STREAMING TABLE: the definition of a table, its expectations, and a query over a stream.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -8,7 +8,7 @@ use crate::statement::ast::{CreateStreamingTable, CreateTable, StatementKind};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
-    /// `OR REFRESH`, which sqlparser has no keyword for.
+    /// `OR REFRESH`. sqlparser has no keyword for it.
     pub(super) fn or_refresh(&mut self) -> Result<bool> {
         if !self.parser.parse_keyword(Keyword::OR) {
             return Ok(false);
@@ -17,7 +17,7 @@ impl StatementParser<'_> {
         Ok(true)
     }
 
-    /// What follows `CREATE [OR REFRESH] STREAMING`.
+    /// Parses the text after `CREATE [OR REFRESH] STREAMING`.
     pub(super) fn create_streaming_table(&mut self, or_refresh: bool) -> Result<StatementKind> {
         self.keyword(Keyword::TABLE)?;
         let if_not_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
@@ -57,18 +57,5 @@ impl StatementParser<'_> {
         }
         table.query = Some(self.query()?);
         Ok(StatementKind::CreateStreamingTable(Box::new(CreateStreamingTable { table, or_refresh, expectations })))
-    }
-
-    /// A word that is no keyword everywhere.
-    pub(super) fn word(&mut self, word: &str) -> Result<()> {
-        let token = self.parser.next_token();
-        match upper(&token) == word {
-            true => Ok(()),
-            false if token.token == Token::EOF => {
-                Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected {word}, found the end of the statement")))
-            }
-            false => Err(Error::new(ErrorCode::ParseSyntaxError, format!("expected {word}, found `{}`", token.token))
-                .at(token.span)),
-        }
     }
 }

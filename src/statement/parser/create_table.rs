@@ -1,4 +1,4 @@
-//! CREATE TABLE: its columns, the clauses behind them in any order, and the query.
+//! CREATE TABLE: the columns, the clauses after them in any order, and the query.
 
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
@@ -65,7 +65,8 @@ impl StatementParser<'_> {
         self.expect(&Token::RParen)
     }
 
-    /// One of the clauses between a table's columns and its query, in any order, as Databricks takes them.
+    /// One of the clauses between the columns and the query. As in Databricks, they may be in any order. False if there is
+    /// none.
     pub(super) fn table_clause(&mut self, table: &mut CreateTable) -> Result<bool> {
         let clause = self.parser.peek_token();
         let word = upper(&clause);
@@ -139,7 +140,7 @@ impl StatementParser<'_> {
         }
     }
 
-    /// A column from its type on, up to FIRST and AFTER, which only an added one can have.
+    /// A column, starting at its type. It ends before FIRST or AFTER, which only an added column can have.
     pub(super) fn column_of(&mut self, name: Ident) -> Result<Column> {
         let (data_type, type_span) = self.data_type()?;
         let mut column = Column { name, data_type, type_span, not_null: false, comment: None };
@@ -172,7 +173,7 @@ impl StatementParser<'_> {
         }
     }
 
-    /// The text of a column's type: a word, and the brackets behind it with all that is in them.
+    /// The text of a column's type: a word, and the content of the brackets after it.
     fn data_type(&mut self) -> Result<(String, Span)> {
         let start = self.parser.peek_token();
         let (mut text, mut depth, mut span) = (String::new(), 0_i32, Span::from(start.span));
@@ -212,7 +213,7 @@ impl StatementParser<'_> {
         Ok((text.trim_end().to_owned(), span))
     }
 
-    /// `('name' = 'value', …)`, each name once.
+    /// `('name' = 'value', …)`. A name that is given twice is an error.
     pub(super) fn properties(&mut self) -> Result<Vec<(String, String)>> {
         self.expect(&Token::LParen)?;
         let mut properties: Vec<(String, String)> = Vec::new();
@@ -270,7 +271,7 @@ fn clone(at: &TokenWithSpan) -> Error {
         .with_hint("CREATE TABLE t LIKE other takes the definition, CREATE TABLE t AS SELECT * FROM other the rows too")
 }
 
-/// Why a column cannot have what Databricks gives one.
+/// The hint for a clause of a column that only Databricks has.
 fn why_not(clause: &str) -> &'static str {
     match clause {
         "DEFAULT" => "it needs column defaults (writer version 7), which pinsql does not write",

@@ -8,7 +8,7 @@ use crate::statement::ast::{AlterView, CreateView, StatementKind, ViewColumn};
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
-    /// What follows TEMPORARY.
+    /// Parses the text after CREATE [OR REPLACE] TEMPORARY.
     pub(super) fn create_temporary(&mut self, or_replace: bool) -> Result<StatementKind> {
         let what = self.parser.next_token();
         match upper(&what).as_str() {
@@ -93,7 +93,7 @@ impl StatementParser<'_> {
         Ok(ViewColumn { name, comment })
     }
 
-    /// What follows ALTER VIEW.
+    /// Parses the text after ALTER VIEW.
     pub(super) fn alter_view(&mut self) -> Result<StatementKind> {
         let name = self.name()?;
         let next = self.parser.peek_token();

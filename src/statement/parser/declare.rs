@@ -67,7 +67,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::SetVariable(Box::new(set)))
     }
 
-    /// What follows DROP TEMPORARY VARIABLE.
+    /// Parses the text after DROP TEMPORARY VARIABLE.
     pub(super) fn drop_variable(&mut self) -> Result<StatementKind> {
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         let name = self.name()?;

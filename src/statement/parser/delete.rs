@@ -1,4 +1,4 @@
-//! DELETE, and what all statements that change rows have in common: `table [AS alias]` and `WHERE`.
+//! DELETE, and the parts that all statements on rows share: `table [AS alias]` and `WHERE`.
 
 use sqlparser::ast::Expr;
 use sqlparser::keywords::Keyword;
@@ -8,7 +8,7 @@ use super::{StatementParser, upper};
 use crate::statement::ast::{Delete, StatementKind, Target};
 use pinsql_base::error::Result;
 
-/// Words behind the table's name that are not its alias.
+/// The words after the name of the table that are not its alias.
 const AFTER_TARGET: [&str; 3] = ["SET", "USING", "WHERE"];
 
 impl StatementParser<'_> {

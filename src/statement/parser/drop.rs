@@ -33,7 +33,7 @@ impl StatementParser<'_> {
             "SINK" => StatementKind::DropSink { name, if_exists },
             "VIEW" => StatementKind::DropView { name, if_exists },
             _ => {
-                // RESTRICT is what is done anyway.
+                // RESTRICT is the default.
                 self.optional(Keyword::RESTRICT);
                 self.refuse_clause("DROP SCHEMA", &["CASCADE"])?;
                 StatementKind::DropSchema { name, if_exists }

@@ -3,12 +3,11 @@
 use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
-use crate::statement::ast::StatementKind;
-use crate::statement::definitions::ExplainForm;
+use crate::statement::ast::{ExplainForm, StatementKind};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
-    /// From EXPLAIN on.
+    /// Parses the statement, starting at EXPLAIN.
     pub(super) fn explain(&mut self) -> Result<StatementKind> {
         let explain = self.parser.next_token();
         let word = self.parser.peek_token();

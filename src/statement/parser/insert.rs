@@ -63,7 +63,7 @@ impl StatementParser<'_> {
     }
 }
 
-/// The default of a column is NULL: tables with other ones are not written.
+/// Replaces DEFAULT in VALUES by NULL. Tables with other defaults cannot be written.
 fn put_defaults(query: &mut Query) {
     let SetExpr::Values(values) = query.body.as_mut() else { return };
     let is_default = |value: &Expr| match value {

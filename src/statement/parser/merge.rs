@@ -1,4 +1,4 @@
-//! MERGE INTO: sqlparser's has neither `UPDATE SET *` nor `INSERT *`.
+//! MERGE INTO. sqlparser's own parser has neither `UPDATE SET *` nor `INSERT *`.
 
 use sqlparser::ast::{Ident, ObjectNamePart, TableFactor};
 use sqlparser::keywords::Keyword;
@@ -8,7 +8,7 @@ use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, StatementKind, When};
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// What a source without a name of its own is called.
+/// The name of a source that has no name and no alias.
 const SOURCE: &str = "source";
 
 impl StatementParser<'_> {
@@ -41,7 +41,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::Merge(Box::new(Merge { target, with_schema_evolution, source, source_alias, on, clauses })))
     }
 
-    /// `WITH SCHEMA EVOLUTION`, behind MERGE or INSERT.
+    /// `WITH SCHEMA EVOLUTION`, after MERGE or INSERT.
     pub(super) fn with_schema_evolution(&mut self) -> Result<bool> {
         if !self.parser.parse_keyword(Keyword::WITH) {
             return Ok(false);

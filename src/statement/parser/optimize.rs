@@ -24,7 +24,7 @@ impl StatementParser<'_> {
         if upper(&self.parser.peek_token()) == "ZORDER" {
             self.parser.next_token();
             self.keyword(Keyword::BY)?;
-            // The brackets may be left out.
+            // The brackets are optional.
             let is_bracketed = self.parser.consume_token(&Token::LParen);
             z_order_by = self.comma_separated(Self::name)?;
             if is_bracketed {

@@ -1,4 +1,4 @@
-//! SET, for the settings of Spark's that mean something here.
+//! SET for the settings of Spark that pinsql has.
 
 use sqlparser::tokenizer::Token;
 
@@ -8,7 +8,7 @@ use crate::statement::set::SETTINGS;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 impl StatementParser<'_> {
-    /// `key [= true | false]` behind SET; the key has dots, which tells it from a variable.
+    /// `key [= true | false]` after SET. The key has dots; the name of a variable has none.
     pub(super) fn setting(&mut self) -> Result<StatementKind> {
         let name = self.name()?;
         let key = name.parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");

@@ -130,7 +130,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::Use { name: self.name()? })
     }
 
-    /// `PARTITION (a = 1, b = 'x')`: the values that partitions are to have, as text.
+    /// `PARTITION (a = 1, b = 'x')`: the columns and their values as text.
     fn partition_values(&mut self) -> Result<Vec<(String, String)>> {
         if !self.parser.parse_keyword(Keyword::PARTITION) {
             return Ok(Vec::new());

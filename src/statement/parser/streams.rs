@@ -1,8 +1,8 @@
-//! `STREAM f(…) [WATERMARK column DELAY OF INTERVAL …]`, which sqlparser does not know.
+//! `STREAM f(…) [WATERMARK column DELAY OF INTERVAL …]`, which sqlparser does not have.
 //!
-//! The words around the call become named arguments of the call itself, under names that nobody can write: `STREAM f(a)
-//! WATERMARK c DELAY OF d` reads on as `f(a, stream => true, column => c, delay => d)`. So every place that sqlparser takes
-//! a table function in takes a stream, and its span is kept.
+//! The words around the call become named arguments of the call, with names that no user can write. `STREAM f(a) WATERMARK c
+//! DELAY OF d` becomes `f(a, stream => true, column => c, delay => d)`. So a stream is allowed wherever sqlparser allows a
+//! table function, and the call keeps its span.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -10,14 +10,14 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::upper;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The argument that says a relation is read as a stream. The names have a space, which no unquoted name has.
+/// The argument that marks a stream. The names have a space, which no unquoted name has.
 pub(in crate::statement) const STREAM: &str = "stream marker";
-/// The argument with the watermark's column.
+/// The argument with the column of the watermark.
 pub(in crate::statement) const WATERMARK: &str = "watermark column";
-/// The argument with the watermark's delay.
+/// The argument with the delay of the watermark.
 pub(in crate::statement) const DELAY: &str = "watermark delay";
 
-/// The tokens with every stream put into the arguments of its call.
+/// The tokens without white space, with STREAM and WATERMARK moved into the arguments of the calls.
 pub(super) fn marked(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     let mut rest: Vec<TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
@@ -25,7 +25,7 @@ pub(super) fn marked(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     while let Some(found) = rest[start..].windows(2).position(is_stream) {
         let stream = start + found + 1;
         let marker = rest.remove(stream);
-        // `STREAM (f(…))`: the outer brackets say nothing.
+        // `STREAM (f(…))`: the outer brackets have no meaning.
         let bracketed = matches!(token(&rest, stream), Token::LParen);
         if bracketed {
             rest.remove(stream);
@@ -58,12 +58,12 @@ pub(super) fn marked(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     Ok(rest)
 }
 
-/// `FROM STREAM` or `JOIN STREAM`, in front of a name or a bracket: elsewhere `stream` is a name like any other.
+/// True for `FROM STREAM` and `JOIN STREAM` before a name or a bracket. Elsewhere `stream` is an ordinary name.
 fn is_stream(pair: &[TokenWithSpan]) -> bool {
     matches!(upper(&pair[0]).as_str(), "FROM" | "JOIN") && upper(&pair[1]) == "STREAM"
 }
 
-/// The bracket that closes the call which begins at `name`; a plain name becomes a call without arguments.
+/// The position of the bracket that closes the call at `name`. A plain name becomes a call without arguments.
 fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSpan) -> Result<usize> {
     let mut open = name + 1;
     while matches!(token(tokens, open), Token::Period) {
@@ -92,7 +92,7 @@ fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSp
     Err(Error::new(ErrorCode::ParseSyntaxError, "the call behind STREAM is not closed: expected `)`").at(marker.span))
 }
 
-/// Takes `WATERMARK column DELAY OF INTERVAL …` out of the tokens and gives it as arguments.
+/// Removes `WATERMARK column DELAY OF INTERVAL …` from the tokens and returns it as arguments.
 fn watermark(tokens: &mut Vec<TokenWithSpan>, start: usize) -> Result<Vec<TokenWithSpan>> {
     let place = tokens[start].clone();
     let expected = "write WATERMARK column DELAY OF INTERVAL 10 MINUTES";

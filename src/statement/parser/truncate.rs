@@ -12,7 +12,7 @@ impl StatementParser<'_> {
         self.keyword(Keyword::TABLE)?;
         let table = self.name()?;
         let next = self.parser.peek_token();
-        // As in Databricks, which has PARTITION for tables of other formats only.
+        // Databricks also refuses PARTITION for Delta tables.
         if upper(&next) == "PARTITION" {
             return Err(unsupported("TRUNCATE TABLE … PARTITION", &next)
                 .with_hint("DELETE FROM the table WHERE its partition columns have these values"));

@@ -1,4 +1,4 @@
-//! UPDATE, and the assignments of it and of MERGE.
+//! UPDATE, and the assignments that UPDATE and MERGE share.
 
 use sqlparser::ast::Expr;
 use sqlparser::keywords::Keyword;

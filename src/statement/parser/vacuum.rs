@@ -8,14 +8,14 @@ use crate::statement::ast::{StatementKind, Vacuum};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 impl StatementParser<'_> {
-    /// `VACUUM name [FULL] [RETAIN n HOURS] [DRY RUN]`, the clauses in any order.
+    /// `VACUUM name [FULL] [RETAIN n HOURS] [DRY RUN]`. The clauses may be in any order.
     pub(super) fn vacuum(&mut self) -> Result<StatementKind> {
         self.parser.next_token();
         let mut vacuum = Vacuum { table: self.name()?, retain_hours: None, dry_run: false };
         loop {
             let next = self.parser.peek_token();
             match upper(&next).as_str() {
-                // What is done anyway: the table's folder is listed.
+                // FULL is the default: the folder of the table is listed.
                 "FULL" => drop(self.parser.next_token()),
                 "LITE" => return Err(unsupported("VACUUM … LITE", &next)),
                 "RETAIN" if vacuum.retain_hours.is_none() => vacuum.retain_hours = Some(self.retention_hours()?),

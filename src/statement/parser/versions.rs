@@ -1,7 +1,7 @@
-//! `t@v3` and `t@20260101000000000`, which sqlparser does not know, and the ways of saying AS OF that it does not take.
+//! `t@v3`, `t@20260101000000000`, and the forms of AS OF that sqlparser does not have.
 //!
-//! All are written out as `VERSION AS OF 3` or `TIMESTAMP AS OF '…'` before sqlparser sees them, so that every place which takes a
-//! table takes a version of it. `@` means nothing else in this dialect.
+//! All are rewritten as `VERSION AS OF 3` or `TIMESTAMP AS OF '…'` before sqlparser reads them. So a version is allowed
+//! wherever a table is allowed. `@` has no other meaning in this dialect.
 
 use chrono::NaiveDateTime;
 use sqlparser::keywords::Keyword;
@@ -10,10 +10,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::upper;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How Databricks writes a moment behind `@`: yyyyMMddHHmmssSSS.
+/// The number of digits of a timestamp after `@`: yyyyMMddHHmmssSSS, as in Databricks.
 const MOMENT_DIGITS: usize = 17;
 
-/// The tokens (without white space) with every version written out.
+/// The tokens (without white space) with every version as `VERSION AS OF` or `TIMESTAMP AS OF`.
 pub(super) fn written_out(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let mut written = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().peekable();
@@ -25,7 +25,7 @@ pub(super) fn written_out(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpa
                 written.extend(version.ok_or_else(|| not_a_version(behind.as_ref().unwrap_or(&token)))?);
             }
             Token::Word(_) if upper(&token) == "FOR" && rest.peek().is_some_and(|next| is_as_of(&upper(next))) => {}
-            // `VERSION AS OF '3'`: the quotes say nothing.
+            // `VERSION AS OF '3'`: the quotes have no meaning.
             Token::SingleQuotedString(number) if follows_version_as_of(&written) && is_number(number) => {
                 written.push(TokenWithSpan { token: Token::Number(number.clone(), false), span: token.span });
             }
@@ -48,7 +48,7 @@ fn follows_version_as_of(written: &[TokenWithSpan]) -> bool {
     words.iter().map(String::as_str).eq(["OF", "AS", "VERSION"])
 }
 
-/// `v3`, or a moment in digits; `None` for anything else.
+/// The version of `v3` or of a timestamp in digits. None for anything else.
 fn version_behind(place: &TokenWithSpan, behind: &TokenWithSpan) -> Option<[TokenWithSpan; 4]> {
     let (keyword, value) = match &behind.token {
         Token::Word(word) => {
@@ -56,7 +56,7 @@ fn version_behind(place: &TokenWithSpan, behind: &TokenWithSpan) -> Option<[Toke
             (Keyword::VERSION, Token::Number(number.to_owned(), false))
         }
         Token::Number(digits, _) if digits.len() == MOMENT_DIGITS => {
-            // chrono reads a fraction only behind a point.
+            // chrono parses a fraction of a second only after a point.
             let text = format!("{}.{}", &digits[..14], &digits[14..]);
             let moment = NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%S%.3f").ok()?;
             (Keyword::TIMESTAMP, Token::SingleQuotedString(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string()))

@@ -1,4 +1,4 @@
-//! Commands that tell what there is: schemas, tables, columns, functions.
+//! Commands that list schemas, tables, columns and functions.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::cli::Failure;
 use crate::statement::{self, Rows, name_pattern};
 use pinsql_base::error::{Error, Result};
 
-/// SHOW, with a pattern if there is one.
+/// Runs a SHOW statement, with LIKE if there is a pattern.
 pub(super) async fn show(shell: &mut Shell, statement: &str, pattern: &str) -> Result<Next, Failure> {
     let like = if pattern.is_empty() { String::new() } else { format!(" LIKE '{}'", pattern.replace('\'', "\\'")) };
     shell.run_sql(&format!("{statement}{like}")).await
@@ -20,7 +20,7 @@ pub(super) async fn use_schema(shell: &mut Shell, command: &Command, rest: &str)
     shell.run_sql(&format!("USE {schema}")).await
 }
 
-/// The columns of one table, or of every table of the schema in use.
+/// The columns of one table, or of all tables of the current schema.
 pub(super) async fn schema(shell: &mut Shell, table: &str) -> Result<Next, Failure> {
     if !table.is_empty() {
         return shell.run_sql(&format!("DESCRIBE TABLE {table}")).await;
@@ -37,7 +37,7 @@ pub(super) async fn schema(shell: &mut Shell, table: &str) -> Result<Next, Failu
     };
     let rows = shell.guarded(columns).await?;
     shell.show(Rows::of_text(&["table", "column", "type"], rows)?).await?;
-    Ok(Next::Go)
+    Ok(Next::Continue)
 }
 
 pub(super) async fn describe(shell: &mut Shell, table: &str) -> Result<Next, Failure> {

@@ -1,15 +1,17 @@
-//! LOCATION of CREATE TABLE: a table elsewhere than in its folder of the warehouse.
+//! LOCATION of CREATE TABLE: a table outside of its folder in the warehouse.
 //!
-//! Only a catalog service can keep where that is. With one, a statement without a query registers the table that is at the
-//! place, as in Databricks, or makes it there; without one, LOCATION may only say what is the case anyway.
+//! Only a catalog service can store such a location. With a service, a statement without a query registers the table at the
+//! location, as in Databricks, or creates it there. Without a service, LOCATION must be the folder of the table in the
+//! warehouse.
 
 use arrow::datatypes::Schema;
 use sqlparser::ast::Spanned;
 use url::Url;
 
+use super::Outcome;
 use super::ast::CreateTable;
 use super::query::{self, parameters};
-use super::{Outcome, create_table};
+use super::table_definition::{of_columns, with_clauses};
 use crate::catalog::TableName;
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -17,8 +19,9 @@ use pinsql_base::schema::type_name;
 use pinsql_base::store;
 use pinsql_delta::{TableDefinition, TableLocation, definition};
 
-/// The place that the statement names, when it is not the folder in the warehouse.
-pub(super) fn elsewhere(session: &Session, create: &CreateTable, table: &TableName) -> Result<Option<Url>> {
+/// The location in the statement, if it is not the folder of the table in the warehouse. Returns UNSUPPORTED_FEATURE without
+/// a catalog service.
+pub(super) fn outside_warehouse(session: &Session, create: &CreateTable, table: &TableName) -> Result<Option<Url>> {
     let Some(location) = &create.location else { return Ok(None) };
     let mut constant = location.clone();
     parameters::bind(&mut constant, &session.params())?;
@@ -44,9 +47,9 @@ pub(super) fn elsewhere(session: &Session, create: &CreateTable, table: &TableNa
     }
 }
 
-/// Refuses a place elsewhere for a table that a query fills.
-pub(super) fn refuse_elsewhere(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
-    match (elsewhere(session, create, table)?, &create.location) {
+/// Returns CONFLICTING_CLAUSES if a table with a query has a location outside of the warehouse.
+pub(super) fn refuse_with_query(session: &Session, create: &CreateTable, table: &TableName) -> Result<()> {
+    match (outside_warehouse(session, create, table)?, &create.location) {
         (Some(_), Some(location)) => Err(Error::new(
             ErrorCode::ConflictingClauses,
             "LOCATION elsewhere than in the warehouse does not go with a query",
@@ -57,16 +60,20 @@ pub(super) fn refuse_elsewhere(session: &Session, create: &CreateTable, table: &
     }
 }
 
-/// Where the statement says that the table is to be.
-pub(super) async fn of(session: &Session, create: &CreateTable, table: &TableName) -> Result<TableLocation> {
-    match elsewhere(session, create, table)? {
+/// The location of the table that the statement creates.
+pub(super) async fn table_location(
+    session: &Session,
+    create: &CreateTable,
+    table: &TableName,
+) -> Result<TableLocation> {
+    match outside_warehouse(session, create, table)? {
         Some(place) => session.warehouse().location_at(table, &place).await,
         None => session.warehouse().location(table).await,
     }
 }
 
-/// The definition of the table that is at the place which the statement names, when all it can mean is that table.
-pub(super) async fn there(create: &CreateTable, location: &TableLocation) -> Result<Option<TableDefinition>> {
+/// The definition of the existing table at the location, if the statement can only register it.
+pub(super) async fn existing_table(create: &CreateTable, location: &TableLocation) -> Result<Option<TableDefinition>> {
     let is_plain = create.location.is_some() && create.query.is_none() && create.like.is_none() && !create.or_replace;
     if !is_plain || location.is_registered() {
         return Ok(None);
@@ -74,8 +81,8 @@ pub(super) async fn there(create: &CreateTable, location: &TableLocation) -> Res
     location.open().await?.map(|table| definition(location, &table)).transpose()
 }
 
-/// The same for a check, of a statement that has no columns of its own.
-pub(super) async fn defined(
+/// The same for a check. None for a statement that lists columns.
+pub(super) async fn existing_table_of_check(
     session: &Session,
     create: &CreateTable,
     table: &TableName,
@@ -83,17 +90,17 @@ pub(super) async fn defined(
     if create.location.is_none() || !create.columns.is_empty() {
         return Ok(None);
     }
-    there(create, &of(session, create, table).await?).await
+    existing_table(create, &table_location(session, create, table).await?).await
 }
 
-/// Registers that table under the name. What the statement says of its columns has to be the case.
+/// Registers the existing table under the name. Columns in the statement must be equal to those of the table.
 pub(super) async fn register(
     create: &CreateTable,
     location: &TableLocation,
     existing: &TableDefinition,
 ) -> Result<Outcome> {
     if !create.columns.is_empty() {
-        let declared = create_table::with_clauses(create_table::declared(create)?, create);
+        let declared = with_clauses(of_columns(create)?, create);
         require_same(create, location, &declared, existing)?;
     }
     location.register().await?;
@@ -107,7 +114,7 @@ fn require_same(
     declared: &TableDefinition,
     existing: &TableDefinition,
 ) -> Result<()> {
-    let (says, is) = (described(declared), described(existing));
+    let (says, is) = (columns_text(declared), columns_text(existing));
     match says.eq_ignore_ascii_case(&is) {
         true => Ok(()),
         false => Err(Error::new(
@@ -120,7 +127,7 @@ fn require_same(
     }
 }
 
-fn described(definition: &TableDefinition) -> String {
+fn columns_text(definition: &TableDefinition) -> String {
     let schema: Schema = definition.schema();
     let normal = pinsql_base::schema::normalize_schema(&schema);
     let columns: Vec<String> =

@@ -1,4 +1,4 @@
-//! The rejected records of a query that writes no table: said on standard error, with their places.
+//! The rejected records of a query that writes no table. They are reported on standard error with their places.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use tokio::task::JoinHandle;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::rejects::Reject;
 
-/// How many records are named; the rest are counted.
+/// The number of records that the report names. More are only counted.
 const SHOWN_MAX: usize = 10;
 
-/// Collects the rejects of a running query.
+/// Collects the rejects of a running query, for a report on standard error.
 #[derive(Debug, Default)]
 pub struct RejectReport(Option<Collector>);
 
@@ -21,18 +21,18 @@ struct Collector {
     task: JoinHandle<Collected>,
 }
 
-/// A source, the number in a place of it, and the line that names both.
+/// A source, the number of the record in it, and the line of the report.
 type Place = (String, u64, String);
 
 #[derive(Debug, Default)]
 struct Collected {
     count: u64,
-    /// The first by source and place, so that two runs over the same objects say the same.
+    /// The first by source and number, so that two runs over the same objects report the same records.
     places: BTreeSet<Place>,
 }
 
 impl RejectReport {
-    /// Takes the receiving side, so that scans never wait for long.
+    /// Starts a task that receives the rejects, so that scans do not wait.
     pub(super) fn start(mut rejected: mpsc::Receiver<Reject>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -44,7 +44,7 @@ impl RejectReport {
                         Some(reject) => collected.add(&reject),
                         None => return collected,
                     },
-                    // The query is over: what is still in the channel is all there is.
+                    // The query ended: only the rejects in the channel are left.
                     _ = &mut stopped, if !is_over => {
                         is_over = true;
                         rejected.close();
@@ -55,10 +55,10 @@ impl RejectReport {
         Self(Some(Collector { stop, task }))
     }
 
-    /// To be called when the query's last row was taken: says what was rejected, if anything was.
+    /// Returns the report, or None without rejects. Call it after the last row of the query.
     pub async fn finish(self) -> Result<Option<String>> {
         let Some(Collector { stop, task }) = self.0 else { return Ok(None) };
-        // The task may have ended by itself.
+        // The task may have ended before.
         let _ = stop.send(());
         let collected = task.await.map_err(|error| Error::internal("rejects were not collected").caused_by(error))?;
         Ok(collected.summary())
@@ -109,7 +109,7 @@ mod tests {
             };
             rejects.push(reject).await.unwrap();
         }
-        // A scan may keep its sender for as long as its plan lives.
+        // A scan may keep its sender as long as its plan exists.
         let text = report.finish().await.unwrap().unwrap();
         assert!(text.starts_with("12 records cannot be read and are left out:\n  a.json, line 1: bad\n"), "{text}");
         assert!(text.ends_with("\n  … and 2 more"), "{text}");

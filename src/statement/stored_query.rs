@@ -1,29 +1,31 @@
-//! What ends with a session may not be part of what outlives it: a view or a function of the warehouse that named a temporary
-//! view, a temporary function or a variable would mean nothing to the next command.
+//! Queries that are stored in the warehouse: the query of a view and the body of a function.
+//!
+//! They must not depend on objects that end with the session (temporary views, temporary functions, variables) or with the
+//! command (parameters), since later commands do not have these.
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Value, Visit, Visitor, visit_expressions};
 
-use super::query::{self, Definitions, Planned, Purpose, temporary_name, views};
+use super::query::{self, Definitions, Planned, Purpose, temporary_name, view_expansion};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 
-/// Plans what is to be kept as `what`, and refuses what it names of the session.
-pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -> Result<Planned> {
+/// Plans a query that will be stored as `what`. Returns an error if it uses a temporary object.
+pub(super) async fn plan_without_temporary(session: &Session, query: &Query, what: &str) -> Result<Planned> {
     let definitions = Definitions::load(session, query).await?;
     let schema = session.current_schema();
-    let known = views::Known::of(session, &definitions, &schema);
-    if let Some(view) = views::expand(known, &mut query.clone())?.temporary.first() {
-        return Err(refused(what, &format!("temporary view `{view}`")));
+    let known = view_expansion::Known::of(session, &definitions, &schema);
+    if let Some(view) = view_expansion::expand(known, &mut query.clone())?.temporary.first() {
+        return Err(depends_on_temporary(what, &format!("temporary view `{view}`")));
     }
     if let ControlFlow::Break((thing, span)) = query.visit(&mut Temporary { session }) {
-        return Err(refused(what, &thing).at(span));
+        return Err(depends_on_temporary(what, &thing).at(span));
     }
     let alone = query::without_variables(query)?;
     match Box::pin(query::plan(session, &alone, Purpose::Check)).await {
         Err(error) if error.kind() == ErrorKind::Sql && !session.variables().is_empty() => {
-            // What can be planned with the variables depends on one.
+            // The query depends on a variable if it can be planned only with the variables.
             match Box::pin(query::plan(session, query, Purpose::Check)).await {
                 Ok(_) => Err(Error { span: error.span, ..refused(what, "variables of the session") }),
                 Err(_) => Err(error),
@@ -33,9 +35,34 @@ pub(super) async fn plan_without(session: &Session, query: &Query, what: &str) -
     }
 }
 
-fn refused(what: &str, thing: &str) -> Error {
+fn depends_on_temporary(what: &str, thing: &str) -> Error {
     Error::new(ErrorCode::InvalidTempObjReference, format!("{what} cannot depend on the {thing}"))
         .with_hint("that ends with the session, and what is kept in the warehouse does not")
+}
+
+/// Returns an error if a view or a function uses a parameter marker or IDENTIFIER(…). The value of a parameter belongs to one
+/// command.
+pub(super) fn refuse_parameters(tree: &impl Visit, what: &str) -> Result<()> {
+    if let Some(span) = query::find_identifier(tree) {
+        return Err(Error::new(ErrorCode::InvalidExpression, format!("{what} cannot have an IDENTIFIER"))
+            .at(span)
+            .with_hint("it would mean another name whenever the view or the function is used: write the name"));
+    }
+    let found = visit_expressions(tree, |expr| match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(marker) => ControlFlow::Break((marker.clone(), value.span)),
+            _ => ControlFlow::Continue(()),
+        },
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break((marker, span)) => {
+            Err(Error::new(ErrorCode::InvalidExpression, format!("{what} cannot have the parameter {marker}"))
+                .at(span)
+                .with_hint("what is kept in the warehouse outlives the command that gave the parameter"))
+        }
+    }
 }
 
 struct Temporary<'a> {
