@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 
-use datafusion::common::DFSchema;
-use sqlparser::ast::Expr;
-
 use super::ast::{CreateTable, Name};
 use super::object_names::refuse_view_or_sink;
 use super::planned_write::PlannedWrite;
 use super::query::expectations::{self, Expectation};
-use super::query::{self, Planned, Purpose, conditions};
+use super::query::{self, Planned, Purpose};
 use super::table_definition::{of_columns, refuse_reserved, with_clauses, with_constraints};
 use super::write::{Written, write};
 use super::{Checked, Outcome, Watch, describe_columns, location_clause, object_names};
 use crate::catalog::{CHECKPOINT_PROPERTY, TableName};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_base::schema::parse_type;
-use pinsql_delta::{self as delta, Column, Constraint, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
+use pinsql_delta::{self as delta, PreparedWrite, TableDefinition, WriteKind, WriteRequest};
 use pinsql_sources::operators::OnViolation;
 
 pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn Watch) -> Result<Outcome> {

@@ -27,7 +27,7 @@ pub(super) async fn explain(session: &Session, form: ExplainForm, statement: &St
         }
         StatementKind::Insert(insert) => insert::plan_for_explain(session, insert, Purpose::Run).await?,
         StatementKind::CreateTable(create) => create_table::plan_for_explain(session, create, Purpose::Run).await?,
-        _ => return Err(Error::internal("a statement that cannot be plan_for_explain was not refused")),
+        _ => return Err(Error::internal("a statement that cannot be explained was not refused")),
     };
     let optimized = planned.optimize()?;
     let Planned { state, plan, reads, .. } = &planned;
@@ -69,7 +69,7 @@ pub(super) async fn check(session: &Session, statement: &StatementKind) -> Resul
         StatementKind::CreateTable(create) => {
             create_table::plan_for_explain(session, create, Purpose::Check).await?.planned
         }
-        _ => return Err(Error::internal("a statement that cannot be plan_for_explain was not refused")),
+        _ => return Err(Error::internal("a statement that cannot be explained was not refused")),
     };
     Ok(Checked::Rows { columns: describe_columns(planned.plan.schema().as_arrow()) })
 }

@@ -89,8 +89,10 @@ async fn evolving_source(session: &Session, merge: &Merge) -> Result<Option<Sche
 fn added<'a>(merge: &Merge, table: &Schema, source: Option<&'a Schema>) -> Vec<&'a FieldRef> {
     let named = |clause: &MergeClause| -> Vec<String> {
         match &clause.action {
-            MergeAction::Update(given) => given.iter().filter_map(|one| one.column.parts.last()).map(folded).collect(),
-            MergeAction::Insert { columns, .. } => columns.iter().map(folded).collect(),
+            MergeAction::Update(given) => {
+                given.iter().filter_map(|one| one.column.parts.last()).map(lower_case).collect()
+            }
+            MergeAction::Insert { columns, .. } => columns.iter().map(lower_case).collect(),
             MergeAction::Delete | MergeAction::UpdateAll | MergeAction::InsertAll => Vec::new(),
         }
     };

@@ -147,7 +147,7 @@ fn add_texts(kind: &mut StatementKind, again: StatementKind, sql: &str, span: Sp
         }
         (StatementKind::CreateFunction(function), StatementKind::CreateFunction(again)) => {
             let CreateFunction { source, .. } = *again;
-            function.without_place = source;
+            function.placeless = source;
             function.text = text_between(sql, span);
             function.body_text = text_between(sql, Span { start: function.body_start, end: span.end });
         }

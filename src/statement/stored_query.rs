@@ -27,7 +27,7 @@ pub(super) async fn plan_without_temporary(session: &Session, query: &Query, wha
         Err(error) if error.kind() == ErrorKind::Sql && !session.variables().is_empty() => {
             // The query depends on a variable if it can be planned only with the variables.
             match Box::pin(query::plan(session, query, Purpose::Check)).await {
-                Ok(_) => Err(Error { span: error.span, ..refused(what, "variables of the session") }),
+                Ok(_) => Err(Error { span: error.span, ..depends_on_temporary(what, "variables of the session") }),
                 Err(_) => Err(error),
             }
         }
