@@ -280,7 +280,7 @@ fn in_table_order(copy: &CopyInto, table: &SchemaRef, mut planned: Planned) -> R
     if let (Some(first), false) = (added.first(), copy.merge_schema) {
         let error = Error::new(
             ErrorCode::UnresolvedColumn,
-            format!("the files have a column `{}`, which the table has not", first.name()),
+            format!("the files have a column `{}`, which the table does not have", first.name()),
         );
         let hint = "COPY_OPTIONS ('mergeSchema' = 'true') adds it to the table, and a SELECT leaves it out";
         return Err(match nearest(first.name(), table.fields().iter().map(|field| field.name().as_str())) {

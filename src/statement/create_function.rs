@@ -64,7 +64,7 @@ async fn create_permanent(
     }
     let exists = session.definition(DefinitionKind::Function, &name).await?.is_some();
     if exists && create.if_not_exists {
-        return Ok(Outcome::Done(format!("the function {name} is there already")));
+        return Ok(Outcome::Done(format!("the function {name} already exists")));
     }
     if exists && !create.or_replace {
         return Err(already_exists(&name, span));
@@ -96,7 +96,7 @@ async fn create_permanent(
 fn already_exists(name: &TableName, span: Span) -> Error {
     Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a function {name} already"))
         .at(span)
-        .with_hint("CREATE OR REPLACE FUNCTION takes its place")
+        .with_hint("CREATE OR REPLACE FUNCTION replaces it")
 }
 
 /// The query of a call with NULL for each argument. Names in it belong to the schema of the function.

@@ -11,7 +11,7 @@ pub(super) async fn create(session: &Session, name: &Name, if_not_exists: bool) 
     let created = session.warehouse().create_schema(&schema).await.map_err(|error| error.at(name.span))?;
     match (created, if_not_exists) {
         (true, _) => Ok(Outcome::Done(format!("schema {schema} created"))),
-        (false, true) => Ok(Outcome::Done(format!("schema {schema} is there already"))),
+        (false, true) => Ok(Outcome::Done(format!("schema {schema} already exists"))),
         (false, false) => {
             Err(Error::new(ErrorCode::SchemaAlreadyExists, format!("the schema `{schema}` exists already"))
                 .at(name.span)

@@ -64,7 +64,7 @@ pub(super) async fn drop_sink(session: &Session, name: &Name, if_exists: bool) -
         return Ok(Outcome::Done(format!("there is no sink {sink}")));
     }
     session.warehouse().drop_sink(&sink).await.map_err(|error| error.at(name.span))?;
-    Ok(Outcome::Done(format!("sink {sink} dropped; what it has written stays")))
+    Ok(Outcome::Done(format!("sink {sink} dropped; its output stays")))
 }
 
 fn definition(session: &Session, create: &CreateSink) -> Result<SinkDefinition> {
@@ -73,7 +73,7 @@ fn definition(session: &Session, create: &CreateSink) -> Result<SinkDefinition> 
         Ok(SinkOption { name: name.clone(), value, span: *span })
     });
     let options = options.collect::<Result<Vec<_>>>()?;
-    let destination = constant_text(session, &create.destination, "the place behind INTO")?;
+    let destination = constant_text(session, &create.destination, "the place after INTO")?;
     SinkDefinition::parse(&destination, Span::from(create.destination.span()), &options)
 }
 

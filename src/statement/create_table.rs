@@ -27,7 +27,7 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
     }
     if create.if_not_exists && location.exists().await? {
         location.register_if_unknown().await?;
-        return Ok(Outcome::Done(format!("table {table} is there already")));
+        return Ok(Outcome::Done(format!("table {table} already exists")));
     }
     let kind = |definition| match create.or_replace {
         true => WriteKind::CreateOrReplace(definition),
@@ -84,12 +84,11 @@ fn kept_row_warnings(create: &CreateTable, written: &Written) -> Vec<String> {
 /// Returns an error for an expectation without a query, since there are no rows to check.
 fn refuse_expectations(create: &CreateTable) -> Result<()> {
     match create.expectations.first() {
-        Some(expectation) => Err(Error::new(
-            ErrorCode::InvalidTableDefinition,
-            "an expectation is about the rows of the table's query, and there is none",
-        )
-        .at(expectation.span)
-        .with_hint("CREATE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is kept in the table")),
+        Some(expectation) => {
+            Err(Error::new(ErrorCode::InvalidTableDefinition, "an expectation needs a query, and the table has none")
+                .at(expectation.span)
+                .with_hint("CREATE TABLE t (CONSTRAINT c EXPECT (…)) AS SELECT …; CHECK is kept in the table"))
+        }
         None => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ async fn create_temporary(session: &Session, create: &CreateView) -> Result<Outc
             format!("there is a temporary view `{name}` already"),
         )
         .at(create.name.span)
-        .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes its place"));
+        .with_hint("CREATE OR REPLACE TEMPORARY VIEW replaces it"));
     }
     let schema = session.current_schema();
     let mut bound = create.query.as_ref().clone();
@@ -67,7 +67,7 @@ async fn create_permanent(session: &Session, create: &CreateView, mode: Mode) ->
     }
     let exists = session.definition(DefinitionKind::View, &name).await?.is_some();
     if create.if_not_exists && (exists || warehouse.table_exists(&name).await?) {
-        return Ok(Outcome::Done(format!("{name} is there already")));
+        return Ok(Outcome::Done(format!("{name} already exists")));
     }
     refuse_table_or_sink(session, &name, create.name.span).await?;
     if exists && !create.or_replace {
@@ -89,7 +89,7 @@ async fn create_permanent(session: &Session, create: &CreateView, mode: Mode) ->
 fn already_exists(name: &TableName, span: Span) -> Error {
     Error::new(ErrorCode::TableOrViewAlreadyExists, format!("there is a view {name} already"))
         .at(span)
-        .with_hint("CREATE OR REPLACE VIEW takes its place")
+        .with_hint("CREATE OR REPLACE VIEW replaces it")
 }
 
 /// Checks that the view lists as many names as its query has columns, and no name twice.

@@ -29,7 +29,7 @@ pub(super) async fn declare(session: &Session, declare: &DeclareVariable, mode: 
                 format!("there is a variable `{variable}` already"),
             )
             .at(name.span)
-            .with_hint("DECLARE OR REPLACE VARIABLE takes its place"));
+            .with_hint("DECLARE OR REPLACE VARIABLE replaces it"));
         }
     }
     let null = null_value();

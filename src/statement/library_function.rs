@@ -19,11 +19,13 @@ pub(super) fn create(
     if session.is_built_in_function(&name) {
         return Err(Error::new(ErrorCode::RoutineAlreadyExists, format!("`{name}` is a built-in function"))
             .at(create.name.span)
-            .with_hint(format!("nothing hides those: CREATE FUNCTION my_{name} AS '{name}' USING LIBRARY …")));
+            .with_hint(format!(
+                "built-in functions cannot be replaced: CREATE FUNCTION my_{name} AS '{name}' USING LIBRARY …"
+            )));
     }
     let exists = session.library_functions().get(&name).is_some() || session.sql_functions().get(&name).is_some();
     if create.if_not_exists && exists {
-        return Ok(Outcome::Done(format!("the function {name} is there already")));
+        return Ok(Outcome::Done(format!("the function {name} already exists")));
     }
     refuse_temporary_function(session, create, &name)?;
     let function = libraries::load(path, exported.unwrap_or(&name), &name).map_err(|error| error.at(path_span))?;

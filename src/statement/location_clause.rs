@@ -37,7 +37,7 @@ pub(super) fn outside_warehouse(session: &Session, create: &CreateTable, table: 
         false if session.warehouse().has_service() => Ok(Some(place)),
         false => Err(Error::new(
             ErrorCode::UnsupportedFeature,
-            "LOCATION is not supported, unless it is where the table would be anyway",
+            "LOCATION is not supported, except for the folder of the table in the warehouse",
         )
         .at(location.span())
         .with_hint(

@@ -99,5 +99,5 @@ pub(super) fn refuse_temporary_function(session: &Session, create: &CreateFuncti
     }
     Err(Error::new(ErrorCode::RoutineAlreadyExists, format!("there is a temporary function `{name}` already"))
         .at(create.name.span)
-        .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes its place"))
+        .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION replaces it"))
 }

@@ -63,7 +63,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     let statement = |part| match part {
         Part::Statement(statement) => Ok(statement),
         Part::Source(source) => {
-            Err(Error::new(ErrorCode::ParseSyntaxError, "SOURCE can stand in a file only").at(source.span))
+            Err(Error::new(ErrorCode::ParseSyntaxError, "SOURCE is allowed only in a file").at(source.span))
         }
     };
     parse_parts(sql)?.into_iter().map(statement).collect()
@@ -92,7 +92,7 @@ pub(super) fn parse_name(text: &str) -> Result<Vec<Ident>> {
     let name = parser.name()?;
     match (parser.parser.peek_token().token, name.computed) {
         (Token::EOF, None) => Ok(name.parts),
-        _ => Err(Error::new(ErrorCode::ParseSyntaxError, "something stands behind it")),
+        _ => Err(Error::new(ErrorCode::ParseSyntaxError, "there is text after the name")),
     }
 }
 
@@ -283,7 +283,7 @@ fn unknown_statement(word: &str, at: &TokenWithSpan) -> Error {
     Error::new(code, format!("the statement {word} is not supported")).at(at.span).with_hint(
         match nearest(word, verbs) {
             Some(verb) => format!("did you mean {verb}?"),
-            None => format!("what is: {STATEMENTS}"),
+            None => format!("supported statements: {STATEMENTS}"),
         },
     )
 }

@@ -37,7 +37,7 @@ pub(super) async fn plan_without_temporary(session: &Session, query: &Query, wha
 
 fn depends_on_temporary(what: &str, thing: &str) -> Error {
     Error::new(ErrorCode::InvalidTempObjReference, format!("{what} cannot depend on the {thing}"))
-        .with_hint("that ends with the session, and what is kept in the warehouse does not")
+        .with_hint("temporary objects end with the session, and the definition in the warehouse stays")
 }
 
 /// Returns an error if a view or a function uses a parameter marker or IDENTIFIER(…). The value of a parameter belongs to one
@@ -60,7 +60,7 @@ pub(super) fn refuse_parameters(tree: &impl Visit, what: &str) -> Result<()> {
         ControlFlow::Break((marker, span)) => {
             Err(Error::new(ErrorCode::InvalidExpression, format!("{what} cannot have the parameter {marker}"))
                 .at(span)
-                .with_hint("what is kept in the warehouse outlives the command that gave the parameter"))
+                .with_hint("the definition in the warehouse stays, and the parameter ends with the command"))
         }
     }
 }

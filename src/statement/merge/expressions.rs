@@ -53,7 +53,7 @@ impl Visitor for Refused<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
         ControlFlow::Break(
-            Error::new(ErrorCode::InvalidExpression, "a subquery cannot stand in MERGE")
+            Error::new(ErrorCode::InvalidExpression, "MERGE does not allow a subquery")
                 .at(query.span())
                 .with_hint("make it a part of the source: USING (SELECT …)"),
         )

@@ -145,14 +145,16 @@ impl StatementParser<'_> {
                 let name = self.identifier()?;
                 let next = self.parser.peek_token();
                 if matches!(upper(&next).as_str(), "RESTRICT" | "CASCADE") {
-                    let said = format!("{} behind DROP CONSTRAINT", upper(&next));
+                    let said = format!("{} after DROP CONSTRAINT", upper(&next));
                     return Err(refused(&said, &next, "it is about keys, which tables here do not have"));
                 }
                 Ok(AlterAction::DropConstraint { name, if_exists })
             }
             "COLUMN" | "COLUMNS" => Err(refused("ALTER TABLE … DROP COLUMN", &what, COLUMN_MAPPING)),
             "PRIMARY" | "FOREIGN" => Err(key(&what)),
-            "FEATURE" => Err(refused("ALTER TABLE … DROP FEATURE", &what, "a table's protocol is never taken back")),
+            "FEATURE" => {
+                Err(refused("ALTER TABLE … DROP FEATURE", &what, "the protocol of a table is never downgraded"))
+            }
             "PARTITION" => {
                 Err(refused("ALTER TABLE … DROP PARTITION", &what, "DELETE FROM t WHERE … deletes the rows of one"))
             }

@@ -150,7 +150,7 @@ impl StatementParser<'_> {
                     .with_hint("a CHECK is always enforced"))
             }
             "ENFORCED" | "DEFERRABLE" | "INITIALLY" | "NORELY" | "RELY" => {
-                let said = format!("{} behind a CHECK is not supported", upper(&next));
+                let said = format!("{} after a CHECK is not supported", upper(&next));
                 Err(Error::new(ErrorCode::UnsupportedFeature, said)
                     .at(next.span)
                     .with_hint("a CHECK is always enforced, row by row"))
@@ -162,9 +162,9 @@ impl StatementParser<'_> {
 
 /// The error for PRIMARY KEY and FOREIGN KEY.
 pub(super) fn key(kind: &TokenWithSpan) -> Error {
-    Error::new(ErrorCode::UnsupportedFeature, format!("{} KEY is not supported", upper(kind))).at(kind.span).with_hint(
-        "in Databricks it is a remark in the catalog that nothing enforces, and a Delta table has no place for it",
-    )
+    Error::new(ErrorCode::UnsupportedFeature, format!("{} KEY is not supported", upper(kind)))
+        .at(kind.span)
+        .with_hint("in Databricks it is only informational, and a Delta table cannot store it")
 }
 
 fn nameless(first: &TokenWithSpan) -> Error {

@@ -84,7 +84,7 @@ impl StatementParser<'_> {
         if upper(&next) == "WITH" {
             return Err(Error::new(ErrorCode::UnsupportedFeature, "WITH (CREDENTIAL …) is not supported")
                 .at(next.span)
-                .with_hint("credentials are those of the environment and of AWS profiles, and never stand in SQL"));
+                .with_hint("credentials are those of the environment and of AWS profiles, and are never in SQL"));
         }
         if is_select {
             if self.parser.peek_token().token != Token::RParen {

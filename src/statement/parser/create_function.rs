@@ -23,7 +23,7 @@ impl StatementParser<'_> {
         if if_not_exists && is_temporary {
             return Err(Error::new(ErrorCode::ConflictingClauses, "a temporary function takes no IF NOT EXISTS")
                 .at(next.span)
-                .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION takes the place of one that is there"));
+                .with_hint("CREATE OR REPLACE TEMPORARY FUNCTION replaces an existing one"));
         }
         let name = self.name()?;
         let mut body_start = (0, 0);

@@ -276,9 +276,9 @@ fn why_not(clause: &str) -> &'static str {
     match clause {
         "DEFAULT" => "it needs column defaults (writer version 7), which pinsql does not write",
         "GENERATED" => "generated and identity columns are not written; compute the value in the query",
-        "CONSTRAINT" | "CHECK" => "write it behind the columns: CONSTRAINT name CHECK (…)",
+        "CONSTRAINT" | "CHECK" => "write it after the columns: CONSTRAINT name CHECK (…)",
         "PRIMARY" | "FOREIGN" | "REFERENCES" | "UNIQUE" => {
-            "in Databricks a key is a remark in the catalog that nothing enforces, and a Delta table has no place for it"
+            "in Databricks a key is only informational, and a Delta table cannot store it"
         }
         "MASK" => "it is kept in Databricks' catalog, which a Delta table on its own does not have",
         "COLLATE" => "texts are compared byte by byte",

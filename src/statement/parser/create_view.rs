@@ -24,7 +24,7 @@ impl StatementParser<'_> {
         if if_not_exists && is_temporary {
             return Err(Error::new(ErrorCode::ConflictingClauses, "a temporary view takes no IF NOT EXISTS")
                 .at(next.span)
-                .with_hint("CREATE OR REPLACE TEMPORARY VIEW takes the place of one that is there"));
+                .with_hint("CREATE OR REPLACE TEMPORARY VIEW replaces an existing one"));
         }
         if if_not_exists && or_replace {
             return Err(Error::new(

@@ -42,7 +42,7 @@ impl StatementParser<'_> {
         let what = self.parser.next_token();
         if !matches!(upper(&what).as_str(), "VARIABLE" | "VAR") {
             return Err(unsupported(&format!("SET {}", what.token), &what)
-                .with_hint("SET VARIABLE name = value; settings stand in pinsql.toml, in flags, in the environment"));
+                .with_hint("SET VARIABLE name = value; settings are in pinsql.toml, in flags and in the environment"));
         }
         let set = match self.parser.consume_token(&Token::LParen) {
             true => {

@@ -16,7 +16,7 @@ impl StatementParser<'_> {
             let error = Error::new(ErrorCode::UnknownOption, format!("there is no setting {key}")).at(name.span);
             return Err(match nearest(&key, SETTINGS) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
-                None => error.with_hint(format!("what can be set is {}", SETTINGS.join(", "))),
+                None => error.with_hint(format!("the settings are {}", SETTINGS.join(", "))),
             });
         }
         if !self.parser.consume_token(&Token::Eq) {

@@ -36,11 +36,8 @@ pub(super) fn marked(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
             match token(&rest, behind) {
                 Token::RParen => drop(rest.remove(behind)),
                 _ => {
-                    return Err(Error::new(
-                        ErrorCode::ParseSyntaxError,
-                        "expected `)` behind the call in STREAM ( … )",
-                    )
-                    .at(marker.span));
+                    return Err(Error::new(ErrorCode::ParseSyntaxError, "expected `)` after the call in STREAM ( … )")
+                        .at(marker.span));
                 }
             }
         }
@@ -72,7 +69,7 @@ fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSp
     if !matches!(token(tokens, name), Token::Word(_)) {
         return Err(Error::new(
             ErrorCode::ParseSyntaxError,
-            "expected a table function behind STREAM, such as read_kinesis(…)",
+            "expected a table function after STREAM, such as read_kinesis(…)",
         )
         .at(marker.span));
     }
@@ -89,7 +86,7 @@ fn close_call(tokens: &mut Vec<TokenWithSpan>, name: usize, marker: &TokenWithSp
             _ => {}
         }
     }
-    Err(Error::new(ErrorCode::ParseSyntaxError, "the call behind STREAM is not closed: expected `)`").at(marker.span))
+    Err(Error::new(ErrorCode::ParseSyntaxError, "the call after STREAM is not closed: expected `)`").at(marker.span))
 }
 
 /// Removes `WATERMARK column DELAY OF INTERVAL …` from the tokens and returns it as arguments.

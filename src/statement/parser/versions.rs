@@ -72,7 +72,7 @@ fn version_behind(place: &TokenWithSpan, behind: &TokenWithSpan) -> Option<[Toke
 }
 
 fn not_a_version(token: &TokenWithSpan) -> Error {
-    Error::new(ErrorCode::ParseSyntaxError, "expected a version behind `@`")
+    Error::new(ErrorCode::ParseSyntaxError, "expected a version after `@`")
         .at(token.span)
         .with_hint("write t@v3 for version 3, or t@20260131235959000 for a moment (yyyyMMddHHmmssSSS)")
 }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn what_is_no_version_says_so() {
         for sql in ["FROM t@3", "FROM t@v", "FROM t@2026", "FROM t@20261331235959000", "FROM t@", "FROM t@now"] {
-            assert_eq!(text(sql).unwrap_err().message, "expected a version behind `@`", "{sql}");
+            assert_eq!(text(sql).unwrap_err().message, "expected a version after `@`", "{sql}");
         }
     }
 }
