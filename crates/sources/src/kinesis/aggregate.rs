@@ -1,14 +1,14 @@
-//! Takes apart what the Kinesis Producer Library packs into one record.
+//! Unpacks aggregates: records that the Kinesis Producer Library (KPL) packs into one record.
 //!
-//! An aggregate is four magic bytes, a protobuf message and the message's MD5
-//! (<https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md>). As in Amazon's own client
-//! library (KCL), what only looks like one (a wrong digest, a message that does not decode) is an ordinary record: nothing is
-//! lost, and whoever reads the record sees its bytes.
+//! An aggregate is four magic bytes, a protobuf message and the MD5 of the message
+//! (<https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md>). A record with a wrong digest or a
+//! message that does not decode is an ordinary record, as in Amazon's client library (KCL). So nothing is lost, and SQL sees its
+//! bytes.
 //!
-//! After a reshard an aggregate may land in a shard that does not own all its keys. The producer library notices and sends
-//! the strangers among its records again, so the KCL leaves them out, and so does this. Other aggregating producers send
-//! nothing again; the library's own aggregates are told by their partition key, which is always `a`, so those of
-//! others are kept whole. (The KCL drops the strangers' neighbours too, which the library does not send again.)
+//! After a reshard an aggregate may be in a shard that does not own all its keys. The KPL detects this and sends the records with
+//! foreign keys again, so the KCL skips them, and so does this module. Other producers of aggregates send nothing again. The
+//! aggregates of the KPL always have the partition key `a`; all others are kept whole. (The KCL also drops the other records of
+//! such an aggregate, although the KPL does not send these again.)
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::record::{RawRecord, UserRecord};
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const DIGEST_BYTES: usize = 16;
-/// The partition key of each aggregate that the producer library makes: it sets an explicit hash key instead.
+/// The partition key of all aggregates of the KPL, which sets an explicit hash key instead.
 const PRODUCER_LIBRARY_KEY: &str = "a";
 
 #[derive(Clone, PartialEq, Message)]
@@ -44,8 +44,8 @@ struct Member {
     data: Bytes,
 }
 
-/// Adds the records that `raw` holds: itself, or those of the aggregate that it is. `hash_keys` are those of its shard.
-pub(super) fn take_apart(raw: RawRecord, hash_keys: &RangeInclusive<u128>, into: &mut Vec<UserRecord>) {
+/// Adds the records of `raw`: itself, or the records in it if it is an aggregate. `hash_keys` are those of its shard.
+pub(super) fn unpack(raw: RawRecord, hash_keys: &RangeInclusive<u128>, into: &mut Vec<UserRecord>) {
     match members(&raw, hash_keys) {
         Some(mut members) => {
             if let Some(last) = members.last_mut() {
@@ -64,7 +64,7 @@ pub(super) fn take_apart(raw: RawRecord, hash_keys: &RangeInclusive<u128>, into:
     }
 }
 
-/// The records of an aggregate, or nothing if `raw` is none.
+/// The records of an aggregate; None if `raw` is not an aggregate.
 fn members(raw: &RawRecord, hash_keys: &RangeInclusive<u128>) -> Option<Vec<UserRecord>> {
     let aggregate = decode(&raw.data)?;
     let keys: Vec<Arc<str>> = aggregate.partition_keys.iter().map(|key| Arc::from(key.as_str())).collect();
@@ -92,7 +92,7 @@ fn members(raw: &RawRecord, hash_keys: &RangeInclusive<u128>) -> Option<Vec<User
 }
 
 fn decode(data: &Bytes) -> Option<Aggregate> {
-    // As in the KCL, a message without a byte is none.
+    // As in the KCL, an empty message is not an aggregate.
     if data.len() <= MAGIC.len() + DIGEST_BYTES || !data.starts_with(&MAGIC) {
         return None;
     }
@@ -135,7 +135,7 @@ pub(super) mod tests {
 
     fn apart(record: RawRecord, hash_keys: RangeInclusive<u128>) -> Vec<(String, String, Option<u32>, bool)> {
         let mut records = Vec::new();
-        take_apart(record, &hash_keys, &mut records);
+        unpack(record, &hash_keys, &mut records);
         let show = |record: UserRecord| {
             let data = String::from_utf8_lossy(&record.data).into_owned();
             (record.partition_key.to_string(), data, record.aggregate_index, record.ends_record)
@@ -159,7 +159,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_one_is_an_ordinary_record() {
+    fn an_invalid_aggregate_is_an_ordinary_record() {
         let ordinary = |data: Bytes| {
             let records = apart(raw("1", "outer", data.clone()), 0..=u128::MAX);
             assert_eq!(records.len(), 1);
@@ -171,13 +171,13 @@ pub(super) mod tests {
         ordinary(Bytes::from_static(&MAGIC));
         ordinary(seal(b""));
         ordinary(seal(b"\xff\xff\xff"));
-        // An index that no table has.
+        // An index outside the list of partition keys.
         ordinary(pack(&["k"], &[(0, b"one"), (1, b"two")]));
     }
 
-    /// Whatever bytes are cut off or changed, nothing panics, and nothing but the whole gives the records.
+    /// Any cut or changed byte makes the aggregate an ordinary record, without a panic.
     #[test]
-    fn damage_is_always_seen() {
+    fn damage_is_always_detected() {
         let packed = pack(&["k", "l"], &[(0, b"one"), (1, b"two")]);
         for end in 0..packed.len() {
             assert_eq!(apart(raw("1", "o", packed.slice(..end)), 0..=u128::MAX).len(), 1, "cut at {end}");
@@ -190,7 +190,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn strangers_are_left_out_only_of_what_the_producer_library_made() {
+    fn records_with_foreign_keys_are_skipped_only_in_aggregates_of_the_kpl() {
         // MD5 of "k" is 8ce4…, in the upper half; that of "l" is 2db9…, in the lower.
         let half = 1u128 << 127;
         let packed = || pack(&["k", "l"], &[(0, b"one"), (1, b"two"), (0, b"three")]);

@@ -1,8 +1,8 @@
-//! How much one table may read ahead, over all its shards.
+//! The memory in which one table reads ahead, for all its shards together.
 //!
-//! The room for the largest possible answer is reserved before the service is asked, and what the answer did not need is given
-//! back after it. A table whose bound is smaller than that reads one answer at a time. What is pushed by a subscription
-//! comes unasked: its room is taken when it is there, and the next event is not read before.
+//! Before a call, memory for the largest possible answer is reserved. After it, the unused part is released. A table whose bound
+//! is smaller reads one answer at a time. An event of a subscription arrives without a call: its memory is reserved after it
+//! arrived, and the next event is not read before that.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct Budget {
     answer_units: u32,
 }
 
-/// A part of a budget, given back when it is dropped.
+/// A reserved part of a budget. Dropping it releases it.
 #[derive(Debug)]
 pub(super) struct Room(OwnedSemaphorePermit);
 
@@ -33,17 +33,17 @@ impl Budget {
         Self { units: Arc::new(semaphore), units_max, answer_units: units(ANSWER_BYTES_MAX).min(units_max) }
     }
 
-    /// Room for any answer, if there is some now.
+    /// Reserves memory for any answer, if it is available now.
     pub(super) fn try_reserve(&self) -> Option<Room> {
         Arc::clone(&self.units).try_acquire_many_owned(self.answer_units).ok().map(Room)
     }
 
-    /// Room for any answer, as soon as there is some.
+    /// Reserves memory for any answer, and waits until it is available.
     pub(super) async fn reserve(&self) -> Result<Room> {
         self.acquire(self.answer_units).await
     }
 
-    /// Room for what is there already.
+    /// Reserves memory for an answer of this size, which has already arrived.
     pub(super) async fn reserve_for(&self, bytes: u64) -> Result<Room> {
         self.acquire(units(bytes).min(self.units_max)).await
     }
@@ -55,7 +55,7 @@ impl Budget {
 }
 
 impl Room {
-    /// Gives back what `bytes` do not need.
+    /// Releases the part that `bytes` do not need.
     pub(super) fn shrunk(mut self, bytes: u64) -> Self {
         let needed = usize::try_from(units(bytes)).unwrap_or(usize::MAX);
         drop(self.0.split(self.0.num_permits().saturating_sub(needed)));

@@ -1,7 +1,7 @@
-//! The calls of Kinesis that reading needs, each made once, in this module's own types.
+//! The calls of Kinesis that a reader needs, without retries, and with types of this module.
 //!
-//! The SDK's own retries are off: how long and how often to try again is decided where the call is made, since a reader in
-//! the background waits for as long as it takes and a person who starts a stream does not.
+//! The retries of the SDK are disabled. The caller decides how often and how long to retry: a reader in the background retries
+//! without a limit, but a person who starts a stream does not wait that long.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -23,25 +23,25 @@ use super::record::RawRecord;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::store;
 
-/// A connection must stand and an answer must come within these.
+/// Limits for connecting and for one answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// An iterator by a moment is answered at once, or by some servers not at all (see `shared.rs`).
+/// A request for an iterator at a timestamp is answered at once, or by some servers never (see `shared.rs`).
 const MOMENT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A stream has at most tens of thousands of shards, a page a thousand.
+/// A bound for the loop over pages. A stream has at most tens of thousands of shards, and a page has a thousand.
 const LIST_PAGES_MAX: usize = 1_000;
-/// What Kinesis-compatible servers take when nobody names a region.
+/// The region for Kinesis-compatible servers if none is set.
 const REGION_OF_COMPATIBLE_SERVERS: &str = "us-east-1";
 
 /// A shard as the service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shard {
     pub id: String,
-    /// Those it was split or merged from.
+    /// The shards from which it was split or merged.
     pub parents: Vec<String>,
-    /// The hashes of the partition keys that it owns.
+    /// The hashes of the partition keys that belong to it.
     pub hash_keys: RangeInclusive<u128>,
-    /// It takes no more records, and ends some time.
+    /// It accepts no more records.
     pub is_closed: bool,
 }
 
@@ -53,13 +53,13 @@ pub(super) struct Description {
     pub retention_ms: i64,
 }
 
-/// Where an iterator begins.
+/// Where an iterator starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum From {
     TrimHorizon,
     /// Milliseconds since 1970.
     Moment(i64),
-    /// At this record, not behind it.
+    /// At the record with this sequence number, not after it.
     At(Arc<str>),
 }
 
@@ -67,8 +67,9 @@ pub(super) enum From {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub records: Vec<RawRecord>,
-    /// Absent when the shard is closed and read out.
+    /// Absent when the shard is closed and read to the end.
     pub next_iterator: Option<String>,
+    /// How far the answer is behind the end of the shard, according to the service.
     pub behind_ms: i64,
 }
 
@@ -117,7 +118,7 @@ impl Client {
         let mut token = None;
         for _ in 0..LIST_PAGES_MAX {
             let call = self.sdk.list_shards();
-            // A page that continues another must not name the stream.
+            // A request with a token must not have the name of the stream.
             let call = match token {
                 None => call.set_stream_name(self.name()).set_stream_arn(self.arn()),
                 Some(token) => call.next_token(token),
@@ -139,7 +140,7 @@ impl Client {
         let summary = answer.stream_description_summary.ok_or_else(|| {
             Failure::fatal(Error::new(
                 ErrorCode::ServiceUnavailable,
-                format!("cannot {doing}: the service's answer is empty"),
+                format!("cannot {doing}: the answer of the service is empty"),
             ))
         })?;
         Ok(Description {
@@ -167,7 +168,7 @@ impl Client {
         answer.shard_iterator.ok_or_else(|| {
             Failure::fatal(Error::new(
                 ErrorCode::ServiceUnavailable,
-                format!("cannot {doing}: the service gave no iterator"),
+                format!("cannot {doing}: the service returned no iterator"),
             ))
         })
     }
@@ -184,7 +185,10 @@ impl Client {
     }
 }
 
-/// Amazon's client, with nothing tried again by itself. Nothing when no region is known.
+/// A client of the SDK without retries of its own. `contact` sees every answer.
+///
+/// Region and credentials come from AWS's default chain; `region` and `endpoint` (a URL) have precedence. None if no region is
+/// known and no endpoint is set.
 pub async fn sdk_client(
     region: Option<&str>,
     endpoint: Option<&str>,
@@ -195,7 +199,7 @@ pub async fn sdk_client(
     let mut config = aws_sdk_kinesis::config::Builder::from(&loaded)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
-        // A shard where nothing happens is no stalled stream.
+        // A shard without new records is not a stalled stream.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(contact);
     if let Some(endpoint) = endpoint {
@@ -214,7 +218,7 @@ pub async fn sdk_client(
 fn shard(listed: aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [listed.parent_shard_id, listed.adjacent_parent_shard_id];
     let bound = |text: &str, otherwise: u128| text.parse().unwrap_or(otherwise);
-    // A range that cannot be read owns every key: then nothing is taken for a stranger.
+    // A range that cannot be parsed contains every key, so that no record of an aggregate is left out by mistake.
     let hash_keys = listed
         .hash_key_range
         .map_or(0..=u128::MAX, |range| bound(&range.starting_hash_key, 0)..=bound(&range.ending_hash_key, u128::MAX));
@@ -243,7 +247,7 @@ fn milliseconds(time: &DateTime) -> i64 {
     microseconds(time).div_euclid(1_000)
 }
 
-/// What the answers tell besides themselves: that there is somebody, and what time it is there.
+/// What any answer shows: that the service is reachable, and its time. An interceptor of the SDK; clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Contact {
     answered: Arc<AtomicBool>,
@@ -251,13 +255,13 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Whether the service has ever answered.
+    /// True if the service has answered at least once.
     pub fn is_made(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// The time by the service's clock, which also gives records their arrival time. Its answers tell it to the second,
-    /// rounded down: it is never ahead of the service.
+    /// The time of the service's clock, which also sets the arrival times of records. In milliseconds since 1970. The service
+    /// returns its time in whole seconds, rounded down, so the result is never ahead of the service.
     pub(super) fn now_ms(&self) -> i64 {
         local_now_ms() + self.ahead_ms.load(Ordering::Relaxed)
     }

@@ -1,10 +1,10 @@
-//! One table's way through one shard.
+//! Reads one shard for one table.
 //!
-//! A cursor goes on behind a place by asking for the record *at* that place and leaving it out. So a record that is no longer
-//! there is noticed, also when the service begins with the oldest that it still has and says nothing; and the inside of
-//! an aggregate is found in the same way.
+//! To continue after a place, a cursor requests the record *at* that place and skips it. So it detects that this record is gone,
+//! although the service silently starts with the oldest record that it still has. It finds a place inside an aggregate in the
+//! same way.
 //!
-//! What is read ahead is bounded for the table as a whole by its [`Budget`].
+//! The [`Budget`] of the table bounds what all its cursors read ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,18 +20,18 @@ use super::retention::{Loss, NEAR_HORIZON_MS, Suspicion};
 use super::shard::{FetchPlace, Fetched, SharedShard};
 use pinsql_base::error::Result;
 
-/// A record that arrived this long after the opening proves that all that was there at the opening has been read, whatever
-/// the clocks say.
+/// A record that arrived this long after the opening proves that all records from before the opening are read, even if the
+/// clocks differ.
 const CLOCK_DIFFERENCE_MAX_MS: i64 = 60_000;
 
-/// What a cursor found: records, or the end, or a gap.
+/// One result of a cursor: records, the end of the shard, or a gap.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub chunk: Arc<Chunk>,
-    /// The first record of the chunk that is not taken yet.
+    /// The index of the first record of the chunk that is not taken yet.
     pub next: usize,
     pub loss: Option<Loss>,
-    /// Gives the room back when the piece is used up.
+    /// Releases the memory in the budget when the piece is dropped.
     _room: Room,
 }
 
@@ -46,10 +46,10 @@ impl Piece {
     }
 }
 
-/// What a shard where nothing happens tells, which is no event.
+/// The state of a shard without new records. It changes with every empty answer, and these are not sent as pieces.
 #[derive(Debug)]
 pub(super) struct Idle {
-    /// Negative until there was an answer.
+    /// Negative before the first answer.
     behind_ms: AtomicI64,
     complete_to_ms: AtomicI64,
 }
@@ -61,18 +61,18 @@ impl Default for Idle {
 }
 
 impl Idle {
-    /// How far behind the shard's end the last answer was, by the service's word; nothing before the first.
+    /// How far the last answer was behind the end of the shard, according to the service. None before the first answer.
     pub(super) fn behind(&self) -> Option<Duration> {
         u64::try_from(self.behind_ms.load(Ordering::Acquire)).ok().map(Duration::from_millis)
     }
 
-    /// Holds for what was sent before it was read, so it must be read before what was sent is taken.
+    /// Up to when the shard is complete, counting all pieces that were sent before this call. So call it before receiving them.
     pub(super) fn complete_to_ms(&self) -> i64 {
         self.complete_to_ms.load(Ordering::Acquire)
     }
 }
 
-/// What a table's cursors send to it.
+/// The message of a cursor to the reader of its table.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub shard: String,
@@ -85,18 +85,18 @@ pub(super) struct Arrival {
 pub(super) struct Cursor {
     shared: Arc<SharedShard>,
     place: FetchPlace,
-    /// Records that arrived before this moment are left out: not every server begins with it.
+    /// Records that arrived before this time are skipped: some servers start too early.
     since_ms: Option<i64>,
     opening: Option<Opening>,
     complete_to_ms: i64,
 }
 
-/// What has to be seen to at the first records.
+/// What the first records of an iterator have to be checked for.
 #[derive(Debug, Clone)]
 enum Opening {
-    /// Nothing was read before.
+    /// No record was read before.
     Start,
-    /// The first record is one that was read already.
+    /// The first record should be this one, which was already read.
     Behind { sequence: Arc<str>, record: Option<u32> },
 }
 
@@ -118,8 +118,8 @@ impl Cursor {
         Self { shared, place, since_ms, opening: Some(opening), complete_to_ms: position.complete_to_ms }
     }
 
-    /// Reads until the shard's end, or with `until_ms` until all that was there at that moment is read, or until the table
-    /// is gone. The channel is bounded by the budget: only what holds room in it is sent, and the last word.
+    /// Reads to the end of the shard, or with `until_ms` until all records from before that time are read, or until the receiver
+    /// is dropped. The budget bounds the channel: every piece holds memory of it, and only the last message may not.
     pub(super) async fn run(
         mut self,
         budget: Budget,
@@ -153,12 +153,12 @@ impl Cursor {
         }
     }
 
-    /// The next answer, also an empty one.
+    /// The next answer, which may be empty.
     pub(super) async fn next(&mut self, budget: &Budget) -> Result<Piece> {
         loop {
             match self.shared.fetch(&self.place, budget).await? {
                 Fetched::Lost => self.open_again(),
-                // Others may use the shard meanwhile.
+                // Wait without holding the shard, so that other tables can use it.
                 Fetched::NoRoom => drop(budget.reserve().await?),
                 Fetched::Chunk(chunk, room) => {
                     let room = match room {
@@ -169,7 +169,7 @@ impl Cursor {
                         Some(since_ms) => chunk.arrived_since(since_ms),
                         None => chunk,
                     };
-                    let (next, loss) = self.settle(&chunk).await?;
+                    let (next, loss) = self.check_opening(&chunk).await?;
                     if let Some((_, last)) = &chunk.sequences {
                         self.place = FetchPlace::Behind(Arc::clone(last));
                     }
@@ -181,7 +181,7 @@ impl Cursor {
         }
     }
 
-    /// The iterator is gone: the last record that was read has to be found again.
+    /// Continues after a lost iterator: the next request starts at the last record that was read.
     fn open_again(&mut self) {
         if let FetchPlace::Behind(sequence) = &self.place {
             let sequence = Arc::clone(sequence);
@@ -190,8 +190,8 @@ impl Cursor {
         }
     }
 
-    /// An iterator can be overtaken by the retention without a word. So a cursor that is nearly there looks at each step
-    /// whether the record it read last is still there.
+    /// The retention may silently delete records before an open iterator reads them. So near the horizon a cursor opens a new
+    /// iterator for each answer, which shows whether the last record still exists.
     async fn watch_the_horizon(&mut self, chunk: &Chunk) -> Result<()> {
         if chunk.behind_ms > NEAR_HORIZON_MS
             && let Some(description) = self.shared.stream().description().await?
@@ -202,8 +202,8 @@ impl Cursor {
         Ok(())
     }
 
-    /// Leaves out what was read before, and says what was lost. Gives the first record that counts.
-    async fn settle(&mut self, chunk: &Chunk) -> Result<(usize, Option<Loss>)> {
+    /// Checks the first records of an iterator. Returns the index of the first record that was not read before, and the loss.
+    async fn check_opening(&mut self, chunk: &Chunk) -> Result<(usize, Option<Loss>)> {
         let Some(opening) = self.opening.clone() else { return Ok((0, None)) };
         match opening {
             Opening::Behind { sequence, record } => match &chunk.sequences {
@@ -213,7 +213,7 @@ impl Cursor {
                 }
                 None if !chunk.at_end => Ok((0, None)),
                 first => {
-                    // At the shard's end there is no first record yet to go on behind.
+                    // At the end of the shard there is no record yet that could be the first one.
                     if first.is_some() {
                         self.opening = None;
                     }
@@ -231,7 +231,7 @@ impl Cursor {
         }
     }
 
-    /// Whether anything was lost between `after`, where reading ended, and what `chunk` begins with.
+    /// The loss between `after`, where reading ended, and the first record of `chunk`.
     async fn loss(&self, chunk: &Chunk, after: String, record_is_gone: bool) -> Result<Option<Loss>> {
         let before = match &chunk.sequences {
             Some((first, _)) => format!("sequence number {first}"),
@@ -249,7 +249,7 @@ impl Cursor {
     }
 }
 
-/// How many of the first records were read when reading ended behind this place.
+/// How many of the first records were already read, if reading ended after this place.
 pub(super) fn already_read(records: &[UserRecord], sequence: &str, last: Option<u32>) -> usize {
     let is_read = |record: &&UserRecord| {
         *record.sequence == *sequence && last.is_none_or(|last| record.aggregate_index <= Some(last))
@@ -257,7 +257,7 @@ pub(super) fn already_read(records: &[UserRecord], sequence: &str, last: Option<
     records.iter().take_while(is_read).count()
 }
 
-/// Whether all that was there at `until_ms` is in this answer or in front of it.
+/// True if all records from before `until_ms` are in this answer or before it.
 fn reaches(chunk: &Chunk, until_ms: i64) -> bool {
     chunk.at_end || chunk.last_arrival_ms.is_some_and(|last_ms| last_ms > until_ms + CLOCK_DIFFERENCE_MAX_MS)
 }

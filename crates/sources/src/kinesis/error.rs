@@ -1,7 +1,7 @@
-//! What a failure of Kinesis means: whether to ask again, to open a new iterator, or to tell a person.
+//! Classifies failures of Kinesis: retry, open a new iterator, or report an error.
 //!
-//! A stream has to outlive a bad night of its service, so whatever may pass by itself is tried again; what cannot is told at
-//! once, in words.
+//! A stream must survive a long outage of its service, so every failure that may end by itself is retried. Others are reported
+//! at once.
 
 use std::error::Error as StdError;
 
@@ -19,22 +19,25 @@ const RIGHTS_HINT: &str = "reading a stream needs kinesis:ListShards, kinesis:Ge
 const STREAM_HINT: &str =
     "check the stream's name, the region (AWS_REGION) and the endpoint (AWS_ENDPOINT_URL_KINESIS)";
 
+/// A failed call, by what the caller can do about it.
 #[derive(Debug)]
 pub enum Failure {
-    /// Asking again can help. The text is one line for the log.
+    /// A retry can help. `what` is one line for the log.
     Transient { what: String, kind: TransientKind },
-    /// The iterator's five minutes are over.
+    /// The iterator is older than five minutes.
     IteratorExpired,
-    /// Only a person can help.
+    /// A retry does not help: a person has to change something.
     Fatal(Error),
 }
 
+/// The cause of a failure that a retry can repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransientKind {
+    /// The calls or bytes are over a limit.
     Throttled,
-    /// The request was sent, and no answer came in time.
+    /// The request was sent, and no answer arrived in time.
     NoAnswer,
-    /// The service could not be reached, or is in trouble.
+    /// The service cannot be reached, or reported an internal failure.
     Unavailable,
 }
 
@@ -44,7 +47,8 @@ impl Failure {
     }
 }
 
-/// `doing` completes the sentence "cannot …": `read shardId-000000000000 of the stream pins`.
+/// Classifies the error of a call of the SDK. `doing` completes the sentence "cannot …" in the message, such as
+/// `read shardId-000000000000 of the stream pins`.
 pub fn classify<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -76,7 +80,7 @@ where
     }
 }
 
-/// An error among the events of a subscription: what the service says there, or the end of the connection.
+/// Classifies an error in the events of a subscription: an error of the service, or the end of the connection.
 pub(super) fn classify_event<E, R>(doing: &str, error: &SdkError<E, R>) -> Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -84,7 +88,7 @@ where
 {
     match error {
         SdkError::ServiceError(said) => {
-            // Events have no status: what is not known by its code is taken for a failure that passes.
+            // Events have no status. An unknown code counts as an internal failure (500), which is retried.
             by_code(doing, said.err().code().unwrap_or_default(), said.err().message().unwrap_or_default(), 500)
         }
         other => {
@@ -97,9 +101,9 @@ where
 fn by_credentials(doing: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
     let found = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let problem = match found {
-        CredentialsError::CredentialsNotLoaded(_) => "AWS's chain has no credentials",
+        CredentialsError::CredentialsNotLoaded(_) => "AWS's default chain has no credentials",
         CredentialsError::InvalidConfiguration(_) => "AWS's configuration is wrong",
-        // A service that hands out credentials may be back in a moment.
+        // A service that issues credentials may be back soon.
         _ => return None,
     };
     let cause = causes(found).last().map(ToString::to_string).unwrap_or_default();
@@ -133,9 +137,7 @@ fn by_code(doing: &str, code: &str, said: &str, status: u16) -> Failure {
         "ResourceNotFoundException" => {
             fatal(ErrorCode::ResourceNotFound, "there is no such stream, shard or consumer", STREAM_HINT)
         }
-        "AccessDeniedException" => {
-            fatal(ErrorCode::PermissionDenied, "the credentials lack the right to it", RIGHTS_HINT)
-        }
+        "AccessDeniedException" => fatal(ErrorCode::PermissionDenied, "the credentials do not allow it", RIGHTS_HINT),
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "MissingAuthenticationToken"
@@ -154,13 +156,13 @@ fn by_code(doing: &str, code: &str, said: &str, status: u16) -> Failure {
         }
         _ if code.starts_with("KMS") => fatal(
             ErrorCode::PermissionDenied,
-            "the stream's encryption key cannot be used",
+            "the encryption key of the stream cannot be used",
             "check the key's state and kms:Decrypt",
         ),
         "InvalidArgumentException" if said.contains("did not come from this stream") => fatal(
             ErrorCode::StreamRecreated,
-            "the position is one of another stream",
-            "the stream was deleted and made again: begin again with a new table",
+            "the position belongs to another stream",
+            "the stream was deleted and created again: start again with a new table",
         ),
         _ if status >= 500 || status == 429 || status == 408 => {
             Failure::Transient { what: format!("{what} (status {status})"), kind: TransientKind::Unavailable }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_by_itself_is_tried_again_and_the_rest_is_told() {
+    fn failures_that_end_by_themselves_are_retried_and_others_are_errors() {
         use TransientKind::{Throttled, Unavailable};
         let stop = |problem: &str| Verdict::Stop(ErrorKind::Config, format!("cannot read the stream pins{problem}"));
         check("ProvisionedThroughputExceededException", 400, Verdict::Again(Throttled));
@@ -205,9 +207,9 @@ mod tests {
         check("", 503, Verdict::Again(Unavailable));
         check("ExpiredIteratorException", 400, Verdict::Reopen);
         check("ResourceNotFoundException", 400, stop(": there is no such stream, shard or consumer"));
-        check("AccessDeniedException", 400, stop(": the credentials lack the right to it"));
+        check("AccessDeniedException", 400, stop(": the credentials do not allow it"));
         check("UnrecognizedClientException", 400, stop(": the credentials are not accepted"));
-        check("KMSDisabledException", 400, stop(": the stream's encryption key cannot be used"));
+        check("KMSDisabledException", 400, stop(": the encryption key of the stream cannot be used"));
         check("KMSThrottlingException", 400, Verdict::Again(Throttled));
         check("ValidationException", 400, stop(""));
     }

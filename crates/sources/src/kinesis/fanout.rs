@@ -1,11 +1,11 @@
-//! Enhanced fan-out: a registered consumer, to which a shard's records are pushed at a rate that it shares with nobody.
+//! Enhanced fan-out: Kinesis pushes the records of a shard to a registered consumer, which has its own throughput.
 //!
-//! A subscription ends after five minutes, or when anything goes wrong, and is made again where it ended. Otherwise it is only
-//! another way to the same answers: what lies above (`shared.rs`) does not know the difference. So tables that share a
-//! consumer take turns, as they do when they poll.
+//! A subscription ends after five minutes or after a failure, and a new one continues at its end. Apart from that it returns
+//! the same answers as polling, and `shared.rs` treats both alike. So tables that share a consumer take turns, as they do when
+//! they poll.
 //!
-//! Kinesis says with the last event of a closed shard that it is the last. A server that does not would be waited for for ever;
-//! so where nothing comes from a shard that the list calls closed, the rest is polled for.
+//! Kinesis marks the last event of a closed shard. With a server that does not, a reader would wait forever. So if a shard that
+//! is listed as closed sends only empty events, the rest is polled.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ use super::error::{Failure, TransientKind, classify, classify_event};
 use super::limiter::BACKOFF;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The service sends an event, if only an empty one, every few seconds. Without one for this long the connection is dead.
+/// The service sends an event every few seconds, even if it is empty. Without one for this long the connection is dead.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// A name is at most so long, of letters, digits and `_.-`.
+/// The longest name of a consumer. It may have letters, digits and `_.-`.
 const NAME_LENGTH_MAX: usize = 128;
 
-/// What a stream calls us.
+/// The registered consumer of a stream.
 #[derive(Debug)]
 pub(super) struct Consumer {
     name: String,
@@ -43,7 +43,7 @@ impl Consumer {
         Self { name, register_timeout, arn: OnceCell::new() }
     }
 
-    /// Registers the consumer, or finds it registered, and waits until it may subscribe.
+    /// Registers the consumer if it does not exist, and waits until it is active.
     pub(super) async fn register(&self, client: &Client) -> Result<()> {
         self.arn.get_or_try_init(|| self.registered(client)).await.map(drop)
     }
@@ -57,7 +57,7 @@ impl Consumer {
                 Ok(None) => "it is not active yet".to_owned(),
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Transient { what, .. }) => what,
-                Err(Failure::IteratorExpired) => "the service's answer makes no sense".to_owned(),
+                Err(Failure::IteratorExpired) => "the answer of the service has an unexpected code".to_owned(),
             };
             if started.elapsed() >= self.register_timeout {
                 let Self { name, .. } = self;
@@ -67,7 +67,7 @@ impl Consumer {
                 )
                 .caused_by(what)
                 .with_hint(
-                    "a stream has at most 20 consumers; registerConsumerTimeoutInterval says how long to wait",
+                    "a stream has at most 20 consumers; registerConsumerTimeoutInterval sets how long to wait",
                 ));
             }
             sleep(backoff.next_delay()).await;
@@ -124,29 +124,29 @@ impl Consumer {
     }
 }
 
-/// Where a subscription begins.
+/// Where a subscription starts.
 #[derive(Debug)]
 pub(super) enum Begin<'a> {
     From(&'a From),
-    /// Behind what an earlier subscription gave: its continuation sequence number.
+    /// After the events of an earlier subscription: its continuation sequence number.
     Behind(&'a str),
 }
 
-/// Answers that come by themselves.
+/// A stream of answers that the service pushes.
 pub(super) struct Subscription {
     doing: String,
     events: SubscribeToShardOutput,
 }
 
 impl Subscription {
-    /// The next answer, in whose `next_iterator` stands the continuation; nothing when the subscription has run out.
+    /// The next answer, with the continuation as its `next_iterator`. None if the subscription has ended.
     pub(super) async fn next(&mut self) -> Result<Option<Answer>, Failure> {
         let Ok(event) = timeout(EVENT_TIMEOUT, self.events.event_stream.recv()).await else {
             return Err(Failure::Transient { what: "no event in time".to_owned(), kind: TransientKind::NoAnswer });
         };
         match event.map_err(|error| classify_event(&self.doing, &error))? {
             Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)) => Ok(Some(answer(event))),
-            // An event of a kind that is not known here may hold anything: begin again behind the last known one.
+            // An unknown kind of event may have records: subscribe again after the last known event.
             Some(_) | None => Ok(None),
         }
     }

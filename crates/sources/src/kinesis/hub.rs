@@ -1,4 +1,4 @@
-//! The streams that a session's tables read: one [`SharedStream`] for all the tables that read one stream in one way.
+//! The streams that the tables of a session read: one [`SharedStream`] for all tables that read a stream with the same options.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -9,13 +9,13 @@ use super::options::{ConsumerOptions, FetchOptions, Options, StreamName};
 use super::shared::SharedStream;
 use pinsql_base::error::Result;
 
-/// Made once a session, and given to each `read_kinesis` in it.
+/// The open streams of a session. A session has one, and passes it to each `read_kinesis`.
 #[derive(Debug, Default)]
 pub struct Hub {
     streams: Mutex<HashMap<Key, Weak<SharedStream>>>,
 }
 
-/// What tables must have in common to share a reader.
+/// Tables share a reader if all of these options are equal.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     stream: StreamName,
@@ -26,7 +26,7 @@ struct Key {
 }
 
 impl Hub {
-    /// The stream's shared reader. It ends with the last table that has it.
+    /// The shared reader of a stream. It ends with the last table that uses it.
     pub(super) async fn stream(&self, options: &Options) -> Result<Arc<SharedStream>> {
         let key = Key {
             stream: options.stream.clone(),

@@ -1,13 +1,14 @@
-//! The pace at which one shard may be asked: what Kinesis allows, kept here, so that throttling is rare.
+//! The pace of calls for one shard. It stays within the limits of Kinesis, so that throttling is rare.
 //!
-//! The service allows five calls and two megabytes a second for each shard. After a large answer it throttles until the answer
-//! is paid for, so an answer's bytes push the next call away.
+//! The service allows five calls and two megabytes a second for each shard. After a large answer it throttles until the average
+//! is within the limit again. So the bytes of an answer delay the next call.
 
 use std::time::Duration;
 
 use pinsql_base::retry::Backoff;
 use tokio::time::Instant;
 
+/// When the next call for a shard is allowed.
 #[derive(Debug)]
 pub(super) struct Limiter {
     period: Duration,
@@ -30,7 +31,7 @@ impl Limiter {
         self.next = now + self.period;
     }
 
-    /// The call gave this much.
+    /// The call returned this many bytes.
     pub(super) fn answered(&mut self, now: Instant, bytes: u64) {
         let paid_ms = bytes.saturating_mul(1000) / self.bytes_per_second.max(1);
         self.next = self.next.max(now + Duration::from_millis(paid_ms));

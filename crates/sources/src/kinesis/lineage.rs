@@ -1,34 +1,34 @@
-//! Which shards may be begun, and which may be forgotten.
+//! Decides which shards to start, and which to remove from the position.
 //!
-//! A split or a merge closes shards and opens others. Records of one partition key keep their order only if a shard is begun
-//! after both its parents are read out; and no record is missed only if every shard is begun at all, also one that was
-//! made while nobody was reading. Both follow from the service's list of shards and the table's position alone.
+//! A split or a merge closes shards and opens others. Records of one partition key keep their order only if a shard is started
+//! after both its parents are read to the end. And no record is missed only if every shard is started, also one that was created
+//! while no process was reading. Both follow from the service's list of shards and the position of the table alone.
 
 use std::collections::BTreeMap;
 
 use super::client::Shard;
 use super::position::ShardPosition;
 
-/// Shards that the position does not have and that can be begun now: each of their parents is read out, or nobody knows it
-/// any more.
+/// Shards that are not in the position and can be started now: each of their parents is read to the end, or is neither in the
+/// position nor in the list.
 pub(super) fn ready<'a>(listed: &'a [Shard], begun: &BTreeMap<String, ShardPosition>) -> Vec<&'a Shard> {
     let is_listed = |id: &str| listed.iter().any(|shard| shard.id == id);
     let is_read_out = |id: &String| match begun.get(id) {
         Some(position) => position.closed,
-        // A parent that was never begun but still has records comes first.
+        // A parent that was never started but is still listed comes first.
         None => !is_listed(id),
     };
     listed.iter().filter(|shard| !begun.contains_key(&shard.id) && shard.parents.iter().all(is_read_out)).collect()
 }
 
-/// Shards that were not read out and that the service no longer lists: their retention has passed.
+/// Shards that were not read to the end and that the service no longer lists: their retention has passed.
 pub(super) fn vanished(listed: &[Shard], begun: &BTreeMap<String, ShardPosition>) -> Vec<String> {
     let is_listed = |id: &String| listed.iter().any(|shard| shard.id == *id);
     begun.iter().filter(|(id, position)| !position.closed && !is_listed(id)).map(|(id, _)| id.clone()).collect()
 }
 
-/// Shards that can leave the position: they are read out, the service no longer lists them, and each of their children that
-/// it does list is begun. (Were one of those not, it would be taken for a shard without parents: no harm, but no order.)
+/// Shards that can leave the position: they are read to the end, the service no longer lists them, and all their listed children
+/// are started. (A child that is not started would then look like a shard without parents, and its order would be lost.)
 pub(super) fn forgettable(listed: &[Shard], begun: &BTreeMap<String, ShardPosition>) -> Vec<String> {
     let is_done = |id: &String, position: &ShardPosition| {
         position.closed

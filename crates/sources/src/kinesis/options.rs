@@ -1,8 +1,9 @@
-//! The options of `read_kinesis`, under Databricks' names.
+//! The options of `read_kinesis`, with the names of Databricks
+//! (<https://docs.databricks.com/en/sql/language-manual/functions/read_kinesis.html>).
 //!
-//! As with `read_files`, each option that Databricks has is taken or refused by name, so that none is ever ignored. Those that
-//! would put a secret into SQL are refused: credentials come from AWS's own chain. Those of Spark's tasks are refused because
-//! there are no such tasks here.
+//! As with `read_files`, each option of Databricks is supported or refused by name, so that none is silently ignored. Options
+//! that would put a secret into SQL are refused: credentials come from AWS's default chain. Options for Spark's tasks are
+//! refused because there are no such tasks here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,16 +15,16 @@ use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::units::{bytes, duration};
 use pinsql_json::TemporalFormats;
 
-/// What Kinesis allows: calls of GetRecords a second and bytes a second from one shard, records a call
+/// The limits of Kinesis: calls of GetRecords and bytes a second for one shard, and records in a call
 /// (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>).
 const FETCH_PERIOD_MIN: Duration = Duration::from_millis(200);
 const FETCH_MEGABYTES_PER_SECOND_MAX: f64 = 2.0;
 const FETCH_RECORDS_MAX: i32 = 10_000;
-/// How often shards are looked for when some are missing, unless `shardFetchInterval` says otherwise.
+/// How often shards are listed while children of closed shards are missing. The default of `shardFetchInterval`.
 const SHARD_FETCH_INTERVAL: Duration = Duration::from_secs(1);
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Taken, each by [`Options::set`].
+/// The supported options.
 const TAKEN: [&str; 13] = [
     "streamName",
     "streamARN",
@@ -40,18 +41,18 @@ const TAKEN: [&str; 13] = [
     "registerConsumerTimeoutInterval",
 ];
 
-/// The names of the options that are taken.
+/// The names of the supported options, for completion and hints.
 pub fn option_names() -> &'static [&'static str] {
     &TAKEN
 }
 
-const CHAIN_HINT: &str = "leave it out: credentials come from AWS's own chain (environment variables, profiles, SSO, \
+const CHAIN_HINT: &str = "leave it out: credentials come from AWS's default chain (environment variables, profiles, SSO, \
                           containers, instances)";
 const ROLE_HINT: &str =
     "name the role in a profile of AWS's configuration (role_arn, source_profile) and set AWS_PROFILE";
-const TASKS_HINT: &str = "leave it out: each shard has a reader of its own, without Spark's tasks";
+const TASKS_HINT: &str = "leave it out: each shard has its own reader, without Spark's tasks";
 
-/// Known to Databricks and refused, with what to do instead.
+/// Options of Databricks that are refused, each with a hint.
 const REFUSED: [(&str, &str); 18] = [
     ("awsAccessKey", CHAIN_HINT),
     ("awsSecretKey", CHAIN_HINT),
@@ -67,13 +68,13 @@ const REFUSED: [(&str, &str); 18] = [
     ("coalesce", TASKS_HINT),
     ("coalesceBinSize", TASKS_HINT),
     ("reuseKinesisClient", TASKS_HINT),
-    ("clientRetries", "leave it out: a stream tries again for as long as it takes"),
-    ("consumerRefreshInterval", "leave it out: a consumer that is registered stays so"),
-    ("requireConsumerDeregistration", "take the consumer away with `aws kinesis deregister-stream-consumer`"),
-    ("deregisterConsumerTimeoutInterval", "take the consumer away with `aws kinesis deregister-stream-consumer`"),
+    ("clientRetries", "leave it out: a stream retries without a limit"),
+    ("consumerRefreshInterval", "leave it out: a consumer stays registered"),
+    ("requireConsumerDeregistration", "delete the consumer with `aws kinesis deregister-stream-consumer`"),
+    ("deregisterConsumerTimeoutInterval", "delete the consumer with `aws kinesis deregister-stream-consumer`"),
 ];
 
-/// The stream, as the service is asked for it.
+/// The name or the ARN of the stream, as the calls need it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum StreamName {
     Name(String),
@@ -81,7 +82,7 @@ pub(super) enum StreamName {
 }
 
 impl StreamName {
-    /// What people call it, and the rows' column `stream` says.
+    /// The name without the rest of the ARN, as in the column `stream`.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Name(name) => name,
@@ -90,7 +91,7 @@ impl StreamName {
     }
 }
 
-/// Where a new table begins.
+/// Where a new table starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InitialPosition {
     Latest,
@@ -99,7 +100,7 @@ pub(super) enum InitialPosition {
     Moment(i64),
 }
 
-/// How a shard is asked for records. Tables that share a stream's reader have the same.
+/// How records are fetched. Tables share the reader of a stream only if these options are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FetchOptions {
     pub records_max: i32,
@@ -111,11 +112,12 @@ pub(super) struct FetchOptions {
 /// Enhanced fan-out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ConsumerOptions {
-    /// Absent: named after the table.
+    /// None: the name of the table.
     pub name: Option<String>,
     pub register_timeout: Duration,
 }
 
+/// The parsed options of one call.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub stream: StreamName,
@@ -127,7 +129,7 @@ pub(super) struct Options {
     pub consumer: Option<ConsumerOptions>,
 }
 
-/// The options as they are collected: what none of them needs to be has its default.
+/// The given options by their names in [`TAKEN`]. The methods parse them and fill in defaults.
 #[derive(Default)]
 struct Collected<'a> {
     given: BTreeMap<&'static str, &'a ScalarValue>,
@@ -159,7 +161,7 @@ impl Options {
 
 fn unknown(written: &str) -> Error {
     if let Some((name, hint)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
-        return Error::new(ErrorCode::UnsupportedFeature, format!("the option {name} of read_kinesis is not taken"))
+        return Error::new(ErrorCode::UnsupportedFeature, format!("read_kinesis does not support the option {name}"))
             .with_hint(*hint);
     }
     let error = Error::new(ErrorCode::UnknownOption, format!("read_kinesis has no option `{written}`"));
@@ -181,7 +183,7 @@ impl Collected<'_> {
         Error::new(ErrorCode::InvalidOption, format!("the option {name} needs {needed}, not {value}"))
     }
 
-    /// Databricks takes numbers as texts too.
+    /// A value as text. As on Databricks, a number may be given as a number or as a text.
     fn text(&self, name: &'static str) -> Result<Option<String>> {
         let Some(value) = self.given.get(name) else { return Ok(None) };
         if value.is_null() {
@@ -214,9 +216,9 @@ impl Collected<'_> {
         if text.contains(',') {
             return Err(Error::new(
                 ErrorCode::UnsupportedFeature,
-                "read_kinesis reads one stream, and this names several",
+                "read_kinesis reads one stream, but several are given",
             )
-            .with_hint("give each stream a table of its own, or join them with UNION ALL in a view of those"));
+            .with_hint("create one table for each stream, and combine them in a view with UNION ALL"));
         }
         let is_arn = text.starts_with("arn:") && text.contains(":stream/");
         match &stream {
@@ -250,7 +252,7 @@ impl Collected<'_> {
                 let microseconds = formats.parse_timestamp(moment.at_timestamp.as_bytes()).ok_or_else(|| {
                     Error::new(
                         ErrorCode::InvalidOption,
-                        format!("`{}` is not a timestamp of initialPosition's format", moment.at_timestamp),
+                        format!("`{}` is not a timestamp in the format of initialPosition", moment.at_timestamp),
                     )
                     .with_hint("for example {\"at_timestamp\": \"2026-01-31T10:00:00Z\"}")
                 })?;
@@ -370,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_option_is_said() {
+    fn every_wrong_option_is_an_error() {
         check_error(parse(&[]), "read_kinesis needs a stream", "streamName");
         check_error(with("streamNames", "a"), "read_kinesis has no option `streamNames`", "did you mean streamName?");
         let secret = with("awsSecretKey", "s3cret");
-        check_error(secret, "the option awsSecretKey of read_kinesis is not taken", "AWS's own chain");
-        check_error(with("ROLEARN", "arn"), "the option roleArn of read_kinesis is not taken", "role_arn");
+        check_error(secret, "read_kinesis does not support the option awsSecretKey", "AWS's default chain");
+        check_error(with("ROLEARN", "arn"), "read_kinesis does not support the option roleArn", "role_arn");
         let tasks = with("shardsPerTask", 5i32);
-        check_error(tasks, "the option shardsPerTask of read_kinesis is not taken", "Spark's tasks");
+        check_error(tasks, "read_kinesis does not support the option shardsPerTask", "Spark's tasks");
         let rate = "the option maxFetchRate needs megabytes a second, above 0 and at most 2, not 3";
         check_error(with("maxFetchRate", 3i32), rate, "");
         let count = "the option maxRecordsPerFetch needs a number from 1 to 10000, not 0";
@@ -386,7 +388,7 @@ mod tests {
         check_error(with("consumerName", "me"), "a consumer is registered only for consumerMode => 'efo'", "efo");
         check_error(with("streamARN", "arn"), "streamName and streamARN both name a stream", "one of the two");
         let several = parse(&[("streamName", "a,b".into())]);
-        check_error(several, "read_kinesis reads one stream, and this names several", "table of its own");
+        check_error(several, "read_kinesis reads one stream, but several are given", "one table for each");
         let endpoint = with("endpoint", "https://me:s3cret@host");
         assert!(endpoint.is_err(), "a password in SQL");
     }

@@ -1,7 +1,7 @@
-//! How far a table has come in a stream, and the records of one of its micro-batches: what the checkpoint keeps as JSON.
+//! The position of a table in a stream and the range of a micro-batch, as the checkpoint stores them in JSON.
 //!
-//! A place in a shard is *behind* a record, never at one: a sequence number, and inside a KPL aggregate the number of the
-//! record there, since all of an aggregate's records share the sequence number.
+//! A place in a shard is always *after* a record. It is a sequence number, and inside a KPL aggregate also the index of the
+//! record, since all records of an aggregate share one sequence number.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::stream::Gap;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Where shards begin that a table has not begun yet.
+/// Where a table starts to read shards that it has not started yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Start {
@@ -38,11 +38,11 @@ pub(super) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardPosition {
     pub place: Place,
-    /// Read out: nothing will come any more.
+    /// The shard is closed and read to the end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
-    /// All that arrived before this moment is read. Tells whether anything can be lost when the record at `place` is
-    /// no longer there. Milliseconds since 1970, by the service's clock.
+    /// All records that arrived before this time are read. It shows whether records can be lost when the record at `place` is
+    /// gone. Milliseconds since 1970, by the service's clock.
     pub complete_to_ms: i64,
 }
 
@@ -50,18 +50,18 @@ pub(super) struct ShardPosition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StreamPosition {
     pub start: Start,
-    /// When the table was made, by the service's clock.
+    /// When the table was created, in milliseconds since 1970 by the service's clock.
     pub fixed_at_ms: i64,
-    /// When the stream was made: another stream of the same name is not this one. Absent when the service does not tell.
+    /// When the stream was created, to detect a new stream with the same name. Absent if the user may not describe the stream.
     pub stream_created_ms: Option<i64>,
     pub shards: BTreeMap<String, ShardPosition>,
 }
 
-/// What one micro-batch takes of one shard.
+/// The part of a micro-batch from one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardRange {
     pub from: Place,
-    /// Behind the last record taken.
+    /// After the last record.
     pub to: Place,
     pub records: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -69,12 +69,12 @@ pub(super) struct ShardRange {
     pub complete_to_ms: i64,
 }
 
-/// What one micro-batch takes of the stream.
+/// The range of a micro-batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StreamRange {
-    /// The shards whose position changes, also those that give no record.
+    /// The shards whose position changes, also those without a record.
     pub shards: BTreeMap<String, ShardRange>,
-    /// Shards that are read out and that the service no longer lists.
+    /// Shards that are read to the end and that the service no longer lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +82,7 @@ pub(super) struct StreamRange {
 }
 
 impl StreamPosition {
-    /// The position behind `range`.
+    /// The position after `range`.
     pub(super) fn advanced(&self, range: &StreamRange) -> Result<Self> {
         let mut next = self.clone();
         for (shard, taken) in &range.shards {
@@ -102,10 +102,10 @@ impl StreamPosition {
     }
 }
 
-/// Reads what the checkpoint kept. `what` is its name in the error.
+/// Reads JSON of the checkpoint. `what` names it in the error.
 pub(super) fn from_json<T: DeserializeOwned>(what: &str, value: &serde_json::Value) -> Result<T> {
     T::deserialize(value).map_err(|error| {
-        Error::new(ErrorCode::CheckpointDamaged, format!("the checkpoint's {what} is not one of read_kinesis"))
+        Error::new(ErrorCode::CheckpointDamaged, format!("the {what} in the checkpoint is not one of read_kinesis"))
             .caused_by(error)
             .with_hint("it was written by another version of pinsql, or changed by hand")
     })
@@ -156,7 +156,9 @@ mod tests {
     #[test]
     fn json_is_readable_and_comes_back() {
         let json = to_json(&position()).unwrap();
-        let expected = r#"{"start":{"moment":3},"fixed_at_ms":4,"stream_created_ms":null,"shards":{"a":{"place":{"after":{"sequence":"1"}},"complete_to_ms":5},"b":{"place":{"after":{"sequence":"2"}},"closed":true,"complete_to_ms":5}}}"#;
+        let expected = r#"{"start":{"moment":3},"fixed_at_ms":4,"stream_created_ms":null,"shards":{
+            "a":{"place":{"after":{"sequence":"1"}},"complete_to_ms":5},
+            "b":{"place":{"after":{"sequence":"2"}},"closed":true,"complete_to_ms":5}}}"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());
         assert_eq!(from_json::<StreamPosition>("position", &json).unwrap(), position());
         assert!(from_json::<StreamPosition>("position", &serde_json::json!({"offset": 3})).is_err());

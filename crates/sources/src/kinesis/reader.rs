@@ -1,4 +1,4 @@
-//! One table's way through a stream: begins its shards in the right order, and gives slices of what they have.
+//! The reader of one table: starts the shards of a stream in the right order, and cuts slices from their records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,24 +23,24 @@ use super::slices::{ReadShard, cut};
 use crate::stream::{Content, Lag, Next, ReadOptions, Slice, SliceLimits, SliceRange, StreamReader};
 use pinsql_base::error::{ErrorKind, Result};
 
-/// A shard where nothing happens is written down again when it has been quiet for this long: often enough to tell a quiet
-/// shard from a lost one after a day, and seldom enough to keep ranges short.
+/// The position of a shard without records is written again after this time. Often enough to distinguish a quiet shard from one
+/// with lost records after a day, and seldom enough to keep ranges short.
 const QUIET_NOTE_PERIOD_MS: i64 = 3_600_000;
-/// How often a shard's children are looked for before `available_now` takes it for one that has none.
+/// With `available_now`: the number of listings without children of a closed shard after which it counts as one without children.
 const CHILDREN_LOOKS_MAX: u32 = 10;
 
 #[derive(Debug)]
 pub(super) struct Reader {
     stream: Arc<SharedStream>,
     options: ReadOptions,
-    /// Behind the last slice given: what the checkpoint will say.
+    /// The position after the last slice, which is the next position in the checkpoint.
     given: StreamPosition,
     shards: BTreeMap<String, ReadShard>,
     listed: Arc<Vec<Shard>>,
-    /// When to look for shards again, while some are missing.
+    /// When to list the shards again, while children of a closed shard are missing.
     next_look: Option<Instant>,
     looks: u32,
-    /// How many shards were read out when their children were last begun.
+    /// How many shards were read to the end when children were last started.
     read_out: usize,
     budget: Budget,
     opened_ms: i64,
@@ -48,7 +48,7 @@ pub(super) struct Reader {
     turn: usize,
     sender: UnboundedSender<Arrival>,
     arrivals: UnboundedReceiver<Arrival>,
-    /// Ends the cursors with the reader.
+    /// The tasks of the cursors. They end with the reader.
     cursors: JoinSet<()>,
 }
 
@@ -92,7 +92,7 @@ impl Reader {
         self.shards.iter().map(|(id, shard)| (id.clone(), shard.position.clone())).collect()
     }
 
-    /// Begins to read ahead. Not before the first record is wanted: a range may have to be replayed first.
+    /// Starts reading ahead. Only at the first call of `next`, since a range may have to be replayed before.
     async fn begin(&mut self) -> Result<()> {
         if self.is_reading {
             return Ok(());
@@ -112,7 +112,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A shard of the position that the service no longer lists: whatever it still had is gone.
+    /// Closes a shard of the position that the service no longer lists: its unread records are gone.
     async fn give_up(&mut self, id: &str) -> Result<()> {
         let Some(shard) = self.shards.get_mut(id) else { return Ok(()) };
         let after = match &shard.position.place {
@@ -138,12 +138,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Begins every shard that may be begun, and those behind it.
+    /// Starts every shard that can be started now.
     fn begin_ready(&mut self) {
         let positions = self.positions();
         let ready: Vec<Shard> = lineage::ready(&self.listed, &positions).into_iter().cloned().collect();
         for shard in ready {
-            // What arrived before the parents were read out is in the parents.
+            // Records that arrived before the parents were closed are in the parents.
             let parents = shard.parents.iter().filter_map(|parent| positions.get(parent));
             let complete_to_ms = parents.map(|parent| parent.complete_to_ms).min().unwrap_or(self.given.fixed_at_ms);
             let position = ShardPosition { place: Place::Start, closed: false, complete_to_ms };
@@ -155,15 +155,15 @@ impl Reader {
     fn follow(&mut self, shard: &Shard) {
         let Some(read) = self.shards.get(&shard.id) else { return };
         let cursor = Cursor::new(self.stream.shard(shard), self.given.start, &read.position);
-        // One that is closed is read to its end, which may come an answer after its last record: its children wait for it.
+        // A closed shard is read to its end, which may be one answer after its last record: its children wait for that.
         let until_ms = (self.options.available_now && !shard.is_closed).then_some(self.opened_ms);
         let run = cursor.run(self.budget.clone(), until_ms, Arc::clone(&read.idle), self.sender.clone());
         self.cursors.spawn(run);
     }
 
-    /// Takes what the cursors have sent.
+    /// Receives the messages of the cursors.
     fn take_arrivals(&mut self) -> Result<()> {
-        // Before what was sent is taken: see `Idle`.
+        // This must be read before the messages are received, see `Idle`.
         let quiet: Vec<(String, i64)> =
             self.shards.iter().map(|(id, shard)| (id.clone(), shard.idle.complete_to_ms())).collect();
         while let Ok(arrival) = self.arrivals.try_recv() {
@@ -189,7 +189,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Begins the children of shards that are read out, and looks for those that the service has not listed yet.
+    /// Starts the children of shards that are read to the end. Lists the shards again while children are missing.
     async fn follow_lineage(&mut self) -> Result<()> {
         let read_out = self.shards.values().filter(|shard| shard.position.closed).count();
         if read_out == self.read_out && self.next_look.is_none() {
@@ -208,9 +208,9 @@ impl Reader {
         }
         match self.stream.shards(self.stream.shard_list_period()).await {
             Ok(listed) => self.listed = listed,
-            // The shards that are open go on meanwhile.
+            // The open shards continue meanwhile.
             Err(error) if error.kind() == ErrorKind::Service => {
-                tracing::warn!(stream = self.stream.name(), %error, "new shards cannot be looked for: trying again");
+                tracing::warn!(stream = self.stream.name(), %error, "the shards cannot be listed: retrying");
             }
             Err(error) => return Err(error),
         }
@@ -220,7 +220,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether a shard that is still listed has no child that is.
+    /// True if a shard is still listed and has no listed child.
     fn is_childless(&self, id: &str) -> bool {
         self.listed.iter().any(|shard| shard.id == id) && !lineage::has_children(&self.listed, id)
     }
@@ -229,8 +229,8 @@ impl Reader {
         self.shards.values().any(|shard| !shard.pending.is_empty())
     }
 
-    /// Whether a shard has been read for so long without a record that this is worth a range of its own: a stream that was
-    /// quiet for longer than its retention would look as if it had lost something.
+    /// True if a shard was read for so long without a record that its position has to be written, in a range without records.
+    /// Otherwise a stream that is quiet for longer than its retention would look as if it had lost records.
     fn has_been_quiet(&self) -> bool {
         let since = |(id, shard): (&String, &ReadShard)| {
             let before = self.given.shards.get(id).map(|before| before.complete_to_ms);
@@ -239,7 +239,7 @@ impl Reader {
         self.shards.iter().map(since).any(|quiet_ms| quiet_ms >= QUIET_NOTE_PERIOD_MS)
     }
 
-    /// Whether all that was there at the opening has been given.
+    /// True if all records from before the opening are given out.
     fn is_at_end(&self) -> bool {
         let is_looking = self.next_look.is_some() && self.looks < CHILDREN_LOOKS_MAX;
         !is_looking && self.shards.values().all(|shard| shard.ended && shard.pending.is_empty())
@@ -261,7 +261,7 @@ impl Reader {
         })
     }
 
-    /// What has changed since the last slice.
+    /// The range of a slice: all changes since the last slice.
     fn range(&mut self, taken: &[Taken]) -> StreamRange {
         let mut range = StreamRange::default();
         for (id, shard) in &mut self.shards {
@@ -339,14 +339,14 @@ impl StreamReader for Reader {
             let until = self.next_look.map_or(deadline, |look| look.min(deadline));
             match timeout_at(until, self.arrivals.recv()).await {
                 Ok(Some(arrival)) => self.take_arrival(arrival)?,
-                // The reader keeps a sender itself: this does not happen, and would only be a wait.
+                // Cannot happen, since the reader itself has a sender. It would only wait.
                 Ok(None) => sleep_until(until).await,
                 Err(_) => {}
             }
         }
     }
 
-    /// Kinesis keeps no positions.
+    /// Does nothing: Kinesis stores no positions of readers.
     async fn acknowledge(&mut self, _range: &SliceRange) -> Result<()> {
         Ok(())
     }

@@ -1,13 +1,13 @@
-//! Records between the service and the table.
+//! Records on their way from the service to the table.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// What a record takes in memory besides its data and key.
+/// The memory of a record besides its data and key.
 const RECORD_OVERHEAD_BYTES: u64 = 96;
 
-/// A record as the service gives it: perhaps an aggregate.
+/// A record of the service, which may be an aggregate.
 #[derive(Debug, Clone)]
 pub(super) struct RawRecord {
     pub sequence: Arc<str>,
@@ -17,13 +17,13 @@ pub(super) struct RawRecord {
     pub arrival_us: i64,
 }
 
-/// A record as its producer wrote it.
+/// A record as its producer wrote it: a whole record of the service, or a part of an aggregate.
 #[derive(Debug, Clone)]
 pub(super) struct UserRecord {
     pub sequence: Arc<str>,
-    /// Its number inside its aggregate.
+    /// The index in its aggregate, from 0. None outside an aggregate.
     pub aggregate_index: Option<u32>,
-    /// Whether it is the last one of its sequence number.
+    /// True for the last record with this sequence number.
     pub ends_record: bool,
     pub partition_key: Arc<str>,
     pub data: Bytes,
@@ -36,32 +36,33 @@ impl UserRecord {
     }
 }
 
-/// The records of one answer of one shard, taken apart, and shared by the tables that want them.
+/// The records of one answer of one shard, with aggregates unpacked. Tables that read the same place share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
     pub records: Vec<UserRecord>,
-    /// What it takes in memory.
+    /// Its size in memory.
     pub bytes: u64,
-    /// What the service counts against its limit: data and keys.
+    /// The size that the service counts for its limits: data and keys.
     pub payload_bytes: u64,
-    /// The sequence numbers of the first and the last record as the service gave them: an aggregate may hold no record.
+    /// The sequence numbers of the first and the last record of the service. Present even if all aggregates are empty.
     pub sequences: Option<(Arc<str>, Arc<str>)>,
     /// When the first of them arrived, in milliseconds since 1970.
     pub first_arrival_ms: Option<i64>,
     pub last_arrival_ms: Option<i64>,
-    /// Nothing comes behind this.
+    /// The shard is closed, and this is its last answer.
     pub closed: bool,
-    /// How far behind the shard's end the answer was, by the service's word.
+    /// How far the answer was behind the end of the shard, according to the service.
     pub behind_ms: i64,
-    /// All that arrived before this moment is in this answer or in front of it. Milliseconds, by the service's clock.
+    /// All records that arrived before this time are in this answer or before it. Milliseconds since 1970, by the service's
+    /// clock.
     pub complete_to_ms: i64,
-    /// There was nothing behind this when it was read.
+    /// There was no record after this answer when it was read.
     pub at_end: bool,
 }
 
 impl Chunk {
-    /// Without the records that arrived before a moment, wherever they stand: whether a record counts must not depend on
-    /// where reading began.
+    /// The chunk without records that arrived before a time, anywhere in the chunk. The result must not depend on where reading
+    /// started.
     pub(super) fn arrived_since(self: Arc<Self>, moment_ms: i64) -> Arc<Self> {
         let moment_us = moment_ms.saturating_mul(1_000);
         if self.records.iter().all(|record| record.arrival_us >= moment_us) {

@@ -1,7 +1,7 @@
-//! Reads the records of a range again that was written ahead of a batch, after whatever ended that batch.
+//! Reads the records of a fixed range again, after the batch that had them failed.
 //!
-//! A range fixes for each shard where it begins and ends, and how many records lie between: so the same ones are found, or it
-//! is known that they are not.
+//! A range has for each shard its start, its end and the number of records. So the replay finds the same records, or detects
+//! that they are gone.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Shards that are read at the same time.
 const SHARDS_MAX: usize = 8;
-/// Empty answers, each one at the shard's end by its word, after which records that are missing are taken for gone.
+/// After this many empty answers at the end of the shard, missing records count as gone.
 const EMPTY_ANSWERS_MAX: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
     pub stream: &'a Arc<SharedStream>,
     pub options: &'a ReadOptions,
-    /// In front of the range.
+    /// The position before the range.
     pub position: &'a StreamPosition,
     pub listed: &'a [Shard],
 }
 
 impl Replay<'_> {
-    /// The records of a range, and the gaps that were not there when it was first read.
+    /// The records of a range, and the gaps that are new since it was first read.
     pub(super) async fn read(&self, range: &StreamRange) -> Result<(Vec<Taken>, Vec<Gap>)> {
         let mut reading = Vec::new();
         for (id, shard) in &range.shards {
@@ -49,14 +49,14 @@ impl Replay<'_> {
     async fn shard(&self, id: String, range: ShardRange) -> Result<(Taken, Vec<Gap>)> {
         let mut gaps = Vec::new();
         let Some(shard) = self.listed.iter().find(|shard| shard.id == id) else {
-            return Err(cannot_replay(&id, "the shard is no longer there"));
+            return Err(cannot_replay(&id, "the shard no longer exists"));
         };
         let start = self.position.shards.get(&id).cloned().unwrap_or(ShardPosition {
             place: range.from.clone(),
             closed: false,
             complete_to_ms: range.complete_to_ms,
         });
-        // What is replayed was read under the bound of a slice, and is read one answer at a time.
+        // A range has the bounded size of a slice, and is read one answer at a time.
         let budget = Budget::new(self.options.ahead_bytes_max);
         let mut cursor = Cursor::new(self.stream.shard(shard), self.position.start, &start);
         let mut taken = Taken { shard: id, spans: Vec::new() };
@@ -91,7 +91,7 @@ impl Replay<'_> {
     }
 }
 
-/// Whether a record is in front of or at `to`. Sequence numbers of a shard grow, and are compared as numbers.
+/// True if a record is before or at `to`. Sequence numbers of a shard grow; they are compared as numbers.
 fn is_within(record: &UserRecord, to: &Place) -> bool {
     let Place::After { sequence, record: last } = to else { return false };
     let number = |text: &str| text.trim_start_matches('0').len();
@@ -106,7 +106,7 @@ fn is_within(record: &UserRecord, to: &Place) -> bool {
 }
 
 fn cannot_replay(shard: &str, problem: &str) -> Error {
-    Error::new(ErrorCode::StreamDataLoss, format!("the batch that was in hand cannot be read again from {shard}"))
+    Error::new(ErrorCode::StreamDataLoss, format!("the unfinished batch cannot be read again from {shard}"))
         .caused_by(problem.to_owned())
-        .with_hint("the stream's retention may have passed it; --allow-gap goes on with what is left")
+        .with_hint("the records may be older than the retention of the stream; --allow-gap continues with the others")
 }

@@ -1,20 +1,20 @@
-//! What a stream no longer had when it was read.
+//! Detects records that the stream's retention deleted before they were read.
 //!
-//! Kinesis does not say that it has dropped records: an iterator at a dropped one begins with the oldest that is left. That the
-//! last record read is gone does not mean that any was missed, either: nothing may have arrived since. So a position also keeps the
-//! moment up to which it is complete, and a loss is possible if the stream's horizon (now less its retention)
-//! has passed that moment. How many records there were, nobody can tell.
+//! Kinesis does not report deleted records: an iterator at a deleted record starts with the oldest one that is left. And if the
+//! last record that was read is gone, it is possible that no other record arrived since. So a position also has the time up to
+//! which it is complete. A loss is possible if the horizon of the stream (now minus its retention) is after that time. The number
+//! of lost records is unknown.
 
 use super::shared::SharedStream;
 use crate::stream::Gap;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The shortest retention of a stream is a day: before that nothing can be lost, and nobody needs to be asked.
+/// The shortest retention of a stream is a day. Before that nothing can be lost, and no call is needed.
 const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
-/// Nearer to the horizon than this, an iterator in use can be overtaken by it.
+/// Closer to the horizon than this, records may be deleted before an open iterator reads them.
 pub(super) const NEAR_HORIZON_MS: i64 = 600_000;
 
-/// Records may have been lost: all that arrived at one shard between two moments.
+/// Records of one shard may be lost: all that arrived between two times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Loss {
     shard: String,
@@ -24,14 +24,14 @@ pub(super) struct Loss {
     to_ms: i64,
 }
 
-/// Reading ended at `after`, and goes on at `before`.
+/// A place where records may be missing: reading ended at `after` and continues at `before`.
 #[derive(Debug)]
 pub(super) struct Suspicion<'a> {
     pub shard: &'a str,
     pub after: String,
     pub before: String,
     pub complete_to_ms: i64,
-    /// When the first record arrived that is there now.
+    /// The arrival time of the first record that still exists.
     pub first_arrival_ms: Option<i64>,
     /// Whether the last record that was read is known to be gone.
     pub record_is_gone: bool,
@@ -51,7 +51,7 @@ impl Suspicion<'_> {
         let to_ms = match (horizon_ms, self.first_arrival_ms) {
             (Some(horizon_ms), Some(first_ms)) => horizon_ms.min(first_ms),
             (Some(horizon_ms), None) => horizon_ms,
-            // The service does not tell its retention: what is gone tells that it has passed.
+            // The retention is unknown, but the record is gone, so the retention has passed it.
             (None, Some(first_ms)) if self.record_is_gone => first_ms,
             (None, _) => return None,
         };
@@ -76,13 +76,13 @@ impl Loss {
         let time = in_words(self.seconds());
         Error::new(
             ErrorCode::StreamDataLoss,
-            format!("the stream {stream} no longer has all that was not yet read of {shard}"),
+            format!("the stream {stream} no longer has all unread records of {shard}"),
         )
         .caused_by(format!(
-            "what arrived in {time} up to {}, between {after} and {before}, has passed the stream's retention",
+            "records that arrived in the {time} before {}, between {after} and {before}, are older than the retention",
             moment(self.to_ms)
         ))
-        .with_hint("--allow-gap goes on without it, and puts the gap in the ledger")
+        .with_hint("--allow-gap continues without them and records the gap")
     }
 
     fn seconds(&self) -> u64 {
@@ -130,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_what_arrived_between_the_last_reading_and_the_horizon() {
+    fn a_loss_lasts_from_the_last_complete_time_to_the_horizon() {
         check(10, Some(20), true, Some(15), Some((10, 15)));
         check(10, Some(12), true, Some(15), Some((10, 12)));
         // The shard was quiet: read to its end after the horizon.
         check(16, Some(20), true, Some(15), None);
         check(16, None, true, Some(15), None);
         check(10, None, true, Some(15), Some((10, 15)));
-        // Nobody knows the retention.
+        // The retention is unknown.
         check(10, Some(20), true, None, Some((10, 20)));
         check(10, Some(20), false, None, None);
         check(10, None, true, None, None);
     }
 
     #[test]
-    fn the_size_is_told_in_words() {
+    fn the_length_of_a_gap_has_two_units() {
         assert_eq!(in_words(0), "0 s");
         assert_eq!(in_words(59), "59 s");
         assert_eq!(in_words(3_600), "1 h");

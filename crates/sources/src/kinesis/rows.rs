@@ -14,13 +14,13 @@ use super::record::{Chunk, UserRecord};
 use crate::stream::{Origin, Origins};
 use pinsql_base::error::Result;
 
-/// Not a name that SQL would choose. Absent outside an aggregate.
+/// A hidden column with the index of a record in its aggregate. NULL outside an aggregate.
 const AGGREGATE_RECORD: &str = "_aggregate_record";
 const BATCH_ROWS_MAX: usize = 8_192;
-/// Keeps a batch far from the two gigabytes at which its offsets would end.
+/// Far below two gigabytes, where the 32-bit offsets of a column would overflow.
 const BATCH_BYTES_MAX: u64 = 16 << 20;
 
-/// The columns that SQL sees.
+/// The columns of `read_kinesis`.
 pub(super) fn schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     Arc::new(Schema::new(vec![
@@ -33,7 +33,7 @@ pub(super) fn schema() -> SchemaRef {
     ]))
 }
 
-/// Finds where a row's record stands.
+/// Finds the record of a row.
 #[derive(Debug)]
 pub(super) struct KinesisOrigins;
 
@@ -61,10 +61,10 @@ impl Origins for KinesisOrigins {
     }
 }
 
-/// Records of a chunk that follow each other.
+/// Consecutive records of a chunk.
 pub(super) type Span = (Arc<Chunk>, Range<usize>);
 
-/// What a slice takes of one shard, in order.
+/// The records of one shard in a slice, in order.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub shard: String,
@@ -77,7 +77,7 @@ impl Taken {
     }
 }
 
-/// The rows of a slice, the hidden column included: in the order of `taken`, and never of two shards in one batch.
+/// The rows of a slice with the hidden column, in the order of `taken`. A batch has rows of one shard only.
 pub(super) fn batches(stream: &str, taken: &[Taken]) -> Result<Vec<RecordBatch>> {
     let fields: Vec<FieldRef> = schema().fields().iter().cloned().chain(KinesisOrigins.columns()).collect();
     let schema = Arc::new(Schema::new(fields));
@@ -143,15 +143,15 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::aggregate::take_apart;
     use super::super::aggregate::tests::{pack, raw};
+    use super::super::aggregate::unpack;
     use super::*;
 
     #[test]
-    fn rows_tell_where_their_records_stand() {
+    fn the_origin_of_a_row_names_its_record() {
         let mut chunk = Chunk::default();
-        take_apart(raw("41", "key", "plain"), &(0..=u128::MAX), &mut chunk.records);
-        take_apart(raw("42", "outer", pack(&["k"], &[(0, b"one"), (0, b"two")])), &(0..=u128::MAX), &mut chunk.records);
+        unpack(raw("41", "key", "plain"), &(0..=u128::MAX), &mut chunk.records);
+        unpack(raw("42", "outer", pack(&["k"], &[(0, b"one"), (0, b"two")])), &(0..=u128::MAX), &mut chunk.records);
         let taken = Taken { shard: "shardId-7".into(), spans: vec![(Arc::new(chunk), 0..3)] };
         let batches = batches("pins", &[taken]).unwrap();
         assert_eq!(batches.len(), 1);
@@ -172,10 +172,10 @@ mod tests {
     fn batches_are_bounded_in_rows_and_bytes() {
         let mut chunk = Chunk::default();
         for _ in 0..BATCH_ROWS_MAX + 1 {
-            take_apart(raw("1", "k", "x"), &(0..=u128::MAX), &mut chunk.records);
+            unpack(raw("1", "k", "x"), &(0..=u128::MAX), &mut chunk.records);
         }
         for _ in 0..3 {
-            take_apart(raw("1", "k", vec![0; 9 << 20]), &(0..=u128::MAX), &mut chunk.records);
+            unpack(raw("1", "k", vec![0; 9 << 20]), &(0..=u128::MAX), &mut chunk.records);
         }
         let end = chunk.records.len();
         let taken = Taken { shard: "s".into(), spans: vec![(Arc::new(chunk), 0..end)] };

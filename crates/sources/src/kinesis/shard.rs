@@ -1,4 +1,4 @@
-//! One shard's reader, shared by the tables that read its stream: makes the calls, keeps their iterators, and paces them.
+//! The reader of one shard, shared by the tables that read the stream: makes the calls, keeps the iterators, and sets the pace.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::aggregate::take_apart;
+use super::aggregate::unpack;
 use super::budget::{Budget, Room};
 use super::client::{Answer, From, Shard};
 use super::error::{Failure, TransientKind};
@@ -22,45 +22,45 @@ use pinsql_base::retry::Backoff;
 
 /// An iterator lives five minutes.
 const ITERATOR_AGE_MAX: Duration = Duration::from_secs(270);
-/// Places in a shard for which iterators are kept: as many tables may be at places of their own without opening anew.
+/// For how many places of a shard iterators are kept. So many tables can be at different places without new iterators.
 const ITERATORS_MAX: usize = 16;
-/// Answers of a shard that are found again as long as some table holds them.
+/// How many answers of a shard are remembered, as long as a table holds them.
 const RECENT_MAX: usize = 8;
-/// After this many moments without an answer a server is taken for one that never answers them.
+/// After this many timestamps without an answer a server counts as one that never answers them.
 const SILENT_MOMENTS_MAX: u32 = 2;
-/// Failures in a row of one shard after which the log is told, and then each time that their number has doubled.
+/// The number of consecutive failures of a shard that is logged, and then each power of two.
 const WARN_AFTER_FAILURES: u32 = 2;
 
-/// Where a table goes on in a shard.
+/// The next place of a table in a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FetchPlace {
-    /// Where an iterator can be opened at any time.
+    /// A place where an iterator can be opened at any time.
     Open(From),
-    /// Behind an answer's last record: only an iterator that came with the answer leads here.
+    /// After the last record of an answer. Only the iterator of that answer continues here.
     Behind(Arc<str>),
 }
 
-/// What a shard has behind a place.
+/// The result of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// With the room reserved for it, if it was asked for by this call.
+    /// An answer. With its reserved memory if this call requested it; without if another table did.
     Chunk(Arc<Chunk>, Option<Room>),
-    /// The budget has no room for an answer.
+    /// The budget has no memory for an answer.
     NoRoom,
-    /// No iterator is left that leads there: open one at the record, which also shows whether the record is still there.
+    /// No iterator for the place is left. Open one at the last record, which also shows whether that record still exists.
     Lost,
 }
 
-/// What came of asking.
+/// The result of one call or one event.
 enum Asked {
     Answer(Answer, Option<Room>),
     Lost,
     NoRoom,
-    /// The subscription gives nothing more, and does not say so: the rest has to be polled for.
+    /// The subscription has ended without saying so. The rest of the shard has to be polled.
     NothingMore,
 }
 
-/// One shard's reader.
+/// The reader of one shard.
 pub(super) struct SharedShard {
     stream: Arc<SharedStream>,
     shard: Shard,
@@ -69,13 +69,13 @@ pub(super) struct SharedShard {
 }
 
 struct State {
-    /// The latest last. With enhanced fan-out these are the sequence numbers at which a subscription goes on.
+    /// The latest one is last. With enhanced fan-out these are the sequence numbers at which a subscription continues.
     iterators: VecDeque<(FetchPlace, String, Instant)>,
     recent: VecDeque<(FetchPlace, Weak<Chunk>)>,
-    /// Keeps the latest answer for the tables that wait for it, when there are several.
+    /// Keeps the latest answer alive for other tables that wait for it.
     latest: Option<Arc<Chunk>>,
     subscription: Option<(FetchPlace, Subscription)>,
-    /// The shard is closed, and its subscription does not say where it ends.
+    /// The shard is closed, but the server does not mark the last event of a subscription.
     polls_the_rest: bool,
     backoff: Backoff,
     silent_moments: u32,
@@ -101,7 +101,7 @@ impl SharedShard {
         &self.stream
     }
 
-    /// Waits until the shard may be asked.
+    /// Waits until the next call is allowed.
     async fn pace(&self) {
         let next = self.limiter(|limiter| limiter.next());
         sleep_until(next).await;
@@ -111,13 +111,13 @@ impl SharedShard {
         act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The next answer behind `place`. Safe to cancel.
+    /// The next answer after `place`. Retries without a limit. Safe to cancel.
     pub(super) async fn fetch(self: &Arc<Self>, place: &FetchPlace, budget: &Budget) -> Result<Fetched> {
         let mut state = self.state.lock().await;
         if let Some(chunk) = state.recent(place) {
             return Ok(Fetched::Chunk(chunk, None));
         }
-        // Without a bound: see the head of `shared.rs`.
+        // Retries have no limit, see the head of `shared.rs`.
         loop {
             let wait = match self.attempt(&mut state, place, budget).await {
                 Ok(fetched) => {
@@ -138,7 +138,7 @@ impl SharedShard {
                 }
                 Err(Failure::Transient { what, kind }) => {
                     if kind == TransientKind::NoAnswer && matches!(place, FetchPlace::Open(From::Moment(_))) {
-                        self.listen_to_moments(&mut state).await;
+                        self.count_silent_moment(&mut state).await;
                     }
                     self.failed(&mut state, &what)
                 }
@@ -192,9 +192,9 @@ impl SharedShard {
         Ok(Asked::Answer(answer, Some(room)))
     }
 
-    /// One event of the subscription, which is made if there is none at this place.
+    /// The next event of the subscription at this place. Subscribes if there is none.
     async fn next_event(&self, consumer: &Consumer, state: &mut State, place: &FetchPlace) -> Result<Asked, Failure> {
-        // Without a bound: each subscription may run out, after five minutes or at once.
+        // No limit: each subscription ends after five minutes, or earlier.
         loop {
             let subscribed = state.subscription.take().filter(|(at, _)| at == place);
             let mut subscription = match subscribed {
@@ -226,7 +226,7 @@ impl SharedShard {
         }
     }
 
-    /// Whether the shard takes no more records, by a recent list.
+    /// True if a recent list of the shards says that the shard is closed.
     async fn is_closed(&self) -> bool {
         let listed = self.stream.shards(self.stream.shard_list_period()).await;
         listed.is_ok_and(|listed| listed.iter().any(|shard| shard.id == self.shard.id && shard.is_closed))
@@ -247,43 +247,38 @@ impl SharedShard {
             chunk.first_arrival_ms = Some(first.arrival_us.div_euclid(1_000));
             chunk.last_arrival_ms = Some(last.arrival_us.div_euclid(1_000));
         }
-        // An answer that is as long as it may be is no proof of the end, whatever it says.
+        // A full answer does not prove that the end is reached, even if the service says so.
         chunk.at_end = closed || (answer.behind_ms == 0 && !is_full);
         chunk.complete_to_ms = match chunk.last_arrival_ms {
             Some(last_ms) if is_full => last_ms,
             _ => asked_ms - answer.behind_ms.max(0),
         };
         for record in answer.records {
-            // An aggregate's records are slices of its data, which stay as a whole as long as one of them does.
+            // The records of an aggregate are slices of its data, so all of the data stays in memory as long as one of them does.
             chunk.bytes += record.data.len() as u64;
             chunk.payload_bytes += (record.data.len() + record.partition_key.len()) as u64;
-            take_apart(record, &self.shard.hash_keys, &mut chunk.records);
+            unpack(record, &self.shard.hash_keys, &mut chunk.records);
         }
         chunk.bytes = chunk.bytes.max(chunk.records.iter().map(UserRecord::bytes).sum());
         chunk
     }
 
-    /// A moment had no answer. If that happens again while other questions are answered, no moment is asked for any more.
-    async fn listen_to_moments(&self, state: &mut State) {
+    /// Counts a request for a timestamp that had no answer. If it happens again while another call succeeds, the server counts as
+    /// one that never answers them.
+    async fn count_silent_moment(&self, state: &mut State) {
         state.silent_moments += 1;
         if state.silent_moments >= SILENT_MOMENTS_MAX && self.stream.client.list_shards().await.is_ok() {
             self.stream.moments_are_silent.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Notes a failure and says how long to wait.
+    /// Counts a failure. Returns the delay before the retry.
     fn failed(&self, state: &mut State, what: &str) -> Duration {
         let wait = state.backoff.next_delay();
         let failures = state.backoff.failures();
         if failures >= WARN_AFTER_FAILURES && failures.is_power_of_two() {
             let (stream, shard) = (self.stream.name(), self.id());
-            tracing::warn!(
-                stream,
-                shard,
-                failures,
-                problem = what,
-                "Kinesis does not answer as it should: trying again"
-            );
+            tracing::warn!(stream, shard, failures, problem = what, "a call of Kinesis failed: retrying");
         }
         wait
     }
@@ -328,7 +323,7 @@ impl State {
         self.recent.iter().find(|(kept, _)| kept == place).and_then(|(_, chunk)| chunk.upgrade())
     }
 
-    /// An answer without a record is not kept: asking again may give one.
+    /// Remembers an answer if other tables read the shard. An empty one is not remembered, since a new call may return records.
     fn keep(&mut self, place: &FetchPlace, chunk: &Arc<Chunk>, others: bool) {
         self.latest = None;
         if chunk.sequences.is_some() && others {

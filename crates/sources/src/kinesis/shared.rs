@@ -1,14 +1,14 @@
-//! One stream, and one reader for each of its shards, however many tables read them.
+//! One stream, with one reader for each shard, shared by all tables that read the stream.
 //!
-//! Kinesis gives a shard's readers five calls and two megabytes a second *together*. So tables of one process share each answer:
-//! they ask for what lies behind a place, and whoever asks first makes the call; the others, who wait for the shard meanwhile, find
-//! its answer. Tables at different places take turns. A table that is far behind the others so slows them down, as
-//! it would by itself.
+//! Kinesis allows five calls and two megabytes a second for all readers of a shard *together*. So the tables of a process share
+//! answers: each requests the records after a place, the first one makes the call, and the others, which wait for the shard,
+//! find its answer. Tables at different places take turns. So a table that is far behind slows down the others; this is also the
+//! case with separate readers.
 //!
-//! With enhanced fan-out the answers come by themselves ([`super::fanout`]), and are shared in the same way.
+//! With enhanced fan-out the service pushes the answers ([`super::fanout`]), and they are shared in the same way.
 //!
-//! A call that fails is made again, for as long as it takes: the table has nothing better to do, and its checkpoint does not
-//! move meanwhile. Only what cannot pass by itself is an error.
+//! A failed call is retried without a limit, since the table cannot continue without it and its checkpoint does not move. Only a
+//! failure that cannot end by itself is an error.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,7 +27,7 @@ use super::options::{FetchOptions, Options};
 use super::shard::SharedShard;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How long somebody who has just started a stream waits for a service that has never answered, and for one that has.
+/// How long the start of a stream waits for a service that has never answered, and for one that has.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,8 +39,8 @@ pub(super) struct SharedStream {
     description: OnceCell<Option<Description>>,
     listing: AsyncMutex<Option<(Instant, Arc<Vec<Shard>>)>>,
     shards: Mutex<HashMap<String, Weak<SharedShard>>>,
-    /// Some servers never answer when they are asked for an iterator at a moment after which nothing has arrived. Such a
-    /// shard is read from its beginning, and its reader leaves out what arrived before the moment.
+    /// Some servers never answer a request for an iterator at a timestamp after which no record has arrived. If this is true,
+    /// shards are read from their beginning, and the cursors skip records that arrived before the timestamp.
     pub(super) moments_are_silent: AtomicBool,
 }
 
@@ -78,23 +78,23 @@ impl SharedStream {
         self.fetch.shard_list_period
     }
 
-    /// What the service says about the stream; nothing when it may not be asked.
+    /// The description of the stream, fetched once. None if the credentials do not allow it.
     pub(super) async fn description(&self) -> Result<Option<&Description>> {
         let description = self.description.get_or_try_init(|| self.describe()).await?;
         Ok(description.as_ref())
     }
 
-    /// The same, asked for anew: the retention can be changed.
+    /// Fetches the description again, since the retention can change.
     pub(super) async fn describe(&self) -> Result<Option<Description>> {
         match self.patiently("describe", || self.client.describe()).await {
             Ok(description) => Ok(Some(description)),
-            // Reading does not need this right: without it, less is known about what was lost.
+            // Reading does not need this permission. Without it, less is known about lost records.
             Err(error) if error.code == ErrorCode::PermissionDenied => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Registers the consumer of enhanced fan-out, if there is to be one.
+    /// Registers the consumer of enhanced fan-out, if the options have one.
     pub(super) async fn register(&self) -> Result<()> {
         match &self.consumer {
             Some(consumer) => consumer.register(&self.client).await,
@@ -116,7 +116,7 @@ impl SharedStream {
         Ok(shards)
     }
 
-    /// The reader of a shard, shared with whoever has it already.
+    /// The shared reader of a shard.
     pub(super) fn shard(self: &Arc<Self>, shard: &Shard) -> Arc<SharedShard> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = shards.get(&shard.id).and_then(Weak::upgrade) {
@@ -128,7 +128,7 @@ impl SharedStream {
         shared
     }
 
-    /// Makes a call for somebody who waits for it: again while it may pass by itself, but not for ever.
+    /// Makes a call that a person waits for: retries it, but with a time limit.
     async fn patiently<T, F>(&self, doing: &str, call: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -142,7 +142,7 @@ impl SharedStream {
                 Err(Failure::Transient { what, kind }) => (what, kind),
                 Err(Failure::IteratorExpired) => ("the iterator has expired".to_owned(), TransientKind::Unavailable),
             };
-            // Somebody who is slow is there.
+            // A service that is slow is reachable.
             let is_there = self.contact().is_made() || kind == TransientKind::NoAnswer;
             let patience = if is_there { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
             let left = patience.saturating_sub(started.elapsed());
@@ -150,7 +150,7 @@ impl SharedStream {
                 let seconds = started.elapsed().as_secs();
                 return Err(Error::new(
                     ErrorCode::ServiceUnavailable,
-                    format!("cannot {doing} the stream {}, for {seconds} s already", self.name()),
+                    format!("cannot {doing} the stream {}; gave up after {seconds} s", self.name()),
                 )
                 .caused_by(what)
                 .with_hint("check the network, AWS_REGION and the endpoint (AWS_ENDPOINT_URL_KINESIS)"));

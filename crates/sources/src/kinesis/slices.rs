@@ -1,7 +1,7 @@
-//! What has been read ahead of a table, and how a slice is cut from it.
+//! The records that are read ahead of a table, and how a slice is cut from them.
 //!
-//! Shards take turns in small steps, so that a slice of bounded size brings all of them forward. The cut may lie anywhere,
-//! also inside an aggregate.
+//! Shards take turns in small steps, so that a slice of bounded size has records of all of them. A slice may end anywhere, also
+//! inside an aggregate.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use super::retention::Loss;
 use super::rows::{Span, Taken};
 use crate::stream::SliceLimits;
 
-/// How much of one shard is taken before the next has its turn.
+/// The step of one shard before the next shard's turn.
 const STEP_RECORDS: u64 = 256;
 const STEP_BYTES: u64 = 256 << 10;
 
 /// A shard that a table reads.
 #[derive(Debug)]
 pub(super) struct ReadShard {
-    /// Up to where its records have been given.
+    /// The position after the records that were given out.
     pub position: ShardPosition,
     pub pending: VecDeque<Piece>,
     pub idle: Arc<Idle>,
-    /// Its cursor has sent its last.
+    /// Its cursor has sent its last message.
     pub ended: bool,
     pub losses: Vec<Loss>,
 }
@@ -40,14 +40,14 @@ impl ReadShard {
         self.pass_what_is_used_up();
     }
 
-    /// When nothing is waiting, the shard is read up to the moment at which its cursor looked last.
+    /// Notes that the shard is complete up to this time, if no record is pending.
     pub(super) fn passed_quietly(&mut self, complete_to_ms: i64) {
         if self.pending.is_empty() {
             self.position.complete_to_ms = self.position.complete_to_ms.max(complete_to_ms);
         }
     }
 
-    /// Takes records until a bound is reached. The very first of a slice is taken whatever its size.
+    /// Takes records until a bound is reached. The first record of a slice is always taken, even if it is too large.
     fn take(&mut self, bounds: &mut Bounds, spans: &mut Vec<Span>) {
         let mut step = Bounds { records: STEP_RECORDS, bytes: STEP_BYTES, is_first: true };
         while let Some(piece) = self.pending.front_mut() {
@@ -86,7 +86,7 @@ impl ReadShard {
     }
 }
 
-/// What a slice may still take.
+/// How much a slice may still take.
 #[derive(Debug)]
 struct Bounds {
     records: u64,
@@ -106,7 +106,8 @@ impl Bounds {
     }
 }
 
-/// Cuts a slice. `turn` is where the last one ended, so that a slice of one record does not always take the same shard's.
+/// Cuts a slice. `turn` is the shard that begins; it changes with each slice, so that small slices do not always have records of
+/// the same shard.
 pub(super) fn cut(shards: &mut BTreeMap<String, ReadShard>, limits: &SliceLimits, turn: &mut usize) -> Vec<Taken> {
     let mut bounds = Bounds { records: limits.records_max, bytes: limits.bytes_max, is_first: true };
     let waiting: Vec<String> =
@@ -132,7 +133,7 @@ pub(super) fn cut(shards: &mut BTreeMap<String, ReadShard>, limits: &SliceLimits
     taken.filter(|taken| !taken.spans.is_empty()).collect()
 }
 
-/// Steps through the same chunk as one span.
+/// Joins consecutive spans of the same chunk.
 fn joined(spans: Vec<Span>) -> Vec<Span> {
     let mut joined: Vec<Span> = Vec::new();
     for (chunk, span) in spans {
@@ -149,13 +150,13 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
-    use super::super::aggregate::take_apart;
     use super::super::aggregate::tests::{pack, raw};
+    use super::super::aggregate::unpack;
     use super::super::cursor::already_read;
     use super::super::record::{Chunk, RawRecord};
     use super::*;
 
-    /// Ordinary records, aggregates of any size, also of none, and those all of whose records belong elsewhere.
+    /// Ordinary records, aggregates of any size, also empty, and aggregates with foreign keys only.
     fn raw_records(random: &mut StdRng) -> Vec<RawRecord> {
         let record = |number: u32| {
             let sequence = format!("{:05}", 1_000 + number);
@@ -177,8 +178,8 @@ mod tests {
         let sequence = |record: Option<&RawRecord>| record.map(|record| Arc::clone(&record.sequence));
         let mut chunk = Chunk { closed, ..Chunk::default() };
         chunk.sequences = sequence(records.first()).zip(sequence(records.last()));
-        // The MD5 of "k" lies in the upper half.
-        records.iter().cloned().for_each(|record| take_apart(record, &(0..=1 << 127), &mut chunk.records));
+        // The MD5 of "k" is in the upper half.
+        records.iter().cloned().for_each(|record| unpack(record, &(0..=1 << 127), &mut chunk.records));
         chunk
     }
 
@@ -187,7 +188,7 @@ mod tests {
         records.map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect()
     }
 
-    /// A shard that is read on behind `position`, its answers of any length.
+    /// A shard that continues after `position`, with answers of random length.
     fn read_on(records: &[RawRecord], position: &ShardPosition, random: &mut StdRng) -> ReadShard {
         let mut shard = ReadShard::new(position.clone());
         let (from, last) = match &position.place {
@@ -213,8 +214,8 @@ mod tests {
         shard
     }
 
-    /// However a shard's records are divided into answers and slices, and wherever reading ends and goes on: each record
-    /// is given once, in order.
+    /// However records are divided into answers and slices, and wherever reading stops and continues: each record is given out
+    /// once, in order.
     #[test]
     fn any_cut_and_any_resumption_gives_each_record_once() {
         let seed = rand::random();
