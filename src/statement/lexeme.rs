@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_one_piece() {
+    fn unfinished_text_is_one_piece() {
         use LexemeKind::Unfinished as Open;
         for (sql, kind, rest) in [
             ("SELECT 'a; b", Unfinished::Text, "'a; b"),

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_texts_are_written_as_they_are_read() {
+    fn names_and_texts_are_escaped() {
         assert_eq!(identifier("pin_data"), "pin_data");
         assert_eq!(
             (identifier("2nd"), identifier("a`b"), identifier("größe")),

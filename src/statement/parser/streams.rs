@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stream_says_so() {
+    fn an_unfinished_stream_is_an_error() {
         for sql in ["FROM STREAM f(1", "FROM STREAM (f(1)", "FROM STREAM 'x'", "FROM STREAM f(1) WATERMARK t LATE 3"] {
             assert!(marked(&tokenize(sql).unwrap()).is_err(), "{sql}");
         }

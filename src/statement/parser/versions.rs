@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_says_so() {
+    fn text_that_is_not_a_version_is_an_error() {
         for sql in ["FROM t@3", "FROM t@v", "FROM t@2026", "FROM t@20261331235959000", "FROM t@", "FROM t@now"] {
             assert_eq!(text(sql).unwrap_err().message, "expected a version after `@`", "{sql}");
         }

@@ -1,8 +1,8 @@
-//! Nothing is parsed and ignored: every clause of the reference's statement pages either leaves its mark in what the parser
-//! hands on, or is refused.
+//! No clause is parsed and ignored: every clause in Databricks' reference of statements changes the parsed statement or is
+//! refused.
 //!
-//! A statement without the clause and the same with it must not parse to the same thing. What a clause then does is shown by
-//! the files in `tests/slt`; what the words do that may stand and say nothing is in `NOISE`.
+//! A statement with a clause must not parse to the same tree as the statement without it. The files in `tests/slt` test the
+//! effect of the clauses. `NOISE` lists the words that are optional and have no effect.
 
 mod queries;
 mod statements;
@@ -28,9 +28,9 @@ fn every_clause_acts_or_is_refused() {
     assert!(ignored.is_empty(), "a clause is parsed and ignored: {ignored:#?}");
 }
 
-/// Each of them behind each of the statements: where it does not belong it is refused, and not passed over.
+/// Every tail after every statement. A tail that does not belong to the statement is refused, and not ignored.
 #[test]
-fn no_tail_is_passed_over() {
+fn no_tail_is_ignored() {
     for (base, variants) in CLAUSES {
         for statement in std::iter::once(base).chain(*variants) {
             let Ok(plain) = read(statement) else { continue };
@@ -56,10 +56,10 @@ fn every_clause_of_a_query_is_in_it_or_refused() {
 }
 
 #[test]
-fn words_that_say_nothing_are_known() {
+fn words_without_effect_are_listed() {
     for (plain, noisy) in NOISE {
         if plain.starts_with("SELECT") {
-            // They are in the query, and its plan is the same.
+            // The words are in the tree, but the plan is the same.
             assert!(read(noisy).is_ok(), "{noisy}");
             continue;
         }
@@ -67,7 +67,7 @@ fn words_that_say_nothing_are_known() {
     }
 }
 
-/// A clause that is given a second time is not passed over either.
+/// A clause that is given twice is not ignored either.
 #[test]
 fn a_clause_given_twice_is_refused() {
     for sql in [
@@ -86,7 +86,7 @@ fn a_clause_given_twice_is_refused() {
     }
 }
 
-/// What a statement is read as, without the places at which its words stand.
+/// The parsed statement as text, without places.
 fn read(sql: &str) -> Result<String> {
     let mut kinds = parse(sql)?.into_iter().map(|statement| (statement.kind, statement.span));
     let (kind, span) = kinds.next().ok_or_else(|| Error::new(ErrorCode::ParseSyntaxError, "no statement"))?;

@@ -1,6 +1,6 @@
-//! Clauses of queries, and words that may stand behind a statement or in it.
+//! Clauses of queries, tails of statements, and optional words.
 
-/// What stands behind some statement or other of the reference.
+/// The clauses that end some statement of the reference.
 pub(super) const TAILS: [&str; 24] = [
     "AS SELECT 1 AS z",
     "AFTER b",
@@ -28,7 +28,7 @@ pub(super) const TAILS: [&str; 24] = [
     "ZORDER BY (a)",
 ];
 
-/// Clauses of queries: refused, or in the query.
+/// Clauses of queries. Each is refused or in the tree.
 pub(super) const QUERIES: [&str; 44] = [
     "SELECT DISTINCT a FROM t",
     "SELECT * EXCEPT (a) FROM t",
@@ -76,14 +76,14 @@ pub(super) const QUERIES: [&str; 44] = [
     "SELECT a FROM t |> WHERE a > 1",
 ];
 
-/// Words that may stand and change nothing, as in Databricks.
+/// Optional words without effect, as in Databricks.
 pub(super) const NOISE: [(&str, &str); 8] = [
     ("CREATE TABLE t (a INT)", "CREATE TABLE t (a INT) USING DELTA"),
     ("ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE t ADD COLUMNS a INT"),
     ("ALTER TABLE t ALTER COLUMN a COMMENT 'c'", "ALTER TABLE t CHANGE a COMMENT 'c'"),
     ("INSERT INTO t SELECT 1 AS a", "INSERT INTO TABLE t SELECT 1 AS a"),
     ("USE s", "USE SCHEMA s"),
-    // What is done anyway.
+    // The default.
     ("VACUUM t", "VACUUM t FULL"),
     ("DROP SCHEMA s", "DROP SCHEMA s RESTRICT"),
     ("SELECT a FROM t", "SELECT ALL a FROM t LIMIT ALL"),

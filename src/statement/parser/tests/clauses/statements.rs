@@ -1,6 +1,6 @@
-//! Statements, and the clauses of the reference's pages on them.
+//! Statements and their clauses, from the pages of Databricks' reference.
 
-/// A statement, and the same with one clause more.
+/// A statement, and the same statement with one more clause.
 pub(super) const CLAUSES: &[(&str, &[&str])] = &[
     (
         "CREATE TABLE t (a INT)",
