@@ -11,7 +11,7 @@ use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr
 use super::json_calls::last_name;
 
 /// Adds an alias to each expression in a select list that has no name.
-pub fn name_columns(query: &mut Query) {
+pub(super) fn name_columns(query: &mut Query) {
     // Infallible: the visitor never stops.
     let _ = query.visit(&mut NameColumns);
 }
@@ -85,7 +85,7 @@ fn item_name(item: &SelectItem) -> Option<String> {
 }
 
 /// The default name of the column with this expression.
-pub fn name_of(expr: &Expr) -> String {
+pub(super) fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),
         // With or without a cast: `data:user.name::STRING`.

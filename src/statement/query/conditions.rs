@@ -26,7 +26,7 @@ use pinsql_base::schema::type_name;
 use pinsql_delta::{Conditions, PlanCondition};
 
 /// Plans a condition over `columns`. Errors call it `name`.
-pub fn plan(
+pub(in crate::statement) fn plan(
     state: &SessionState,
     columns: &DFSchema,
     condition: &Expr,
@@ -56,7 +56,12 @@ pub fn plan(
 }
 
 /// Plans the condition of a constraint. It must be one that other engines can evaluate, with the same result each time.
-pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Expr, name: &str) -> Result<EngineExpr> {
+pub(in crate::statement) fn plan_constraint(
+    state: &SessionState,
+    columns: &DFSchema,
+    condition: &Expr,
+    name: &str,
+) -> Result<EngineExpr> {
     if let ControlFlow::Break(span) = visit_expressions(condition, |expression| match expression {
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => ControlFlow::Break(expression.span()),
         _ => ControlFlow::Continue(()),
@@ -91,7 +96,7 @@ pub fn plan_constraint(state: &SessionState, columns: &DFSchema, condition: &Exp
 }
 
 /// Parses the text of a condition.
-pub fn parsed(sql: &str) -> Result<Expr> {
+pub(in crate::statement) fn parsed(sql: &str) -> Result<Expr> {
     condition_of(one_query(&format!("SELECT {sql}"))?)
 }
 
@@ -117,7 +122,7 @@ impl PlanCondition for TableConstraints {
 }
 
 /// Gives the Delta writer, in plans of `state`, the planner for the constraints of tables.
-pub fn give_to(state: &mut SessionState) {
+pub(in crate::statement) fn register(state: &mut SessionState) {
     state.config_mut().set_extension(Arc::new(Conditions(Arc::new(TableConstraints))));
 }
 

@@ -35,7 +35,7 @@ const GROUPED: &str = "grouped";
 /// Rewrites every generator in `query`. `is_aggregate` returns true for the names of aggregate functions.
 ///
 /// Errors: a generator is in a place where none is allowed.
-pub fn write_out(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> Result<()> {
+pub(super) fn write_out(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> Result<()> {
     match query.visit(&mut Generators { is_aggregate }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => refuse_others(query),

@@ -20,7 +20,7 @@ use pinsql_json::{JsonPath, Step};
 /// Rewrites all paths and calls in `query`.
 ///
 /// Errors: a path has an invalid step, or a schema or an option is not a constant string.
-pub fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
+pub(super) fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
     let rewritten = visit_expressions_mut(query, |expr| {
         let outcome = match expr {
             Expr::JsonAccess { value, path } => operator(value, &path.path).map(|call| *expr = call),
@@ -68,7 +68,7 @@ fn step(element: &JsonPathElem) -> Result<Step> {
 }
 
 /// The default name of a column with this path: the last field.
-pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
+pub(super) fn last_name(path: &[JsonPathElem]) -> Option<String> {
     path.iter().rev().find_map(|element| match step(element) {
         Ok(Step::Name(name) | Step::Exactly(name)) => Some(name),
         _ => None,
@@ -76,7 +76,7 @@ pub fn last_name(path: &[JsonPathElem]) -> Option<String> {
 }
 
 /// True for a call of from_json.
-pub fn is_from_json(function: &Function) -> bool {
+pub(super) fn is_from_json(function: &Function) -> bool {
     is_call_of(function, "from_json")
 }
 
@@ -85,7 +85,7 @@ fn is_call_of(function: &Function, wanted: &str) -> bool {
 }
 
 /// The schema of a call of from_json, after this pass.
-pub fn schema_of(function: &Function) -> Option<&str> {
+pub(super) fn schema_of(function: &Function) -> Option<&str> {
     let FunctionArguments::List(list) = &function.args else { return None };
     match list.args.get(1) {
         Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => match &value.value {
@@ -161,7 +161,7 @@ fn unnamed(argument: &FunctionArg) -> Option<Expr> {
 }
 
 /// The value of a constant string. `refusal` is the error message for NULL and for other types.
-pub fn constant_text(state: &SessionState, expr: &Expr, refusal: &str) -> Result<String> {
+pub(super) fn constant_text(state: &SessionState, expr: &Expr, refusal: &str) -> Result<String> {
     text(&constant(state, expr)?).ok_or_else(|| Error::new(ErrorCode::InvalidParameterValue, refusal).at(expr.span()))
 }
 
@@ -170,13 +170,13 @@ fn literal(text: String) -> Expr {
 }
 
 /// A call of the function `name`, which can have any characters.
-pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     Expr::Function(call_of(ObjectName::from(vec![Ident::with_quote('`', name)]), arguments.collect()))
 }
 
 /// A plain call, without the clauses of aggregates and windows.
-pub fn call_of(name: ObjectName, arguments: Vec<FunctionArg>) -> Function {
+pub(super) fn call_of(name: ObjectName, arguments: Vec<FunctionArg>) -> Function {
     Function {
         name,
         uses_odbc_syntax: false,

@@ -17,7 +17,7 @@ use pinsql_base::error::Result;
 const MOVES_PROJECTIONS: &str = "ProjectionPushdown";
 
 /// Rewrites `s.field`, where `s` is a parameter of a lambda, as a field access of the expression `s`.
-pub fn open_fields(query: &mut Query) {
+pub(super) fn open_fields(query: &mut Query) {
     // Infallible: the visitor never stops.
     let _ = query.visit(&mut OpenFields::default());
 }
@@ -64,7 +64,7 @@ fn names(lambda: &LambdaFunction) -> Vec<String> {
 }
 
 /// True if any function in the plan takes a lambda.
-pub fn has_lambda(plan: &LogicalPlan) -> Result<bool> {
+pub(super) fn has_lambda(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -76,7 +76,7 @@ pub fn has_lambda(plan: &LogicalPlan) -> Result<bool> {
 }
 
 /// The state without the rule that moves projections.
-pub fn with_fixed_projections(state: SessionState) -> SessionState {
+pub(super) fn with_fixed_projections(state: SessionState) -> SessionState {
     let rules = state.physical_optimizers().iter().filter(|rule| rule.name() != MOVES_PROJECTIONS).cloned().collect();
     SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rules(rules).build()
 }

@@ -20,7 +20,7 @@ const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
 const DECIMAL_DIGITS_MAX: usize = 38;
 
 /// Rewrites the numbers and calls in `query`.
-pub fn write_out_types(query: &mut Query) {
+pub(super) fn write_out_types(query: &mut Query) {
     // Infallible: the visitor never stops.
     let _ = query.visit(&mut Literals::default());
 }

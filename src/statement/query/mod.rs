@@ -220,7 +220,7 @@ async fn plan_expanded(
     // A source may still share the state. It must not get the catalogs: they hold the source, and the two would never be freed.
     let mut state = Arc::unwrap_or_clone(context.state);
     opened.register(session, &mut state);
-    conditions::give_to(&mut state);
+    conditions::register(&mut state);
     let variables = variable_values::values(session, &context.bodies);
     let bodies = sql_function_bodies::plan(&mut state, &variables, context.bodies).await?;
     let explain = |error: Error| functions.explain(error, &state);

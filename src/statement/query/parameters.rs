@@ -11,7 +11,7 @@ use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 /// Replaces every marker in `node` by its value in `params`.
 ///
 /// Errors: a marker has no value.
-pub fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
+pub(in crate::statement) fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
     let bound = visit_expressions_mut(node, |expr| {
         if let Expr::Value(value) = expr
             && let Value::Placeholder(marker) = &value.value

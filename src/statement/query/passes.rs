@@ -25,7 +25,7 @@ use crate::session::Session;
 use crate::session::temporary_views::View;
 use pinsql_base::error::Result;
 
-/// What the passes read, and what they find in the query.
+/// The input of the passes, and their findings in the query.
 pub(super) struct Context<'a> {
     pub(super) session: &'a Session,
     /// The one state of the statement. All passes and all sources share it.
@@ -85,7 +85,13 @@ pub(super) const BEFORE_DEFINITIONS: [Pass; 5] = [
     // PIVOT and UNPIVOT become grouped queries and unions. Before `generators`, which uses PIVOT nodes for its own relations.
     Pass { name: "pivot", run: |_, query| pivot::write_out(query) },
     // MINUS becomes EXCEPT, so that the later passes meet one word only.
-    Pass { name: "minus", run: |_, query| infallible(minus::write_out(query)) },
+    Pass {
+        name: "minus",
+        run: |_, query| {
+            minus::write_out(query);
+            Ok(())
+        },
+    },
     // Clauses that DataFusion ignores are errors. Before `views`, whose queries were checked when the views were made.
     Pass { name: "unsupported clauses", run: |_, query| unsupported_clauses::refuse_ignored(query) },
 ];
@@ -98,7 +104,10 @@ pub(super) const AFTER_DEFINITIONS: [Pass; 7] = [
     // the planner sees the columns.
     Pass {
         name: "variables in constants",
-        run: |context, query| infallible(variable_values::put_constants(context.session, query)),
+        run: |context, query| {
+            variable_values::put_constants(context.session, query);
+            Ok(())
+        },
     },
     // Generators become relations. Before `column names`, which would name the generator and not its columns.
     Pass {
@@ -108,24 +117,41 @@ pub(super) const AFTER_DEFINITIONS: [Pass; 7] = [
         },
     },
     // Unnamed columns take their text as a name. Before every pass that changes the text of an expression.
-    Pass { name: "column names", run: |_, query| infallible(column_names::name_columns(query)) },
+    Pass {
+        name: "column names",
+        run: |_, query| {
+            column_names::name_columns(query);
+            Ok(())
+        },
+    },
     // `s.field` of a parameter `s` of a lambda becomes a field access. Before `spelling`, which would read `s` as a relation.
-    Pass { name: "lambda fields", run: |_, query| infallible(lambdas::open_fields(query)) },
+    Pass {
+        name: "lambda fields",
+        run: |_, query| {
+            lambdas::open_fields(query);
+            Ok(())
+        },
+    },
     // Calls of SQL functions become calls of placeholders, and the bodies become WITH queries. After `views`, which brings calls.
     Pass {
         name: "SQL functions",
         run: |context, query| sql_functions::expand(context.session, &context.definitions, query),
     },
     // current_schema() and its like become texts. After `SQL functions`, so that the bodies get them too.
-    Pass { name: "session facts", run: |context, query| infallible(session_facts::put(context.session, query)) },
+    Pass {
+        name: "session facts",
+        run: |context, query| {
+            session_facts::put(context.session, query);
+            Ok(())
+        },
+    },
 ];
 
 /// The passes that find what the query reads. After them, the relations are opened.
 pub(super) const BEFORE_OPENING: [Pass; 3] = [
     // JSON paths and the constants of from_json become plain texts. Before `spelling`, which reads the schema of from_json.
     Pass { name: "JSON calls", run: |context, query| json_calls::write_out(&context.state, query) },
-    // `t VERSION AS OF 3` and delta.`path` become names. Before `table functions`, which folds names to lower case; paths have
-    // case.
+    // `t VERSION AS OF 3` and delta.`path` become names. Before `table functions`, which would fold the case of paths.
     Pass {
         name: "time travel",
         run: |context, query| {
@@ -160,7 +186,8 @@ pub(super) const AFTER_OPENING: [Pass; 4] = [
         name: "spelling",
         run: |context, query| {
             context.spelling.declare_names(context.session.variables().names());
-            infallible(std::mem::take(&mut context.spelling).apply(query))
+            std::mem::take(&mut context.spelling).apply(query);
+            Ok(())
         },
     },
     // The bodies of SQL functions leave the query. After `spelling`, which rewrites them together with the query.
@@ -171,9 +198,14 @@ pub(super) const AFTER_OPENING: [Pass; 4] = [
             Ok(())
         },
     },
-    // Numbers get their types, and calls the form that DataFusion takes. Last, because it hides the user's forms from other
-    // passes.
-    Pass { name: "literals and calls", run: |_, query| infallible(literals::write_out_types(query)) },
+    // Numbers get their types, and calls the form of DataFusion. Last, because other passes expect the forms of the user.
+    Pass {
+        name: "literals and calls",
+        run: |_, query| {
+            literals::write_out_types(query);
+            Ok(())
+        },
+    },
 ];
 
 /// Runs one group of passes over `query`.
@@ -182,10 +214,5 @@ pub(super) fn run(passes: &[Pass], context: &mut Context<'_>, query: &mut Query)
         tracing::trace!(pass = pass.name, "rewriting a query");
         (pass.run)(context, query)?;
     }
-    Ok(())
-}
-
-/// The outcome of a pass that cannot fail.
-fn infallible((): ()) -> Result<()> {
     Ok(())
 }

@@ -13,7 +13,7 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
 /// Returns an error for the first such cast in `plan`.
-pub fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
+pub(super) fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         let inputs: Vec<_> = node.inputs().into_iter().map(LogicalPlan::schema).collect();
         node.apply_expressions(|expression| {

@@ -24,7 +24,7 @@ const GENERATED: [&str; 4] = ["pos", "col", "key", "value"];
 
 /// The declared case of each name, by the name in lower case.
 #[derive(Debug, Default)]
-pub struct Spelling {
+pub(super) struct Spelling {
     columns: HashMap<String, String>,
     /// The declared columns. A name that matches one exactly stays, so that columns that differ only in case can be told apart.
     exact: HashSet<String>,
@@ -34,7 +34,7 @@ pub struct Spelling {
 
 impl Spelling {
     /// Declares the columns of a relation, and the fields nested in them.
-    pub fn declare_columns(&mut self, columns: &Fields) {
+    pub(super) fn declare_columns(&mut self, columns: &Fields) {
         for column in columns {
             self.declare(column.name());
             self.exact.insert(column.name().clone());
@@ -43,12 +43,12 @@ impl Spelling {
     }
 
     /// Declares names without nested fields.
-    pub fn declare_names(&mut self, names: Vec<String>) {
+    pub(super) fn declare_names(&mut self, names: Vec<String>) {
         names.iter().for_each(|name| self.declare(name));
     }
 
     /// Rewrites every name in `query` to its declared case.
-    pub fn apply(mut self, query: &mut Query) {
+    pub(super) fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();
         // Infallible: no visitor stops.
         let _ = Visit::visit(query, &mut DeclareFields(&mut self));

@@ -22,7 +22,7 @@ use pinsql_base::error::{Error, ErrorCode, Result, Span};
 const STARS_MAX: usize = 200;
 
 /// Expands every star of a STRUCT in `query`. The relations of the query are in `state`.
-pub async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
+pub(super) async fn expand(state: &SessionState, query: &mut Query) -> Result<()> {
     let mut known: Vec<Vec<SelectItem>> = Vec::new();
     loop {
         let mut attempt = query.clone();
@@ -173,7 +173,7 @@ impl VisitorMut for Stars<'_> {
 }
 
 impl Stars<'_> {
-    /// `SELECT path` from what `select` reads.
+    /// `SELECT path` with the FROM clause of `select`.
     fn probe(&self, select: &Select, path: &[Ident]) -> Query {
         let expr = match path {
             [name] => Expr::Identifier(name.clone()),

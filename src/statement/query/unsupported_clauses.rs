@@ -15,7 +15,7 @@ use crate::session::is_generator;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Returns an error for the first clause in `query` that DataFusion would ignore.
-pub fn refuse_ignored(query: &Query) -> Result<()> {
+pub(in crate::statement) fn refuse_ignored(query: &Query) -> Result<()> {
     match query.visit(&mut Refuse) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -205,7 +205,7 @@ mod tests {
     use crate::statement::parser::parse;
 
     #[test]
-    fn what_would_be_ignored_is_refused_by_name() {
+    fn ignored_clauses_are_refused_by_name() {
         for (sql, clause) in [
             ("SELECT * FROM t BEFORE (STATEMENT => 'x')", "AT, BEFORE or CHANGES behind a table"),
             ("SELECT * FROM range VERSION AS OF 3 (5)", "a version of a table function"),

@@ -158,7 +158,7 @@ fn put(factor: &mut TableFactor, view: &str, columns: &[Ident], query: Query) {
 
 /// Adds the schema to each name in the query of a temporary view that means a table or a stored view, so that the name means the
 /// same in every later statement. The names that stay without a schema are those of temporary views.
-pub fn qualify(views: &TemporaryViews, schema: &str, query: &mut Query) -> Result<()> {
+pub(in crate::statement) fn qualify(views: &TemporaryViews, schema: &str, query: &mut Query) -> Result<()> {
     qualify_where(query, schema, |name| !views.contains(name))
 }
 
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_stands_for_its_query() {
+    fn a_view_is_replaced_by_its_query() {
         let views = views(&[("V", "SELECT a FROM t"), ("w", "SELECT * FROM v JOIN t ON TRUE")]);
         let check = |sql: &str, expected: &str| {
             let mut query = query(sql);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn views_that_double_at_each_step_come_to_an_end() {
+    fn views_that_double_at_each_step_reach_the_limit() {
         let views = views(&[("v0", "SELECT 1 AS a")]);
         for step in 0..30 {
             let query = query(&format!("SELECT x.a FROM v{step} x, v{step} y"));

@@ -107,7 +107,7 @@ async fn a_watermark_forgets_and_rejects_what_is_late() {
 }
 
 #[tokio::test]
-async fn rows_that_do_not_hold_their_time_are_kept_for_the_delay() {
+async fn rows_without_their_event_time_are_kept_for_the_delay() {
     let stream = Stream::new().await.watermark("sent", 10);
     let sql = "SELECT DISTINCT upper(data) AS d FROM `stream s`";
     assert_eq!(stream.batch(0, sql, &at(&[("a", 100)])).await.unwrap().rows, ["A"]);

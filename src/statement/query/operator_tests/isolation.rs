@@ -49,7 +49,7 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
         &["number 2: division by zero, in the column ten"],
     )
     .await;
-    // A failure that another condition hides is none, wherever the row stands; NULL hides nothing.
+    // A failure on a row that another condition excludes does not count, at any place in the batch. NULL does not exclude a row.
     check(
         "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0 AND data <> '9'",
         &["1", "xx", "0", "9", "2", "yy"],
@@ -64,7 +64,7 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
         &["number 4: cannot cast the string 'y1' to INT"],
     )
     .await;
-    // What conditions have in common is computed before them, and fails all the same only for rows that no condition leaves out.
+    // Common subexpressions are evaluated before the conditions, and still fail only on rows that no condition excludes.
     check(
         "SELECT data FROM `stream s` WHERE data LIKE '%1%' AND CAST(data AS INT) > 0 AND CAST(data AS INT) < 100 AND length < 3",
         &["1", "xx", "12", "y1", "1y3", "100", "0"],
@@ -153,7 +153,7 @@ async fn exactly_the_bad_records_are_rejected() {
 }
 
 #[tokio::test]
-async fn above_a_join_the_rows_values_are_kept() {
+async fn above_a_join_the_reject_has_the_values_of_the_row() {
     let stream = Stream::new().await;
     let sql = "SELECT CAST(word AS INT) AS n FROM `stream s` JOIN words ON key = data";
     let outcome = stream.run(sql, &messages(&["1", "2", "3"])).await.unwrap();
@@ -163,7 +163,7 @@ async fn above_a_join_the_rows_values_are_kept() {
         "{:?}",
         outcome.raw
     );
-    // Below it, records are isolated as ever.
+    // Below the join, records are isolated as usual.
     let sql = "SELECT n, word FROM (SELECT CAST(data AS INT) AS n, data FROM `stream s`) LEFT JOIN words ON key = data";
     let outcome = stream.run(sql, &messages(&["2", "x", "3"])).await.unwrap();
     assert_eq!(outcome.rows, ["2|two", "2|zwei", "3|NULL"]);

@@ -4,7 +4,7 @@ use super::{Stream, messages};
 use pinsql_base::error::ErrorKind;
 
 #[tokio::test]
-async fn what_would_need_other_batches_is_refused() {
+async fn operations_over_several_batches_are_refused() {
     let stream = Stream::new().await;
     for (sql, what) in [
         ("SELECT count(*) FROM `stream s`", "the aggregate count"),
@@ -39,7 +39,7 @@ async fn what_would_need_other_batches_is_refused() {
 }
 
 #[tokio::test]
-async fn what_works_row_by_row_runs() {
+async fn row_by_row_queries_run() {
     let stream = Stream::new().await;
     for (sql, rows) in [
         ("SELECT data FROM `stream s` WHERE data IN (SELECT key FROM words)", vec!["2"]),
