@@ -1,6 +1,6 @@
 //! Aggregate functions, as Spark has them: those that DataFusion has not, or computes otherwise, and more names for its others.
 //!
-//! `session::aggregate_calls` writes calls in the form that these take.
+//! `statement::query::aggregate_calls` writes calls in the form that these take.
 
 mod extremes;
 mod gathered;
