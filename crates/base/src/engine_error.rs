@@ -1,9 +1,8 @@
-//! DataFusion's errors in the words of a SQL author, and Arrow's and Parquet's below them.
+//! Converts errors of DataFusion, Arrow and Parquet.
 //!
-//! DataFusion wraps errors several layers deep and names kinds that mean nothing to somebody who wrote a query
-//! ("Schema error", "External error"). Here the layers are taken off, our own errors and those of storage are found
-//! again below them, and what is left is put into a kind, a message and a hint. Everything is done by reference,
-//! because a repartition hands one failure to all of its outputs.
+//! DataFusion wraps errors several layers deep, and its kinds ("Schema error", "External error") mean nothing to the author of
+//! a query. The conversion removes the layers. It finds our own errors and errors of storage below them. Any other error gets a
+//! code, a message and a hint. It works by reference, because a repartition shares one error among all of its outputs.
 
 mod wording;
 
@@ -26,12 +25,12 @@ impl From<DataFusionError> for Error {
     }
 }
 
-/// The same for an error of Arrow alone.
+/// Converts an error of Arrow.
 pub fn arrow_error(error: ArrowError) -> Error {
     DataFusionError::from(error).into()
 }
 
-/// `doing` completes the sentence "cannot …" where it is storage that failed: `write the table default.pins`.
+/// Converts an error of DataFusion. `doing` completes the sentence "cannot …" if storage failed: `write the table default.pins`.
 pub fn engine_error(doing: &str, error: &DataFusionError) -> Error {
     let told = match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
         Some(ours) => copy_of(ours),
@@ -43,17 +42,17 @@ pub fn engine_error(doing: &str, error: &DataFusionError) -> Error {
     }
 }
 
-/// Puts one of our errors under a DataFusion trait; [`From`] finds it again.
+/// Wraps one of our errors for a DataFusion trait. The conversion [`From`] `DataFusionError` returns it unchanged.
 pub fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// Whether the statement itself is at fault, so that pointing at the SQL helps.
+/// True if the statement itself is wrong, so that its place in the SQL helps.
 pub fn is_about_sql(error: &Error) -> bool {
     error.kind() == ErrorKind::Sql
 }
 
-/// A shared error cannot be moved out: its causes are kept as what they say.
+/// A shared error cannot be moved. The copy keeps the texts of its causes.
 fn copy_of(ours: &Error) -> Error {
     Error {
         code: ours.code,
@@ -64,7 +63,7 @@ fn copy_of(ours: &Error) -> Error {
     }
 }
 
-/// What a chain of errors says.
+/// The texts of a chain of errors.
 #[derive(Debug)]
 struct Said {
     text: String,
@@ -89,7 +88,7 @@ impl StdError for Said {
     }
 }
 
-/// The innermost of DataFusion's own errors: what is around it only carries it.
+/// The innermost error of DataFusion. The outer ones only wrap it.
 fn unwrapped(error: &DataFusionError) -> &DataFusionError {
     let engines = causes(error).filter_map(|cause| match cause.downcast_ref::<Arc<DataFusionError>>() {
         Some(shared) => Some(shared.as_ref()),
@@ -188,7 +187,7 @@ fn column_not_found(field: &Column, valid: &[Column]) -> Error {
     }
 }
 
-/// The wording of DataFusion's planner is put right where it speaks to somebody other than the author of the SQL.
+/// Rewrites those messages of DataFusion's planner that are for developers.
 fn plan_error(message: &str) -> Error {
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The table of error codes: one line a code, in groups.
 //!
-//! A code is stable: scripts and alerts may depend on it, so a released code is never renamed or reused. Where Databricks has an error
-//! condition for the same fault, the code has its name. `docs/errors.md` is this table for users, and a test compares the two.
-//! A code decides the [`ErrorKind`], and the kind decides the exit code.
+//! A code is stable: scripts and alerts may depend on it, so a released code is never renamed or reused. Where Databricks has
+//! an error condition for the same fault, the code has its name. `docs/errors.md` is this table for users, and a test compares
+//! the two. A code decides the [`ErrorKind`], and the kind decides the exit code.
 
 use std::fmt;
 

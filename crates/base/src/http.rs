@@ -1,6 +1,6 @@
-//! What every client of an HTTP API here has in common: its limits, and words for what went wrong on the way.
+//! The common part of all clients of HTTP APIs: timeouts, limits, and texts for failed requests.
 //!
-//! What an answer means is for whoever asked. Stores (`object_store`) and AWS's SDK have clients of their own.
+//! The callers interpret the responses. `object_store` and the AWS SDK have their own clients.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -12,17 +12,18 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage_error::{causes, shorten};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the request to the end of its answer.
+/// From the request to the end of its response.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// More of an answer is not read.
+/// A longer response is an error.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// A client that keeps its connections and sends `headers` with every request.
+/// Returns a client that sends `headers` with every request, and keeps up to `idle_connections_max` idle connections per host. It
+/// does not follow redirects.
 pub fn client(headers: HeaderMap, idle_connections_max: usize) -> Result<Client> {
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
-        // A POST that is redirected becomes a GET: better to be told.
+        // A redirected POST would become a GET. An error is better.
         .redirect(redirect::Policy::none())
         .pool_max_idle_per_host(idle_connections_max)
         .tcp_nodelay(true)
@@ -33,15 +34,16 @@ pub fn client(headers: HeaderMap, idle_connections_max: usize) -> Result<Client>
         })
 }
 
-/// Why a body was not read to its end.
+/// Why a response has no complete body. The text is the reason.
 #[derive(Debug)]
 pub enum Unread {
-    /// The connection failed: another request may succeed.
+    /// The connection failed. A retry can succeed.
     Failed(String),
+    /// The body exceeds the limit. A retry cannot succeed.
     TooLong(String),
 }
 
-/// The whole body of an answer.
+/// Reads the whole body of a response, at most 16 MiB.
 pub async fn body(mut response: Response) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Unread::Failed(what_failed(&error)))? {
@@ -53,7 +55,7 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, Unread> {
     Ok(body)
 }
 
-/// What kept a request from being answered.
+/// Returns one line that says why a request has no response.
 pub fn what_failed(error: &reqwest::Error) -> String {
     let what = match error {
         error if error.is_timeout() => "no answer came in time",
@@ -63,7 +65,7 @@ pub fn what_failed(error: &reqwest::Error) -> String {
     format!("{what}: {}", deepest(error))
 }
 
-/// The last cause says most, and has no URL in it.
+/// The text of the innermost cause. It is the most precise one, and has no URL, which could contain a secret.
 fn deepest(error: &reqwest::Error) -> String {
     let Some(cause) = error.source() else { return "the request failed".to_owned() };
     causes(cause).last().map(|cause| shorten(&cause.to_string())).unwrap_or_default()

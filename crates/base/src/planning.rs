@@ -1,17 +1,17 @@
-//! Methods that `async_trait` would make, for tables and planners of DataFusion.
+//! Methods of DataFusion's traits for tables and planners, written without `async_trait`.
 //!
-//! `async_trait` puts conditions on lifetimes into its methods. rustc then proves again for each of them that the future is
-//! `Send`, through all types of expressions and plans, which takes seconds a method. A future that is made in a function
-//! without such conditions is proved once for all (<https://github.com/apache/datafusion/pull/24325>). The signatures here are
-//! those of `async_trait`.
+//! `async_trait` adds lifetime bounds to its methods. For each method, rustc then proves again that the future is `Send`,
+//! through all types of expressions and plans. This takes seconds per method. For a function without such bounds, rustc has one
+//! proof for all (<https://github.com/apache/datafusion/pull/24325>). The signatures here are those that `async_trait`
+//! generates.
 
 use std::pin::Pin;
 
-/// The future that `async_trait` makes.
+/// The return type that `async_trait` generates.
 pub type Planned<'a, T> = Pin<Box<dyn Future<Output = datafusion::error::Result<T>> + Send + 'a>>;
 
-/// `TableProvider::scan` by a method `plan` with the same arguments that waits for nothing, or, with `waits`, by one without
-/// the filters that returns a [`Planned`] future.
+/// Implements `TableProvider::scan` by a method `plan`. Without an argument, `plan` has the same parameters and is not async.
+/// With `waits`, it has no filters and returns a [`Planned`] future.
 #[macro_export]
 macro_rules! scan_by_plan {
     () => {

@@ -1,9 +1,8 @@
-//! Where records that cannot be read go, and how many there may be.
+//! The channel of rejects: records that could not be read or evaluated. It also has their maximum number.
 //!
-//! A scan hands each such record, with its raw bytes and its place, to the [`Rejects`] of the statement that runs
-//! it. The statement decides what becomes of them: rows of `<table>_rejects` when it writes a table, lines on
-//! standard error when it does not. The channel is short on purpose: a scan that meets nothing but bad records waits for
-//! the writer instead of filling the memory.
+//! A scan sends each such record, with its raw bytes and its position, to the [`Rejects`] of its statement. A statement that
+//! writes a table writes them into `<table>_rejects`. Other statements print them on standard error. The channel is short on
+//! purpose: a scan that finds only bad records waits for the writer and does not fill the memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,30 +12,30 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, ErrorCode, Result};
 
-/// Records waiting for the writer. A record can be tens of megabytes, so there are few.
+/// Records in the channel. A record can have tens of megabytes, so there are few.
 const WAITING_MAX: usize = 16;
 
-/// The name of the source metric that counts every record met, good or bad.
+/// The name of the source metric that counts all records, good and bad.
 pub const RECORDS_READ: &str = "records_read";
 /// The name of the source metric that counts records sent to [`Rejects`].
 pub const RECORDS_REJECTED: &str = "records_rejected";
-/// The name of the source metric that counts records left out because the SQL asked for it (`DROPMALFORMED`).
+/// The name of the source metric that counts the records that the mode `DROPMALFORMED` dropped.
 pub const RECORDS_DROPPED: &str = "records_dropped";
 
 /// One record that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// The object, as a URL or an absolute path.
+    /// The object or stream, as a URL or an absolute path.
     pub source: String,
-    /// The place in it: `line 7`, `element 3` of an array, or `byte 1024` where lines mean nothing.
+    /// The position in the source: `line 7`, `element 3` of an array, or `byte 1024` in a format without lines.
     pub position: String,
-    /// One sentence that says what is wrong with the record.
+    /// Why the record was rejected, in one sentence.
     pub reason: String,
-    /// The record as it stands in the object, byte for byte, without its line end.
+    /// The bytes of the record in the source, without the line end.
     pub raw: Bytes,
 }
 
-/// The sending side, shared by all the scans of one statement.
+/// The sending side. All scans of a statement share it.
 #[derive(Debug, Clone)]
 pub struct Rejects {
     sender: mpsc::Sender<Reject>,
@@ -45,18 +44,21 @@ pub struct Rejects {
 }
 
 impl Rejects {
+    /// Returns both sides of a new channel, without a maximum.
     pub fn channel() -> (Self, mpsc::Receiver<Reject>) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         (Self { sender, count: Arc::default(), count_max: u64::MAX }, receiver)
     }
 
-    /// Lets the statement fail as soon as more than `count_max` records are rejected.
+    /// Sets the maximum number of rejects. One more fails the statement.
     pub fn with_max(self, count_max: u64) -> Self {
         Self { count_max, ..self }
     }
 
-    /// Hands one record over, and waits while the receiver is behind. Fails when there are too many, and when the
-    /// statement is already over.
+    /// Sends one record, and waits while the channel is full.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REJECTS` if the maximum is exceeded, and `INTERNAL_ERROR` if the statement has already ended.
     pub async fn push(&self, reject: Reject) -> Result<()> {
         let earlier = self.count.fetch_add(1, Ordering::Relaxed);
         if earlier >= self.count_max {
@@ -65,11 +67,12 @@ impl Rejects {
         self.sender.send(reject).await.map_err(|_| Error::internal("a record was rejected after its statement ended"))
     }
 
-    /// Whether there were too many, which is why the statement failed.
+    /// True if the maximum was exceeded, and the statement failed because of it.
     pub fn is_over(&self) -> bool {
         self.count() > self.count_max
     }
 
+    /// The number of records sent so far.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

@@ -3,15 +3,16 @@
 //! [`Retry`] is the loop. Code that has more to do between two attempts (look whether a commit landed, report the error, use the
 //! delay that a server requests) writes its own loop around a [`Backoff`].
 //!
-//! No crate of the registry is used here: the loops above need single delays, and their jitter must shorten a delay, never extend it,
-//! because `delay_max` is a documented bound. The retries inside `object_store` have their own settings, in [`store`](crate::store).
+//! No crate of the registry is used here: the loops above need single delays, and their jitter must shorten a delay, never
+//! extend it, because `delay_max` is a documented bound. The retries inside `object_store` have their own settings, in
+//! [`store`](crate::store).
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Delays that double with each failure. Each delay is random between half of its bound and its bound, so that clients that failed
-/// at the same time do not come back at the same time.
+/// Delays that double with each failure. Each delay is random between half of its bound and its bound, so that clients that
+/// failed at the same time do not come back at the same time.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     delay_min: Duration,
@@ -89,8 +90,8 @@ impl Retry {
         self
     }
 
-    /// Runs `operation` until it succeeds, fails with an error that `is_retryable` rejects, or reaches a limit. Returns the error of
-    /// the last attempt.
+    /// Runs `operation` until it succeeds, fails with an error that `is_retryable` rejects, or reaches a limit. Returns the
+    /// error of the last attempt.
     pub async fn run<T, E>(
         mut self,
         is_retryable: impl Fn(&E) -> bool,

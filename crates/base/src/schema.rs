@@ -1,8 +1,8 @@
-//! Types as Databricks writes them, both ways: `'a INT, b ARRAY<STRING>'` to Arrow, and Arrow back to the name.
+//! The mapping between Databricks' type names and Arrow types: `'a INT, b ARRAY<STRING>'` to Arrow, and back.
 //!
-//! One mapping for the whole program, so that a type means the same in a source's `schema`, in DDL and in `DESCRIBE`:
-//! TIMESTAMP is an instant, microseconds in UTC (what Delta's TIMESTAMP is), and STRING is [`STRING`]. Types that Delta Lake
-//! cannot keep in a table of the lowest protocol (intervals, VARIANT) are deliberately refused here, by name.
+//! There is one mapping, so a type has the same meaning in the `schema` of a source, in DDL and in `DESCRIBE`. TIMESTAMP is an
+//! instant: microseconds in UTC, as in Delta Lake. STRING is [`STRING`]. Types that need a higher Delta protocol than the
+//! lowest one (intervals, VARIANT) are errors on purpose.
 
 mod ddl;
 
@@ -13,27 +13,27 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 
 pub use ddl::{parse_schema, parse_type};
 
-/// How a STRING is laid out in memory. Views make `SELECT DISTINCT` over wide rows faster than offsets do, because
-/// the rows move between operators without their text being copied.
+/// The Arrow type of STRING. Views make `SELECT DISTINCT` over wide rows faster than offsets, because operators pass rows on
+/// without a copy of their text.
 pub const STRING: DataType = DataType::Utf8View;
 
-/// The zone that every TIMESTAMP carries.
+/// The time zone in the Arrow type of every TIMESTAMP.
 pub const UTC: &str = "UTC";
 
-/// TIMESTAMP as Arrow has it.
+/// The Arrow type of TIMESTAMP: microseconds in [`UTC`].
 pub fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
 }
 
-/// The type as Databricks names it.
+/// Returns the name of a type in Databricks' syntax, such as `ARRAY<STRING>`.
 pub fn type_name(data_type: &DataType) -> String {
     let mut name = String::new();
     write_type_name(&mut name, data_type);
     name
 }
 
-/// The type that SQL sees for a column of a file: unsigned integers widen, as Spark widens them; text, instants
-/// and lists take their one form; dictionaries are their values.
+/// Returns the SQL type for a type in a file. Unsigned integers become the next larger signed type, as in Spark. Strings,
+/// instants and lists become their one Arrow type. A dictionary becomes the type of its values.
 pub fn normalize_type(data_type: &DataType) -> DataType {
     let field = |field: &FieldRef| -> FieldRef {
         Arc::new(field.as_ref().clone().with_data_type(normalize_type(field.data_type())))
@@ -50,7 +50,7 @@ pub fn normalize_type(data_type: &DataType) -> DataType {
             DataType::Decimal128(*precision, *scale)
         }
         DataType::Date64 => DataType::Date32,
-        // Parquet's INT96 arrives as nanoseconds without a zone, and is an instant.
+        // The Parquet reader returns INT96 as nanoseconds without a zone. It is an instant.
         DataType::Timestamp(_, Some(_)) | DataType::Timestamp(TimeUnit::Nanosecond, None) => timestamp(),
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Dictionary(_, values) => normalize_type(values),
@@ -65,7 +65,7 @@ pub fn normalize_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// Like [`normalize_type`], over a whole schema.
+/// Applies [`normalize_type`] to every column. Metadata is dropped.
 pub fn normalize_schema(schema: &Schema) -> Schema {
     let fields = schema.fields().iter();
     Schema::new(
@@ -75,10 +75,12 @@ pub fn normalize_schema(schema: &Schema) -> Schema {
     )
 }
 
+/// The Arrow type of `ARRAY<item>`, with nullable elements.
 pub fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
+/// The Arrow type of `MAP<key, value>`, with nullable values.
 pub fn map_of(key: DataType, value: DataType) -> DataType {
     let entries = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)

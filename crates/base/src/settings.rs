@@ -7,25 +7,29 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// Where S3 is, when it is not AWS's own. Credentials have no place here: AWS's chain gives them.
+/// The location of S3 or of an S3-compatible server. Credentials are not here: they come from AWS's default chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Config {
+    /// The URL of an S3-compatible server. None is AWS.
     pub endpoint: Option<String>,
+    /// The region of all buckets. None looks it up.
     pub region: Option<String>,
+    /// True for `https://server/bucket/key`, false for `https://bucket.server/key`. The default is true if there is an endpoint.
     pub path_style: Option<bool>,
 }
 
-/// A text that is never shown: not in an error, a log, a plan or a `Debug`.
+/// A text that is never printed: not in an error, a log, a plan or `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// For whom it is meant, and nobody else.
+    /// The text. Pass it only to the service that needs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -37,9 +41,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The variables of one process, as they are written: who uses them reads them.
+/// The `PINSQL_DB_…` environment variables, as text. The MySQL source parses and validates them.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseEnvironment {
+    /// `PINSQL_DB_HOST`; each field below is named after its variable.
     pub host: Option<String>,
     pub port: Option<String>,
     pub user: Option<String>,
@@ -47,14 +52,14 @@ pub struct DatabaseEnvironment {
     pub database: Option<String>,
     pub ssl_mode: Option<String>,
     pub ssl_ca: Option<PathBuf>,
-    /// A file such as `db_creds.yaml`.
+    /// The path of a YAML file such as `db_creds.yaml`.
     pub credentials: Option<PathBuf>,
-    /// May have a password in it.
+    /// A secret, since a URL can contain a password.
     pub url: Option<Secret>,
 }
 
 impl DatabaseEnvironment {
-    /// Takes each variable from `get`. One that is set to nothing is not set.
+    /// Reads the variables with `get`. An empty variable counts as missing.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(&format!("PINSQL_DB_{name}")).filter(|value| !value.is_empty());
         Self {

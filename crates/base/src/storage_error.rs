@@ -1,9 +1,9 @@
-//! What a failure of storage means to the person whose statement met it.
+//! Converts errors of object stores and disks.
 //!
-//! Every part of pinsql that touches S3 or a disk converts its errors here, so that a missing bucket, a wrong key or a full
-//! disk reads the same wherever it is met. The libraries wrap such a failure many layers deep, and none of the layers
-//! gives it a kind: it is looked for below whatever wraps it, in the server's own error code, the operating system's, and
-//! then the store's. What is shown of it is one line: an XML document or a tower of wrappings helps nobody.
+//! Every part of pinsql that uses S3 or a disk converts its errors here. So a missing bucket, a wrong key or a full disk has
+//! the same code and text everywhere. Libraries wrap such an error many layers deep, and no layer has its kind. The conversion
+//! searches all layers: for the error code of the server, then of the operating system, then of the store. Users see one line
+//! of the cause, not an XML document or a chain of wrappers.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,7 +12,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::error::{Error, ErrorCode};
 
-/// How much of a cause is shown.
+/// The maximum length of a cause.
 const CAUSE_CHARS_MAX: usize = 300;
 
 const CREDENTIALS_HINT: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; \
@@ -20,20 +20,20 @@ const CREDENTIALS_HINT: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
 const REGION_HINT: &str = "set AWS_REGION, or [s3] region in pinsql.toml, to the bucket's region";
 const BUSY_HINT: &str = "run it again when less is asked of the storage";
 
-/// An error of an object store. `doing` completes the sentence "cannot …": `list s3://bucket/topics`.
+/// Converts an error of an object store. `doing` completes the sentence "cannot …": `list s3://bucket/topics`.
 pub fn storage_error(doing: &str, error: object_store::Error) -> Error {
-    // An object store's error is always one of storage.
+    // `storage_failure` finds every error of an object store. The alternative is only for the type.
     storage_failure(doing, &error)
         .unwrap_or_else(|| Error::new(ErrorCode::StorageFailure, format!("cannot {doing}")).caused_by(error))
 }
 
-/// An error of the operating system at a local file.
+/// Converts an error of a local file. `doing` completes the sentence "cannot …".
 pub fn io_error(doing: &str, error: io::Error) -> Error {
     storage_failure(doing, &error)
         .unwrap_or_else(|| Error::new(ErrorCode::StorageFailure, format!("cannot {doing}")).caused_by(error))
 }
 
-/// The failure of storage that lies somewhere below `error`, if one does.
+/// Searches `error` and its causes for an error of storage, and converts it. None if there is none.
 pub fn storage_failure(doing: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
     let storage = causes(error).find(|cause| is_storage(*cause))?;
     let answer = ServerAnswer::find(storage);
@@ -43,7 +43,7 @@ pub fn storage_failure(doing: &str, error: &(dyn StdError + 'static)) -> Option<
     Some(told.caused_by(shorten(&what_was_said(storage, answer.as_ref()))))
 }
 
-/// Other libraries use `io::Error::other` to carry whatever they like: such a one is no failure of storage by itself.
+/// Libraries use `io::Error::other` to wrap errors of any type. Such an error alone is no error of storage.
 fn is_storage(error: &(dyn StdError + 'static)) -> bool {
     let is_system = |error: &io::Error| error.kind() != io::ErrorKind::Other || error.get_ref().is_none();
     error.is::<object_store::Error>() || error.downcast_ref().is_some_and(is_system)
@@ -54,7 +54,7 @@ pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &
     std::iter::successors(Some(error), |current| cause_of(*current))
 }
 
-/// An error that an I/O error carries is not its source (`source` skips it), but it is its cause.
+/// The error inside an I/O error is its cause, but `source` skips it.
 fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>() {
         Some(io_error) => io_error.get_ref().map(|inner| inner as _),
@@ -62,7 +62,8 @@ fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError
     }
 }
 
-/// One line of bounded length: what comes after it is a backtrace or a document, unless the line announces it.
+/// Returns the first line of a text, at most 300 characters. Later lines are a backtrace or a document, unless the first line
+/// ends with a colon: then all lines are joined.
 pub fn shorten(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = lines.next().unwrap_or_default().to_owned();
@@ -85,7 +86,7 @@ fn verdict(code: ErrorCode, problem: &'static str, hint: impl Into<Option<&'stat
     Verdict { code, problem, hint: hint.into() }
 }
 
-/// The sign that says most comes first: the server's code, then what a disk says, the store, and the network.
+/// The most precise source decides: the code of the server, then the disk, the store, and the network.
 fn judge(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>) -> Verdict {
     answer
         .and_then(|answer| judge_code(&answer.code))
@@ -97,7 +98,7 @@ fn judge(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>) -> Ver
         .unwrap_or_else(|| verdict(ErrorCode::StorageFailure, "the storage failed", None))
 }
 
-/// S3's own codes (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>), as far as they say what to do.
+/// Error codes of S3 (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>) that have a clear remedy.
 fn judge_code(code: &str) -> Option<Verdict> {
     Some(match code {
         "NoSuchBucket" => verdict(
@@ -198,7 +199,7 @@ fn judge_http(error: &HttpError) -> Option<Verdict> {
     })
 }
 
-/// Whether a path looks like that of a file of a Delta table, as this program, Spark and others name them.
+/// True if the file name is that of a data file of a Delta table, as pinsql, Spark and other writers name them.
 fn is_data_file(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
 }
@@ -213,7 +214,7 @@ fn judge_network(kind: io::ErrorKind) -> Option<Verdict> {
     })
 }
 
-/// What the store gives no kind but a sentence of its own.
+/// Errors that `object_store` reports only as a text.
 fn judge_text(error: &(dyn StdError + 'static)) -> Option<Verdict> {
     let says = |sentence: &str| causes(error).any(|cause| cause.to_string().starts_with(sentence));
     says("Received redirect without LOCATION")
@@ -224,7 +225,7 @@ fn system_kinds<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item =
     causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
-/// The XML in which an S3 server says what is wrong.
+/// The error document (XML) of an S3 server.
 struct ServerAnswer {
     code: String,
     message: String,
@@ -243,7 +244,7 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.split_once(&format!("</{name}>"))?.0)
 }
 
-/// The failure in the words of whoever met it first, with the server and the number of tries where they are known.
+/// The text of the innermost error, with the server and the number of retries if they are known.
 fn what_was_said(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>) -> String {
     let request = causes(error).find_map(|cause| Request::parse(&cause.to_string()));
     let deepest = || causes(error).last().map(ToString::to_string).unwrap_or_default();
@@ -252,7 +253,7 @@ fn what_was_said(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>
         (Some(answer), _) => format!("{}: {}", answer.code, answer.message),
         (None, Some(_)) => deepest().replace("Server returned non-2xx status code: ", "status "),
         (None, None) if system_kinds(error).next().is_none() => deepest(),
-        // A local store says which file it was, and then what the operating system said.
+        // The outer error names the file, which `doing` does already. The inner one is that of the operating system.
         (None, None) => {
             let innermost = causes(error).filter(|cause| cause.is::<object_store::Error>()).last().unwrap_or(error);
             cause_of(innermost).unwrap_or(innermost).to_string()
@@ -266,7 +267,7 @@ fn what_was_said(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>
     }
 }
 
-/// What the store's own client tells about the request that failed, in a sentence that has no other form:
+/// The failed request, parsed from the text of `object_store`, which has it in no other form:
 /// `Error performing PUT http://host/key in 1s, after 8 retries, max_retries: 8, …`.
 struct Request {
     server: String,

@@ -1,8 +1,8 @@
-//! The object stores that tables and objects live in: the local file system and S3.
+//! The object stores: the local file system and S3.
 //!
-//! S3 is reached through `object_store`, its credentials, region and endpoint come from AWS's own chain (environment
-//! variables, profiles, SSO, containers, instances) through the AWS SDK, so that pinsql finds them wherever the AWS
-//! command line does. Other clouds are absent.
+//! `object_store` is the client of S3. Credentials, region and endpoint come from AWS's default chain (environment variables,
+//! profiles, SSO, containers, instances) of the AWS SDK, so pinsql finds the same ones as the AWS command line. Other clouds are
+//! absent.
 
 mod browse;
 mod complete;
@@ -29,20 +29,24 @@ pub use self::sync::sync_paths;
 use crate::error::{Error, ErrorCode, Result};
 use crate::settings::S3Config;
 
-/// Credentials are asked for again this long before they expire.
+/// Credentials are renewed this long before they expire.
 const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
-/// How long a request is tried again while S3 is slow, throttles or cannot be reached.
+/// The time limit of the retries of one request while S3 is slow, throttles or is unreachable.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// More than fit into that time: the time decides.
+/// More than fit into the time limit, so the time limit decides.
 const RETRIES_MAX: usize = 100;
-/// The wait before a retry is random, on average half as long again as the one before it, and within these bounds.
+/// The bounds of the delay before a retry. `object_store` draws each delay between the minimum and the previous one times
+/// [`RETRY_WAIT_GROWTH_MAX`].
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
 const RETRY_WAIT_GROWTH_MAX: f64 = 3.0;
-/// What S3-compatible servers take when nobody names a region.
+/// The region for S3-compatible servers if none is set.
 const REGION_OF_COMPATIBLE_SERVERS: &str = "us-east-1";
 
-/// Makes the store of `url` known to the engine, unless it already is. Only `file://` and `s3://` have one.
+/// Registers the object store of `url` in `runtime`, unless it is there. `url` is `file://`, `s3://` or `s3a://`.
+///
+/// # Errors
+/// `INVALID_LOCATION` for another scheme or a URL without a bucket; `INVALID_CONFIGURATION` if the region is unknown.
 pub async fn connect(runtime: &RuntimeEnv, url: &Url, config: &S3Config) -> Result<()> {
     match url.scheme() {
         "file" => Ok(()),
@@ -61,7 +65,10 @@ pub async fn connect(runtime: &RuntimeEnv, url: &Url, config: &S3Config) -> Resu
     }
 }
 
-/// A path as the user wrote it, local or `s3://`, as an absolute URL. Never ends in `/`.
+/// Converts a path from the user, local or a URL, to an absolute URL without `/` at the end.
+///
+/// # Errors
+/// `INVALID_LOCATION`.
 pub fn to_url(location: &str) -> Result<Url> {
     let trimmed = location.trim_end_matches('/');
     if trimmed.contains("://") {
@@ -131,14 +138,14 @@ fn retry_config() -> RetryConfig {
     }
 }
 
-/// The endpoint that AWS's variables and profiles name for a service (`AWS_ENDPOINT_URL_S3`), or for all of them.
+/// The endpoint in AWS's variables and profiles: that of the service (`AWS_ENDPOINT_URL_S3`), or the general one.
 fn endpoint_of(aws: &SdkConfig, service: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = aws.service_config().zip(key.ok()).and_then(|(services, key)| services.load_config(key));
     own.or_else(|| aws.endpoint_url().map(str::to_owned))
 }
 
-/// What it takes to call a service of AWS whose SDK is not here: where it is, and who calls.
+/// The region, endpoint and credentials for an AWS service whose SDK is not a dependency.
 #[derive(Debug)]
 pub struct AwsAccess {
     region: String,
@@ -147,7 +154,10 @@ pub struct AwsAccess {
 }
 
 impl AwsAccess {
-    /// Of the service with this id, such as `Glue`. `region` counts where AWS's chain names none.
+    /// Loads the settings of the service with this SDK id, such as `Glue`. `region` is the default if AWS's chain has none.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION` if there is no region.
     pub async fn of_service(service: &'static str, region: Option<&str>) -> Result<Self> {
         let aws = aws_config(region).await;
         let region = aws.region().map(ToString::to_string).ok_or_else(|| {
@@ -158,15 +168,20 @@ impl AwsAccess {
         Ok(Self { region, endpoint: endpoint_of(&aws, service), credentials: AwsChain::new(credentials) })
     }
 
+    /// The region, such as `eu-central-1`.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// Where variables or a profile say that the service is.
+    /// The URL of the service, if a variable or a profile sets one.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
 
+    /// Returns credentials that are valid for a few minutes at least.
+    ///
+    /// # Errors
+    /// `INVALID_CREDENTIALS`.
     pub async fn credential(&self) -> Result<Arc<AwsCredential>> {
         let refused = |error| {
             Error::new(ErrorCode::InvalidCredentials, "AWS's credentials chain gives no credentials").caused_by(error)
@@ -175,13 +190,13 @@ impl AwsAccess {
     }
 }
 
-/// AWS's own chain: region, endpoint, credentials. `region` counts where the chain names none.
+/// Loads AWS's default chain: region, endpoint, credentials. `region` is the default if the chain has none.
 pub async fn aws_config(region: Option<&str>) -> SdkConfig {
     use aws_config::environment::EnvironmentVariableRegionProvider;
     use aws_config::meta::region::RegionProviderChain;
     use aws_config::profile::ProfileFileRegionProvider;
 
-    // The SDK's own chain would go on to ask the instance metadata service, which costs seconds where there is none.
+    // The SDK's own chain would also query the instance metadata service, which costs seconds where there is none.
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
         .or_else(region.map(str::to_owned).map(Region::new));
@@ -189,7 +204,7 @@ pub async fn aws_config(region: Option<&str>) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).region(region).load().await
 }
 
-/// AWS's credentials chain in the shape that `object_store` asks for, kept until shortly before they expire.
+/// AWS's credentials chain as a provider for `object_store`. Credentials are cached until shortly before they expire.
 struct AwsChain {
     provider: SharedCredentialsProvider,
     current: Mutex<Option<(Arc<AwsCredential>, Option<SystemTime>)>>,

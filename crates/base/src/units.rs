@@ -1,8 +1,8 @@
-//! Times and sizes as people write them: `200ms`, `5m`, `64mb`.
+//! Parsers for durations and sizes: `200ms`, `5m`, `64mb`. Fractions and negative numbers are absent.
 
 use std::time::Duration;
 
-/// `400ms`, `10s`, `2m`, `1h`.
+/// Parses `400ms`, `10s`, `2m` (or `2min`) or `1h`. Returns None for any other text; the unit is required.
 pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_number(text)?;
     let milliseconds: u64 = match unit.as_str() {
@@ -15,7 +15,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.checked_mul(milliseconds)?))
 }
 
-/// `10mb`, `2gb`, `512k`, `4096`; a thousand and twenty-four of each are one of the next.
+/// Parses `10mb`, `2gb`, `512k` or `4096` to bytes. Units are powers of 1024. Returns None for any other text.
 pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split_number(text)?;
     let unit_bytes: u64 = match unit.as_str() {

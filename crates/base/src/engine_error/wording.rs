@@ -1,8 +1,7 @@
-//! What DataFusion and Arrow say, as one sentence with SQL's names for types.
+//! Rewrites messages of DataFusion and Arrow: one sentence, with SQL's names for types.
 //!
-//! They speak of `Int32` and `Utf8View` to people who wrote INT and STRING, put prefixes before what they say, and lists and
-//! advice on lines after it. Text is all that they give, so text is what is taken apart here: what has another form than
-//! expected stays as it is.
+//! Their messages name Arrow types (`Int32`, `Utf8View`), start with prefixes, and continue with lists and advice. Their errors
+//! have only a text, so this module parses texts. A message in an unexpected form stays unchanged.
 
 use arrow::datatypes::DataType;
 
@@ -10,10 +9,10 @@ use crate::error::{Error, ErrorCode};
 use crate::schema::type_name;
 use crate::storage_error::shorten;
 
-/// How many of a function's forms a hint names.
+/// The maximum number of signatures in a hint.
 const FORMS_SHOWN_MAX: usize = 6;
 
-/// Without the prefixes that DataFusion and Arrow put before what they say, on one line.
+/// Returns the message on one line, without the prefixes of DataFusion and Arrow.
 pub(super) fn sentence(message: &str) -> String {
     const PREFIXES: [&str; 13] = [
         "Error during planning: ",
@@ -30,7 +29,7 @@ pub(super) fn sentence(message: &str) -> String {
         "External: ",
         "Parquet error: ",
     ];
-    /// What DataFusion adds to an error of its own, for its developers.
+    /// Additions of DataFusion for its developers.
     const AFTERWORDS: [&str; 2] = ["\n\nbacktrace: ", "\nThis issue was likely caused by a bug in DataFusion"];
     let end = AFTERWORDS.iter().filter_map(|afterword| message.find(afterword)).min().unwrap_or(message.len());
     let mut text = message[..end].trim();
@@ -41,7 +40,7 @@ pub(super) fn sentence(message: &str) -> String {
     with_sql_types(&lines.join(" "))
 }
 
-/// A value that does not fit the type it is cast to. The value may be of any length.
+/// The error for a failed cast. The value can be of any length.
 pub(super) fn cast_failure(message: &str) -> Error {
     let told = string_cast(message).or_else(|| value_cast(message)).or_else(|| timestamp_cast(message));
     let said = told.unwrap_or_else(|| shorten(&sentence(message)));
@@ -69,7 +68,7 @@ fn timestamp_cast(message: &str) -> Option<String> {
     Some(format!("cannot cast the string '{}' to TIMESTAMP", shorten(value)))
 }
 
-/// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`, which is what a variable looks like as well.
+/// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`. Variables give the same message.
 pub(super) fn outer_field(message: &str) -> Option<Error> {
     let column = message.split_once("Nested identifiers are not yet supported for OuterReferenceColumn ")?.1;
     let name = column.strip_prefix("session.").unwrap_or(column);
@@ -78,7 +77,8 @@ pub(super) fn outer_field(message: &str) -> Option<Error> {
     Some(Error::new(ErrorCode::InvalidExpression, said).with_hint(format!("({name}).field")))
 }
 
-/// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same name.`
+/// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same
+/// name.`
 pub(super) fn same_name(message: &str) -> Option<Error> {
     let rest = message.split_once("Projections require unique expression names but the expression ")?.1;
     let (first, rest) = rest.split_once("\" at position ")?.1.split_once(" and ")?;
@@ -93,15 +93,15 @@ pub(super) fn same_name(message: &str) -> Option<Error> {
 
 const CALL_BEGINS: &str = "No function matches the given name and argument types '";
 const FORMS_BEGIN: &str = "Candidate functions:";
-/// A function that checks its own arguments says itself what is wrong with them.
+/// Precedes the reason of a function that checks its own arguments.
 const REASON_BEGINS: &str = "user-defined coercion failed with: ";
 
-/// Whether a function was called with arguments that it does not take.
+/// True if no signature of the function matches the arguments.
 pub(super) fn is_wrong_call(message: &str) -> bool {
     message.contains(CALL_BEGINS)
 }
 
-/// The call as the planner typed it, and in the hint the calls that there are, or what the function says.
+/// The error has the call with its argument types. The hint has the signatures, or the reason of the function.
 pub(super) fn wrong_call(message: &str) -> Error {
     let parts = message.split_once(CALL_BEGINS).and_then(|(before, rest)| Some((before, rest.split_once("'.")?.0)));
     let Some((before, call)) = parts else { return Error::new(ErrorCode::WrongNumArgs, sentence(message)) };
@@ -121,7 +121,7 @@ pub(super) fn wrong_call(message: &str) -> Error {
     }
 }
 
-/// One form of a function: `f(String(2))` means two strings.
+/// Rewrites one signature: `f(String(2))` means two strings.
 fn form_of(form: &str) -> String {
     let repeated = |arguments: &str| {
         let (kind, count) = arguments.strip_suffix(')')?.split_once('(')?;
@@ -140,7 +140,7 @@ fn form_of(form: &str) -> String {
     }
 }
 
-/// Replaces Arrow's names of types by SQL's, except in quotes: those hold somebody's data.
+/// Replaces names of Arrow types by SQL's, except in quotes: quoted text is data.
 fn with_sql_types(text: &str) -> String {
     let mut said = String::with_capacity(text.len());
     let mut rest = text;

@@ -5,7 +5,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Fields, Schema
 use super::{STRING, list_of, map_of, timestamp};
 use crate::error::{Error, ErrorCode, Result, nearest};
 
-/// Types nest no deeper than this, so that a hostile schema cannot exhaust the stack.
+/// The maximum nesting of a type. Without it, a hostile schema could exhaust the stack.
 const DEPTH_MAX: usize = 64;
 
 const TYPE_NAMES: [&str; 27] = [
@@ -38,14 +38,20 @@ const TYPE_NAMES: [&str; 27] = [
     "VARIANT",
 ];
 
-/// A whole schema: `name TYPE [NOT NULL] [COMMENT 'text'], …`, a name in back-ticks where it is not a plain word. The
-/// colon of `name: TYPE` is allowed, as Spark allows it.
+/// Parses a schema: `name TYPE [NOT NULL] [COMMENT 'text'], …`. A name that is not a plain word needs back-ticks. As in Spark,
+/// `name: TYPE` and `STRUCT<…>` around the whole schema are allowed.
+///
+/// # Errors
+/// `UNSUPPORTED_DATATYPE`, with the position in the text.
 pub fn parse_schema(ddl: &str) -> Result<Schema> {
     let mut parser = Parser::new(ddl);
     parser.parse_whole_schema().map_err(|failure| failure.into_error("schema", ddl))
 }
 
-/// One type: `INT`, `DECIMAL(10,2)`, `ARRAY<STRUCT<a: STRING>>`.
+/// Parses one type: `INT`, `DECIMAL(10,2)`, `ARRAY<STRUCT<a: STRING>>`.
+///
+/// # Errors
+/// `UNSUPPORTED_DATATYPE`, with the position in the text.
 pub fn parse_type(ddl: &str) -> Result<DataType> {
     let mut parser = Parser::new(ddl);
     let parsed = parser.parse_type(0).and_then(|data_type| parser.expect_end().map(|()| data_type));
@@ -96,7 +102,7 @@ impl<'a> Parser<'a> {
     }
 
     fn parse_whole_schema(&mut self) -> Result<Schema, Failure> {
-        // Spark also takes the whole schema as one STRUCT<…>.
+        // Spark also accepts `STRUCT<…>` around the whole schema.
         let start = self.at_bytes;
         if self.word().is_some_and(|word| word.eq_ignore_ascii_case("STRUCT")) && self.peek() == Some('<') {
             self.at_bytes = start;
@@ -299,7 +305,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Text between two of `quote`; a doubled one inside stands for itself.
+    /// Text between two `quote` characters. A doubled one inside is one character of the text.
     fn delimited(&mut self, quote: char, expected: &'static str) -> Result<String, Failure> {
         self.at_bytes += quote.len_utf8();
         let mut text = String::new();

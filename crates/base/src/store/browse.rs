@@ -1,4 +1,4 @@
-//! The names right under a folder, for those who complete a path.
+//! Lists one folder level, for the completion of paths in the shell.
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use object_store::path::Path;
@@ -7,7 +7,10 @@ use url::Url;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage_error::storage_error;
 
-/// What is under `folder`, whose store is known to the engine: folders end in `/`.
+/// Returns the names directly under `folder`. Names of folders end in `/`.
+///
+/// # Errors
+/// `INVALID_LOCATION` if [`connect`](super::connect) did not register the store of `folder`, and errors of the store.
 pub async fn browse(runtime: &RuntimeEnv, folder: &Url) -> Result<Vec<String>> {
     let store = runtime
         .object_store_registry

@@ -1,9 +1,9 @@
-//! A store that takes no answer to be whole before its length says so.
+//! An object store that checks the length of every response.
 //!
-//! Something between here and the storage can lose the end of an answer and still give it a head that fits what is left:
-//! over HTTP that looks like a smaller object, and its last records would be missing in silence. So every object is asked
-//! for as a range, because the answer to that says which bytes of how many it has, and these bytes are counted. What
-//! did not come is asked for again, from where it broke off.
+//! A proxy can lose the end of a response and still send a header that fits the rest. Over HTTP that looks like a smaller
+//! object, and its last records would be missing without an error. So every object is requested as a range: the response then
+//! says which bytes it has, of how many. These bytes are counted. Missing bytes are requested again, from the first missing
+//! one.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,12 +23,12 @@ use thiserror::Error as ThisError;
 
 use crate::retry::Backoff;
 
-/// How often the rest of a short answer is asked for.
+/// The maximum number of requests for the rest of a short response.
 const RESUMES_MAX: u32 = 4;
 /// The delays before these requests.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
-/// The answer did not have the bytes that its head promised.
+/// The response has fewer bytes than its header announces.
 #[derive(Debug, ThisError)]
 #[error(
     "{received_bytes} bytes arrived of the {expected_bytes} bytes asked for, after {RESUMES_MAX} more requests for the rest"
@@ -38,7 +38,7 @@ struct ShortAnswer {
     received_bytes: u64,
 }
 
-/// Reads through `inner`, all of what was asked for or an error. Everything else is passed on.
+/// Reads from `inner`: everything that was requested, or an error. All other operations are passed on.
 #[derive(Debug)]
 pub(super) struct CompleteReads {
     inner: Arc<dyn ObjectStore>,
@@ -50,7 +50,7 @@ impl CompleteReads {
         Self { inner, backoff: BACKOFF }
     }
 
-    /// As asked for, but an object as a whole is a range that starts at its first byte.
+    /// Requests a whole object as a range from its first byte.
     async fn get_ranged(&self, location: &Path, options: &GetOptions) -> Result<GetResult> {
         if options.range.is_some() {
             return self.inner.get_opts(location, options.clone()).await;
@@ -63,7 +63,7 @@ impl CompleteReads {
     }
 }
 
-/// An empty object has no first byte, and S3 refuses a range that starts there. It has no kind for that.
+/// An empty object has no first byte, and S3 refuses a range that starts there. `object_store` has no error kind for that.
 fn is_range_of_nothing(error: &Error) -> bool {
     match error {
         Error::Generic { source, .. } => {
@@ -74,7 +74,7 @@ fn is_range_of_nothing(error: &Error) -> bool {
     }
 }
 
-/// The bytes of one answer, and of the requests for what it left out.
+/// The bytes of one response, and of the requests for the rest.
 struct Transfer {
     inner: Arc<dyn ObjectStore>,
     location: Path,
@@ -131,7 +131,7 @@ impl ObjectStore for CompleteReads {
         }
         let mut answer = self.get_ranged(location, &options).await?;
         if let GetResultPayload::Stream(stream) = answer.payload {
-            // What comes later must be of the same content.
+            // The rest must be of the same version of the object.
             let if_match = options.if_match.clone().or_else(|| answer.meta.e_tag.clone());
             let transfer = Transfer {
                 inner: self.inner.clone(),

@@ -1,7 +1,7 @@
-//! An HTTP client that gives up early on an address where nobody has ever answered.
+//! An HTTP client that gives up early on an address from which no response has ever arrived.
 //!
-//! `object_store` tries a request again for as long as it is told to, whatever the reason. A store that throttles or is
-//! started again deserves a minute; a wrong endpoint or a server that is not there does not.
+//! `object_store` has one time limit for retries, whatever the reason. A minute is right for a store that throttles or
+//! restarts. It is too long for a wrong endpoint.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,14 @@ use object_store::client::{
 };
 use thiserror::Error as ThisError;
 
-/// How long connections that fail are made again before the first answer of all.
+/// The time limit for failed connections before the first response.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, ThisError)]
 #[error("nobody answers there, for {} seconds already", FIRST_ANSWER_TIMEOUT.as_secs())]
 struct NobodyAnswers(#[source] HttpError);
 
-/// Makes clients that know whether anybody has ever answered them.
+/// Creates clients that record whether a response has arrived.
 #[derive(Debug)]
 pub(super) struct Connector;
 
@@ -49,7 +49,7 @@ impl HttpService for Contact {
             Err(error) if error.kind() == HttpErrorKind::Connect => {
                 let is_hopeless =
                     !self.answered.load(Ordering::Relaxed) && first_request.elapsed() >= FIRST_ANSWER_TIMEOUT;
-                // The client tries again what could not connect, and gives up on what it does not know.
+                // `object_store` retries `Connect`, and does not retry `Unknown`.
                 return Err(if is_hopeless {
                     HttpError::new(HttpErrorKind::Unknown, NobodyAnswers(error))
                 } else {

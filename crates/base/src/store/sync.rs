@@ -1,7 +1,7 @@
 //! Forces files of the local file system to the disk.
 //!
-//! An object store in the network acknowledges only what it has stored. A local file system acknowledges a write while the bytes are
-//! still in memory, so a power cut can lose them.
+//! An object store in the network acknowledges only what it has stored. A local file system acknowledges a write while the
+//! bytes are still in memory, so a power cut can lose them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
