@@ -1,6 +1,6 @@
 //! BINARY columns: the standard alphabet of base64 with its padding, as Spark writes and reads it.
 
-/// Appends the bytes that `text` encodes; none when it is not base64.
+/// Appends the bytes that `text` encodes. Returns None if `text` is not base64.
 pub(super) fn decode_into(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if !text.len().is_multiple_of(4) {
         return None;

@@ -1,4 +1,4 @@
-//! A column under construction: its buffers, which can be cut back to any row, and the Arrow array made of them.
+//! A column under construction: its buffers, which can be truncated to any row, and the Arrow array made of them.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct Column {
     pub(super) values: Values,
     nullable: bool,
     len: usize,
-    /// Made at the first NULL.
+    /// Created at the first NULL.
     validity: Option<BooleanBufferBuilder>,
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Values {
     Map(Box<Entries>),
 }
 
-/// A MAP column: the entries of all its rows, one behind the other.
+/// A MAP column: the entries of all rows in sequence.
 #[derive(Debug)]
 pub(super) struct Entries {
     /// Arrow's field for one entry: a struct of key and value.
@@ -56,7 +56,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// Where the entries of the row under construction begin.
+    /// The index of the first entry of the row under construction.
     pub(super) fn row_start(&self) -> usize {
         last(&self.offsets)
     }
@@ -65,7 +65,7 @@ impl Entries {
         self.offsets.push(self.value.len as i32);
     }
 
-    /// Cuts back to the first `len` entries.
+    /// Truncates to the first `len` entries.
     pub(super) fn truncate_entries(&mut self, len: usize) {
         self.keys.truncate(len);
         self.value.truncate(len);
@@ -105,7 +105,7 @@ impl Members {
         }
     }
 
-    /// A row of NULLs, whether the columns allow it or not: what is above it is NULL too.
+    /// Pushes NULL to every column, also to NOT NULL columns: the parent is NULL, too.
     pub(super) fn push_nulls(&mut self) {
         for column in &mut self.columns {
             column.push_null();
@@ -146,7 +146,7 @@ impl Column {
         }
     }
 
-    /// A NULL that the record has, or a field that it lacks.
+    /// Pushes a NULL of the record, or a missing field.
     #[inline]
     pub(super) fn null(&mut self) -> Result<(), RecordError> {
         if !self.nullable {
@@ -181,7 +181,7 @@ impl Column {
         }
     }
 
-    /// Makes `text` the value at `row`, the last one. Does nothing in a column of another type.
+    /// Sets the value at `row`, which is the last one. Does nothing in a column of another type.
     pub(super) fn replace_last_text(&mut self, row: usize, text: &[u8]) {
         self.truncate(row);
         if let Values::Text(values) = &mut self.values {
@@ -190,7 +190,7 @@ impl Column {
         }
     }
 
-    /// Cuts the column back to its first `len` values, whatever was left half pushed after them.
+    /// Truncates the column to its first `len` values. A value that is only partly pushed is removed, too.
     pub(super) fn truncate(&mut self, len: usize) {
         self.len = len;
         if let Some(validity) = &mut self.validity {
@@ -238,7 +238,7 @@ impl Column {
             }
     }
 
-    /// The values as an array, without a copy; the column is empty afterwards.
+    /// Returns the values as an array, without a copy. The column is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let len = std::mem::take(&mut self.len);
         let nulls = self.validity.take().map(|mut validity| NullBuffer::new(validity.finish()));

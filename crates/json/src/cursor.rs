@@ -1,24 +1,24 @@
-//! A place in one record, and the steps over JSON's punctuation, words and whole values from there.
+//! A position in one record, and the steps over punctuation, literals and whole values from there.
 //!
-//! Nothing here builds anything: a field that no column wants is walked over by [`Cursor::skip_value`], which checks
-//! its grammar as strictly as if it were wanted, and without recursion, so that depth costs no stack.
+//! Nothing here builds a value. [`Cursor::skip_value`] skips a field without a column. It checks the grammar as strictly as for
+//! other fields. It has no recursion, so deep nesting needs no stack.
 
 use super::DEPTH_MAX;
 use super::error::{Found, Problem, RecordError};
 
-/// How much of an offending value an error shows.
+/// The maximum length of a wrong value in an error.
 const SHOWN_CHARACTERS_MAX: usize = 40;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
-    /// Valid UTF-8: checked once, when the cursor is made.
+    /// Valid UTF-8: [`Cursor::new`] checks it once.
     pub(super) text: &'a [u8],
     /// At most `text.len()`.
     pub(super) at: usize,
     depth: usize,
 }
 
-/// A place to come back to. Not a copy of the cursor, which would wait for the step just written to it.
+/// A position to return to. It is not a copy of the cursor: such a copy would have to wait for the last write to the cursor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     at: usize,
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
         (self.at, self.depth) = (mark.at, mark.depth);
     }
 
-    /// The next byte that is not white space, which stays where it is.
+    /// Returns the next byte that is not white space, without a step over it.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
         if self.take(b':') { Ok(()) } else { Err(self.unexpected("a colon")) }
     }
 
-    /// The first byte of a value, or of whatever stands in its place.
+    /// Returns the first byte of a value, or of the wrong text in its place.
     #[inline]
     pub(super) fn value_start(&mut self) -> Result<u8, RecordError> {
         match self.peek() {
@@ -193,7 +193,7 @@ impl<'a> Cursor<'a> {
         self.colon()
     }
 
-    /// The error for what stands here instead of `expected`.
+    /// The error if the text here is not `expected`.
     #[cold]
     pub(super) fn unexpected(&self, expected: &'static str) -> RecordError {
         match self.character() {
@@ -203,7 +203,7 @@ impl<'a> Cursor<'a> {
         .into()
     }
 
-    /// The error for the value at `start` that is not of the column's type: of its grammar first, if that is broken.
+    /// The error for a value at `start` that does not have the type of the column. An error of the grammar has precedence.
     #[cold]
     pub(super) fn misfit(&self, start: usize, expected: &str) -> RecordError {
         let mut value = Cursor { at: start, ..*self };
@@ -226,14 +226,14 @@ impl<'a> Cursor<'a> {
         Problem::WrongType { path: Default::default(), expected: expected.to_owned(), found }.into()
     }
 
-    /// The character that begins here. The text is UTF-8, so one to four bytes are one character.
+    /// The character that starts here. The text is UTF-8, so one to four bytes are one character.
     pub(super) fn character(&self) -> Option<char> {
         let rest = self.text.get(self.at..)?;
         (1..=rest.len().min(4)).find_map(|bytes| std::str::from_utf8(&rest[..bytes]).ok()?.chars().next())
     }
 }
 
-/// How a value begins, short enough for a sentence.
+/// The start of a value, short enough for an error message.
 pub(super) fn excerpt(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(&value[..value.len().min(4 * SHOWN_CHARACTERS_MAX)]);
     match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
@@ -242,7 +242,7 @@ pub(super) fn excerpt(value: &[u8]) -> String {
     }
 }
 
-/// Which of the open levels are objects, one bit a level.
+/// One bit per open level: 1 for an object, 0 for an array.
 #[derive(Default)]
 struct OpenLevels([u64; DEPTH_MAX / 64 + 1]);
 

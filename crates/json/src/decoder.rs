@@ -1,4 +1,4 @@
-//! Records in, one Arrow batch out.
+//! Decodes records into one Arrow batch.
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
@@ -15,28 +15,28 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 /// times its length when it is kept in the corrupt-record column.
 pub(super) const BATCH_BYTES_MAX: usize = i32::MAX as usize / 3;
 
-/// Bytes of records between two countings of the columns' memory.
+/// The bytes of records after which the memory of the columns is measured again.
 const MEASURED_EVERY_BYTES: usize = 64 << 10;
 
-/// What may vary in how records are read. The default is the strict reading: a record that does not fit is an error.
+/// Options of the decoder. The default is strict: a record that does not fit the schema is an error.
 #[derive(Debug, Clone, Default)]
 pub struct DecoderOptions {
-    /// Spark's PERMISSIVE mode; without it a record that does not fit is an error.
+    /// Spark's PERMISSIVE mode. None: a record that does not fit is an error.
     pub permissive: Option<Permissive>,
-    /// Spark's `timestampFormat`: a pattern such as `MM/dd/yyyy, HH:mm:ss`. Without it, ISO 8601 as SQL's cast reads it.
+    /// Spark's `timestampFormat`: a pattern such as `MM/dd/yyyy, HH:mm:ss`. None: ISO 8601, as in a SQL cast.
     pub timestamp_format: Option<String>,
-    /// Spark's `dateFormat`. Without it, `yyyy-MM-dd` as SQL's cast reads it.
+    /// Spark's `dateFormat`. None: `yyyy-MM-dd`, as in a SQL cast.
     pub date_format: Option<String>,
 }
 
-/// Spark's PERMISSIVE mode: what does not fit is NULL, and [`Decoder::decode`] never fails.
+/// Spark's PERMISSIVE mode: a value that does not fit becomes NULL. See [`Decoder::decode`] for the errors that remain.
 #[derive(Debug, Clone, Default)]
 pub struct Permissive {
-    /// The index, in the decoder's schema, of the STRING column that takes the text of records that did not fit.
+    /// The index of the STRING column in the decoder's schema that receives the text of records that do not fit.
     pub corrupt_record_column: Option<usize>,
 }
 
-/// Takes records one at a time and gives them back as a batch.
+/// Decodes records one by one, and returns them as a batch.
 #[derive(Debug)]
 pub struct Decoder {
     schema: SchemaRef,
@@ -49,7 +49,7 @@ pub struct Decoder {
     memory: Measured,
 }
 
-/// The memory of the columns when `record_bytes` was what it says here.
+/// The memory of the columns, and the value of `record_bytes` when it was measured.
 #[derive(Debug, Default)]
 struct Measured {
     record_bytes: usize,
@@ -57,7 +57,10 @@ struct Measured {
 }
 
 impl Decoder {
-    /// `schema` has only the columns to build, at their final Arrow types.
+    /// `schema` has only the columns to build, with their final Arrow types.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_DATATYPE`, `INVALID_OPTION` or `INVALID_PATTERN`.
     pub fn new(schema: SchemaRef, options: DecoderOptions) -> Result<Self> {
         let DecoderOptions { permissive, timestamp_format, date_format } = options;
         let corrupt_record_column = permissive.as_ref().and_then(|permissive| permissive.corrupt_record_column);
@@ -84,11 +87,11 @@ impl Decoder {
         })
     }
 
-    /// Takes one record, and says how many rows it added: one for an object, one an element for an array of objects, as
-    /// Spark does. An error leaves the decoder as it was before the call.
+    /// Decodes one record. Returns the number of new rows: one for an object, and one per element for an array of objects, as in
+    /// Spark. After an error the decoder is unchanged.
     ///
-    /// In PERMISSIVE mode only two errors are left, both of them the caller's: a record over [`RECORD_BYTES_MAX`], and one
-    /// record more than a batch can hold (over 600 MiB of them).
+    /// In PERMISSIVE mode two errors remain: a record over [`RECORD_BYTES_MAX`], and a batch over 600 MiB. The caller can avoid
+    /// both.
     pub fn decode(&mut self, record: &[u8]) -> Result<usize, RecordError> {
         if record.len() > RECORD_BYTES_MAX {
             return Err(Problem::TooLong { bytes: record.len() as u64 }.into());
@@ -143,31 +146,31 @@ impl Decoder {
         Ok(())
     }
 
-    /// Puts the text of the row under construction, whose columns are all pushed, in the column for it. For an element
-    /// of an array that is the element alone, where Spark has the whole array: a long array would take its square.
+    /// Writes the text of the last row into the column for corrupt records. For an element of an array, this is the text of the
+    /// element. Spark writes the whole array, which needs memory in the square of its length.
     fn keep_corrupt(&mut self, text: &[u8]) {
         if let Some(column) = self.corrupt_record_column.and_then(|index| self.members.columns.get_mut(index)) {
             column.replace_last_text(self.rows, text);
         }
     }
 
-    /// Rows since the last batch.
+    /// The number of rows since the last batch.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Bytes that the rows so far take, give or take those of the last 64 KiB of records: cheap to ask after each.
+    /// The memory of the rows in bytes, without up to 64 KiB of the latest records. It is cheap enough for a call per record.
     pub fn memory_bytes(&self) -> usize {
         self.memory.memory_bytes
     }
 
-    /// As [`memory_bytes`](Self::memory_bytes), to the byte.
+    /// As [`memory_bytes`](Self::memory_bytes), but exact.
     #[cfg(test)]
     pub(super) fn exact_memory_bytes(&self) -> usize {
         self.members.memory_bytes()
     }
 
-    /// The rows so far as a batch, also without any column; the decoder is empty afterwards and can go on.
+    /// Returns the rows as a batch, also if the schema has no column. The decoder is empty afterwards and can be used again.
     pub fn finish(&mut self) -> Result<RecordBatch> {
         self.record_bytes = 0;
         self.memory = Measured::default();
@@ -179,7 +182,7 @@ impl Decoder {
     }
 }
 
-/// PERMISSIVE makes NULL of whatever does not fit, at any depth.
+/// PERMISSIVE writes NULL for a value that does not fit, at any depth. So no column can be NOT NULL.
 fn check_nullable(field: &FieldRef) -> Result<()> {
     if !field.is_nullable() {
         let message =

@@ -1,23 +1,23 @@
-//! Where the values of a multi-line input begin and end, by brackets and quotes alone.
+//! Finds the start and the end of values in a multi-line input, by brackets and quotes alone.
 
 use memchr::memchr3;
 
 use super::splitter::Scan;
 
-/// The state between two bytes, so that chunks may end anywhere.
+/// The state between two bytes. A chunk can end anywhere.
 #[derive(Debug, Default)]
 pub(super) struct DocumentScanner {
-    /// Inside an array at the top, whose elements are the records.
+    /// Inside a top-level array. Its elements are the records.
     in_array: bool,
-    /// A comma came last, so an element must follow.
+    /// The last token is a comma, so an element must follow.
     after_comma: bool,
     record: Option<OpenRecord>,
 }
 
-/// A record that has begun and not ended.
+/// A record that has no end yet.
 #[derive(Debug, Default)]
 struct OpenRecord {
-    /// No object and no element of an array: it ends with its line.
+    /// Neither an object nor an element of an array. It ends with its line.
     is_loose: bool,
     depth: u64,
     in_string: bool,
@@ -26,7 +26,7 @@ struct OpenRecord {
 }
 
 impl DocumentScanner {
-    /// Looks at bytes up to the end of one record, if it ends in them.
+    /// Scans bytes up to the end of one record, or all of them.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         let skip = if self.record.is_some() { 0 } else { self.skip(bytes) };
         if skip == bytes.len() {
@@ -58,22 +58,21 @@ impl DocumentScanner {
         bytes.len()
     }
 
-    /// The input is over inside a record. If the record is cut in the middle, so is the array around it, and one of
-    /// the two is enough to report.
+    /// The input ends inside a record. Then the array around it is incomplete, too. Only one of the two is reported.
     pub(super) fn end_record(&mut self) {
         if self.record.take().is_some_and(|record| record.depth > 0 || record.in_string) {
             self.in_array = false;
         }
     }
 
-    /// The input is over: whether an array was left open.
+    /// The input ends. Returns true if an array is still open.
     pub(super) fn end_array(&mut self) -> bool {
         std::mem::take(&mut self.in_array)
     }
 }
 
 impl OpenRecord {
-    /// The record's bytes, and how many bytes after them end it; none if it goes on.
+    /// Returns the number of bytes of the record, and of the bytes that end it. None if the record continues.
     fn scan(&mut self, bytes: &[u8], in_array: bool) -> Option<(usize, usize)> {
         let mut index = 0;
         while index < bytes.len() {
@@ -99,8 +98,8 @@ impl OpenRecord {
         None
     }
 
-    /// Steps to the end of a string, or of the bytes. A raw line end ends a string, too: JSON has none in strings, so a
-    /// quote is missing, and the records on the lines below shall not be lost with this one.
+    /// Steps to the end of a string, or of the bytes. A raw line end also ends a string. JSON does not allow one in a string,
+    /// so a quote is missing. The records on the next lines must not be lost with this one.
     fn scan_string(&mut self, bytes: &[u8]) -> usize {
         if std::mem::take(&mut self.is_escaped) {
             return 1;
@@ -110,7 +109,7 @@ impl OpenRecord {
             b'\\' => self.is_escaped = true,
             b'"' => self.in_string = false,
             _ => {
-                // The line end itself is looked at again, outside the string.
+                // The line end itself is scanned again, outside the string.
                 self.in_string = false;
                 return index;
             }

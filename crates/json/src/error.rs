@@ -1,4 +1,4 @@
-//! What can be wrong with one record, as one sentence for a person.
+//! The errors of one record, as one sentence for users.
 
 use std::fmt;
 
@@ -6,12 +6,13 @@ use thiserror::Error;
 
 use super::{DEPTH_MAX, RECORD_BYTES_MAX};
 
-/// Why a record could not be read. One word wide, since every step of the parser returns it.
+/// Why a record cannot be read. `Display` is one sentence. It has the size of one pointer, because every step of the parser
+/// returns it.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct RecordError(Box<Problem>);
 
-/// The failures of a record, one a variant. Byte positions count from 0 at the start of the record.
+/// The errors of a record. Byte positions count from 0 at the start of the record.
 #[derive(Debug, Error)]
 pub(super) enum Problem {
     #[error("the JSON ends in the middle of {place} (truncated?)")]
@@ -44,11 +45,11 @@ pub(super) enum Problem {
     NotNull { path: Path },
 }
 
-/// What stands in the record where something else was wanted.
+/// The text that is in the place of the expected one.
 #[derive(Debug)]
 pub(super) enum Found {
     Character(char),
-    /// A whole value: a word such as `a string` where that helps, and how the value begins.
+    /// A value: its kind, such as `a string`, if that helps, and its start.
     Value {
         kind: &'static str,
         text: String,
@@ -67,7 +68,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Where a value belongs, from the outermost field inwards: `a.b[3].c`.
+/// The path of a value, outermost field first: `a.b[3].c`.
 #[derive(Debug, Default)]
 pub(super) struct Path(String);
 
@@ -85,17 +86,17 @@ impl From<Problem> for RecordError {
 }
 
 impl RecordError {
-    /// Whether the record is sound JSON and merely has a value that does not fit its column.
+    /// True if the record is valid JSON with a value that does not fit its column.
     pub(super) fn is_misfit(&self) -> bool {
         matches!(*self.0, Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::NotNull { .. })
     }
 
-    /// Whether the record ends before its JSON does.
+    /// True if the record ends before its JSON is complete.
     pub fn is_cut_off(&self) -> bool {
         matches!(*self.0, Problem::EndsInside { .. } | Problem::EndsBefore { .. })
     }
 
-    /// Names the field around the value. Called on the way out, so from the innermost field to the outermost.
+    /// Adds the field around the value to the path. It is called from the innermost field to the outermost.
     #[cold]
     pub(super) fn inside(mut self, segment: &str) -> Self {
         if let Problem::WrongType { path, .. } | Problem::OutOfRange { path, .. } | Problem::NotNull { path } =

@@ -1,6 +1,6 @@
-//! A schema from sample records, by Spark's rules (`JsonInferSchema`).
+//! Infers a schema from sample records, by Spark's rules (`JsonInferSchema`).
 //!
-//! What is learned from two samples does not depend on their order, so samples may be read at the same time and merged.
+//! The result does not depend on the order of the samples, so they can be read concurrently and merged.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use super::temporal::TemporalFormats;
 use pinsql_base::error::Result;
 use pinsql_base::schema::{STRING, list_of, timestamp};
 
-/// Digits that any BIGINT fits in.
+/// The number of digits that holds every BIGINT.
 const BIGINT_PRECISION: u8 = 20;
-/// Values nested deeper than this are kept as STRING, with their JSON text: tables have no use for such types.
+/// The maximum nesting of an inferred type. Deeper values become STRING, with their JSON text: such types are useless in tables.
 const TYPE_DEPTH_MAX: usize = 32;
 
 #[derive(Debug, Clone)]
 pub struct InferOptions {
-    /// The Arrow type that STRING columns get: `Utf8` or `Utf8View`.
+    /// The Arrow type of STRING columns: `Utf8` or `Utf8View`.
     pub string_type: DataType,
-    /// Spark's `inferTimestamp`: strings that are all timestamps give TIMESTAMP.
+    /// Spark's `inferTimestamp`: a column whose strings are all timestamps becomes TIMESTAMP.
     pub infer_timestamp: bool,
     /// Spark's `timestampFormat`, for `infer_timestamp`.
     pub timestamp_format: Option<String>,
@@ -33,7 +33,7 @@ impl Default for InferOptions {
     }
 }
 
-/// What was learned of the records' type so far.
+/// The type of the records read so far.
 #[derive(Debug)]
 pub struct Inferred {
     fields: Members,
@@ -45,15 +45,15 @@ type Members = BTreeMap<String, Kind>;
 #[derive(Debug)]
 struct Rules {
     string_type: DataType,
-    /// None unless timestamps are looked for.
+    /// None if timestamps are not inferred.
     formats: Option<TemporalFormats>,
     scratch: Vec<u8>,
 }
 
-/// A type that is still learning.
+/// A type that further records can widen.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Kind {
-    /// Only NULLs so far, and empty strings, which Spark takes for a sender's way to write NULL.
+    /// Only NULLs and empty strings so far. Spark treats an empty string as NULL here.
     #[default]
     Unknown,
     Boolean,
@@ -75,18 +75,18 @@ impl Inferred {
         Ok(Self { fields: Members::new(), rules })
     }
 
-    /// Adds what another sample learned.
+    /// Merges the result of another sample.
     pub fn merge(&mut self, other: Self) {
         merge_members(&mut self.fields, other.fields);
     }
 
-    /// Fields by name, as Spark sorts them; all can be NULL. Fields that were never anything but `{}` are left out.
+    /// Returns the schema: fields sorted by name, as in Spark, all nullable. Fields whose only value is `{}` are left out.
     pub fn schema(&self) -> Schema {
         Schema::new(fields_of(&self.fields, &self.rules.string_type))
     }
 }
 
-/// Learns from one record, which is an object or an array of them. An error means that nothing was learned from it.
+/// Reads one record, which is an object or an array of objects. After an error `inferred` is unchanged.
 pub fn infer_record(inferred: &mut Inferred, record: &[u8]) -> Result<(), RecordError> {
     let mut cursor = Cursor::new(record)?;
     check(cursor)?;
@@ -98,7 +98,7 @@ pub fn infer_record(inferred: &mut Inferred, record: &[u8]) -> Result<(), Record
     }
 }
 
-/// Whether the record is sound JSON of objects, so that learning cannot stop half-way.
+/// Checks that the record is valid JSON of objects, so that the inference cannot stop in the middle.
 fn check(mut cursor: Cursor<'_>) -> Result<(), RecordError> {
     let mut walk = cursor;
     walk.skip_value()?;
@@ -111,7 +111,7 @@ fn check(mut cursor: Cursor<'_>) -> Result<(), RecordError> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Each element of an array, whose `[` is next; `read` steps over it.
+    /// Calls `read` for each element of an array, whose `[` is next. `read` steps over the element.
     fn elements(&mut self, mut read: impl FnMut(&mut Self) -> Result<(), RecordError>) -> Result<(), RecordError> {
         self.enter()?;
         let mut more = !self.leave(b']');
@@ -203,7 +203,7 @@ impl Rules {
 }
 
 impl Kind {
-    /// The members to learn into; a kind that knew nothing becomes a struct.
+    /// The members to extend. An unknown type becomes a struct.
     fn as_struct(&mut self) -> Option<&mut Members> {
         if *self == Self::Unknown {
             *self = Self::Struct(Members::new());
@@ -214,7 +214,7 @@ impl Kind {
         }
     }
 
-    /// The narrowest kind that holds both; STRING holds everything.
+    /// Returns the narrowest type that holds both. STRING holds everything.
     fn merge(&mut self, other: Self) {
         let merged = match (std::mem::take(self), other) {
             (Self::Unknown, kind) | (kind, Self::Unknown) => kind,
@@ -239,7 +239,7 @@ impl Kind {
         *self = merged;
     }
 
-    /// None for what no value was ever in, which Spark leaves out: `{}`, and arrays of it.
+    /// Returns None for a type without values, which Spark leaves out: `{}`, and arrays of it.
     fn data_type(&self, string_type: &DataType) -> Option<DataType> {
         Some(match self {
             Self::Unknown | Self::String => string_type.clone(),

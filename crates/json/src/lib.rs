@@ -1,12 +1,23 @@
-//! The JSON reader's inner half: bytes in, Arrow columns out, no I/O.
+//! The JSON decoder: bytes to Arrow columns.
 //!
-//! Why not arrow-json: it has no failure of a single record. Here a record is parsed in one pass straight into column
-//! buffers that can be cut back, so that a record which fails at any depth leaves nothing behind and costs its neighbours
-//! nothing. Coercions and type inference are Spark's (`JacksonParser`, `JsonInferSchema`); the grammar is strict JSON.
+//! arrow-json is not used, because one bad record fails its whole file. This decoder parses a record in one pass into column
+//! buffers. The buffers can be truncated, so a record that fails at any depth leaves nothing behind, and its neighbours are not
+//! affected. Coercions and type inference are those of Spark (`JacksonParser`, `JsonInferSchema`). The grammar is strict JSON.
 //!
-//! In reading order: [`RecordSplitter`] cuts chunks of bytes into records, [`Decoder`] turns records into a
-//! `RecordBatch`, [`Inferred`] finds a schema when none was given. Deliberately absent: Spark's relaxed grammars
-//! (comments, single quotes, unquoted names, `NaN` literals), encodings other than UTF-8, and the VARIANT type.
+//! This crate does no I/O, and has no settings and no SQL. Deliberately absent: Spark's relaxed grammars (comments, single
+//! quotes, unquoted names, `NaN` literals), encodings other than UTF-8, and the VARIANT type.
+//!
+//! The modules, in reading order:
+//!
+//! - `splitter` and `documents`: [`RecordSplitter`] cuts chunks of bytes into records.
+//! - `decoder`: [`Decoder`] turns records into a `RecordBatch`. `read` writes values into `column`s, and `names` finds the
+//!   column of a field.
+//! - `cursor`, `strings`, `number`, `temporal`, `pattern`, `base64`: the grammar, and the values of one type each.
+//!   `text_buffer` is the buffer of STRING columns.
+//! - `infer`: [`Inferred`] finds the schema of sample records.
+//! - `value`: [`ValueDecoder`] decodes single values, for `from_json`.
+//! - `path`: [`JsonPath`] finds a value in JSON text, for `get_json_object`.
+//! - `error`: [`RecordError`], the reason why a record is rejected.
 
 mod base64;
 mod column;
@@ -35,10 +46,10 @@ pub use splitter::{Record, RecordSplitter};
 pub use temporal::TemporalFormats;
 pub use value::ValueDecoder;
 
-/// The longest record that is read. A longer one is cut out and reported, so that one endless line cannot take all memory.
+/// The maximum length of a record in bytes. A longer record is skipped and reported, so one endless line cannot use all memory.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;
 
-/// How deep arrays and objects may nest: as deep as Spark's JSON parser (Jackson) allows.
+/// The maximum nesting of arrays and objects. It is the limit of Spark's JSON parser (Jackson).
 pub const DEPTH_MAX: usize = 1000;
 
 #[cfg(test)]

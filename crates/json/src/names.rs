@@ -1,15 +1,15 @@
-//! Which column a field's name belongs to.
+//! Finds the column of a field name.
 //!
-//! Records of one source mostly have their fields in one order. So each name remembers which name came after it the
-//! last time, and the next name is first compared with that one, as raw bytes and with its closing quote: in the usual
-//! case a name costs one comparison, no search for its end and no hash. Names that no column has are remembered too.
+//! The records of one source mostly have their fields in the same order. So each name stores the name that came after it the last
+//! time. The next name is first compared with that one, as raw bytes with the closing quote. In the usual case a name costs one
+//! comparison, without a search for its end and without a hash. Names without a column are stored, too.
 
 use std::collections::HashMap;
 
 use super::cursor::Cursor;
 use super::error::RecordError;
 
-/// Names remembered beside those of the columns, so that records with ever new names do not fill the memory.
+/// The maximum number of stored names without a column. Records with ever new names must not fill the memory.
 const STRANGERS_MAX: usize = 1000;
 const STRANGER_BYTES_MAX: usize = 200;
 
@@ -17,29 +17,29 @@ const STRANGER_BYTES_MAX: usize = 200;
 pub(super) struct Names {
     known: Vec<Known>,
     by_name: HashMap<Box<[u8]>, usize>,
-    /// The name met last, as an index of `known`; before the first one of an object, the index of [`Known::start`].
+    /// The last name, as an index of `known`. Before the first name of an object, the index of [`Known::start`].
     last: usize,
     strangers: usize,
 }
 
 #[derive(Debug)]
 struct Known {
-    /// The name and its closing quote, as they stand in a record that needs no escape for them.
+    /// The name and its closing quote, as in a record without escapes.
     raw: Box<[u8]>,
     column: Option<usize>,
-    /// The name that came next when this one was met last.
+    /// The name that came next the last time.
     next: usize,
 }
 
 impl Known {
-    /// What comes before an object's first name. Its empty text is never found in a record.
+    /// The entry before the first name of an object. Its empty text never matches a name.
     fn start() -> Self {
         Self { raw: Box::default(), column: None, next: 1 }
     }
 }
 
 impl Names {
-    /// `names` gives each column that records can fill, by its index.
+    /// `names` has each column that records can fill, with its index.
     pub(super) fn new<'a>(names: impl IntoIterator<Item = (usize, &'a str)>) -> Self {
         let mut new = Self { known: vec![Known::start()], by_name: HashMap::new(), last: 0, strangers: 0 };
         for (column, name) in names {
@@ -54,7 +54,7 @@ impl Names {
         self.last = 0;
     }
 
-    /// Steps over the next field's name; gives the column it belongs to, if any.
+    /// Steps over the next field name. Returns its column, if any.
     #[inline]
     pub(super) fn read(
         &mut self,

@@ -1,20 +1,20 @@
-//! Numbers: JSON's grammar, and exact conversion to the column types.
+//! Numbers: the grammar of JSON, and exact conversion to the column types.
 
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 
 use super::cursor::Cursor;
 use super::error::{Problem, RecordError};
 
-/// Whole numbers up to here are exact as a double.
+/// Integers up to this one are exact as a double.
 const DOUBLE_EXACT_MAX: u64 = 1 << 53;
 /// Powers of ten that are exact as a double.
 const DOUBLE_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-/// Digits that any `u64` can hold.
+/// The number of digits that a `u64` always holds.
 const EXACT_DIGITS_MAX: u32 = 19;
-/// Exponents are read up to here; beyond, every type is out of range or zero anyway.
+/// The largest exponent. With a larger one, the value is out of range or zero in every type.
 const EXPONENT_MAX: i64 = 1_000_000;
 
 /// One number as written.
@@ -22,9 +22,9 @@ const EXPONENT_MAX: i64 = 1_000_000;
 pub(super) struct Number<'a> {
     pub(super) text: &'a [u8],
     pub(super) negative: bool,
-    /// Without a fraction and an exponent.
+    /// It has no fraction and no exponent.
     pub(super) is_integer: bool,
-    /// All the digits as one number, and the power of ten it is scaled by; none when there are too many digits.
+    /// All digits as one integer, and the power of ten to multiply with. None if there are too many digits.
     exact: Option<(u64, i64)>,
 }
 
@@ -94,14 +94,14 @@ impl Digits {
 }
 
 impl Number<'_> {
-    /// The number as a whole one; none when it does not fit. The caller has seen that it is written as an integer.
+    /// Returns the number as an integer. None if it does not fit. The caller has checked that it is written as an integer.
     #[inline]
     pub(super) fn to_i64(self) -> Option<i64> {
         let (value, _) = self.exact?;
         if self.negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
     }
 
-    /// The nearest double; none when it would be infinite.
+    /// Returns the nearest double. None if it would be infinite.
     #[inline]
     pub(super) fn to_f64(self) -> Option<f64> {
         if let Some((value, exponent)) = self.exact
@@ -115,7 +115,7 @@ impl Number<'_> {
         self.parse().filter(|value: &f64| value.is_finite())
     }
 
-    /// The nearest float, rounded once; none when it would be infinite.
+    /// Returns the nearest float, rounded once. None if it would be infinite.
     pub(super) fn to_f32(self) -> Option<f32> {
         self.parse().filter(|value: &f32| value.is_finite())
     }
@@ -125,15 +125,15 @@ impl Number<'_> {
     }
 }
 
-/// Why a text is no decimal of the wanted type.
+/// Why a text is not a decimal of the requested type.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DecimalProblem {
     NotANumber,
     OutOfRange,
 }
 
-/// A decimal number as `value * 10^scale`, surplus digits rounded half up, as Spark does. The text is a JSON number, or
-/// what Spark reads in a string: commas between digits, a plus sign, no digit on one side of the point.
+/// Parses a decimal number to `value * 10^scale`. Extra digits are rounded half up, as in Spark. `text` is a JSON number, or a
+/// number in a string as Spark reads it: with commas between digits, a plus sign, or no digit on one side of the point.
 pub fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, DecimalProblem> {
     let DecimalText { negative, whole, fraction, exponent } = DecimalText::new(text)?;
     let digits = || whole.iter().chain(fraction).filter(|byte| **byte != b',').map(|byte| i128::from(byte - b'0'));

@@ -1,9 +1,8 @@
 //! Paths into JSON text: `get_json_object(text, '$.a.b[0]')` and `text:a.b[0]`.
 //!
-//! What a path finds is written as Spark writes it (`GetJsonObject`): a string without quotes, everything else as compact
-//! JSON, floats as Java prints doubles. The text is checked up to the end of the value that the path leads into, so that what
-//! is found never comes out of broken JSON. The two differ in what `[*]` does where an element has nothing (see `Style`),
-//! in `null`, and in the case of names.
+//! The result is written as in Spark (`GetJsonObject`): a string without quotes, any other value as compact JSON, floats as
+//! Java prints doubles. The text is validated up to the end of the value, so a result never comes from broken JSON. The two
+//! forms differ in the case of names, in `null`, and in the result of `[*]` for an element without the field (see `Style`).
 
 mod search;
 mod writer;
@@ -17,35 +16,35 @@ use super::cursor::Cursor;
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
-    /// A field of an object, in any case.
+    /// A field of an object, case-insensitive.
     Name(String),
-    /// A field of an object, spelled just so.
+    /// A field of an object, case-sensitive.
     Exactly(String),
-    /// An element of an array, from 0.
+    /// An element of an array, counted from 0.
     Element(u64),
     /// All elements of an array.
     Elements,
-    /// All fields of an object, which Spark takes and never finds.
+    /// All fields of an object. Spark parses it and never finds a value.
     Fields,
 }
 
-/// The way to a value. In the text form that the `:` operator passes on, a JSON array of steps.
+/// A path to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonPath {
     steps: Vec<Step>,
     is_operator: bool,
 }
 
-/// A number that JSON text has, in digits.
+/// A function that writes a floating-point number of the JSON text.
 pub type WriteDouble = fn(f64) -> String;
 
-/// Two fields that a name in any case can mean.
+/// Two fields match a case-insensitive name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the JSON has more than one field that `{0}` can mean")]
 pub struct Ambiguous(pub String);
 
 impl JsonPath {
-    /// A path in the grammar of `get_json_object`: `$`, then `.name`, `['name']`, `[0]`, `[*]`, `.*`. None if it is no path.
+    /// Parses a path of `get_json_object`: `$`, then `.name`, `['name']`, `[0]`, `[*]`, `.*`. None if it is not a path.
     pub fn parse(path: &str) -> Option<Self> {
         let mut rest = path.strip_prefix('$')?;
         let mut steps = Vec::new();
@@ -57,18 +56,21 @@ impl JsonPath {
         Some(Self { steps, is_operator: false })
     }
 
-    /// The path of the `:` operator, as [`Self::operator_text`] gives it.
+    /// Parses the path of a `:` operator, as [`Self::operator_text`] writes it.
     pub fn of_operator(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().map(|steps| Self { steps, is_operator: true })
     }
 
-    /// The steps of a `:` operator as a text.
+    /// Writes the steps of a `:` operator as text: a JSON array.
     pub fn operator_text(steps: &[Step]) -> String {
-        // Steps are strings and numbers: nothing in them cannot be written.
+        // Steps are strings and numbers, so serialization cannot fail.
         serde_json::to_string(steps).unwrap_or_default()
     }
 
-    /// Appends to `out` what the path leads to in `json`. Whether it leads to anything: not in text that is no JSON.
+    /// Appends the value at the path in `json` to `out`. Returns false if there is none, or if `json` is not JSON.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] if two fields match a case-insensitive name.
     pub fn find(&self, json: &str, write_double: WriteDouble, out: &mut Vec<u8>) -> Result<bool, Ambiguous> {
         let start = out.len();
         let mut search = Search::new(self.is_operator, write_double);

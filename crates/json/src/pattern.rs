@@ -1,8 +1,8 @@
 //! Spark's datetime patterns (`timestampFormat`, `dateFormat`), for reading.
 //!
-//! The letters that Spark documents for parsing, without those that need a table of languages, calendars or zones:
-//! `y M L d H k h K m s S a X x Z z V O`, text in single quotes, and optional sections in brackets. Any other letter is
-//! refused when the pattern is made. An offset is taken in each of its forms, whichever letter stands for it.
+//! The letters are those of Spark's documentation that need no table of languages, calendars or zones: `y M L d H k h K m s S a
+//! X x Z z V O`, text in single quotes, and optional sections in brackets. Any other letter is an error of the pattern. An
+//! offset is read in all of its forms, whichever letter the pattern has.
 
 use super::temporal::{Parts, Reader};
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -21,7 +21,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-/// Letters of a month's short name.
+/// The number of letters of a short month name.
 const MONTH_SHORT: usize = 3;
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ enum Item {
     Offset,
     Zone,
     Text(String),
-    /// Read wholly or not at all.
+    /// An optional section: it matches as a whole or not at all.
     Optional(Vec<Item>),
 }
 
@@ -111,7 +111,7 @@ impl Pattern {
         }
     }
 
-    /// None when the text does not fit; what the pattern does not name is as in 1970-01-01T00:00Z.
+    /// Returns None if the text does not match. A part that is not in the pattern is that of 1970-01-01T00:00Z.
     pub(super) fn parse(&self, text: &[u8]) -> Option<Parts> {
         let mut state = State::default();
         let mut reader = Reader { text };
@@ -120,7 +120,7 @@ impl Pattern {
     }
 }
 
-/// Text up to the closing quote; two quotes stand for one, also outside a text.
+/// Text up to the closing quote. Two quotes are one quote, also outside a text.
 fn quoted(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
     if characters.next_if_eq(&'\'').is_some() {
         return Some("'".to_owned());
@@ -164,7 +164,7 @@ impl Item {
     }
 }
 
-/// A number that another number follows at once takes its own digits only: `yyyyMMdd` reads `20240229`.
+/// A number directly before another number has a fixed number of digits: `yyyyMMdd` reads `20240229`.
 fn fix_widths(items: &mut [Item]) {
     for index in 0..items.len() {
         let followed =
@@ -258,7 +258,7 @@ fn read_one(item: &Item, reader: &mut Reader<'_>, state: &mut State) -> Option<(
     Some(())
 }
 
-/// Letters match in either case, as Spark has it.
+/// The comparison ignores case, as in Spark.
 fn take_text(reader: &mut Reader<'_>, text: &str) -> Option<()> {
     let (found, rest) = reader.text.split_at_checked(text.len())?;
     if found.eq_ignore_ascii_case(text.as_bytes()) {

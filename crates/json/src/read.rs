@@ -1,7 +1,7 @@
-//! Values into columns, by Spark's coercions (`JacksonParser.makeConverter`).
+//! Writes values into columns, with Spark's coercions (`JacksonParser.makeConverter`).
 //!
-//! Whatever fails, here or below, leaves half a row behind; the decoder cuts it off. Only in PERMISSIVE mode is a
-//! failure caught on the way, at the innermost object around it, as Spark does.
+//! After an error, here or below, a partial row is left. The decoder truncates it. Only in PERMISSIVE mode an error is handled
+//! earlier: at the innermost object around it, as in Spark.
 
 use std::collections::HashSet;
 
@@ -13,19 +13,19 @@ use super::number::{DecimalProblem, Number, parse_decimal};
 use super::temporal::{MICROSECONDS_PER_SECOND, TemporalFormats};
 use super::text_buffer::TextBuffer;
 
-/// What all columns of a decoder share while a record is read.
+/// The shared state of all columns while a record is read.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) formats: TemporalFormats,
     pub(super) is_permissive: bool,
-    /// Set when a value was made NULL because it does not fit.
+    /// True if a value became NULL because it does not fit.
     pub(super) met_misfit: bool,
-    /// For strings whose escapes must be undone before they can be looked at.
+    /// A buffer for strings with escapes.
     pub(super) scratch: Vec<u8>,
 }
 
 impl Members {
-    /// An object, whose `{` is next, as row `row` of the columns.
+    /// Reads an object, whose `{` is next, as row `row` of the columns.
     pub(super) fn read(
         &mut self,
         row: usize,
@@ -56,8 +56,8 @@ impl Members {
 impl Column {
     fn read_member(&mut self, row: usize, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
         if self.len() > row {
-            // The field came before in this object: the last one counts. Had the earlier one not fitted, the record
-            // would be refused, as Spark does.
+            // The object has the field twice, and the last one counts. If the earlier one does not fit, the record is
+            // rejected, as in Spark.
             self.truncate(row);
         }
         let start = cursor.mark();
@@ -75,7 +75,7 @@ impl Column {
         }
     }
 
-    /// The next value, whatever it is.
+    /// Reads the next value.
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
         let first = cursor.value_start()?;
         if first == b'n' {
@@ -198,7 +198,7 @@ fn read_date(first: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Resul
     context.formats.parse_date(text).ok_or_else(|| cursor.misfit(start, "DATE"))
 }
 
-/// A string in the timestamps' format, or whole seconds since 1970, as Spark reads a number.
+/// A string in the format of timestamps, or a number: whole seconds since 1970, as in Spark.
 fn read_timestamp(first: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<i64, RecordError> {
     let start = cursor.at;
     if is_number(first) {
@@ -222,7 +222,7 @@ fn read_binary(
     values.push_with(|out| base64::decode_into(text, out).ok_or_else(|| cursor.misfit(start, "BINARY in base64")))
 }
 
-/// The elements of an array, whose `[` is next.
+/// Reads the elements of an array, whose `[` is next.
 fn read_elements(element: &mut Column, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
     let row_start = element.len();
     cursor.enter()?;
@@ -237,7 +237,7 @@ fn read_elements(element: &mut Column, cursor: &mut Cursor<'_>, context: &mut Co
 }
 
 impl Entries {
-    /// The entries of an object, whose `{` is next. A key that comes twice has the value that comes last.
+    /// Reads the entries of an object, whose `{` is next. For a duplicate key, the last value counts.
     fn read(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
         let start = cursor.mark();
         let row_start = self.row_start();
@@ -283,7 +283,7 @@ impl Entries {
         Ok(())
     }
 
-    /// The ordinals of the entries, from `row_start` on, whose key comes again later.
+    /// The ordinals of the entries, from `row_start`, whose key appears again later.
     fn superseded(&self, row_start: usize) -> Vec<usize> {
         let count = self.value.len() - row_start;
         if count < 2 {
@@ -297,7 +297,7 @@ impl Entries {
     }
 }
 
-/// A string's content; anything else does not fit.
+/// The content of a string. Any other value does not fit.
 #[inline]
 fn read_string<'s, 'a: 's>(
     first: u8,
@@ -312,7 +312,7 @@ fn read_string<'s, 'a: 's>(
     cursor.string(scratch)
 }
 
-/// A string's content, or the text of any other value as it is written.
+/// The content of a string, or the text of any other value as it is in the record.
 #[inline]
 fn read_text(values: &mut TextBuffer, first: u8, cursor: &mut Cursor<'_>) -> Result<(), RecordError> {
     if first == b'"' {

@@ -1,8 +1,8 @@
-//! Chunks of bytes in, records out: one a line, or one a JSON value.
+//! Splits chunks of bytes into records: one per line, or one per JSON value.
 //!
-//! A record that lies inside one chunk is a slice of it; one that crosses a border is put together in a buffer. Every
-//! byte is looked at once, wherever the borders fall. Whether a record is JSON is the decoder's business; here, what is
-//! broken is cut where the next sound record can begin. A carriage return alone ends no line.
+//! A record inside one chunk is a slice of it. A record in several chunks is copied to a buffer. Every byte is scanned once,
+//! wherever the chunks end. The decoder checks whether a record is JSON. A broken record ends where the next valid one can
+//! start. A carriage return alone does not end a line.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -16,37 +16,38 @@ use super::error::{Problem, RecordError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One record as it stands in the object, without its line end.
+/// One record, as in the object, without its line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
+    /// The bytes of the record.
     pub bytes: Bytes,
-    /// The line the record starts on, from 1 where the splitter started.
+    /// The line on which the record starts, counted from 1 at the start of the input.
     pub line: u64,
-    /// The byte the record starts at, from 0 where the splitter started.
+    /// The byte at which the record starts, counted from 0 at the start of the input.
     pub offset: u64,
 }
 
-/// Cuts a stream of chunks into records. Push a chunk, take records until there is none, push the next; after the last
-/// chunk call [`finish`](Self::finish) until it, too, gives none.
+/// Splits a stream of chunks into records. Push a chunk, then call [`next`](Self::next) until it returns None, and push the next
+/// chunk. After the last chunk, call [`finish`](Self::finish) until it returns None.
 ///
-/// An error from any of them stands for a record of which there is nothing to show, too long or missing altogether;
-/// [`position`](Self::position) tells where. What follows it is read as if nothing had been.
+/// An error is a record without bytes: it is too long, or missing. [`position`](Self::position) returns its position. The records
+/// after it are not affected.
 #[derive(Debug)]
 pub struct RecordSplitter {
     scanner: Scanner,
-    /// The first bytes, until they are known to be a byte-order mark or not; then none.
+    /// The first bytes, until it is clear whether they are a byte-order mark. Then None.
     head: Option<Bytes>,
     chunks: VecDeque<Bytes>,
-    /// How much of the first chunk is consumed.
+    /// The number of consumed bytes of the first chunk.
     consumed: usize,
-    /// The place after everything consumed.
+    /// The position after all consumed bytes.
     next: Position,
-    /// Where the open record starts, or the one last returned.
+    /// The start of the open record, or of the last one returned.
     start: Position,
     open: bool,
     /// The open record's bytes from earlier chunks.
     carry: Vec<u8>,
-    /// Bytes of the open record; past the maximum they are counted and dropped.
+    /// The bytes of the open record. Above the maximum they are counted and dropped.
     open_bytes: u64,
 }
 
@@ -56,7 +57,7 @@ struct Position {
     offset: u64,
 }
 
-/// What a scanner makes of some bytes: those before a record, those of it, and if it ends, those that end it.
+/// The result of a scan: the bytes before a record, those of the record, and those that end it, if it ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan {
     pub(super) skip: usize,
@@ -70,19 +71,19 @@ enum Scanner {
     Documents(DocumentScanner),
 }
 
-/// Where a record's bytes are.
+/// The location of the bytes of a record.
 enum Place {
     Chunk(Range<usize>),
     Carry,
 }
 
 impl RecordSplitter {
-    /// One record a line, which `\n` or `\r\n` ends. Lines of white space are no records.
+    /// One record per line. `\n` or `\r\n` ends a line. A line with only white space is no record.
     pub fn lines() -> Self {
         Self::new(Scanner::Lines)
     }
 
-    /// Spark's `multiLine`: the input is one JSON value or several; the elements of an array are records.
+    /// Spark's `multiLine`: the input has one or several JSON values. The elements of a top-level array are records.
     pub fn documents() -> Self {
         Self::new(Scanner::Documents(DocumentScanner::default()))
     }
@@ -101,8 +102,8 @@ impl RecordSplitter {
         }
     }
 
-    /// For a part of an object that begins at this line and byte of it: counting goes on from there, and a byte-order
-    /// mark is text like any other.
+    /// For a part of an object that starts at this line and byte. Positions count from there, and a byte-order mark is ordinary
+    /// text.
     pub fn starting_at(mut self, line: u64, offset: u64) -> Self {
         if offset > 0 {
             self.head = None;
@@ -112,6 +113,7 @@ impl RecordSplitter {
         self
     }
 
+    /// Adds the next chunk of the input.
     pub fn push(&mut self, mut chunk: Bytes) {
         if let Some(head) = self.head.take() {
             if !head.is_empty() {
@@ -129,14 +131,14 @@ impl RecordSplitter {
         self.chunks.push_back(chunk);
     }
 
-    /// The next whole record of what was pushed; none when more must be pushed first.
+    /// Returns the next complete record. None if the next chunk is needed.
     #[expect(clippy::should_implement_trait, reason = "none does not end it, as it would an iterator")]
     pub fn next(&mut self) -> Option<Result<Record, RecordError>> {
         let found = self.advance()?;
         Some(found.map(|place| self.own(place)))
     }
 
-    /// After the last chunk: what is left, which nothing ended. Call it until it gives none.
+    /// After the last chunk: returns the rest, which has no end. Call it until it returns None.
     pub fn finish(&mut self) -> Option<Result<Record, RecordError>> {
         if let Some(head) = self.head.take() {
             self.chunks.push_back(head);
@@ -161,7 +163,7 @@ impl RecordSplitter {
         None
     }
 
-    /// The line and the byte that the record last returned starts at, or the one that an error stood for.
+    /// Returns the line and the byte at which the last returned record or error starts.
     pub fn position(&self) -> (u64, u64) {
         (self.start.line, self.start.offset)
     }
@@ -215,7 +217,7 @@ impl RecordSplitter {
         }
     }
 
-    /// The record that has just ended, whose last piece is in the first chunk; none if it is no record after all.
+    /// Returns the record that has just ended, whose last part is in the first chunk. None if it is blank.
     fn close(&mut self, last: Option<Range<usize>>) -> Option<Result<Place, RecordError>> {
         let bytes = std::mem::take(&mut self.open_bytes);
         if bytes > RECORD_BYTES_MAX as u64 {
@@ -252,8 +254,8 @@ impl Scanner {
     }
 }
 
-/// How much of a record is left without its line end, or as a document without any white space after it. None for a
-/// blank line; nothing between two commas is a record all the same, and a bad one.
+/// The length of a record without its line end, or for a document without the white space after it. None for a blank line. An
+/// empty text between two commas is a record, and a bad one.
 fn trimmed(record: &[u8], is_document: bool) -> Option<usize> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     if is_document {

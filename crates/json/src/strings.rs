@@ -1,4 +1,4 @@
-//! Strings: finding their end, checking and undoing their escapes.
+//! Strings: finds their end, and validates and decodes their escapes.
 
 use super::cursor::Cursor;
 use super::error::{Problem, RecordError};
@@ -7,7 +7,7 @@ const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
 const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
 
 impl<'a> Cursor<'a> {
-    /// A string without escapes, after its opening quote; none, and no step, when it has an escape.
+    /// Reads a string without escapes, after its opening quote. Returns None, without a step, if it has an escape.
     #[inline]
     pub(super) fn plain_string(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
         let start = self.at;
@@ -22,7 +22,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string after its opening quote, its escapes undone, appended to `out`. A failure may leave a part of it there.
+    /// Appends a string, after its opening quote, to `out`, with its escapes decoded. After an error `out` can have a part of it.
     pub(super) fn string_into(&mut self, out: &mut Vec<u8>) -> Result<(), RecordError> {
         loop {
             let end = special(self.text, self.at);
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string after its opening quote, in `scratch` if it has escapes, and else where it stands.
+    /// Returns a string, after its opening quote: decoded in `scratch` if it has escapes, otherwise a slice of the record.
     #[inline]
     pub(super) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8], RecordError>
     where
@@ -74,7 +74,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The character that an escape stands for. Surrogates count only in pairs: UTF-8 has no other way to hold them.
+    /// Decodes an escape. Surrogates must be in pairs, because UTF-8 cannot hold a single one.
     fn escape(&mut self) -> Result<char, RecordError> {
         let start = self.at;
         self.at += 1;
@@ -132,10 +132,10 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The first quote, backslash or control character from `from` on, or the end of the text.
+/// Returns the index of the first quote, backslash or control character from `from`, or the end of the text.
 ///
-/// Eight bytes a step. Each test marks the high bit of its bytes; a borrow can mark a byte wrongly only above one that
-/// is marked rightly, so the lowest mark is always right.
+/// It reads eight bytes per step. Each test sets the high bit of the bytes it finds. A borrow can set it wrongly, but only
+/// above a byte where it is right, so the lowest set bit is always right.
 #[inline]
 fn special(text: &[u8], from: usize) -> usize {
     let rest = &text[from..];

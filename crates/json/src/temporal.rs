@@ -1,21 +1,21 @@
-//! Dates and timestamps, as SQL's cast from STRING reads them (Spark's `stringToDate`, `stringToTimestamp`), or by a
-//! pattern that the user gives.
+//! Dates and timestamps: in the formats of a SQL cast from STRING (Spark's `stringToDate`, `stringToTimestamp`), or by a
+//! pattern from the user.
 //!
-//! Absent on purpose: zones by region name (`Europe/Berlin`), which need a table of the world's clock changes. They
-//! are an error, never read as UTC.
+//! Deliberately absent: zones by region name (`Europe/Berlin`), which need the time zone database. They are an error, and never
+//! read as UTC.
 
 use super::pattern::Pattern;
 use pinsql_base::error::Result;
 
 pub(super) const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// Years have at least this many digits, so that `17` is no year.
+/// The minimum number of digits of a year. `17` is not a year.
 const YEAR_DIGITS_MIN: usize = 4;
 const YEAR_DIGITS_MAX: usize = 6;
-/// The farthest that any clock is from UTC, by Java's reckoning.
+/// The largest offset from UTC that Java allows.
 const OFFSET_SECONDS_MAX: i64 = 18 * 3600;
 
-/// How the dates and timestamps of one input are written.
+/// The formats of the dates and timestamps of one input.
 #[derive(Debug, Default)]
 pub struct TemporalFormats {
     timestamp: Option<Pattern>,
@@ -23,11 +23,15 @@ pub struct TemporalFormats {
 }
 
 impl TemporalFormats {
+    /// `timestamp` and `date` are Spark's patterns. None is ISO 8601.
+    ///
+    /// # Errors
+    /// `INVALID_PATTERN`.
     pub fn new(timestamp: Option<&str>, date: Option<&str>) -> Result<Self> {
         Ok(Self { timestamp: timestamp.map(Pattern::new).transpose()?, date: date.map(Pattern::new).transpose()? })
     }
 
-    /// Days since 1970-01-01.
+    /// Parses a date to days since 1970-01-01. None if it is not a date.
     pub fn parse_date(&self, text: &[u8]) -> Option<i32> {
         match &self.date {
             None => parse_date(text),
@@ -35,7 +39,7 @@ impl TemporalFormats {
         }
     }
 
-    /// Microseconds since 1970-01-01T00:00Z. A text without a zone is UTC.
+    /// Parses a timestamp to microseconds since 1970-01-01T00:00Z. None if it is not a timestamp. A text without a zone is UTC.
     pub fn parse_timestamp(&self, text: &[u8]) -> Option<i64> {
         match &self.timestamp {
             None => parse_timestamp(text),
@@ -64,7 +68,7 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// Days since 1970-01-01, in the proleptic Gregorian calendar; none when there is no such day.
+    /// Returns days since 1970-01-01, in the proleptic Gregorian calendar. None if the day does not exist.
     pub(super) fn days(&self) -> Option<i64> {
         let is_leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
         let month_days = match self.month {
@@ -76,7 +80,7 @@ impl Parts {
         if !(1..=month_days).contains(&self.day) {
             return None;
         }
-        // Years from March on, so that the leap day ends a year; then whole cycles of 400 years.
+        // Years start in March, so the leap day is the last day of a year. The days then follow from cycles of 400 years.
         let year = self.year - i64::from(self.month <= 2);
         let (cycle, year_of_cycle) = (year.div_euclid(400), year.rem_euclid(400));
         let day_of_year = (153 * ((self.month + 9) % 12) + 2) / 5 + self.day - 1;
@@ -94,7 +98,7 @@ impl Parts {
     }
 }
 
-/// `yyyy`, `yyyy-[m]m` or `yyyy-[m]m-[d]d`; after a whole date, a `T` or a space ends what is read.
+/// `yyyy`, `yyyy-[m]m` or `yyyy-[m]m-[d]d`. Text after a `T` or a space behind a full date is ignored.
 fn parse_date(text: &[u8]) -> Option<i32> {
     let mut reader = Reader { text: text.trim_ascii() };
     let mut parts = Parts::default();
@@ -103,7 +107,7 @@ fn parse_date(text: &[u8]) -> Option<i32> {
     ends.then(|| parts.days()).flatten().and_then(|days| i32::try_from(days).ok())
 }
 
-/// A date as above, and if it is whole, after a `T` or a space `[h]h:[m]m[:[s]s[.fraction]][zone]`.
+/// A date as above. After a full date and a `T` or a space: `[h]h:[m]m[:[s]s[.fraction]][zone]`.
 pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let mut reader = Reader { text: text.trim_ascii() };
     let mut parts = Parts::default();
@@ -122,13 +126,13 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     reader.text.is_empty().then(|| parts.microseconds()).flatten()
 }
 
-/// What is left of the text.
+/// The rest of the text.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a [u8],
 }
 
 impl Reader<'_> {
-    /// Says whether the date is whole, down to its day.
+    /// Returns true if the date has a day.
     fn date(&mut self, parts: &mut Parts) -> Option<bool> {
         let negative = self.take(b'-');
         if !negative {
@@ -159,7 +163,7 @@ impl Reader<'_> {
         found
     }
 
-    /// As many digits as there are, up to `digits_max` (at most 18); none when they are too few.
+    /// Reads up to `digits_max` digits (at most 18). None if there are too few.
     #[inline]
     pub(super) fn number(&mut self, digits_min: usize, digits_max: usize) -> Option<i64> {
         let digits = self.text.iter().take(digits_max).take_while(|byte| byte.is_ascii_digit()).count();
@@ -171,7 +175,7 @@ impl Reader<'_> {
         Some(number.iter().fold(0, |value, byte| value * 10 + i64::from(byte - b'0')))
     }
 
-    /// The digits of a second's fraction, as microseconds; what is finer is cut off.
+    /// Reads the fraction of a second as microseconds. Further digits are dropped.
     pub(super) fn fraction(&mut self) -> i64 {
         let digits = self.text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (fraction, rest) = self.text.split_at(digits);
@@ -179,14 +183,14 @@ impl Reader<'_> {
         (0..6).fold(0, |value, place| value * 10 + fraction.get(place).map_or(0, |byte| i64::from(byte - b'0')))
     }
 
-    /// A zone: nothing, `Z`, `UTC`, `GMT`, an offset, or an offset after `UTC` or `GMT`. In seconds east.
+    /// Reads a zone: nothing, `Z`, `UTC`, `GMT`, an offset, or an offset after `UTC` or `GMT`. Returns seconds east of UTC.
     pub(super) fn zone(&mut self) -> Option<i64> {
         let text = self.text.trim_ascii_start();
         self.text = [b"UTC".as_slice(), b"GMT", b"Z"].iter().find_map(|name| text.strip_prefix(*name)).unwrap_or(text);
         if self.text.is_empty() { Some(0) } else { self.offset() }
     }
 
-    /// `+h`, `+hh`, `+hhmm`, `+hh:mm` or `+hh:mm:ss`, in seconds east.
+    /// `+h`, `+hh`, `+hhmm`, `+hh:mm` or `+hh:mm:ss`. Returns seconds east of UTC.
     pub(super) fn offset(&mut self) -> Option<i64> {
         let negative = self.take(b'-');
         if !negative && !self.take(b'+') {

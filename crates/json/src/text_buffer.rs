@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, BinaryArray, StringArray, StringViewArray, make_vie
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
-/// Longer values stand in the bytes; shorter ones in the view itself.
+/// Longer values are in the bytes, shorter ones in the view itself.
 const INLINE_BYTES_MAX: usize = 12;
 
-/// Values one behind the other. All of them together stay under 2 GiB, which the decoder sees to, so an `i32` holds
-/// any offset and a string view array needs only one buffer.
+/// Values in sequence. The decoder limits their total to less than 2 GiB, so an `i32` holds every offset, and a string view
+/// array needs only one buffer.
 #[derive(Debug)]
 pub(super) struct TextBuffer {
     bytes: Vec<u8>,
@@ -20,11 +20,11 @@ pub(super) struct TextBuffer {
 
 #[derive(Debug)]
 enum Index {
-    /// Of a string: where each value begins, and at the end where the last one ends.
+    /// Strings: the start of each value, and the end of the last one.
     Text(Vec<i32>),
-    /// The same for bytes that need not be text.
+    /// The same for BINARY.
     Binary(Vec<i32>),
-    /// Of a string: Arrow's views. `bytes` has only the values that are too long for their view, in order.
+    /// Strings as Arrow views. `bytes` has only the values that are too long for their view, in order.
     Views(Vec<u128>),
 }
 
@@ -41,7 +41,7 @@ impl TextBuffer {
         Self { bytes: Vec::new(), index: Index::Binary(vec![0]) }
     }
 
-    /// Pushes one value, which must be UTF-8 unless the buffer is of bytes.
+    /// Pushes one value. It must be UTF-8, except in a BINARY buffer.
     #[inline]
     pub(super) fn push(&mut self, value: &[u8]) {
         self.debug_check(value);
@@ -60,7 +60,7 @@ impl TextBuffer {
         }
     }
 
-    /// Pushes what `write` appends to the bytes, or nothing if it fails.
+    /// Pushes the bytes that `write` appends. Pushes nothing if `write` fails.
     pub(super) fn push_with<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let start = self.bytes.len();
         if let Err(error) = write(&mut self.bytes) {
@@ -84,7 +84,7 @@ impl TextBuffer {
         debug_assert!(matches!(self.index, Index::Binary(_)) || std::str::from_utf8(value).is_ok());
     }
 
-    /// Cuts the buffer back to its first `len` values.
+    /// Truncates the buffer to its first `len` values.
     pub(super) fn truncate(&mut self, len: usize) {
         match &mut self.index {
             Index::Text(offsets) | Index::Binary(offsets) => {
@@ -92,7 +92,7 @@ impl TextBuffer {
                 self.bytes.truncate(offsets.last().map_or(0, |end| *end as usize));
             }
             Index::Views(views) => {
-                // The first long value that goes says where the bytes of those that stay end.
+                // The start of the first removed long value is the end of the bytes that remain.
                 let long = views.iter().skip(len).map(|view| ViewParts::new(*view)).find(ViewParts::is_long);
                 if let Some(view) = long {
                     self.bytes.truncate(view.offset);
@@ -133,22 +133,22 @@ impl TextBuffer {
         }
     }
 
-    /// The values as an array; the buffer is empty afterwards, with room for as many again.
+    /// Returns the values as an array. The buffer is empty afterwards, with capacity for as many values.
     pub(super) fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
         if nulls.as_ref().is_some_and(|nulls| nulls.len() != self.len()) {
             return Err(ArrowError::InvalidArgumentError("the NULLs are not as many as the values".to_owned()));
         }
         let bytes = Buffer::from_vec(take_with_room(&mut self.bytes));
         Ok(match &mut self.index {
-            // SAFETY: the NULLs are as many as the values. Every value is UTF-8 and begins and ends where its offsets
-            // say: `push` and `push_with` are given nothing but whole strings of a record that `Cursor::new` found to
-            // be UTF-8, cut at their quotes, with whole characters in the place of escapes.
+            // SAFETY: the NULL buffer has one bit per value, and the offsets are the ends of the values. Every value is UTF-8:
+            // `push` and `push_with` receive only whole strings of a record that `Cursor::new` validated as UTF-8, cut
+            // at their quotes, with escapes replaced by whole characters.
             Index::Text(offsets) => {
                 Arc::new(unsafe { StringArray::new_unchecked(finish_offsets(offsets), bytes, nulls) })
             }
             Index::Binary(offsets) => Arc::new(BinaryArray::try_new(finish_offsets(offsets), bytes, nulls)?),
-            // SAFETY: as above; and each view was made of its value by Arrow itself, with the value's place in the one
-            // buffer, of which `truncate` takes nothing that a view left over points to.
+            // SAFETY: as above. Also, Arrow made each view from its value and its position in the one buffer, and `truncate`
+            // removes no bytes that a remaining view points to.
             Index::Views(views) => {
                 let views = ScalarBuffer::from(take_with_room(views));
                 Arc::new(unsafe { StringViewArray::new_unchecked(views, [bytes], nulls) })
@@ -157,10 +157,10 @@ impl TextBuffer {
     }
 }
 
-/// What an Arrow view says of its value.
+/// The decoded fields of an Arrow view.
 struct ViewParts {
     length: usize,
-    /// Of a long value, in the buffer.
+    /// The position of a long value in the buffer.
     offset: usize,
 }
 
@@ -174,13 +174,13 @@ impl ViewParts {
     }
 }
 
-/// Takes the values out, and leaves room for as many: batches of one input are much alike.
+/// Takes the values out, and leaves capacity for as many, because the batches of one input are similar.
 pub(super) fn take_with_room<T>(values: &mut Vec<T>) -> Vec<T> {
     let room = Vec::with_capacity(values.len());
     std::mem::replace(values, room)
 }
 
-/// Takes the offsets out, and leaves the first.
+/// Takes the offsets out, and leaves the first one.
 pub(super) fn finish_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
     let taken = take_with_room(offsets);
     offsets.push(0);

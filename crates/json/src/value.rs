@@ -1,7 +1,7 @@
-//! Texts into one column: what `from_json` is made of. Values and coercions are those of the reader of objects.
+//! Decodes texts into one column, for `from_json`. Values and coercions are those of [`Decoder`](crate::Decoder).
 //!
-//! A text is one value, an object, an array or a map by the column's type, where a record of an object can be an array of
-//! rows. In PERMISSIVE mode the roots differ as Spark's do: a STRUCT that cannot be read is a STRUCT of NULLs, an ARRAY or a
+//! A text is one value: a STRUCT, an ARRAY or a MAP, by the type of the column. A record of a [`Decoder`](crate::Decoder) can
+//! be an array of rows. In PERMISSIVE mode, as in Spark, a STRUCT that cannot be read is a STRUCT of NULLs, and an ARRAY or a
 //! MAP is NULL.
 
 use arrow::array::ArrayRef;
@@ -15,7 +15,7 @@ use super::read::Context;
 use super::temporal::TemporalFormats;
 use pinsql_base::error::{Error, Result};
 
-/// Takes texts one at a time and gives them back as an array of one type.
+/// Decodes texts one by one, and returns them as an array of one type.
 #[derive(Debug)]
 pub struct ValueDecoder {
     column: Column,
@@ -25,8 +25,8 @@ pub struct ValueDecoder {
 }
 
 impl ValueDecoder {
-    /// `data_type` is the type of the array. `corrupt_record` is the index, in a STRUCT, of the field that no text fills, and
-    /// that in PERMISSIVE mode takes the text of a value that did not fit; the one in `options` means nothing here.
+    /// `data_type` is the type of the array. `corrupt_record` is the index of a field of a STRUCT. No text fills this field; in
+    /// PERMISSIVE mode it receives the text of a value that does not fit. The index in `options` is ignored.
     pub fn new(data_type: &DataType, corrupt_record: Option<usize>, options: &DecoderOptions) -> Result<Self> {
         let mut column = Column::new(&Field::new("value", data_type.clone(), true))?;
         if let (DataType::Struct(fields), Some(_)) = (data_type, corrupt_record) {
@@ -38,8 +38,8 @@ impl ValueDecoder {
         Ok(Self { column, context, corrupt_record, text_bytes: 0 })
     }
 
-    /// Takes one text; nothing, and nothing but white space, is NULL. An error leaves the decoder as it was before. In
-    /// PERMISSIVE mode the one error left is that of an array that is full.
+    /// Decodes one text. An empty text, or one of white space, is NULL. After an error the decoder is unchanged. In PERMISSIVE
+    /// mode the only error is a full array.
     pub fn decode(&mut self, text: Option<&[u8]>) -> Result<(), RecordError> {
         let Some(text) = text.filter(|text| !is_blank(text)) else {
             self.column.push_null();
@@ -77,7 +77,7 @@ impl ValueDecoder {
         let first = cursor.value_start()?;
         match &mut self.column.values {
             Values::Struct(_) if first != b'{' => return Err(cursor.misfit(cursor.at, "an object")),
-            // One object stands for an array of it.
+            // Spark reads one object as an array with this object.
             Values::List { offsets, element, .. } if first == b'{' && matches!(element.values, Values::Struct(_)) => {
                 element.read(&mut cursor, &mut self.context)?;
                 offsets.push(element.len() as i32);
@@ -97,7 +97,7 @@ impl ValueDecoder {
         }
     }
 
-    /// The values so far; the decoder is empty afterwards and can go on.
+    /// Returns the values. The decoder is empty afterwards and can be used again.
     pub fn finish(&mut self) -> Result<ArrayRef> {
         self.text_bytes = 0;
         let unsound = |error| Error::internal("from_json built an unsound array").caused_by(error);

@@ -1,15 +1,15 @@
-//! The walk along a path through JSON text: Spark's `GetJsonObject.evaluatePath`.
+//! Follows a path through JSON text, as Spark's `GetJsonObject.evaluatePath`.
 
 use super::writer::Writer;
 use super::{Ambiguous, Step, WriteDouble};
 use crate::cursor::Cursor;
 use crate::error::RecordError;
 
-/// How what is found is written: Spark's `WriteStyle`.
+/// How a result is written: Spark's `WriteStyle`.
 ///
-/// Raw: a string alone has no quotes. After a `[*]` of `get_json_object` the style is Quoted, and an array of one element is
-/// written as that element; two in a row write what their arrays have into one (Flatten). After a `[*]` of the operator there
-/// always is an array, with `null` for an element that has nothing, as Databricks' documents show it.
+/// Raw: a single string has no quotes. After a `[*]` of `get_json_object` the style is Quoted, and an array of one element is
+/// written as that element. Two `[*]` in a row write the elements of all arrays into one (Flatten). After a `[*]` of the
+/// operator the result is always an array, with `null` for an element without a value, as in Databricks' documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Raw,
@@ -18,7 +18,7 @@ pub(super) enum Style {
 }
 
 pub(super) enum Failure {
-    /// The text is no JSON. What is wrong with it, nobody asks.
+    /// The text is not JSON. The reason is not needed.
     Broken,
     Ambiguous(Ambiguous),
 }
@@ -29,11 +29,11 @@ impl From<RecordError> for Failure {
     }
 }
 
-/// What stays the same on the way down.
+/// The arguments that are the same at all levels.
 pub(super) struct Search {
     is_operator: bool,
     write_double: WriteDouble,
-    /// For names whose escapes must be undone before they can be looked at.
+    /// A buffer for names with escapes.
     scratch: Vec<u8>,
 }
 
@@ -42,8 +42,8 @@ impl Search {
         Self { is_operator, write_double, scratch: Vec::new() }
     }
 
-    /// Walks over the value at the cursor, and writes what `steps` lead to in it. Recursion is as deep as the path is long, or
-    /// as the JSON that is copied nests, which the cursor bounds.
+    /// Steps over the value at the cursor, and writes the value at `steps` in it. The depth of the recursion is the length of the
+    /// path, or the nesting of the copied JSON, which the cursor limits.
     pub(super) fn evaluate(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -99,7 +99,7 @@ impl Search {
         }
     }
 
-    /// Calls `act` at each element of an array; whether one of them found something.
+    /// Calls `act` at each element of an array. Returns true if one call found a value.
     fn each(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -116,7 +116,7 @@ impl Search {
         Ok(found)
     }
 
-    /// What each element has, inside brackets that the caller writes.
+    /// Writes the value of each element. The caller writes the brackets.
     fn all(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -137,7 +137,7 @@ impl Search {
         Ok(found || self.is_operator)
     }
 
-    /// What each element has: an array, or the one thing that there is.
+    /// Writes the values of all elements: as an array, or a single one without brackets.
     fn unwrapped(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -170,7 +170,7 @@ impl Search {
         Ok(true)
     }
 
-    /// The first field of that name that leads to something; `null` leads to nothing.
+    /// Finds the first field of this name that has a value. `null` is no value.
     fn field(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -258,7 +258,7 @@ impl Search {
             _ if number.is_integer && number.text == b"-0" => writer.out.push(b'0'),
             _ if number.is_integer => writer.out.extend_from_slice(number.text),
             Some(value) => writer.out.extend_from_slice((self.write_double)(value).as_bytes()),
-            // Java reads what is past its range as infinite, and has to quote that.
+            // Java reads a number out of its range as infinite, and writes that in quotes.
             None if number.negative => writer.out.extend_from_slice(b"\"-Infinity\""),
             None => writer.out.extend_from_slice(b"\"Infinity\""),
         }

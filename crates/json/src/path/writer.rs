@@ -1,9 +1,9 @@
-//! JSON text as Jackson writes it.
+//! Writes JSON text as Jackson does.
 
-/// Writes values one behind the other, with commas where they stand in an array.
+/// Writes values in sequence, with commas inside an array.
 pub(super) struct Writer<'a> {
     pub(super) out: &'a mut Vec<u8>,
-    /// Where this text begins in `out`.
+    /// The start of this text in `out`.
     start: usize,
 }
 
@@ -13,7 +13,8 @@ impl<'a> Writer<'a> {
         Self { out, start }
     }
 
-    /// Before a value: a comma, unless it is the first. A bracket at the end is always an open one, since strings have quotes.
+    /// Writes a comma before a value, unless it is the first one. A bracket at the end of `out` is always an opening one, because
+    /// strings have quotes.
     pub(super) fn next(&mut self) {
         if self.out.len() > self.start && self.out.last() != Some(&b'[') {
             self.out.push(b',');
@@ -29,7 +30,7 @@ impl<'a> Writer<'a> {
         self.out.push(b']');
     }
 
-    /// With the escapes that Jackson writes: what lies past the basic plane as two surrogates.
+    /// Writes the escapes of Jackson. A character outside the basic plane becomes two surrogates.
     pub(super) fn string(&mut self, text: &[u8]) {
         self.out.push(b'"');
         for character in String::from_utf8_lossy(text).chars() {
