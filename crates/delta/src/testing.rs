@@ -1,5 +1,7 @@
 //! For tests: an object store that fails as networks do, before or after a write, once or always. It counts its requests.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
