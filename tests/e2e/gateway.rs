@@ -230,7 +230,7 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
     assert_eq!(failure(&answers[0]), (400, 400, "the body is not JSON: expected value at line 1 column 14"));
     assert_eq!((failure(&answers[1]).0, failure(&answers[1]).1), (415, 415));
     assert_eq!(failure(&answers[2]), (404, 40_401, "there is no topic `no-such-topic`"));
-    assert_eq!(failure(&answers[3]), (401, 40_101, "the API key is not known"));
+    assert_eq!(failure(&answers[3]), (401, 40_101, "the API key is not valid"));
     assert_eq!(failure(&answers[4]).0, 401);
     assert_eq!(failure(&answers[5]), (404, 40_402, &*format!("the topic `{topic}` has no partition 9")));
     // One of two was written: that is a success, and says which.
@@ -240,7 +240,7 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
         (&json!(200), &json!(0), &json!(1))
     );
     assert_eq!(offsets[1]["error"], format!("the topic `{topic}` has no partition 9"));
-    assert_eq!(failure(&answers[7]), (413, 413, "a body has 102400 bytes at most"));
+    assert_eq!(failure(&answers[7]), (413, 413, "the body is larger than the limit of 102400 bytes"));
     let slow_body = answers[8][0].as_str().unwrap();
     assert!(
         slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("the body did not come within 1s"),

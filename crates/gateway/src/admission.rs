@@ -1,7 +1,7 @@
-//! Who is let in: bounds on the requests that are being answered and on the bytes of their bodies.
+//! Admission control: bounds on the number of requests in progress and on the bytes of their bodies.
 //!
-//! A request that is over a bound is refused at once. To queue it would only hide the overload until its client gives up, and
-//! then do the work for nobody.
+//! A request over a bound is refused at once. A queue would hide the overload until the client times out, and the gateway would
+//! then do the work for no one.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::Failure;
 use super::options::Limits;
 
-/// A semaphore counts to `u32::MAX` at a time, so bytes are counted in kilobytes.
+/// A semaphore can acquire at most `u32::MAX` permits at a time, so one permit is a kilobyte.
 const UNIT_BYTES: u64 = 1 << 10;
 
 #[derive(Debug)]
@@ -20,13 +20,13 @@ pub(super) struct Admission {
     requests_max: usize,
 }
 
-/// Held while a request is being answered.
+/// A guard for one request in progress.
 #[derive(Debug)]
 pub(super) struct Slot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Held for as long as a body is in memory. Grows with it.
+/// A guard for the bytes of one body in memory. It grows with the body.
 #[derive(Debug)]
 pub(super) struct Reservation {
     units: Arc<Semaphore>,
@@ -44,25 +44,26 @@ impl Admission {
         }
     }
 
+    /// Admits one more request, or returns the answer 503.
     pub(super) fn enter(&self) -> Result<Slot, Failure> {
         let permit = Arc::clone(&self.requests).try_acquire_owned();
-        permit
-            .map(|permit| Slot { _permit: permit })
-            .map_err(|_| Failure::overloaded(format!("{} requests are being answered already", self.requests_max)))
+        permit.map(|permit| Slot { _permit: permit }).map_err(|_| {
+            Failure::overloaded(format!("the limit of {} requests in progress is reached", self.requests_max))
+        })
     }
 
     pub(super) fn reserve(&self) -> Reservation {
         Reservation { units: Arc::clone(&self.units), held: None, held_bytes: 0 }
     }
 
-    /// Requests that are being answered.
+    /// The number of requests in progress.
     pub(super) fn requests(&self) -> usize {
         self.requests_max.saturating_sub(self.requests.available_permits())
     }
 }
 
 impl Reservation {
-    /// Makes room for a body of so many bytes.
+    /// Reserves room for a body of `bytes` in total.
     pub(super) fn grow_to(&mut self, bytes: u64) -> Result<(), Failure> {
         if bytes <= self.held_bytes {
             return Ok(());
@@ -71,7 +72,7 @@ impl Reservation {
         let permit =
             u32::try_from(units).ok().and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
         let permit = permit.ok_or_else(|| {
-            Failure::overloaded("the requests that are being read and answered hold as many bytes as they may")
+            Failure::overloaded("the bodies of the requests in progress have reached the limit of their total size")
         })?;
         match &mut self.held {
             Some(held) => held.merge(permit),
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_a_bound_is_refused_and_comes_in_later() {
+    fn requests_over_a_bound_are_refused_until_there_is_room() {
         let admission = Admission::new(&Limits { requests_max: 2, in_flight_bytes_max: 10 << 10, ..Limits::default() });
         let first = admission.enter().unwrap();
         let _second = admission.enter().unwrap();

@@ -1,7 +1,7 @@
-//! What a client is answered when its request cannot be done: one shape, with the codes of the API that it speaks to.
+//! The error answers: one shape, with the codes of the API that the client uses.
 //!
-//! `error_code` and `message` are the Confluent REST proxy's: the HTTP status, or five digits that begin with it. The Kinesis side
-//! adds `__type`, by which AWS's clients know an error.
+//! `error_code` and `message` are those of the Confluent REST proxy: the code is the HTTP status, or five digits that begin
+//! with it. The Kinesis side adds `__type`. AWS clients identify an error by it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,10 +18,10 @@ pub(super) const KAFKA_FAILED: u32 = 50_002;
 pub(super) const KAFKA_UNAVAILABLE: u32 = 50_003;
 pub(super) const UNAUTHENTICATED: u32 = 40_101;
 
-/// When to come back.
+/// The value of `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Every answer that is not a success.
+/// The body of every error answer.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ErrorBody {
     /// The HTTP status, or five digits that begin with it.
@@ -29,19 +29,19 @@ pub(super) struct ErrorBody {
     error_code: u32,
     #[schema(example = "there is no topic `pins`")]
     message: String,
-    /// AWS's name of the error, on the paths of Kinesis.
+    /// The error name of AWS, on the paths of Kinesis.
     #[serde(rename = "__type", skip_serializing_if = "Option::is_none")]
     #[schema(example = "ResourceNotFoundException")]
     kind: Option<Cow<'static, str>>,
 }
 
-/// Why a request is not done.
+/// An error answer: status, body and headers.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     status: StatusCode,
     body: ErrorBody,
     retry_after: Option<Duration>,
-    /// Whether the rest of the request is not read, so that the connection cannot be used again.
+    /// True if the rest of the request is not read. The connection cannot be reused then.
     closes: bool,
 }
 
@@ -55,7 +55,7 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Well-formed, but not what it has to be.
+    /// Valid JSON, but not a valid request.
     pub(super) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
@@ -68,13 +68,13 @@ impl Failure {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
-    /// Too much at a time; the same request can succeed in a moment.
+    /// The gateway is at a limit. A retry of the same request can succeed soon.
     pub(super) fn overloaded(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry()
     }
 
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway has failed; its log says how")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway has failed; its log has the reason")
     }
 
     pub(super) fn with_code(mut self, code: u32) -> Self {
@@ -82,13 +82,13 @@ impl Failure {
         self
     }
 
-    /// AWS's name for it.
+    /// Sets the error name of AWS.
     pub(super) fn with_type(mut self, kind: impl Into<Cow<'static, str>>) -> Self {
         self.body.kind = Some(kind.into());
         self
     }
 
-    /// The same on the Kinesis side: with AWS's name for what the gateway itself refuses.
+    /// The same answer on the Kinesis side. An error of the gateway itself gets the matching error name of AWS.
     pub(super) fn into_aws(self) -> Self {
         if self.body.kind.is_some() {
             return self;
@@ -138,7 +138,7 @@ impl IntoResponse for Failure {
     }
 }
 
-/// How many records of a request were written, and how many were not: for the log and the metrics.
+/// The numbers of written and failed records of a request, for the log and the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Accounted {
     pub(super) written: u64,

@@ -1,4 +1,4 @@
-//! A request's body, read within bounds of size and time, and never more of it in memory than was let in.
+//! Reads the body of a request within its bounds of size and time. The admission control accounts for every byte in memory.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -13,11 +13,12 @@ use super::admission::{Admission, Reservation};
 use super::answer::Failure;
 use super::options::Limits;
 
-/// A client that sends too much learns so when it has sent it, if it is not far too much: most clients do not listen before.
+/// Most clients read the answer only after they have sent the whole body. So a body over the limit is read up to this size and
+/// discarded.
 const DISCARDED_BYTES_MAX: u64 = 64 << 20;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body in memory, and its share of what all bodies may take.
+/// A body in memory, and its reservation.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
@@ -34,7 +35,7 @@ pub(super) async fn read(
     let is_gzip = match encoding.map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "identity") => false,
         Some("gzip" | "x-gzip") => true,
-        Some(_) => return Err(Failure::unsupported("a body is sent as it is, or with content-encoding: gzip")),
+        Some(_) => return Err(Failure::unsupported("the only accepted content-encoding of a body is gzip")),
     };
     let mut stream = body.into_data_stream();
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -59,7 +60,7 @@ pub(super) async fn read(
         return Ok(Received { bytes: bytes.into(), _reservation: reservation });
     }
     let bytes_max = limits.body_bytes_max;
-    // Decompressing takes a processor for as long as ten megabytes take.
+    // Decompression occupies a thread too long for the async workers.
     let inflated = tokio::task::spawn_blocking(move || {
         let bytes = inflate(&bytes, bytes_max, &mut reservation)?;
         Ok(Received { bytes: bytes.into(), _reservation: reservation })
@@ -87,7 +88,7 @@ async fn receive(stream: &mut BodyDataStream, limits: &Limits, reservation: &mut
     Ok(bytes)
 }
 
-/// Reads on for a while and throws it away: a connection that is closed on a client that still sends loses it the answer.
+/// Discards the rest of the body up to a bound. A client that still sends when the connection is closed would lose the answer.
 async fn too_large(stream: &mut BodyDataStream, limits: &Limits) -> Failure {
     let discard = async {
         let mut discarded_bytes = 0;
@@ -98,9 +99,9 @@ async fn too_large(stream: &mut BodyDataStream, limits: &Limits) -> Failure {
             }
         }
     };
-    // However far it came, the answer is the same.
+    // The answer is the same with and without the rest.
     let _ = timeout(DISCARD_TIMEOUT, discard).await;
-    Failure::too_large(format!("a body has {} bytes at most", limits.body_bytes_max)).closing()
+    Failure::too_large(format!("the body is larger than the limit of {} bytes", limits.body_bytes_max)).closing()
 }
 
 fn inflate(bytes: &[u8], bytes_max: u64, reservation: &mut Reservation) -> Result<Vec<u8>, Failure> {
@@ -115,14 +116,16 @@ fn inflate(bytes: &[u8], bytes_max: u64, reservation: &mut Reservation) -> Resul
         }
         let length = (inflated.len() + count) as u64;
         if length > bytes_max {
-            return Err(Failure::too_large(format!("a body has {bytes_max} bytes at most, decompressed")));
+            return Err(Failure::too_large(format!(
+                "the decompressed body is larger than the limit of {bytes_max} bytes"
+            )));
         }
         reservation.grow_to(bytes.len() as u64 + length)?;
         inflated.extend_from_slice(step.get(..count).unwrap_or_default());
     }
 }
 
-/// The media type without its parameters, in lower case. A charset other than UTF-8 is refused: JSON has no other.
+/// The media type in lower case, without parameters. A charset other than UTF-8 is refused, since JSON is UTF-8.
 pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
     let text = value.to_str().unwrap_or("?").to_ascii_lowercase();
@@ -131,7 +134,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Failure>
     for parameter in parts {
         let charset = parameter.strip_prefix("charset=").map(|charset| charset.trim_matches('"'));
         if charset.is_some_and(|charset| charset != "utf-8" && charset != "utf8") {
-            return Err(Failure::unsupported("the charset of a body is UTF-8"));
+            return Err(Failure::unsupported("the charset of a body must be UTF-8"));
         }
     }
     Ok(Some(kind))

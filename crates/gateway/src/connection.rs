@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its end.
 //!
-//! HTTP/1.1 or 2 is told apart before hyper has the connection. hyper can tell by itself, but waits without end for a client that
-//! sends the beginning of neither, and such a client would hold a connection for ever.
+//! The choice between HTTP/1.1 and HTTP/2 is made before hyper gets the connection. hyper can choose itself, but it has no
+//! timeout for that: a client that sends neither would hold the connection forever.
 
 use std::io;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use tokio_rustls::TlsAcceptor;
 use super::options::Limits;
 use super::tls::HTTP_2;
 
-/// The method with which HTTP/2 begins, and nothing else does.
+/// The first bytes of the HTTP/2 connection preface. No HTTP/1.1 method begins with them.
 const HTTP_2_BEGINNING: &[u8] = b"PRI";
-/// How long to wait for the rest of a beginning that has come in part.
+/// Pause between two looks at a preface that has arrived only in part.
 const BEGINNING_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Requests that one HTTP/2 connection may have open.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 250;
-/// How often a quiet HTTP/2 connection is asked whether anybody is there, and how long it may take to answer.
+/// Interval of keep-alive pings on a quiet HTTP/2 connection, and the maximum time for the answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const HEADERS_BYTES_MAX: u32 = 64 << 10;
 
-/// What connections share.
+/// The state that all connections share.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     pub(super) router: Router,
@@ -52,9 +52,9 @@ impl std::fmt::Debug for Acceptor {
 }
 
 impl Connections {
-    /// Serves a connection until it ends, or until the request in hand is answered when the gateway stops.
+    /// Serves a connection until it ends. When the gateway stops, the request in progress is still answered.
     pub(super) async fn serve(mut self, stream: TcpStream, watcher: Watcher) {
-        // Answers are small, and each is waited for.
+        // Answers are small, and the client waits for each. If this fails, they only arrive later.
         let _ = stream.set_nodelay(true);
         let wait_max = self.limits.read_timeout;
         match self.acceptor.take() {
@@ -96,13 +96,13 @@ impl Connections {
         let service = TowerToHyperService::new(self.router);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {
-            // A client that goes away, or that speaks something else, is no fault of the gateway.
+            // A client that disconnects or does not send HTTP is not an error of the gateway.
             tracing::debug!(%error, "a connection ended early");
         }
     }
 }
 
-/// Looks at the first bytes without taking them.
+/// Checks the first bytes without consuming them.
 async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut beginning = [0; HTTP_2_BEGINNING.len()];
     loop {
@@ -116,7 +116,7 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
         if count == HTTP_2_BEGINNING.len() {
             return Ok(true);
         }
-        // The caller's timeout ends this.
+        // The timeout of the caller bounds this loop.
         sleep(BEGINNING_INTERVAL).await;
     }
 }

@@ -1,7 +1,7 @@
-//! API keys: who may post, where anybody may not.
+//! API keys: the clients that may post.
 //!
-//! A key comes as `x-api-key`, as AWS's API gateway has it, or as a bearer token. Keys are kept as hashes, and all of them are
-//! compared in constant time: how long a refusal takes tells nothing of how near a guess was. None of them is ever shown.
+//! A key is sent in the header `x-api-key`, as in AWS API Gateway, or as a bearer token. Keys are stored as hashes, and a key is
+//! compared with all of them in constant time. So the time of a refusal reveals nothing about a key. Keys are never printed.
 
 use std::fmt;
 use std::fs;
@@ -15,9 +15,10 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 
 const API_KEY: &str = "x-api-key";
 
-/// A shorter key can be found by trying.
+/// A shorter key can be guessed.
 const KEY_CHARS_MIN: usize = 16;
 
+/// The accepted API keys, as hashes. The default has none, and accepts every request.
 #[derive(Clone, Default)]
 pub struct ApiKeys {
     hashes: Vec<[u8; 32]>,
@@ -30,10 +31,12 @@ impl fmt::Debug for ApiKeys {
 }
 
 impl ApiKeys {
-    /// One key a line; empty lines and those that begin with `#` are left out.
+    /// Reads a file with one key per line. Empty lines and lines that begin with `#` are ignored.
+    ///
+    /// Returns an error if the file cannot be read, a key is not valid, or there is no key.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).map_err(|error| {
-            Error::new(ErrorCode::InvalidCredentials, format!("the API keys cannot be read from {}", file.display()))
+            Error::new(ErrorCode::InvalidCredentials, format!("cannot read the API keys in {}", file.display()))
                 .caused_by(error)
         })?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -41,13 +44,13 @@ impl ApiKeys {
         match keys.is_empty() {
             true => {
                 Err(Error::new(ErrorCode::InvalidCredentials, format!("there is no API key in {}", file.display()))
-                    .with_hint("one key a line; without keys, leave the file out"))
+                    .with_hint("the file has one key per line; to accept every client, leave --api-keys out"))
             }
             false => Ok(keys),
         }
     }
 
-    /// Several, divided by commas.
+    /// Parses keys that are separated by commas. Returns an error if a key is not valid.
     pub fn parse(text: &str) -> Result<Self> {
         Self::of(text.split(',').map(str::trim).filter(|key| !key.is_empty()))
     }
@@ -57,37 +60,39 @@ impl ApiKeys {
         for (number, key) in (1..).zip(keys) {
             if key.chars().count() < KEY_CHARS_MIN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let message = format!(
-                    "API key {number} is not one: a key has {KEY_CHARS_MIN} or more letters, digits and signs, and no blanks"
+                    "API key {number} is not valid: a key has at least {KEY_CHARS_MIN} characters, all printable ASCII, no spaces"
                 );
                 return Err(Error::new(ErrorCode::InvalidCredentials, message)
-                    .with_hint("such as what `openssl rand -hex 20` prints"));
+                    .with_hint("`openssl rand -hex 20` prints a valid key"));
             }
             hashes.push(hash(key));
         }
         Ok(Self { hashes })
     }
 
+    /// The keys of both.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.hashes.extend(others.hashes);
         self
     }
 
+    /// True if there is no key, so every request is accepted.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// Whether a request with these headers may come in.
+    /// Accepts a request by its headers, or returns the answer 401.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Failure> {
         if self.is_empty() {
             return Ok(());
         }
         let refused = |message: &str| Failure::new(StatusCode::UNAUTHORIZED, message).with_code(UNAUTHENTICATED);
-        let given =
-            given(headers).ok_or_else(|| refused("an API key is needed: x-api-key, or authorization: Bearer"))?;
+        let given = given(headers)
+            .ok_or_else(|| refused("an API key is required: in the header x-api-key, or as authorization: Bearer"))?;
         let given = hash(given);
         let known = self.hashes.iter().fold(Choice::from(0), |known, key| known | key.ct_eq(&given));
-        if bool::from(known) { Ok(()) } else { Err(refused("the API key is not known")) }
+        if bool::from(known) { Ok(()) } else { Err(refused("the API key is not valid")) }
     }
 }
 
@@ -117,17 +122,17 @@ mod tests {
     }
 
     #[test]
-    fn any_of_the_keys_opens_and_nothing_else_does() {
+    fn only_valid_keys_are_accepted() {
         let keys = ApiKeys::parse(&format!("{KEY}, {OTHER},")).unwrap();
         for key in [KEY, OTHER] {
             assert_eq!(check(&keys, "x-api-key", key), Ok(()));
             assert_eq!(check(&keys, "authorization", &format!("bearer {key}")), Ok(()));
         }
-        let unknown = Err("the API key is not known".to_owned());
+        let unknown = Err("the API key is not valid".to_owned());
         assert_eq!(check(&keys, "x-api-key", &KEY[..15]), unknown);
         assert_eq!(check(&keys, "x-api-key", ""), unknown);
         assert_eq!(check(&keys, "authorization", &format!("Bearer {KEY}x")), unknown);
-        let missing = Err("an API key is needed: x-api-key, or authorization: Bearer".to_owned());
+        let missing = Err("an API key is required: in the header x-api-key, or as authorization: Bearer".to_owned());
         assert_eq!(check(&keys, "authorization", &format!("Basic {KEY}")), missing);
         assert_eq!(check(&keys, "accept", KEY), missing);
         assert_eq!(check(&ApiKeys::default(), "accept", "*/*"), Ok(()));

@@ -5,10 +5,11 @@
 //!                                                                                                     └▶ kinesis/ ─▶ writer
 //! ```
 //!
-//! The Kafka side follows the Confluent REST proxy's v2 API. The Kinesis side follows the proxy that the AWS guide builds with API
-//! Gateway. The gateway answers with success only after the brokers or Kinesis have stored the record: an acknowledged record
-//! survives a crash of the gateway. Everything that a client can make grow has a bound: bytes, requests, connections, time. A request
-//! over a bound is refused at once and never queued. If a retry can help, the answer has a `Retry-After` header.
+//! The Kafka side follows the Confluent REST proxy's v2 API. The Kinesis side follows the proxy that the AWS guide builds with
+//! API Gateway. The gateway answers with success only after the brokers or Kinesis have stored the record: an acknowledged
+//! record survives a crash of the gateway. Everything that a client can make grow has a bound: bytes, requests, connections,
+//! time. A request over a bound is refused at once and never queued. If a retry can help, the answer has a `Retry-After`
+//! header.
 //!
 //! The gateway never reads from Kafka or Kinesis and never parses or changes the values of records. Consumers, a schema registry,
 //! quotas per client and user accounts are deliberately absent. `pinsql stream` reads the records. For more than API keys, put a

@@ -1,7 +1,7 @@
-//! A JSON object, and nothing else, as a struct.
+//! Deserializes a struct only from a JSON object.
 //!
-//! serde reads a struct from an array as well, its fields in their order: `[null, null]` would be a record without key and value,
-//! and be written.
+//! serde also accepts an array with the fields in order. Then `[null, null]` would be a record without key and value, and would
+//! be written.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! The OpenAPI document: put together from the very routes that are served, so that it cannot leave one out.
+//! The OpenAPI document. It is generated from the served routes, so it always has all of them.
 
 use std::collections::BTreeMap;
 
@@ -10,39 +10,39 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::answer::ErrorBody;
 
-/// What a request that writes can meet.
-pub(super) struct PostFailures;
+/// The error answers of requests that write.
+pub(super) struct WriteFailures;
 
-/// What a request that looks can meet.
-pub(super) struct LookFailures;
+/// The error answers of requests that only read.
+pub(super) struct ReadFailures;
 
-const LOOK: [(&str, &str); 8] = [
-    ("400", "The request is not what it has to be"),
-    ("401", "No API key, or one that is not known"),
-    ("403", "Not allowed: to this gateway's user, or by its settings"),
+const READ: [(&str, &str); 8] = [
+    ("400", "The request is not valid"),
+    ("401", "No API key, or one that is not valid"),
+    ("403", "The gateway's user or its settings do not allow it"),
     ("404", "No such topic or stream, or the gateway was started without this side"),
-    ("409", "The stream is there already, or is being changed"),
-    ("429", "Kinesis takes no more at the moment: come back after Retry-After"),
-    ("500", "The gateway, or what it is allowed behind it, is at fault"),
-    ("503", "Too much at a time, or Kafka or Kinesis is away: come back after Retry-After"),
+    ("409", "The stream already exists, or is changing"),
+    ("429", "Kinesis throttles: retry after Retry-After"),
+    ("500", "An error of the gateway, or of its credentials and settings"),
+    ("503", "The gateway is at a limit, or Kafka or Kinesis is unavailable: retry after Retry-After"),
 ];
 
-const POST: [(&str, &str); 4] = [
-    ("408", "The body did not come in time"),
+const WRITE: [(&str, &str); 4] = [
+    ("408", "The body did not arrive in time"),
     ("413", "The body, a record, or the number of records is too large"),
-    ("415", "Another content type or encoding than those that are taken"),
-    ("422", "JSON, but not the records of this API"),
+    ("415", "The content type or encoding is not supported"),
+    ("422", "Valid JSON, but not the records of this API"),
 ];
 
-impl IntoResponses for LookFailures {
+impl IntoResponses for ReadFailures {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        LOOK.iter().map(failure).collect()
+        READ.iter().map(failure).collect()
     }
 }
 
-impl IntoResponses for PostFailures {
+impl IntoResponses for WriteFailures {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        LookFailures::responses().into_iter().chain(POST.iter().map(failure)).collect()
+        ReadFailures::responses().into_iter().chain(WRITE.iter().map(failure)).collect()
     }
 }
 
@@ -52,7 +52,7 @@ fn failure((status, description): &(&str, &str)) -> (String, RefOr<Response>) {
     ((*status).to_owned(), RefOr::T(response))
 }
 
-/// What the routes do not say by themselves.
+/// Adds what the routes do not have: the title, the error body and the API keys.
 pub(super) fn complete(mut document: OpenApi, has_keys: bool) -> OpenApi {
     let mut info = Info::new("pinsql gateway", env!("CARGO_PKG_VERSION"));
     info.description = Some("Posts records to Kafka topics and Kinesis streams.".to_owned());

@@ -1,7 +1,7 @@
 //! The check behind `/readyz`: do Kafka and Kinesis answer?
 //!
-//! A result is reused for a short time. Load balancers and monitoring send many probes, and each would otherwise cost the brokers a
-//! request.
+//! A result is reused for a short time. Load balancers and monitoring send many probes, and each would otherwise cost the
+//! brokers a request.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The routes as a client meets them, with nobody behind them: what the gateway answers by itself.
+//! Requests to the routes without Kafka and Kinesis: the answers that the gateway gives itself.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -54,7 +54,7 @@ impl Answer {
     }
 }
 
-/// Nobody listens on port 1.
+/// No server listens on port 1.
 fn options() -> GatewayOptions {
     let kafka = ProducerOptions {
         bootstrap_servers: "127.0.0.1:1".to_owned(),
@@ -109,7 +109,7 @@ impl Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_is_in_the_document_and_every_path_of_it_is_served() {
+async fn the_openapi_document_has_exactly_the_served_routes() {
     let client = client(GatewayOptions { prefix: Some("/dev".to_owned()), ..options() }).await;
     let document = client.ask("GET", "/openapi.json", &[], "").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -142,7 +142,7 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served() {
         "PUT /dev/streams/{stream}/records",
     ];
     assert_eq!(served, expected);
-    // Every reference of the document leads somewhere.
+    // Every reference in the document resolves.
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(document.pointer(reference).is_some(), "{reference}");
@@ -150,7 +150,7 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_said() {
+async fn unknown_paths_methods_topics_and_sides_are_errors() {
     let client = client(options()).await;
     let check = |answer: Answer, failure: (u16, u64, &str)| {
         assert_eq!(answer.failure(), (failure.0, failure.1, failure.2.to_owned()));
@@ -171,7 +171,7 @@ async fn what_is_not_there_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_held_to_its_bounds() {
+async fn bodies_over_a_bound_are_refused() {
     let client = client(options()).await;
     let plain = [("content-type", "application/json")];
     assert_eq!(client.ask("POST", "/topics/pins", &plain, RECORD).await.status, 415);
@@ -179,7 +179,7 @@ async fn a_body_is_held_to_its_bounds() {
     assert_eq!(client.post("/topics/pins", "{").await.status, 400);
     assert_eq!(client.post("/topics/pins", "{}").await.status, 422);
     let large = client.post("/topics/pins", "x".repeat(1_001)).await;
-    assert_eq!(large.failure(), (413, 413, "a body has 1000 bytes at most".to_owned()));
+    assert_eq!(large.failure(), (413, 413, "the body is larger than the limit of 1000 bytes".to_owned()));
     assert_eq!(large.headers["connection"], "close");
     let chunks = || (0..3).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 500])));
     assert_eq!(client.post("/topics/pins", Body::from_stream(stream::iter(chunks()))).await.status, 413);
@@ -192,16 +192,16 @@ async fn a_body_is_held_to_its_bounds() {
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     bomb.write_all(&vec![b' '; 100_000]).unwrap();
     let bomb = client.ask("POST", "/topics/pins", &gzip, bomb.finish().unwrap()).await;
-    assert_eq!(bomb.failure(), (413, 413, "a body has 1000 bytes at most, decompressed".to_owned()));
+    assert_eq!(bomb.failure(), (413, 413, "the decompressed body is larger than the limit of 1000 bytes".to_owned()));
     assert_eq!(client.ask("POST", "/topics/pins", &gzip, RECORD).await.failure().2, "the body is not gzip");
     let brotli = [("content-type", JSON), ("content-encoding", "br")];
     assert_eq!(client.ask("POST", "/topics/pins", &brotli, RECORD).await.status, 415);
-    // Nothing of all this is held on to.
+    // All guards are released.
     assert_eq!(client.gateway.admission.requests(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brokers_that_are_away_are_told_within_the_timeout() {
+async fn unreachable_brokers_are_an_error_within_the_timeout() {
     let client = client(options()).await;
     let begun = Instant::now();
     let answer = client.post("/topics/pins", RECORD).await;
@@ -226,7 +226,7 @@ async fn brokers_that_are_away_are_told_within_the_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kafka_client_that_was_given_up_is_replaced() {
+async fn a_broken_kafka_client_is_replaced() {
     let client = client(options()).await;
     let Ok(kafka) = client.gateway.kafka() else { panic!() };
     kafka.producer().break_down();
@@ -236,10 +236,10 @@ async fn a_kafka_client_that_was_given_up_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_may_be_in_hand_is_refused_at_once() {
+async fn requests_over_the_limits_are_refused_at_once() {
     let mut options = options();
     options.limits.requests_max = 1;
-    options.limits.in_flight_bytes_max = 1_024; // the least that there is, and one body takes it
+    options.limits.in_flight_bytes_max = 1_024; // one permit, which one body takes
     options.limits.timeout = Duration::from_secs(2);
     options.kafka.as_mut().unwrap().delivery_timeout = Duration::from_secs(2);
     let client = client(options).await;
@@ -252,9 +252,9 @@ async fn more_than_may_be_in_hand_is_refused_at_once() {
     };
     let (first, (bytes, requests)) = tokio::join!(first, second);
     assert_eq!(first.status, 503);
-    let message = "the requests that are being read and answered hold as many bytes as they may".to_owned();
+    let message = "the bodies of the requests in progress have reached the limit of their total size".to_owned();
     assert_eq!(bytes.failure(), (503, 503, message));
-    assert_eq!(requests.failure(), (503, 503, "1 requests are being answered already".to_owned()));
+    assert_eq!(requests.failure(), (503, 503, "the limit of 1 requests in progress is reached".to_owned()));
     assert_eq!(
         (&bytes.headers["retry-after"], &requests.headers["retry-after"]),
         (&"1".parse().unwrap(), &"1".parse().unwrap())
@@ -262,7 +262,7 @@ async fn more_than_may_be_in_hand_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_there_is_only_what_everybody_may_see() {
+async fn without_a_key_only_health_and_openapi_are_served() {
     const KEY: &str = "a-key-of-these-tests";
     let client = client(GatewayOptions { keys: ApiKeys::parse(KEY).unwrap(), ..options() }).await;
     for path in ["/topics", "/metrics", "/streams"] {
@@ -296,7 +296,7 @@ async fn each_request_has_an_id_and_a_line() {
         (method.as_str(), route.as_str(), *status, *bytes_in, id.as_str()),
         ("POST", "/topics/{topic}", 422, 14, "abc-1")
     );
-    // A client that goes away before it is answered.
+    // A client that closes the connection before the answer.
     let mut waiting = Box::pin(client.post("/topics/pins", RECORD));
     let gone = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
     assert!(gone.is_err());
@@ -305,7 +305,7 @@ async fn each_request_has_an_id_and_a_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_are_left_alone_unless_changes_are_allowed() {
+async fn streams_are_created_and_deleted_only_if_allowed() {
     let client = client(GatewayOptions { kafka: None, kinesis: Some(kinesis()), ..options() }).await;
     for method in ["POST", "DELETE"] {
         let answer = client.ask(method, "/streams/posts", &[], "").await;
@@ -321,7 +321,7 @@ async fn streams_are_left_alone_unless_changes_are_allowed() {
     let invalid = put("/streams/posts/records", body).await;
     assert_eq!(invalid.failure().2, "record 1: a partition key has 1 to 256 characters, not 0");
     assert_eq!(put("/streams/a%20b/record", body).await.failure().0, 400);
-    assert_eq!(client.ask("GET", "/streams?Limit=0", &[], "").await.failure().2, "Limit is from 1 to 10000");
+    assert_eq!(client.ask("GET", "/streams?Limit=0", &[], "").await.failure().2, "Limit must be from 1 to 10000");
     assert_eq!(client.ask("GET", "/streams?limit=1", &[], "").await.status, 400);
     assert_eq!(client.post("/topics/pins", RECORD).await.failure().0, 404);
 }

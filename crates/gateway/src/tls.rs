@@ -1,4 +1,4 @@
-//! TLS for clients: a certificate and its key, from PEM files that are read when the gateway starts.
+//! TLS for clients: a certificate and its key. The PEM files are read once, when the gateway starts.
 
 use std::sync::Arc;
 
@@ -10,41 +10,37 @@ use tokio_rustls::TlsAcceptor;
 use super::options::TlsFiles;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What both versions of HTTP are called in a handshake.
+/// The ALPN names of the two HTTP versions.
 pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
 
+/// Reads the files and builds the acceptor. Returns an error if a file cannot be read, or the key does not belong to the
+/// certificate.
 pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor> {
     let TlsFiles { certificate, key } = files;
     let certificates = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.map_err(|error| {
-        Error::new(
-            ErrorCode::InvalidCertificate,
-            format!("the certificate cannot be read from {}", certificate.display()),
-        )
-        .caused_by(error)
+        Error::new(ErrorCode::InvalidCertificate, format!("cannot read the certificate in {}", certificate.display()))
+            .caused_by(error)
     })?;
     if certificates.is_empty() {
         return Err(Error::new(
             ErrorCode::InvalidCertificate,
             format!("there is no certificate in {}", certificate.display()),
         )
-        .with_hint("--tls-cert takes a PEM file, with the server's own certificate first"));
+        .with_hint("--tls-cert takes a PEM file that begins with the certificate of the server"));
     }
-    // What is wrong with a key is not told in its reader's words, lest they hold some of it.
+    // The error of the PEM reader is dropped: it may contain parts of the key.
     let private = PrivateKeyDer::from_pem_file(key).map_err(|_| {
-        Error::new(
-            ErrorCode::InvalidCertificate,
-            format!("there is no private key that can be read in {}", key.display()),
-        )
-        .with_hint("--tls-key takes a PEM file without a password")
+        Error::new(ErrorCode::InvalidCertificate, format!("{} has no readable private key", key.display()))
+            .with_hint("--tls-key takes a PEM file without a password")
     })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private));
     let mut config = config.map_err(|error| {
-        Error::new(ErrorCode::InvalidCertificate, "the certificate and its key do not fit together").caused_by(error)
+        Error::new(ErrorCode::InvalidCertificate, "the private key does not belong to the certificate").caused_by(error)
     })?;
     config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))

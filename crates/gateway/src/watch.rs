@@ -1,4 +1,5 @@
-//! The outermost step of every request: it counts the body's bytes, sets the request id, and logs and counts the request at its end.
+//! The outermost step of every request: it counts the body's bytes, sets the request id, and logs and counts the request at its
+//! end.
 //!
 //! A request whose client closed the connection before the answer is logged too.
 

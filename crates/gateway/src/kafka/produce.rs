@@ -18,7 +18,7 @@ use super::request::{BinaryRequest, Format, JsonRequest, Posted, parse};
 use super::topics::{answered, topic_name};
 use crate::answer::{Accounted, Failure};
 use crate::body;
-use crate::openapi::PostFailures;
+use crate::openapi::WriteFailures;
 use crate::state::Shared;
 use pinsql_sinks::kafka::{Delivered, Record, SendError};
 
@@ -66,7 +66,7 @@ struct RecordAnswer {
     responses(
         (status = 200, description = "At least one record was written", body = ProduceAnswer,
          content_type = "application/vnd.kafka.v2+json"),
-        PostFailures
+        WriteFailures
     )
 )]
 pub(super) async fn produce(

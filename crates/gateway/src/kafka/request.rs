@@ -1,9 +1,9 @@
-//! `{"records": [{"key", "value", "partition"}]}`, taken apart without touching what is in it.
+//! Parses `{"records": [{"key", "value", "partition"}]}` without changing keys and values.
 //!
-//! A record's bytes are the text that was posted, to the byte: numbers such as `1.10` or `1e400`, escapes, the order of keys and
-//! keys that come twice arrive as they were sent. In the binary format they are what the base64 text stands for.
+//! In the JSON format, the bytes of a record are exactly the posted text. Numbers such as `1.10` or `1e400`, escapes, the order
+//! of object keys and duplicate keys are preserved. In the binary format, the bytes are the decoded base64.
 //!
-//! A field that is not known is refused. It may be meant to be written, and would be lost without a word.
+//! An unknown field is refused: it may hold data, which would otherwise be lost silently.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -22,7 +22,7 @@ use crate::answer::Failure;
 use crate::body::media_type;
 use crate::object::Object;
 
-/// How keys and values are written in a request.
+/// The encoding of keys and values in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -37,12 +37,12 @@ impl Format {
         match media_type(headers)?.as_deref() {
             Some(JSON) => Ok(Self::Json),
             Some(BINARY) => Ok(Self::Binary),
-            _ => Err(Failure::unsupported(format!("the content type of records is {JSON} or {BINARY}"))),
+            _ => Err(Failure::unsupported(format!("the content type must be {JSON} or {BINARY}"))),
         }
     }
 }
 
-/// A record as it will be written.
+/// A record, ready to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Posted<'a> {
     pub(super) partition: Option<i32>,
@@ -50,7 +50,7 @@ pub(super) struct Posted<'a> {
     pub(super) value: Option<Cow<'a, [u8]>>,
 }
 
-/// Records as JSON.
+/// Records in JSON.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JsonRequest<'a> {
@@ -62,23 +62,23 @@ pub(super) struct JsonRequest<'a> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JsonRecord<'a> {
-    /// Its JSON text is the record's key. Without one, or with null, the record has none.
+    /// The JSON text is the key of the record. If it is absent or null, the record has no key.
     #[serde(borrow, default)]
     #[schema(value_type = Option<serde_json::Value>)]
     key: Option<&'a RawValue>,
-    /// Its JSON text is the record. Without one, or with null, the record is a tombstone.
+    /// The JSON text is the value of the record. If it is absent or null, the record is a tombstone.
     #[serde(borrow, default)]
     #[schema(value_type = Option<serde_json::Value>)]
     value: Option<&'a RawValue>,
-    /// Without one the key decides, and without a key chance.
+    /// If it is absent, the hash of the key decides, or a random choice if there is no key.
     #[serde(default)]
     #[schema(minimum = 0)]
     partition: Option<i32>,
 }
 
-/// Records as bytes in base64.
+/// Records in base64.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it only describes: both formats are read in the same way")]
+#[expect(dead_code, reason = "only for the OpenAPI document: both formats are parsed in the same way")]
 pub(super) struct BinaryRequest {
     #[schema(min_items = 1)]
     records: Vec<BinaryRecord>,
@@ -91,7 +91,7 @@ pub(super) struct BinaryRecord {
     #[serde(default)]
     #[schema(format = Byte)]
     key: Option<String>,
-    /// Base64. Without one, or with null, the record is a tombstone.
+    /// Base64. If it is absent or null, the record is a tombstone.
     #[serde(default)]
     #[schema(format = Byte)]
     value: Option<String>,
@@ -112,10 +112,10 @@ pub(super) fn parse(body: &[u8], format: Format, records_max: usize) -> Result<V
         Format::Binary => elements(records, records_max)?.into_iter().map(of_base64).collect::<Result<_, _>>()?,
     };
     if posted.is_empty() {
-        return Err(Failure::unprocessable("there is no record in `records`"));
+        return Err(Failure::unprocessable("`records` is empty"));
     }
     match posted.iter().position(|record| record.partition.is_some_and(|partition| partition < 0)) {
-        Some(index) => Err(Failure::unprocessable(format!("record {index}: a partition is 0 or more"))),
+        Some(index) => Err(Failure::unprocessable(format!("record {index}: a partition must not be negative"))),
         None => Ok(posted),
     }
 }
@@ -132,12 +132,12 @@ fn of_json(Object(record): Object<JsonRecord<'_>>) -> Posted<'_> {
 fn of_base64<'a>(Object(record): Object<BinaryRecord>) -> Result<Posted<'a>, Failure> {
     let decode = |text: Option<String>| match text.map(|text| STANDARD.decode(text)).transpose() {
         Ok(bytes) => Ok(bytes.map(Cow::Owned)),
-        Err(_) => Err(Failure::unprocessable(format!("the keys and values of {BINARY} are base64"))),
+        Err(_) => Err(Failure::unprocessable(format!("keys and values must be base64 with the content type {BINARY}"))),
     };
     Ok(Posted { partition: record.partition, key: decode(record.key)?, value: decode(record.value)? })
 }
 
-/// The elements of a JSON array. One over the bound is counted and not kept: a small body can hold millions of them.
+/// The elements of a JSON array. Elements over the bound are counted and not stored: a small body can hold millions.
 fn elements<'a, T: Deserialize<'a>>(array: &'a str, elements_max: usize) -> Result<Vec<T>, Failure> {
     let at = Cell::new(None);
     let bounded = Bounded { elements_max, at: &at, element: PhantomData };
@@ -145,7 +145,7 @@ fn elements<'a, T: Deserialize<'a>>(array: &'a str, elements_max: usize) -> Resu
         Ok((elements, 0)) => Ok(elements),
         Ok((_, over)) => {
             let count = elements_max + over;
-            Err(Failure::too_large(format!("a request has {elements_max} records at most, not {count}")))
+            Err(Failure::too_large(format!("a request has at most {elements_max} records, got {count}")))
         }
         Err(error) => {
             let place = at.get().map_or_else(|| "records".to_owned(), |index: usize| format!("record {index}"));
@@ -154,7 +154,7 @@ fn elements<'a, T: Deserialize<'a>>(array: &'a str, elements_max: usize) -> Resu
     }
 }
 
-/// Line and column are of the text that was parsed last, which is not always the body.
+/// The message without line and column. They refer to the last parsed text, which is not always the body.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
@@ -162,7 +162,7 @@ fn without_place(error: &serde_json::Error) -> String {
 
 struct Bounded<'c, T> {
     elements_max: usize,
-    /// Which element is being read.
+    /// The index of the current element.
     at: &'c Cell<Option<usize>>,
     element: PhantomData<T>,
 }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_arrives_as_it_was_posted() {
+    fn the_posted_text_is_unchanged() {
         for value in [
             r#"{"a": 1.10,  "b":1e400, "a":-0.0}"#,
             r#""é é 🧷 שלום \" \\ \ud83d\ude00 \ud800 \u0000""#,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_name_the_record() {
         let check = |body: &str, status: u16, message: &str| {
             assert_eq!(json(body), Err((status, message.to_owned())), "{body}");
         };
@@ -246,19 +246,19 @@ mod tests {
         check("{}", 422, "missing field `records`");
         check(r#"{"record":[]}"#, 422, "unknown field `record`, expected `records`");
         check(r#"{"records":null}"#, 422, "records: invalid type: null, expected an array of records");
-        check(r#"{"records":[]}"#, 422, "there is no record in `records`");
+        check(r#"{"records":[]}"#, 422, "`records` is empty");
         check(
             r#"{"records":[{"value":1},{"vlaue":2}]}"#,
             422,
             "record 1: unknown field `vlaue`, expected one of `key`, `value`, `partition`",
         );
-        check(r#"{"records":[{"value":1,"partition":-1}]}"#, 422, "record 0: a partition is 0 or more");
+        check(r#"{"records":[{"value":1,"partition":-1}]}"#, 422, "record 0: a partition must not be negative");
         check(
             r#"{"records":[{"value":1,"partition":"0"}]}"#,
             422,
             "record 0: invalid type: string \"0\", expected i32",
         );
-        check(r#"{"records":[{},{},{},{},{}]}"#, 413, "a request has 3 records at most, not 5");
+        check(r#"{"records":[{},{},{},{},{}]}"#, 413, "a request has at most 3 records, got 5");
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_says_the_format() {
+    fn the_content_type_decides_the_format() {
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("content-type", value.parse().unwrap());

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::failure::read_failure;
 use crate::answer::{Failure, TOPIC_NOT_FOUND};
-use crate::openapi::LookFailures;
+use crate::openapi::ReadFailures;
 use crate::state::Shared;
 use pinsql_sinks::kafka::{PartitionDescription, TopicDescription, is_topic_name};
 
@@ -69,7 +69,7 @@ impl From<PartitionDescription> for PartitionAnswer {
     tag = "Kafka",
     responses(
         (status = 200, description = "Names", body = Vec<String>, content_type = "application/vnd.kafka.v2+json"),
-        LookFailures
+        ReadFailures
     )
 )]
 pub(super) async fn list(State(gateway): State<Shared>, headers: HeaderMap) -> Result<Response, Failure> {
@@ -88,7 +88,7 @@ pub(super) async fn list(State(gateway): State<Shared>, headers: HeaderMap) -> R
     params(("topic" = String, Path, description = "The topic's name", pattern = "^[a-zA-Z0-9._-]{1,249}$")),
     responses(
         (status = 200, description = "The topic", body = TopicAnswer, content_type = "application/vnd.kafka.v2+json"),
-        LookFailures
+        ReadFailures
     )
 )]
 pub(super) async fn describe(

@@ -6,8 +6,8 @@ use crate::answer::Failure;
 use pinsql_base::error::ErrorKind;
 use pinsql_sinks::kinesis::WriteFailure;
 
-/// The answer for an error name of AWS. AWS answers 400 to nearly every error. Here the status separates faults of the client from
-/// faults of the service, and the body has the name.
+/// The answer for an error name of AWS. AWS answers 400 to nearly every error. Here the status separates faults of the client
+/// from faults of the service, and the body has the name.
 pub(super) fn aws_failure(code: &str, message: &str) -> Failure {
     let status = match code {
         "ResourceNotFoundException" => StatusCode::NOT_FOUND,
@@ -27,8 +27,8 @@ pub(super) fn aws_failure(code: &str, message: &str) -> Failure {
     }
 }
 
-/// The answer for a failed call. If Kinesis refuses the gateway itself (its credentials, its clock), the client gets a 500 without
-/// details: its request is not at fault.
+/// The answer for a failed call. If Kinesis refuses the gateway itself (its credentials, its clock), the client gets a 500
+/// without details: its request is not at fault.
 pub(super) fn write_failure(failure: &WriteFailure) -> Failure {
     let is_gateways = failure.kind() == ErrorKind::Config
         && !matches!(

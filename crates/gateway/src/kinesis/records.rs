@@ -13,11 +13,11 @@ use super::failure::{aws_failure, write_failure};
 use super::request::{PutRecord, PutRecords, check_media_type, parse_record, parse_records, stream_name};
 use crate::answer::{Accounted, Failure};
 use crate::body::{self, Received};
-use crate::openapi::PostFailures;
+use crate::openapi::WriteFailures;
 use crate::state::{Gateway, Shared};
 use pinsql_sinks::kinesis::{Placed, Record, Refused, Writer};
 
-/// Where the record is.
+/// The shard and sequence number of the record.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct PutRecordAnswer {
@@ -25,7 +25,7 @@ pub(super) struct PutRecordAnswer {
     sequence_number: String,
 }
 
-/// Where each record is, in the order of the request.
+/// The outcome of each record, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct PutRecordsAnswer {
@@ -33,7 +33,7 @@ pub(super) struct PutRecordsAnswer {
     records: Vec<PutRecordsResult>,
 }
 
-/// Either a place, or why Kinesis has not taken the record.
+/// The shard and sequence number of a record, or the error of Kinesis.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct PutRecordsResult {
@@ -60,7 +60,7 @@ impl From<Result<Placed, Refused>> for PutRecordsResult {
     }
 }
 
-/// Writes one record. 200 says that Kinesis has it.
+/// Writes one record. Status 200 means that Kinesis has stored it.
 #[utoipa::path(
     put,
     path = "/streams/{stream}/record",
@@ -72,7 +72,7 @@ impl From<Result<Placed, Refused>> for PutRecordsResult {
     ))),
     responses(
         (status = 200, description = "The record was written", body = PutRecordAnswer),
-        PostFailures
+        WriteFailures
     )
 )]
 pub(super) async fn put_record(
@@ -99,8 +99,7 @@ pub(super) async fn put_record(
     Ok(response)
 }
 
-/// Writes records. 200 says that Kinesis has those without an error code; those that it refused for the moment were tried again
-/// already.
+/// Writes records. Status 200 means that Kinesis has stored those without an error code. Throttled records were already retried.
 #[utoipa::path(
     put,
     path = "/streams/{stream}/records",
@@ -111,8 +110,8 @@ pub(super) async fn put_record(
         example = json!({"records": [{"data": {"index": 1}, "partition-key": "pin"}]})
     ))),
     responses(
-        (status = 200, description = "What became of each record", body = PutRecordsAnswer),
-        PostFailures
+        (status = 200, description = "The outcome of each record", body = PutRecordsAnswer),
+        WriteFailures
     )
 )]
 pub(super) async fn put_records(
@@ -139,7 +138,7 @@ pub(super) async fn put_records(
     Ok(response)
 }
 
-/// A record that Kinesis never takes fails the whole request, as it does there.
+/// Writes records. An invalid record fails the whole request, as in Kinesis.
 async fn put_valid(
     gateway: &Gateway,
     kinesis: &Writer,

@@ -1,4 +1,4 @@
-//! The bodies and the names of the Kinesis side.
+//! The request bodies and stream names of the Kinesis side.
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -15,7 +15,7 @@ use pinsql_sinks::kinesis::{RECORDS_PER_CALL_MAX, Record};
 
 const STREAM_NAME_CHARS_MAX: usize = 128;
 
-/// One record, with the stream of the path if it is to be named here too.
+/// One record. The name of the stream may be repeated here; it must be that of the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutRecord {
@@ -25,16 +25,16 @@ pub(super) struct PutRecord {
     #[serde(rename = "Data", alias = "data")]
     #[schema(value_type = serde_json::Value)]
     data: Box<RawValue>,
-    /// It says which shard takes the record.
+    /// It decides the shard of the record.
     #[serde(rename = "PartitionKey", alias = "partitionKey", alias = "partition-key")]
     #[schema(min_length = 1, max_length = 256)]
     partition_key: String,
-    /// In the place of the partition key's MD5: a decimal number below 2^128.
+    /// Used instead of the MD5 of the partition key: a decimal number below 2^128.
     #[serde(rename = "ExplicitHashKey", alias = "explicitHashKey", alias = "explicit-hash-key", default)]
     explicit_hash_key: Option<String>,
 }
 
-/// As many records as Kinesis takes in one call, with the stream of the path if it is to be named here too.
+/// 1 to 500 records, the limit of Kinesis for one call. The name of the stream may be repeated here; it must be that of the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutRecords {
@@ -52,16 +52,16 @@ pub(super) struct PutRecordsEntry {
     #[serde(rename = "Data", alias = "data")]
     #[schema(value_type = serde_json::Value)]
     data: Box<RawValue>,
-    /// It says which shard takes the record.
+    /// It decides the shard of the record.
     #[serde(rename = "PartitionKey", alias = "partitionKey", alias = "partition-key")]
     #[schema(min_length = 1, max_length = 256)]
     partition_key: String,
-    /// In the place of the partition key's MD5: a decimal number below 2^128.
+    /// Used instead of the MD5 of the partition key: a decimal number below 2^128.
     #[serde(rename = "ExplicitHashKey", alias = "explicitHashKey", alias = "explicit-hash-key", default)]
     explicit_hash_key: Option<String>,
 }
 
-/// How a stream is made. Without a number of shards it grows by itself (`ON_DEMAND`).
+/// The settings of a new stream. Without a number of shards its mode is `ON_DEMAND`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateStream {
@@ -82,7 +82,7 @@ pub(super) fn parse_records(stream: &str, body: &[u8]) -> Result<Vec<Record>, Fa
     let PutRecords { stream: named, records } = parse(body)?;
     check_named(stream, named.as_deref())?;
     if !(1..=RECORDS_PER_CALL_MAX).contains(&records.len()) {
-        let message = format!("a call has 1 to {RECORDS_PER_CALL_MAX} records, not {}", records.len());
+        let message = format!("a request has 1 to {RECORDS_PER_CALL_MAX} records, got {}", records.len());
         return Err(invalid(message));
     }
     records.into_iter().map(|Object(entry)| record(entry)).collect()
@@ -95,7 +95,7 @@ pub(super) fn parse_create(stream: &str, body: &[u8]) -> Result<CreateStream, Fa
     let create: CreateStream = parse(body)?;
     check_named(stream, create.stream.as_deref())?;
     match create.shards {
-        Some(shards) if shards < 1 => Err(invalid("ShardCount is 1 or more")),
+        Some(shards) if shards < 1 => Err(invalid("ShardCount must be at least 1")),
         _ => Ok(create),
     }
 }
@@ -108,11 +108,11 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
     })
 }
 
-/// A body that names another stream than its path is a mistake, and which of them is meant cannot be known.
+/// Refuses a body with another stream name than the path: either of the two could be the mistake.
 fn check_named(stream: &str, named: Option<&str>) -> Result<(), Failure> {
     match named {
         Some(named) if named != stream => {
-            Err(invalid(format!("StreamName is `{named}`, and the path is of the stream `{stream}`")))
+            Err(invalid(format!("StreamName is `{named}`, but the path has the stream `{stream}`")))
         }
         _ => Ok(()),
     }
@@ -123,21 +123,21 @@ fn record(entry: PutRecordsEntry) -> Result<Record, Failure> {
     let data = match text.as_bytes().first() {
         Some(b'"') => {
             let text: String = serde_json::from_str(text).map_err(|error| {
-                Failure::bad_request(format!("Data is text that UTF-8 cannot have: {error}")).into_aws()
+                Failure::bad_request(format!("Data has text that is not valid in UTF-8: {error}")).into_aws()
             })?;
             Bytes::from(text)
         }
-        Some(b'n') => return Err(invalid("Data is null: a record has some")),
+        Some(b'n') => return Err(invalid("Data must not be null")),
         _ => Bytes::copy_from_slice(text.as_bytes()),
     };
     Ok(Record { partition_key: entry.partition_key, explicit_hash_key: entry.explicit_hash_key, data })
 }
 
-/// AWS's proxies take a body without a content type for JSON.
+/// The AWS proxies treat a body without a content type as JSON.
 pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     match media_type(headers).map_err(Failure::into_aws)?.as_deref() {
         None | Some("application/json" | "application/x-amz-json-1.1") => Ok(()),
-        Some(_) => Err(Failure::unsupported("the content type is application/json").into_aws()),
+        Some(_) => Err(Failure::unsupported("the content type must be application/json").into_aws()),
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) fn stream_name(stream: Result<Path<String>, PathRejection>) -> Result
     match stream {
         Ok(Path(name)) if (1..=STREAM_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_legal) => Ok(name),
         _ => Err(invalid(format!(
-            "the name of a stream has letters, digits, `.`, `_` and `-`, and {STREAM_NAME_CHARS_MAX} of them at most"
+            "the name of a stream has only letters, digits, `.`, `_` and `-`, and at most {STREAM_NAME_CHARS_MAX} of them"
         ))),
     }
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_text_or_json_as_it_was_posted() {
+    fn data_is_the_text_or_the_json_as_posted() {
         let check = |value: &str, written: &str| {
             let body = format!(r#"{{"StreamName":"posts","Data": {value} ,"PartitionKey":"pin"}}"#);
             assert_eq!(data(&body).as_deref(), Ok(written), "{value}");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_awss_name() {
+    fn errors_have_the_names_of_aws() {
         let check = |body: &str, kind: &str, message: &str| {
             assert_eq!(data(body), Err((400, kind.to_owned(), message.to_owned())), "{body}");
         };
@@ -193,11 +193,11 @@ mod tests {
         check("{", serialization, "the body is not JSON: EOF while parsing an object at line 1 column 1");
         check(r#"{"Data":1}"#, serialization, "missing field `PartitionKey` at line 1 column 10");
         check(r#"{"PartitionKey":"k"}"#, serialization, "missing field `Data` at line 1 column 20");
-        check(r#"{"Data":null,"PartitionKey":"k"}"#, validation, "Data is null: a record has some");
+        check(r#"{"Data":null,"PartitionKey":"k"}"#, validation, "Data must not be null");
         check(
             r#"{"StreamName":"other","Data":1,"PartitionKey":"k"}"#,
             validation,
-            "StreamName is `other`, and the path is of the stream `posts`",
+            "StreamName is `other`, but the path has the stream `posts`",
         );
         assert_eq!(data(r#"{"Data":"\ud800","PartitionKey":"k"}"#).unwrap_err().1, serialization);
         assert_eq!(data(r#"["posts",1,"k",null]"#).unwrap_err().1, serialization);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn records_come_in_the_numbers_that_kinesis_takes() {
+    fn the_number_of_records_is_limited_as_in_kinesis() {
         let body = |count: usize| {
             let records = vec![r#"{"data":{"a":1},"partition-key":"k"}"#; count].join(",");
             format!(r#"{{"records":[{records}]}}"#)
@@ -215,12 +215,12 @@ mod tests {
         assert_eq!(parse_records("posts", body(500).as_bytes()).unwrap().len(), 500);
         for count in [0, 501] {
             let failure = parse_records("posts", body(count).as_bytes()).unwrap_err();
-            assert_eq!(failure.parts().2, format!("a call has 1 to 500 records, not {count}"));
+            assert_eq!(failure.parts().2, format!("a request has 1 to 500 records, got {count}"));
         }
     }
 
     #[test]
-    fn a_stream_is_made_with_shards_or_without() {
+    fn a_stream_is_created_with_or_without_a_shard_count() {
         let shards = |body: &str| parse_create("posts", body.as_bytes()).map(|create| create.shards);
         assert_eq!(shards("").unwrap(), None);
         assert_eq!(shards(r#"{"ShardCount": 2, "StreamName": "posts"}"#).unwrap(), Some(2));

@@ -12,7 +12,7 @@ use super::failure::write_failure;
 use super::request::{CreateStream, check_media_type, invalid, parse_create, stream_name};
 use crate::answer::Failure;
 use crate::body;
-use crate::openapi::{LookFailures, PostFailures};
+use crate::openapi::{ReadFailures, WriteFailures};
 use crate::state::{Gateway, Shared};
 use pinsql_sinks::kinesis::{ShardDescription, StreamDescription};
 
@@ -108,7 +108,7 @@ struct SequenceNumberRange {
     ending_sequence_number: Option<String>,
 }
 
-/// Nothing to say but that it is done.
+/// An empty object: the request is done.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Done {}
 
@@ -147,14 +147,14 @@ impl From<ShardDescription> for Shard {
     }
 }
 
-/// The names of the streams, a page at a time.
+/// The names of the streams, one page per request.
 #[utoipa::path(
     get,
     operation_id = "list_streams",
     path = "/streams",
     tag = "Kinesis",
     params(ListQuery),
-    responses((status = 200, description = "Names", body = ListAnswer), LookFailures)
+    responses((status = 200, description = "Names", body = ListAnswer), ReadFailures)
 )]
 pub(super) async fn list(
     State(gateway): State<Shared>,
@@ -169,7 +169,7 @@ pub(super) async fn list(
     Ok(Json(ListAnswer { has_more_streams: list.has_more, stream_names: list.names }))
 }
 
-/// What a stream is made of.
+/// A stream and its shards.
 #[utoipa::path(
     get,
     operation_id = "describe_stream",
@@ -179,7 +179,7 @@ pub(super) async fn list(
         ("stream" = String, Path, description = "The stream's name", pattern = "^[a-zA-Z0-9_.-]{1,128}$"),
         DescribeQuery
     ),
-    responses((status = 200, description = "The stream", body = DescribeAnswer), LookFailures)
+    responses((status = 200, description = "The stream", body = DescribeAnswer), ReadFailures)
 )]
 pub(super) async fn describe(
     State(gateway): State<Shared>,
@@ -195,7 +195,7 @@ pub(super) async fn describe(
     Ok(Json(seen.map_err(|failure| write_failure(&failure))?.into()))
 }
 
-/// Makes a stream, which can be written to once it is `ACTIVE`. Only where the gateway was started with `--stream-changes`.
+/// Creates a stream. It accepts records once it is `ACTIVE`. Requires `--stream-changes` at the start of the gateway.
 #[utoipa::path(
     post,
     operation_id = "create_stream",
@@ -203,7 +203,7 @@ pub(super) async fn describe(
     tag = "Kinesis",
     params(("stream" = String, Path, description = "The stream's name", pattern = "^[a-zA-Z0-9_.-]{1,128}$")),
     request_body(content((CreateStream = "application/json", example = json!({"ShardCount": 1})))),
-    responses((status = 200, description = "The stream is being made", body = Done), PostFailures)
+    responses((status = 200, description = "The stream is being created", body = Done), WriteFailures)
 )]
 pub(super) async fn create(
     State(gateway): State<Shared>,
@@ -222,14 +222,14 @@ pub(super) async fn create(
     made.map(|()| Json(Done {})).map_err(|failure| write_failure(&failure))
 }
 
-/// Deletes a stream with all that is in it. Only where the gateway was started with `--stream-changes`.
+/// Deletes a stream and all its records. Requires `--stream-changes` at the start of the gateway.
 #[utoipa::path(
     delete,
     operation_id = "delete_stream",
     path = "/streams/{stream}",
     tag = "Kinesis",
     params(("stream" = String, Path, description = "The stream's name", pattern = "^[a-zA-Z0-9_.-]{1,128}$")),
-    responses((status = 200, description = "The stream is being deleted", body = Done), LookFailures)
+    responses((status = 200, description = "The stream is being deleted", body = Done), ReadFailures)
 )]
 pub(super) async fn delete(
     State(gateway): State<Shared>,
@@ -247,13 +247,13 @@ fn check_allowed(gateway: &Gateway) -> Result<(), Failure> {
     if gateway.allow_stream_changes {
         return Ok(());
     }
-    let message = "this gateway makes and deletes no streams: it was started without --stream-changes";
+    let message = "this gateway does not create or delete streams: it was started without --stream-changes";
     Err(Failure::new(StatusCode::FORBIDDEN, message).into_aws())
 }
 
 fn check_limit(limit: Option<i32>) -> Result<(), Failure> {
     match limit {
-        Some(limit) if !(1..=10_000).contains(&limit) => Err(invalid("Limit is from 1 to 10000")),
+        Some(limit) if !(1..=10_000).contains(&limit) => Err(invalid("Limit must be from 1 to 10000")),
         _ => Ok(()),
     }
 }
