@@ -279,5 +279,5 @@ fn what_is_no_api_acknowledges_nothing() {
     let environment = TestEnvironment::new();
     let to = format!("http://127.0.0.1:{port}/topics");
     let output = emulate(&environment, &["--to", &to, "--rate", "max", "--count", "2"]).output();
-    output.failure(1, &[&["6 records were not acknowledged"], &["answered 200 OK, and not with JSON"]]);
+    output.failure(1, &[&["6 records were not acknowledged"], &["answered 200 OK without JSON"]]);
 }

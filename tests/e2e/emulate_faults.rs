@@ -78,7 +78,7 @@ fn sigterm_finishes_what_is_under_way() {
     let running = emulate(&environment, &arguments).start();
     await_that("three hundred posts", || has_prefixed_posts(&raw, &prefix, 301));
     let output = running.terminate().success();
-    assert!(output.stderr.contains("stopping: what is under way is finished first"), "{}", output.describe());
+    assert!(output.stderr.contains("stopping: finishing the records in progress"), "{}", output.describe());
     let report = Report::read(&environment);
     let (sent, acknowledged, failed) = report.counts("kafka");
     assert!(sent >= 900 && acknowledged == sent && failed == 0, "{}", output.describe());

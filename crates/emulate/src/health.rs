@@ -1,4 +1,4 @@
-//! Whether a receiver answers, and when it is given up.
+//! The health of a receiver: does it answer, and is it given up?
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A receiver that is in and out of trouble is spoken of no more often than this.
-const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Minimum time between two reports of trouble with one receiver.
+const REPORT_INTERVAL_MIN: Duration = Duration::from_secs(10);
 
-/// What changed, when it is worth saying.
+/// A change that is reported.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Trouble,
-    /// After so long.
+    /// The receiver answers again, this long after the trouble began.
     Recovered(Duration),
 }
 
@@ -26,37 +26,37 @@ pub(super) struct Health {
 #[derive(Debug)]
 struct State {
     last_good: Option<Instant>,
-    last_said: Option<Instant>,
-    /// Since when there is trouble that was spoken of.
+    last_reported: Option<Instant>,
+    /// The start of the trouble that was reported.
     trouble: Option<Instant>,
 }
 
 impl Health {
     pub(super) fn new() -> Self {
-        let state = State { last_good: None, last_said: None, trouble: None };
+        let state = State { last_good: None, last_reported: None, trouble: None };
         Self { state: Mutex::new(state), gone: watch::Sender::new(false) }
     }
 
-    /// The receiver has taken something.
+    /// The receiver has acknowledged a record.
     pub(super) fn good(&self, now: Instant) -> Option<Change> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_good = Some(now);
         state.trouble.take().map(|since| Change::Recovered(now - since))
     }
 
-    /// The receiver has not answered, or has asked for patience.
+    /// The receiver has not answered, or has requested a retry later.
     pub(super) fn bad(&self, now: Instant) -> Option<Change> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.trouble.is_some() || state.last_said.is_some_and(|said| now - said < SAID_AGAIN_AFTER) {
+        if state.trouble.is_some() || state.last_reported.is_some_and(|reported| now - reported < REPORT_INTERVAL_MIN) {
             return None;
         }
         state.trouble = Some(now);
-        state.last_said = Some(now);
+        state.last_reported = Some(now);
         Some(Change::Trouble)
     }
 
-    /// Patience is at its end: gives up the receiver, unless it has taken something since the moment given. Says whether
-    /// that is new.
+    /// Gives up the receiver, unless it has acknowledged a record since the given time. Returns true if it was not given up
+    /// before.
     pub(super) fn give_up(&self, unless_good_since: Option<Instant>) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let was_good = state.last_good.zip(unless_good_since).is_some_and(|(good, since)| good >= since);
@@ -67,7 +67,7 @@ impl Health {
         *self.gone.borrow()
     }
 
-    /// Ends when the receiver is given up.
+    /// Completes when the receiver is given up.
     pub(super) async fn gone(&self) {
         let mut gone = self.gone.subscribe();
         // The sender lives as long as `self`.
@@ -80,18 +80,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receiver_that_took_something_since_is_not_given_up() {
+    fn a_receiver_with_a_recent_acknowledgement_is_not_given_up() {
         let health = Health::new();
         let begun = Instant::now();
         health.good(begun + Duration::from_secs(1));
         assert!(!health.give_up(Some(begun)) && !health.is_gone());
         assert!(health.give_up(Some(begun + Duration::from_secs(2))) && health.is_gone());
-        assert!(!health.give_up(None), "it is no news");
-        assert!(Health::new().give_up(Some(begun)), "it has never taken anything");
+        assert!(!health.give_up(None), "it was given up before");
+        assert!(Health::new().give_up(Some(begun)), "it has never acknowledged a record");
     }
 
     #[test]
-    fn trouble_is_said_once_and_its_end_too() {
+    fn trouble_and_recovery_are_reported_once() {
         let health = Health::new();
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);

@@ -4,9 +4,10 @@
 //!  posts (rows of a database, or generated) ─▶ pace ─▶ a queue for each receiver ─▶ concurrent requests ─▶ tally
 //! ```
 //!
-//! A post is one record for each topic, all with the same row number. Its JSON is made once for all receivers. Each receiver has its
-//! own lane: a short queue, a bounded number of concurrent requests, and its own retries. This bounds the memory, so posting waits
-//! for the slowest receiver. A receiver that does not answer for a given time is given up, and the others continue.
+//! A post is one record for each topic, all with the same row number. Its JSON is made once for all receivers. Each receiver
+//! has its own lane: a short queue, a bounded number of concurrent requests, and its own retries. This bounds the memory, so
+//! posting waits for the slowest receiver. A receiver that does not answer for a given time is given up, and the others
+//! continue.
 //!
 //! There is deliberately no buffer on disk. Unacknowledged records are counted, and the same seed draws them again.
 //!
@@ -38,4 +39,4 @@ pub use self::pace::Pace;
 pub use self::post::PostedTopic;
 pub use self::run::{Outcome, Stop, run};
 pub use self::tally::{Blame, Failure, ReceiverReport, Summary, Tally, TopicReport};
-pub use self::target::Target;
+pub use self::target::{StreamName, Target};

@@ -1,7 +1,7 @@
-//! When the next post is due.
+//! The time of the next post.
 //!
-//! A rate is kept by a schedule from the beginning, not by waits from one post to the next, which would add up the time
-//! that the posting itself takes. What a slow receiver held up is made up for, but never more than a second's worth at once.
+//! A rate follows a schedule from its start. Waits from one post to the next would add the time that the posting itself takes.
+//! After a delay by a slow receiver the schedule catches up, but by at most one second.
 
 use std::time::Duration;
 
@@ -9,19 +9,24 @@ use tokio::time::{Instant, sleep_until};
 
 use super::generate::Random;
 
-/// How far behind its schedule a rate may fall and still catch up.
+/// Maximum delay that a rate catches up.
 const CATCH_UP_MAX: Duration = Duration::from_secs(1);
-/// A schedule is begun anew after so many posts, while a float still counts them exactly enough.
+/// A schedule restarts after this number of posts, to keep the floating-point times exact.
 const POSTS_OF_A_SCHEDULE: u32 = 1 << 20;
 
-/// How posts follow one another.
+/// The time between two posts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// A wait of chance between two posts, as the pipeline's posting scripts have it.
-    Wait { least: Duration, most: Duration },
-    /// Posts a second.
+    /// A random wait, as in the pipeline's posting scripts.
+    Wait {
+        /// The shortest wait.
+        least: Duration,
+        /// The longest wait.
+        most: Duration,
+    },
+    /// Posts per second.
     Rate(f64),
-    /// As fast as the receivers take them.
+    /// As fast as the receivers accept them.
     Unlimited,
 }
 
@@ -30,7 +35,7 @@ pub(super) struct Pacer {
     pace: Pace,
     random: Random,
     begun: Instant,
-    /// Since `begun`.
+    /// Posts since `begun`.
     posts: u32,
 }
 
@@ -46,7 +51,7 @@ impl Pacer {
         }
     }
 
-    /// When the next post is due, if that is not now. Each call is for another post.
+    /// The time of the next post, or None if it is due now. Each call is for another post.
     fn due(&mut self, now: Instant) -> Option<Instant> {
         let is_first = self.posts == 0;
         let due = match self.pace {
@@ -55,7 +60,7 @@ impl Pacer {
             Pace::Wait { least, most } => now + least + (most.saturating_sub(least)).mul_f64(self.random.fraction()),
             Pace::Rate(posts_per_second) => self.scheduled(now, posts_per_second),
         };
-        // A schedule is begun anew long before; waits ask only whether it is the first.
+        // A schedule restarts long before this saturates, and waits only check for zero.
         self.posts = self.posts.saturating_add(1);
         (due > now).then_some(due)
     }
@@ -81,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_does_not_drift_whatever_a_post_takes() {
+    fn a_rate_does_not_drift() {
         let begun = Instant::now();
         let mut pacer = pacer(Pace::Rate(1_000.0), begun);
         let mut now = begun;
@@ -89,7 +94,7 @@ mod tests {
             if let Some(due) = pacer.due(now) {
                 now = due;
             }
-            // Each post takes a while, and every sleep comes late.
+            // Each post takes some time, and every sleep ends late.
             now += Duration::from_micros(700);
         }
         let taken = now - begun;
@@ -109,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_was_away_is_not_flooded() {
+    fn a_receiver_that_was_unavailable_is_not_flooded() {
         let begun = Instant::now();
         let mut pacer = pacer(Pace::Rate(100.0), begun);
         assert_eq!(pacer.due(begun), None);
@@ -122,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_lie_between_their_bounds_and_the_first_post_waits_for_nothing() {
+    fn waits_are_within_their_bounds_and_the_first_post_does_not_wait() {
         let now = Instant::now();
         let (least, most) = (Duration::from_millis(500), Duration::from_secs(2));
         let mut pacer = pacer(Pace::Wait { least, most }, now);
@@ -135,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_no_wait() {
+    fn unlimited_never_waits() {
         let now = Instant::now();
         let mut pacer = pacer(Pace::Unlimited, now);
         assert!((0..1_000).all(|_| pacer.due(now).is_none()));

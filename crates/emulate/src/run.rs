@@ -55,7 +55,8 @@ struct OpenLane {
 
 /// Posts until the count or the duration is reached, all receivers are given up, or `stop` changes.
 ///
-/// Returns an error only if the source or a receiver cannot be opened; nothing was sent then. Later failures are in the [`Outcome`].
+/// Returns an error only if the source or a receiver cannot be opened; nothing was sent then. Later failures are in the
+/// [`Outcome`].
 pub async fn run(options: Options, mut stop: watch::Receiver<Stop>, observer: Arc<dyn Observer>) -> Result<Outcome> {
     let opening = async {
         let is_json_only = options.targets.iter().any(Target::is_json_only);

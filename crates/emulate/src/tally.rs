@@ -1,7 +1,7 @@
-//! What became of every record, by receiver and topic.
+//! The outcome of every record, by receiver and topic.
 //!
-//! A record that a receiver was given is acknowledged or failed in the end, and nothing else: `sent = acknowledged + failed`.
-//! Failed is what was not acknowledged. It may have arrived all the same, when only the answer was lost.
+//! In the end, each record is either acknowledged or failed at each receiver: `sent = acknowledged + failed`. Failed means not
+//! acknowledged. The record may have arrived anyway, if only the answer was lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,27 +13,29 @@ use serde::Serialize;
 
 use super::post::PostedTopic;
 
-/// Why a record was not acknowledged.
+/// The kind of failure of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
-    /// The receiver said no, and would say it again.
+    /// The receiver refused the record. A retry cannot help.
     Refused,
-    /// The receiver did not answer for as long as was waited.
+    /// The receiver did not answer, or requested a retry, until the end of the given time.
     Unanswered,
 }
 
-/// The first failure of a kind, which stands for the others.
+/// The first failure of a kind, as an example of the others.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
+    /// The full name of the topic.
     pub topic: String,
+    /// The reason, as the receiver or the client gave it.
     pub reason: String,
 }
 
-/// The counts of one receiver, while it is posted to.
+/// The counts of one receiver during a run.
 #[derive(Debug)]
 pub struct Tally {
-    /// The receiver, as it may be shown.
+    /// The receiver, in the form that may be shown.
     pub to: String,
     topics: Vec<TopicTally>,
     retries: AtomicU64,
@@ -76,7 +78,7 @@ impl Tally {
         self.topics[topic].acknowledged.fetch_add(1, Relaxed);
     }
 
-    /// Says whether it is the first of its kind.
+    /// Counts a failed record. Returns true if it is the first of its kind.
     pub(super) fn failed(&self, topic: usize, blame: Blame, reason: &str) -> bool {
         let tally = &self.topics[topic];
         let (count, first) = match blame {
@@ -92,12 +94,12 @@ impl Tally {
         is_first
     }
 
-    /// Something was sent once more.
+    /// Counts a retry of a request.
     pub(super) fn retried(&self) {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// What was neither acknowledged nor failed when the run was cut off.
+    /// Counts all records without an outcome as failed, at the end of a run.
     pub(super) fn cut_off(&self, reason: &str) {
         for (position, topic) in self.topics.iter().enumerate() {
             let settled = [&topic.acknowledged, &topic.refused, &topic.unanswered];
@@ -108,12 +110,12 @@ impl Tally {
         }
     }
 
-    /// The counts as they are now.
+    /// The current counts.
     pub fn report(&self, elapsed: Duration) -> ReceiverReport {
         let mut total = TopicReport::default();
         let mut topics = BTreeMap::new();
         for topic in &self.topics {
-            // What is sent is read last: it is never less than what came of it.
+            // `sent` is read last, so it is never less than the outcomes.
             let refused = topic.refused.load(Relaxed);
             let failed = refused + topic.unanswered.load(Relaxed);
             let acknowledged = topic.acknowledged.load(Relaxed);
@@ -137,10 +139,13 @@ impl Tally {
 /// The counts of one topic at one receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TopicReport {
+    /// Records that were put into the queue of the receiver.
     pub sent: u64,
+    /// Records that the receiver acknowledged.
     pub acknowledged: u64,
+    /// Records that were not acknowledged.
     pub failed: u64,
-    /// Of those that failed, those that the receiver said no to.
+    /// The failed records that the receiver refused.
     pub refused: u64,
 }
 
@@ -153,23 +158,28 @@ impl TopicReport {
     }
 }
 
-/// What became of the records at one receiver.
+/// The counts of one receiver, as `--report` has them.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReceiverReport {
+    /// The receiver, in the form that may be shown.
     pub to: String,
+    /// The sums over all topics.
     #[serde(flatten)]
     pub total: TopicReport,
-    /// How often something was sent once more.
+    /// Requests that were sent again. Retries inside the Kafka client are not counted.
     pub retries: u64,
-    /// Acknowledged ones.
+    /// Acknowledged records per second.
     pub records_per_second: f64,
+    /// The first refused record.
     pub first_refused: Option<Failure>,
+    /// The first record without an answer.
     pub first_unanswered: Option<Failure>,
+    /// The counts by the full name of the topic.
     pub topics: BTreeMap<String, TopicReport>,
 }
 
 impl ReceiverReport {
-    /// The first failure of this kind.
+    /// The first failure of this kind, if there is one.
     pub fn first(&self, blame: Blame) -> Option<&Failure> {
         match blame {
             Blame::Refused => self.first_refused.as_ref(),
@@ -178,7 +188,7 @@ impl ReceiverReport {
     }
 }
 
-/// The line that a person reads at the end.
+/// The line that is printed at the end of a run.
 impl fmt::Display for ReceiverReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TopicReport { sent, acknowledged, failed, .. } = self.total;
@@ -194,7 +204,7 @@ impl fmt::Display for ReceiverReport {
     }
 }
 
-/// With commas between thousands.
+/// The number with commas between thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -207,12 +217,16 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// What a run came to.
+/// The result of a run, as `--report` has it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// The seed of the run.
     pub seed: u64,
+    /// The number of posts that were drawn.
     pub posts: u64,
+    /// The duration from the first post to the last answer.
     pub elapsed_ms: u64,
+    /// The counts by receiver, in the order of the options.
     pub receivers: Vec<ReceiverReport>,
 }
 
@@ -227,20 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn the_sums_hold_by_topic_and_in_all() {
+    fn the_sums_are_right_by_topic_and_in_total() {
         let tally = tally();
         (0..3).for_each(|topic| (0..10).for_each(|_| tally.sent(topic)));
         (0..20).for_each(|number| tally.acknowledged(number % 2));
         assert!(tally.failed(2, Blame::Refused, "too large"));
         assert!(!tally.failed(2, Blame::Refused, "too large, too"));
-        assert!(tally.failed(2, Blame::Unanswered, "nobody answers"));
+        assert!(tally.failed(2, Blame::Unanswered, "no answer came"));
         tally.retried();
         tally.cut_off("stopped");
         let report = tally.report(Duration::from_secs(2));
         assert_eq!(report.total, TopicReport { sent: 30, acknowledged: 20, failed: 10, refused: 2 });
         assert_eq!(report.topics["0a1b.user"], TopicReport { sent: 10, acknowledged: 0, failed: 10, refused: 2 });
         assert_eq!(report.first_refused.as_ref().map(|first| first.reason.as_str()), Some("too large"));
-        assert_eq!(report.first_unanswered.as_ref().map(|first| first.reason.as_str()), Some("nobody answers"));
+        assert_eq!(report.first_unanswered.as_ref().map(|first| first.reason.as_str()), Some("no answer came"));
         assert_eq!(
             report.to_string(),
             "kafka://127.0.0.1:9092: sent 30 = acknowledged 20 + failed 10 (retries 1), 10 records/s"

@@ -1,7 +1,7 @@
-//! The URLs of `--to`: who is posted to.
+//! The URLs of `--to`: the receivers.
 //!
-//! A URL holds no secret: it is an argument of the process, which everybody on the machine can read, and it is shown in the
-//! report. One with a user in it, or with a property that is a secret, is refused without being repeated.
+//! A URL must not contain a secret: every user of the machine can read the arguments of a process, and the URL is in the
+//! report. A URL with a user or with a secret property is refused, and the error does not repeat it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,28 +13,50 @@ use pinsql_base::error::{Error, Result};
 use pinsql_base::store::to_url;
 use pinsql_sinks::kafka::is_secret_property;
 
-/// In the name of a stream, the topic that a record is of.
+/// The placeholder for the topic in the name of a stream.
 const TOPIC_MARK: &str = "{topic}";
 
 const KINDS_HINT: &str = "http://host/topics (Kafka REST), http://host/streams/NAME (Kinesis API), kafka://host:port, \
                           kinesis://NAME, s3://bucket/prefix or a folder";
 
-/// Somebody who is posted to.
+/// A receiver. `Debug` and `Display` show it without properties.
 #[derive(Clone)]
 pub enum Target {
     /// `http://…/topics`
     KafkaRest(Url),
-    /// `http://…/streams/NAME`: the URL up to the name, and the name.
-    KinesisApi { base: Url, stream: StreamName },
+    /// `http://…/streams/NAME`
+    KinesisApi {
+        /// The URL up to `streams`.
+        base: Url,
+        /// The name behind it.
+        stream: StreamName,
+    },
     /// `kafka://host:port,host:port?property=value`
-    Kafka { servers: String, properties: BTreeMap<String, String> },
+    Kafka {
+        /// `host:port`, separated by commas.
+        servers: String,
+        /// Properties of the Kafka client, by name in lower case.
+        properties: BTreeMap<String, String>,
+    },
     /// `kinesis://NAME?region=…&endpoint=…`
-    Kinesis { stream: StreamName, region: Option<String>, endpoint: Option<String> },
-    /// `s3://bucket/prefix`, or a folder as it was written.
-    Objects { url: Url, written: String },
+    Kinesis {
+        /// The name of the stream.
+        stream: StreamName,
+        /// The AWS region, if the URL has one.
+        region: Option<String>,
+        /// The endpoint, if the URL has one.
+        endpoint: Option<String>,
+    },
+    /// `s3://bucket/prefix`, or a folder.
+    Objects {
+        /// The location as a URL.
+        url: Url,
+        /// The location as the user wrote it, without a final slash.
+        written: String,
+    },
 }
 
-/// The name of a Kinesis stream; with `{topic}` in it, of one for each topic.
+/// The name of a Kinesis stream. With `{topic}` in the name, there is one stream for each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamName(String);
 
@@ -46,13 +68,13 @@ impl StreamName {
             && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
         match is_valid {
             true => Ok(Self(name.to_owned())),
-            false => Err(Error::usage(format!("`{name}` is not the name of a Kinesis stream")).with_hint(
+            false => Err(Error::usage(format!("`{name}` is not a valid name of a Kinesis stream")).with_hint(
                 "letters, digits, `_`, `.` and `-`; {topic} in it stands for pin, geo and user: streaming-{topic}",
             )),
         }
     }
 
-    /// The streams of these topics, each once, and for each topic the place of its stream among them.
+    /// The distinct streams of these topics, and for each topic the index of its stream.
     pub(super) fn of_topics(&self, topics: &[PostedTopic]) -> (Vec<String>, Vec<usize>) {
         let mut streams: Vec<String> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -69,17 +91,18 @@ impl StreamName {
 }
 
 impl Target {
+    /// Parses a URL of `--to`, or a folder. Returns a usage error if it is not a receiver, or contains a user or a secret.
     pub fn parse(written: &str) -> Result<Self> {
         let Some((scheme, rest)) = written.split_once("://") else { return Self::objects(written) };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(Error::usage(format!(
-                "the {scheme}:// URL of --to has a user in it, which everybody could read"
+                "the {scheme}:// URL of --to contains a user: other users of the machine can read it"
             ))
             .with_hint(match scheme {
-                "kafka" => "put sasl.jaas.config or the like into a file: --kafka-config FILE",
+                "kafka" => "put credentials such as sasl.jaas.config into a file: --kafka-config FILE",
                 "http" | "https" => "the API key comes from PINSQL_API_KEY or from --api-key-file",
-                _ => "credentials come from where every AWS tool takes them",
+                _ => "credentials come from the standard AWS variables and profiles",
             }));
         }
         match scheme {
@@ -87,17 +110,14 @@ impl Target {
             "kafka" => Self::kafka(rest),
             "kinesis" => Self::kinesis(rest),
             "s3" | "s3a" | "file" => Self::objects(written),
-            other => {
-                Err(Error::usage(format!("`{other}://` is nothing that records can be posted to"))
-                    .with_hint(KINDS_HINT))
-            }
+            other => Err(Error::usage(format!("`{other}://` is not a supported receiver")).with_hint(KINDS_HINT)),
         }
     }
 
     fn http(written: &str) -> Result<Self> {
         let url = Url::parse(written).map_err(|error| not_a_url(written, &error.to_string()))?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(not_a_url(without_query(written), "it has more behind the path"));
+            return Err(not_a_url(without_query(written), "a query or a fragment is not allowed"));
         }
         let path = written.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
@@ -109,8 +129,9 @@ impl Target {
                 base.set_path(&kept);
                 Ok(Self::KinesisApi { base, stream: StreamName::parse(stream)? })
             }
-            _ => Err(Error::usage(format!("`{written}` does not say which API it is"))
-                .with_hint("http://host/topics is Kafka REST, http://host/streams/NAME the API in front of Kinesis")),
+            _ => Err(Error::usage(format!("`{written}` ends neither in /topics nor in /streams/NAME")).with_hint(
+                "http://host/topics is Kafka REST, http://host/streams/NAME is the API in front of Kinesis",
+            )),
         }
     }
 
@@ -122,7 +143,7 @@ impl Target {
             matches!(port, Some((false, Ok(_)))) && !server.contains('/')
         };
         if !servers.split(',').all(is_address) {
-            return Err(Error::usage(format!("`kafka://{servers}` names no brokers"))
+            return Err(Error::usage(format!("`kafka://{servers}` has no valid list of brokers"))
                 .with_hint("kafka://host:port, or several: kafka://host:port,host:port"));
         }
         let mut properties = BTreeMap::new();
@@ -130,7 +151,7 @@ impl Target {
             let name = name.to_ascii_lowercase();
             if is_secret_property(&name) {
                 return Err(Error::usage(format!(
-                    "the property {name} has no place in a URL, which everybody could read"
+                    "the property {name} must not be in a URL: other users of the machine can read it"
                 ))
                 .with_hint("put it into a file, one `name=value` a line: --kafka-config FILE"));
             }
@@ -149,8 +170,9 @@ impl Target {
                 "region" => &mut region,
                 "endpoint" => &mut endpoint,
                 _ => {
-                    return Err(Error::usage(format!("kinesis:// has no option `{name}`"))
-                        .with_hint("kinesis://NAME?region=…&endpoint=…; credentials come from AWS's own chain"));
+                    return Err(Error::usage(format!("kinesis:// has no option `{name}`")).with_hint(
+                        "kinesis://NAME?region=…&endpoint=…; credentials come from the standard AWS chain",
+                    ));
                 }
             };
             *option = Some(value.into_owned());
@@ -160,12 +182,12 @@ impl Target {
 
     fn objects(written: &str) -> Result<Self> {
         if written.trim().is_empty() {
-            return Err(Error::usage("--to names nobody").with_hint(KINDS_HINT));
+            return Err(Error::usage("--to is empty").with_hint(KINDS_HINT));
         }
         Ok(Self::Objects { url: to_url(written)?, written: written.trim_end_matches('/').to_owned() })
     }
 
-    /// Whether only JSON can be sent.
+    /// True if the receiver accepts only JSON.
     pub fn is_json_only(&self) -> bool {
         matches!(self, Self::KafkaRest(_) | Self::KinesisApi { .. })
     }
@@ -179,7 +201,7 @@ fn without_query(written: &str) -> &str {
     written.split(['?', '#']).next().unwrap_or(written)
 }
 
-/// As it may be shown: without properties.
+/// The form that may be shown: without properties.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -208,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_by_its_url() {
+    fn the_url_decides_the_kind() {
         let kind = |written: &str| match Target::parse(written).unwrap() {
             Target::KafkaRest(_) => "Kafka REST",
             Target::KinesisApi { .. } => "Kinesis API",
@@ -227,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_properties() {
+    fn properties_are_not_shown() {
         assert_eq!(shown("kafka://a:9092,b:9092?security.protocol=ssl"), "kafka://a:9092,b:9092");
         assert_eq!(shown("kinesis://posts?region=eu-west-1"), "kinesis://posts");
         assert_eq!(shown("http://h:1/dev/streams/posts-{topic}/"), "http://h:1/dev/streams/posts-{topic}");
@@ -236,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_may_be_one_for_each_topic() {
+    fn a_stream_name_can_have_the_topic() {
         let topics = Topic::ALL.map(|topic| PostedTopic { topic, name: topic.name().to_owned() });
         let of = |name: &str| StreamName::parse(name).unwrap().of_topics(&topics);
         assert_eq!(of("posts"), (vec!["posts".to_owned()], vec![0, 0, 0]));
@@ -245,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_taken_apart() {
+    fn properties_are_parsed() {
         let Target::Kafka { servers, properties } = Target::parse("kafka://a:9092/?Linger.ms=5&x=a%20b").unwrap()
         else {
             panic!("not Kafka");
@@ -256,27 +278,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_receiver_is_refused_and_no_secret_is_repeated() {
+    fn invalid_receivers_are_refused_without_repeating_secrets() {
         for (written, said) in [
-            ("ftp://host/x", "`ftp://` is nothing that records can be posted to"),
-            ("http://host/x", "`http://host/x` does not say which API it is"),
+            ("ftp://host/x", "`ftp://` is not a supported receiver"),
+            ("http://host/x", "`http://host/x` ends neither in /topics nor in /streams/NAME"),
             (
                 "http://host/topics?key=hush",
-                "`http://host/topics` is not a URL to post to: it has more behind the path",
+                "`http://host/topics` is not a URL to post to: a query or a fragment is not allowed",
             ),
-            ("http://user:hush@host/topics", "the http:// URL of --to has a user in it, which everybody could read"),
-            ("kafka://user:hush@host:1", "the kafka:// URL of --to has a user in it, which everybody could read"),
-            ("kafka://host", "`kafka://host` names no brokers"),
-            ("kafka://a:1,,b:2", "`kafka://a:1,,b:2` names no brokers"),
+            (
+                "http://user:hush@host/topics",
+                "the http:// URL of --to contains a user: other users of the machine can read it",
+            ),
+            (
+                "kafka://user:hush@host:1",
+                "the kafka:// URL of --to contains a user: other users of the machine can read it",
+            ),
+            ("kafka://host", "`kafka://host` has no valid list of brokers"),
+            ("kafka://a:1,,b:2", "`kafka://a:1,,b:2` has no valid list of brokers"),
             (
                 "kafka://a:1?sasl.password=hush",
-                "the property sasl.password has no place in a URL, which everybody could read",
+                "the property sasl.password must not be in a URL: other users of the machine can read it",
             ),
             ("kafka://a:1?x=1&X=2", "the property x is given twice"),
-            ("kinesis://", "`` is not the name of a Kinesis stream"),
+            ("kinesis://", "`` is not a valid name of a Kinesis stream"),
             ("kinesis://posts?key=hush", "kinesis:// has no option `key`"),
-            ("http://host/streams/a%20b", "`a%20b` is not the name of a Kinesis stream"),
-            ("", "--to names nobody"),
+            ("http://host/streams/a%20b", "`a%20b` is not a valid name of a Kinesis stream"),
+            ("", "--to is empty"),
         ] {
             let error = Target::parse(written).unwrap_err();
             assert_eq!(error.message, said, "{written}");

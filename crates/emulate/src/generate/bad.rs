@@ -1,19 +1,19 @@
-//! Messages that cannot be read, of the kinds that real senders and connectors have left behind.
+//! Malformed messages, of the kinds that real senders and connectors produce.
 
 use super::json::{Style, render as render_record, render_text};
 use super::random::Random;
 use super::records::{Record, Topic, Value};
 
-/// Which bad messages there may be.
+/// The kinds of malformed messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadKinds {
-    /// Also such as are no JSON at all.
+    /// All kinds, also text that is not JSON.
     All,
-    /// JSON objects whose values are wrong: what an API that takes JSON lets through.
+    /// Only JSON objects with wrong values: an API that checks for JSON accepts them.
     Objects,
 }
 
-/// Puts the `count`-th bad message of its topic in the place of what `out` held: the kinds take turns.
+/// Replaces `out` by the malformed message with the number `count` of its topic. The kinds alternate.
 pub(super) fn render(mut record: Record, kinds: BadKinds, count: u64, random: &mut Random, out: &mut Vec<u8>) {
     let style = Style { is_compact: false, is_ascii: false };
     let kind = match kinds {
@@ -44,13 +44,13 @@ pub(super) fn render(mut record: Record, kinds: BadKinds, count: u64, random: &m
     }
 }
 
-/// The sender died in the middle of the message.
+/// A truncated message: the sender stopped in the middle.
 fn truncate(message: &mut Vec<u8>, random: &mut Random) {
     let length = message.len() as u64;
     message.truncate(random.between(length / 3, length - 2) as usize);
 }
 
-/// A number as a text, or a time in a form of its own.
+/// A number as a string, or a time in another format.
 fn wrong_type(record: &mut Record, random: &mut Random) {
     let has_time = record.topic != Topic::Pin && random.chance(50.0);
     for (name, value) in &mut record.fields {
@@ -68,14 +68,14 @@ fn wrong_type(record: &mut Record, random: &mut Random) {
     }
 }
 
-/// The head of a CSV file that someone sent as if it were a row.
+/// The header of a CSV file, sent as a row.
 fn names_only(record: &mut Record) {
     for (name, value) in &mut record.fields {
         *value = Value::Text((*name).to_owned());
     }
 }
 
-/// A byte that no UTF-8 text holds, in the middle of the longest plain text.
+/// A byte that is invalid in UTF-8, in the middle of the longest plain string.
 fn break_utf8(record: &Record, message: &mut [u8]) {
     let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !matches!(byte, b'"' | b'\\');
     let texts = record.fields.iter().filter_map(|(_, value)| match value {
@@ -87,7 +87,7 @@ fn break_utf8(record: &Record, message: &mut [u8]) {
     message[start + longest.len() / 2] = 0xff;
 }
 
-/// A text that holds the record, where the record should be.
+/// The record as a JSON string instead of an object.
 fn escape_twice(message: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(message).into_owned();
     message.clear();

@@ -1,9 +1,9 @@
-//! A record as JSON text, in the styles that the senders of such records use.
+//! A record as JSON text, in different styles, as real senders write it.
 
 use super::random::Random;
 use super::records::{Record, Value};
 
-/// How a sender writes JSON: the same record in another style is the same record.
+/// The JSON style of a sender. The style does not change the record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     /// No space after a comma or a colon.
@@ -18,7 +18,7 @@ impl Style {
     }
 }
 
-/// Puts the record's text in the place of what `out` held.
+/// Replaces `out` by the text of the record.
 pub(super) fn render(record: &Record, style: Style, out: &mut Vec<u8>) {
     out.clear();
     for (position, (name, value)) in record.fields.iter().enumerate() {
@@ -52,7 +52,7 @@ pub(super) fn render_text(text: &str, style: Style, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// `\uXXXX`, and two of them for a character past the basic plane.
+/// `\uXXXX`, or two of them for a character outside the basic multilingual plane.
 fn escape(character: char, out: &mut Vec<u8>) {
     for unit in character.encode_utf16(&mut [0; 2]) {
         out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());

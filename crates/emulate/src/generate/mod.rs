@@ -1,10 +1,11 @@
-//! Posts that nobody made: their records, with the dirt of the real ones, as many as are wanted.
+//! Generates posts that look like real ones, with the same defects, in any number.
 //!
-//! Every record is drawn from the seed and its own number, so that the same seed gives the same bytes on every machine and in
-//! every version. The records carry what the real ones carry: placeholders, short counts, every kind of text, and, on request,
-//! messages that come twice and messages that cannot be read. `examples/data` was made by this code.
+//! A record depends only on the seed and its number. So the same seed gives the same bytes on every machine and in every
+//! version. The records have what real ones have: placeholders, abbreviated counts, all kinds of text, and, if requested,
+//! duplicates and malformed messages. `examples/data` was generated with this code.
 //!
-//! Deliberately absent: a crate for random numbers, whose streams may change between versions, and any input or output.
+//! There is deliberately no crate for random numbers, since its sequences may change between versions. There is no input or
+//! output.
 
 mod bad;
 mod json;
@@ -23,52 +24,56 @@ pub use self::records::{Population, Topic};
 use self::json::{Style, render};
 use self::records::Record;
 
-/// A repeated message follows its first copy at most this many records later.
+/// A duplicate comes at most this number of records after the original.
 const REPEAT_DISTANCE_MAX: u64 = 32;
 
-/// What a message is to whoever reads it.
+/// The kind of a message, from the reader's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A record that was not there before.
+    /// A new record.
     Record,
-    /// The record of an earlier message once more, its JSON perhaps in another style.
+    /// The record of an earlier message, possibly in another JSON style.
     Duplicate,
-    /// What no reader can make a record of.
+    /// A malformed message.
     Bad,
 }
 
-/// What the messages of a topic are to be.
+/// The settings of the messages of a topic.
 #[derive(Debug, Clone, Copy)]
 pub struct Recipe {
+    /// The seed of all random numbers.
     pub seed: u64,
+    /// The numbers of different records and people.
     pub population: Population,
-    /// Messages that come twice, from 0 to 100, for each hundred records.
+    /// Duplicates per hundred records, from 0 to 100.
     pub duplicates_percent: f64,
-    /// Messages that cannot be read, from 0 to 100, for each hundred records.
+    /// Malformed messages per hundred records, from 0 to 100.
     pub bad_percent: f64,
+    /// The kinds of malformed messages.
     pub bad_kinds: BadKinds,
 }
 
-/// The messages of one topic, one record after the other, without an end.
+/// The messages of one topic, in an endless sequence.
 #[derive(Debug)]
 pub struct Messages {
     topic: Topic,
     recipe: Recipe,
     random: Random,
-    /// Of the next record.
+    /// The number of the next record.
     number: u64,
     bad: u64,
     message: Vec<u8>,
 }
 
 impl Messages {
+    /// Starts at the first record.
     pub fn new(topic: Topic, recipe: Recipe) -> Self {
         let random = Random::new(&[recipe.seed, topic as u64]);
         Self { topic, recipe, random, number: 0, bad: 0, message: Vec::new() }
     }
 
-    /// Gives the message of the next record, and behind it those that are due: a repeated one, a bad one. Whoever takes a message
-    /// may draw from the randomness that made it.
+    /// Passes the message of the next record to `take`, and then a duplicate and a malformed message, if they are due. `take`
+    /// may draw more random numbers from the same sequence. Returns the first error of `take`.
     pub fn next<E>(&mut self, mut take: impl FnMut(Kind, &[u8], &mut Random) -> Result<(), E>) -> Result<(), E> {
         let Recipe { seed, population, duplicates_percent, bad_percent, bad_kinds } = self.recipe;
         let Self { topic, random, message, .. } = self;
@@ -78,7 +83,7 @@ impl Messages {
         render(&record, Style::draw(random), message);
         take(Kind::Record, message, random)?;
 
-        // Evenly spread, so that a small set too holds what was asked for.
+        // Spread evenly, so that a small set has the requested share too.
         if is_due(number, duplicates_percent) {
             let first = number - random.below((number + 1).min(REPEAT_DISTANCE_MAX));
             let record = Record::draw(*topic, seed, population, first);
@@ -86,7 +91,7 @@ impl Messages {
             take(Kind::Duplicate, message, random)?;
         }
         if is_due(number, bad_percent) {
-            // Its number lies past those of the good records: it is nobody's duplicate.
+            // Its number is beyond those of the good records, so it duplicates none.
             let record = Record::draw(*topic, seed, population, population.records + self.bad);
             bad::render(record, bad_kinds, self.bad, random, message);
             self.bad += 1;
@@ -96,7 +101,7 @@ impl Messages {
     }
 }
 
-/// Whether one more of what makes up `percent` of the records belongs after record `number`.
+/// True if one more message of a kind with this share is due after record `number`.
 fn is_due(number: u64, percent: f64) -> bool {
     let count_after = |records: u64| (records as f64 * percent / 100.0).floor();
     count_after(number + 1) > count_after(number)

@@ -1,30 +1,37 @@
-//! The three records of a post: the post itself, where and when it was made, and by whom.
+//! The three records of a post: the post itself, its place and time, and its author.
 //!
-//! They meet in `index` (called `ind` in two of them). What belongs to a person is drawn from the person's number, so
-//! that someone with forty posts has one name, one age and one follower count in all of them.
+//! They share `index` (called `ind` in two of them). The fields of a person depend only on the number of the person. So the
+//! author of forty posts has the same name, age and follower count in all of them.
 
 use super::random::Random;
 use super::text;
 use super::vocabulary::{CATEGORIES, COUNTRIES, FIRST_NAMES, LAST_NAMES};
 
-/// How many posts there may be, and how many people make them.
+/// The numbers of different posts and people.
 #[derive(Debug, Clone, Copy)]
 pub struct Population {
-    /// So many records have an index of their own; the next begin anew.
+    /// The number of different indexes. After that they repeat.
     pub records: u64,
+    /// The number of different people.
     pub people: u64,
 }
 
+/// A kind of record. The numbers are part of the seed, so they must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
+    /// The post.
     Pin = 1,
+    /// Its place and time.
     Geo = 2,
+    /// Its author.
     User = 3,
 }
 
 impl Topic {
+    /// All topics, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Pin, Self::Geo, Self::User];
 
+    /// The name, without a prefix: `pin`, `geo` or `user`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pin => "pin",
@@ -60,14 +67,14 @@ impl Record {
     }
 }
 
-/// The post's number in its source: scattered over a range about five times as wide, and never twice the same.
+/// The index of a post: scattered over a range that is about five times as wide, without repetition.
 fn index(records: u64, number: u64) -> u64 {
     let range = (records.max(16) * 4).next_power_of_two();
-    // An odd step walks through all of a power of two.
+    // Steps of an odd size visit every number of a power of two.
     number.wrapping_mul(0x9e37_79b1).wrapping_add(range / 3) % range
 }
 
-/// Few people make many posts, and many make one.
+/// A few people have many posts, and many people have one.
 fn person(seed: u64, people: u64, number: u64) -> u64 {
     let mut random = Random::new(&[seed, 0, number]);
     ((people as f64) * random.fraction().powi(2)) as u64
@@ -81,7 +88,7 @@ fn number(value: impl ToString) -> Value {
     Value::Number(value.to_string())
 }
 
-/// The placeholders and their shares are those of the real posts.
+/// The placeholders and their shares are those of real posts.
 fn pin(index: u64, random: &mut Random, person: &mut Random) -> Vec<(&'static str, Value)> {
     let category = random.pick(CATEGORIES);
     let is_story = random.chance(7.0);

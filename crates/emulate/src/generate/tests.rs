@@ -1,4 +1,4 @@
-//! What the generator gives is what it always gave.
+//! The output of the generator never changes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -31,7 +31,7 @@ fn messages(recipe: Recipe, topic: Topic, records: u64) -> Vec<(Kind, Vec<u8>)> 
     all
 }
 
-/// The objects of a partition behind one another, in the order of their names, which is that of their offsets.
+/// The content of all objects of a partition, in the order of their names. That is also the order of their offsets.
 fn contents(folder: &Path) -> Vec<u8> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -48,7 +48,7 @@ fn the_example_data_comes_out_byte_for_byte() {
             partition.push(b'\n');
         });
         let folder =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/topics/example.{}", topic.name()));
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/data/topics/example.{}", topic.name()));
         assert_eq!(partitions.len(), 3);
         for (partition, made) in partitions {
             let kept = contents(&folder.join(format!("partition={partition}")));
@@ -83,7 +83,7 @@ fn shares_are_kept_and_indexes_do_not_repeat() {
 }
 
 #[test]
-fn bad_messages_for_an_api_are_objects_all_the_same() {
+fn malformed_messages_for_an_api_are_objects() {
     let recipe = Recipe { bad_percent: 100.0, bad_kinds: BadKinds::Objects, ..RECIPE };
     for topic in Topic::ALL {
         let all = messages(recipe, topic, 50);
@@ -95,5 +95,5 @@ fn bad_messages_for_an_api_are_objects_all_the_same() {
     }
     let all = messages(Recipe { bad_percent: 100.0, ..RECIPE }, Topic::Pin, 50);
     let unreadable = all.iter().filter(|(_, message)| serde_json::from_slice::<serde_json::Value>(message).is_err());
-    assert!(unreadable.count() > 0, "the other kinds are not JSON, or they are no test of a reader");
+    assert!(unreadable.count() > 0, "some of the other kinds must be invalid JSON");
 }

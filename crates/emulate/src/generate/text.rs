@@ -1,9 +1,9 @@
-//! Texts of the lengths and with the characters of real posts.
+//! Texts with the lengths and characters of real posts.
 
 use super::random::Random;
 use super::vocabulary::{ADJECTIVES, CLOSINGS, ODDITIES, OPENINGS, PLACES, SUBJECTS, THINGS};
 
-/// The source cuts a description here, and ends it with an ellipsis and a no-break space.
+/// The source truncates a description at this length, and adds an ellipsis and a no-break space.
 const DESCRIPTION_CHARACTERS_MAX: usize = 178;
 
 pub(super) fn title(category: &str, random: &mut Random) -> String {
@@ -47,7 +47,7 @@ pub(super) fn description(category: &str, random: &mut Random) -> String {
     text
 }
 
-/// Puts one of the oddities of real text into some of the texts, at a word's beginning.
+/// Inserts one of the oddities of real text into a share of the texts, before a word.
 fn sprinkle(text: String, percent: f64, random: &mut Random) -> String {
     if !random.chance(percent) {
         return text;
@@ -96,7 +96,7 @@ pub(super) fn unique_id(random: &mut Random) -> String {
     )
 }
 
-/// A moment of the years given, as `2020-08-28 03:52:47`, and now and then with a `T` between the two halves.
+/// A time in the given years, such as `2020-08-28 03:52:47`, sometimes with a `T` instead of the space.
 pub(super) fn time(random: &mut Random, first_year: u64, last_year: u64) -> String {
     let year = random.between(first_year, last_year);
     let month = random.between(1, 12);

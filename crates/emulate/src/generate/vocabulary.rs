@@ -1,4 +1,4 @@
-//! The words that the generated records are made of.
+//! The words of the generated records.
 
 #[rustfmt::skip]
 pub(super) const CATEGORIES: &[&str] = &[

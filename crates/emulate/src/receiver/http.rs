@@ -1,4 +1,4 @@
-//! Requests over HTTP, and what their answers mean whatever the API behind.
+//! HTTP requests, and the meaning of their status for any API.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,13 +15,13 @@ use pinsql_base::storage_error::shorten;
 
 const API_KEY_HEADER: &str = "x-api-key";
 
-/// A client that keeps its connections.
+/// A client with a connection pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
 }
 
-/// An answer that says yes, as JSON; or what was wrong.
+/// The JSON body of a success, or the answer for the records of a failed request.
 pub(super) type Answered = Result<Value, Answer>;
 
 impl Http {
@@ -29,7 +29,10 @@ impl Http {
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
             let mut value = HeaderValue::from_str(key.reveal().trim()).map_err(|_| {
-                Error::new(ErrorCode::InvalidCredentials, "the API key has characters that no header can carry")
+                Error::new(
+                    ErrorCode::InvalidCredentials,
+                    "the API key has characters that are not allowed in an HTTP header",
+                )
             })?;
             value.set_sensitive(true);
             headers.insert(API_KEY_HEADER, value);
@@ -50,30 +53,30 @@ impl Http {
         let body: Option<Value> = serde_json::from_slice(&body).ok();
         match (status.is_success(), body) {
             (true, Some(body)) => Ok(body),
-            (true, None) => Err(Answer::Refused(format!("answered {status}, and not with JSON"))),
+            (true, None) => Err(Answer::Refused(format!("answered {status} without JSON"))),
             (false, body) => Err(judge(status, asked_wait, body.as_ref())),
         }
     }
 }
 
-/// Whether a status asks for patience, and what it says.
+/// The answer for an HTTP status that is not a success: a retry can help, or not.
 fn judge(status: StatusCode, asked_wait: Option<Duration>, body: Option<&Value>) -> Answer {
     let said = body.and_then(message).map(|message| format!(": {}", shorten(&message))).unwrap_or_default();
     let reason = format!("answered {status}{said}");
-    let is_for_a_while = match status {
+    let is_retriable = match status {
         StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
-        // API Gateway passes on Kinesis' 400, and with it what is wrong only now.
+        // API Gateway passes on the status 400 of Kinesis, also for throttling.
         StatusCode::BAD_REQUEST => body.is_some_and(is_throttling),
         other => other.is_server_error(),
     };
-    match is_for_a_while {
+    match is_retriable {
         true => Answer::Later { reason, asked_wait },
         false => Answer::Refused(reason),
     }
 }
 
-/// `message`, as Kafka REST and AWS have it; AWS writes it in capitals at times.
+/// The message in the body: `message` in Kafka REST and AWS, sometimes `Message` in AWS.
 fn message(body: &Value) -> Option<String> {
     let text = ["message", "Message", "error"].iter().find_map(|name| body.get(name)?.as_str())?;
     let kind = body.get("__type").and_then(Value::as_str).map(|kind| format!("{kind}: ")).unwrap_or_default();
@@ -81,11 +84,11 @@ fn message(body: &Value) -> Option<String> {
 }
 
 fn is_throttling(body: &Value) -> bool {
-    body.get("__type").and_then(Value::as_str).is_some_and(is_for_a_while)
+    body.get("__type").and_then(Value::as_str).is_some_and(is_retriable)
 }
 
-/// Kinesis' codes for what is wrong only now.
-pub(super) fn is_for_a_while(code: &str) -> bool {
+/// True for the error codes of Kinesis after which a retry can help.
+pub(super) fn is_retriable(code: &str) -> bool {
     const CODES: [&str; 7] = [
         "ProvisionedThroughputExceededException",
         "LimitExceededException",
@@ -95,12 +98,12 @@ pub(super) fn is_for_a_while(code: &str) -> bool {
         "InternalFailureException",
         "ServiceUnavailable",
     ];
-    // It comes with the service's name in front of it at times.
+    // Some services put their name in front: `com.amazonaws.kinesis#…`.
     let code = code.rsplit('#').next().unwrap_or(code);
     CODES.contains(&code)
 }
 
-/// Seconds or a date.
+/// The value of `Retry-After`: seconds or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_are_for_a_while_or_for_good() {
+    fn the_status_decides_about_a_retry() {
         let refused = |reason: &str| Answer::Refused(reason.to_owned());
         let body = json!({"error_code": 40401, "message": "Topic not found."});
         check(404, &body, &refused("answered 404 Not Found: Topic not found."));
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_may_ask_for_seconds_or_name_a_time() {
+    fn retry_after_is_seconds_or_a_date() {
         let after = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, HeaderValue::from_str(text).unwrap());

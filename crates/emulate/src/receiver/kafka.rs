@@ -1,7 +1,8 @@
-//! `kafka://…`: straight to the brokers.
+//! `kafka://…`: the brokers themselves.
 //!
-//! The producer groups, keeps in order and repeats by itself, and a repeated record is not written twice. So this lane hands each
-//! record over and waits for the acknowledgements in the order of the records. Repetitions are the client's own and not counted.
+//! The producer is idempotent: it batches, keeps the order and retries itself, and never writes a retried record twice. So this
+//! lane enqueues each record and waits for the acknowledgements in the order of the records. Retries inside the client are not
+//! counted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,28 +17,28 @@ use crate::tally::Blame;
 use pinsql_base::error::Result;
 use pinsql_sinks::kafka::{Delivery, Producer, ProducerOptions, Record, SendError};
 
-/// How long the brokers may take to answer at the beginning.
+/// Maximum time for the brokers to answer at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Records that are not yet acknowledged.
+/// Maximum number of records that are not acknowledged yet.
 const OUTSTANDING_MAX: usize = 20_000;
-/// Posts that are taken from the queue at once.
+/// Maximum number of posts that are taken from the queue at once.
 const TAKEN_MAX: usize = 64;
-/// After so long without an acknowledgement the operator is told.
+/// Time without any acknowledgement after which trouble is reported.
 const QUIET_MAX: Duration = Duration::from_secs(5);
-/// How long to wait for room when the client's queue is full of others' records.
+/// Pause while the client's queue is full with records of other lanes.
 const ROOM_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(crate) struct Kafka {
     producer: Producer,
-    /// By name.
+    /// The full names of the topics.
     topics: Vec<String>,
 }
 
-/// Records whose acknowledgement is awaited, each with its topic.
+/// The records without an outcome, each with its topic.
 type Outstanding = VecDeque<(usize, Delivery)>;
 
 impl Kafka {
-    /// Asks the brokers for something, so that a wrong address is an error now.
+    /// Connects and lists the topics, so that a wrong address is an error at the start.
     pub(crate) async fn open(
         servers: &str,
         properties: BTreeMap<String, String>,
@@ -54,7 +55,7 @@ impl Kafka {
         Ok(Self { producer, topics: topics.iter().map(|topic| topic.name.clone()).collect() })
     }
 
-    /// Sends what the queue gives, until it ends and everything is answered.
+    /// Sends the posts of the queue, until the queue is closed and every record has an outcome.
     pub(crate) async fn run(&self, lane: &Lane, mut queue: mpsc::Receiver<Post>) {
         let mut outstanding = Outstanding::new();
         let mut posts = Vec::with_capacity(TAKEN_MAX);
@@ -89,7 +90,7 @@ impl Kafka {
 
     async fn hand_over(&self, lane: &Lane, item: &Item, outstanding: &mut Outstanding) {
         let record = Record { topic: &self.topics[item.topic], partition: None, key: None, value: Some(&item.payload) };
-        // Ends at the latest when the records in front of this one have timed out.
+        // This ends at the latest when the earlier records have timed out.
         loop {
             if lane.health.is_gone() {
                 lane.tally.failed(item.topic, Blame::Unanswered, GIVEN_UP);
@@ -109,7 +110,7 @@ impl Kafka {
     }
 }
 
-/// The answer to the record that has waited longest. Nothing is lost when it is not awaited to the end.
+/// The outcome of the oldest record. Cancel-safe: the record stays in the queue until its outcome is there.
 async fn first(outstanding: &mut Outstanding) -> (usize, Result<(), SendError>) {
     let Some((topic, delivery)) = outstanding.front_mut() else { return std::future::pending().await };
     let (topic, answer) = (*topic, delivery.await);
@@ -117,7 +118,7 @@ async fn first(outstanding: &mut Outstanding) -> (usize, Result<(), SendError>) 
     (topic, answer.map(|_| ()))
 }
 
-/// Those behind it that are answered already.
+/// Settles the following records that already have an outcome.
 fn settle_ready(lane: &Lane, outstanding: &mut Outstanding) {
     while let Some((topic, delivery)) = outstanding.front_mut()
         && let Some(answer) = delivery.now_or_never()
@@ -137,7 +138,7 @@ fn settle(lane: &Lane, topic: usize, answer: Result<(), SendError>) {
         return lane.refuse(topic, &reason);
     }
     lane.tally.failed(topic, Blame::Unanswered, &reason);
-    // The client has repeated it for all of the patience there is, or cannot send at all any more.
+    // The client has retried for the whole `give_up_after`, or cannot send any more.
     match error {
         SendError::Broken { .. } | SendError::Closed => lane.give_up(None, &reason),
         _ => lane.give_up(Instant::now().checked_sub(lane.options.give_up_after), &reason),

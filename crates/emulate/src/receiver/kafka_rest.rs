@@ -1,4 +1,4 @@
-//! `http://…/topics`: Kafka behind the REST proxy's API, version 2, as the pipeline's posting scripts use it.
+//! `http://…/topics`: Kafka behind the API v2 of the Confluent REST proxy. The pipeline's posting scripts use the same API.
 
 use async_trait::async_trait;
 use reqwest::Method;
@@ -10,12 +10,12 @@ use super::{Answer, Attempt, Filling, Receiver};
 use crate::post::Item;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
-/// The proxy's code for what may go well the next time.
+/// The error code of the proxy after which a retry can help.
 const RETRIABLE: i64 = 2;
 
 pub(crate) struct KafkaRest {
     http: Http,
-    /// One for each topic.
+    /// One URL for each topic.
     urls: Vec<Url>,
     batch: usize,
 }
@@ -55,12 +55,12 @@ fn body(records: &[Item]) -> Vec<u8> {
     body
 }
 
-/// A record is acknowledged when its own place in the answer says so.
+/// A record is acknowledged only by its own entry in the answer.
 fn read_answer(answer: &Value, records: usize) -> Attempt {
     match answer.get("offsets").and_then(Value::as_array) {
         Some(offsets) if offsets.len() == records => Attempt::Each(offsets.iter().map(read_offset).collect()),
         _ => Attempt::All(Answer::Refused(
-            "the answer has no offset for each record: is it a Kafka REST API?".to_owned(),
+            "the answer does not have one offset for each record: is this a Kafka REST API?".to_owned(),
         )),
     }
 }
@@ -71,7 +71,7 @@ fn read_offset(offset: &Value) -> Answer {
     match (code, error) {
         (None, None) if offset.get("offset").is_some_and(Value::is_i64) => Answer::Acknowledged,
         (None, None) => Answer::Refused("the answer has neither an offset nor an error".to_owned()),
-        (Some(RETRIABLE), error) => Answer::later(error.unwrap_or("the proxy asks to try again")),
+        (Some(RETRIABLE), error) => Answer::later(error.unwrap_or("the proxy requests a retry")),
         (code, error) => {
             let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
             Answer::Refused(format!("{}{code}", error.unwrap_or("the proxy gives no reason")))
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_travel_as_the_scripts_send_them() {
+    fn requests_are_those_of_the_posting_scripts() {
         let item = |text: &'static str| Item { topic: 0, payload: text.into() };
         let made = body(&[item(r#"{"index": 1}"#), item(r#"{"index": 2}"#)]);
         assert_eq!(made, br#"{"records":[{"value":{"index": 1}},{"value":{"index": 2}}]}"#);
     }
 
     #[test]
-    fn each_record_has_an_answer_of_its_own() {
+    fn each_record_has_its_own_answer() {
         let answer = json!({"offsets": [
             {"partition": 0, "offset": 7, "error_code": null, "error": null},
             {"partition": null, "offset": null, "error_code": 2, "error": "leader not available"},
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_something_else_acknowledges_nothing() {
+    fn an_unexpected_answer_acknowledges_nothing() {
         for answer in [json!({}), json!({"offsets": []}), json!("ok"), json!({"offsets": [{}, {}]})] {
             assert!(matches!(read_answer(&answer, 1), Attempt::All(Answer::Refused(_))), "{answer}");
         }

@@ -1,4 +1,4 @@
-//! `kinesis://NAME`: straight to Kinesis.
+//! `kinesis://NAME`: Kinesis itself.
 
 use async_trait::async_trait;
 
@@ -11,13 +11,13 @@ use pinsql_sinks::kinesis::{CALL_BYTES_MAX, RECORDS_PER_CALL_MAX, Record, Writer
 pub(crate) struct Kinesis {
     writer: Writer,
     streams: Vec<String>,
-    /// Of each topic: its place among the streams, and its partition key.
+    /// For each topic, the index of its stream and its partition key.
     topics: Vec<(usize, &'static str)>,
     batch: usize,
 }
 
 impl Kinesis {
-    /// Asks for the streams, so that a wrong name is an error now.
+    /// Describes the streams, so that a wrong name is an error at the start.
     pub(crate) async fn open(
         stream: &StreamName,
         options: &WriterOptions,

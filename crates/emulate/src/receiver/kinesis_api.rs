@@ -1,12 +1,12 @@
-//! `http://…/streams/NAME`: Kinesis behind an API Gateway that passes requests on, as AWS' tutorial maps them and as the
-//! pipeline's posting scripts use it.
+//! `http://…/streams/NAME`: Kinesis behind an API Gateway proxy, with the mapping of the AWS tutorial. The pipeline's posting
+//! scripts use the same API.
 
 use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
-use super::http::{Http, is_for_a_while};
+use super::http::{Http, is_retriable};
 use super::{Answer, Attempt, Filling, Receiver};
 use crate::post::Item;
 use pinsql_sinks::kinesis::RECORDS_PER_CALL_MAX;
@@ -16,13 +16,13 @@ const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct KinesisApi {
     http: Http,
     streams: Vec<ApiStream>,
-    /// Of each topic: its place among the streams, and its partition key.
+    /// For each topic, the index of its stream and its partition key.
     topics: Vec<(usize, &'static str)>,
-    /// Without it, one record a request by the API's own call for that.
+    /// None sends one record per request, with the call for a single record.
     batch: Option<usize>,
 }
 
-/// A stream, and where its records are put.
+/// A stream and the URL of its records.
 pub(crate) struct ApiStream {
     pub(crate) name: String,
     /// `…/streams/NAME/record`, or `records` for batches.
@@ -36,13 +36,13 @@ impl KinesisApi {
         topics: Vec<(usize, &'static str)>,
         batch: Option<usize>,
     ) -> Self {
-        // Kinesis takes no more in one call.
+        // The limit of Kinesis for one call.
         let batch = batch.map(|batch| batch.min(RECORDS_PER_CALL_MAX));
         Self { http, streams, topics, batch }
     }
 
     fn body(&self, stream: &ApiStream, records: &[Item]) -> Vec<u8> {
-        // The name was held against Kinesis' alphabet, in which nothing needs an escape.
+        // The name was checked: none of its characters needs an escape in JSON.
         let mut body = format!("{{\"StreamName\":\"{}\",", stream.name).into_bytes();
         let key = |item: &Item| self.topics[item.topic].1;
         match (self.batch, records) {
@@ -84,14 +84,14 @@ impl Receiver for KinesisApi {
     }
 }
 
-/// `records` is how many a batch had; one record alone has an answer without a list.
+/// `records` is the size of the batch. The answer for a single record has no list.
 fn read_answer(answer: &Value, records: Option<usize>) -> Attempt {
     let list = answer.get("Records").and_then(Value::as_array);
     match (records, list) {
         (None, _) => Attempt::All(read_record(answer)),
         (Some(records), Some(list)) if list.len() == records => Attempt::Each(list.iter().map(read_record).collect()),
         (Some(_), _) => Attempt::All(Answer::Refused(
-            "the answer has no place for each record: is it an API in front of Kinesis?".to_owned(),
+            "the answer does not have one result for each record: is this an API in front of Kinesis?".to_owned(),
         )),
     }
 }
@@ -101,7 +101,7 @@ fn read_record(record: &Value) -> Answer {
     match (text("SequenceNumber"), text("ErrorCode")) {
         (_, Some(code)) => {
             let reason = format!("{code}: {}", text("ErrorMessage").unwrap_or("no reason is given"));
-            if is_for_a_while(code) { Answer::later(reason) } else { Answer::Refused(reason) }
+            if is_retriable(code) { Answer::later(reason) } else { Answer::Refused(reason) }
         }
         (Some(_), None) => Answer::Acknowledged,
         (None, None) => Answer::Refused("the answer has neither a sequence number nor an error".to_owned()),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn records_travel_as_the_scripts_send_them() {
+    fn requests_are_those_of_the_posting_scripts() {
         let pin = Item { topic: 0, payload: r#"{"index": 1}"#.into() };
         let geo = Item { topic: 1, payload: r#"{"ind": 1}"#.into() };
         let alone = api(None);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_has_an_answer_of_its_own() {
+    fn each_record_has_its_own_answer() {
         let placed = json!({"ShardId": "shardId-000000000000", "SequenceNumber": "49"});
         assert_eq!(read_answer(&placed, None), Attempt::All(Answer::Acknowledged));
         let throttled = json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"});
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_something_else_acknowledges_nothing() {
+    fn an_unexpected_answer_acknowledges_nothing() {
         for (answer, records) in [(json!({}), None), (json!([]), Some(1)), (json!({"Records": []}), Some(1))] {
             assert!(matches!(read_answer(&answer, records), Attempt::All(Answer::Refused(_))), "{answer}");
         }

@@ -1,7 +1,7 @@
-//! What can be posted to: one file each.
+//! The receivers: one file each.
 //!
-//! A receiver knows how to send a batch once and to read the answer. When to send, and when to send again, is the lane's
-//! business. Kafka is the exception: its own client queues, groups and repeats, so its lane only hands over and counts.
+//! A receiver sends a batch once and reads the answer. `sending` decides when to send and when to retry. Kafka is the
+//! exception: its client queues, batches and retries itself, so its lane only passes records on and counts.
 
 mod http;
 mod kafka;
@@ -23,12 +23,12 @@ pub(super) use self::kinesis::Kinesis;
 pub(super) use self::kinesis_api::{ApiStream, KinesisApi};
 pub(super) use self::objects::Objects;
 
-/// When the records that wait make up a request.
+/// The rule for the size of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Filling {
-    /// As soon as there are so many, and at the end.
+    /// A request has this number of records. Only the last one may have fewer.
     Full { records: usize },
-    /// At once, with as many as wait up to these limits.
+    /// A request is sent as soon as possible, with all waiting records up to these limits.
     Eager { records_max: usize, bytes_max: usize },
 }
 
@@ -51,13 +51,13 @@ impl Filling {
     }
 }
 
-/// What the receiver said of one record.
+/// The answer of the receiver for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Acknowledged,
-    /// No, and sending it again would change nothing.
+    /// The receiver refuses the record. A retry cannot help.
     Refused(String),
-    /// Not now, or nothing at all.
+    /// The receiver requests a retry, or does not answer.
     Later {
         reason: String,
         asked_wait: Option<Duration>,
@@ -70,12 +70,12 @@ impl Answer {
     }
 }
 
-/// What came of sending a batch once.
+/// The result of sending a batch once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The same for every record.
+    /// The same answer for every record.
     All(Answer),
-    /// In the order of the records.
+    /// One answer for each record, in their order.
     Each(Vec<Answer>),
 }
 
@@ -90,16 +90,16 @@ impl Attempt {
 
 #[async_trait]
 pub(super) trait Receiver: Send + Sync {
-    /// Which requests the records of a topic may share.
+    /// The group of a topic. A request has records of one group.
     fn group(&self, topic: usize) -> usize;
 
     fn filling(&self) -> Filling;
 
-    /// Where the next so many records of a group belong, for receivers that number them. Asked once for each batch, in order.
+    /// The offset of the next `records` records of a group, for receivers that number them. Called once for each batch, in order.
     fn place(&self, _group: usize, _records: usize) -> u64 {
         0
     }
 
-    /// Sends the records of a group once. `place` is the same each time.
+    /// Sends the records of a group once. A retry has the same `place`.
     async fn attempt(&self, group: usize, place: u64, records: &[Item]) -> Attempt;
 }

@@ -1,8 +1,9 @@
-//! `s3://bucket/prefix` or a folder: objects as the Kafka Connect S3 sink lays them down,
-//! `topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json`, a record a line.
+//! `s3://bucket/prefix` or a folder: objects in the layout of the Kafka Connect S3 sink,
+//! `topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json`, with one record per line.
 //!
-//! A topic has one partition here. Its offsets go on behind what is there. No object is ever written over: a name that is taken
-//! is either a request of ours whose answer was lost, or somebody else's, and then the records are refused.
+//! Each topic has one partition. Its offsets continue after the existing objects. Objects are never overwritten. If an object
+//! exists already, it comes either from an earlier attempt whose answer was lost, or from another writer. In the second case
+//! the records are refused.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_base::store;
 
 const PARTITION: u32 = 0;
-/// As the connector writes offsets.
+/// The number of digits of an offset in the name, as in the connector.
 const OFFSET_DIGITS: usize = 10;
 
 pub(crate) struct Objects {
@@ -34,15 +35,15 @@ pub(crate) struct Objects {
 
 struct ObjectTopic {
     name: String,
-    /// The folder, as the user knows it.
+    /// The folder in the form that the user wrote.
     shown: String,
     folder: Path,
-    /// Of the next record.
+    /// The offset of the next record.
     offset: Mutex<u64>,
 }
 
 impl Objects {
-    /// Looks for where each topic ends.
+    /// Finds the next offset of each topic.
     pub(crate) async fn open(
         url: &Url,
         written: &str,
@@ -55,9 +56,10 @@ impl Objects {
         let store = runtime
             .object_store_registry
             .get_store(url)
-            .map_err(|error| Error::internal("a store that was just opened is not there").caused_by(error))?;
+            .map_err(|error| Error::internal("the store that was just opened is not registered").caused_by(error))?;
         let root = Path::from_url_path(url.path()).map_err(|error| {
-            Error::new(ErrorCode::InvalidLocation, format!("`{url}` is not a place for objects")).caused_by(error)
+            Error::new(ErrorCode::InvalidLocation, format!("`{url}` is not a valid location for objects"))
+                .caused_by(error)
         })?;
         let mut found = Vec::with_capacity(topics.len());
         for topic in topics {
@@ -70,7 +72,7 @@ impl Objects {
         Ok(Self { store, topics: found, batch: batch.unwrap_or(1) })
     }
 
-    /// The object's name is taken. Whether by an earlier attempt of ours, whose answer was lost.
+    /// True if the existing object is from an earlier attempt of this batch, whose answer was lost.
     async fn is_ours(&self, path: &Path, body: &[u8]) -> object_store::Result<bool> {
         Ok(self.store.get(path).await?.bytes().await? == body)
     }
@@ -107,7 +109,7 @@ impl Receiver for Objects {
         };
         Attempt::All(match outcome {
             Ok(true) => Answer::Acknowledged,
-            Ok(false) => Answer::Refused(format!("somebody else has written {shown}: a topic takes one writer")),
+            Ok(false) => Answer::Refused(format!("{shown} exists already: another writer posts to this topic")),
             Err(error) => answer(storage_error(&format!("write {shown}"), error)),
         })
     }
@@ -135,14 +137,14 @@ fn object_name(topic: &str, offset: u64) -> String {
     format!("{topic}+{PARTITION}+{offset:0width$}.json", width = OFFSET_DIGITS)
 }
 
-/// The offset in the name of an object of this topic.
+/// The offset in the name of an object, or None if the object does not belong to the topic.
 fn offset_of(name: &str, topic: &str) -> Option<u64> {
     let rest = name.strip_prefix(topic)?.strip_prefix(&format!("+{PARTITION}+"))?;
     let digits = rest.strip_suffix(".gz").unwrap_or(rest).strip_suffix(".json")?;
     digits.parse().ok()
 }
 
-/// The offset behind the last record that is there.
+/// The offset after the last existing record.
 async fn next_offset(store: &dyn ObjectStore, folder: &Path, shown: &str, topic: &str) -> Result<u64> {
     let failed = |error| storage_error(&format!("list {shown}"), error);
     let mut last: Option<(u64, Path)> = None;
@@ -165,7 +167,7 @@ async fn next_offset(store: &dyn ObjectStore, folder: &Path, shown: &str, topic:
     Ok(offset + lines)
 }
 
-/// Lines with something on them, the last with or without its end.
+/// The number of non-empty lines. The last one may have no line break.
 fn count_lines(text: impl Read) -> std::io::Result<u64> {
     let (mut lines, mut is_begun) = (0, false);
     let mut reader = std::io::BufReader::new(text);

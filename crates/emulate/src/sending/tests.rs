@@ -85,7 +85,7 @@ const ONE_EACH: Filling = Filling::Full { records: 1 };
 /// Sends posts of a pin and a geo through a lane.
 async fn run(receiver: &Scripted, posts: usize, give_up_after: Duration) -> Ran {
     let topics = [Topic::Pin, Topic::Geo].map(|topic| PostedTopic { topic, name: topic.name().to_owned() });
-    let tally = Arc::new(Tally::new("somebody".to_owned(), &topics));
+    let tally = Arc::new(Tally::new("receiver".to_owned(), &topics));
     let heard = Arc::new(Heard::default());
     let options = DeliveryOptions { batch: None, in_flight_max: 2, give_up_after };
     let lane = Lane::new(Arc::clone(&tally), options, Arc::clone(&heard) as Arc<dyn Observer>);
@@ -100,7 +100,7 @@ async fn run(receiver: &Scripted, posts: usize, give_up_after: Duration) -> Ran 
     };
     tokio::join!(feed, lane.run(receiver, queue));
     let report = tally.report(Duration::from_secs(1));
-    assert_eq!(report.total.sent, report.total.acknowledged + report.total.failed, "the sums do not hold");
+    assert_eq!(report.total.sent, report.total.acknowledged + report.total.failed, "the sums are wrong");
     let heard = heard.0.lock().unwrap().clone();
     let total = report.total;
     Ran { sums: (total.sent, total.acknowledged, total.failed), retries: report.retries, heard }
@@ -109,7 +109,7 @@ async fn run(receiver: &Scripted, posts: usize, give_up_after: Duration) -> Ran 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn every_record_travels_once_when_nothing_fails() {
+async fn without_failures_every_record_is_sent_once() {
     let receiver = Scripted::new(ONE_EACH, []);
     let ran = run(&receiver, 50, PATIENCE).await;
     assert_eq!((ran.sums, ran.retries, ran.heard.len()), ((100, 100, 0), 0, 0));
@@ -120,7 +120,7 @@ async fn every_record_travels_once_when_nothing_fails() {
 }
 
 #[tokio::test]
-async fn a_batch_is_filled_and_the_rest_goes_at_the_end() {
+async fn batches_are_full_except_the_last() {
     let receiver = Scripted::new(Filling::Full { records: 20 }, []);
     assert_eq!(run(&receiver, 50, PATIENCE).await.sums, (100, 100, 0));
     let mut sizes: Vec<usize> = receiver.attempts().iter().map(|(_, texts)| texts.len()).collect();
@@ -129,14 +129,14 @@ async fn a_batch_is_filled_and_the_rest_goes_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_eager_receiver_gets_what_waits_up_to_its_limits() {
+async fn an_eager_receiver_gets_the_waiting_records_up_to_its_limits() {
     let receiver = Scripted::new(Filling::Eager { records_max: 500, bytes_max: 4 }, []);
     assert_eq!(run(&receiver, 50, PATIENCE).await.sums, (100, 100, 0));
     assert!(receiver.attempts().iter().all(|(_, texts)| texts.iter().map(String::len).sum::<usize>() <= 4));
 }
 
 #[tokio::test]
-async fn what_is_not_taken_is_sent_again_and_nothing_else() {
+async fn only_unacknowledged_records_are_sent_again() {
     let part = Attempt::Each(vec![
         Answer::Acknowledged,
         Answer::later("slow down"),
@@ -152,18 +152,18 @@ async fn what_is_not_taken_is_sent_again_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_never_answers_is_given_up_and_all_is_counted() {
-    let never = || Attempt::All(Answer::later("nobody there"));
+async fn a_receiver_that_never_answers_is_given_up_and_its_records_are_counted() {
+    let never = || Attempt::All(Answer::later("no answer"));
     let receiver = Scripted::new(ONE_EACH, std::iter::repeat_with(never).take(10_000));
     let ran = run(&receiver, 100, Duration::from_millis(300)).await;
     assert_eq!(ran.sums, (200, 0, 200));
-    assert_eq!(ran.heard, ["in trouble: nobody there", "given up: nobody there"]);
-    // Two requests at once, a few times each; the rest was not even tried.
+    assert_eq!(ran.heard, ["in trouble: no answer", "given up: no answer"]);
+    // Two concurrent requests with a few attempts each. The rest is not sent.
     assert!(receiver.attempts().len() < 10, "{}", receiver.attempts().len());
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_short_acknowledges_only_what_it_names() {
+async fn a_short_answer_acknowledges_only_its_records() {
     let receiver = Scripted::new(Filling::Full { records: 3 }, [Attempt::Each(vec![Answer::Acknowledged])]);
     let ran = run(&receiver, 3, PATIENCE).await;
     assert_eq!((ran.sums, ran.retries), ((6, 6, 0), 1));
