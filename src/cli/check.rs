@@ -1,4 +1,4 @@
-//! `pinsql check`: what a script would give, without reading data.
+//! `pinsql check`: the output schemas of a script, without reading data.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::session::Session;
 use crate::statement::{self, Checked};
 
-/// Checks every statement of `scripts`. A table that one statement declares is known to those after it.
+/// Checks every statement of `scripts`. A statement can use the tables that earlier ones define.
 pub(super) async fn check(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {
     let session = Session::new(settings.resolve()?).await?;
     for Placed { statement, script } in statements_with(scripts, &settings.params, &session.params())? {

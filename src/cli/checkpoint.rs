@@ -1,4 +1,4 @@
-//! `pinsql checkpoint show`: where a streaming table or a sink stands, without touching it.
+//! `pinsql checkpoint show`: the position of a streaming table or a sink. It only reads.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::stream::checkpoint::{self, OwnerRecord, Shown};
 use pinsql_base::error::Result;
 use pinsql_delta::transaction_version;
 
-/// Prints the checkpoint of `table`, which may be a sink, as rows of a name and a value.
+/// Prints the checkpoint of `table`, a streaming table or a sink, as rows of name and value.
 pub(super) async fn show(table: &str, settings: Settings, output: Output) -> Result<(), Failure> {
     let config = settings.resolve()?;
     let format = settings.format(&config)?;
@@ -58,6 +58,6 @@ fn describe(shown: Shown, landed: u64) -> Vec<Vec<Option<String>>> {
 
 fn describe_owner(owner: OwnerRecord) -> String {
     let OwnerRecord { epoch, host, pid, claimed_at, released, .. } = owner;
-    let state = if released { ", has given it up" } else { "" };
+    let state = if released { ", released" } else { "" };
     format!("process {pid} on {host}, since {}, epoch {epoch}{state}", claimed_at.to_rfc3339())
 }

@@ -1,4 +1,4 @@
-//! `pinsql completions`: what teaches a shell to complete commands and flags.
+//! `pinsql completions`: scripts that make a shell complete commands and flags.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use clap_complete::shells::{Bash, Fish, Zsh};
 use super::output::{Output, stdout_error};
 use pinsql_base::error::Result;
 
-/// The shells that are tried in the tests. clap knows others, which nobody has tried here.
+/// The shells that the tests cover. clap supports more.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Shell {
     Bash,
@@ -17,9 +17,9 @@ pub(super) enum Shell {
     Fish,
 }
 
-/// Prints the script that `shell` reads.
+/// Prints the script for `shell`.
 pub(super) fn completions(shell: Shell, mut command: Command, output: Output) -> Result<()> {
-    // clap's generators panic where they cannot write, as into a pipe that was closed; into memory they always can.
+    // clap's generators panic if a write fails, for example to a closed pipe. Writes to memory do not fail.
     let mut script = Vec::new();
     match shell {
         Shell::Bash => generate(Bash, &mut command, "pinsql", &mut script),

@@ -1,4 +1,4 @@
-//! `pinsql emulate`: posts records as the users of the pipeline would.
+//! `pinsql emulate`: posts records like the users of the pipeline.
 
 mod narrator;
 
@@ -27,7 +27,7 @@ use pinsql_emulate::{
 use pinsql_sinks::kafka::is_topic_name;
 use pinsql_sources::mysql::DatabaseOptions;
 
-/// Whatever is missing or wrong: `read_mysql` has other words for the same.
+/// The hint of all errors in the database settings. `read_mysql` has its own hints.
 const DATABASE_HINT: &str = "--credentials FILE (YAML with HOST, USER, PASSWORD, DATABASE and PORT), or \
                              --db-url mysql://user@host:3306/database and PINSQL_DB_PASSWORD";
 
@@ -36,7 +36,7 @@ const DATABASE_HINT: &str = "--credentials FILE (YAML with HOST, USER, PASSWORD,
 #[command(next_help_heading = "Posting", group = ArgGroup::new("rows").args(["db", "generate"]).required(true))]
 pub(super) struct EmulateArguments {
     /// Posts to http://…/topics (Kafka REST), http://…/streams/NAME (Kinesis API), kafka://host:port, kinesis://NAME,
-    /// s3://bucket/prefix or a folder; may be repeated
+    /// s3://bucket/prefix or a folder; can be repeated
     #[arg(long, required = true, value_name = "URL")]
     to: Vec<String>,
 
@@ -52,11 +52,11 @@ pub(super) struct EmulateArguments {
     #[arg(long, value_name = "URL", conflicts_with = "generate")]
     db_url: Option<String>,
 
-    /// Makes the posts up, each one new
+    /// Generates the posts, each one new
     #[arg(long)]
     generate: bool,
 
-    /// Posts are drawn with it: the same seed gives the same posts in the same order
+    /// The seed: the same seed gives the same posts in the same order
     #[arg(long, value_name = "N", default_value_t = 100)]
     seed: u64,
 
@@ -64,19 +64,19 @@ pub(super) struct EmulateArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "pin,geo,user", value_parser = parse_topic)]
     topics: Vec<Topic>,
 
-    /// What the topics' names begin with: 0a1b gives 0a1b.pin
+    /// The prefix of the topic names: 0a1b gives 0a1b.pin
     #[arg(long, value_name = "NAME", value_parser = parse_prefix)]
     prefix: Option<String>,
 
-    /// Posts a second, each of one record for every topic, such as 50/s; `max` is as fast as the receivers take them
+    /// Posts per second, each with one record for every topic, such as 50/s; `max` is as fast as the receivers accept them
     #[arg(long, value_name = "N/s", value_parser = parse_rate, conflicts_with = "wait")]
     rate: Option<Pace>,
 
-    /// The time between two posts, drawn from this range
+    /// The time between two posts, a random value from this range
     #[arg(long, value_name = "A..B", value_parser = parse_wait, default_value = "0s..2s")]
     wait: Pace,
 
-    /// Stops after so many posts
+    /// Stops after this number of posts
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 
@@ -84,27 +84,27 @@ pub(super) struct EmulateArguments {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
 
-    /// Records of a request or an object [default: 1; kinesis:// as many as wait, up to 500]
+    /// Records per request or object [default: 1; for kinesis:// all waiting records, up to 500]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: Option<u32>,
 
-    /// Requests under way to one receiver; with more than one, order is not kept over HTTP and Kinesis
+    /// Concurrent requests to one receiver; with more than one, HTTP and Kinesis do not keep the order
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     in_flight: u32,
 
-    /// How long a receiver that does not answer is tried
+    /// Time without an answer after which a receiver is given up
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     give_up_after: Duration,
 
-    /// How long the records under way may take after SIGTERM or Ctrl-C
+    /// Maximum time for the records in progress after SIGTERM or Ctrl-C
     #[arg(long, env = "PINSQL_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     shutdown_timeout: Duration,
 
-    /// Generated messages that come twice, for each hundred
+    /// Duplicates per hundred generated messages
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, conflicts_with = "db")]
     duplicates: f64,
 
-    /// Generated messages that cannot be read, for each hundred
+    /// Malformed messages per hundred generated messages
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = parse_percent, conflicts_with = "db")]
     bad: f64,
 
@@ -112,7 +112,7 @@ pub(super) struct EmulateArguments {
     #[arg(long, env = "PINSQL_API_KEY_FILE", value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
-    /// A file of properties of the Kafka client, one NAME=VALUE a line: the place for passwords
+    /// A file of properties of the Kafka client, one NAME=VALUE per line: the place for passwords
     #[arg(long, env = "PINSQL_KAFKA_CONFIG", value_name = "FILE")]
     kafka_config: Option<PathBuf>,
 }
@@ -170,7 +170,7 @@ impl EmulateArguments {
         let mut topics: Vec<PostedTopic> = Vec::with_capacity(self.topics.len());
         for topic in &self.topics {
             if topics.iter().any(|known| known.topic == *topic) {
-                return Err(Error::usage(format!("--topics names {} twice", topic.name())));
+                return Err(Error::usage(format!("--topics has {} twice", topic.name())));
             }
             let name = match &self.prefix {
                 Some(prefix) => format!("{prefix}.{}", topic.name()),
@@ -182,11 +182,11 @@ impl EmulateArguments {
     }
 }
 
-/// Posts until it is enough or a signal comes, and says what became of every record.
+/// Posts until an end condition is met or a signal comes, and prints the counts.
 pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, output: Output) -> Result<()> {
     let shutdown_timeout = arguments.shutdown_timeout;
     let options = arguments.resolve(&settings)?;
-    // Made before anything is sent: a report that cannot be written is known at the start.
+    // The file is created before anything is sent, so that an error shows at the start.
     let report = settings.report.as_deref().map(|path| Ok::<_, Error>((path, create(path)?))).transpose()?;
     let (stop, stopped) = watch::channel(Stop::Going);
     let narrator = Arc::new(Narrator::new(output));
@@ -198,7 +198,7 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
     narrator.finish();
     let Outcome { summary, failure } = outcome?;
     for receiver in &summary.receivers {
-        narrator.tell(&receiver.to_string(), || receiver_as_json(receiver));
+        narrator.event(&receiver.to_string(), || receiver_as_json(receiver));
     }
     if let Some((path, file)) = report {
         serde_json::to_writer_pretty(file, &summary).map_err(|error| cannot_write(path).caused_by(error))?;
@@ -209,7 +209,7 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
     }
 }
 
-/// Asks the run to finish when the first signal comes, and to end when that takes too long or a second one comes.
+/// Finishes the run at the first signal, and stops it if that takes too long or a second signal comes.
 async fn heed(
     mut signals: Signals,
     stop: watch::Sender<Stop>,
@@ -217,8 +217,8 @@ async fn heed(
     narrator: &Narrator,
 ) -> std::convert::Infallible {
     signals.next().await;
-    let text = "stopping: what is under way is finished first";
-    narrator.tell(text, || json!({"level": "info", "message": text}));
+    let text = "stopping: finishing the records in progress";
+    narrator.event(text, || json!({"level": "info", "message": text}));
     stop.send_replace(Stop::Finish);
     tokio::select! {
         () = tokio::time::sleep(timeout) => {}
@@ -228,7 +228,8 @@ async fn heed(
     std::future::pending().await
 }
 
-/// Records that nobody took are an error: a person's to mend when they were refused, a service's when nobody answered.
+/// Returns an error if records were not acknowledged. Its code depends on the cause: refused records need a change, and for a
+/// receiver without an answer a retry can help.
 fn judge(summary: &Summary) -> Result<()> {
     let failed: u64 = summary.receivers.iter().map(|receiver| receiver.total.failed).sum();
     if failed == 0 {
@@ -238,7 +239,7 @@ fn judge(summary: &Summary) -> Result<()> {
     let (code, (receiver, failure)) = match (first(Blame::Refused), first(Blame::Unanswered)) {
         (Some(first), _) => (ErrorCode::DeliveryRefused, first),
         (None, Some(first)) => (ErrorCode::ServiceUnavailable, first),
-        (None, None) => return Err(Error::internal("records failed, and nobody knows why")),
+        (None, None) => return Err(Error::internal("records failed without a reason")),
     };
     let records = if failed == 1 { "record was" } else { "records were" };
     let cause = format!("{}, topic {}: {}", receiver.to, failure.topic, failure.reason);

@@ -1,4 +1,4 @@
-//! `pinsql gateway`: the HTTP API, until somebody stops it.
+//! `pinsql gateway`: serves the HTTP API until a signal comes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,22 +26,22 @@ use pinsql_gateway::{ApiKeys, GatewayOptions, Limits, RequestLine, RequestLog, S
 use pinsql_sinks::kafka::{ProducerOptions, is_secret_property};
 use pinsql_sinks::kinesis::WriterOptions;
 
-/// Keys, divided by commas. Not a flag: what is on a command line can be seen by everybody on the machine.
+/// API keys, separated by commas. There is no flag for them: every user of the machine can read a command line.
 const KEYS_VARIABLE: &str = "PINSQL_GATEWAY_API_KEYS";
 
-/// Lines of the request log that wait to be written, at most.
+/// Maximum number of lines in the queue of the request log.
 const LINES_MAX: usize = 10_000;
 
-/// How long the end of the log may take to be written.
+/// Maximum time to write the rest of the request log at the end.
 const LOG_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// A record is in the queue for so long before it is sent, so that those that come together go together.
+/// The time that a record stays in the producer's queue, so that records of one moment are sent in one batch.
 const LINGER: (&str, &str) = ("linger.ms", "1");
 
 /// The flags of a gateway.
 #[derive(Debug, Args)]
 pub(super) struct GatewayArguments {
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, env = "PINSQL_GATEWAY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
@@ -49,72 +49,72 @@ pub(super) struct GatewayArguments {
     #[arg(long, env = "PINSQL_GATEWAY_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
 
-    /// Gives the Kafka client a property, by the Java client's name or librdkafka's; may be repeated
+    /// Sets a property of the Kafka client, by its name in the Java client or librdkafka; can be repeated
     #[arg(long = "kafka-property", value_name = "NAME=VALUE", value_parser = parse_property, requires = "kafka")]
     kafka_properties: Vec<(String, String)>,
 
-    /// A file of such properties, one NAME=VALUE a line: the place for passwords
+    /// A file of such properties, one NAME=VALUE per line: the place for passwords
     #[arg(long, env = "PINSQL_GATEWAY_KAFKA_CONFIG", value_name = "FILE", requires = "kafka")]
     kafka_config: Option<PathBuf>,
 
-    /// Opens /streams; region, endpoint and credentials come from AWS's own variables and profiles
+    /// Opens /streams; region, endpoint and credentials come from the standard AWS variables and profiles
     #[arg(long, env = "PINSQL_GATEWAY_KINESIS", value_parser = FalseyValueParser::new())]
     kinesis: bool,
 
-    /// Lets clients make and delete streams
+    /// Allows clients to create and delete streams
     #[arg(long, env = "PINSQL_GATEWAY_STREAM_CHANGES", value_parser = FalseyValueParser::new())]
     stream_changes: bool,
 
-    /// What stands before every path of the API, such as /dev
+    /// A prefix of all API paths, such as /dev
     #[arg(long, env = "PINSQL_GATEWAY_PREFIX", value_name = "PATH")]
     prefix: Option<String>,
 
-    /// A file of API keys, one a line; PINSQL_GATEWAY_API_KEYS takes some too, divided by commas [default: everybody may post]
+    /// A file of API keys, one per line; PINSQL_GATEWAY_API_KEYS has more, separated by commas [default: everyone may post]
     #[arg(long, env = "PINSQL_GATEWAY_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<PathBuf>,
 
-    /// The server's certificate, and those it hangs from, as PEM
+    /// The certificate of the server and its chain, as PEM
     #[arg(long, env = "PINSQL_GATEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// The certificate's private key, as PEM
+    /// The private key of the certificate, as PEM
     #[arg(long, env = "PINSQL_GATEWAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// A body is no larger than this
+    /// Maximum size of a request body
     #[arg(long, env = "PINSQL_GATEWAY_BODY_MAX", value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
     body_max: u64,
 
-    /// Records in one request, at most
+    /// Maximum number of records in one request
     #[arg(long, env = "PINSQL_GATEWAY_RECORDS_MAX", value_name = "N", default_value = "10000", value_parser = parse_count)]
     records_max: usize,
 
-    /// Requests that are answered at a time; more are answered 503 at once
+    /// Maximum number of requests in progress; more are answered with 503 at once
     #[arg(long, env = "PINSQL_GATEWAY_REQUESTS_MAX", value_name = "N", default_value = "1000", value_parser = parse_count)]
     requests_max: usize,
 
-    /// Bodies in memory, of all requests together; more are answered 503 at once
+    /// Maximum size of all request bodies in memory; more are answered with 503 at once
     #[arg(long, env = "PINSQL_GATEWAY_IN_FLIGHT_MAX", value_name = "SIZE", default_value = "256MB", value_parser = parse_bytes)]
     in_flight_max: u64,
 
-    /// Open connections, at most; more wait
+    /// Maximum number of open connections; more wait
     #[arg(long, env = "PINSQL_GATEWAY_CONNECTIONS_MAX", value_name = "N", default_value = "4096", value_parser = parse_count)]
     connections_max: usize,
 
-    /// How long a record may take to be acknowledged
+    /// Maximum time until a record is acknowledged
     #[arg(long, env = "PINSQL_GATEWAY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     timeout: Duration,
 
-    /// How long a client may take for a request's head, and then for its body; an idle connection is closed after it
+    /// Maximum time for the head of a request, and again for its body; an idle connection is closed after it
     #[arg(long, env = "PINSQL_GATEWAY_READ_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     read_timeout: Duration,
 
-    /// How long the requests in hand may take after SIGTERM or Ctrl-C
+    /// Maximum time for the requests in progress after SIGTERM or Ctrl-C
     #[arg(long, env = "PINSQL_GATEWAY_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     shutdown_timeout: Duration,
 }
 
-/// Serves until a signal comes, and then until the requests in hand are answered.
+/// Serves until a signal comes, and then until the requests in progress are answered.
 pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Result<(), Failure> {
     let options = resolve(arguments)?;
     let scheme = if options.tls.is_some() { "https" } else { "http" };
@@ -123,14 +123,14 @@ pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Resu
     let log = Arc::new(Lines::start(output)?);
     let server = Server::bind(options, Arc::clone(&log) as Arc<dyn RequestLog>).await?;
     if is_open {
-        output.warning("everybody who reaches this address may post: --api-keys says who may");
+        output.warning("everyone who reaches this address may post: restrict it with --api-keys");
     }
     let signals = Signals::listen()?;
     let address = server.address();
     output.note(&format!("serving {scheme}://{address}{prefix}; {scheme}://{address}/openapi.json describes it"));
     let (stop, mut stopping) = watch::channel(false);
     let stopped = async move {
-        // Nobody drops the sender before the server has ended.
+        // The sender lives until the server has ended, so this is never an error.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let outcome = tokio::select! {
@@ -141,22 +141,20 @@ pub(super) async fn gateway(arguments: GatewayArguments, output: Output) -> Resu
     Ok(outcome?)
 }
 
-/// Asks the server to end when the first signal comes, and ends when a second one does.
+/// Stops the server at the first signal. Completes with an error at a second one.
 async fn second_signal(mut signals: Signals, stop: watch::Sender<bool>, output: Output) -> Error {
     signals.next().await;
-    output.note("stopping: the requests in hand are answered first");
+    output.note("stopping: answering the requests in progress");
     stop.send_replace(true);
     signals.next().await;
     Error::new(ErrorCode::Interrupted, "stopped by a second signal")
-        .with_hint("no acknowledged record is lost; the requests in hand were not answered")
+        .with_hint("no acknowledged record is lost; the requests in progress were not answered")
 }
 
 fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
-    // clap takes a switch that is off for one that is given, so its `requires` does not see this.
+    // clap treats a switch that a variable turns off as given, so its `requires` cannot check this.
     if arguments.stream_changes && !arguments.kinesis {
-        return Err(Error::usage(
-            "--stream-changes lets clients change streams, and --kinesis, which opens them, is not given",
-        ));
+        return Err(Error::usage("--stream-changes requires --kinesis"));
     }
     let kafka = match arguments.kafka.filter(|brokers| !brokers.trim().is_empty()) {
         Some(bootstrap_servers) => Some(ProducerOptions {
@@ -167,7 +165,7 @@ fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
         }),
         None => None,
     };
-    // A variable that is set to nothing is not set.
+    // An empty environment variable counts as not set.
     let keys = match arguments.api_keys.filter(|file| !file.as_os_str().is_empty()) {
         Some(file) => ApiKeys::read(&file)?,
         None => ApiKeys::default(),
@@ -198,7 +196,7 @@ fn resolve(arguments: GatewayArguments) -> Result<GatewayOptions> {
     })
 }
 
-/// The file's, then those of the command line over them.
+/// The properties of the file, overridden by those of the command line.
 fn kafka_properties(file: Option<PathBuf>, given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
     let mut properties = BTreeMap::from([(LINGER.0.to_owned(), LINGER.1.to_owned())]);
     if let Some(file) = file {
@@ -206,8 +204,10 @@ fn kafka_properties(file: Option<PathBuf>, given: Vec<(String, String)>) -> Resu
     }
     for (name, value) in given {
         if is_secret_property(&name) {
-            return Err(Error::usage(format!("the Kafka property {name} may be a secret, and a command line is none"))
-                .with_hint("put it into a file and name that by --kafka-config"));
+            return Err(Error::usage(format!(
+                "the Kafka property {name} may be a secret, so it must not be on the command line"
+            ))
+            .with_hint("put it into a file, and give the file with --kafka-config"));
         }
         properties.insert(name, value);
     }
@@ -227,36 +227,38 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| "write a size such as 64KB or 10MB".to_owned())
 }
 
-/// The request log. A thread of its own writes it: when nobody reads standard error, requests do not wait for that.
+/// The request log. A separate thread writes it, so requests do not wait if standard error is blocked.
 #[derive(Debug)]
 struct Lines {
     lines: SyncSender<Item>,
-    left_out: Arc<AtomicU64>,
+    omitted: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 enum Item {
     Line(RequestLine),
-    /// All lines before it are written: tell so.
+    /// Confirms that all earlier lines are written.
     End(SyncSender<()>),
 }
 
 impl Lines {
     fn start(output: Output) -> Result<Self> {
         let (lines, written) = sync_channel(LINES_MAX);
-        let left_out = Arc::<AtomicU64>::default();
-        let left_out_here = Arc::clone(&left_out);
+        let omitted = Arc::<AtomicU64>::default();
+        let omitted_here = Arc::clone(&omitted);
         let writer = thread::Builder::new().name("request-log".to_owned());
-        let writer = writer.spawn(move || write_lines(&written, &left_out_here, output));
-        writer.map_err(|error| Error::new(ErrorCode::SystemFailure, "the system gives no threads").caused_by(error))?;
-        Ok(Self { lines, left_out })
+        let writer = writer.spawn(move || write_lines(&written, &omitted_here, output));
+        writer.map_err(|error| {
+            Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error)
+        })?;
+        Ok(Self { lines, omitted })
     }
 
-    /// Waits until what has been logged is written, unless nobody reads it.
+    /// Waits until all lines are written, but not longer than [`LOG_WAIT_MAX`].
     fn finish(&self) {
         let (end, ended) = sync_channel(1);
         if self.lines.try_send(Item::End(end)).is_ok() {
-            // However it went, the gateway is at its end.
+            // The gateway ends in any case.
             let _ = ended.recv_timeout(LOG_WAIT_MAX);
         }
     }
@@ -265,23 +267,23 @@ impl Lines {
 impl RequestLog for Lines {
     fn request(&self, line: RequestLine) {
         if self.lines.try_send(Item::Line(line)).is_err() {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.omitted.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn write_lines(items: &Receiver<Item>, left_out: &AtomicU64, output: Output) {
+fn write_lines(items: &Receiver<Item>, omitted: &AtomicU64, output: Output) {
     while let Ok(item) = items.recv() {
         match item {
             Item::Line(line) => write_line(line, output),
             Item::End(end) => {
-                // Nobody is there who could go on waiting.
+                // The receiver may have stopped waiting.
                 let _ = end.send(());
             }
         }
-        let missing = left_out.swap(0, Ordering::Relaxed);
+        let missing = omitted.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            output.warning(&format!("{missing} requests are not in this log: it could not be written fast enough"));
+            output.warning(&format!("{missing} requests are missing in this log: it could not be written fast enough"));
         }
     }
 }
@@ -334,7 +336,10 @@ mod tests {
         let wrong = kafka_properties(Some(file.clone()), Vec::new()).unwrap_err();
         assert_eq!(wrong.message, format!("line 2 of {} is not NAME=VALUE", file.display()));
         let secret = kafka_properties(None, vec![("sasl.password".to_owned(), "hunter2".to_owned())]).unwrap_err();
-        assert_eq!(secret.message, "the Kafka property sasl.password may be a secret, and a command line is none");
+        assert_eq!(
+            secret.message,
+            "the Kafka property sasl.password may be a secret, so it must not be on the command line"
+        );
         assert_eq!((parse_bytes("64kb"), parse_bytes("0").is_err()), (Ok(65_536), true));
     }
 }

@@ -1,5 +1,5 @@
-//! Files with properties of the Kafka client, in the form that Kafka's own tools take (`--command-config`): the place for
-//! what is a secret, and so has no place on a command line.
+//! Files with properties of the Kafka client, in the format of Kafka's own tools (`--command-config`). They are the place for
+//! secrets, which must not be on a command line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,14 +7,11 @@ use std::path::Path;
 
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The properties by name, in lower case. A line that is none is not shown: it may be a secret.
+/// Reads the properties by name in lower case. An error does not show the invalid line, since it may be a secret.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>> {
     let text = fs::read_to_string(path).map_err(|error| {
-        Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!("the Kafka properties cannot be read from {}", path.display()),
-        )
-        .caused_by(error)
+        Error::new(ErrorCode::InvalidConfiguration, format!("cannot read the Kafka properties in {}", path.display()))
+            .caused_by(error)
     })?;
     let lines = (1..).zip(text.lines().map(str::trim));
     let properties = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', '!']));
@@ -36,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn properties_are_read_and_never_shown() {
+    fn properties_are_read_and_not_shown_in_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("client.properties");
         fs::write(&path, "# who we are\nsasl.mechanism = PLAIN\n\nsasl.JAAS.config=a b=\"c\";\n").unwrap();

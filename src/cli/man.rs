@@ -1,4 +1,4 @@
-//! `pinsql man`: the manual pages, made from the same words as `--help`.
+//! `pinsql man`: the manual pages. They have the same texts as `--help`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,26 +11,27 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::output::{Output, stdout_error};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What a program that calls pinsql has to know, and `--help` does not say.
+/// The exit codes. `--help` does not have them.
 const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "Done."),
-    ("1", "The SQL, the data or the settings are at fault."),
-    ("2", "The command line is at fault."),
-    ("3", "A service or the disk kept failing."),
-    ("70", "A fault of pinsql."),
+    ("1", "An error in the SQL, the data or the settings."),
+    ("2", "An error in the command line."),
+    ("3", "A service or a disk failed, and retries did not help."),
+    ("70", "An internal error of pinsql."),
     ("130", "Interrupted."),
 ];
 
 const FILES: [(&str, &str); 1] = [(
     "pinsql.toml",
-    "Settings, in the folder where pinsql is called, or where --config says. Environment variables go over it, and flags over those.",
+    "Settings, in the current folder or at the path of --config. Environment variables override it, and flags override both.",
 )];
 
-/// Prints the page of the program itself, or writes those of all commands into `folder`: `pinsql.1`, `pinsql-run.1` and so on.
+/// Prints the page of pinsql itself, or writes the pages of all commands into `folder`: `pinsql.1`, `pinsql-run.1` and so on.
 pub(super) fn man(folder: Option<&Path>, mut command: Command, output: Output) -> Result<()> {
     command.build();
     let Some(folder) = folder else {
-        let page = page(&command).map_err(|error| Error::internal("a manual page cannot be made").caused_by(error))?;
+        let page =
+            page(&command).map_err(|error| Error::internal("a manual page cannot be rendered").caused_by(error))?;
         let mut data = output.data();
         return data.write_all(&page).and_then(|()| data.flush()).map_err(stdout_error);
     };
@@ -40,13 +41,13 @@ pub(super) fn man(folder: Option<&Path>, mut command: Command, output: Output) -
     })
 }
 
-/// Writes the page of `command`, and those of the commands below it.
+/// Writes the pages of `command` and its subcommands.
 fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(format!("{}.1", page_name(command))), page(command)?)?;
     command.get_subcommands().filter(|below| !below.is_hide_set()).try_for_each(|below| write_pages(below, folder))
 }
 
-/// `pinsql-checkpoint-show`, as the command is called with the spaces between its words.
+/// The name of the page, such as `pinsql-checkpoint-show`.
 fn page_name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
@@ -54,8 +55,8 @@ fn page_name(command: &Command) -> &str {
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let man = Man::new(command.clone());
     let mut text = Vec::new();
-    // The title is our own, since clap's would take the version for the date that it is not given; a page that is the same
-    // whenever it is made has none. Clap's last section, the version's long form, is left out.
+    // The title is written here without a date, so that the page is reproducible. clap_mangen would put the version into the
+    // place of the date. Its last section, the long version, is left out.
     let version = env!("CARGO_PKG_VERSION");
     writeln!(text, ".TH {} 1 \"\" \"pinsql {version}\" \"Manual of pinsql\"", page_name(command))?;
     man.render_name_section(&mut text)?;

@@ -1,7 +1,7 @@
-//! The command line: one file a command, and the list of them below.
+//! The command line: one file for each command, and the list of commands below.
 //!
-//! Flags stop here. A command turns them into a [`Config`](crate::config::Config) once and calls the library with it. The
-//! cluster is not built yet, and so is not a command.
+//! Flags do not go beyond this module. A command resolves them into a [`Config`](crate::config::Config) once and passes that on.
+//! There is deliberately no command for a cluster: pinsql runs in one process.
 
 mod check;
 mod checkpoint;
@@ -60,65 +60,65 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the statements of each file in order, and stops at the first that fails.
+    /// Runs the statements of each file in order, and stops at the first error.
     Run {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Starts the interactive shell; so does no command at all, on a terminal.
+    /// Starts the interactive shell; on a terminal this is the default.
     Repl,
-    /// Keeps the streaming tables and sinks of the files refreshed, until SIGTERM or Ctrl-C.
+    /// Refreshes the streaming tables and sinks of the files continuously, until SIGTERM or Ctrl-C.
     Stream {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         #[command(flatten)]
         arguments: StreamArguments,
     },
-    /// Posts records as the users of the pipeline would, to Kafka, Kinesis, their APIs, or as objects.
+    /// Posts records like the users of the pipeline: to Kafka, to Kinesis, to their HTTP APIs, or as objects.
     Emulate(Box<EmulateArguments>),
     /// Serves the HTTP API in front of Kafka and Kinesis, until SIGTERM or Ctrl-C.
     Gateway(Box<GatewayArguments>),
-    /// Looks at the checkpoint of a streaming table or a sink.
+    /// Inspects the checkpoint of a streaming table or a sink.
     Checkpoint {
         #[command(subcommand)]
         command: CheckpointCommand,
     },
-    /// Parses, resolves and types every statement without reading data, and prints each output's schema.
+    /// Parses, resolves and type-checks every statement without reading data, and prints the output schemas.
     Check {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Prints what teaches a shell to complete commands and flags.
+    /// Prints a script that makes a shell complete commands and flags.
     Completions {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Prints the manual page of pinsql, or writes those of all commands into a folder.
+    /// Prints the manual page of pinsql, or writes the pages of all commands into a folder.
     Man {
-        /// The folder that the pages are written into, as pinsql.1, pinsql-run.1 and so on
+        /// The folder for the pages: pinsql.1, pinsql-run.1 and so on
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
     },
 }
 
 impl Command {
-    /// Whether the command itself hears signals: to finish what is in hand, or, in the shell, to go on without it. The
-    /// others end at once.
-    fn hears_signals(&self) -> bool {
+    /// True if the command handles signals itself: to finish the work in progress, or in the shell to cancel a statement. The
+    /// other commands end at once.
+    fn handles_signals(&self) -> bool {
         matches!(self, Self::Repl | Self::Stream { .. } | Self::Emulate(_) | Self::Gateway(_))
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum CheckpointCommand {
-    /// Prints where a streaming table or a sink stands in its stream.
+    /// Prints the position of a streaming table or a sink in its stream.
     Show {
         #[arg(value_name = "TABLE")]
         table: String,
     },
 }
 
-/// An error, and the SQL it points into.
+/// An error, and the script that its span refers to.
 struct Failure {
     error: Box<Error>,
     script: Option<Arc<Script>>,
@@ -136,14 +136,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// The size of a worker's stack. Expressions are walked by recursion, in this program and in the engine.
+/// The stack size of a worker thread. pinsql and DataFusion traverse expressions recursively.
 const STACK_BYTES: usize = 16 << 20;
 
-/// The size of the stack that statements are planned on. A list of twenty thousand terms nests as deep in a plan; memory
-/// that is not used is never taken.
+/// The stack size of the thread that plans statements. A list of twenty thousand terms has that depth in a plan. The operating
+/// system allocates only the pages that are used.
 const PLANNING_STACK_BYTES: usize = 256 << 20;
 
-/// Runs the program and gives its exit code. `commit` is what it was built from, if the build was told.
+/// Runs the program and returns its exit code. `commit` is the commit of the build, if the build set one.
 pub fn main(commit: Option<&str>) -> ExitCode {
     let arguments = match parse(std::env::args_os(), commit) {
         Ok(arguments) => arguments,
@@ -151,8 +151,8 @@ pub fn main(commit: Option<&str>) -> ExitCode {
     };
     let output = Output { log_format: arguments.settings.log_format };
     init_logging(output);
-    // Each spilled batch is an open file (see `session`), and each connection of the gateway too. More than the shell's usual
-    // 1,024 are allowed to whoever asks; where not, the limit stays.
+    // Each spilled batch and each connection of the gateway is an open file. The usual soft limit of 1,024 can be raised without
+    // privileges. If this fails, the limit stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -161,7 +161,7 @@ pub fn main(commit: Option<&str>) -> ExitCode {
     }));
     let planner = thread::Builder::new().stack_size(PLANNING_STACK_BYTES).spawn(move || execute(arguments, output));
     let Ok(planner) = planner else {
-        output.error(&Error::new(ErrorCode::SystemFailure, "the system gives no threads"), None);
+        output.error(&Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread"), None);
         return ExitCode::from(ErrorKind::Service.exit_code());
     };
     match planner.join() {
@@ -171,31 +171,33 @@ pub fn main(commit: Option<&str>) -> ExitCode {
             output.error(&failure.error, failure.script.as_deref());
             ExitCode::from(failure.error.kind().exit_code())
         }
-        // The hook has already said what happened.
+        // The panic hook has already printed the error.
         Err(_) => ExitCode::from(ErrorKind::Internal.exit_code()),
     }
 }
 
 fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK_BYTES)
-        .build()
-        .map_err(|error| Error::new(ErrorCode::SystemFailure, "the system gives no threads").caused_by(error))?;
-    let hears_signals = match &arguments.subcommand {
-        Some(command) => command.hears_signals(),
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build().map_err(
+            |error| Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error),
+        )?;
+    let handles_signals = match &arguments.subcommand {
+        Some(command) => command.handles_signals(),
         None => arguments.sql.is_none() && repl::has_terminal(),
     };
     let work = dispatch(arguments, output);
-    if hears_signals {
+    if handles_signals {
         return runtime.block_on(work);
     }
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         tokio::select! {
             outcome = work => outcome,
-            // Dropping the work removes what it has spilled; nothing of it was committed.
-            () = signals.next() => Err(Error::new(ErrorCode::Interrupted, "interrupted: nothing was committed by the statement in hand").into()),
+            // Dropping the work removes its spill files. The statement has committed nothing.
+            () = signals.next() => {
+                let message = "interrupted: the statement in progress has committed nothing";
+                Err(Error::new(ErrorCode::Interrupted, message).into())
+            }
         }
     })
 }
@@ -203,7 +205,7 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
 async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let Arguments { sql, settings, subcommand } = arguments;
     if sql.is_some() && subcommand.is_some() {
-        return Err(Error::usage("-c takes the place of a command: give one of them").into());
+        return Err(Error::usage("-c cannot be combined with a command").into());
     }
     match (subcommand, sql) {
         (Some(Command::Repl), _) => repl::repl(settings, output).await,
@@ -225,12 +227,12 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
         (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")
-            .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output too")
+            .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output")
             .into()),
     }
 }
 
-/// All files are read before the first statement runs: a missing one is found before anything is done.
+/// Reads all files before the first statement runs, so that a missing file has no side effects.
 fn read_scripts(files: &[PathBuf]) -> Result<Vec<Script>> {
     files.iter().map(|file| Script::read(file)).collect()
 }
@@ -243,13 +245,13 @@ fn read_standard_input() -> Result<Script> {
     Ok(Script::new("<standard input>", text))
 }
 
-/// clap's own words for a wrong command line, help and version; its exit codes are 0 and 2, as ours.
+/// Prints clap's own text for a usage error, help or version. Its exit codes 0 and 2 are also ours.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// What the libraries underneath say, for those who ask with `PINSQL_LOG=debug` (a tracing filter).
+/// Prints the logs of the libraries if `PINSQL_LOG` has a tracing filter, such as `debug`.
 fn init_logging(output: Output) {
     let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("PINSQL_LOG") else { return };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
@@ -259,21 +261,21 @@ fn init_logging(output: Output) {
     }
 }
 
-/// Reads the command line. The long form of the version is made where the commit is known, so clap's own parsing is not enough.
+/// Parses the command line. The long version has the commit, which is not a constant, so clap's derived `parse` is not enough.
 fn parse(arguments: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Result<Arguments, clap::Error> {
-    // clap keeps the text as long as the process lives.
+    // clap needs a static string, so it is leaked once.
     let mut command = Arguments::command().long_version(&*version::long(commit).leak());
     let matches = command.try_get_matches_from_mut(arguments).map_err(with_tip)?;
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// A file in the place of a command is meant to be run.
+/// Adds a tip if a SQL file is in the place of a command.
 fn with_tip(mut error: clap::Error) -> clap::Error {
     if let (ErrorOf::InvalidSubcommand, Some(ContextValue::String(given))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
         && Path::new(given).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
     {
-        let tip = format!("a file of SQL is run by `pinsql run {given}`");
+        let tip = format!("to run a SQL file: `pinsql run {given}`");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error

@@ -1,8 +1,7 @@
-//! The only writer to standard output and standard error.
+//! The only module that writes to standard output and standard error.
 //!
-//! Standard output carries data and nothing else, so that it can be piped. Whatever is said about the data (ledgers,
-//! notes, warnings, errors) goes to standard error, as text for people or, with `--log-format json`, as one JSON
-//! object a line for machines.
+//! Standard output has only data, so that it can be piped. Messages (ledgers, notes, warnings, errors) go to standard error: as
+//! text, or with `--log-format json` as one JSON object per line.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -14,9 +13,9 @@ use serde_json::json;
 use super::script::Script;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Span};
 
-/// How what is said on standard error is written.
+/// The format of messages on standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     #[default]
     Text,
     Json,
@@ -24,8 +23,8 @@ pub enum LogFormat {
 
 /// The two streams of the process.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
-    pub log_format: LogFormat,
+pub(crate) struct Output {
+    pub(crate) log_format: LogFormat,
 }
 
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -34,53 +33,54 @@ const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
 
 impl Output {
-    /// Whether somebody watches: only then are there progress bars.
-    pub fn is_watched(self) -> bool {
+    /// True if messages are text on a terminal. Only then there are progress bars.
+    pub(crate) fn is_watched(self) -> bool {
         self.log_format == LogFormat::Text && io::stderr().is_terminal()
     }
 
-    /// Whether what is said is for machines.
-    pub fn is_json(self) -> bool {
+    /// True if messages are JSON.
+    pub(crate) fn is_json(self) -> bool {
         self.log_format == LogFormat::Json
     }
 
-    /// Whether the rows themselves go to a terminal.
-    pub fn data_is_watched(self) -> bool {
+    /// True if standard output is a terminal.
+    pub(crate) fn data_is_watched(self) -> bool {
         io::stdout().is_terminal()
     }
 
-    /// Whether data on the terminal may have colours: not with `NO_COLOR`, nor on a terminal that has none.
-    pub fn data_has_colors(self) -> bool {
+    /// True if data may have colours: not with `NO_COLOR`, and not on a terminal without colours.
+    pub(crate) fn data_has_colors(self) -> bool {
         anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
     }
 
-    /// Standard output, to be flushed by whoever wrote the last of the data.
-    pub fn data(self) -> impl Write {
+    /// A buffered writer to standard output. The caller must flush it.
+    pub(crate) fn data(self) -> impl Write {
         io::BufWriter::with_capacity(1 << 16, io::stdout().lock())
     }
 
-    /// One line about what was done.
-    pub fn note(self, text: &str) {
-        self.say(text, || json!({"level": "info", "message": text}));
+    /// Prints one line of information.
+    pub(crate) fn note(self, text: &str) {
+        self.message(text, || json!({"level": "info", "message": text}));
     }
 
-    pub fn warning(self, text: &str) {
-        self.say(&format!("{YELLOW}warning:{YELLOW:#} {text}"), || json!({"level": "warning", "message": text}));
+    /// Prints a warning.
+    pub(crate) fn warning(self, text: &str) {
+        self.message(&format!("{YELLOW}warning:{YELLOW:#} {text}"), || json!({"level": "warning", "message": text}));
     }
 
-    /// One JSON object about what happens, for machines.
-    pub fn record(self, record: &serde_json::Value) {
-        // Nobody is left to tell when standard error is closed.
+    /// Prints one JSON object as a line on standard error.
+    pub(crate) fn record(self, record: &serde_json::Value) {
+        // If standard error is closed, there is no place for a message.
         let _ = writeln!(io::stderr().lock(), "{record}");
     }
 
-    /// An error, with the line of the script it points at.
-    pub fn error(self, error: &Error, script: Option<&Script>) {
-        self.say(render_error(error, script).trim_end(), || error_as_json(error, script));
+    /// Prints an error with its code, and the line of the script that its span refers to.
+    pub(crate) fn error(self, error: &Error, script: Option<&Script>) {
+        self.message(render_error(error, script).trim_end(), || error_as_json(error, script));
     }
 
-    fn say(self, text: &str, record: impl FnOnce() -> serde_json::Value) {
-        // Nobody is left to tell when standard error is closed.
+    fn message(self, text: &str, record: impl FnOnce() -> serde_json::Value) {
+        // If standard error is closed, there is no place for a message.
         let _ = match self.log_format {
             LogFormat::Text => writeln!(anstream::stderr().lock(), "{text}"),
             LogFormat::Json => writeln!(io::stderr().lock(), "{}", record()),
@@ -88,13 +88,13 @@ impl Output {
     }
 }
 
-/// What remains of an error that standard output gave: a reader that went away is no error at all.
-pub fn stdout_error(error: io::Error) -> Error {
+/// The error of a failed write to standard output. [`is_broken_pipe`] recognizes the harmless case.
+pub(crate) fn stdout_error(error: io::Error) -> Error {
     Error::new(ErrorCode::OutputFailure, "standard output cannot be written").caused_by(error)
 }
 
-/// Whether `error` says that the reader of standard output went away.
-pub fn is_broken_pipe(error: &Error) -> bool {
+/// True if the reader of standard output has closed it, as `head` does. The program then ends with success.
+pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     let cause = error.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

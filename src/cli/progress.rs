@@ -1,8 +1,8 @@
-//! What a running statement has done so far, on a terminal.
+//! The progress of a running statement, on a terminal.
 //!
-//! The counts are the plan's own metrics, read ten times a second; nothing is counted for the display's sake. The time left
-//! is told where what there is to read is known and read in order: the files of JSON and CSV scans. A Parquet scan skips as
-//! it likes, and a stream has no size.
+//! The counts are the metrics of the plan, read ten times per second, so the display costs nothing. The remaining time is
+//! estimated only for scans of known size that read from start to end: JSON and CSV files. A Parquet scan skips parts, and a
+//! stream has no size.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,22 +17,22 @@ use super::output::Output;
 use pinsql_base::rejects::RECORDS_READ;
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// A statement that ends before this shows nothing: a line that is there for a moment only flickers.
+/// A statement that ends earlier shows nothing, since the line would only flicker.
 const QUIET: Duration = Duration::from_millis(300);
-/// The time left is not guessed from less than this share of the whole.
+/// The remaining time is estimated only after this share of the input.
 const SHARE_MIN: f64 = 0.02;
-/// The scans whose files are read from the first byte to the last.
+/// The scans that read their files from start to end.
 const READ_WHOLE: [&str; 2] = ["json", "csv"];
 
-/// A line on standard error that lives as long as this value.
+/// A line on standard error. It is removed on drop.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     task: Option<(tokio::task::JoinHandle<()>, ProgressBar)>,
 }
 
 impl Progress {
-    /// Follows `plan`, if somebody watches; `memory` is the pool that its operators take memory from.
-    pub fn follow(plan: Arc<dyn ExecutionPlan>, memory: Option<Arc<dyn MemoryPool>>, output: Output) -> Self {
+    /// Shows the progress of `plan`, if standard error is a terminal. `memory` is the memory pool of its operators.
+    pub(crate) fn follow(plan: Arc<dyn ExecutionPlan>, memory: Option<Arc<dyn MemoryPool>>, output: Output) -> Self {
         if !output.is_watched() {
             return Self { task: None };
         }
@@ -64,12 +64,12 @@ impl Drop for Progress {
     }
 }
 
-/// What the sources of a plan have read.
+/// The input that the sources of a plan have read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Totals {
     records: u64,
     bytes: u64,
-    /// What they will have read at the end; None when one of them cannot say.
+    /// The size of the whole input; None if it is unknown for one of the sources.
     bytes_whole: Option<u64>,
 }
 
@@ -99,11 +99,11 @@ fn totals(plan: &Arc<dyn ExecutionPlan>) -> Totals {
     }
 }
 
-/// The length of all that a scan reads, when it reads files whole.
+/// The total size of the files of a scan that reads them from start to end.
 fn scanned_bytes(plan: &dyn ExecutionPlan) -> Option<u64> {
     let scan = plan.downcast_ref::<DataSourceExec>()?;
     let config = scan.data_source().downcast_ref::<FileScanConfig>()?;
-    // A limit ends the scan where nobody knows.
+    // With a limit, the scan ends at an unknown position.
     if config.limit.is_some() || !READ_WHOLE.contains(&config.file_source().file_type()) {
         return None;
     }
@@ -125,7 +125,7 @@ fn describe(totals: &Totals, reserved_bytes: Option<u64>, elapsed: Duration) -> 
     text
 }
 
-/// As if the rest were read as fast as what has been.
+/// The remaining time, at the average speed so far.
 fn time_left(totals: &Totals, elapsed: Duration) -> Option<Duration> {
     let share = totals.bytes as f64 / totals.bytes_whole.filter(|whole| *whole > 0)? as f64;
     if !(SHARE_MIN..1.0).contains(&share) {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_is_told_where_the_whole_is_known() {
+    fn the_remaining_time_is_shown_if_the_size_is_known() {
         let describe = |bytes: u64, bytes_whole: Option<u64>| {
             describe(&Totals { records: 1_500, bytes, bytes_whole }, Some(1 << 20), Duration::from_secs(10))
         };

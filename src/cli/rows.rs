@@ -1,8 +1,7 @@
-//! Query results on standard output, in the format the user chose.
+//! Query results on standard output, in the requested format.
 //!
-//! Rows are written as they arrive. The aligned format needs to know how wide its columns are, so it looks at the
-//! first [`TABLE_ROWS_MEASURED`] rows, and a later value that is wider pushes its line out of shape rather than the
-//! result out of memory.
+//! Rows are written as they arrive. The table format needs the widths of its columns, so it buffers the first
+//! [`TABLE_ROWS_MEASURED`] rows. A wider value after them breaks the alignment of its line, but the memory stays bounded.
 
 mod line;
 
@@ -22,9 +21,10 @@ use unicode_width::UnicodeWidthStr;
 use super::output::stdout_error;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
+/// The format of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned columns for people.
+pub(crate) enum Format {
+    /// Aligned columns.
     #[default]
     Table,
     /// RFC 4180, with a header; NULL is an empty field, an empty string is `""`.
@@ -33,19 +33,23 @@ pub enum Format {
     Tsv,
     /// One array of objects.
     Json,
-    /// One object a line.
+    /// One object per line.
     Ndjson,
     /// A table for a Markdown document.
     Markdown,
-    /// One value a line, under the number of its row.
+    /// One value per line, below the number of its row.
     Line,
 }
 
 const TABLE_ROWS_MEASURED: usize = 10_000;
 pub(super) const NULL: &str = "NULL";
 
-/// Writes the whole of `rows` to `out` and returns how many there were.
-pub async fn write_rows(mut rows: SendableRecordBatchStream, format: Format, out: &mut impl Write) -> Result<u64> {
+/// Writes all of `rows` to `out`. Returns their number.
+pub(crate) async fn write_rows(
+    mut rows: SendableRecordBatchStream,
+    format: Format,
+    out: &mut impl Write,
+) -> Result<u64> {
     let schema = rows.schema();
     match format {
         Format::Json => write_json::<JsonArray>(rows, out, "\n").await,
@@ -68,7 +72,7 @@ pub async fn write_rows(mut rows: SendableRecordBatchStream, format: Format, out
     }
 }
 
-/// `end` goes behind the last row, for a format that does not end its own last line.
+/// `end` is written after the last row, for a format without a final line break.
 async fn write_json<F: JsonFormat>(
     mut rows: SendableRecordBatchStream,
     out: &mut impl Write,
@@ -90,7 +94,9 @@ async fn write_json<F: JsonFormat>(
 fn json_error(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, error) => stdout_error(error),
-        other => Error::new(ErrorCode::InvalidValue, "a value of the result has no form in JSON").caused_by(other),
+        other => {
+            Error::new(ErrorCode::InvalidValue, "a value of the result cannot be written as JSON").caused_by(other)
+        }
     }
 }
 
@@ -101,7 +107,7 @@ pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
     let no_text =
-        |error| Error::new(ErrorCode::InvalidValue, "a value of the result has no form as text").caused_by(error);
+        |error| Error::new(ErrorCode::InvalidValue, "a value of the result cannot be written as text").caused_by(error);
     let formatters = batch
         .columns()
         .iter()
@@ -140,7 +146,7 @@ fn write_separated(out: &mut impl Write, row: Vec<Option<String>>, separator: &s
     out.write_all(b"\n")
 }
 
-/// One line, whatever the value holds; nothing in it moves a terminal's cursor.
+/// The value on one line. Control characters are escaped, so that no value can move the cursor of a terminal.
 pub(super) fn escape_control(value: &str) -> String {
     if !value.contains(char::is_control) {
         return value.to_owned();
@@ -182,7 +188,7 @@ async fn write_aligned(
     Ok(count)
 }
 
-/// A table with columns as wide as the rows seen before it started.
+/// A table. Its columns are as wide as the rows that were measured before it started.
 struct Aligned {
     names: Vec<String>,
     numeric: Vec<bool>,
@@ -203,7 +209,7 @@ impl Aligned {
         }
     }
 
-    /// The row as it will stand in the table, its widths taken into account while that still helps.
+    /// The texts of a row. Before the table has started, they also widen its columns.
     fn measure(&mut self, row: Vec<Option<String>>) -> Vec<String> {
         let texts: Vec<String> = row
             .into_iter()

@@ -1,6 +1,6 @@
-//! `pinsql run`, `pinsql -c` and SQL on standard input: statements one after the other.
+//! `pinsql run`, `pinsql -c` and SQL on standard input: statements in sequence.
 //!
-//! What a statement gives is told here for the shell too; only where its rows go differs ([`ShowRows`]).
+//! The shell runs its statements with the same [`Runner`]. Only the destination of the rows differs ([`ShowRows`]).
 
 use std::io::Write;
 use std::path::Path;
@@ -25,11 +25,11 @@ use crate::stream::{BatchReport, Observer, refresh};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::stream::Lag;
 
-/// Runs all statements of `scripts` and stops at the first that fails. The report is written either way.
+/// Runs all statements of `scripts` and stops at the first error. The report is written in both cases.
 pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {
     let config = settings.resolve()?;
     let format = settings.format(&config)?;
-    // A report that cannot be written is found before anything is done.
+    // The empty report shows now, before any statement runs, whether the file can be written.
     if let Some(path) = &settings.report {
         write_report(path, &[], None)?;
     }
@@ -45,9 +45,9 @@ pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output
     Ok(report?)
 }
 
-/// Where the rows of a statement go.
+/// The destination of the rows of a query.
 pub(super) trait ShowRows {
-    /// Reads all of `rows`. `plan` is what gives them, for those who show its progress.
+    /// Consumes all of `rows`. `plan` is the plan that produces them, for a progress bar.
     async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()>;
 }
 
@@ -57,7 +57,7 @@ impl<R: ShowRows> ShowRows for &mut R {
     }
 }
 
-/// Rows on standard output, as they come.
+/// Writes rows to standard output as they arrive.
 struct StandardOutput {
     format: Format,
     output: Output,
@@ -67,7 +67,7 @@ struct StandardOutput {
 impl ShowRows for StandardOutput {
     async fn show(&mut self, rows: SendableRecordBatchStream, plan: Option<Arc<dyn ExecutionPlan>>) -> Result<()> {
         let output = self.output;
-        // The bar and the rows would write over each other where both go to one terminal.
+        // If both go to one terminal, the bar and the rows would overwrite each other.
         let followed = plan.filter(|_| !output.data_is_watched());
         let progress = followed.map(|plan| Progress::follow(plan, Some(Arc::clone(&self.memory)), output));
         let mut data = output.data();
@@ -78,7 +78,7 @@ impl ShowRows for StandardOutput {
     }
 }
 
-/// Runs statements and says what came of them.
+/// Runs statements and prints their outcomes.
 pub(super) struct Runner<'a, R> {
     pub(super) session: &'a Session,
     pub(super) rows: R,
@@ -97,7 +97,7 @@ impl<R: ShowRows> Runner<'_, R> {
         Ok(())
     }
 
-    /// Gives the entry of the report, if the statement wrote a table.
+    /// Runs one statement. Returns its entry in the report, if it wrote a table.
     pub(super) async fn run_one(&mut self, statement: &Statement) -> Result<Option<Value>> {
         let output = self.output;
         let watcher = Watcher { output, memory: self.session.memory_pool() };
@@ -143,7 +143,7 @@ impl<R: ShowRows> Runner<'_, R> {
     }
 }
 
-/// Says what a refresh meets; the batches themselves are added up at its end.
+/// Prints gaps, warnings and retries of a refresh. The counts of its batches are summed up at its end.
 struct Refreshing(Output);
 
 impl Observer for Refreshing {
@@ -161,11 +161,11 @@ impl Observer for Refreshing {
     fn idle(&self, _table: &TableName, _lag: &[Lag]) {}
 
     fn retrying(&self, table: &TableName, error: &Error, wait: Duration) {
-        self.0.warning(&format!("{table}: {}; tried again in {wait:?}", error.message));
+        self.0.warning(&format!("{table}: {}; retrying in {wait:?}", error.message));
     }
 }
 
-/// Shows progress for the plans that write tables.
+/// Shows the progress of plans that write tables.
 struct Watcher {
     output: Output,
     memory: Arc<dyn MemoryPool>,

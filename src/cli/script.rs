@@ -1,7 +1,6 @@
-//! SQL text and the name an error gives it; and the files that a file takes in with SOURCE.
+//! SQL texts with their names, and the files that a file includes with SOURCE.
 //!
-//! All files are read and parsed before the first statement runs, so that one that is missing or does not parse is found
-//! before anything is done.
+//! All files are read and parsed before the first statement runs. So a missing file or a syntax error has no side effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,20 +12,20 @@ use crate::config::Param;
 use crate::statement::{self, Part, Source, Statement};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// How deep files may take in files.
+/// Maximum depth of included files.
 const DEPTH_MAX: usize = 32;
-/// How many files one command may take in, each counted as often as it is taken in.
+/// Maximum number of included files of one command. A file counts each time that it is included.
 const FILES_MAX: usize = 1000;
 
-/// A statement and the script that it stands in.
+/// A statement and its script.
 #[derive(Debug)]
-pub struct Placed {
-    pub statement: Statement,
-    pub script: Arc<Script>,
+pub(crate) struct Placed {
+    pub(crate) statement: Statement,
+    pub(crate) script: Arc<Script>,
 }
 
-/// The statements of `scripts`, in the order in which they run, those of the files that they take in among them.
-pub fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
+/// The statements of `scripts` and of all included files, in the order in which they run.
+pub(crate) fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
     let mut reading = Reading::default();
     for script in scripts {
         let identity = if script.is_file() { fs::canonicalize(&script.name).ok() } else { None };
@@ -35,8 +34,8 @@ pub fn statements(scripts: Vec<Script>) -> Result<Vec<Placed>, Failure> {
     Ok(reading.statements)
 }
 
-/// The same, of a command that was given parameters. `known` are all that have a value.
-pub fn statements_with(
+/// The same for a command with the parameters `given`. `known` are all parameters with a value, from any source.
+pub(crate) fn statements_with(
     scripts: Vec<Script>,
     given: &[(String, String)],
     known: &BTreeMap<String, Param>,
@@ -46,8 +45,8 @@ pub fn statements_with(
     Ok(statements)
 }
 
-/// Refuses a parameter `given` on the command line that no statement has, when its name is nearly that of one which has a value
-/// elsewhere: the statements would go on with that. Any other that is not needed does no harm.
+/// Refuses a parameter `given` on the command line that no statement uses, if a similar one has a value from another source: the
+/// statements would silently use that value. Other unused parameters are allowed.
 fn refuse_slips(statements: &[Placed], given: &[(String, String)], known: &BTreeMap<String, Param>) -> Result<()> {
     let given: BTreeSet<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
     let markers: BTreeSet<&str> = statements.iter().flat_map(|placed| markers(&placed.script.text)).collect();
@@ -61,7 +60,7 @@ fn refuse_slips(statements: &[Placed], given: &[(String, String)], known: &BTree
     Ok(())
 }
 
-/// What may be parameter markers in a text: also what looks like one in a comment, or behind `::`.
+/// All possible parameter markers in a text, also in comments and after `::`.
 fn markers(text: &str) -> impl Iterator<Item = &str> {
     text.split(':').skip(1).map(|rest| {
         let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
@@ -72,7 +71,7 @@ fn markers(text: &str) -> impl Iterator<Item = &str> {
 #[derive(Default)]
 struct Reading {
     statements: Vec<Placed>,
-    /// The files around this place, as the file system knows them.
+    /// The canonical paths of the files around this place.
     open: Vec<Option<PathBuf>>,
     files: usize,
 }
@@ -98,7 +97,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The file that `source` in `script` means.
+    /// Reads the file of a SOURCE statement in `script`.
     fn open(&mut self, script: &Script, source: &Source) -> Result<(Script, PathBuf)> {
         let path = script.folder().join(&source.path);
         let inner = Script::read(&path).map_err(|error| Error { code: ErrorCode::InvalidSqlFile, ..error })?;
@@ -107,36 +106,39 @@ impl Reading {
                 .caused_by(error)
         })?;
         if self.open.iter().flatten().any(|open| *open == identity) {
-            return Err(Error::new(ErrorCode::InvalidSqlFile, format!("the SQL file {} takes itself in", inner.name)));
+            return Err(Error::new(ErrorCode::InvalidSqlFile, format!("the SQL file {} includes itself", inner.name)));
         }
         self.files += 1;
         if self.open.len() > DEPTH_MAX || self.files > FILES_MAX {
             return Err(Error::new(
                 ErrorCode::InvalidSqlFile,
-                format!("SQL files take in others more than {DEPTH_MAX} deep, or more than {FILES_MAX} of them"),
+                format!(
+                    "SQL files include other files more than {DEPTH_MAX} levels deep, or more than {FILES_MAX} files"
+                ),
             ));
         }
         Ok((inner, identity))
     }
 }
 
+/// A SQL text and its name in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
+pub(crate) struct Script {
     /// The path as the user wrote it, or `<command line>`, `<standard input>`.
-    pub name: String,
-    pub text: String,
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 impl Script {
-    pub fn new(name: impl Into<String>, mut text: String) -> Self {
-        // Some editors put a byte-order mark before the text.
+    pub(crate) fn new(name: impl Into<String>, mut text: String) -> Self {
+        // Some editors write a byte-order mark.
         if text.starts_with('\u{feff}') {
             text.remove(0);
         }
         Self { name: name.into(), text }
     }
 
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
             let failure = Error::usage(format!("cannot read the SQL file {name}"));
@@ -149,13 +151,14 @@ impl Script {
         Ok(Self::new(name, text))
     }
 
-    /// What a path in it is relative to: its own folder, or the current one for text that is in no file.
+    /// The base of relative paths: the folder of the file, or the current folder for other texts.
     fn folder(&self) -> PathBuf {
         let folder = if self.is_file() { Path::new(&self.name).parent() } else { None };
         folder.map(Path::to_owned).unwrap_or_default()
     }
 
-    pub fn is_file(&self) -> bool {
+    /// True if the text is from a file.
+    pub(crate) fn is_file(&self) -> bool {
         !self.name.starts_with('<')
     }
 }

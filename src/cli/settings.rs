@@ -1,4 +1,4 @@
-//! The flags that every command takes, and their way into a [`Config`].
+//! The flags of all commands, and their resolution into a [`Config`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,30 +11,31 @@ use crate::config::{Config, Layer, Param};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::units::duration;
 
+// Not a doc comment: clap would use it as the description of the program, since the flags are flattened into it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings of all commands")]
-pub struct Settings {
-    /// Where tables live: a folder or s3://bucket/prefix [default: warehouse]
+pub(crate) struct Settings {
+    /// The location of the tables: a folder or s3://bucket/prefix [default: warehouse]
     #[arg(long, global = true, env = "PINSQL_WAREHOUSE", value_name = "LOCATION")]
     warehouse: Option<String>,
 
-    /// The schema of table names that give none [default: default]
+    /// The schema of table names without a schema [default: default]
     #[arg(long, global = true, env = "PINSQL_SCHEMA", value_name = "NAME")]
     schema: Option<String>,
 
-    /// Gives the parameter marker :NAME in SQL a value; may be repeated
+    /// Sets the value of the parameter marker :NAME; can be repeated
     #[arg(long = "param", global = true, value_name = "NAME=VALUE", value_parser = parse_param)]
-    pub params: Vec<(String, String)>,
+    pub(crate) params: Vec<(String, String)>,
 
-    /// Memory that statements may use before they spill to disk, such as 512MB [default: 3/4 of what is free]
+    /// Memory that statements may use before they spill to disk, such as 512MB [default: 3/4 of the free memory]
     #[arg(long, global = true, env = "PINSQL_MEMORY", value_name = "SIZE")]
     memory: Option<String>,
 
-    /// Partitions that run side by side [default: the number of cores]
+    /// Partitions that are processed in parallel [default: the number of cores]
     #[arg(long, global = true, env = "PINSQL_THREADS", value_name = "N")]
     threads: Option<usize>,
 
-    /// Fails a statement that rejects more records than this, a count or a share such as 0.5%
+    /// Fails a statement that rejects more records than this number, or this share such as 0.5%
     #[arg(long, global = true, env = "PINSQL_MAX_REJECTS", value_name = "N|P%")]
     max_rejects: Option<String>,
 
@@ -42,27 +43,27 @@ pub struct Settings {
     #[arg(long, global = true, env = "PINSQL_FORMAT", value_enum, ignore_case = true)]
     format: Option<Format>,
 
-    /// Writes what became of every record to this file, as JSON: the ledger of each table, or what was posted
+    /// Writes a report to this file, as JSON: the ledger of each table, or the counts of the emulator
     #[arg(long, global = true, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
 
-    /// Goes on where a stream no longer has what was not yet read, and keeps the gap in the ledger
+    /// Continues a stream whose source no longer has unread records, and writes the gap to the ledger
     #[arg(long, global = true)]
-    pub allow_gap: bool,
+    pub(crate) allow_gap: bool,
 
-    /// How messages on standard error are written
+    /// The format of messages on standard error
     #[arg(long, global = true, env = "PINSQL_LOG_FORMAT", value_enum, default_value_t)]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 
-    /// The file of settings [default: pinsql.toml, if it is there]
+    /// The settings file [default: pinsql.toml, if it exists]
     #[arg(long, global = true, env = "PINSQL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Resolves these flags against the file and the defaults.
-    pub fn resolve(&self) -> Result<Config> {
-        // A variable that is set to nothing, as CI systems like to, is not set.
+    /// Resolves these flags, the settings file and the defaults.
+    pub(crate) fn resolve(&self) -> Result<Config> {
+        // An empty environment variable counts as not set. CI systems often set empty ones.
         let given = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
         let flags = Layer {
             warehouse: given(&self.warehouse),
@@ -76,16 +77,16 @@ impl Settings {
         Config::resolve(flags, self.config.as_deref())
     }
 
-    /// How the shell shows rows at its start: the flag's word, that of `[shell]`, or that of all commands.
-    pub fn shell_format(&self, config: &Config) -> Result<Format> {
+    /// The format of rows when the shell starts: from the flag, from `[shell]`, or from the setting for all commands.
+    pub(crate) fn shell_format(&self, config: &Config) -> Result<Format> {
         match (self.format, &config.shell.mode) {
             (None, Some(name)) => format_of(name),
             _ => self.format(config),
         }
     }
 
-    /// The format of rows: a flag's, or the one that the file of settings names.
-    pub fn format(&self, config: &Config) -> Result<Format> {
+    /// The format of rows: from the flag, or from the settings file.
+    pub(crate) fn format(&self, config: &Config) -> Result<Format> {
         match (self.format, &config.format) {
             (Some(format), _) => Ok(format),
             (None, Some(name)) => format_of(name),
@@ -104,7 +105,7 @@ pub(super) fn format_names() -> Vec<String> {
     Format::value_variants().iter().copied().map(format_name).collect()
 }
 
-/// The format that a setting names.
+/// The format with this name.
 pub(super) fn format_of(name: &str) -> Result<Format> {
     Format::from_str(name, true).map_err(|_| {
         Error::new(ErrorCode::InvalidConfiguration, format!("`{name}` is not a format of rows"))

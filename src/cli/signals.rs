@@ -1,10 +1,10 @@
-//! The signals that ask a process to end: Ctrl-C, and SIGTERM from a scheduler.
+//! The signals that end a process: SIGINT from Ctrl-C, and SIGTERM from a scheduler.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// From the moment in which this is made no signal ends the process by itself, and none is lost.
+/// A listener. Once it exists, the signals do not end the process by themselves, and none is lost.
 #[derive(Debug)]
 pub(super) struct Signals {
     interrupt: Signal,
@@ -15,13 +15,13 @@ impl Signals {
     pub(super) fn listen() -> Result<Self> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                Error::new(ErrorCode::SystemFailure, "the system does not let us hear signals").caused_by(error)
+                Error::new(ErrorCode::SystemFailure, "the operating system refuses signal handlers").caused_by(error)
             })
         };
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    /// Ends when the process is asked to.
+    /// Completes at the next signal.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

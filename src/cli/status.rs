@@ -1,4 +1,4 @@
-//! What streams do, as their operator sees it: a line a table that changes on a terminal, one JSON object an event elsewhere.
+//! The status of running streams: on a terminal one changing line for each table, elsewhere one JSON object for each event.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,10 +13,10 @@ use crate::stream::{BatchReport, Observer};
 use pinsql_base::error::Error;
 use pinsql_sources::stream::Lag;
 
-/// The time over which records a second are counted.
+/// The window for the number of records per second.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Tells the operator.
+/// Prints the status.
 #[derive(Debug)]
 pub(super) struct Status {
     output: Output,
@@ -30,7 +30,7 @@ struct TableStatus {
     batch: u64,
     elapsed: Duration,
     lag: Vec<Lag>,
-    /// When batches landed and how many records they had, within the window.
+    /// The time and the number of records of each batch that landed within the window.
     recent: Vec<(Instant, u64)>,
 }
 
@@ -53,8 +53,8 @@ impl Status {
         }
     }
 
-    /// Lines stay above the one that changes.
-    fn say(&self, text: &str, record: impl FnOnce() -> Value) {
+    /// Prints an event: as a line above the changing ones, or as JSON.
+    fn event(&self, text: &str, record: impl FnOnce() -> Value) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.output.note(text)),
             None => self.output.record(&record()),
@@ -95,12 +95,12 @@ impl Observer for Status {
     fn opened(&self, table: &TableName, landed: u64, pending: Option<u64>) {
         let text = match pending {
             Some(batch) => {
-                format!("{table}: goes on after batch {landed}; batch {batch} was left unfinished and is run again")
+                format!("{table}: continues after batch {landed}; batch {batch} was not finished and is run again")
             }
-            None if landed == 0 => format!("{table}: begins"),
-            None => format!("{table}: goes on after batch {landed}"),
+            None if landed == 0 => format!("{table}: starts"),
+            None => format!("{table}: continues after batch {landed}"),
         };
-        self.say(&text, || {
+        self.event(&text, || {
             json!({"level": "info", "event": "opened", "table": table.to_string(), "landed": landed, "pending": pending})
         });
     }
@@ -116,13 +116,13 @@ impl Observer for Status {
             status.recent.push((now, report.ledger.read));
         });
         for gap in &report.gaps {
-            self.say(
+            self.event(
                 &format!("{}: {gap}", report.table),
                 || json!({"level": "warning", "event": "gap", "table": report.table.to_string(), "gap": gap}),
             );
         }
         for warning in &report.warnings {
-            self.say(&format!("{}: {warning}", report.table), || {
+            self.event(&format!("{}: {warning}", report.table), || {
                 json!({"level": "warning", "event": "warning", "table": report.table.to_string(), "message": warning})
             });
         }
@@ -142,7 +142,7 @@ impl Observer for Status {
     fn retrying(&self, table: &TableName, error: &Error, wait: Duration) {
         let causes: Vec<String> = error.causes();
         let cause = causes.first().map(|cause| format!(" ({cause})")).unwrap_or_default();
-        self.say(&format!("{table}: {}{cause}; tried again in {wait:?}", error.message), || {
+        self.event(&format!("{table}: {}{cause}; retrying in {wait:?}", error.message), || {
             json!({"level": "warning", "event": "retrying", "table": table.to_string(), "code": error.code.name(),
                    "message": error.message, "causes": causes, "wait_ms": wait.as_millis()})
         });

@@ -1,4 +1,4 @@
-//! `pinsql stream`: the streaming tables and sinks of the files, refreshed until somebody stops them.
+//! `pinsql stream`: refreshes the streaming tables and sinks of the files until a signal comes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 /// The flags of a stream.
 #[derive(Debug, Args)]
 pub(super) struct StreamArguments {
-    /// The time from one micro-batch to the next, such as 200ms; a backlog is worked off without waiting
+    /// The time from one micro-batch to the next, such as 200ms; a backlog is processed without waiting
     #[arg(long, env = "PINSQL_TRIGGER", value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     trigger: Duration,
 
-    /// How long the batches in hand may take after SIGTERM or Ctrl-C
+    /// Maximum time for the batches in progress after SIGTERM or Ctrl-C
     #[arg(long, env = "PINSQL_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     shutdown_timeout: Duration,
 
@@ -34,7 +34,7 @@ pub(super) struct StreamArguments {
     listen: Option<SocketAddr>,
 }
 
-/// Runs the statements that define things, and then follows every streaming table and sink until a signal comes.
+/// Runs the definitions, and then follows every streaming table and sink until a signal comes.
 pub(super) async fn stream(
     scripts: Vec<Script>,
     arguments: StreamArguments,
@@ -58,7 +58,7 @@ pub(super) async fn stream(
         output.note(&format!("serving http://{0}/metrics and http://{0}/healthz", listening.address));
     }
     let status = Status::new(output);
-    // Who is told that a batch landed finds it counted.
+    // The pages come first: a reader of the status line finds the batch already counted in the metrics.
     let observer = Both(pages.as_ref(), &status);
     let signals = Signals::listen()?;
     let outcome = tokio::select! {
@@ -72,7 +72,7 @@ pub(super) async fn stream(
     })
 }
 
-/// All streaming tables and sinks of the scripts, each with its place. A statement that reads or writes data has no place in a stream.
+/// All streaming tables and sinks of the scripts, each with its place. Refuses statements that read or write data.
 async fn define(
     session: &Session,
     statements: Vec<Placed>,
@@ -81,10 +81,10 @@ async fn define(
     let (mut flows, mut places) = (Vec::<Flow>::new(), Vec::new());
     for Placed { statement, script } in statements {
         let failed = |error: Error| Failure::in_script(error.at(statement.span), &script);
-        if !may_stand_in_a_stream(&statement.kind) {
+        if !is_definition(&statement.kind) {
             return Err(failed(
-                Error::new(ErrorCode::NotAStream, "this statement ends, and a stream does not").with_hint(
-                    "`pinsql stream` takes streaming tables, sinks and what defines them; `pinsql run` runs the rest",
+                Error::new(ErrorCode::NotAStream, "this statement cannot be part of a stream").with_hint(
+                    "`pinsql stream` runs streaming tables, sinks and definitions; `pinsql run` runs all other statements",
                 ),
             ));
         }
@@ -104,15 +104,15 @@ async fn define(
         }
     }
     match flows.is_empty() {
-        true => Err(Error::new(ErrorCode::NotAStream, "there is no streaming table and no sink in these files")
+        true => Err(Error::new(ErrorCode::NotAStream, "these files have no streaming table and no sink")
             .with_hint("CREATE OR REFRESH STREAMING TABLE … AS SELECT … FROM STREAM …")
             .into()),
         false => Ok((flows, places)),
     }
 }
 
-/// Statements that define something and are done at once.
-fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
+/// True for statements that only define something.
+fn is_definition(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::CreateStreamingTable(_)
         | StatementKind::CreateSink(_)
@@ -126,16 +126,16 @@ fn may_stand_in_a_stream(kind: &StatementKind) -> bool {
     }
 }
 
-/// Asks the stream to end when a signal comes, and ends when it takes too long or a second signal comes.
+/// Stops the stream at the first signal. Completes with an error if that takes too long, or at a second signal.
 async fn overdue(mut signals: Signals, stop: watch::Sender<bool>, timeout: Duration, output: Output) -> Error {
     signals.next().await;
-    output.note("stopping: the batches in hand are finished first");
+    output.note("stopping: finishing the batches in progress");
     stop.send_replace(true);
     let why = tokio::select! {
-        () = tokio::time::sleep(timeout) => format!("the batches in hand were not finished within {timeout:?}"),
+        () = tokio::time::sleep(timeout) => format!("the batches in progress were not finished within {timeout:?}"),
         () = signals.next() => "stopped by a second signal".to_owned(),
     };
-    Error::new(ErrorCode::Interrupted, why).with_hint("nothing is lost: the next start finishes them")
+    Error::new(ErrorCode::Interrupted, why).with_hint("no data is lost: the next start continues with them")
 }
 
 struct Unwatched;

@@ -1,11 +1,12 @@
-//! `pinsql --version`: what this program is made of, which a report of a fault has to say.
+//! `pinsql --version`: the version and the libraries of this build, for bug reports.
 //!
-//! Libraries that tell their version are asked, since what Cargo.lock says is not what was built when someone installs without
-//! `--locked`. For the others there is `build.rs`. The commit is known where the build was told it, as `make dist` does.
+//! If a library has a constant with its version, that is used: Cargo.lock is wrong for an installation without `--locked`. The
+//! versions of the others come from `build.rs`. The commit is known only if the build set it, as `make dist` does.
 
 use std::fmt::Write as _;
 
-/// What `--version` prints after the program's name: its version, then a line for each thing in it. `-V` prints the first line.
+/// The text that `--version` prints after the name of the program: the version, then a line for each part. `-V` prints the
+/// first line.
 pub(super) fn long(commit: Option<&str>) -> String {
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
     let profile = if cfg!(debug_assertions) { "unoptimized" } else { "optimized" };

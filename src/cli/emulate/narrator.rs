@@ -1,4 +1,4 @@
-//! What the emulator does, as its operator sees it.
+//! The progress and events of the emulator, as lines or JSON.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use pinsql_emulate::{Observer, ReceiverReport, Tally};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Tells what happens: lines, and on a terminal a few that change.
+/// Prints the events. On a terminal it also has one changing line for each receiver.
 pub(super) struct Narrator {
     output: Output,
     progress: Mutex<Option<(tokio::task::JoinHandle<()>, ProgressBar)>>,
@@ -22,20 +22,20 @@ impl Narrator {
         Self { output, progress: Mutex::default() }
     }
 
-    /// Lines stay above those that change.
-    pub(super) fn tell(&self, text: &str, record: impl FnOnce() -> Value) {
-        let say = || match self.output.is_json() {
+    /// Prints an event: as a line above the changing ones, or as JSON.
+    pub(super) fn event(&self, text: &str, record: impl FnOnce() -> Value) {
+        let print = || match self.output.is_json() {
             true => self.output.record(&record()),
             false => self.output.note(text),
         };
         match &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, bar)) => bar.suspend(say),
-            None => say(),
+            Some((_, bar)) => bar.suspend(print),
+            None => print(),
         }
     }
 
-    fn warn(&self, event: &str, to: &str, text: &str) {
-        self.tell(&format!("{to}: {text}"), || json!({"level": "warning", "event": event, "to": to, "message": text}));
+    fn warning(&self, event: &str, to: &str, text: &str) {
+        self.event(&format!("{to}: {text}"), || json!({"level": "warning", "event": event, "to": to, "message": text}));
     }
 
     pub(super) fn finish(&self) {
@@ -70,19 +70,19 @@ impl Observer for Narrator {
     }
 
     fn in_trouble(&self, to: &str, reason: &str) {
-        self.warn("in_trouble", to, &format!("{reason}; tried again"));
+        self.warning("in_trouble", to, &format!("{reason}; tried again"));
     }
 
     fn recovered(&self, to: &str, after: Duration) {
-        self.warn("recovered", to, &format!("takes records again, after {:.1} s", after.as_secs_f64()));
+        self.warning("recovered", to, &format!("takes records again, after {:.1} s", after.as_secs_f64()));
     }
 
     fn refused(&self, to: &str, reason: &str) {
-        self.warn("refused", to, &format!("a record was refused, the first: {reason}"));
+        self.warning("refused", to, &format!("a record was refused, the first: {reason}"));
     }
 
     fn given_up(&self, to: &str, after: Duration, reason: &str) {
-        self.warn("given_up", to, &format!("given up after {after:?}: {reason}"));
+        self.warning("given_up", to, &format!("given up after {after:?}: {reason}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The line editor: reedline, with what is SQL about it put in.
+//! The line editor: reedline with completion, highlighting and validation of SQL.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::config::ShellConfig;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 const MENU: &str = "completion";
-/// Lines that the menu of completions takes at most, and the columns of its descriptions.
+/// Maximum number of lines of the completion menu, and of columns of its descriptions.
 const MENU_LINES_MAX: u16 = 10;
 const DESCRIPTION_COLUMNS_MAX: u16 = 60;
 
-/// What came of reading a line.
+/// The result of reading an input.
 pub(super) enum Input {
     Text(String),
-    /// Ctrl-C: what was typed is thrown away.
+    /// Ctrl-C: the input is discarded.
     Cleared,
     /// Ctrl-D on an empty line, SIGTERM, or a terminal that is gone.
     End,
@@ -37,7 +37,7 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    /// Makes the editor, and a warning when the history cannot be kept.
+    /// Creates the editor, and a warning if the history cannot be saved.
     pub(super) fn open(
         config: &ShellConfig,
         completer: SqlCompleter,
@@ -69,7 +69,7 @@ impl Editor {
             .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
             .with_highlighter(Box::new(SqlHighlighter))
             .with_hinter(Box::new(DefaultHinter::default().with_style(Color::DarkGray.normal()).with_min_chars(2)))
-            .with_validator(Box::new(WholeStatements))
+            .with_validator(Box::new(CompleteStatements))
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_ansi_colors(colors)
             .with_break_signal(Arc::clone(terminated))
@@ -77,7 +77,7 @@ impl Editor {
         (Self { line }, warning)
     }
 
-    /// Waits for a whole input.
+    /// Waits for a complete input.
     pub(super) fn read(&mut self, schema: &str) -> Result<Input> {
         let signal = self
             .line
@@ -96,16 +96,16 @@ impl Editor {
     }
 }
 
-/// Enter runs what is whole, and begins another line of what is not.
-struct WholeStatements;
+/// Enter runs complete input, and starts another line otherwise.
+struct CompleteStatements;
 
-impl Validator for WholeStatements {
+impl Validator for CompleteStatements {
     fn validate(&self, line: &str) -> ValidationResult {
         if pieces(line).1 { ValidationResult::Complete } else { ValidationResult::Incomplete }
     }
 }
 
-/// `pinsql> `, with the schema that is in use when it is not the default one.
+/// `pinsql> `, with the current schema unless it is the default one.
 struct ShellPrompt {
     left: String,
 }

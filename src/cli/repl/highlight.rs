@@ -1,16 +1,16 @@
-//! Colours of what is being typed.
+//! The colours of the input.
 
 use reedline::{Color, Highlighter, StyledText};
 
 use super::complete::is_keyword;
 use crate::statement::lexeme::{Lexeme, LexemeKind, lexemes};
 
-/// Text longer than this is pasted data, and is shown as it is: each key would divide it anew.
+/// Longer text is shown without colours: it is pasted data, and each key would split it again.
 const BYTES_MAX: usize = 100_000;
 
 pub(super) struct SqlHighlighter;
 
-/// What a piece of the text is to a reader.
+/// The role of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Plain,
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_follow_the_parser() {
+    fn colours_follow_the_lexemes() {
         use Role::*;
         let check = |line: &str, expected: &[(Role, &str)]| {
             let shown: Vec<_> = roles(line).into_iter().filter(|(_, text)| !text.trim().is_empty()).collect();

@@ -1,8 +1,8 @@
 //! The history: entries of all sessions in one file, the newest last.
 //!
-//! It is reedline's file, with what a file of a person's queries needs beside: only the owner may read it, an entry that
-//! seems to hold a secret is not kept, and neither is one that begins with a blank. Without a place that can be written the
-//! shell runs on, and remembers this session alone.
+//! It is the file of reedline with some rules for privacy. Only the owner may read the file. Entries that may contain a secret,
+//! or that begin with a space, are not saved. If the file cannot be written, the shell continues with a history of this
+//! session.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -17,13 +17,13 @@ use reedline::{
 use crate::config::ShellConfig;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// A longer entry is a load of data, and would make every start slow.
+/// A longer entry is pasted data, and would slow down every start.
 const ENTRY_BYTES_MAX: usize = 64 << 10;
 
-/// Words whose values are secrets, in names of options, settings and columns.
+/// Words in the names of options, settings and columns whose values are secrets.
 const SECRET_WORDS: [&str; 7] = ["password", "passwd", "secret", "jaas", "api_key", "apikey", "private_key"];
 
-/// Opens the history, with a warning when it cannot be kept.
+/// Opens the history. Returns a warning if it cannot be saved.
 pub(super) fn open(config: &ShellConfig) -> (Box<dyn History>, Option<Error>) {
     let entries_max = config.history_entries_max;
     let (Some(file), true) = (&config.history_file, entries_max > 0) else {
@@ -34,7 +34,10 @@ pub(super) fn open(config: &ShellConfig) -> (Box<dyn History>, Option<Error>) {
         Err(error) => {
             let warning = Error::new(
                 ErrorCode::InvalidConfiguration,
-                format!("the history {} cannot be kept, and this session's is lost when it ends", file.display()),
+                format!(
+                    "the history {} cannot be saved: the history of this session is lost at its end",
+                    file.display()
+                ),
             );
             (in_memory(entries_max), Some(warning.caused_by(error)))
         }
@@ -50,7 +53,7 @@ fn open_file(file: &Path, entries_max: usize) -> io::Result<FileBackedHistory> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Made here, so that nobody else can read it from its first moment; one that others may read is closed to them.
+    // Created here with the right permissions, so that no other user can read it at any time. An existing file is restricted.
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     let mut permissions = made.metadata()?.permissions();
     if permissions.mode() & 0o077 != 0 {
@@ -60,7 +63,7 @@ fn open_file(file: &Path, entries_max: usize) -> io::Result<FileBackedHistory> {
     FileBackedHistory::with_file(entries_max, file.to_owned()).map_err(io::Error::other)
 }
 
-/// Whether `entry` is one to be kept.
+/// True if `entry` may be saved.
 fn is_kept(entry: &str) -> bool {
     let lower = entry.to_lowercase();
     !entry.starts_with(' ')
@@ -77,7 +80,7 @@ fn names_a_password(entry: &str) -> bool {
     })
 }
 
-/// A history that leaves out what [`is_kept`] does not want. Each entry is on disk before its statement runs.
+/// A history that saves only the entries that [`is_kept`] accepts. Each entry is on disk before its statement runs.
 struct Guarded(FileBackedHistory);
 
 impl History for Guarded {
@@ -123,7 +126,7 @@ impl History for Guarded {
     }
 }
 
-/// The newest entries that contain `text`, the oldest of them first.
+/// The newest entries that contain `text`, in the order of time.
 pub(super) fn newest(history: &dyn History, text: &str, count_max: usize) -> Vec<String> {
     let items = history.search(SearchQuery::everything(SearchDirection::Backward, None)).unwrap_or_default();
     let lower = text.to_lowercase();
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_kept_for_the_next_session_and_secrets_are_not() {
+    fn entries_are_saved_without_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state/history");
         let (mut history, warning) = open(&config(&file));
@@ -174,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_a_warning() {
+    fn a_file_that_cannot_be_written_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         let (mut history, warning) = open(&config(&folder.path().join("file/history")));
-        assert!(warning.unwrap().message.contains("cannot be kept"));
+        assert!(warning.unwrap().message.contains("cannot be saved"));
         history.save(HistoryItem::from_command_line("SELECT 1;")).unwrap();
         assert_eq!(newest(history.as_ref(), "", 10), ["SELECT 1;"]);
     }

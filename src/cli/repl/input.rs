@@ -1,19 +1,19 @@
-//! What was typed: commands, which take one line, and SQL, which goes on to its `;`.
+//! Splits the input into commands of one line, and SQL up to its `;`.
 //!
-//! The same division decides whether Enter runs what is there or starts another line, so the two never disagree.
+//! The same rule decides whether Enter runs the input or starts another line, so the two always agree.
 
 use crate::statement::lexeme::{LexemeKind, lexemes};
 
-/// A part of what was typed.
+/// A part of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A line that begins with a dot or a back-slash.
     Command(&'a str),
-    /// One statement or more, each of them with its `;`.
+    /// One or more statements, each with its `;`.
     Sql(&'a str),
 }
 
-/// The pieces of `text`, and whether the last of them is whole: a statement without its `;` is not.
+/// The pieces of `text`, and whether the last one is complete: a statement without its `;` is not.
 pub(super) fn pieces(text: &str) -> (Vec<Piece<'_>>, bool) {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -28,42 +28,42 @@ pub(super) fn pieces(text: &str) -> (Vec<Piece<'_>>, bool) {
             rest = after;
             continue;
         }
-        let (end, is_whole) = statements_end(start);
-        // What is nothing but comments is done, and nothing is to be run.
+        let (end, is_complete) = statements_end(start);
+        // Text with only comments is complete, and there is nothing to run.
         if end > 0 {
             pieces.push(Piece::Sql(start[..end].trim_end()));
         }
         rest = &start[end..];
-        if end == 0 || !is_whole {
-            return (pieces, is_whole);
+        if end == 0 || !is_complete {
+            return (pieces, is_complete);
         }
     }
 }
 
-/// Where the statements at the start of `text` end: at its end, or at a `;` with a command on a line behind it. And
-/// whether the last of them is whole.
+/// The end of the statements at the start of `text`: the end of the text, or a `;` that is followed by a line with a command.
+/// Also whether the last statement is complete.
 fn statements_end(text: &str) -> (usize, bool) {
-    let mut is_whole = true;
-    let mut says_something = false;
+    let mut is_complete = true;
+    let mut has_content = false;
     let mut last_semicolon = None;
     for lexeme in lexemes(text) {
         match lexeme.kind {
             LexemeKind::Semicolon => {
-                is_whole = true;
+                is_complete = true;
                 last_semicolon = Some(lexeme.end);
             }
             LexemeKind::Space | LexemeKind::Comment => {}
             _ => {
-                let starts_line = || last_semicolon.is_some_and(|end| text[end..lexeme.start].contains('\n'));
-                if is_whole && starts_line() && matches!(lexeme.text(text), "." | "\\") {
+                let follows_line_break = || last_semicolon.is_some_and(|end| text[end..lexeme.start].contains('\n'));
+                if is_complete && follows_line_break() && matches!(lexeme.text(text), "." | "\\") {
                     return (lexeme.start, true);
                 }
-                says_something = true;
-                is_whole = false;
+                has_content = true;
+                is_complete = false;
             }
         }
     }
-    match (says_something || last_semicolon.is_some(), is_whole) {
+    match (has_content || last_semicolon.is_some(), is_complete) {
         (false, whole) => (0, whole),
         (true, whole) => (text.len(), whole),
     }
@@ -75,7 +75,7 @@ mod tests {
     use Piece::{Command, Sql};
 
     #[test]
-    fn enter_runs_what_is_whole() {
+    fn enter_runs_what_is_complete() {
         for (text, whole) in [
             ("", true),
             ("SELECT 1;", true),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_statements_are_told_apart() {
+    fn commands_and_statements_are_separated() {
         let check = |text: &str, expected: &[Piece<'_>]| assert_eq!(pieces(text).0, expected, "{text}");
         check("SELECT 1;\nSELECT 2;\n", &[Sql("SELECT 1;\nSELECT 2;")]);
         check(".mode csv\nSELECT 1;\n.mode table", &[Command(".mode csv"), Sql("SELECT 1;"), Command(".mode table")]);

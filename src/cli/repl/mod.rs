@@ -1,12 +1,12 @@
 //! `pinsql` and `pinsql repl`: the interactive shell.
 //!
-//! One session lives as long as the shell: USE, views, variables and parameters last from statement to statement. What a
-//! statement does and says is what `pinsql run` does and says (`cli::run`); what differs is here: a line editor in front
-//! (`editor`, `complete`, `highlight`, `history`), tables that fit the terminal behind (`display`, `chart`), commands
-//! (`commands`), and that an error, an interrupt or a fault ends the statement and not the shell (`stops`).
+//! The shell has one session. So USE, temporary views, session variables and parameters last from statement to statement.
+//! Statements run as in `pinsql run` (`cli::run`). The shell adds a line editor (`editor`, `complete`, `highlight`, `history`),
+//! tables that fit the terminal (`display`, `chart`), and commands (`commands`). An error, Ctrl-C or a panic ends the
+//! statement, not the shell (`stops`).
 //!
-//! Statements run on the thread that waits for keys, since that has the stack they are planned on; completion asks on the
-//! runtime beside it.
+//! Statements run on the thread that waits for keys, since it has the large stack for planning. Completion uses the runtime's
+//! threads.
 
 mod chart;
 mod commands;
@@ -39,15 +39,15 @@ use crate::session::Session;
 use crate::statement::{Rows, StatementKind};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Whether there is a terminal to read lines from and to draw on.
+/// True if standard input and standard output are terminals.
 pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// What comes after a command or a statement.
+/// Whether the shell continues after a command or a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    Go,
+    Continue,
     Leave,
 }
 
@@ -57,7 +57,7 @@ struct Shell {
     screen: Screen,
     timer: bool,
     allow_gap: bool,
-    /// The text of the last query, to be explained.
+    /// The text of the last query, for `.explain`.
     last_query: Option<String>,
     stops: Stops,
     lookups: Lookups,
@@ -67,12 +67,12 @@ struct Shell {
 /// Runs the shell until the user leaves it.
 pub(super) async fn repl(settings: Settings, output: Output) -> Result<(), Failure> {
     if !has_terminal() {
-        return Err(Error::usage("the shell needs a terminal, to read from and to write to")
+        return Err(Error::usage("the shell needs a terminal for input and output")
             .with_hint("pinsql -c 'SQL', pinsql run FILE…, or SQL on standard input")
             .into());
     }
     if settings.report.is_some() {
-        return Err(Error::usage("--report is for a run, and not for the shell").into());
+        return Err(Error::usage("the shell has no --report: use it with `pinsql run`").into());
     }
     let mut shell = Shell::open(&settings, output).await?;
     output.note(concat!("pinsql ", env!("CARGO_PKG_VERSION"), ": .help lists the commands; a statement ends with `;`"));
@@ -85,7 +85,7 @@ pub(super) async fn repl(settings: Settings, output: Output) -> Result<(), Failu
         };
         let next = shell.run_text(&text).await.unwrap_or_else(|failure| {
             output.error(&failure.error, failure.script.as_deref());
-            Next::Go
+            Next::Continue
         });
         shell.lookups.forget();
         if next == Next::Leave {
@@ -123,7 +123,7 @@ impl Shell {
         Ok(Self { session, output, screen, timer, allow_gap, last_query: None, stops, lookups, editor })
     }
 
-    /// Runs what was typed, and stops at the first piece that fails.
+    /// Runs the input, and stops at the first piece that fails.
     async fn run_text(&mut self, text: &str) -> Result<Next, Failure> {
         for piece in pieces(text).0 {
             let next = match piece {
@@ -134,7 +134,7 @@ impl Shell {
                 return Ok(Next::Leave);
             }
         }
-        Ok(Next::Go)
+        Ok(Next::Continue)
     }
 
     async fn run_sql(&mut self, sql: &str) -> Result<Next, Failure> {
@@ -154,7 +154,7 @@ impl Shell {
                 return Ok(Next::Leave);
             }
         }
-        Ok(Next::Go)
+        Ok(Next::Continue)
     }
 
     async fn run_statement(&mut self, placed: &Placed) -> Result<Next, Failure> {
@@ -169,25 +169,25 @@ impl Shell {
             }
             Ended::Interrupted => return Err(interrupted().into()),
             Ended::Terminated => return Ok(Next::Leave),
-            // The panic's hook has said what happened.
+            // The panic hook has printed the error.
             Ended::Failed => {}
         }
         if self.timer {
             self.output.note(&format!("{} ms", started.elapsed().as_millis()));
         }
-        Ok(Next::Go)
+        Ok(Next::Continue)
     }
 
-    /// Does the work of a command, unless something stops it.
+    /// Runs the work of a command, unless a signal or a panic stops it.
     async fn guarded<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self.stops.run(work).await {
             Ended::Done(result) => result,
-            // SIGTERM stays with the editor, which ends at it.
+            // At SIGTERM the editor ends the shell.
             Ended::Interrupted | Ended::Terminated | Ended::Failed => Err(interrupted()),
         }
     }
 
-    /// Shows rows that a command has made.
+    /// Shows the rows of a command.
     async fn show(&mut self, rows: Rows) -> Result<()> {
         self.screen.show(rows.stream, None).await
     }

@@ -1,11 +1,11 @@
-//! What can stop a statement, and what can end the shell: Ctrl-C, SIGTERM, and a fault of pinsql.
+//! The events that stop a statement or the shell: Ctrl-C, SIGTERM and panics.
 //!
-//! While a line is edited the terminal gives Ctrl-C to the editor as a key. While a statement runs it is a signal, which
-//! drops the statement: its tasks end at their next batch, and what they have spilled is removed.
+//! While a line is edited, Ctrl-C is a key for the editor. While a statement runs, it is a signal that drops the statement. Its
+//! tasks end at their next batch, and their spill files are removed.
 //!
-//! SIGTERM and SIGHUP end the shell. When the terminal is gone the editor cannot be waited for: the library below it reads the end of
-//! its input again and again, and never returns. So the process ends itself if the shell has not ended in a while; each entry
-//! of the history is on disk by then.
+//! SIGTERM and SIGHUP end the shell. If the terminal is gone, the editor never returns: its library reads the end of the input
+//! in an endless loop. So the process exits if the shell has not ended after a while. Each entry of the history is on disk by
+//! then.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -20,33 +20,33 @@ use tokio::task::unconstrained;
 
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How long the shell may take to end by itself.
+/// Maximum time for the shell to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) struct Stops {
     interrupts: Signal,
-    /// What SIGTERM sets: the editor looks at it while it waits for keys.
+    /// Set at SIGTERM. The editor checks it while it waits for keys.
     pub(super) terminated: Arc<AtomicBool>,
     termination: Arc<Notify>,
 }
 
-/// How a piece of work came to its end.
+/// The end of a piece of work.
 pub(super) enum Ended<T> {
     Done(T),
     /// Ctrl-C.
     Interrupted,
-    /// SIGTERM, or the terminal is gone.
+    /// SIGTERM or SIGHUP.
     Terminated,
-    /// A panic, which its hook has told about.
+    /// A panic. Its hook has printed the error.
     Failed,
 }
 
 impl Stops {
-    /// From now on no signal ends the process by itself.
+    /// Listens to the signals. They do not end the process by themselves any more.
     pub(super) fn listen() -> Result<Self> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                Error::new(ErrorCode::SystemFailure, "the system does not let us hear signals").caused_by(error)
+                Error::new(ErrorCode::SystemFailure, "the operating system refuses signal handlers").caused_by(error)
             })
         };
         let interrupts = listen(SignalKind::interrupt())?;
@@ -67,14 +67,14 @@ impl Stops {
         Ok(Self { interrupts, terminated, termination })
     }
 
-    /// Does `work`, unless something stops it.
+    /// Runs `work`, unless a signal or a panic stops it.
     pub(super) async fn run<T>(&mut self, work: impl Future<Output = T>) -> Ended<T> {
-        // An interrupt that came while nothing ran is not meant for what comes now.
+        // Discard an interrupt from before this work.
         let _ = self.interrupts.recv().now_or_never();
         tokio::select! {
             biased;
             outcome = AssertUnwindSafe(work).catch_unwind() => outcome.map_or(Ended::Failed, Ended::Done),
-            // A statement that has used up what the runtime lets it do at once must not keep a signal from being seen.
+            // Signals are polled outside of tokio's cooperative budget, so that a busy statement cannot starve them.
             _ = unconstrained(self.interrupts.recv()) => Ended::Interrupted,
             () = unconstrained(self.termination.notified()) => Ended::Terminated,
         }

@@ -1,14 +1,14 @@
-//! How large the terminal is now: a result is fitted to it when it is shown, whatever it was at the start.
+//! The current size of the terminal. It is read for each result, since it can change.
 
 use terminal_size::terminal_size;
 
-/// What is assumed of a terminal that does not say.
+/// The assumed size if the terminal does not report one.
 const UNKNOWN: Size = Size { columns: 80, rows: 24 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size {
-    pub columns: usize,
-    pub rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
 }
 
 /// The size of the terminal.

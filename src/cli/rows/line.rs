@@ -1,4 +1,4 @@
-//! A value a line: for rows with more columns, or longer values, than a table has room for.
+//! One value per line, for rows with many columns or long values.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use super::{NULL, cells, escape_control};
 use crate::cli::output::stdout_error;
 use pinsql_base::error::Result;
 
-/// Writes `rows` and returns how many there were.
+/// Writes `rows` and returns their number.
 pub(super) async fn write_lines(mut rows: SendableRecordBatchStream, out: &mut impl Write) -> Result<u64> {
     let names: Vec<String> = rows.schema().fields().iter().map(|field| escape_control(field.name())).collect();
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);

@@ -1,16 +1,16 @@
-//! A field of characters on which lines are drawn with Braille's dots: two across and four down in each character.
+//! A grid of characters for drawing lines with Braille dots: two columns and four rows of dots in each character.
 
 const DOTS_ACROSS: usize = 2;
 const DOTS_DOWN: usize = 4;
-/// The bits of a character's dots, by row and column.
+/// The bits of the dots in a character, by row and column.
 const BITS: [[u8; DOTS_ACROSS]; DOTS_DOWN] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-/// The character without dots. The bits are added to it.
+/// The Braille character without dots. The bits are added to it.
 const BLANK: u32 = 0x2800;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
     bits: u8,
-    /// The series that drew here last.
+    /// The last series with a dot in this character.
     series: usize,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Canvas {
     cells: Vec<Cell>,
 }
 
-/// A dot by its column and row. The row 0 is the lowest.
+/// A dot by its column and row. Row 0 is the lowest.
 pub(super) type Dot = (usize, usize);
 
 impl Canvas {
@@ -30,7 +30,7 @@ impl Canvas {
         Self { width, height, cells: vec![Cell::default(); width * height] }
     }
 
-    /// The dot at these shares of the width and the height, which are from 0 to 1.
+    /// The dot at these shares of the width and the height, from 0 to 1.
     pub(super) fn dot_at(&self, across: f64, up: f64) -> Dot {
         let scale = |share: f64, dots: usize| (share.clamp(0.0, 1.0) * (dots - 1) as f64).round() as usize;
         (scale(across, self.width * DOTS_ACROSS), scale(up, self.height * DOTS_DOWN))
@@ -45,7 +45,7 @@ impl Canvas {
         }
     }
 
-    /// A straight line. Both ends are part of it.
+    /// Draws a straight line, including both ends.
     pub(super) fn line(&mut self, from: Dot, to: Dot, series: usize) {
         let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1));
         let at = |from: usize, to: usize, step: usize| {
@@ -57,7 +57,7 @@ impl Canvas {
         }
     }
 
-    /// The rows from the top, each as its characters with their series. A blank has none.
+    /// The rows from top to bottom, each as its characters with their series. A space has no series.
     pub(super) fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = (char, Option<usize>)>> {
         let character = |cell: &Cell| match cell.bits {
             0 => (' ', None),

@@ -1,4 +1,4 @@
-//! What a chart draws of a result: the column along it, and the columns of numbers.
+//! The data of a chart: the column of the x axis, and the columns of numbers.
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::{cast, concat_batches};
@@ -9,35 +9,36 @@ use crate::cli::repl::display::Kept;
 use crate::cli::rows::{NULL, cells};
 use pinsql_base::error::{Error, Result, nearest};
 
-/// Rows of a result that are drawn. More could not be told apart in any terminal.
+/// Maximum number of rows in a chart. No terminal could separate more.
 const ROWS_MAX: usize = 10_000;
-/// Series that are drawn: as many as there are colours.
+/// Maximum number of series: the number of colours.
 pub(super) const SERIES_MAX: usize = 6;
 
 /// Numbers to draw.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// The name of what lies along the chart, and its text in each row.
-    pub x_name: String,
-    pub labels: Vec<String>,
-    /// Where each row lies along the chart: a number or a moment; else its position.
-    pub positions: Vec<f64>,
-    pub series: Vec<Series>,
-    /// What the user is told about what is not drawn.
-    pub remarks: Vec<String>,
+    /// The name of the x axis, and its text for each row.
+    pub(crate) x_name: String,
+    pub(crate) labels: Vec<String>,
+    /// The x value of each row: a number, a time, or else the position of the row.
+    pub(crate) positions: Vec<f64>,
+    pub(crate) series: Vec<Series>,
+    /// A note about rows or columns that are not drawn.
+    pub(crate) remarks: Vec<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Series {
-    pub name: String,
-    /// None where it is NULL.
-    pub values: Vec<Option<f64>>,
+    pub(crate) name: String,
+    /// The values; None is NULL.
+    pub(crate) values: Vec<Option<f64>>,
 }
 
-/// Chooses the columns: those named, the first of them along the chart; else the first text or time and all numbers.
+/// Chooses the columns. The first of the given names is the x axis. Without names, it is the first text or time, with all
+/// numbers.
 pub(super) fn choose(kept: &Kept, names: &[&str]) -> Result<Data> {
     if kept.is_cut {
-        return Err(Error::usage("the last result was too large to be kept, and cannot be drawn")
+        return Err(Error::usage("the last result was too large to be stored, so it cannot be drawn")
             .with_hint("let the query group or limit it"));
     }
     let batch = concat_batches(&kept.schema, &kept.batches).map_err(DataFusionError::from)?;
@@ -64,7 +65,7 @@ pub(super) fn choose(kept: &Kept, names: &[&str]) -> Result<Data> {
         }
     };
     if let Some(other) = series.iter().find(|position| !is_number(**position)) {
-        return Err(Error::usage(format!("the column `{}` is not of numbers", fields[*other].name())));
+        return Err(Error::usage(format!("the column `{}` has no numbers", fields[*other].name())));
     }
     if series.is_empty() {
         return Err(Error::usage("the last result has no column of numbers to draw"));
@@ -87,7 +88,7 @@ pub(super) fn choose(kept: &Kept, names: &[&str]) -> Result<Data> {
         Some((x, DataType::Timestamp(..) | DataType::Date32)) => moments(batch.column(x))?,
         _ => (0..batch.num_rows()).map(|row| Some(row as f64)).collect(),
     };
-    // A row without a place along the chart is not on it.
+    // A row without an x value is not drawn.
     let rows: Vec<usize> = (0..batch.num_rows()).filter(|row| positions[*row].is_some()).collect();
     if rows.len() < batch.num_rows() {
         remarks.push(format!("{} rows have no place along it and are left out", batch.num_rows() - rows.len()));

@@ -1,6 +1,6 @@
 //! `.chart`: the last result as bars or lines, drawn with characters.
 //!
-//! A chart is text that is printed once, so it stays in the terminal's scrollback as a table does.
+//! A chart is printed once as text, so it stays in the scrollback of the terminal like a table.
 
 mod canvas;
 mod data;
@@ -14,11 +14,11 @@ use super::terminal::Size;
 use crate::cli::rows::escape_control;
 use pinsql_base::error::{Error, Result};
 
-/// Bars that one chart has.
+/// Maximum number of bars.
 const BARS_MAX: usize = 60;
-/// The height of a chart of lines, in a terminal that has more.
+/// Maximum height of a line chart.
 const LINES_MAX: usize = 24;
-/// The axis of x and its labels.
+/// The height of the x axis and its labels.
 const ROWS_BELOW: usize = 2;
 /// Cyan, yellow, green, magenta, blue, red.
 const COLORS: [&str; SERIES_MAX] = ["\u{1b}[36m", "\u{1b}[33m", "\u{1b}[32m", "\u{1b}[35m", "\u{1b}[34m", "\u{1b}[31m"];
@@ -30,7 +30,8 @@ pub(super) enum Shape {
     Line,
 }
 
-/// Draws what was kept of a result. `names` are the column along the chart and those of numbers; none lets it find them.
+/// Draws a stored result. `names` are the columns of the x axis and the numbers. If there are none, the columns are chosen by
+/// type.
 pub(super) fn draw(kept: &Kept, shape: Shape, names: &[&str], size: Size, colors: bool) -> Result<String> {
     let mut data = choose(kept, names)?;
     let width = size.columns.clamp(20, 200);
@@ -46,7 +47,7 @@ pub(super) fn draw(kept: &Kept, shape: Shape, names: &[&str], size: Size, colors
     Ok(text)
 }
 
-/// One bar a row and a series, from left to right.
+/// One bar for each row and series, from left to right.
 fn bars(data: &mut Data, width: usize, colors: bool) -> Result<String> {
     let rows_max = (BARS_MAX / data.series.len()).max(1);
     if data.labels.len() > rows_max {
@@ -70,13 +71,13 @@ fn bars(data: &mut Data, width: usize, colors: bool) -> Result<String> {
         })
         .collect();
     let value_width = value_texts.iter().flatten().map(|text| text.width()).max().unwrap_or(0);
-    // Two blanks before the value and one behind it.
+    // Two spaces before the value and one after it.
     let room = width.saturating_sub(widest + value_width + 3);
     let mut text = String::new();
     for (row, label) in labels.iter().enumerate() {
         for (position, series) in data.series.iter().enumerate() {
             let share = if largest > 0.0 { series.values[row].unwrap_or(0.0) / largest } else { 0.0 };
-            // Only the first bar of a row has the row's name.
+            // Only the first bar of a row has its label.
             let label = if position == 0 { label.as_str() } else { "" };
             let padding = " ".repeat(widest - label.width());
             let head = format!("{label}{padding}  {:>value_width$} ", value_texts[position][row]);
@@ -99,7 +100,7 @@ fn lines(data: &Data, width: usize, terminal_rows: usize, colors: bool) -> Resul
     }
     let all = || points.iter().flatten().copied();
     if all().next().is_none() {
-        return Err(Error::usage("all the numbers to draw are NULL"));
+        return Err(Error::usage("all numbers to draw are NULL"));
     }
     let (left, right) = bounds(all().map(|(x, _)| x));
     let (low, high) = bounds(all().map(|(_, y)| y));
@@ -116,7 +117,7 @@ fn lines(data: &Data, width: usize, terminal_rows: usize, colors: bool) -> Resul
     let mut text = String::new();
     let last_row = height - ROWS_BELOW - 1;
     for (row, cells) in canvas.rows().enumerate() {
-        // The middle label is nearer to the top where it cannot be in the middle.
+        // If the middle label cannot be exactly in the middle, it is nearer to the top.
         let label = (0..y_labels.len()).find(|position| (position * last_row).div_ceil(y_labels.len() - 1) == row);
         let label = label.map_or(String::new(), |position| cut(&y_labels[position], label_width));
         let head = format!("{label:>label_width$}│");
@@ -125,13 +126,13 @@ fn lines(data: &Data, width: usize, terminal_rows: usize, colors: bool) -> Resul
     let across = width - label_width - 1;
     text.push_str(&format!("{:label_width$}└{}\n", "", "─".repeat(across)));
     let [first, last] = [first_at(data, f64::min), first_at(data, f64::max)].map(|label| cut(&label, across / 2));
-    // The first label begins below the axis of y and takes no room from the chart.
+    // The first label begins below the y axis, where the chart has no room anyway.
     let between = (across + 1).saturating_sub(first.width() + last.width());
     text.push_str(&format!("{:label_width$}{first}{:between$}{last}\n", "", ""));
     Ok(text)
 }
 
-/// The label of the row that lies at one end of the chart.
+/// The label of the row at one end of the chart.
 fn first_at(data: &Data, end: impl Fn(f64, f64) -> f64) -> String {
     let extreme = data.positions.iter().copied().reduce(end);
     let row = data.positions.iter().position(|position| Some(*position) == extreme);
@@ -139,14 +140,14 @@ fn first_at(data: &Data, end: impl Fn(f64, f64) -> f64) -> String {
     cut(&label.unwrap_or_default(), 24)
 }
 
-/// The least and the greatest, with room between them.
+/// The smallest and the largest value, made different if they are equal.
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low < high { (low, high) } else { (low - 1.0, high + 1.0) }
 }
 
-/// As short as it is exact enough for a label.
+/// A number for a label: short, but exact enough.
 fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e12 {
         return format!("{value:.0}");
@@ -158,7 +159,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Which series is which, where there are several or their name is not plain.
+/// The legend of the series, if there are several or the name is not clear from the query.
 fn legend(data: &Data, colors: bool) -> String {
     let names = data.series.iter().zip(COLORS).map(|(series, color)| match colors {
         true => format!("{color}{}{NO_COLOR}", escape_control(&series.name)),
@@ -167,7 +168,7 @@ fn legend(data: &Data, colors: bool) -> String {
     format!("{} by {}\n", names.collect::<Vec<_>>().join(", "), escape_control(&data.x_name))
 }
 
-/// Appends a line of characters, each in the color of its series.
+/// Appends a line of characters, each in the colour of its series.
 fn push_line(text: &mut String, cells: impl Iterator<Item = (char, Option<usize>)>, colors: bool) {
     let mut line = String::new();
     let mut current = None;

@@ -50,17 +50,17 @@ fn lines_go_from_the_first_moment_to_the_last() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_said() {
+fn results_that_cannot_be_drawn_are_errors() {
     let text = kept(vec![("a", Arc::new(StringArray::from(vec!["x"])))]);
     assert_eq!(failure(&text, Shape::Bar, &[]), "the last result has no column of numbers to draw");
     assert_eq!(failure(&categories(), Shape::Bar, &["pin"]), "the last result has no column `pin`");
-    assert_eq!(failure(&categories(), Shape::Bar, &["pins", "category"]), "the column `category` is not of numbers");
+    assert_eq!(failure(&categories(), Shape::Bar, &["pins", "category"]), "the column `category` has no numbers");
     let negative = kept(vec![("n", Arc::new(Int64Array::from(vec![-1])))]);
     assert_eq!(failure(&negative, Shape::Bar, &[]), "bars cannot show values below zero");
     let nothing = kept(vec![("n", Arc::new(Int64Array::from(Vec::<i64>::new())))]);
     assert_eq!(failure(&nothing, Shape::Line, &[]), "the last result has no rows to draw");
     let nulls = kept(vec![("n", Arc::new(Int64Array::from(vec![None])))]);
-    assert_eq!(failure(&nulls, Shape::Line, &[]), "all the numbers to draw are NULL");
+    assert_eq!(failure(&nulls, Shape::Line, &[]), "all numbers to draw are NULL");
     let many = kept(vec![("n", Arc::new(Int64Array::from_iter_values(0..100)))]);
     let drawn = draw(&many, Shape::Bar, &[], SIZE, false).unwrap();
     assert!(drawn.ends_with("the first 60 of 100 rows are drawn\n"), "{drawn}");

@@ -1,7 +1,7 @@
-//! The commands of the shell: the list of them, and what each does.
+//! The commands of the shell.
 //!
-//! A command is one line that begins with a dot, or with a back-slash for those who know `psql`. What has a statement in SQL
-//! runs that statement (`.tables` is SHOW TABLES), so that both always say the same.
+//! A command is one line that begins with a dot, or with a backslash as in `psql`. If SQL has a statement for the same purpose,
+//! the command runs that statement (`.tables` runs SHOW TABLES), so that both have the same output.
 
 mod catalog;
 mod screen;
@@ -14,16 +14,16 @@ use pinsql_base::error::{Error, nearest};
 /// A command, as `.help` lists it.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// Its name, and others that mean the same.
-    pub names: &'static [&'static str],
-    pub arguments: &'static str,
-    pub about: &'static str,
-    /// What completes its argument.
-    pub values: Values,
+    /// Its name, followed by its aliases.
+    pub(crate) names: &'static [&'static str],
+    pub(crate) arguments: &'static str,
+    pub(crate) about: &'static str,
+    /// The completions of its argument.
+    pub(crate) values: Values,
     action: Action,
 }
 
-/// What can stand as the argument of a command.
+/// The possible arguments of a command.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Values {
     None,
@@ -76,30 +76,24 @@ const fn command(
 
 /// All commands, in the order of `.help`.
 pub(super) const COMMANDS: &[Command] = &[
-    command(
-        &[".help", "\\?", "\\h"],
-        "[COMMAND]",
-        "lists the commands, or tells about one",
-        Values::None,
-        Action::Help,
-    ),
+    command(&[".help", "\\?", "\\h"], "[COMMAND]", "lists the commands, or describes one", Values::None, Action::Help),
     command(&[".quit", ".exit", "\\q"], "", "leaves the shell, as Ctrl-D does", Values::None, Action::Quit),
     command(
         &[".tables", "\\dt"],
         "[PATTERN]",
-        "lists tables and views; * stands for any text",
+        "lists tables and views; * matches any text",
         Values::Tables,
         Action::Tables,
     ),
     command(&[".views", "\\dv"], "[PATTERN]", "lists views", Values::None, Action::Views),
     command(&[".schemas", "\\dn"], "[PATTERN]", "lists schemas", Values::Schemas, Action::Schemas),
-    command(&[".use", "\\c"], "SCHEMA", "makes a schema the one of names that give none", Values::Schemas, Action::Use),
+    command(&[".use", "\\c"], "SCHEMA", "sets the schema of names without one", Values::Schemas, Action::Use),
     command(&[".schema"], "[TABLE]", "shows the columns of a table, or of all tables", Values::Tables, Action::Schema),
     command(&["\\d"], "[TABLE]", "describes a table; without one, lists the tables", Values::Tables, Action::Describe),
     command(
         &[".functions", "\\df"],
         "[PATTERN]",
-        "lists functions with their arguments; * stands for any text",
+        "lists functions with their arguments; * matches any text",
         Values::Functions,
         Action::Functions,
     ),
@@ -110,25 +104,25 @@ pub(super) const COMMANDS: &[Command] = &[
         Values::Formats,
         Action::Mode,
     ),
-    command(&["\\x"], "", "changes between line and table", Values::None, Action::Expanded),
+    command(&["\\x"], "", "switches between line and table", Values::None, Action::Expanded),
     command(
         &[".rows"],
         "[COUNT|all]",
-        "how many rows a table shows, half of them from the end",
+        "sets how many rows a table shows, half of them from the end",
         Values::Words(&["all"]),
         Action::Rows,
     ),
-    command(&[".timer", "\\timing"], "[on|off]", "says how long each statement took", ON_OFF, Action::Timer),
+    command(&[".timer", "\\timing"], "[on|off]", "shows the time of each statement", ON_OFF, Action::Timer),
     command(&[".pager"], "[on|off|COMMAND]", "shows results through a pager", ON_OFF, Action::Pager),
     command(
         &[".output", "\\o"],
         "[FILE]",
-        "writes results to a file; without one, shows them again",
+        "writes results to a file; without one, to the terminal again",
         Values::Path,
         Action::Output,
     ),
     command(&[".once"], "FILE", "writes the next result to a file", Values::Path, Action::Once),
-    command(&[".last"], "[FORMAT]", "shows the last result again, whole", Values::Formats, Action::Last),
+    command(&[".last"], "[FORMAT]", "shows the last result again, in full", Values::Formats, Action::Last),
     command(
         &[".chart"],
         "bar|line [X] [Y…]",
@@ -147,21 +141,21 @@ pub(super) const COMMANDS: &[Command] = &[
     command(
         &[".params"],
         "[set NAME VALUE|unset NAME]",
-        "lists, sets and unsets what :name stands for in SQL",
+        "lists, sets and unsets the parameters :name of SQL",
         Values::Words(&["set", "unset"]),
         Action::Params,
     ),
     command(
         &[".history", "\\s"],
         "[TEXT]",
-        "lists what was run, or what of it contains a text",
+        "lists the history, or its entries with a text",
         Values::None,
         Action::History,
     ),
-    command(&[".memory"], "", "says what memory is used and what it may be", Values::None, Action::Memory),
+    command(&[".memory"], "", "shows the used memory and its limits", Values::None, Action::Memory),
 ];
 
-/// The command of that name, in any case.
+/// The command with this name, ignoring case.
 pub(super) fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
@@ -180,7 +174,7 @@ fn named(name: &str) -> Result<&'static Command, Error> {
 /// Runs one line.
 pub(super) async fn run(shell: &mut Shell, line: &str) -> Result<Next, Failure> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    // As after a statement, a `;` may stand at the end.
+    // A final `;` is allowed, as after a statement.
     let rest = rest.trim().trim_end_matches(';').trim_end();
     let command = named(name.trim_end_matches(';'))?;
     match command.action {
@@ -217,7 +211,7 @@ pub(super) async fn run(shell: &mut Shell, line: &str) -> Result<Next, Failure> 
             state::memory(shell).await?;
         }
     }
-    Ok(Next::Go)
+    Ok(Next::Continue)
 }
 
 fn refuse_arguments(command: &Command, rest: &str) -> Result<(), Error> {
@@ -227,12 +221,12 @@ fn refuse_arguments(command: &Command, rest: &str) -> Result<(), Error> {
     Err(Error::usage(format!("{} takes no argument", command.names[0])))
 }
 
-/// How a command is written, for the hint of an error.
+/// The syntax of a command, for the hint of an error.
 fn usage(command: &Command) -> String {
     format!("{} {}", command.names[0], command.arguments).trim_end().to_owned()
 }
 
-/// The one word that `rest` has to be.
+/// The required argument, without quotes.
 fn one_argument<'a>(command: &Command, rest: &'a str) -> Result<&'a str, Error> {
     if rest.is_empty() {
         return Err(Error::usage(format!("{} needs an argument", command.names[0])).with_hint(usage(command)));
@@ -240,13 +234,13 @@ fn one_argument<'a>(command: &Command, rest: &'a str) -> Result<&'a str, Error> 
     Ok(unquoted(rest))
 }
 
-/// A file's name may stand in quotes.
+/// The text without its quotes, if it has any.
 fn unquoted(text: &str) -> &str {
     let inside = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     inside('\'').or_else(|| inside('"')).unwrap_or(text)
 }
 
-/// `on` or `off`; without an argument, the other of what is.
+/// Parses `on` or `off`. Without an argument, the switch changes.
 fn switch(rest: &str, is_on: bool) -> Result<bool, Error> {
     match rest.to_lowercase().as_str() {
         "" => Ok(!is_on),
@@ -261,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_means_one_command() {
+    fn the_names_of_commands_are_unique() {
         let names: Vec<&str> = COMMANDS.iter().flat_map(|command| command.names).copied().collect();
         for (position, name) in names.iter().enumerate() {
             assert!(name.starts_with(['.', '\\']), "{name}");
@@ -270,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_names_the_nearest() {
+    fn a_typo_suggests_the_nearest_command() {
         assert_eq!(named(".tabels").unwrap_err().hint.as_deref(), Some("did you mean .tables?"));
         assert_eq!(named(".xyzzy").unwrap_err().hint.as_deref(), Some(".help lists the commands"));
         assert!(find(".MODE").is_some());

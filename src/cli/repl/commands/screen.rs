@@ -1,4 +1,4 @@
-//! Commands about how results are shown, and where.
+//! Commands for the format and the destination of results.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::super::terminal;
 use super::{COMMANDS, Command, named, one_argument, switch, unquoted, usage};
 use crate::cli::rows::Format;
 use crate::cli::settings::{format_name, format_of};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 pub(super) fn help(shell: &Shell, rest: &str) -> Result<()> {
     if !rest.is_empty() {
@@ -86,7 +86,7 @@ pub(super) fn timer(shell: &mut Shell, rest: &str) -> Result<()> {
 pub(super) fn pager(shell: &mut Shell, rest: &str) -> Result<()> {
     match switch(rest, shell.screen.is_paged) {
         Ok(is_paged) => shell.screen.is_paged = is_paged,
-        // Anything else is the command that pages.
+        // Any other text is the command of the pager.
         Err(_) => {
             shell.screen.pager_command = unquoted(rest).to_owned();
             shell.screen.is_paged = true;
@@ -105,7 +105,7 @@ pub(super) fn output(shell: &mut Shell, rest: &str) -> Result<()> {
         path => Some(ResultFile::create(Path::new(path)).map_err(as_usage)?),
     };
     shell.output.note(&match &shell.screen.file {
-        Some(file) => format!("results are written to {}, until .output", file.path.display()),
+        Some(file) => format!("results are written to {} until the next .output", file.path.display()),
         None => "results are shown here".to_owned(),
     });
     Ok(())
@@ -129,22 +129,22 @@ pub(super) async fn chart(shell: &mut Shell, rest: &str) -> Result<()> {
         Some("line") => Shape::Line,
         other => {
             let error = match other {
-                Some(other) => Error::usage(format!("there is no chart of the kind `{other}`")),
-                None => Error::usage(".chart needs the kind of chart"),
+                Some(other) => Error::usage(format!("there is no chart type `{other}`")),
+                None => Error::usage(".chart needs a chart type"),
             };
             return Err(error.with_hint(".chart bar, .chart line"));
         }
     };
     let names: Vec<&str> = words.collect();
     let Some(kept) = shell.screen.last.as_ref() else {
-        return Err(Error::usage("there is no last result to draw").with_hint("a query gives one"));
+        return Err(Error::usage("there is no result to draw").with_hint("run a query first"));
     };
     let colors = shell.output.data_has_colors();
     let drawn = chart::draw(kept, shape, &names, terminal::size(), colors)?;
     shell.screen.print(&drawn)
 }
 
-/// What is wrong is the command, not a setting.
+/// The same error as a usage error: here a command is wrong, not a setting.
 fn as_usage(error: Error) -> Error {
-    Error { code: pinsql_base::error::ErrorCode::InvalidUsage, ..error }
+    Error { code: ErrorCode::InvalidUsage, ..error }
 }

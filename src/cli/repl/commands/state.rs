@@ -1,4 +1,4 @@
-//! Commands about the session: its parameters, its memory, its history, files of SQL, plans.
+//! Commands for the session: parameters, memory, history, SQL files and plans.
 
 use std::fs;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::config::Param;
 use crate::statement::Rows;
 use pinsql_base::error::{Error, Result};
 
-/// Entries of the history that are listed.
+/// Maximum number of listed entries of the history.
 const ENTRIES_MAX: usize = 50;
 
-/// The plan of a query, or of the last one.
+/// Shows the plan of a query, or of the last one.
 pub(super) async fn explain(shell: &mut Shell, rest: &str) -> Result<Next, Failure> {
     let (analyze, query) = match rest.split_once(char::is_whitespace) {
         Some((word, query)) if word.eq_ignore_ascii_case("ANALYZE") => ("ANALYZE ", query),
@@ -26,14 +26,14 @@ pub(super) async fn explain(shell: &mut Shell, rest: &str) -> Result<Next, Failu
     let query = match (query, &shell.last_query) {
         ("", Some(last)) => last.clone(),
         ("", None) => {
-            return Err(Error::usage("there is no last query to explain").with_hint(".explain SELECT …").into());
+            return Err(Error::usage("there is no query to explain").with_hint(".explain SELECT …").into());
         }
         (query, _) => query.to_owned(),
     };
     shell.run_sql(&format!("EXPLAIN {analyze}{query}")).await
 }
 
-/// The statements of a file, as `pinsql run` runs them, in this session.
+/// Runs the statements of a file in this session, like `pinsql run`.
 pub(super) async fn read(shell: &mut Shell, command: &Command, rest: &str) -> Result<Next, Failure> {
     let path = one_argument(command, rest)?;
     let script = Script::read(Path::new(path))?;
@@ -54,7 +54,7 @@ pub(super) async fn params(shell: &mut Shell, rest: &str) -> Result<()> {
             true => Ok(()),
             false => Err(Error::usage(format!("there is no parameter `{name}`"))),
         },
-        _ => Err(Error::usage("this is not how .params is written").with_hint(usage(named(".params")?))),
+        _ => Err(Error::usage(".params does not accept these arguments").with_hint(usage(named(".params")?))),
     }
 }
 
@@ -72,7 +72,7 @@ async fn list_params(shell: &mut Shell) -> Result<()> {
     shell.show(Rows::of_text(&["name", "value", "type"], rows)?).await
 }
 
-/// A value as a settings file has it: in quotes it is text, without them what it looks like.
+/// Parses a value as in a settings file: text in quotes is a STRING, other text has the type that it looks like.
 fn param(text: &str) -> Param {
     let inside = unquoted(text);
     if inside.len() != text.len() {
@@ -110,7 +110,7 @@ pub(super) async fn memory(shell: &mut Shell) -> Result<()> {
     shell.show(Rows::of_text(&["memory", "size"], rows.into_iter().map(row).collect())?).await
 }
 
-/// A line of what the system tells about this process, where it does.
+/// A size in bytes from `/proc/self/status`, if the system has that file.
 fn process_bytes(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_what_it_looks_like() {
+    fn the_text_of_a_value_decides_its_type() {
         assert_eq!(param("12"), Param::Integer(12));
         assert_eq!(param("'12'"), Param::String("12".to_owned()));
         assert_eq!(param("1.5"), Param::Float(1.5));

@@ -1,27 +1,27 @@
-//! What can stand at the cursor.
+//! The syntactic context of the cursor.
 //!
-//! The words of the statement up to the cursor are walked once, with a note for each open bracket: which clause it is in,
-//! which function's arguments it holds, and whether a relation is wanted next.
+//! One pass over the words before the cursor keeps a state for each open parenthesis: its clause, its function, and whether a
+//! relation is expected next.
 
 use super::scope::unquoted;
 use crate::statement::TABLE_FUNCTIONS;
 use crate::statement::lexeme::{Lexeme, LexemeKind, Unfinished, lexemes};
 
-/// What is being written, and the stretch of the text that a completion replaces.
+/// The place of the cursor, and the part of the text that a completion replaces.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Context {
-    pub place: Place,
-    /// What is there of the word, as written.
-    pub prefix: String,
-    /// Where the word starts, in bytes; it ends at the cursor.
-    pub start: usize,
+    pub(crate) place: Place,
+    /// The written part of the word.
+    pub(crate) prefix: String,
+    /// The start of the word in bytes. It ends at the cursor.
+    pub(crate) start: usize,
     /// The word before it, in upper case.
-    pub before: String,
+    pub(crate) before: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A command's name, with its dot or back-slash.
+    /// The name of a command, with its dot or backslash.
     CommandName,
     /// An argument of a command.
     CommandArgument {
@@ -29,14 +29,14 @@ pub(super) enum Place {
     },
     /// The first word of a statement.
     Statement,
-    /// A word that goes on with the words before it, as after CREATE.
+    /// A word that continues the words before it, as after CREATE.
     Continuation,
     /// A table, a view or a table function.
     Relation,
     Schema,
-    /// Behind a relation: an alias, or the next clause.
+    /// After a relation: an alias, or the next clause.
     AfterRelation,
-    /// What belongs to the names in front of a dot.
+    /// A member of the names before a dot.
     Member {
         qualifier: Vec<String>,
     },
@@ -47,18 +47,18 @@ pub(super) enum Place {
     Expression,
     /// `:name`
     Parameter,
-    /// The inside of a string that is a path. The prefix is what is in the quotes.
+    /// Inside a string that is a path. The prefix is the text after the quote.
     Path,
     /// A comment, or a string that is data.
     Nothing,
 }
 
-/// Functions and words whose string is a path.
+/// Functions and keywords whose string argument is a path.
 const PATH_FUNCTIONS: [&str; 1] = ["READ_FILES"];
 const PATH_WORDS: [&str; 4] = ["SOURCE", "LOCATION", "LIBRARY", "INTO"];
 const PATH_OPTIONS: [&str; 4] = ["PATH", "CREDENTIALS", "SSLCA", "CHECKPOINTLOCATION"];
 
-/// The pieces of the statement that byte `cursor` of `text` is in.
+/// The lexemes of the statement around byte `cursor` of `text`.
 pub(super) fn statement_around(text: &str, cursor: usize) -> Vec<Lexeme> {
     let all = lexemes(text);
     let is_end = |lexeme: &&Lexeme| lexeme.kind == LexemeKind::Semicolon;
@@ -67,13 +67,13 @@ pub(super) fn statement_around(text: &str, cursor: usize) -> Vec<Lexeme> {
     all.into_iter().filter(|lexeme| lexeme.start >= start && lexeme.end <= end).collect()
 }
 
-/// What can stand at byte `cursor` of `text`.
+/// The context of byte `cursor` of `text`.
 pub(super) fn context(text: &str, cursor: usize) -> Context {
     let written = text.get(..cursor).unwrap_or(text);
     if let Some(context) = command(written) {
         return context;
     }
-    // Only what is in front of the cursor decides what can stand there.
+    // Only the text before the cursor decides.
     let statement = statement_around(written, cursor);
     let mut words: Vec<Lexeme> = statement.iter().filter(|lexeme| !lexeme.is_blank()).copied().collect();
     let nothing = |place| Context { place, prefix: String::new(), start: cursor, before: String::new() };
@@ -136,7 +136,7 @@ fn command(written: &str) -> Option<Context> {
     })
 }
 
-/// Inside a string: a path where one is wanted, or where the text looks like one.
+/// The context inside a string: a path if one is expected, or if the text looks like one.
 fn in_text(written: &str, text: &Lexeme, words: &[Lexeme]) -> Context {
     let inside = text.text(written);
     let start = text.start + inside.find(['\'', '"']).map_or(0, |quote| quote + 1);
@@ -156,10 +156,10 @@ fn in_text(written: &str, text: &Lexeme, words: &[Lexeme]) -> Context {
     Context { place, prefix: prefix.to_owned(), start, before: before(1).unwrap_or_default() }
 }
 
-/// What is known at one level of brackets.
+/// The state of one level of parentheses.
 #[derive(Debug, Clone, Default)]
 struct Level {
-    /// The function whose arguments it holds, in lower case.
+    /// The function with these arguments, in lower case.
     function: Option<String>,
     wants: Wants,
     in_from: bool,
@@ -176,7 +176,7 @@ enum Wants {
     Continuation,
 }
 
-/// What can follow `words`.
+/// The place after `words`.
 fn place(written: &str, words: &[Lexeme]) -> Place {
     if let Some(qualifier) = qualifier(written, words) {
         return Place::Member { qualifier };
@@ -221,7 +221,7 @@ fn place(written: &str, words: &[Lexeme]) -> Place {
     }
 }
 
-/// What a bracket opens.
+/// The state after an opening parenthesis.
 fn opened(around: &Level, previous: Option<&str>) -> Level {
     let previous = previous.unwrap_or_default().to_uppercase();
     let is_call = previous.chars().next().is_some_and(|first| first.is_alphabetic() || first == '`')
@@ -229,7 +229,7 @@ fn opened(around: &Level, previous: Option<&str>) -> Level {
             .contains(&previous.as_str());
     match (is_call, around.wants) {
         (true, _) => Level { function: Some(previous.to_lowercase()), wants: Wants::Expression, in_from: false },
-        // A query, or a join in brackets.
+        // A query, or a join in parentheses.
         (false, Wants::Relation) => Level { wants: Wants::Relation, in_from: true, function: None },
         (false, _) if previous == "AS" => Level::default(),
         (false, _) => Level { wants: Wants::Expression, ..Level::default() },
@@ -275,7 +275,7 @@ impl Level {
     }
 }
 
-/// The names in front of the dot that `words` end with.
+/// The names before the dot at the end of `words`.
 fn qualifier(written: &str, words: &[Lexeme]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = words;
@@ -294,7 +294,7 @@ fn qualifier(written: &str, words: &[Lexeme]) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    /// `|` is where the cursor is.
+    /// `|` is the cursor.
     fn check(marked: &str, place: Place, prefix: &str) {
         let cursor = marked.find('|').unwrap();
         let found = context(&marked.replace('|', ""), cursor);

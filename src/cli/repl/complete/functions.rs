@@ -1,4 +1,4 @@
-//! The functions that SQL can call, with what their own documentation says of them.
+//! The functions of SQL, with their documentation.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::statement::TABLE_FUNCTIONS;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli::repl) struct Function {
-    pub name: String,
+    pub(crate) name: String,
     /// scalar, aggregate, window or table.
-    pub kind: &'static str,
-    /// `upper(str)`, or the name alone where nothing is known of the arguments.
-    pub call: String,
+    pub(crate) kind: &'static str,
+    /// The syntax of a call, such as `upper(str)`.
+    pub(crate) call: String,
     /// One sentence.
-    pub description: String,
+    pub(crate) description: String,
 }
 
 impl Function {
-    /// What a menu says of it.
+    /// The description in a menu.
     pub(super) fn about(&self) -> String {
         match self.description.is_empty() {
             true => format!("{} ({})", self.call, self.kind),
@@ -33,7 +33,7 @@ pub(in crate::cli::repl) fn all(session: &Session) -> Vec<Function> {
     let state = session.state();
     let mut functions = BTreeMap::new();
     let mut add = |name: &str, kind: &'static str, documentation: Option<&Documentation>, signature: &Signature| {
-        // What stands for an operator is no name that anybody calls.
+        // Functions that implement operators cannot be called by name.
         if name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
             let function = function(name, kind, documentation, signature);
             functions.insert(name.to_owned(), function);
@@ -48,7 +48,7 @@ pub(in crate::cli::repl) fn all(session: &Session) -> Vec<Function> {
     for (name, udf) in state.scalar_functions() {
         add(name, "scalar", udf.documentation(), udf.signature());
     }
-    // What is written out before it is planned says nothing of itself.
+    // Functions that are expanded before planning have no documentation.
     let is_no_table = |name: &String| !state.table_functions().contains_key(name);
     for name in session.built_in_functions().into_iter().filter(is_no_table) {
         let call = format!("{name}(…)");

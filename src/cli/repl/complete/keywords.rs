@@ -1,9 +1,9 @@
-//! The words of SQL that the editor colours and completes, by where they can stand.
+//! The SQL keywords that the editor colours and completes, by their place.
 //!
-//! They are fewer than the parser knows: a word that is mostly the name of a column (`index`, `title`, `day`) would be
-//! coloured and offered where nobody means it. A test holds every one of them against the parser's own list.
+//! Keywords that are mostly used as names of columns (`index`, `title`, `day`) are left out: they would be coloured and
+//! suggested in the wrong places. A test checks that the parser has every keyword.
 
-/// What begins a clause of a query, or goes on with one.
+/// Keywords that begin or continue a clause of a query.
 pub(super) const CLAUSES: &[&str] = &[
     "FROM",
     "WHERE",
@@ -32,7 +32,7 @@ pub(super) const CLAUSES: &[&str] = &[
     "AS",
 ];
 
-/// What may stand in an expression.
+/// Keywords in expressions.
 pub(super) const IN_EXPRESSIONS: &[&str] = &[
     "AND",
     "OR",
@@ -68,7 +68,7 @@ pub(super) const IN_EXPRESSIONS: &[&str] = &[
     "FILTER (",
 ];
 
-/// What follows a word that a name, and not an expression, belongs behind.
+/// The words that can follow a keyword, where no expression is possible.
 pub(super) const AFTER: &[(&str, &[&str])] = &[
     (
         "CREATE",
@@ -128,7 +128,7 @@ pub(super) const AFTER: &[(&str, &[&str])] = &[
     ("ORDER", &["BY"]),
 ];
 
-/// Words that are coloured, beside those above.
+/// More keywords that are coloured.
 const OTHERS: &[&str] = &[
     "SELECT",
     "WITH",
@@ -186,7 +186,7 @@ const OTHERS: &[&str] = &[
     "IMMEDIATE",
 ];
 
-/// Whether `word` is coloured as a word of SQL.
+/// True if `word` is coloured as a keyword.
 pub(in crate::cli::repl) fn is_keyword(word: &str) -> bool {
     let has = |phrases: &[&str]| {
         phrases.iter().any(|phrase| {
@@ -198,7 +198,7 @@ pub(in crate::cli::repl) fn is_keyword(word: &str) -> bool {
     OTHERS.iter().any(|other| other.eq_ignore_ascii_case(word)) || has(CLAUSES) || has(IN_EXPRESSIONS)
 }
 
-/// Whether `word` cannot be the alias of a relation that stands before it.
+/// True if `word` cannot be the alias of the relation before it.
 pub(super) fn ends_relation(word: &str) -> bool {
     const MORE: &[&str] = &["SET", "WHEN", "VALUES", "SELECT", "TABLESAMPLE", "VERSION", "TIMESTAMP", "CLUSTER", "BY"];
     let begins = |phrase: &&&str| phrase.split(' ').any(|part| part.eq_ignore_ascii_case(word));

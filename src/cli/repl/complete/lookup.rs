@@ -1,8 +1,8 @@
-//! What completion has to ask the engine, the warehouse or a store for.
+//! Lookups of completion in the session, the warehouse or a store.
 //!
-//! The editor must never wait: each question is asked on the runtime, with a deadline, and the editor shows the answer when
-//! it is there. Answers are kept until the next statement, which may change them; a question that fails or is too slow
-//! has an empty answer.
+//! The editor must never block. Each lookup runs on the runtime with a timeout, and the editor shows the answer when it
+//! arrives. Answers are cached until the next statement, which may change them. A lookup that fails or times out has an empty
+//! answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,37 +15,37 @@ use crate::session::Session;
 use crate::statement;
 use pinsql_base::error::Result;
 
-/// After this a question is given up: nobody waits longer for a list of names.
+/// The timeout of a lookup.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// How long a key waits for an answer before the editor goes on without it. Most answers come sooner.
+/// The time that a key press waits for an answer. Most answers arrive earlier; the others are shown later.
 const PATIENCE: Duration = Duration::from_millis(80);
-/// Questions kept at once: as many as one statement can raise, many times over.
+/// Maximum number of cached answers: many times the need of one statement.
 const ANSWERS_MAX: usize = 256;
-/// A longer question is pasted data in the place of a relation.
+/// A longer query is pasted data, and is not looked up.
 const QUESTION_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Question {
     Schemas,
-    /// The tables and views of a schema, or of the one in use with the temporary views.
+    /// The tables and views of a schema; None is the current schema and the temporary views.
     Tables(Option<String>),
     /// The columns of a query.
     Columns(String),
     Functions,
-    /// What is in a folder.
+    /// The names in a folder.
     Folder(String),
 }
 
-/// A name, and what a menu says of it.
+/// A name and its description in a menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
-    pub name: String,
-    pub about: String,
+    pub(crate) name: String,
+    pub(crate) about: String,
 }
 
 pub(super) type Answer = Arc<Vec<Known>>;
 
-/// Asks, and keeps the answers.
+/// Runs lookups, and caches their answers.
 #[derive(Clone)]
 pub(in crate::cli::repl) struct Lookups(Arc<Inner>);
 
@@ -58,12 +58,12 @@ struct Inner {
 
 #[derive(Default)]
 struct Answers {
-    /// None while the question is open.
+    /// None while the lookup runs.
     known: HashMap<Question, Option<Answer>>,
     open: usize,
-    /// Whether one has come since the editor last looked.
+    /// True if an answer has arrived since the editor last checked.
     has_news: bool,
-    /// Counts the statements that have run: an answer to an older question may be out of date.
+    /// The number of statements that have run. Answers from before the last one are discarded.
     age: u64,
 }
 
@@ -76,13 +76,13 @@ impl Lookups {
         &self.0.session
     }
 
-    /// Throws all answers away: a statement has run.
+    /// Discards all answers, after a statement has run.
     pub(in crate::cli::repl) fn forget(&self) {
         let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
         *answers = Answers { age: answers.age + 1, ..Answers::default() };
     }
 
-    /// The answer, if it is there or comes at once.
+    /// The answer, if it is cached or arrives within [`PATIENCE`].
     pub(super) fn ask(&self, question: &Question) -> Option<Answer> {
         let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if !answers.known.contains_key(question) {
@@ -101,7 +101,7 @@ impl Lookups {
 
     fn start(&self, question: Question, age: u64) {
         let lookups = self.clone();
-        // On a thread of its own: to resolve a query can keep a thread for a while, and statements need the workers.
+        // On a blocking thread: resolving a query can occupy a thread for some time, and statements need the workers.
         self.0.runtime.spawn_blocking(move || {
             let find = async { tokio::time::timeout(DEADLINE, find(&lookups.0.session, &question)).await };
             let asked = lookups.0.runtime.block_on(find);
@@ -116,7 +116,7 @@ impl Lookups {
         });
     }
 
-    /// Whether questions are open, and whether an answer has come since this was asked last.
+    /// Whether lookups run, and whether an answer has arrived since the last call.
     pub(super) fn state(&self) -> (bool, bool) {
         let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let has_news = std::mem::take(&mut answers.has_news);

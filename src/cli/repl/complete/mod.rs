@@ -1,4 +1,4 @@
-//! Completion: what can stand at the cursor, from what is known and what the engine tells.
+//! Completion: the possible words at the cursor, from the text, the session and the warehouse.
 
 mod context;
 pub(super) mod functions;
@@ -20,7 +20,7 @@ use super::commands::{self, Values};
 use crate::cli::settings::format_names;
 use crate::statement::{STATEMENTS, TABLE_FUNCTIONS, table_function_options};
 
-/// Suggestions that a menu has.
+/// Maximum number of suggestions in a menu.
 const SUGGESTIONS_MAX: usize = 500;
 
 pub(super) struct SqlCompleter {
@@ -54,13 +54,13 @@ impl Completer for SqlCompleter {
     }
 }
 
-/// What can be put in, before what is there already has chosen among it.
+/// A possible completion, before the filter by the written prefix.
 struct Candidate {
     value: String,
-    /// What the menu shows, when it is not the value.
+    /// The text in the menu, if it differs from the value.
     shown: Option<String>,
     about: String,
-    /// A blank goes behind it.
+    /// True if a space follows.
     spaced: bool,
 }
 
@@ -70,7 +70,7 @@ struct Search<'a> {
     text: &'a str,
     cursor: usize,
     found: Vec<Candidate>,
-    /// Whether an answer has yet to come.
+    /// True if the answer of a lookup is not there yet.
     is_waiting: bool,
 }
 
@@ -124,7 +124,7 @@ impl Search<'_> {
         self.push(word.to_owned(), None, about, true);
     }
 
-    /// In the case in which the word at hand is being written.
+    /// Adds keywords, in the letter case of the written prefix.
     fn keywords<'k>(&mut self, words: impl Iterator<Item = &'k str>, prefix: &str) {
         let is_lower = prefix.chars().any(char::is_lowercase);
         for word in words {
@@ -134,7 +134,7 @@ impl Search<'_> {
         }
     }
 
-    /// The words that go on with the one before the cursor, if it is one that does.
+    /// Adds the keywords that can follow the word before the cursor. Returns false if there are none.
     fn continuation(&mut self, context: &Context) -> bool {
         let found = keywords::AFTER.iter().find(|(word, _)| *word == context.before);
         if let Some((_, words)) = found {
@@ -143,7 +143,7 @@ impl Search<'_> {
         found.is_some()
     }
 
-    /// The names that answer `question`, quoted where they need it, with `end` behind.
+    /// Adds the names of a lookup, quoted if necessary, each followed by `end`.
     fn names(&mut self, question: &Question, end: &str) {
         match self.lookups.ask(question) {
             Some(known) => {
@@ -166,13 +166,13 @@ impl Search<'_> {
         for function in TABLE_FUNCTIONS {
             self.push(format!("{function}("), Some(function.to_owned()), "table function", false);
         }
-        // Names of schemas come last, and only when asked for: most names stand for tables.
+        // Schemas come last, and only with a prefix: most names are tables.
         if !prefix.is_empty() {
             self.names(&Question::Schemas, ".");
         }
     }
 
-    /// What belongs to the names in front of a dot: columns of a relation, or tables of a schema.
+    /// Adds the members of the names before a dot: columns of a relation, or tables of a schema.
     fn members(&mut self, qualifier: &[String]) {
         let matching: Vec<Relation> = self
             .scope()
@@ -233,7 +233,7 @@ impl Search<'_> {
         }
     }
 
-    /// The names in the folder that a path has reached.
+    /// Adds the names in the folder of the written path.
     fn path(&mut self, written: &str) {
         let (folder, name) = paths::split(written);
         let Some(place) = paths::folder_to_list(folder) else { return };
@@ -250,7 +250,7 @@ impl Search<'_> {
         }
     }
 
-    /// Those of what was found that go on with what is there.
+    /// The candidates that begin with the written prefix.
     fn suggestions(self, context: &Context) -> Vec<Suggestion> {
         let written = unquoted(&context.prefix).to_lowercase();
         let mut seen = HashSet::new();
@@ -271,7 +271,7 @@ impl Search<'_> {
     }
 }
 
-/// A name as SQL has to have it.
+/// The name as SQL needs it: in backticks if necessary.
 fn quoted(name: &str) -> String {
     let plain = name.chars().enumerate().all(|(position, letter)| {
         letter == '_' || letter.is_ascii_alphabetic() || (position > 0 && letter.is_ascii_digit())

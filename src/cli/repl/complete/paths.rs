@@ -1,6 +1,6 @@
-//! Paths that are being written: what is complete of them, and which folder has to be listed for the rest.
+//! Paths under the cursor: the complete part, and the folder to list for the rest.
 
-/// The folders of a path, up to the last slash, and what is there of the name behind it.
+/// The folder part of a path, up to the last slash, and the beginning of the name after it.
 pub(super) fn split(written: &str) -> (&str, &str) {
     match written.rfind('/') {
         Some(slash) => written.split_at(slash + 1),
@@ -8,7 +8,7 @@ pub(super) fn split(written: &str) -> (&str, &str) {
     }
 }
 
-/// The folder to list for names below `folder`; none while the bucket's own name is being written, or in a pattern.
+/// The folder to list for names in `folder`. None while the name of the bucket is incomplete, or in a pattern.
 pub(super) fn folder_to_list(folder: &str) -> Option<String> {
     if folder.contains(['*', '?', '[', '{']) {
         return None;
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_listed_and_the_name_is_completed() {
+    fn paths_are_split_at_the_last_slash() {
         assert_eq!(split("a/b/c"), ("a/b/", "c"));
         assert_eq!(split("na"), ("", "na"));
         assert_eq!(folder_to_list("").as_deref(), Some("."));

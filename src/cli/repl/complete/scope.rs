@@ -1,25 +1,24 @@
-//! What the statement around the cursor reads: the relations whose columns can be named there.
+//! The relations around the cursor: those whose columns can be referenced there.
 //!
-//! It is found in the pieces of the text, not in a parsed query: a query that is being written does not parse. A relation is
-//! kept as the text that names it (`t`, `read_files('…')`, `(SELECT …)`), and asking the engine for the columns of
-//! `SELECT * FROM <text>` tells what they are, whatever kind of relation it is.
+//! They are found in the lexemes, since an incomplete query does not parse. A relation is stored as its text (`t`,
+//! `read_files('…')`, `(SELECT …)`). Its columns are those of `SELECT * FROM <text>`, for every kind of relation.
 
 use super::keywords::ends_relation;
 use crate::statement::lexeme::{Lexeme, LexemeKind};
 
-/// Relations that one place can see; more are not looked at.
+/// Maximum number of relations of one place.
 const RELATIONS_MAX: usize = 16;
 
-/// Something that a query reads.
+/// A relation of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Relation {
-    /// The name by which its columns are qualified.
-    pub name: Option<String>,
-    /// A query that gives its columns.
-    pub query: String,
+    /// The qualifier of its columns.
+    pub(crate) name: Option<String>,
+    /// A query with its columns.
+    pub(crate) query: String,
 }
 
-/// The significant pieces of one statement.
+/// The lexemes of one statement, without spaces and comments.
 pub(super) struct Words<'a> {
     sql: &'a str,
     lexemes: Vec<Lexeme>,
@@ -49,7 +48,7 @@ impl<'a> Words<'a> {
         ["SELECT", "WITH", "VALUES", "FROM", "("].iter().any(|word| self.is(position, word))
     }
 
-    /// The position behind the bracket that closes the one at `open`; the end when none does.
+    /// The position after the parenthesis that closes the one at `open`, or the end if none does.
     fn closing(&self, open: usize) -> usize {
         let mut depth = 0_usize;
         for position in open..self.lexemes.len() {
@@ -73,11 +72,11 @@ impl<'a> Words<'a> {
         self.sql.get(from..to).unwrap_or_default()
     }
 
-    /// The relations that an expression at byte `cursor` can name columns of.
+    /// The relations whose columns an expression at byte `cursor` can reference.
     pub(super) fn relations(&self, cursor: usize) -> Vec<Relation> {
         let named = self.named_queries();
         let mut relations = Vec::new();
-        // From the outermost brackets around the cursor to the innermost: a subquery sees the queries around it.
+        // From the outermost parentheses to the innermost: a subquery can reference the queries around it.
         for (start, end) in self.regions(cursor) {
             self.relations_in(start, end, cursor, &named, &mut relations);
         }
@@ -86,7 +85,7 @@ impl<'a> Words<'a> {
         relations
     }
 
-    /// The stretches of text around the cursor: the whole, and the inside of each pair of brackets that it is in.
+    /// The ranges around the cursor: the whole statement, and the inside of each enclosing pair of parentheses.
     fn regions(&self, cursor: usize) -> Vec<(usize, usize)> {
         let mut regions = vec![(0, self.lexemes.len())];
         for position in 0..self.lexemes.len() {
@@ -111,7 +110,7 @@ impl<'a> Words<'a> {
         regions
     }
 
-    /// The relations of the query between two positions, at no deeper level; of a UNION, those of the side with the cursor.
+    /// The relations of the query between two positions, without deeper levels. For a UNION, those of the side with the cursor.
     fn relations_in(&self, start: usize, end: usize, cursor: usize, named: &[Relation], found: &mut Vec<Relation>) {
         let mut position = start;
         let mut in_from = false;
@@ -131,7 +130,7 @@ impl<'a> Words<'a> {
                     found.truncate(first);
                     in_from = false;
                 }
-                // `JOIN … USING (columns)` names no relation; `MERGE … USING (query)` does.
+                // `JOIN … USING (columns)` has no relation; `MERGE … USING (query)` has one.
                 "USING" if self.text(position + 1) == "(" && !self.is_query(position + 2) => {}
                 "FROM" | "JOIN" | "INTO" | "UPDATE" | "USING" => {
                     in_from = text == "FROM" || text == "JOIN";
@@ -155,7 +154,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The relation at `position`, and the position behind it and its alias.
+    /// The relation at `position`, and the position after it and its alias.
     fn relation(&self, position: usize, named: &[Relation]) -> Option<(Relation, usize)> {
         let mut start = position;
         while ["STREAM", "LATERAL", "TABLE"].iter().any(|word| self.is(start, word)) && self.text(start + 1) != "." {
@@ -173,7 +172,7 @@ impl<'a> Words<'a> {
             while self.text(end) == "." && self.is_name(end + 1) {
                 end += 2;
             }
-            // The schema of a relation whose name is being written.
+            // The schema of an incomplete relation name.
             if self.text(end) == "." {
                 return None;
             }
@@ -196,7 +195,7 @@ impl<'a> Words<'a> {
         Some((Relation { name, query }, end))
     }
 
-    /// The queries that WITH names at the start of the statement.
+    /// The named queries of WITH at the start of the statement.
     fn named_queries(&self) -> Vec<Relation> {
         let Some(with) = (0..self.lexemes.len()).find(|position| self.is(*position, "WITH")) else {
             return Vec::new();
@@ -229,13 +228,13 @@ impl<'a> Words<'a> {
         named
     }
 
-    /// The names that WITH gives, for completion behind FROM.
+    /// The names of the queries of WITH, for completion after FROM.
     pub(super) fn names_of_queries(&self) -> Vec<String> {
         self.named_queries().into_iter().filter_map(|relation| relation.name).collect()
     }
 }
 
-/// A name without its back-ticks.
+/// A name without its backticks.
 pub(super) fn unquoted(name: &str) -> String {
     match name.strip_prefix('`') {
         Some(rest) => rest.strip_suffix('`').unwrap_or(rest).replace("``", "`"),
@@ -248,7 +247,7 @@ mod tests {
     use super::*;
     use crate::statement::lexeme::lexemes;
 
-    /// `|` is where the cursor is.
+    /// `|` is the cursor.
     fn check(marked: &str, expected: &[(Option<&str>, &str)]) {
         let cursor = marked.find('|').unwrap();
         let sql = marked.replace('|', "");
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn relations_stand_before_and_behind_the_cursor() {
+    fn relations_are_found_before_and_after_the_cursor() {
         check("SELECT | FROM pins", &[(Some("pins"), "SELECT * FROM pins")]);
         check("SELECT a FROM silver.pins AS p WHERE |", &[(Some("p"), "SELECT * FROM silver.pins")]);
         check(
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_query_is_asked_with_its_with() {
+    fn a_named_query_includes_its_with() {
         check(
             "WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT | FROM b",
             &[(Some("b"), "WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT * FROM b")],

@@ -33,7 +33,7 @@ async fn completer(folder: &std::path::Path) -> SqlCompleter {
     SqlCompleter::new(Lookups::new(Arc::new(session), Handle::current()))
 }
 
-/// What is offered at the `|` of `marked`, once every answer is there.
+/// The suggestions at the `|` of `marked`, after all lookups have finished.
 fn offered(completer: &mut SqlCompleter, marked: &str) -> Vec<String> {
     let cursor = marked.find('|').unwrap();
     let line = marked.replace('|', "");
@@ -93,7 +93,7 @@ async fn words_functions_options_and_paths() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_asked_for_again_after_a_statement() {
+async fn answers_are_discarded_after_a_statement() {
     let folder = tempfile::tempdir().unwrap();
     let mut completer = completer(folder.path()).await;
     assert_eq!(offered(&mut completer, "SELECT * FROM pi|"), ["pins"]);

@@ -1,29 +1,28 @@
-//! How wide the columns of a table are when the terminal is narrower than they are.
+//! The widths of the columns of a table that is wider than the terminal.
 //!
-//! First long text gives way, down to a width at which it can still be told apart; then columns in the middle are left out,
-//! since the first and the last ones say most about a row. A number is cut only when nothing else helps: it is wrong when it
-//! is short.
+//! First, long text is cut down to a minimum width. Then columns in the middle are left out, since the first and the last ones
+//! are the most useful. A number is cut only if nothing else helps, since a cut number is wrong.
 
-/// Long text is not cut below this while a column could be left out instead.
+/// The minimum width of long text, as long as columns can be left out instead.
 const TEXT_WIDTH_MIN: usize = 12;
-/// A number, a date or a time is not cut unless it is longer than this.
+/// A number, a date or a time is cut only if it is longer than this.
 const WHOLE_WIDTH_MAX: usize = 30;
-/// What stands around each column: a border and a blank on either side.
+/// The border and the two spaces around each column.
 const FRAME: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
-    /// The width that all its values need.
-    pub width: usize,
-    /// Whether it holds text, which may be cut.
-    pub is_text: bool,
+    /// The width of its widest value.
+    pub(crate) width: usize,
+    /// True if it has text, which may be cut.
+    pub(crate) is_text: bool,
 }
 
-/// What is shown: the columns by their numbers with their widths, and the position at which columns are left out.
+/// The shown columns as pairs of index and width, and the position where columns are left out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fitted {
-    pub columns: Vec<(usize, usize)>,
-    pub gap: Option<usize>,
+    pub(crate) columns: Vec<(usize, usize)>,
+    pub(crate) gap: Option<usize>,
 }
 
 /// Fits `columns` into `width`.
@@ -47,7 +46,7 @@ pub(super) fn fit(columns: &[Column], width: usize) -> Fitted {
     Fitted { columns: first.into_iter().collect(), gap: (columns.len() > 1).then_some(1) }
 }
 
-/// The widths of the columns `kept` when they fit, with as little cut as may be.
+/// The widths of the columns `kept` with the least cutting, or None if they do not fit.
 fn widths(columns: &[Column], kept: &[usize], width: usize) -> Option<Vec<usize>> {
     let at = |cap: usize| -> Vec<usize> {
         let cut = |column: &Column| column.width.min(if column.is_text { cap } else { cap.max(WHOLE_WIDTH_MAX) });
@@ -55,7 +54,7 @@ fn widths(columns: &[Column], kept: &[usize], width: usize) -> Option<Vec<usize>
     };
     let fits = |widths: &[usize]| widths.iter().map(|width| width + FRAME).sum::<usize>() < width;
     let widest = columns.iter().map(|column| column.width).max().unwrap_or(0);
-    // The widest cap that fits, by halving: a wider cap never makes the table narrower.
+    // Binary search for the widest cap that fits: a wider cap never makes the table narrower.
     let (mut fitting, mut too_wide) = (TEXT_WIDTH_MIN, widest + 1);
     if !fits(&at(fitting)) {
         return None;
@@ -80,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_left_alone() {
+    fn a_table_that_fits_is_unchanged() {
         let fitted = fit(&[number(5), text(20)], 32);
         assert_eq!(fitted, Fitted { columns: vec![(0, 5), (1, 20)], gap: None });
     }
 
     #[test]
-    fn long_text_gives_way_and_numbers_do_not() {
+    fn long_text_is_cut_and_numbers_are_not() {
         let fitted = fit(&[number(20), text(100), text(8)], 80);
         assert_eq!(fitted, Fitted { columns: vec![(0, 20), (1, 42), (2, 8)], gap: None });
     }

@@ -1,4 +1,4 @@
-//! How the rows of a statement are shown, and where they go: the terminal, a pager, or a file.
+//! The display of rows, and their destination: the terminal, a pager or a file.
 
 mod fit;
 mod pager;
@@ -26,34 +26,34 @@ use crate::cli::rows::{Format, write_rows};
 use crate::cli::run::ShowRows;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What decides how rows are shown; the commands of the shell change it.
+/// The display settings and the last result. The commands of the shell change them.
 #[derive(Debug)]
 pub(super) struct Screen {
-    pub output: Output,
-    pub format: Format,
-    /// Rows that a table shows at most; 0 is all.
-    pub rows_max: usize,
-    /// Whether results go through the pager.
-    pub is_paged: bool,
-    pub pager_command: String,
-    /// The file that results go to, instead of the terminal.
-    pub file: Option<ResultFile>,
-    /// The same for the next result alone.
-    pub once: Option<ResultFile>,
-    pub last: Option<Kept>,
-    /// What the progress of a statement says of memory.
-    pub memory: Arc<dyn MemoryPool>,
+    pub(crate) output: Output,
+    pub(crate) format: Format,
+    /// Maximum number of rows in a table; 0 shows all.
+    pub(crate) rows_max: usize,
+    /// True if results go through the pager.
+    pub(crate) is_paged: bool,
+    pub(crate) pager_command: String,
+    /// The file for results, instead of the terminal.
+    pub(crate) file: Option<ResultFile>,
+    /// The same for only the next result.
+    pub(crate) once: Option<ResultFile>,
+    pub(crate) last: Option<Kept>,
+    /// The memory pool, for the progress line.
+    pub(crate) memory: Arc<dyn MemoryPool>,
 }
 
-/// A file that results are written to.
+/// A file for results.
 #[derive(Debug)]
 pub(super) struct ResultFile {
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     file: BufWriter<File>,
 }
 
 impl ResultFile {
-    /// Makes the file, or empties it.
+    /// Creates the file, or truncates it.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|error| {
             Error::new(ErrorCode::InvalidLocation, format!("the file {} cannot be written", path.display()))
@@ -107,14 +107,14 @@ impl Screen {
         }
     }
 
-    /// Shows the last result again, whole: no row and no column of it is left out.
+    /// Shows the last result again, with all rows and columns.
     pub(super) async fn show_again(&mut self, format: Format) -> Result<()> {
         let Some(kept) = &self.last else {
-            return Err(Error::usage("there is no last result").with_hint("a query gives one"));
+            return Err(Error::usage("there is no result to show").with_hint("run a query first"));
         };
         if kept.is_cut {
-            return Err(Error::usage("the last result was too large to be kept")
-                .with_hint(".once FILE in front of the query writes the whole of it to a file"));
+            return Err(Error::usage("the last result was too large to be stored")
+                .with_hint(".once FILE before the query writes all of it to a file"));
         }
         let rows = kept.stream();
         if let Some(mut file) = self.once.take() {
@@ -133,7 +133,7 @@ impl Screen {
         out.flush().map_err(stdout_error)
     }
 
-    /// Prints what is no row of a result.
+    /// Prints text that is not a result.
     pub(super) fn print(&self, text: &str) -> Result<()> {
         let mut out = self.output.data();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(stdout_error)

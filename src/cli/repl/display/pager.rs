@@ -1,4 +1,4 @@
-//! A program such as `less` that shows a result a page at a time.
+//! A pager such as `less`, which shows a result page by page.
 
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 use crate::cli::output::is_broken_pipe;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// A pager that is running. What is written to it is shown.
+/// A running pager. It shows the text that is written to it.
 pub(super) struct Pager {
     child: Child,
     command: String,
 }
 
 impl Pager {
-    /// Starts `command`, as the user's shell understands it.
+    /// Starts `command` in `sh`.
     pub(super) fn start(command: &str) -> Result<Self> {
         let child = Command::new("sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn().map_err(|error| {
             Error::new(ErrorCode::InvalidConfiguration, format!("the pager `{command}` cannot be started"))
@@ -22,18 +22,18 @@ impl Pager {
         Ok(Self { child, command: command.to_owned() })
     }
 
-    /// Waits until the user has left it. One that was left before the last row has seen enough.
+    /// Waits until the user quits it. Quitting before the last row is not an error.
     pub(super) fn finish(mut self, written: Result<()>) -> Result<()> {
         drop(self.child.stdin.take());
         let failed = |message: String| {
-            Error::new(ErrorCode::InvalidConfiguration, message).with_hint(".pager off shows results without it")
+            Error::new(ErrorCode::InvalidConfiguration, message).with_hint(".pager off shows results without a pager")
         };
         let status = self
             .child
             .wait()
             .map_err(|error| failed(format!("the pager `{}` cannot be waited for", self.command)).caused_by(error))?;
         match written {
-            // 126 and 127 are a shell's codes for a command that it cannot run.
+            // A shell ends with 126 or 127 if it cannot run the command.
             _ if matches!(status.code(), Some(126 | 127)) => {
                 Err(failed(format!("the pager `{}` cannot be run", self.command)))
             }
@@ -44,10 +44,10 @@ impl Pager {
 }
 
 impl Drop for Pager {
-    /// A statement that failed or was interrupted leaves no pager behind.
+    /// Stops the pager after a statement that failed or was interrupted.
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // Nothing can be done about a child that is gone already.
+        // If the process has already ended, there is nothing to do.
         let _ = self.child.wait();
     }
 }

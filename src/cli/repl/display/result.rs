@@ -1,7 +1,7 @@
-//! What the shell keeps of a result: its first and last rows to show, and all of it, while that is little, to show again.
+//! The parts of a result that the shell stores: its first and last rows for the table, and all of it for `.last` and `.chart`.
 //!
-//! Both are bounded. The rows to show are as many as a table has; the whole is kept up to [`KEPT_BYTES_MAX`], and a result
-//! that is larger can be written to a file when it is asked for again.
+//! Both are bounded: the table by its number of rows, the whole result by [`KEPT_BYTES_MAX`]. A larger result must be queried
+//! again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +17,16 @@ use crate::cli::rows::cells;
 use pinsql_base::error::Result;
 use pinsql_base::schema::type_name;
 
-/// Memory that the last result may hold while nothing is done with it.
+/// Maximum memory of the stored last result.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// A result that can be shown again.
 #[derive(Debug, Clone)]
 pub(in crate::cli::repl) struct Kept {
-    pub schema: SchemaRef,
-    pub batches: Vec<RecordBatch>,
-    /// Whether there was more than can be kept.
-    pub is_cut: bool,
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: Vec<RecordBatch>,
+    /// True if the result was too large. Then no batch is stored.
+    pub(crate) is_cut: bool,
     bytes: usize,
 }
 
@@ -37,7 +37,7 @@ impl Kept {
 
     /// A result of one batch.
     #[cfg(test)]
-    pub fn of(batch: RecordBatch) -> Self {
+    pub(crate) fn of(batch: RecordBatch) -> Self {
         let mut kept = Self::new(batch.schema());
         kept.push(&batch);
         kept
@@ -53,19 +53,19 @@ impl Kept {
         }
     }
 
-    /// The rows, from the first.
-    pub fn stream(&self) -> SendableRecordBatchStream {
+    /// All rows.
+    pub(crate) fn stream(&self) -> SendableRecordBatchStream {
         let batches = self.batches.clone().into_iter().map(Ok);
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter(batches)))
     }
 }
 
-/// Keeps what passes through a stream of rows.
+/// Stores the batches of a stream as they pass.
 #[derive(Debug, Clone)]
 pub(super) struct Keeper(Arc<Mutex<Kept>>);
 
 impl Keeper {
-    /// `rows`, each batch of which is kept as it passes.
+    /// Returns a keeper, and a stream with the same rows that fills it.
     pub(super) fn tap(rows: SendableRecordBatchStream) -> (Self, SendableRecordBatchStream) {
         let schema = rows.schema();
         let keeper = Self(Arc::new(Mutex::new(Kept::new(Arc::clone(&schema)))));
@@ -79,7 +79,7 @@ impl Keeper {
     }
 }
 
-/// Reads all of `rows` and gives what a table of at most `rows_max` rows shows of them; all of them with 0.
+/// Reads all of `rows`, and returns those that a table of at most `rows_max` rows shows. With 0 it shows all.
 pub(super) async fn collect(mut rows: SendableRecordBatchStream, rows_max: usize) -> Result<Sheet> {
     let mut sheet = Sheet::of(&rows.schema());
     let head_max = if rows_max == 0 { usize::MAX } else { rows_max.div_ceil(2) };
@@ -92,7 +92,7 @@ pub(super) async fn collect(mut rows: SendableRecordBatchStream, rows_max: usize
         tail.push(batch.slice(head, batch.num_rows() - head));
     }
     let hidden = sheet.count as usize - sheet.head.len();
-    // What the dots would hide has to be more than what they take.
+    // Rows are hidden only if they need more lines than the dots.
     let tail_rows = if hidden <= rows_max / 2 + super::table::DOTS { hidden } else { rows_max / 2 };
     sheet.tail = tail.last(tail_rows)?;
     Ok(sheet)
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// A batch for each first number and the one behind its last.
+    /// One batch for each range of numbers, end excluded.
     fn rows(batches: &[(i64, i64)]) -> SendableRecordBatchStream {
         let batch = |(start, end): (i64, i64)| {
             RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from_iter_values(start..end)) as _)]).unwrap()
@@ -181,14 +181,14 @@ mod tests {
         assert_eq!(shown(&[(0, 100), (100, 101)], 4).await, (texts(&[0, 1]), texts(&[99, 100]), 101));
         let single: Vec<(i64, i64)> = (0..50).map(|n| (n, n + 1)).collect();
         assert_eq!(shown(&single, 4).await, (texts(&[0, 1]), texts(&[48, 49]), 50));
-        // The dots would take as many lines as the rows that they hide.
+        // The dots need as many lines as the rows that they would hide.
         assert_eq!(shown(&[(0, 7)], 4).await, (texts(&[0, 1]), texts(&[2, 3, 4, 5, 6]), 7));
         assert_eq!(shown(&[(0, 3)], 4).await, (texts(&[0, 1]), texts(&[2]), 3));
         assert_eq!(shown(&[(0, 30)], 0).await.0.len(), 30);
     }
 
     #[tokio::test]
-    async fn a_result_that_is_too_large_is_not_kept() {
+    async fn a_result_that_is_too_large_is_not_stored() {
         let (keeper, tapped) = Keeper::tap(rows(&[(0, 10), (10, 20)]));
         collect(tapped, 4).await.unwrap();
         let kept = keeper.into_kept();

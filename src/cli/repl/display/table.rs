@@ -1,8 +1,7 @@
 //! A result as a table that fits the terminal.
 //!
-//! The types stand under the names. What is cut ends with `…`, columns that are left out are one column of `…`, rows that
-//! are left out are three rows of dots, and the line below says how many there are in all. NULL is dim, so that it is not
-//! taken for the text.
+//! The types are below the names. A cut text ends with `…`. Omitted columns become one column of `…`, and omitted rows become
+//! three rows of dots. The line below the table has the total numbers. NULL is dim, to distinguish it from the text.
 
 use std::fmt::Write as _;
 
@@ -11,44 +10,44 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::fit::{Column, Fitted, fit};
 use crate::cli::rows::{NULL, escape_control};
 
-/// Characters of a value that are looked at. No terminal is wider.
+/// Maximum number of characters of a value that are processed. No terminal is wider.
 const VALUE_CHARS_MAX: usize = 2_000;
-/// The most that the name of a type makes a column wider.
+/// Maximum width that a column gets from the name of its type.
 const TYPE_WIDTH_MAX: usize = 16;
 const CUT: char = '…';
-/// How many rows of dots stand for the rows that are left out.
+/// The number of rows of dots in the place of omitted rows.
 pub(super) const DOTS: usize = 3;
 
 const DIM: anstyle::Style = anstyle::Style::new().dimmed();
 const BOLD: anstyle::Style = anstyle::Style::new().bold();
 
-/// What there is to show of a result. `None` is NULL.
+/// The shown part of a result. `None` is NULL.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    pub names: Vec<String>,
-    pub types: Vec<String>,
-    pub kinds: Vec<Kind>,
-    pub head: Vec<Vec<Option<String>>>,
-    pub tail: Vec<Vec<Option<String>>>,
-    /// How many rows the result has.
-    pub count: u64,
+    pub(crate) names: Vec<String>,
+    pub(crate) types: Vec<String>,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) head: Vec<Vec<Option<String>>>,
+    pub(crate) tail: Vec<Vec<Option<String>>>,
+    /// The number of rows of the result.
+    pub(crate) count: u64,
 }
 
-/// How the values of a column stand.
+/// The alignment of a column, and whether it may be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// To the right, and not cut if it can be helped.
+    /// Right-aligned, and cut only as a last resort.
     Number,
-    /// To the left, and not cut if it can be helped.
+    /// Left-aligned, and cut only as a last resort.
     Whole,
-    /// To the left, and cut where there is no room.
+    /// Left-aligned, and cut if there is no room.
     Text,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paper {
-    pub width: usize,
-    pub colors: bool,
+    pub(crate) width: usize,
+    pub(crate) colors: bool,
 }
 
 /// The table, and the line below it.
@@ -85,7 +84,7 @@ impl Sheet {
         self.count.saturating_sub((self.head.len() + self.tail.len()) as u64)
     }
 
-    /// The same with every text on one line and of a bounded length.
+    /// The same, with every text on one line and of bounded length.
     fn prepared(&self) -> Self {
         let short = |text: &str| match text.char_indices().nth(VALUE_CHARS_MAX) {
             Some((end, _)) => escape_control(&text[..end]),
@@ -108,7 +107,7 @@ impl Sheet {
         let width = |position: usize| {
             let values = self.head.iter().chain(&self.tail).filter_map(|row| row.get(position));
             let values = values.map(|value| value.as_deref().unwrap_or(NULL).width());
-            // A type's name may be cut: a STRUCT's is longer than anything in it.
+            // The name of a type may be cut: that of a STRUCT is longer than its values.
             let heads = [self.names[position].width(), self.types[position].width().min(TYPE_WIDTH_MAX)];
             values.chain(heads).max().unwrap_or(0).max(1)
         };
@@ -165,7 +164,7 @@ impl Pen<'_> {
         self.out.push('\n');
     }
 
-    /// The column that stands for those that are left out, if it is here.
+    /// The column in the place of the omitted ones, if it is at this position.
     fn gap(&mut self, place: usize, text: &str) {
         if self.fitted.gap == Some(place) {
             self.out.push_str(text);
@@ -212,7 +211,7 @@ pub(super) fn count(count: u64, of: &str) -> String {
     format!("{grouped} {of}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `text` in `width` columns of the terminal; what is cut ends with `…`.
+/// `text` in `width` columns of the terminal. A cut text ends with `…`.
 pub(in crate::cli::repl) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_columns_that_are_left_out_are_counted() {
+    fn omitted_rows_and_columns_are_counted() {
         let mut sheet = sheet(&["a", "b", "c", "d"], &[&[Some("a text of many words"); 4]]);
         sheet.tail = sheet.head.clone();
         sheet.count = 12_345;
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_told_from_the_text() {
+    fn null_differs_from_the_text() {
         let shown = render(&sheet(&["a"], &[&[None], &[Some("NULL")]]), Paper { width: 80, colors: true });
         assert!(shown.contains("│ \u{1b}[2mNULL\u{1b}[0m   │"), "{shown:?}");
         assert!(shown.contains("│ NULL   │"), "{shown:?}");
