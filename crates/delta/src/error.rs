@@ -50,8 +50,33 @@ fn below_kernel<'a>(error: &'a DeltaTableError) -> Option<&'a (dyn StdError + 's
     }
 }
 
+/// Carries an error through DataFusion.
+pub(crate) fn external(error: impl Into<Box<dyn StdError + Send + Sync>>) -> DataFusionError {
+    DataFusionError::External(error.into())
+}
+
+/// The table `name` does not exist.
+pub(crate) fn table_not_found(name: &str) -> Error {
+    Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {name}"))
+}
+
+/// CREATE TABLE meets a table that exists.
+pub(crate) fn table_already_exists(name: &str) -> Error {
+    Error::new(ErrorCode::TableOrViewAlreadyExists, format!("the table {name} already exists"))
+        .with_hint("CREATE OR REPLACE TABLE replaces it, CREATE TABLE IF NOT EXISTS leaves it")
+}
+
+/// The log no longer has the version that a write is built on.
+pub(crate) fn base_version_gone(name: &str) -> Error {
+    Error::new(
+        ErrorCode::ConcurrentWrite,
+        format!("the log of {name} no longer has the version upon which this was built"),
+    )
+    .with_hint("the table was replaced, or so many versions came after it that the log was cleaned; run it again")
+}
+
 /// An error met by a writer of the table `name`.
-pub(super) fn write_error(name: &str, error: &DataFusionError) -> Error {
+pub(crate) fn write_error(name: &str, error: &DataFusionError) -> Error {
     engine_error(&format!("write the table {name}"), error)
 }
 

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::MemTable;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::DeltaTable;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use serde_json::Value;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::*;
+use pinsql_base::error::Result;
 
 pub(super) struct Fixture {
     pub(super) folder: TempDir,

@@ -78,7 +78,7 @@ async fn a_table_is_defined_without_rows() {
     let definition = TableDefinition {
         columns: vec![
             Column { name: "ind".into(), data_type: DataType::Int64, nullable: false, comment: Some("the key".into()) },
-            Column { name: "at".into(), data_type: types::timestamp(), nullable: true, comment: None },
+            Column { name: "at".into(), data_type: crate::spec::types::timestamp(), nullable: true, comment: None },
         ],
         comment: Some("pins".into()),
         properties: BTreeMap::from([("quality".into(), "gold".into())]),

@@ -1,0 +1,225 @@
+//! Changing rows of a table: DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE.
+//!
+//! Copy on write: a file is either left alone or written again, so that readers of the first protocol see the change. A statement's
+//! own query runs first, over the table with two hidden columns (`scan.rs`): it reads only the columns that its conditions and values
+//! need, leaves files out by what the log says of them, and gives a list of what is to become of which row (`changes.rs`),
+//! sorted by file and row. Then each file that the list names is read once, in its order, and written with its changes applied
+//! (`apply.rs`); no other file is touched, and nothing but the list's sort and one row group is held in memory.
+//!
+//! With the change data feed on, each change is written a second time, with what the row was before (`output.rs`).
+//!
+//! Deliberately absent: deletion vectors, which need the third protocol of readers.
+
+mod apply;
+mod output;
+mod read;
+mod row_changes;
+mod run;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::PhysicalExpr;
+use deltalake::DeltaTable;
+
+pub use self::row_changes::RowAction;
+pub use self::run::RowChanges;
+use crate::commit::base::Base;
+use crate::commit::change::rewrite::{Operation, Replacement, Rewritten};
+use crate::commit::change::row_reads::Reading;
+use crate::commit::change::{Change, ChangeKind};
+use crate::operations::write::PreparedWrite;
+use crate::read::target_files::FileList;
+use crate::read::target_scan::TargetTable;
+use crate::spec::alteration::{Alteration, NewColumn};
+use crate::spec::features::{self, has_change_data_feed, require};
+use crate::storage::location::TableLocation;
+use crate::table::open::state_of;
+use crate::table::shape::Shape;
+use crate::write::writer::WriteTarget;
+use pinsql_base::error::Result;
+
+/// Files that a statement removes as they are.
+#[derive(Debug, Clone)]
+pub struct Covered {
+    files: BTreeSet<usize>,
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// One version of a table whose rows a statement is about to change.
+#[derive(Debug, Clone)]
+pub struct RewriteTarget {
+    location: TableLocation,
+    table: DeltaTable,
+    version: u64,
+    shape: Arc<Shape>,
+    list: Arc<FileList>,
+    scan: Arc<TargetTable>,
+    keeps_changes: bool,
+    /// What the commit changes of the table's definition.
+    alteration: Option<Alteration>,
+    started: Instant,
+}
+
+impl RewriteTarget {
+    /// Opens the newest version. Refuses by name what this cannot change.
+    pub async fn open(location: TableLocation) -> Result<Self> {
+        location.require_writable().await?;
+        let table = location.open_existing().await?;
+        let name = location.name();
+        let state = state_of(name, &table)?;
+        let shape = Shape::of_table(name, &table)?;
+        require(features::Operation::Rewrite, name, state.protocol(), state.metadata())?;
+        let list = Arc::new(FileList::of(name, state, &shape)?);
+        let url = location.url();
+        let store = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()))?;
+        let scan = TargetTable::new(
+            &shape.schema,
+            &shape.partition_columns,
+            Arc::clone(&list),
+            store,
+            location.path().clone(),
+        );
+        let keeps_changes = has_change_data_feed(state.metadata().configuration());
+        Ok(Self {
+            version: state.version(),
+            shape: Arc::new(shape),
+            list,
+            scan: Arc::new(scan),
+            keeps_changes,
+            alteration: None,
+            started: Instant::now(),
+            table,
+            location,
+        })
+    }
+
+    /// The table gets these columns in the statement's commit. What the statement reads of it does not have them yet.
+    pub fn adding(mut self, columns: Vec<NewColumn>) -> Result<Self> {
+        let alteration = Alteration::AddColumns(columns);
+        self.shape = Arc::new(Shape::of_altered_table(self.location.name(), &self.table, &alteration)?);
+        self.alteration = Some(alteration);
+        Ok(self)
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The table's columns, with those that it gets.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.shape.schema
+    }
+
+    pub fn partition_columns(&self) -> &[String] {
+        &self.shape.partition_columns
+    }
+
+    /// The table with the hidden columns [`FILE_COLUMN`] and [`ROW_COLUMN`]. It can be scanned once.
+    pub fn rows(&self) -> Arc<dyn TableProvider> {
+        Arc::clone(&self.scan) as Arc<dyn TableProvider>
+    }
+
+    /// The same version as every other statement reads it.
+    pub fn table(&self) -> Result<Arc<dyn TableProvider>> {
+        self.location.provider(&self.table)
+    }
+
+    /// How many files the version has.
+    pub fn files(&self) -> usize {
+        self.list.files.len()
+    }
+
+    /// The files in which every row meets `condition`, which names partition columns alone; all files for none. No other file has
+    /// a row that meets it, and no row need be read to know that.
+    pub fn covered(&self, condition: Option<&Expr>, state: &SessionState) -> Result<Covered> {
+        let count = self.list.files.len();
+        let Some(condition) = condition else {
+            return Ok(Covered { files: (0..count).collect(), predicate: None });
+        };
+        let partitions = &self.list.partitions;
+        let columns = DFSchema::try_from(partitions.schema().as_ref().clone())?;
+        let expression = state.create_physical_expr(condition.clone(), &columns)?;
+        let outcome = expression.evaluate(partitions).and_then(|value| value.into_array(count))?;
+        let holds = match outcome.as_boolean() {
+            known if known.null_count() == 0 => known.clone(),
+            partly_known => prep_null_mask_filter(partly_known),
+        };
+        let files = (0..count).filter(|file| holds.len() > *file && holds.value(*file)).collect();
+        Ok(Covered { files, predicate: Some(self.scan.physical(condition, state)?) })
+    }
+
+    /// Removes whole files. Nothing is read or written.
+    pub fn remove_files(self, covered: Covered, operation: Operation) -> PreparedWrite {
+        let rows = Rewritten {
+            deleted: self.rows_in(&covered),
+            files_removed: covered.files.len() as u64,
+            ..Rewritten::default()
+        };
+        // What others add to these partitions in the meantime would have been removed too.
+        let reading = self.reading(covered.files.clone(), vec![covered.predicate]);
+        let replacement = Replacement {
+            operation,
+            removes: self.removes(covered.files),
+            changes: Vec::new(),
+            rows,
+            source_rows: 0,
+            elapsed: self.started.elapsed(),
+        };
+        self.prepared(replacement, reading, Vec::new(), 0, None, Vec::new())
+    }
+
+    /// What the statement has read: these files, and rows that meet one of these predicates.
+    fn reading(&self, files: BTreeSet<usize>, predicates: Vec<Option<Arc<dyn PhysicalExpr>>>) -> Reading {
+        let level = state_of(self.location.name(), &self.table)
+            .ok()
+            .and_then(|state| state.metadata().configuration().get("delta.isolationLevel").cloned());
+        Reading {
+            files: files.into_iter().map(|file| self.list.files[file].path.clone()).collect(),
+            predicates,
+            is_serializable: level.is_some_and(|level| level == "Serializable"),
+            table: Arc::clone(&self.scan),
+            shape: Arc::clone(&self.shape),
+        }
+    }
+
+    /// As many as the log says.
+    fn rows_in(&self, covered: &Covered) -> u64 {
+        covered.files.iter().map(|file| self.list.files[*file].rows.unwrap_or(0)).sum()
+    }
+
+    fn removes(&self, files: impl IntoIterator<Item = usize>) -> Vec<deltalake::kernel::Remove> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        files.into_iter().map(|file| self.list.files[file].remove(now.as_millis() as i64)).collect()
+    }
+
+    fn prepared(
+        self,
+        replacement: Replacement,
+        reading: Reading,
+        adds: Vec<deltalake::kernel::Add>,
+        rows: u64,
+        read_version: Option<u64>,
+        targets: Vec<Arc<WriteTarget>>,
+    ) -> PreparedWrite {
+        let kind = ChangeKind::Rewrite { replacement: Box::new(replacement), reading: Box::new(reading) };
+        let change = Change {
+            has_query: true,
+            adds,
+            rows,
+            read_version,
+            alteration: self.alteration,
+            ..Change::new(self.location, kind)
+        };
+        PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), targets }
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes of rows: from a query to a commit.
+//!
+//! [`Write::plan`] puts the writer on top of a query, [`Write::run`] writes the data files, and [`PreparedWrite::commit`] makes them
+//! part of the table. UPDATE, DELETE and MERGE prepare their files in another way (`operations/rewrite`) and commit them here too.
+
+use std::sync::Arc;
+
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::commit::base::Base;
+use crate::commit::change::rewrite::Rewritten;
+use crate::commit::change::{Change, ChangeKind};
+use crate::commit::request::{WriteKind, WriteRequest};
+use crate::commit::{self, Committed};
+use crate::write::conform::Conform;
+use crate::write::run;
+use crate::write::write_exec::DeltaWriteExec;
+use crate::write::writer::WriteTarget;
+use pinsql_base::error::Result;
+
+/// A write that is planned and has done nothing yet.
+#[derive(Debug)]
+pub struct Write {
+    plan: Arc<dyn ExecutionPlan>,
+    target: Arc<WriteTarget>,
+    change: Change,
+    base: Base,
+}
+
+impl Write {
+    /// Puts the writer on top of a query's physical plan. What can be refused without reading a row is refused here.
+    pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
+        let base = Base::of(&request).await?;
+        let shape = base.shape(&request)?;
+        let name = request.location.name().to_owned();
+        let conform = Conform::try_new(
+            &name,
+            &input.schema(),
+            shape.schema.clone(),
+            shape.partition_columns.clone(),
+            shape.rules.clone(),
+            state,
+        )?;
+        let target = Arc::new(WriteTarget::of(&shape, &request.location));
+        let plan = DeltaWriteExec::new(input, &name, Arc::new(conform), target.clone())?;
+        Ok(Self { plan: Arc::new(plan), target, change: change_of(request, true), base })
+    }
+
+    /// The whole plan, writer included: for EXPLAIN, and for its metrics while it runs.
+    pub fn execution_plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
+    /// Runs the query and writes the data files. When it fails, the files are deleted again.
+    pub async fn run(self, context: Arc<TaskContext>) -> Result<PreparedWrite> {
+        let Self { plan, target, mut change, base } = self;
+        match run::run(&plan, context).await {
+            Ok(written) => {
+                change.adds = written.adds;
+                change.rows = written.rows;
+                Ok(PreparedWrite { change, base, targets: vec![target] })
+            }
+            Err(error) => {
+                target.discard().await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Data files that are written and belong to no version yet.
+#[derive(Debug)]
+pub struct PreparedWrite {
+    pub(crate) change: Change,
+    pub(crate) base: Base,
+    pub(crate) targets: Vec<Arc<WriteTarget>>,
+}
+
+impl PreparedWrite {
+    /// A write without rows: `CREATE [OR REPLACE] TABLE` without `AS`.
+    pub async fn define(request: WriteRequest) -> Result<Self> {
+        let base = Base::of(&request).await?;
+        base.shape(&request)?;
+        Ok(Self { change: change_of(request, false), base, targets: Vec::new() })
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.change.rows
+    }
+
+    /// What became of the rows of the table, when the statement changed some.
+    pub fn rewritten(&self) -> Option<&Rewritten> {
+        match &self.change.kind {
+            ChangeKind::Rewrite { replacement, .. } => Some(&replacement.rows),
+            _ => None,
+        }
+    }
+
+    /// Says how many rows the source of a MERGE had, for the history.
+    pub fn count_source(&mut self, rows: u64) {
+        if let ChangeKind::Rewrite { replacement, .. } = &mut self.change.kind {
+            replacement.source_rows = rows;
+        }
+    }
+
+    pub fn files(&self) -> usize {
+        self.change.adds.len()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.change.bytes()
+    }
+
+    /// Makes the files part of the table, with `user_metadata` (the ledger, as JSON) in the commit. After an error the
+    /// table is as it was, or the error says that this is not known.
+    pub async fn commit(self, user_metadata: Option<&str>) -> Result<Committed> {
+        match commit::commit(&self.change, self.base, user_metadata).await {
+            Ok(committed) => Ok(committed),
+            Err(failure) => {
+                if failure.is_certain {
+                    discard(&self.targets).await;
+                }
+                Err(failure.error)
+            }
+        }
+    }
+
+    /// Leaves the table at the version it has: there is nothing to commit.
+    pub async fn leave(self) -> Committed {
+        let version = self.base.version().unwrap_or_default();
+        discard(&self.targets).await;
+        Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new(), unregistered: None }
+    }
+
+    /// Deletes the files instead.
+    pub async fn abandon(self) {
+        discard(&self.targets).await;
+    }
+}
+
+async fn discard(targets: &[Arc<WriteTarget>]) {
+    for target in targets {
+        target.discard().await;
+    }
+}
+
+pub(crate) fn change_of(request: WriteRequest, has_query: bool) -> Change {
+    let kind = match request.kind {
+        WriteKind::Create(definition) => ChangeKind::Create { definition },
+        WriteKind::CreateOrReplace(definition) => ChangeKind::Replace { definition },
+        WriteKind::Append => ChangeKind::Append,
+        WriteKind::Overwrite => ChangeKind::Overwrite,
+    };
+    Change {
+        location: request.location,
+        kind,
+        has_query,
+        adds: Vec::new(),
+        rows: 0,
+        read_version: request.read_version,
+        transaction: request.transaction,
+        alteration: request.alteration,
+    }
+}

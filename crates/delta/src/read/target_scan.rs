@@ -1,0 +1,217 @@
+//! The table as the statement that changes it reads it: its columns, and behind them which file a row is in and where.
+//!
+//! Why not deltalake's provider: it gives no row numbers. What it can do beyond this (column mapping, deletion vectors) is refused
+//! before a scan is made.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use deltalake::kernel::Add;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use parquet::arrow::RowNumber;
+
+use crate::error::external;
+use crate::read::target_files::FileList;
+use crate::spec::types::nullable;
+use crate::table::shape::Shape;
+
+/// The hidden columns. No column of a Delta table of this protocol can have a space in its name.
+pub const FILE_COLUMN: &str = "file of target";
+pub const ROW_COLUMN: &str = "row of target";
+
+/// The table's columns with the hidden ones behind them.
+pub fn with_hidden_columns(schema: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(readable).chain(hidden()).collect::<Vec<_>>()))
+}
+
+/// Files of other writers say NULL can be where the table says it cannot; what is written is held against the table's rules.
+fn readable(field: &FieldRef) -> FieldRef {
+    Arc::new(field.as_ref().clone().with_data_type(nullable(field.data_type())).with_nullable(true))
+}
+
+fn hidden() -> [FieldRef; 2] {
+    let row = Field::new(ROW_COLUMN, DataType::Int64, true).with_extension_type(RowNumber);
+    [Arc::new(Field::new(FILE_COLUMN, DataType::Int64, true)), Arc::new(row)]
+}
+
+#[derive(Debug)]
+pub(crate) struct TargetTable {
+    schema: SchemaRef,
+    reading: TableSchema,
+    list: Arc<FileList>,
+    store: ObjectStoreUrl,
+    folder: Path,
+    read: Mutex<Read>,
+}
+
+/// The files that scans were made over, and what each scan asked of the rows.
+#[derive(Debug, Default, Clone)]
+struct Read {
+    files: BTreeSet<usize>,
+    predicates: Vec<Option<Arc<dyn PhysicalExpr>>>,
+}
+
+impl TargetTable {
+    pub(crate) fn new(
+        table: &Schema,
+        partition_columns: &[String],
+        list: Arc<FileList>,
+        store: ObjectStoreUrl,
+        folder: Path,
+    ) -> Self {
+        let is_partition = |field: &&FieldRef| partition_columns.contains(field.name());
+        let in_files: Vec<FieldRef> =
+            table.fields().iter().filter(|field| !is_partition(field)).map(readable).collect();
+        let [file, row] = hidden();
+        let partitions = list.partitions.schema();
+        let behind: Vec<FieldRef> = partitions.fields().iter().cloned().chain([file]).collect();
+        let reading = TableSchema::builder(Arc::new(Schema::new(in_files)))
+            .with_table_partition_cols(behind)
+            .with_virtual_columns(vec![row])
+            .build();
+        Self { schema: with_hidden_columns(table), reading, list, store, folder, read: Mutex::default() }
+    }
+
+    /// The files that were read, and what each scan asked of their rows.
+    pub(crate) fn read(&self) -> (BTreeSet<usize>, Vec<Option<Arc<dyn PhysicalExpr>>>) {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (read.files, read.predicates)
+    }
+
+    /// A condition over columns of the table, as scans have it.
+    pub(crate) fn physical(&self, condition: &Expr, state: &dyn Session) -> Result<Arc<dyn PhysicalExpr>> {
+        let columns = DFSchema::try_from(self.reading.table_schema().as_ref().clone())?;
+        state.create_physical_expr(condition.clone(), &columns)
+    }
+
+    /// Whether a row in one of the added files can meet `predicate`.
+    pub(crate) fn may_match(&self, predicate: &Arc<dyn PhysicalExpr>, adds: &[&Add], shape: &Shape) -> bool {
+        match FileList::of_adds("the table", adds, shape) {
+            Ok(list) => !self.candidates(&list, Some(predicate)).is_empty(),
+            // What cannot be understood may be anything.
+            Err(_) => true,
+        }
+    }
+
+    /// The files of `list` in which a row can meet `predicate`.
+    fn candidates(&self, list: &FileList, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Vec<usize> {
+        let count = list.files.len();
+        let all = || (0..count).collect();
+        let Some(predicate) = predicate else { return all() };
+        let columns = Arc::clone(self.reading.table_schema());
+        let Ok(pruning) = PruningPredicateBuilder::new().with_file_schema(columns).try_build(Arc::clone(predicate))
+        else {
+            return all();
+        };
+        match pruning.prune(&list.prunable()) {
+            Ok(kept) if kept.len() == count => (0..count).filter(|file| kept[*file]).collect(),
+            // A condition that says nothing about a whole file leaves none out.
+            _ => all(),
+        }
+    }
+
+    fn partitioned_file(&self, index: usize) -> Result<PartitionedFile> {
+        let file = &self.list.files[index];
+        let inside = Path::parse(&file.path).map_err(external)?;
+        let location = Path::from_iter(self.folder.parts().chain(inside.parts()));
+        let meta =
+            ObjectMeta { location, last_modified: Default::default(), size: file.bytes, e_tag: None, version: None };
+        let mut values = self.list.partition_scalars(index)?;
+        values.push(ScalarValue::Int64(Some(index as i64)));
+        Ok(PartitionedFile::new_from_meta(meta).with_partition_values(values))
+    }
+
+    /// Row counts, by which the planner chooses the side of a join that it holds in memory.
+    fn statistics(&self, files: &[usize]) -> Statistics {
+        let mut statistics = Statistics::new_unknown(self.reading.table_schema());
+        let rows: Option<u64> = files.iter().map(|file| self.list.files[*file].rows).sum();
+        statistics.num_rows = rows.map_or(Precision::Absent, |rows| Precision::Inexact(rows as usize));
+        statistics
+    }
+}
+
+impl TableProvider for TargetTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let is_hidden = |filter: &Expr| {
+            filter.column_refs().iter().any(|column| [FILE_COLUMN, ROW_COLUMN].contains(&column.name.as_str()))
+        };
+        let support = |filter: &&Expr| match is_hidden(filter) || filter.is_volatile() {
+            true => TableProviderFilterPushDown::Unsupported,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    pinsql_base::scan_by_plan!();
+}
+
+impl TargetTable {
+    /// [`TableProvider::scan`], which does not wait for anything here.
+    fn plan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let predicate = conjunction(filters.to_vec()).map(|filter| self.physical(&filter, state)).transpose()?;
+        let files = self.candidates(&self.list, predicate.as_ref());
+        {
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.files.extend(&files);
+            read.predicates.push(predicate.clone());
+        }
+        // A scan over no file has no partition, and what is sorted or joined above it asks for one.
+        if files.is_empty() {
+            let columns = projection.map(|columns| self.schema.project(columns)).transpose()?;
+            return Ok(Arc::new(EmptyExec::new(columns.map_or_else(|| self.schema(), Arc::new))));
+        }
+
+        let mut options = state.table_options().parquet.clone();
+        options.global.coerce_int96 = Some("us".to_owned());
+        options.global.coerce_int96_tz = Some("UTC".to_owned());
+        let mut source = ParquetSource::new(self.reading.clone()).with_table_parquet_options(options);
+        if let Some(predicate) = predicate {
+            source = source.with_predicate(predicate);
+        }
+        let partitioned = files.iter().map(|file| self.partitioned_file(*file)).collect::<Result<Vec<_>>>()?;
+        let partitions = state.config().target_partitions();
+        let given = self.reading.table_schema();
+        let all = (0..self.schema.fields().len()).collect();
+        let wanted = projection
+            .unwrap_or(&all)
+            .iter()
+            .map(|column| Ok(given.index_of(self.schema.field(*column).name())?))
+            .collect::<Result<Vec<_>>>()?;
+        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+            .with_file_groups(FileGroup::new(partitioned).split_files(partitions))
+            .with_statistics(self.statistics(&files))
+            .with_projection_indices(Some(wanted))?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}

@@ -1,0 +1,192 @@
+//! Writers of a table's data files. Each has one file open at a time, and nothing is committed here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use deltalake::kernel::Add;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::file::properties::WriterProperties;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::spec::partition_values::{self, PartitionValues};
+use crate::spec::statistics::IndexedColumns;
+use crate::storage::location::TableLocation;
+use crate::table::shape::Shape;
+use crate::write::data_file::{self, DataFile, delete_files};
+
+/// What the files are for, which decides over their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Rows,
+    /// The change data feed's: what became of each row.
+    Changes,
+}
+
+impl FileKind {
+    /// The table's folder for such files, and how their names begin.
+    fn place(self) -> (Path, &'static str) {
+        match self {
+            Self::Rows => (Path::default(), "part"),
+            Self::Changes => (Path::from("_change_data"), "cdc"),
+        }
+    }
+}
+
+/// What all writers of one statement share.
+#[derive(Debug)]
+pub(crate) struct WriteTarget {
+    /// The store with the table's folder as its root.
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) file_schema: SchemaRef,
+    pub(crate) partition_columns: Vec<String>,
+    /// Where the partition columns stand in the table's schema.
+    pub(crate) partition_positions: Vec<usize>,
+    pub(crate) properties: WriterProperties,
+    pub(crate) indexed: IndexedColumns,
+    pub(crate) target_file_bytes: u64,
+    kind: FileKind,
+    /// Every file that was begun, so that a failed statement can delete them.
+    begun: Mutex<Vec<Path>>,
+    /// Uploads of dropped writers that are being taken back.
+    aborting: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl WriteTarget {
+    /// The target for data files of a table.
+    pub(crate) fn of(shape: &Shape, location: &TableLocation) -> Self {
+        Self::with_columns(shape, location, &shape.schema)
+    }
+
+    /// The same for files with these columns.
+    pub(crate) fn with_columns(shape: &Shape, location: &TableLocation, table_schema: &Schema) -> Self {
+        let partition_columns = shape.partition_columns.clone();
+        let position = |name: &String| table_schema.index_of(name).ok();
+        Self {
+            store: location.table_store(),
+            partition_positions: partition_columns.iter().filter_map(position).collect(),
+            file_schema: partition_values::file_schema(table_schema, &partition_columns),
+            partition_columns,
+            properties: data_file::writer_properties(),
+            indexed: shape.indexed.clone(),
+            target_file_bytes: shape.target_file_bytes(),
+            kind: FileKind::Rows,
+            begun: Mutex::default(),
+            aborting: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of_kind(self, kind: FileKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    pub(crate) fn begin(&self, path: &Path) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+    }
+
+    /// Deletes all that this statement wrote. Only for a statement that certainly did not commit.
+    pub(crate) async fn discard(&self) {
+        let aborting = std::mem::take(&mut *self.aborting.lock().unwrap_or_else(PoisonError::into_inner));
+        for abort in aborting {
+            // An upload that cannot be taken back has said so by itself.
+            let _ = abort.await;
+        }
+        let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
+        delete_files(&self.store, begun).await;
+    }
+}
+
+/// Writes batches that already conform to the table, one open file at a time.
+pub(crate) struct TableWriter {
+    target: Arc<WriteTarget>,
+    memory: MemoryReservation,
+    /// The input partition, which file names begin with.
+    part: usize,
+    /// Names this writer's files apart from those of every other writer, of this statement and of others.
+    id: Uuid,
+    files_begun: usize,
+    open: Option<DataFile>,
+    adds: Vec<Add>,
+}
+
+impl TableWriter {
+    pub(crate) fn new(target: Arc<WriteTarget>, part: usize, context: &TaskContext) -> Self {
+        let memory = MemoryConsumer::new(format!("DeltaWrite[{part}]")).register(context.memory_pool());
+        Self { target, memory, part, id: Uuid::new_v4(), files_begun: 0, open: None, adds: Vec::new() }
+    }
+
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let target = self.target.clone();
+        if target.partition_columns.is_empty() {
+            return self.write_run(batch, PartitionValues::default()).await;
+        }
+        for (rows, values) in partition_values::runs(batch, &target.partition_columns)? {
+            let run = batch.slice(rows.start, rows.len());
+            let run = partition_values::without_partition_columns(&run, &target.partition_columns)?;
+            self.write_run(&run, values).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows without their partition columns, all of one partition.
+    pub(crate) async fn write_partition(&mut self, rows: &RecordBatch, values: PartitionValues) -> Result<()> {
+        self.write_run(rows, values).await
+    }
+
+    async fn write_run(&mut self, run: &RecordBatch, values: PartitionValues) -> Result<()> {
+        if self.open.as_ref().is_some_and(|file| *file.values() != values) {
+            self.close().await?;
+        }
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => self.begin_file(values)?,
+        };
+        let file = self.open.insert(file);
+        file.write(run, &self.memory).await?;
+        if file.size_bytes() >= self.target.target_file_bytes {
+            self.close().await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if let Some(file) = self.open.take() {
+            self.adds.push(file.close(&self.target.indexed, &self.memory).await?);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Vec<Add>> {
+        self.close().await?;
+        Ok(std::mem::take(&mut self.adds))
+    }
+
+    /// Names sort in the order of writing, so that a sorted input stays sorted across the files of one writer.
+    fn begin_file(&mut self, values: PartitionValues) -> Result<DataFile> {
+        let target = &self.target;
+        let (folder, first) = target.kind.place();
+        let name = format!("{first}-{:05}-{}-c{:03}.snappy.parquet", self.part, self.id, self.files_begun);
+        self.files_begun += 1;
+        let path = Path::from_iter(folder.parts().chain(values.folder().parts())).join(name);
+        target.begin(&path);
+        DataFile::create(&target.store, path, values, target.file_schema.clone(), target.properties.clone())
+    }
+}
+
+impl Drop for TableWriter {
+    /// A writer that is dropped half-way (its statement failed elsewhere) takes its upload back in the background.
+    fn drop(&mut self) {
+        if let (Some(file), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
+            let abort = runtime.spawn(file.abort());
+            self.target.aborting.lock().unwrap_or_else(PoisonError::into_inner).push(abort);
+        }
+    }
+}
