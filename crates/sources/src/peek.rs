@@ -1,7 +1,7 @@
-//! A stream as a table: what is there now, read once and forgotten.
+//! A stream as a table: the records that exist at the moment of the query.
 //!
-//! `SELECT … FROM read_kinesis(…) LIMIT 10` looks into a stream without a checkpoint: nothing is moved, and nobody is told.
-//! It begins where the options say and ends with what was there when it began, or with its LIMIT.
+//! `SELECT … FROM read_kinesis(…) LIMIT 10` reads a stream without a checkpoint. It changes no position and reports nothing to
+//! the service. It starts where the options say, and ends at the end that the stream had when the query began, or at the LIMIT.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,17 +26,18 @@ use super::stream::{Content, Next, ReadOptions, Slice, SliceLimits, StreamReader
 use pinsql_base::error::Error;
 use pinsql_base::rejects::RECORDS_READ;
 
-/// The most that is read ahead of the query.
+/// The maximum of bytes that the reader holds ahead of the query.
 const AHEAD_BYTES_MAX: u64 = 16 << 20;
 const LIMITS: SliceLimits = SliceLimits { records_max: 8_192, bytes_max: 8 << 20 };
-/// How long the source may be silent before it is asked again.
+/// How long one call waits for records before the next call.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// All that a stream has at the moment of the query.
+/// The records that a stream has at the moment of the query.
 #[derive(Debug)]
 pub struct PeekTable(Arc<dyn StreamSource>);
 
 impl PeekTable {
+    /// Reads from `source`, whose options are already checked.
     pub fn new(source: Arc<dyn StreamSource>) -> Self {
         Self(source)
     }
@@ -76,7 +77,7 @@ impl PeekTable {
     }
 }
 
-/// The leaf of a plan that peeks.
+/// The leaf of the plan of a scan.
 #[derive(Debug, Clone)]
 struct PeekSource {
     source: Arc<dyn StreamSource>,
@@ -137,7 +138,7 @@ impl DataSource for PeekSource {
     }
 }
 
-/// A peek under way: what is left to give, and where more comes from.
+/// The state of a running scan.
 struct Peek {
     source: Arc<dyn StreamSource>,
     reader: Option<Box<dyn StreamReader>>,
@@ -145,7 +146,7 @@ struct Peek {
     rows_left: usize,
 }
 
-/// The stream's batches with all their columns, up to `limit` rows.
+/// The batches of the stream with all columns, up to `limit` rows.
 fn batches(source: Arc<dyn StreamSource>, limit: Option<usize>) -> impl Stream<Item = Result<RecordBatch>> {
     let peek = Peek { source, reader: None, waiting: Vec::new().into_iter(), rows_left: limit.unwrap_or(usize::MAX) };
     stream::try_unfold(peek, async |mut peek| {

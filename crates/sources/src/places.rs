@@ -1,8 +1,8 @@
-//! Finds a record's place and bytes while its rows are on their way, for those that turn out to be bad late.
+//! Finds the position and the bytes of a record after the scan, for records that turn out to be bad later.
 //!
-//! A scan that keeps places has columns that no query sees (which, is the source's business), and the operator that works
-//! on its rows (`operators::RecordsExec`) asks here only when a row has to be rejected. So it may be slow, and it may read: the
-//! line of a record in the middle of a large object is known by counting.
+//! A scan that keeps positions has hidden columns, which its source defines. The operator above the scan
+//! (`operators::RecordsExec`) uses this only when it rejects a row. So it may be slow and may read: the line of a record in the
+//! middle of a large object is found by counting lines.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use bytes::Bytes;
 use super::stream::{Origin, Origins};
 use pinsql_base::error::{Error, Result};
 
-/// Finds the record that a row is.
+/// Finds the record that a row comes from.
 #[async_trait]
 pub trait Places: std::fmt::Debug + Send + Sync {
-    /// The record in `row` of a batch as the scan gave it, with all the columns that it has.
+    /// The origin of the record in `row`. `batch` must be a batch of the scan with all its columns.
     async fn of(&self, batch: &RecordBatch, row: usize) -> Result<Origin>;
 }
 
-/// The records of messages, which tell their place themselves.
+/// For messages, whose hidden columns have the position.
 #[derive(Debug, Clone)]
 pub struct MessagePlaces(pub Arc<dyn Origins>);
 
@@ -32,15 +32,15 @@ impl Places for MessagePlaces {
     }
 }
 
-/// Rows that are nobody's record any more (of a join, of an unnested array), or whose reader keeps no bytes (CSV, Parquet): what
-/// is kept of such a row is its values, as JSON.
+/// For rows that are not one record (rows of a join or of an exploded array), and for readers that keep no bytes (CSV, Parquet).
+/// The origin of such a row has its values as JSON.
 #[derive(Debug, Clone)]
 pub struct RowPlaces {
-    /// What the rows were made from.
+    /// The source in the origins, such as the path.
     pub source: String,
 }
 
-/// Says that there is no line to look at.
+/// The position in the origins: there is no line to point at.
 const NO_PLACE: &str = "a row, as JSON";
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! The records of one micro-batch as a table.
 //!
-//! The records are in memory already: a source of messages has to read them to know where the range ends. The plan over
-//! them is an ordinary one, and its leaf a `DataSourceExec` as all leaves are. Statistics are unknown, as with files.
+//! The records are already in memory, because a source of messages must read them to find the end of the range. Statistics are
+//! unknown, as for files.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,21 +23,21 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use super::stream::Origins;
 use pinsql_base::rejects::RECORDS_READ;
 
-/// A slice of a stream, to be read once or, after a failure, again.
+/// A slice of a stream, as a table. A retry after a failure reads it again.
 #[derive(Debug, Clone)]
 pub struct SliceTable {
     source: String,
-    /// With the hidden columns of `origins` behind those that SQL sees.
+    /// Includes the hidden columns of `origins` after the visible ones.
     schema: SchemaRef,
     visible: usize,
     batches: Arc<[RecordBatch]>,
     origins: Arc<dyn Origins>,
-    /// Whether the hidden columns belong to the table's schema.
+    /// True if the schema of the table includes the hidden columns.
     shows_hidden: bool,
 }
 
 impl SliceTable {
-    /// `source` is the name in the ledger, `schema` what SQL sees; `batches` also have the columns of `origins`.
+    /// `source` is the name in the ledger. `schema` has the columns in SQL. `batches` also have the columns of `origins`.
     pub fn new(source: String, schema: &Schema, batches: Vec<RecordBatch>, origins: Arc<dyn Origins>) -> Self {
         let visible = schema.fields().len();
         let fields: Vec<_> = schema.fields().iter().cloned().chain(origins.columns()).collect();
@@ -45,16 +45,17 @@ impl SliceTable {
         Self { source, schema, visible, batches: batches.into(), origins, shows_hidden: false }
     }
 
-    /// The stream's name, as the ledger has it.
+    /// The name of the stream in the ledger.
     pub fn source(&self) -> &str {
         &self.source
     }
 
+    /// Finds the position and the bytes of a record.
     pub fn origins(&self) -> &Arc<dyn Origins> {
         &self.origins
     }
 
-    /// The same records with the columns that tell where each stands.
+    /// The same table with the hidden columns in its schema.
     pub fn with_hidden_columns(&self) -> Self {
         Self { shows_hidden: true, ..self.clone() }
     }
@@ -91,15 +92,15 @@ impl SliceTable {
             name: self.source.clone(),
             schema: Arc::new(self.schema.project(&columns)?),
             columns,
-            partitions: deal(&self.batches, state.config().target_partitions()),
+            partitions: distribute(&self.batches, state.config().target_partitions()),
             metrics: ExecutionPlanMetricsSet::new(),
         };
         Ok(DataSourceExec::from_data_source(source))
     }
 }
 
-/// Batches in turn to at most `partitions_max` partitions; always at least one.
-fn deal(batches: &[RecordBatch], partitions_max: usize) -> Vec<Vec<RecordBatch>> {
+/// Distributes the batches round-robin to at most `partitions_max` partitions. Returns at least one partition.
+fn distribute(batches: &[RecordBatch], partitions_max: usize) -> Vec<Vec<RecordBatch>> {
     let count = batches.len().clamp(1, partitions_max.max(1));
     let mut partitions = vec![Vec::new(); count];
     for (index, batch) in batches.iter().enumerate() {
@@ -108,7 +109,7 @@ fn deal(batches: &[RecordBatch], partitions_max: usize) -> Vec<Vec<RecordBatch>>
     partitions
 }
 
-/// The leaf of a plan over a slice.
+/// The leaf of the plan of a scan.
 #[derive(Debug, Clone)]
 pub struct SliceSource {
     name: String,
@@ -119,7 +120,7 @@ pub struct SliceSource {
 }
 
 impl SliceSource {
-    /// The stream that the records came from.
+    /// The name of the stream in the ledger.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -1,9 +1,8 @@
-//! What a streaming source is: Kinesis shards, Kafka partitions, objects as they land.
+//! The traits of a streaming source: Kinesis shards, Kafka partitions, new objects.
 //!
-//! A stream is a loop around the path of a batch (`stream/`). A source only has to do three things for it: say which
-//! records come next and fix them as a range that can be written down; give the records of a range; and give them again,
-//! exactly the same ones, after a crash. Where a range begins and ends is the source's own business: the loop keeps the
-//! JSON and never looks into it.
+//! A stream is a loop around the write path of a batch statement. For this loop a source does three things: it decides which
+//! records are next and fixes them as a range that the checkpoint stores; it returns the records of the range; and after a crash
+//! it returns exactly the same records again. The loop stores ranges and positions as JSON and never interprets them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,98 +17,101 @@ use serde::{Deserialize, Serialize};
 
 use pinsql_base::error::Result;
 
-/// What a checkpoint remembers of its source: a checkpoint is carried on only by the same one.
+/// The source that a checkpoint belongs to. A stream continues from a checkpoint only if the identity of its source is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceIdentity {
-    /// `kinesis`, `kafka`, `files`.
+    /// `kinesis`, `kafka` or `files`.
     pub kind: String,
-    /// What people call it: the stream's name, the topics, the path. Also the source's name in the ledger.
+    /// The name for users: the name of the stream, the topics, or the path. The ledger uses it too.
     pub name: String,
 }
 
-/// Up to where a table has taken a source's records.
+/// How far the table or sink has read the source, in the JSON format of the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(pub serde_json::Value);
 
-/// The records of one micro-batch: what is written ahead of it.
+/// The records of one micro-batch, in the JSON format of the source. The checkpoint stores it before the batch is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SliceRange(pub serde_json::Value);
 
-/// A stream that the SQL names, its options checked. Nothing is read yet.
+/// A stream in a query, with checked options. Nothing is read yet.
 #[async_trait]
 pub trait StreamSource: fmt::Debug + Send + Sync {
+    /// The identity for the checkpoint and the ledger.
     fn identity(&self) -> SourceIdentity;
 
-    /// The columns that SQL sees.
+    /// The columns in SQL, without hidden columns.
     fn schema(&self) -> SchemaRef;
 
-    /// Where each record of a slice stands. `None` for objects, whose reader knows.
+    /// Finds the position and the bytes of a record of a slice. None for objects: their scan keeps positions itself.
     fn origins(&self) -> Option<Arc<dyn Origins>>;
 
-    /// Where a new table begins, by the options and by what the service has at this moment. It is written down before the
-    /// first record is read: `latest` means the moment in which the table was made, whatever happens after it.
+    /// The position at which a new table starts, from the options and the current state of the service. The checkpoint stores it
+    /// before the first record is read, so `latest` always means the moment in which the table was created.
     async fn start(&self) -> Result<Position>;
 
-    /// `position` with the records of `range` behind it.
+    /// The position after `range`, when `position` is the position before it. Fails if the JSON of either is damaged.
     fn advance(&self, position: &Position, range: &SliceRange) -> Result<Position>;
 
-    /// How records are told apart by partition. `None` where a record's place in a partition is no number.
+    /// Splits ranges by partition. None if a record has no numeric offset in a partition.
     fn partitioning(&self) -> Option<Arc<dyn Partitioning>> {
         None
     }
 
-    /// Begins to read after `position`.
+    /// Opens a reader that continues after `position`.
     async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>>;
 }
 
-/// How a table reads its stream.
+/// How a table or sink reads its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Who reads, for what a service keeps by name (a Kafka consumer group): `pinsql-<schema>.<table>`.
+    /// The name of the reader in the service (for Kafka: the consumer group): `pinsql-<schema>.<table>`.
     pub reader: String,
-    /// Whether to end ([`Next::End`]) when everything that was there at the opening has been given.
+    /// True if the reader ends ([`Next::End`]) after it has returned everything that existed when it was opened.
     pub available_now: bool,
-    /// Whether records that the service no longer has may be left out.
+    /// True if the reader may skip records that the service no longer has. Otherwise missing records are an error.
     pub allow_gap: bool,
-    /// The most that may be read ahead of the table.
+    /// The maximum of bytes that the reader may hold ahead of the table.
     pub ahead_bytes_max: u64,
 }
 
-/// One table's way through a stream.
+/// Reads one stream for one table or sink.
 #[async_trait]
 pub trait StreamReader: Send {
-    /// The records of a range that was fixed before, when the reader was opened right in front of it. Called before the
-    /// first [`Self::next`], which goes on behind it.
+    /// Returns the records of a range from the checkpoint again. The range must start at the position at which the reader was
+    /// opened. The loop calls this before the first [`Self::next`], which then continues after the range.
     async fn replay(&mut self, range: &SliceRange) -> Result<Slice>;
 
-    /// What comes next, within `limits` but at least one record, unless the range itself is news (a stream that was quiet for
-    /// long, a shard that has ended). Waits up to `wait` for the first record. Safe to
-    /// cancel: a slice that was not returned is given by the next call.
+    /// Returns the next slice within `limits`. A slice has at least one record, except when only the range changes (a stream
+    /// without records for a long time, a shard that has ended). Waits up to `wait` for the first record. Safe to cancel: the
+    /// next call returns a slice that a cancelled call did not return.
     async fn next(&mut self, limits: &SliceLimits, wait: Duration) -> Result<Next>;
 
-    /// All up to the end of `range` is in the table. Sources that tell their service about it do so now.
+    /// Tells the source that everything up to the end of `range` is committed. Sources that report this to their service do it
+    /// here.
     async fn acknowledge(&mut self, range: &SliceRange) -> Result<()>;
 
-    /// How far behind the end of the stream the slices given so far are.
+    /// How far the slices returned so far are behind the end of the stream.
     fn lag(&self) -> Vec<Lag>;
 }
 
-/// The bounds of one slice. The first record is taken whatever its size.
+/// The limits of one slice. Its first record is returned even if it is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SliceLimits {
     pub records_max: u64,
     pub bytes_max: u64,
 }
 
-/// What a reader has to give.
+/// The result of [`StreamReader::next`].
 #[derive(Debug)]
 pub enum Next {
+    /// The next records.
     Slice(Slice),
-    /// Nothing has arrived.
+    /// No record arrived in time.
     Idle,
-    /// All that was there at the opening has been given, and `available_now` was asked for.
+    /// Everything that existed at the opening was returned, and [`ReadOptions::available_now`] is set.
     End,
 }
 
@@ -118,36 +120,38 @@ pub enum Next {
 pub struct Slice {
     pub range: SliceRange,
     pub content: Content,
-    /// Records that the service no longer had, in front of or between those given.
+    /// Records before or between the returned ones that the service no longer has.
     pub gaps: Vec<Gap>,
-    /// Whether more is waiting, so that the next slice need not wait for its trigger.
+    /// True if more records are available, so that the next slice need not wait for the trigger.
     pub more: bool,
 }
 
+/// The content of a slice.
 #[derive(Debug)]
 pub enum Content {
-    /// The source's columns, then those of its [`Origins`].
+    /// Batches with the columns of the source, followed by the columns of its [`Origins`].
     Rows(Vec<RecordBatch>),
+    /// Objects whose content the plan reads.
     Objects(Vec<ObjectMeta>),
 }
 
-/// Records that were lost before they could be read.
+/// Records that the service deleted before they were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The shard or partition.
     pub partition: String,
-    /// The last place read and the first place still there, as the service names them.
+    /// The last position that was read and the first that still exists, as the service names them.
     pub after: String,
     pub before: String,
-    /// How many records, where the service's numbers tell.
+    /// The number of lost records, if the positions of the service give it.
     pub records: Option<u64>,
-    /// How long a time, where the service tells.
+    /// The length of the lost time, if the service gives it.
     pub seconds: Option<u64>,
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} no longer has what is between {} and {}", self.partition, self.after, self.before)?;
+        write!(f, "{} no longer has the records between {} and {}", self.partition, self.after, self.before)?;
         match (self.records, self.seconds) {
             (Some(records), _) => write!(f, ": {records} records are lost"),
             (None, Some(seconds)) => write!(f, ": records of {seconds} s are lost"),
@@ -156,38 +160,41 @@ impl fmt::Display for Gap {
     }
 }
 
-/// How far behind one shard or partition is.
+/// How far one shard or partition is behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lag {
+    /// The shard or partition.
     pub partition: String,
+    /// The number of records that are not read yet, if the service gives it.
     pub records: Option<u64>,
+    /// The age of the oldest record that is not read yet, if the service gives it.
     pub behind: Option<Duration>,
 }
 
-/// Finds a record's place and bytes, for the table of rejects.
+/// Finds the position and the bytes of a record, for the table of rejects.
 pub trait Origins: fmt::Debug + Send + Sync {
-    /// Columns that the query does not see, and that follow those it sees in every batch of a slice.
+    /// Hidden columns, which follow the columns of the source in every batch of a slice.
     fn columns(&self) -> Vec<FieldRef>;
 
-    /// Where the record in `row` of `batch` (all columns, also the hidden ones) stands.
+    /// The origin of the record in `row`. `batch` must have all columns, including the hidden ones.
     fn of(&self, batch: &RecordBatch, row: usize) -> Origin;
 }
 
-/// Takes slices apart by partition, for a sink whose objects have records of one partition each.
+/// Splits slices by partition, for a sink whose objects have records of one partition each.
 ///
-/// Such a sink also says in its ranges where within them its objects begin (the cuts), so that a range that is run again
-/// makes the same objects. A source keeps the cuts with the range and does not look at them.
+/// Such a sink also stores in its ranges at which offsets its objects start (the cuts), so that a range that runs again gives the
+/// same objects. A source stores the cuts with the range and does not interpret them.
 pub trait Partitioning: fmt::Debug + Send + Sync {
-    /// A range by partition: one span each.
+    /// One span for each partition of the range.
     fn split(&self, range: &SliceRange) -> Result<Vec<PartitionSpan>>;
 
-    /// The range that has these spans, at most one of each partition.
+    /// The range with these spans, at most one for each partition.
     fn join(&self, spans: &[PartitionSpan]) -> Result<SliceRange>;
 
-    /// Which columns of a slice's batches tell the place of a record: topic (STRING), partition (INT) and offset (BIGINT).
+    /// The indices of three columns in the batches of a slice: topic (STRING), partition (INT) and offset (BIGINT).
     fn columns(&self) -> [usize; 3];
 
-    /// What the record in `row` of a slice's batch takes as it was sent.
+    /// The size of the record in `row`, in bytes as it was sent.
     fn size_bytes(&self, batch: &RecordBatch, row: usize) -> u64;
 }
 
@@ -198,29 +205,30 @@ pub struct PartitionName {
     pub partition: i32,
 }
 
-/// As Kafka's own tools write it.
+/// Formatted as in the tools of Kafka: `topic-3`.
 impl fmt::Display for PartitionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.topic, self.partition)
     }
 }
 
-/// The offsets of one partition from `from` to before `to`. Not every number between need have a record.
+/// The offsets of one partition from `from` (inclusive) to `to` (exclusive). Not every offset in between has a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionSpan {
     pub name: PartitionName,
     pub from: i64,
     pub to: i64,
-    /// Where the objects after the first begin, in order.
+    /// The first offsets of all objects except the first one, in order.
     pub cuts: Vec<i64>,
 }
 
-/// Where one record stands, and what it is.
+/// The position and the bytes of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The object, stream or topic.
     pub source: String,
     /// `line 7`; `shardId-000000000001, sequence number 4959…`; `partition 3, offset 17`.
     pub position: String,
+    /// The bytes of the record.
     pub raw: Bytes,
 }

@@ -1,9 +1,9 @@
-//! How objects are shared out over partitions.
+//! Distributes objects over partitions.
 //!
-//! A topic is often thousands of objects of one record each, and sometimes one object of gigabytes. So the unit of work is
-//! neither: it is a [`Bundle`], a run of pieces in path order. Small objects come many to a bundle, so that they are fetched
-//! together; a large plain object is cut into byte ranges, so that every core takes its part. What cannot be cut
-//! (compressed data, documents that span lines) stays whole.
+//! A topic often has thousands of objects with one record each, and sometimes one object of gigabytes. So the unit of work is a
+//! [`Bundle`], a sequence of pieces in the order of their paths. A bundle has many small objects, so that they are fetched
+//! together. A large plain object is cut into byte ranges, so that every core reads a part of it. Compressed objects and
+//! documents that span lines cannot be cut.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use datafusion::datasource::physical_plan::FileGroup;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-/// An object that holds data, and how it is packed.
+/// An object and its compression.
 #[derive(Debug, Clone)]
 pub(super) struct DataObject {
     pub meta: ObjectMeta,
     pub compression: FileCompressionType,
 }
 
-/// The part of an object that one bundle reads: the records that start inside `range`.
+/// The part of an object that one bundle reads: the records that start within `range`, in bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
     pub object: Arc<DataObject>,
     pub range: Range<u64>,
 }
 
-/// The typed extension of a `PartitionedFile` that says what to read.
+/// The pieces to read, as the typed extension of a `PartitionedFile`.
 #[derive(Debug, Clone)]
 pub(super) struct Bundle(pub Arc<[Piece]>);
 
@@ -37,7 +37,7 @@ pub(super) struct Packing {
     pub target_partitions: usize,
     /// A plain object larger than this is cut, if its records allow it.
     pub split_bytes_min: u64,
-    /// A bundle is closed at about this size, so that a partition that is done early can take another.
+    /// The approximate size of a bundle, so that a partition that finishes early can take another one.
     pub bundle_bytes_max: u64,
 }
 
@@ -47,14 +47,14 @@ impl Packing {
     }
 }
 
-/// What opening an object costs, in bytes that could have been read meanwhile.
+/// The cost of opening an object, as the number of bytes that could be read in the same time.
 const OPENING_COST_BYTES: u64 = 64 << 10;
 
 fn cost_bytes(piece: &Piece) -> u64 {
     OPENING_COST_BYTES + piece.range.end - piece.range.start
 }
 
-/// The bundles, in path order, over at most `target_partitions` groups. Empty objects hold no record and are left out.
+/// The bundles, in path order, in at most `target_partitions` groups. Empty objects have no record and are left out.
 pub(super) fn pack(objects: &[Arc<DataObject>], packing: &Packing, splittable: bool) -> Vec<FileGroup> {
     let partitions = packing.target_partitions as u64;
     let total_bytes: u64 = objects.iter().map(|object| object.meta.size).sum();
@@ -83,7 +83,7 @@ fn group(pieces: &[Piece], packing: &Packing) -> Vec<FileGroup> {
     while start < pieces.len() {
         let mut cost = 0;
         let mut end = start;
-        // The piece that crosses the share goes to the side that it lies on for the most part.
+        // A piece that crosses the limit of the share belongs to the side with the larger part of it.
         while end < pieces.len() && (end == start || cost + cost_bytes(&pieces[end]) / 2 <= share) {
             cost += cost_bytes(&pieces[end]);
             end += 1;
@@ -97,7 +97,7 @@ fn group(pieces: &[Piece], packing: &Packing) -> Vec<FileGroup> {
     groups.into_iter().filter(|files| !files.is_empty()).map(FileGroup::new).collect()
 }
 
-/// A bundle as DataFusion carries it. The name is for `EXPLAIN` alone; what is read is in the extension.
+/// A bundle as a file of DataFusion. The name is only for `EXPLAIN`; the extension has what is read.
 fn bundle_file(pieces: &[Piece]) -> PartitionedFile {
     let first = &pieces[0];
     let location = match pieces.len() {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_cut_stays_whole() {
+    fn objects_that_cannot_be_cut_stay_whole() {
         let groups = pack(&objects(&[1 << 30]), &Packing::new(4), false);
         assert!(pieces(&groups).concat().iter().all(|piece| piece.range == (0..1 << 30)));
         assert!(pack(&objects(&[0, 0]), &Packing::new(4), true).is_empty());

@@ -1,8 +1,8 @@
-//! One bundle, from bytes to batches.
+//! Reads one bundle, from bytes to batches.
 //!
-//! The loop is: take the next record of the chunk in hand and decode it; when the chunk is used up, take the next chunk;
-//! when the object is, the next object. Batches span objects, so that a thousand objects of one record make one batch.
-//! Whatever is wrong with a record is dealt with here, by the mode that the SQL asked for.
+//! The loop takes the next record of the current chunk and decodes it. At the end of the chunk it takes the next chunk, at the
+//! end of the object the next object. Batches span objects, so that a thousand objects with one record each make one batch. This
+//! module handles bad records, according to the mode in the SQL.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::{Reject, Rejects};
 use pinsql_json::{Decoder, RecordSplitter};
 
-/// What a record needs that begins an array and does not end it.
+/// Advice for a record that starts an array but does not end it.
 const ARRAY_ADVICE: &str = "an array over several lines needs multiLine => true";
 
-/// What a scan needs to know of each of its bundles.
+/// What all bundles of a scan share.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub storage: Storage,
@@ -53,18 +53,18 @@ pub(super) struct BundleReader {
     pieces: Arc<[Piece]>,
     next_piece: usize,
     current: Option<OpenPiece>,
-    /// How many rows of the batch in hand come of which piece, without those of the current one.
+    /// The number of rows in the current batch for each piece, without the current piece.
     origins: Vec<(Piece, usize)>,
     origin_rows: usize,
-    /// The length of the records in the batch in hand.
+    /// The total length of the records in the current batch.
     batch_bytes: usize,
-    /// The records of the batch in hand, if they are asked for.
+    /// The records of the current batch, if they are kept.
     kept: Option<KeptRecords>,
-    /// For the batch in hand.
+    /// Reserved for the current batch.
     memory: MemoryReservation,
 }
 
-/// What decoding stopped for.
+/// The reason why decoding stopped.
 enum Step {
     BatchIsFull,
     Bad { line: u64, reason: String, raw: Bytes },
@@ -77,11 +77,11 @@ enum Step {
 struct OpenPiece {
     bytes: PieceReader,
     splitter: RecordSplitter,
-    /// After the last chunk: no more are to come.
+    /// True after the last chunk.
     is_read: bool,
-    /// Why the content broke off.
-    torn: Option<String>,
-    /// Counted when the first record is found to be bad.
+    /// The reason, if decompression failed in the middle.
+    damage: Option<String>,
+    /// The number of lines of the object before the piece. Counted at the first bad record.
     lines_before: Option<u64>,
 }
 
@@ -105,17 +105,17 @@ impl BundleReader {
         }
     }
 
-    /// The next batch; none after the last.
+    /// The next batch, or None after the last one.
     pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             match self.decode() {
                 Step::BatchIsFull => return self.take_batch().map(Some),
                 Step::Bad { line, reason, raw } => self.bad_record(line, reason, raw).await?,
-                // Without the memory for a larger batch, a smaller one has to do.
+                // Without memory for a larger batch, this one ends here.
                 Step::ChunkIsUsed if !self.reserve_batch() => return self.take_batch().map(Some),
                 Step::ChunkIsUsed => {
                     self.take_chunk().await?;
-                    // Decoding fills this thread; here the requests under way get their turn.
+                    // Decoding uses this thread completely. Yield, so that running requests make progress.
                     tokio::task::yield_now().await;
                 }
                 Step::PieceIsOver => self.close().await?,
@@ -126,7 +126,7 @@ impl BundleReader {
         }
     }
 
-    /// Decodes until something else has to be done.
+    /// Decodes until the caller has to act.
     fn decode(&mut self) -> Step {
         let Some(current) = &mut self.current else { return Step::NothingIsOpen };
         loop {
@@ -137,8 +137,8 @@ impl BundleReader {
             let record = match current.splitter.next() {
                 Some(record) => record,
                 None if !current.is_read => return Step::ChunkIsUsed,
-                // What is left when the content broke off is no whole record, whatever it looks like.
-                None if current.torn.is_some() => return Step::PieceIsOver,
+                // After a failed decompression, the rest is not a complete record, even if it looks like one.
+                None if current.damage.is_some() => return Step::PieceIsOver,
                 None => match current.splitter.finish() {
                     Some(record) => record,
                     None => return Step::PieceIsOver,
@@ -170,7 +170,7 @@ impl BundleReader {
             bytes: PieceReader::new(self.next_piece, piece.clone()),
             splitter: if self.reading.multi_line { RecordSplitter::documents() } else { RecordSplitter::lines() },
             is_read: false,
-            torn: None,
+            damage: None,
             lines_before: None,
         });
         self.next_piece += 1;
@@ -182,9 +182,9 @@ impl BundleReader {
         match current.bytes.next(&mut self.ahead, &self.reading.storage).await? {
             Chunk::Data(bytes) => current.splitter.push(bytes),
             Chunk::End => current.is_read = true,
-            Chunk::Torn(reason) => {
+            Chunk::Damaged(reason) => {
                 current.is_read = true;
-                current.torn = Some(reason);
+                current.damage = Some(reason);
             }
         }
         Ok(())
@@ -193,7 +193,7 @@ impl BundleReader {
     async fn close(&mut self) -> Result<()> {
         self.note_origin();
         if let Some(current) = &mut self.current
-            && let Some(reason) = current.torn.take()
+            && let Some(reason) = current.damage.take()
         {
             let rest = current.splitter.finish().and_then(Result::ok).map(|record| record.bytes).unwrap_or_default();
             let (line, _) = current.splitter.position();
@@ -205,7 +205,7 @@ impl BundleReader {
         Ok(())
     }
 
-    /// Content that cannot be unpacked. The modes are Spark's, and Spark fails here in each of them.
+    /// Handles content that cannot be decompressed. The modes are Spark's, and Spark fails here in each of them.
     async fn broken_content(&mut self, line: u64, reason: String, rest: Bytes) -> Result<()> {
         if self.reading.mode == Mode::Reject {
             return self.bad_record(line, reason, rest).await;
@@ -213,7 +213,7 @@ impl BundleReader {
         Err(self
             .failure(line, &reason)
             .await?
-            .with_hint("without a mode, what was read so far is kept and the rest is rejected"))
+            .with_hint("without a mode, the records before the damage are kept, and the rest is rejected"))
     }
 
     async fn bad_record(&mut self, line: u64, reason: String, raw: Bytes) -> Result<()> {
@@ -224,7 +224,7 @@ impl BundleReader {
                 let position = format!("line {}", self.line_of_object(line).await?);
                 counts.rejected.add(1);
                 let source = self.source();
-                // A copy, since the record is a part of a block, and would keep it all in memory until it is written.
+                // Copied, because the record is a part of a block, and would keep the whole block in memory until it is written.
                 let raw = Bytes::copy_from_slice(&raw);
                 self.reading.rejects.push(Reject { source, position, reason, raw }).await
             }
@@ -250,7 +250,7 @@ impl BundleReader {
         location.map(|location| Location::display(&self.reading.storage.url, location)).unwrap_or_default()
     }
 
-    /// The line counted from the start of the object, for one counted from the start of the piece.
+    /// Converts the number of a line in the piece to the number of the line in the object.
     async fn line_of_object(&mut self, line: u64) -> Result<u64> {
         let Some(current) = &mut self.current else { return Ok(line) };
         if let Some(before) = current.lines_before {
@@ -272,7 +272,8 @@ impl BundleReader {
         }
     }
 
-    /// Whether the session has the memory that the batch in hand takes by now; without any rows in it, it may go on.
+    /// Reserves memory for the current batch. Returns false if there is none, except for a batch without rows, which must
+    /// continue.
     fn reserve_batch(&mut self) -> bool {
         let kept_bytes = self.kept.as_ref().map_or(0, KeptRecords::memory_bytes);
         self.memory.try_resize(self.decoder.memory_bytes() + kept_bytes).is_ok() || self.decoder.rows() == 0

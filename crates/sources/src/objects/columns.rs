@@ -1,4 +1,4 @@
-//! Columns that come from the object itself and not from its records: `_metadata`, and the folders named `key=value`.
+//! Columns whose values come from the object and not from its records: `_metadata`, and the folders named `key=value`.
 
 use std::sync::Arc;
 
@@ -18,21 +18,22 @@ use super::location::Location;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{STRING, UTC, timestamp};
 
+/// The name of the column with the file of a record, as in Databricks.
 pub const METADATA: &str = "_metadata";
 
-/// What Hive writes for a partition whose value is NULL.
+/// The value that Hive writes for a NULL partition.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Where the values of one column of the table come from.
+/// The source of the values of one column of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ColumnSource {
     Record,
-    /// The folder `key=…` on the way to the object.
+    /// The folder `key=…` in the path of the object.
     Partition {
         key: String,
     },
     Metadata,
-    /// Where the record stands, and what it is: for those that may have to reject it.
+    /// The position or the bytes of the record, for an operator that may reject it.
     Place(PlaceColumn),
 }
 
@@ -48,7 +49,7 @@ pub(super) fn metadata_type() -> DataType {
     ]))
 }
 
-/// The `key=value` folders below `base`, with `%xx` undone, as Hive writes them.
+/// The `key=value` folders below `base`, with `%xx` decoded, as Hive writes them. The value is None for a NULL partition.
 pub(super) fn partition_folders(base: &Path, object: &Path) -> Vec<(String, Option<String>)> {
     let Some(below) = object.prefix_match(base) else { return vec![] };
     let parts: Vec<_> = below.collect();
@@ -72,7 +73,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8(plain).unwrap_or_else(|_| text.to_owned())
 }
 
-/// One value of an object's column, as an array of length one.
+/// The value of an object column, as an array of length one. Fails if a folder has a value that does not fit `data_type`.
 pub(super) fn value_of(
     source: &ColumnSource,
     data_type: &DataType,
@@ -92,7 +93,7 @@ pub(super) fn value_of(
             Ok(Arc::new(StringViewArray::from(vec![piece.object.meta.location.as_ref()])))
         }
         ColumnSource::Record | ColumnSource::Place(_) => {
-            Err(Error::internal("a column of the records was asked of the object"))
+            Err(Error::internal("the value of a column of the records was requested for an object"))
         }
     }
 }
@@ -104,7 +105,7 @@ fn partition_value(value: Option<&str>, key: &str, data_type: &DataType, locatio
         Error::new(
             ErrorCode::CastInvalidInput,
             format!(
-                "the folder {key}={} of {location} does not hold a value of its column's type",
+                "the folder {key}={} of {location} does not have a value of the type of its column",
                 value.unwrap_or_default()
             ),
         )
@@ -134,11 +135,11 @@ fn metadata_of(piece: &Piece, store_url: &ObjectStoreUrl) -> Result<ArrayRef> {
     Ok(Arc::new(StructArray::new(fields, columns, None)))
 }
 
-/// Puts a batch together: columns of the records as decoded, columns of the objects repeated for each object's rows.
+/// Builds the output batch: the decoded columns of the records, and the values of objects repeated for the rows of each object.
 #[derive(Debug)]
 pub(super) struct Assembly {
     pub output_schema: SchemaRef,
-    /// For each output column, where it comes from.
+    /// The source of each output column.
     pub columns: Vec<OutputColumn>,
     pub store_url: ObjectStoreUrl,
     pub base: Path,
@@ -153,12 +154,12 @@ pub(super) enum OutputColumn {
 }
 
 impl Assembly {
-    /// Whether the records have to be kept beside what is decoded from them.
+    /// True if the output has columns with the position or bytes of records.
     pub(super) fn keeps_records(&self) -> bool {
         self.columns.iter().any(|column| matches!(column, OutputColumn::Kept(_)))
     }
 
-    /// `origins` says, in order, how many rows come of which piece.
+    /// `origins` has, in order, the number of rows of each piece.
     pub(super) fn assemble(
         &self,
         decoded: &RecordBatch,

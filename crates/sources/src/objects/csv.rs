@@ -1,7 +1,7 @@
-//! CSV through DataFusion's reader, with what it lacks: each file's own compression, and errors that name the file.
+//! Reads CSV with DataFusion's reader, and adds what it lacks: a compression for each file, and errors that name the file.
 //!
-//! Deliberately as DataFusion has it: RFC 4180 quoting (a quote inside quotes is doubled; `escape` gives another character),
-//! columns by position. A value that does not fit its type is an error of the statement.
+//! As in DataFusion: quoting follows RFC 4180 (a quote within quotes is doubled; `escape` gives another character), and columns
+//! are matched by position. A value that does not fit its type is an error of the statement.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, normalize_type, timestamp, type_name};
 
-/// Inference looks at this many files, the first that have data.
+/// Inference reads this many files, the first ones with data.
 const SAMPLE_FILES_MAX: usize = 16;
 const SAMPLE_RECORDS_MAX: usize = 1_000;
 
@@ -68,7 +68,7 @@ pub(super) fn csv_source(
     Arc::new(NamingSource { inner: Arc::new(inner), splittable: !compressed && !multi_line })
 }
 
-/// Inference takes a pattern; the value is meant as it stands.
+/// DataFusion expects a regular expression; the value of the option is literal text.
 fn escape_regex(text: &str) -> String {
     let escape = |character: char| match character.is_ascii_punctuation() {
         true => format!("\\{character}"),
@@ -77,8 +77,8 @@ fn escape_regex(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// `nullValue`, which DataFusion's reader does not take: `texts` has the columns of the records as STRING, and this is
-/// the table over it in which that value is NULL and the rest has the types of `schema`.
+/// Implements `nullValue`, which DataFusion's reader does not have. `texts` has the columns of the records as STRING. The result
+/// is a view over it in which `null_value` is NULL and the columns have the types of `schema`.
 pub(super) fn with_null_value(
     texts: Arc<dyn TableProvider>,
     schema: &Schema,
@@ -99,12 +99,13 @@ pub(super) fn with_null_value(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// Another name than the final column's: DataFusion's optimizer confuses the two when it pulls `_metadata` apart.
+/// A name that differs from the name of the final column. With equal names, DataFusion's optimizer confuses the two when it takes
+/// the fields of `_metadata` apart.
 fn text_name(field: &Field) -> String {
     format!("{} (text)", field.name())
 }
 
-/// The same columns, those of the records as STRING.
+/// The same columns, with the columns of the records as STRING.
 pub(super) fn as_texts(schema: &Schema, columns: &[ColumnSource]) -> Schema {
     let fields = schema.fields().iter().zip(columns).map(|(field, source)| match source {
         ColumnSource::Record => Arc::new(field.as_ref().clone().with_data_type(STRING).with_name(text_name(field))),
@@ -113,7 +114,7 @@ pub(super) fn as_texts(schema: &Schema, columns: &[ColumnSource]) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-/// What a CSV file cannot hold.
+/// Returns an error for a column with a type that CSV cannot contain.
 pub(super) fn check_types(schema: &Schema, columns: &[ColumnSource]) -> pinsql_base::error::Result<()> {
     let of_records = schema.fields().iter().zip(columns).filter(|(_, source)| **source == ColumnSource::Record);
     let mut fields = of_records.map(|(field, _)| field);
@@ -121,14 +122,15 @@ pub(super) fn check_types(schema: &Schema, columns: &[ColumnSource]) -> pinsql_b
     match nested {
         Some(field) => Err(Error::new(
             ErrorCode::UnsupportedDatatype,
-            format!("the column `{}` is {}, which CSV does not hold", field.name(), type_name(field.data_type())),
+            format!("the column `{}` is {}, which CSV cannot contain", field.name(), type_name(field.data_type())),
         )
         .with_hint("read it as STRING")),
         None => Ok(()),
     }
 }
 
-/// The schema of the first files, by position; names are the first file's, or `_c0`, `_c1`, … without a header.
+/// Infers the schema from the first files, by position. The names are those of the first file, or `_c0`, `_c1`, … without a
+/// header.
 pub(super) async fn infer_schema(
     state: &dyn Session,
     objects: &[Arc<DataObject>],
@@ -177,14 +179,14 @@ fn merge(known: Field, next: &Field) -> Field {
 fn final_type(field: Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Null => STRING,
-        // A CSV has no types: what looks like a timestamp is Spark's TIMESTAMP.
+        // CSV has no types. A value that looks like a timestamp becomes a TIMESTAMP, as in Spark.
         DataType::Timestamp(_, _) => timestamp(),
         other => normalize_type(other),
     };
     field.with_data_type(data_type)
 }
 
-/// DataFusion's source, opened by each file's compression, with errors that say where.
+/// DataFusion's source, with the compression of each file, and with errors that name the file.
 struct NamingSource {
     inner: Arc<dyn FileSource>,
     splittable: bool,

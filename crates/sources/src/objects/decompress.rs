@@ -1,9 +1,9 @@
-//! Compressed objects as a stream of plain chunks.
+//! Decompresses objects to a stream of plain chunks.
 //!
-//! An object that came in one block is unpacked where it is decoded. A larger one is unpacked on a thread of its own, block by
-//! block, with a few chunks ahead, so that unpacking and decoding overlap and neither end ever holds the whole.
-//! The synchronous decoders are used because they alone read every member of a file of several (as `cat a.gz b.gz`
-//! makes); DataFusion's asynchronous ones stop in silence after the first for all but gzip.
+//! An object that arrived in one block is decompressed on the decoding thread. A larger one is decompressed on a separate thread,
+//! block by block, with a few chunks ahead, so that decompressing and decoding overlap, and neither holds the whole object. The
+//! synchronous decoders are used because only they read all members of a file with several (such as `cat a.gz b.gz` gives).
+//! DataFusion's asynchronous decoders stop without an error after the first member, for all formats except gzip.
 
 use std::io::{self, Read};
 
@@ -17,7 +17,7 @@ const CHUNK_BYTES_MAX: usize = 256 << 10;
 const CHUNKS_AHEAD: usize = 4;
 const BLOCKS_AHEAD: usize = 1;
 
-/// A decoder that gives whole chunks, and what was unpacked before a fault ahead of the fault.
+/// A decoder that fills whole chunks. It returns the bytes before an error first, and then the error.
 pub(super) struct ChunkReader {
     decoder: Box<dyn Read + Send>,
     chunk_bytes: usize,
@@ -25,7 +25,7 @@ pub(super) struct ChunkReader {
 }
 
 impl ChunkReader {
-    /// Chunks are as large as suits `compressed_bytes` of input.
+    /// The size of the chunks depends on `compressed_bytes`, the size of the input.
     pub(super) fn new(
         compression: FileCompressionType,
         input: impl Read + Send + 'static,
@@ -36,7 +36,7 @@ impl ChunkReader {
         Ok(Self { decoder, chunk_bytes, fault: None })
     }
 
-    /// Nothing at the end.
+    /// The next chunk, or None at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Bytes>> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
@@ -66,17 +66,17 @@ impl std::fmt::Debug for ChunkReader {
     }
 }
 
-/// The thread that unpacks a large object.
+/// The thread that decompresses a large object.
 #[derive(Debug)]
-pub(super) struct Unpacker {
-    /// Compressed blocks in; dropped after the last.
+pub(super) struct Decompressor {
+    /// Receives compressed blocks. Set to None after the last block.
     pub blocks: Option<mpsc::Sender<Bytes>>,
-    /// Plain chunks out.
+    /// Returns plain chunks.
     pub chunks: mpsc::Receiver<io::Result<Bytes>>,
     _thread: SpawnedTask<()>,
 }
 
-impl Unpacker {
+impl Decompressor {
     pub(super) fn start(compression: FileCompressionType, first_block: Bytes) -> Self {
         let (blocks, blocks_in) = mpsc::channel(BLOCKS_AHEAD);
         let (chunks_out, chunks) = mpsc::channel(CHUNKS_AHEAD);
@@ -90,7 +90,7 @@ impl Unpacker {
                 };
                 let Some(chunk) = chunk.transpose() else { return };
                 let is_over = chunk.is_err();
-                // When nobody listens any more, the scan is over.
+                // If the receiver is gone, the scan is over.
                 if chunks_out.blocking_send(chunk).is_err() || is_over {
                     return;
                 }

@@ -1,4 +1,5 @@
-//! One option's value, read as what the option needs. A value that does not fit is an error that names the option.
+//! The value of one option, converted to the type that the option needs. A value that does not fit is an error with the name of
+//! the option.
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::scalar::ScalarValue;
@@ -7,13 +8,14 @@ use globset::GlobBuilder;
 use super::options::{Format, Mode};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// One option's value, read as what the option needs.
+/// The name and the value of one option.
 pub(super) struct Given<'a> {
     pub(super) name: &'a str,
     pub(super) value: &'a ScalarValue,
 }
 
 impl<'a> Given<'a> {
+    /// The error for a value that does not fit. `needed` describes the expected values.
     pub(super) fn wrong(&self, needed: &str) -> Error {
         Error::new(ErrorCode::InvalidOption, format!("the option {} needs {needed}, not {}", self.name, self.value))
     }
@@ -22,7 +24,7 @@ impl<'a> Given<'a> {
         self.value.try_as_str().flatten().ok_or_else(|| self.wrong("a text"))
     }
 
-    /// A whole number above 0.
+    /// An integer greater than 0.
     pub(super) fn count(&self) -> Result<u64> {
         let count = match self.value {
             ScalarValue::Int32(Some(count)) => u64::try_from(*count).ok(),
@@ -32,7 +34,7 @@ impl<'a> Given<'a> {
         count.filter(|count| *count > 0).ok_or_else(|| self.wrong("a whole number above 0"))
     }
 
-    /// Databricks takes options as texts too: `'true'`.
+    /// A boolean. Databricks also accepts the text: `'true'`.
     pub(super) fn boolean(&self) -> Result<bool> {
         match self.value {
             ScalarValue::Boolean(Some(value)) => Ok(*value),

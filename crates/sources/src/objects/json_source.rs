@@ -1,7 +1,7 @@
-//! The JSON scan as DataFusion sees it: a `FileSource` whose files are bundles.
+//! The JSON scan for DataFusion: a `FileSource` whose files are bundles.
 //!
-//! A projection of plain columns is taken in, so that the decoder skips every other field. Expressions are left to the plan
-//! above: evaluated in the scan, their failures could not be told from the reader's own.
+//! It takes over projections of plain columns, so that the decoder skips all other fields. Expressions stay in the plan above: in
+//! the scan, their failures could not be distinguished from failures of the reader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use pinsql_json::{Decoder, DecoderOptions, Permissive};
 pub(super) struct JsonSource {
     scan: Arc<JsonScan>,
     table_schema: TableSchema,
-    /// Plain columns only.
+    /// Has only plain columns.
     projection: ProjectionExprs,
     batch_rows_max: usize,
     metrics: ExecutionPlanMetricsSet,
@@ -65,7 +65,7 @@ impl JsonSource {
         }
     }
 
-    /// The schema to decode, and how the output is put together from it.
+    /// The schema to decode, the schema of the output, and the source of each output column.
     fn output(&self) -> Result<(SchemaRef, SchemaRef, Vec<OutputColumn>)> {
         let table = self.table_schema.table_schema();
         let mut decoded: Vec<usize> = Vec::new();
@@ -171,7 +171,7 @@ impl FileSource for JsonSource {
         }
     }
 
-    /// The bundles are cut already, by rules that a cut by bytes alone would break.
+    /// The bundles are already cut, by rules that a cut by bytes alone would break.
     fn supports_repartitioning(&self) -> bool {
         false
     }

@@ -1,29 +1,29 @@
-//! How much of the session's memory reading may take.
+//! How much of the memory of the session the readers may use.
 
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 
-/// Of the session's memory, reading takes at most one part in so many, all partitions together.
+/// All partitions together use at most one part in this many of the memory of the session.
 const PARTS_OF_MEMORY: u64 = 4;
-/// Under this a request costs more than it brings.
+/// Smaller requests cost more time than they save.
 const BLOCK_BYTES_MIN: u64 = 64 << 10;
 
-/// What one partition may hold while it reads.
+/// The limits of one partition while it reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// The most that one request asks for.
+    /// The maximum size of one request.
     pub block_bytes: u64,
     pub requests_max: usize,
-    /// Bytes asked for and not yet decoded.
+    /// The maximum of bytes that are requested but not decoded yet.
     pub ahead_bytes_max: u64,
-    /// A batch is handed on when its records are this long together, however few they are: one can be very long.
+    /// A batch ends when its records have this total size, even if they are few: one record can be very long.
     pub batch_bytes_max: usize,
-    /// What all objects together may give to a sample.
+    /// The maximum of bytes that a sample reads from all objects together.
     pub sample_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // A request to S3 takes some 30 ms whatever its size: small objects are read as fast as there are requests.
+        // A request to S3 takes about 30 ms, whatever its size: for small objects, more requests at once are faster.
         Self {
             block_bytes: 4 << 20,
             requests_max: 32,
@@ -35,7 +35,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The default, or less where the session's memory is small.
+    /// The default limits, or lower ones for a session with little memory.
     pub(super) fn within(pool: &dyn MemoryPool, partitions: usize) -> Self {
         match pool.memory_limit() {
             MemoryLimit::Finite(memory_bytes) => Self::within_bytes(memory_bytes as u64, partitions.max(1) as u64),
@@ -43,8 +43,8 @@ impl Limits {
         }
     }
 
-    /// Half of a partition's share is for what is ahead. The rest is for the block in hand, the batch made of it, which
-    /// takes up to twice the room of its records, and the batch before, which is still on its way.
+    /// Half of the share of a partition is for reading ahead. The rest is for the current block, for its batch, which uses up to
+    /// twice the size of its records, and for the previous batch, which the operators above still use.
     fn within_bytes(memory_bytes: u64, partitions: u64) -> Self {
         let most = Self::default();
         let for_reading = memory_bytes / PARTS_OF_MEMORY;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_takes_a_part_of_the_memory_and_no_more_than_helps() {
+    fn reading_uses_a_part_of_the_memory_and_not_more_than_is_useful() {
         let check = |memory_bytes: u64, partitions: u64, ahead_bytes: u64, block_bytes: u64| {
             let limits = Limits::within_bytes(memory_bytes, partitions);
             assert_eq!((limits.ahead_bytes_max, limits.block_bytes), (ahead_bytes, block_bytes), "{memory_bytes}");

@@ -1,4 +1,4 @@
-//! The files of a COPY INTO: those that its path, FILES and PATTERN name, and a table of the ones to be loaded.
+//! The files of a COPY INTO: those that its path, FILES and PATTERN select.
 
 use object_store::ObjectMeta;
 
@@ -8,23 +8,23 @@ use super::resolve::open_storage;
 use super::{ReadFiles, SourceEnvironment, listing};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// Which of the files below a path are meant.
+/// Selects files below the path.
 #[derive(Debug, Clone, Default)]
 pub struct FileChoice {
-    /// By their names below the path; empty for all.
+    /// Names relative to the path. Empty for all files.
     pub files: Vec<String>,
-    /// As in a path.
+    /// A pattern relative to the path, with the syntax of a path.
     pub pattern: Option<String>,
 }
 
-/// A file that is there, and the name by which it is remembered.
+/// An existing file, and the URL by which the table remembers that it has loaded the file.
 #[derive(Debug, Clone)]
 pub struct ListedFile {
     pub url: String,
     pub object: ObjectMeta,
 }
 
-/// The files that a COPY INTO names. There may be none.
+/// The files that a COPY INTO selects, the oldest first. May be empty. Fails if a file in [`FileChoice::files`] does not exist.
 pub async fn list_files(
     call: &ReadFiles,
     choice: &FileChoice,

@@ -1,4 +1,5 @@
-//! Which objects a path means, found fresh at every call: DataFusion's listing cache has no expiry, so it is not used.
+//! Finds the objects of a path, with a new listing for every call. DataFusion's cache of listings is not used, because its
+//! entries never expire.
 
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use futures::TryStreamExt;
@@ -10,10 +11,10 @@ use super::location::{Location, is_hidden};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// Which of the objects under a path are wanted. The default is all that are not hidden.
+/// Selects objects below a path. The default selects all that are not hidden.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selection {
-    /// `pathGlobFilter`: on the name alone, not on its folder.
+    /// `pathGlobFilter`: matches the file name without its folders.
     pub name_filter: Option<GlobMatcher>,
     /// `recursiveFileLookup => false`: descend only into partition folders (`key=value`).
     pub partition_folders_only: bool,
@@ -23,7 +24,8 @@ pub(super) struct Selection {
     pub modified_before_us: Option<i64>,
 }
 
-/// The compressions told by a name's last extension. Hadoop knows more; those are refused by name, never read as text.
+/// The compressions, by the last extension of the name. Hadoop has more. Files with those are an error, so that they are never
+/// read as text.
 const COMPRESSIONS: [(&str, FileCompressionType); 7] = [
     (".gz", FileCompressionType::GZIP),
     (".gzip", FileCompressionType::GZIP),
@@ -35,7 +37,7 @@ const COMPRESSIONS: [(&str, FileCompressionType); 7] = [
 ];
 const COMPRESSIONS_REFUSED: [&str; 4] = [".lz4", ".snappy", ".deflate", ".lzo"];
 
-/// The name without its compression, and the compression.
+/// The name without the extension of its compression, and the compression.
 pub(super) fn split_compression(name: &str) -> Result<(&str, FileCompressionType)> {
     let lower = name.to_ascii_lowercase();
     if let Some(extension) = COMPRESSIONS_REFUSED.iter().find(|extension| lower.ends_with(**extension)) {
@@ -51,29 +53,29 @@ pub(super) fn split_compression(name: &str) -> Result<(&str, FileCompressionType
     }))
 }
 
-/// All objects that the location and the selection name, in order of their paths. None at all is an error.
+/// All objects that the location and the selection match, in the order of their paths. It is an error if there are none.
 pub(super) async fn list(
     store: &dyn ObjectStore,
     location: &Location,
     selection: &Selection,
 ) -> Result<Vec<ObjectMeta>> {
-    let mut objects = list_named(store, location, selection).await?;
+    let mut objects = list_unfiltered(store, location, selection).await?;
     let found = objects.len();
     objects.retain(|object| selection.wants(object));
     if objects.is_empty() {
-        return Err(nothing_matches(store, location, found).await);
+        return Err(no_match_error(store, location, found).await);
     }
     objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
     Ok(objects)
 }
 
-/// What [`list`] gives, in the order in which a stream takes it: the oldest first. There may be none yet.
+/// The same objects as [`list`], in the order in which a stream reads them: the oldest first. May be empty.
 pub(super) async fn list_for_stream(
     store: &dyn ObjectStore,
     location: &Location,
     selection: &Selection,
 ) -> Result<Vec<ObjectMeta>> {
-    let mut objects = list_named(store, location, selection).await?;
+    let mut objects = list_unfiltered(store, location, selection).await?;
     objects.retain(|object| selection.wants(object));
     objects.sort_unstable_by(|left, right| {
         (left.last_modified, &left.location).cmp(&(right.last_modified, &right.location))
@@ -81,21 +83,26 @@ pub(super) async fn list_for_stream(
     Ok(objects)
 }
 
-async fn list_named(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Vec<ObjectMeta>> {
-    match the_file_itself(store, location).await? {
+async fn list_unfiltered(
+    store: &dyn ObjectStore,
+    location: &Location,
+    selection: &Selection,
+) -> Result<Vec<ObjectMeta>> {
+    match single_file(store, location).await? {
         Some(file) => Ok(vec![file]),
         None => list_below(store, location, selection).await,
     }
 }
 
-async fn the_file_itself(store: &dyn ObjectStore, location: &Location) -> Result<Option<ObjectMeta>> {
+async fn single_file(store: &dyn ObjectStore, location: &Location) -> Result<Option<ObjectMeta>> {
     if location.pattern.is_some() || location.is_folder || location.base.as_ref().is_empty() {
         return Ok(None);
     }
     match store.head(&location.base).await {
         Ok(object) => Ok(Some(object)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
-        // Without the right to list, S3 says "forbidden" of an object that is not there: the listing will say what is true.
+        // Without the permission to list, S3 returns "forbidden" for an object that does not exist. The listing that follows
+        // gives the correct error.
         Err(object_store::Error::PermissionDenied { .. }) => Ok(None),
         Err(error) => Err(storage_error(&format!("read {}", location.written), error)),
     }
@@ -105,7 +112,7 @@ async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Se
     let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&location.base)).try_collect().await;
     let mut objects = match listed {
         Ok(objects) => objects,
-        // Only a folder of this machine can be missing; in S3 it is the bucket.
+        // Only a local folder can be missing. In S3 this error means that the bucket is missing.
         Err(object_store::Error::NotFound { .. }) if location.is_local() => vec![],
         Err(error) => return Err(storage_error(&format!("list {}", location.written), error)),
     };
@@ -120,7 +127,7 @@ fn is_visible(location: &Location, object: &Path, selection: &Selection) -> bool
     let hidden = parts.iter().enumerate().any(|(depth, part)| {
         is_hidden(part.as_ref()) && !pattern.is_some_and(|pattern| pattern.asks_for_hidden(depth))
     });
-    // A folder's own marker object, as some tools leave in S3, is no data.
+    // A marker object for a folder, which some tools create in S3, is not data.
     let Some((_, folders)) = parts.split_last() else { return false };
     let too_deep = selection.partition_folders_only
         && pattern.is_none()
@@ -138,8 +145,8 @@ impl Selection {
     }
 }
 
-/// Says how far the path does exist.
-async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered: usize) -> Error {
+/// The error for a path without objects. Its hint shows how much of the path exists.
+async fn no_match_error(store: &dyn ObjectStore, location: &Location, filtered: usize) -> Error {
     let error = Error::new(ErrorCode::NoMatchingFiles, format!("no file matches {}", location.written));
     if filtered > 0 {
         return error.with_hint(format!(
@@ -158,7 +165,7 @@ async fn nothing_matches(store: &dyn ObjectStore, location: &Location, filtered:
     }
 }
 
-/// The deepest folder on the way to `base` with anything in it, and the first few names there.
+/// The deepest folder on the path to `base` that is not empty, and the first names in it.
 async fn nearest_folder(
     store: &dyn ObjectStore,
     location: &Location,

@@ -1,7 +1,7 @@
-//! Where a path of `read_files` points: the store, the folder that listing starts from, and the pattern below it.
+//! Parses a path of `read_files`: the store, the folder at which the listing starts, and the pattern below it.
 //!
-//! A path is a URL (`s3://bucket/a/*.json`, `file:///data`) or a path of this machine, absolute or relative to the current
-//! folder. It is taken apart by hand, not by a URL parser, since `*`, `?`, `[` and `{` must survive as they are.
+//! A path is a URL (`s3://bucket/a/*.json`, `file:///data`) or a local path, absolute or relative to the current folder. It is
+//! parsed by hand and not by a URL parser, because `*`, `?`, `[` and `{` must stay unchanged.
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use globset::{GlobBuilder, GlobMatcher};
@@ -9,43 +9,43 @@ use object_store::path::Path;
 
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Characters that make a part of a path a pattern.
+/// A part of a path with one of these characters is a pattern.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 
 #[derive(Debug, Clone)]
 pub(super) struct Location {
     pub store_url: ObjectStoreUrl,
-    /// The longest part of the path that is not a pattern: a file, or a folder.
+    /// The longest part of the path that is not a pattern: a file or a folder.
     pub base: Path,
     pub pattern: Option<Pattern>,
-    /// The path ended with `/`, so it cannot be a file.
+    /// True if the path ends with `/`, so that it cannot be a file.
     pub is_folder: bool,
-    /// As the user wrote it, for messages.
+    /// The path as the user wrote it, for messages.
     pub written: String,
 }
 
-/// What must match, from the store's root.
+/// A pattern for the whole path of an object in its store.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     matcher: GlobMatcher,
-    /// The parts below the base.
+    /// The parts of the pattern below the base.
     parts: Vec<String>,
 }
 
 impl Pattern {
-    /// Whether the pattern names this object, or a folder that it lies in.
+    /// True if the pattern matches the object, or a folder that contains it.
     pub(super) fn matches(&self, location: &Path) -> bool {
         let whole = location.as_ref();
         self.matcher.is_match(whole) || whole.match_indices('/').any(|(end, _)| self.matcher.is_match(&whole[..end]))
     }
 
-    /// Whether the pattern's part at this depth below the base itself begins with `_` or `.`, and so asks for hidden names.
+    /// True if the part of the pattern at this depth below the base starts with `_` or `.`, so that it matches hidden names.
     pub(super) fn asks_for_hidden(&self, depth: usize) -> bool {
         self.parts.get(depth).is_some_and(|part| is_hidden(part))
     }
 }
 
-/// Hadoop's rule: names that begin with `_` or `.` are not data; a partition folder such as `_day=1` is.
+/// Hadoop's rule: names that start with `_` or `.` are not data. A partition folder such as `_day=1` is data.
 pub(super) fn is_hidden(name: &str) -> bool {
     (name.starts_with('_') && !name.contains('=')) || name.starts_with('.') || name.ends_with("._COPYING_")
 }
@@ -76,7 +76,7 @@ impl Location {
         self.store_url == local_store()
     }
 
-    /// How a person names this object: an absolute path on this machine, a URL elsewhere.
+    /// The name of an object for users: an absolute path for a local file, otherwise a URL.
     pub(super) fn display(store_url: &ObjectStoreUrl, location: &Path) -> String {
         match store_url.as_str() {
             "file:///" => format!("/{location}"),
@@ -84,14 +84,14 @@ impl Location {
         }
     }
 
-    /// The object's URL, as `_metadata.file_path` gives it.
+    /// The URL of an object, as in `_metadata.file_path`.
     pub(super) fn url(store_url: &ObjectStoreUrl, location: &Path) -> String {
         format!("{}{location}", store_url.as_str())
     }
 }
 
 fn compile(parts: &[&str], literal: usize, written: &str) -> Result<Pattern> {
-    // The literal folders may hold characters that mean something in a pattern only because they stand before it.
+    // Escaped, because a literal folder before the pattern may contain characters that are special in a pattern.
     let below = parts[literal..].join("/");
     let whole = match literal {
         0 => below,
@@ -113,7 +113,7 @@ fn remote_store(scheme: &str, authority: &str, written: &str) -> Result<ObjectSt
         return Err(Error::new(ErrorCode::InvalidParameterValue, format!("'{written}' names no bucket"))
             .with_hint("write s3://bucket/folder"));
     }
-    // Hadoop's names for the same store.
+    // Names of Hadoop for the same store.
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "s3a" | "s3n" => "s3".to_owned(),
         scheme => scheme.to_owned(),
@@ -123,7 +123,7 @@ fn remote_store(scheme: &str, authority: &str, written: &str) -> Result<ObjectSt
     })
 }
 
-/// The path from the root of this machine, without `.` and `..`.
+/// The local path without the leading `/`, and without `.` and `..`.
 fn absolute(path: &str) -> Result<String> {
     let mut whole = String::new();
     if !path.starts_with('/') {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_said() {
+    fn invalid_paths_are_an_error() {
         assert_eq!(Location::parse(" ").unwrap_err().message, "read_files needs a path");
         assert_eq!(Location::parse("s3:///x").unwrap_err().message, "'s3:///x' names no bucket");
         assert!(Location::parse("s3://b/{a").unwrap_err().message.starts_with("'s3://b/{a' is not a pattern: "));

@@ -1,6 +1,6 @@
 //! `read_files`: objects in S3 and files in folders, as a table or as a stream.
 //!
-//! There are three ways in, all with [`ReadFiles`] as their options:
+//! There are three entries, all with [`ReadFiles`] as their options:
 //!
 //! - [`plan_scan`] plans a scan. [`ScanObjects`] says which objects it reads: those that the path matches, a given list, or the
 //!   objects of one micro-batch;
@@ -9,12 +9,12 @@
 //!
 //! The modules, in the order in which data passes through them:
 //!
-//! - planning: `options` and `given` parse the options, `location` the path; `listing` finds the objects (`listed` for COPY INTO);
-//!   `sample`, `csv` and `parquet` infer a schema; `resolve` decides format and columns; `bundle` distributes the objects over
-//!   partitions; `table` plans the scan;
-//! - running: `json_source` opens bundles (`json_scan` is what all partitions share). `read_ahead` fetches bytes. `piece_reader` and
-//!   `decompress` cut and decompress them. `bundle_reader` turns records into batches with `pinsql_json`, and sends records that it
-//!   cannot read to the rejects. `columns` adds the columns of objects. CSV and Parquet use DataFusion's readers;
+//! - planning: `options` and `given` parse the options, `location` the path. `listing` finds the objects (`listed` for COPY
+//!   INTO). `sample`, `csv` and `parquet` infer a schema. `resolve` decides format and columns. `bundle` distributes the objects
+//!   over partitions. `table` plans the scan;
+//! - running: `json_source` opens bundles (`json_scan` is what all partitions share). `read_ahead` fetches bytes. `piece_reader`
+//!   and `decompress` cut and decompress them. `bundle_reader` turns records into batches with `pinsql_json`, and sends records
+//!   that it cannot read to the rejects. `columns` adds the columns of objects. CSV and Parquet use DataFusion's readers;
 //! - `kept` and `places`: the position and the bytes of each record, for records that an operator above the scan rejects;
 //! - `stream`: new objects as micro-batches;
 //! - `limits`: how much memory all this may use.

@@ -1,7 +1,7 @@
-//! The options of `read_files`, under Databricks' names.
+//! The options of `read_files`, with the names of Databricks.
 //!
-//! Each option that Databricks has is in one of two lists: those that are taken, and those that are known and refused, so
-//! that no option is ever ignored. A name in neither list is a slip, and the nearest name is told.
+//! Each option of Databricks is in one of two lists: supported, or known and refused. So no option is ever ignored. For a name in
+//! neither list, the error suggests the nearest name.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use datafusion::scalar::ScalarValue;
 
 use super::given::Given;
 use super::listing::Selection;
-use super::stream::STREAM_OPTIONS;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::parse_schema;
 
@@ -40,14 +39,14 @@ impl Format {
     }
 }
 
-/// What becomes of a record that cannot be read.
+/// The handling of a record that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// No `mode` was given: it is rejected with its bytes, place and reason.
+    /// No `mode` is given: the record is rejected with its bytes, position and reason.
     Reject,
-    /// Spark's PERMISSIVE: NULL stands where a value does not fit.
+    /// Spark's PERMISSIVE: a value that does not fit becomes NULL.
     Permissive,
-    /// Spark's DROPMALFORMED: left out, and counted.
+    /// Spark's DROPMALFORMED: the record is left out and counted.
     DropMalformed,
     /// Spark's FAILFAST: the statement fails.
     FailFast,
@@ -74,7 +73,7 @@ pub(super) struct Options {
     pub infer_timestamp: bool,
     pub timestamp_format: Option<String>,
     pub date_format: Option<String>,
-    /// `partitionColumns`: which `key=value` folders become columns; absent means Databricks' default.
+    /// `partitionColumns`: the `key=value` folders that become columns. None for the default of Databricks: all of them.
     pub partition_columns: Option<Vec<String>>,
     pub csv: CsvOptions,
     pub selection: Selection,
@@ -106,8 +105,8 @@ impl Default for Options {
     }
 }
 
-/// Taken, each by [`Options::set`].
-const TAKEN: [&str; 24] = [
+/// The supported options. [`Options::set`] handles each of them.
+const SUPPORTED: [&str; 24] = [
     "format",
     "schema",
     "schemaHints",
@@ -134,12 +133,15 @@ const TAKEN: [&str; 24] = [
     "ignoreMissingFiles",
 ];
 
-/// The names of the options that are taken.
+/// The names of the supported options of a batch scan, for completion and suggestions.
 pub fn option_names() -> &'static [&'static str] {
-    &TAKEN
+    &SUPPORTED
 }
 
-/// Known to Databricks and refused: to ignore one could change the answer in silence.
+/// The options that only `STREAM read_files` has. Its module handles them.
+const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
+
+/// Options of Databricks that are refused, because ignoring one could change the result without notice.
 const REFUSED: [&str; 48] = [
     "allowBackslashEscapingAnyCharacter",
     "allowComments",
@@ -196,7 +198,7 @@ impl Options {
         let mut options = Self::default();
         let mut seen: Vec<&str> = Vec::new();
         for (written, value) in given {
-            let taken = TAKEN.iter().find(|name| name.eq_ignore_ascii_case(written));
+            let taken = SUPPORTED.iter().find(|name| name.eq_ignore_ascii_case(written));
             let Some(name) = taken else { return Err(unknown(written)) };
             if seen.contains(name) {
                 return Err(Error::new(ErrorCode::InvalidOption, format!("the option {name} is given twice")));
@@ -241,7 +243,7 @@ impl Options {
         if self.schema.is_some() && !self.schema_hints.is_empty() {
             return Err(Error::new(
                 ErrorCode::InvalidOption,
-                "schemaHints corrects an inferred schema, and here schema gives one",
+                "schemaHints corrects an inferred schema, but the option schema is given too",
             )
             .with_hint("leave one of the two out"));
         }
@@ -260,9 +262,9 @@ fn unknown(written: &str) -> Error {
         );
     }
     let error = Error::new(ErrorCode::UnknownOption, format!("read_files has no option `{written}`"));
-    match nearest(written, TAKEN) {
+    match nearest(written, SUPPORTED) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
-        None => error.with_hint(format!("the options are {}", TAKEN.join(", "))),
+        None => error.with_hint(format!("the options are {}", SUPPORTED.join(", "))),
     }
 }
 
@@ -291,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_option_is_said() {
+    fn every_wrong_option_is_an_error() {
         check_error("schemaHint", "a INT", "read_files has no option `schemaHint`", Some("did you mean schemaHints?"));
         check_error("mergeschema", "true", "the option mergeSchema of read_files is not implemented", None);
         check_error(
@@ -311,7 +313,7 @@ mod tests {
             None,
         );
         let both = parse(&[("schema", "a INT"), ("schemaHints", "a INT")]).unwrap_err();
-        assert_eq!(both.message, "schemaHints corrects an inferred schema, and here schema gives one");
+        assert_eq!(both.message, "schemaHints corrects an inferred schema, but the option schema is given too");
         let twice = parse(&[("multiLine", "true"), ("MULTILINE", "true")]).unwrap_err();
         assert_eq!(twice.message, "the option multiLine is given twice");
     }

@@ -1,4 +1,4 @@
-//! Parquet through DataFusion's reader: its footers give the schema, and a file that is no Parquet is named.
+//! Reads Parquet with DataFusion's reader. The footers give the schema, and an error names a file that is not Parquet.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::normalize_schema;
 use pinsql_base::storage_error::storage_error;
 
-/// Inference looks at this many footers, spread over the listing.
+/// Inference reads this many footers, spread evenly over the listing.
 const SAMPLE_FILES_MAX: usize = 1_000;
 
 pub(super) fn format(state: &dyn Session) -> ParquetFormat {
     ParquetFormat::default().with_options(state.table_options().parquet.clone())
 }
 
-/// The columns of each file of the sample, with the file's name.
+/// The name and the columns of each sampled file.
 pub(super) async fn footers(
     state: &dyn Session,
     format: &ParquetFormat,
@@ -46,7 +46,7 @@ pub(super) async fn footers(
     stream::iter(footers).buffered(storage.limits.requests_max).try_collect().await
 }
 
-/// All the files' columns, by name.
+/// The columns of all files, merged by name.
 pub(super) fn merge(footers: Vec<(String, Schema)>) -> Result<Schema> {
     let mut merged: Option<Schema> = None;
     for (name, schema) in footers {
@@ -56,7 +56,7 @@ pub(super) fn merge(footers: Vec<(String, Schema)>) -> Result<Schema> {
         };
         merged = Some(merging.map_err(|error| {
             Error::new(ErrorCode::InvalidFile, format!("the columns of {name} do not fit those of the files before it"))
-                .with_hint("give a schema, or read them apart")
+                .with_hint("give a schema, or read the files separately")
                 .caused_by(error)
         })?);
     }

@@ -1,8 +1,8 @@
-//! The plain bytes that belong to one piece, as chunks that begin and end at line ends.
+//! Reads the plain bytes of one piece, as chunks that start and end at line ends.
 //!
-//! A cut falls anywhere, so a piece owns the lines that start inside its range: it begins after the first line end at or behind
-//! the byte before its range, and reads past its range to the end of the last line. Its neighbours follow the same
-//! rule, so each line is read once, whatever the cuts.
+//! A cut can be at any byte, so a piece owns the lines that start within its range: it starts after the first line end at or
+//! after the byte before its range, and reads beyond its range to the end of its last line. Its neighbours follow the same rule,
+//! so each line is read exactly once, wherever the cuts are.
 
 use std::io::{self, Cursor};
 
@@ -10,18 +10,18 @@ use bytes::{Buf, Bytes};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
 use super::bundle::Piece;
-use super::decompress::{ChunkReader, Unpacker};
+use super::decompress::{ChunkReader, Decompressor};
 use super::read_ahead::{Block, ReadAhead, Storage, bytes_of};
 use pinsql_base::error::Result;
 
-/// The first read past a cut; each further one is twice as long.
+/// The size of the first read beyond a cut. Each further one is twice as large.
 const TAIL_BYTES_MIN: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub(super) enum Chunk {
     Data(Bytes),
-    /// The content cannot be unpacked from here on; the sentence says why.
-    Torn(String),
+    /// The content cannot be decompressed from here on. Has the reason, as a sentence.
+    Damaged(String),
     End,
 }
 
@@ -29,29 +29,29 @@ pub(super) enum Chunk {
 pub(super) struct PieceReader {
     index: usize,
     piece: Piece,
-    /// Where in the object the first byte given out lies: more than 0 only after a cut.
+    /// The offset in the object of the first returned byte. Greater than 0 only after a cut.
     first_byte: u64,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Before the first line end at or behind this offset of the object.
+    /// Before the first line end at or after this offset of the object.
     Skipping(u64),
     Plain,
-    /// Past the range, in the line that the cut cuts.
+    /// Beyond the range, in the line that crosses the cut.
     Tail,
-    /// Compressed, and nothing is read yet.
-    Packed,
+    /// Compressed, and not read yet.
+    Compressed,
     Inline(ChunkReader),
-    Threaded(Unpacker),
+    Threaded(Decompressor),
     Done,
 }
 
 impl PieceReader {
     pub(super) fn new(index: usize, piece: Piece) -> Self {
         let state = match bytes_of(&piece).start {
-            _ if piece.object.compression.is_compressed() => State::Packed,
+            _ if piece.object.compression.is_compressed() => State::Compressed,
             _ if piece.range.start == 0 => State::Plain,
             start => State::Skipping(start),
         };
@@ -81,14 +81,14 @@ impl PieceReader {
                 self.state = State::Done;
                 tail(&self.piece, storage).await.map(Chunk::Data)
             }
-            State::Packed => self.first_packed(ahead).await,
+            State::Compressed => self.first_compressed(ahead).await,
             State::Inline(reader) => {
                 let chunk = reader.next().transpose();
-                Ok(self.unpacked(chunk))
+                Ok(self.decompressed(chunk))
             }
-            State::Threaded(unpacker) => {
-                let chunk = feed_and_take(unpacker, self.index, ahead).await?;
-                Ok(self.unpacked(chunk))
+            State::Threaded(decompressor) => {
+                let chunk = feed_and_take(decompressor, self.index, ahead).await?;
+                Ok(self.decompressed(chunk))
             }
             State::Done => Ok(Chunk::End),
         }
@@ -98,7 +98,7 @@ impl PieceReader {
         while let State::Skipping(offset) = self.state {
             let Block { mut bytes, is_last } = ahead.next_block(self.index).await?;
             if let Some(at) = memchr::memchr(b'\n', &bytes) {
-                // The line end itself stays in front: a blank line is no record, and a byte order mark behind it is not
+                // The line end itself is kept at the start: an empty line is not a record, and a byte order mark after it is not
                 // at the start of the file.
                 bytes.advance(at);
                 self.first_byte = offset + at as u64;
@@ -118,14 +118,14 @@ impl PieceReader {
         Chunk::Data(block.bytes)
     }
 
-    async fn first_packed(&mut self, ahead: &mut ReadAhead) -> Result<Chunk> {
+    async fn first_compressed(&mut self, ahead: &mut ReadAhead) -> Result<Chunk> {
         let compression = self.piece.object.compression;
         let block = ahead.next_block(self.index).await?;
         if !block.is_last {
-            let mut unpacker = Unpacker::start(compression, block.bytes);
-            let chunk = feed_and_take(&mut unpacker, self.index, ahead).await?;
-            self.state = State::Threaded(unpacker);
-            return Ok(self.unpacked(chunk));
+            let mut decompressor = Decompressor::start(compression, block.bytes);
+            let chunk = feed_and_take(&mut decompressor, self.index, ahead).await?;
+            self.state = State::Threaded(decompressor);
+            return Ok(self.decompressed(chunk));
         }
         let size_bytes = block.bytes.len();
         let chunk = match ChunkReader::new(compression, Cursor::new(block.bytes), size_bytes) {
@@ -136,15 +136,15 @@ impl PieceReader {
             }
             Err(error) => Some(Err(error)),
         };
-        Ok(self.unpacked(chunk))
+        Ok(self.decompressed(chunk))
     }
 
-    fn unpacked(&mut self, chunk: Option<io::Result<Bytes>>) -> Chunk {
+    fn decompressed(&mut self, chunk: Option<io::Result<Bytes>>) -> Chunk {
         match chunk {
             Some(Ok(bytes)) => Chunk::Data(bytes),
             Some(Err(error)) => {
                 self.state = State::Done;
-                Chunk::Torn(torn(self.piece.object.compression, &error))
+                Chunk::Damaged(damage(self.piece.object.compression, &error))
             }
             None => {
                 self.state = State::Done;
@@ -154,7 +154,7 @@ impl PieceReader {
     }
 }
 
-/// From the cut to the end of the line that it cuts, line end included.
+/// The bytes from the cut to the end of the line that crosses it, with the line end.
 async fn tail(piece: &Piece, storage: &Storage) -> Result<Bytes> {
     let object = &piece.object.meta;
     let mut tail: Vec<u8> = Vec::new();
@@ -174,7 +174,7 @@ async fn tail(piece: &Piece, storage: &Storage) -> Result<Bytes> {
     Ok(tail.into())
 }
 
-/// How many lines of the object end before `end_byte`. Reads them all: for messages only.
+/// The number of lines of the object that end before `end_byte`. Reads all of them, so use it only for messages.
 pub(super) async fn count_lines(piece: &Piece, end_byte: u64, storage: &Storage) -> Result<u64> {
     let mut lines = 0;
     let mut start = 0;
@@ -187,33 +187,33 @@ pub(super) async fn count_lines(piece: &Piece, end_byte: u64, storage: &Storage)
     Ok(lines)
 }
 
-/// Takes the thread's next chunk, and hands it blocks for as long as it has none.
+/// Returns the next chunk of the thread, and sends blocks to it while it has none.
 async fn feed_and_take(
-    unpacker: &mut Unpacker,
+    decompressor: &mut Decompressor,
     piece: usize,
     ahead: &mut ReadAhead,
 ) -> Result<Option<io::Result<Bytes>>> {
-    while let Some(blocks) = unpacker.blocks.clone() {
+    while let Some(blocks) = decompressor.blocks.clone() {
         let permit = tokio::select! {
             biased;
-            chunk = unpacker.chunks.recv() => return Ok(chunk),
+            chunk = decompressor.chunks.recv() => return Ok(chunk),
             permit = blocks.reserve() => permit,
         };
         let Ok(permit) = permit else {
-            // The thread is over; its last word is in the channel.
-            unpacker.blocks = None;
+            // The thread has ended. Its last result is in the channel.
+            decompressor.blocks = None;
             break;
         };
         let block = ahead.next_block(piece).await?;
         permit.send(block.bytes);
         if block.is_last {
-            unpacker.blocks = None;
+            decompressor.blocks = None;
         }
     }
-    Ok(unpacker.chunks.recv().await)
+    Ok(decompressor.chunks.recv().await)
 }
 
-fn torn(compression: FileCompressionType, error: &io::Error) -> String {
+fn damage(compression: FileCompressionType, error: &io::Error) -> String {
     let name = compression.get_variant().to_string().to_lowercase();
     match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("the {name} data ends too early (truncated?)"),

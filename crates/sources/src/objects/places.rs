@@ -1,8 +1,8 @@
-//! A scan of JSON that keeps, beside the columns of each record, where it stands and its bytes.
+//! JSON scans that keep the position and the bytes of each record.
 //!
-//! Some records turn out to be bad only above the scan: a cast in the query fails on them. To reject them as the scan itself
-//! rejects records, with their bytes and their line, somebody has to remember both. Four columns behind the others do, and nobody
-//! above the operator that asks for them sees them. A scan without them is as fast as ever.
+//! Some records turn out to be bad only above the scan, for example if a cast in the query fails. They are rejected like the
+//! records that the scan itself rejects, with their bytes and their line. For this, the scan has four more columns after the
+//! others (`kept`). Only the operator that requested them sees them. A scan without them costs nothing more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,16 +27,18 @@ use crate::stream::Origin;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::rejects::Rejects;
 
-/// A table whose scan keeps the places of its records.
+/// A table that keeps positions.
 #[derive(Debug)]
 pub struct KeepingPlaces {
+    /// The table with the columns for positions.
     pub table: Arc<dyn TableProvider>,
-    /// How many columns of the table tell the place. They are its last.
+    /// The number of columns for positions. They are the last columns of the table.
     pub columns: usize,
+    /// Finds the record of a row in a batch of the table.
     pub places: Arc<dyn Places>,
 }
 
-/// The same table, keeping places, with its rejects going to `rejects`; none when its reader cannot.
+/// The same table with positions, which sends its rejects to `rejects`. None if its format does not support this.
 pub fn keeping_places(table: &dyn TableProvider, rejects: &Rejects) -> Option<KeepingPlaces> {
     let files = table.downcast_ref::<FilesTable>()?;
     let Reader::Json(scan) = &files.reader else { return None };
@@ -55,7 +57,7 @@ pub fn keeping_places(table: &dyn TableProvider, rejects: &Rejects) -> Option<Ke
     Some(KeepingPlaces { table: Arc::new(table), columns: columns.len(), places: Arc::new(places) })
 }
 
-/// The same table with its rejects going to `rejects`; none when it rejects nothing.
+/// The same table, which sends its rejects to `rejects`. None if its format never rejects a record.
 pub fn with_rejects(table: &dyn TableProvider, rejects: &Rejects) -> Option<Arc<dyn TableProvider>> {
     let files = table.downcast_ref::<FilesTable>()?;
     let Reader::Json(scan) = &files.reader else { return None };
@@ -63,7 +65,7 @@ pub fn with_rejects(table: &dyn TableProvider, rejects: &Rejects) -> Option<Arc<
     Some(Arc::new(FilesTable { reader: Reader::Json(Arc::new(scan)), ..files.clone() }))
 }
 
-/// The folder or object that a table of ours reads.
+/// The folder or object that a table of [`super::plan_scan`] reads. None for another table.
 pub fn path_of(table: &dyn TableProvider) -> Option<String> {
     let files = table.downcast_ref::<FilesTable>()?;
     Some(Location::display(&files.store_url, &files.base))
@@ -73,7 +75,8 @@ pub fn path_of(table: &dyn TableProvider) -> Option<String> {
 struct FilePlaces {
     storage: Storage,
     objects: Vec<Arc<DataObject>>,
-    /// By object and first byte. One is added for each piece of a large object that has a late reject.
+    /// The number of lines before a byte of an object. One entry is added for each piece of a large object that has such a
+    /// reject.
     lines_before: Mutex<HashMap<(String, u64), u64>>,
 }
 
@@ -92,7 +95,7 @@ impl Places for FilePlaces {
             batch.column(first + 3).as_binary_view_opt(),
         );
         let (Some(objects), Some(first_bytes), Some(lines), Some(raw)) = columns else {
-            return Err(Error::internal("the places of a scan's records are of other types"));
+            return Err(Error::internal("the columns with the positions of records have wrong types"));
         };
         let object = objects.value(row);
         let line = lines.value(row) + self.lines_before(object, first_bytes.value(row)).await?;
@@ -115,7 +118,7 @@ impl FilePlaces {
             return Ok(*lines);
         }
         let Some(found) = self.objects.iter().find(|known| known.meta.location.as_ref() == object) else {
-            return Err(Error::internal("a record is of no object that was listed"));
+            return Err(Error::internal("the object of a record was not listed"));
         };
         let piece = Piece { object: found.clone(), range: 0..found.meta.size };
         let lines = count_lines(&piece, first_byte, &self.storage).await?;

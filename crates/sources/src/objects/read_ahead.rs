@@ -1,9 +1,9 @@
-//! The bytes of a bundle's pieces, in order, fetched ahead of the decoder.
+//! Fetches the bytes of the pieces of a bundle, in order and ahead of the decoder.
 //!
-//! Each request is a task of its own, so that requests go on while this partition's thread decodes. What is ahead is bounded
-//! three times: in requests, in bytes, and by what the session's memory has left. A small object is one request without a
-//! range, so that its content is of one moment; a large one comes in blocks that carry its entity tag, so that a change in
-//! between is an error and never a mixture.
+//! Each request is a task, so that requests continue while the thread of the partition decodes. Three limits apply to reading
+//! ahead: the number of requests, the number of bytes, and the free memory of the session. A small object is read with one
+//! request without a range, so that its content is from one moment. A large object is read in blocks with the condition that its
+//! entity tag is unchanged, so that a change in between is an error and never mixed content.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use super::location::Location;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// Where requests go.
+/// The store of a scan.
 #[derive(Debug, Clone)]
 pub(super) struct Storage {
     pub store: Arc<dyn ObjectStore>,
@@ -32,7 +32,8 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// A range of an object, or all of it: never less than the range has, or than the object had when it was listed.
+    /// Fetches a range of an object, or all of it. Fails if fewer bytes arrive than the range has, or than the object had when it
+    /// was listed.
     pub(super) async fn fetch(&self, object: &ObjectMeta, range: Option<Range<u64>>) -> Result<Bytes> {
         let whole = range.is_none();
         let expected_bytes = range.as_ref().map_or(object.size, |range| range.end - range.start);
@@ -55,12 +56,13 @@ impl Storage {
         Ok(bytes)
     }
 
-    /// The rows that are missing would be missing in silence. Only an object that is replaced as a whole may be longer.
+    /// Without this error, rows would be missing without notice. An object that is read as a whole may be longer than it was,
+    /// because it can have been replaced.
     fn too_short(&self, object: &ObjectMeta, arrived_bytes: u64, expected_bytes: u64) -> Error {
         let name = Location::display(&self.url, &object.location);
         Error::new(
             ErrorCode::StorageFailure,
-            format!("cannot read {name}: {arrived_bytes} bytes arrived where {expected_bytes} should be"),
+            format!("cannot read {name}: got {arrived_bytes} bytes, expected {expected_bytes}"),
         )
         .with_hint("it may have changed since it was listed; run again when nothing writes to it")
     }
@@ -69,7 +71,7 @@ impl Storage {
 #[derive(Debug)]
 pub(super) struct Block {
     pub bytes: Bytes,
-    /// The last of its piece.
+    /// True for the last block of its piece.
     pub is_last: bool,
 }
 
@@ -85,15 +87,15 @@ struct Request {
 pub(super) struct ReadAhead {
     storage: Storage,
     pieces: Arc<[Piece]>,
-    /// The next byte to ask for: a piece, and an offset in its object.
+    /// The next byte to request: the index of a piece, and an offset in its object.
     next: (usize, u64),
     requests: VecDeque<Request>,
     ahead_bytes: u64,
-    /// For what is ahead, and for the block handed out last: that is in use until the next is asked for.
+    /// Reserved for the requested bytes, and for the last returned block, which is in use until the next one is requested.
     memory: MemoryReservation,
 }
 
-/// The bytes that a piece is read from: one more than its range at the front, which tells whether a line starts there.
+/// The bytes that are read for a piece: one byte more before its range, which shows whether a line starts at the range.
 pub(super) fn bytes_of(piece: &Piece) -> Range<u64> {
     piece.range.start.saturating_sub(1)..piece.range.end
 }
@@ -105,22 +107,22 @@ impl ReadAhead {
         Self { storage, pieces, next: (0, start), requests, ahead_bytes: 0, memory }
     }
 
-    /// The next block of this piece. Pieces are asked for in order, each until its last block or until it is skipped.
+    /// The next block of this piece. Pieces must be read in order, each until its last block or until it is skipped.
     pub(super) async fn next_block(&mut self, piece: usize) -> Result<Block> {
         self.fill();
         match self.requests.pop_front() {
             Some(request) if request.piece == piece => {
                 self.ahead_bytes -= request.length_bytes;
                 let bytes = request.task.join().await.map_err(|error| {
-                    Error::internal("a task that reads an object ended without an answer").caused_by(error)
+                    Error::internal("a task that reads an object ended without a result").caused_by(error)
                 })??;
                 Ok(Block { bytes, is_last: request.is_last })
             }
-            _ => Err(Error::internal("blocks were asked for out of order")),
+            _ => Err(Error::internal("blocks were requested out of order")),
         }
     }
 
-    /// Leaves out what is left of this piece.
+    /// Skips the rest of this piece.
     pub(super) fn skip_rest(&mut self, piece: usize) {
         while let Some(request) = self.requests.pop_front_if(|request| request.piece == piece) {
             self.ahead_bytes -= request.length_bytes;
@@ -134,7 +136,8 @@ impl ReadAhead {
         self.next = (piece, self.pieces.get(piece).map_or(0, |piece| bytes_of(piece).start));
     }
 
-    /// Whether there is room for so much more. For what is needed next there always is: without it nothing would go on.
+    /// Reserves memory for `length_bytes` more. Returns false if there is none, except for the block that is needed next: without
+    /// it the scan could not continue.
     fn reserve(&mut self, length_bytes: u64) -> bool {
         let total_bytes = self.ahead_bytes + length_bytes;
         if self.requests.is_empty() {

@@ -100,7 +100,7 @@ fn format_of(objects: &[ObjectMeta]) -> Result<Format> {
         let (plain, _) = listing::split_compression(name)?;
         let format = plain.rsplit_once('.').and_then(|(_, extension)| Format::from_name(extension));
         let Some(format) = format else {
-            return Err(Error::new(ErrorCode::UnknownFileFormat, format!("the name {name} does not tell its format"))
+            return Err(Error::new(ErrorCode::UnknownFileFormat, format!("the name {name} does not show its format"))
                 .with_hint("add format => 'json'"));
         };
         match found {
@@ -244,7 +244,7 @@ fn check_corrupt_column(fields: &[FieldRef], options: &Options) -> Result<()> {
     match column {
         Some(field) if options.mode == Mode::Permissive && *field.data_type() != STRING => Err(Error::new(
             ErrorCode::DatatypeMismatch,
-            format!("the column `{}` takes the text of corrupt records, so it must be STRING", field.name()),
+            format!("the column `{}` receives the text of corrupt records, so it must be STRING", field.name()),
         )),
         _ => Ok(()),
     }

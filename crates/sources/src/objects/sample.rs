@@ -1,8 +1,9 @@
-//! A JSON schema from a sample, when the SQL gives none.
+//! Infers the schema of JSON from a sample, if the SQL gives no schema.
 //!
-//! The sample is bounded three ways (objects, bytes, records), spread evenly over the listing, so that a change of format in the
-//! middle of it is seen, and read concurrently. Spark reads everything to infer; here what the sample did not show is found
-//! when it is read: a field it never saw is not a column, and a value of another type is a rejected record.
+//! The sample has three limits (objects, bytes, records). It is spread evenly over the listing, so that a change of the format in
+//! the middle is noticed, and it is read concurrently. Spark reads all records to infer a schema. Here, differences from the
+//! sample appear during the scan: a field that the sample did not have does not become a column, and a value of another type
+//! makes a rejected record.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -25,17 +26,17 @@ const OBJECTS_MAX: usize = 1_000;
 const RECORDS_MAX: usize = 10_000;
 const RECORDS_PER_OBJECT_MIN: usize = 10;
 const OBJECT_BYTES_MAX: u64 = 16 << 20;
-/// Unpacked, a sample may be this many times as large as it was fetched.
-const UNPACKED_RATIO_MAX: usize = 20;
+/// The decompressed sample may be this many times as large as the fetched bytes.
+const DECOMPRESSED_RATIO_MAX: usize = 20;
 
 struct Sample {
     inferred: Inferred,
     records: usize,
-    /// The first record that was no JSON: its place, and what is wrong with it.
+    /// The first record that is not JSON: its position, and the reason.
     failure: Option<String>,
 }
 
-/// What one object may give to the sample.
+/// The part of one object in the sample.
 #[derive(Clone)]
 struct Share {
     bytes: u64,
@@ -44,7 +45,7 @@ struct Share {
     options: InferOptions,
 }
 
-/// The schema of the records, its fields by name.
+/// The schema of the records, with the fields in the order of their names.
 pub(super) async fn infer_schema(objects: &[Arc<DataObject>], storage: &Storage, options: &Options) -> Result<Schema> {
     let with_data: Vec<_> = objects.iter().filter(|object| object.meta.size > 0).collect();
     let count = with_data.len().min(OBJECTS_MAX);
@@ -122,20 +123,20 @@ async fn sample(object: &DataObject, storage: &Storage, share: &Share) -> Result
             splitter.push(bytes);
             take(&mut sample, &mut splitter, share, &place) && !is_cut
         }
-        true => unpack(object, bytes, &mut sample, &mut splitter, share, &place) && !is_cut,
+        true => decompress(object, bytes, &mut sample, &mut splitter, share, &place) && !is_cut,
     };
-    // The last record of a cut object is cut too, and teaches nothing.
+    // If the object was cut, its last record is incomplete, and is not used.
     while whole
         && sample.records < share.records
         && let Some(record) = splitter.finish()
     {
-        learn(&mut sample, &splitter, record, &place);
+        add_record(&mut sample, &splitter, record, &place);
     }
     Ok(sample)
 }
 
-/// Whether the object was unpacked to its end.
-fn unpack(
+/// Returns true if the object was decompressed to its end.
+fn decompress(
     object: &DataObject,
     bytes: Bytes,
     sample: &mut Sample,
@@ -144,38 +145,38 @@ fn unpack(
     place: &dyn Fn(u64) -> String,
 ) -> bool {
     let compressed_bytes = bytes.len();
-    let unpacked_bytes_max = compressed_bytes.saturating_mul(UNPACKED_RATIO_MAX).max(OBJECT_BYTES_MAX as usize);
+    let decompressed_bytes_max = compressed_bytes.saturating_mul(DECOMPRESSED_RATIO_MAX).max(OBJECT_BYTES_MAX as usize);
     let Ok(mut chunks) = ChunkReader::new(object.compression, Cursor::new(bytes), compressed_bytes) else {
         return false;
     };
-    let mut unpacked_bytes = 0;
-    while unpacked_bytes < unpacked_bytes_max {
+    let mut decompressed_bytes = 0;
+    while decompressed_bytes < decompressed_bytes_max {
         match chunks.next() {
             Ok(Some(chunk)) => {
-                unpacked_bytes += chunk.len();
+                decompressed_bytes += chunk.len();
                 splitter.push(chunk);
                 if !take(sample, splitter, share, place) {
                     return false;
                 }
             }
             Ok(None) => return true,
-            // Cut by the sample, or damaged: the scan will tell which.
+            // Cut off by the sample, or damaged. The scan shows which.
             Err(_) => return false,
         }
     }
     false
 }
 
-/// Learns from the records at hand. False when the object has given its share.
+/// Adds the available records to the sample. Returns false when the object has reached its share.
 fn take(sample: &mut Sample, splitter: &mut RecordSplitter, share: &Share, place: &dyn Fn(u64) -> String) -> bool {
     while sample.records < share.records {
         let Some(record) = splitter.next() else { return true };
-        learn(sample, splitter, record, place);
+        add_record(sample, splitter, record, place);
     }
     false
 }
 
-fn learn(
+fn add_record(
     sample: &mut Sample,
     splitter: &RecordSplitter,
     record: Result<Record, RecordError>,
@@ -183,8 +184,8 @@ fn learn(
 ) {
     sample.records += 1;
     let line = splitter.position().0;
-    let learnt = record.and_then(|record| infer_record(&mut sample.inferred, &record.bytes));
-    if let Err(error) = learnt {
+    let inferred = record.and_then(|record| infer_record(&mut sample.inferred, &record.bytes));
+    if let Err(error) = inferred {
         sample.failure.get_or_insert_with(|| format!("{}: {error}", place(line)));
     }
 }

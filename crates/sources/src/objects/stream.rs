@@ -1,11 +1,11 @@
-//! `STREAM read_files`: each object once, as it lands.
+//! `STREAM read_files`: reads each object once, when it appears.
 //!
-//! What Databricks' Auto Loader does: the path is listed at every trigger, and what was not there before is the next
-//! slice. An object is known by its path: one that is written again under the same name is not read again. A range lists
-//! its objects with their size and entity tag, so that a replay reads what was fixed or fails, and nothing else.
+//! This works as Databricks' Auto Loader: the path is listed at every trigger, and the new objects are the next slice. An object
+//! is identified by its path: an object that is written again under the same name is not read again. A range has its objects with
+//! their size and entity tag, so a replay either reads exactly the same content or fails.
 //!
-//! Deliberately absent: notifications (a listing finds all that they would), and the content of objects, which the plan
-//! reads itself.
+//! Deliberately absent: notifications (a listing finds the same objects), and the content of objects, which the plan reads
+//! itself.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -35,10 +35,8 @@ use pinsql_base::units::bytes;
 
 /// Databricks' default for `maxFilesPerTrigger`.
 const FILES_PER_TRIGGER: u64 = 1_000;
-/// How long to wait before a path that had nothing new is listed again.
+/// The wait before a path without new objects is listed again.
 const LISTING_INTERVAL: Duration = Duration::from_millis(500);
-
-pub(super) const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
 
 /// The options that only a stream has.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +47,7 @@ pub(super) struct StreamOptions {
 }
 
 impl StreamOptions {
-    /// Takes them out of the options of a call; the others are those of every `read_files`.
+    /// Removes these options from the options of a call. The remaining ones are those of every `read_files`.
     pub(super) fn take(given: &mut BTreeMap<String, ScalarValue>) -> Result<Self> {
         let mut options = Self { files_max: FILES_PER_TRIGGER, bytes_max: u64::MAX, include_existing: true };
         let mut taken = |name: &str| {
@@ -69,7 +67,7 @@ impl StreamOptions {
     }
 }
 
-/// `1073741824`, or Databricks' `'10g'`.
+/// A number of bytes such as `1073741824`, or a size of Databricks such as `'10g'`.
 fn size_bytes(given: &Given<'_>) -> Result<u64> {
     let Ok(text) = given.text() else { return given.count() };
     bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
@@ -82,7 +80,7 @@ fn size_bytes(given: &Given<'_>) -> Result<u64> {
 
 /// One call of `STREAM read_files`.
 #[derive(Debug)]
-pub struct FilesStream {
+pub(super) struct FilesStream {
     path: String,
     schema: SchemaRef,
     location: Location,
@@ -92,8 +90,8 @@ pub struct FilesStream {
 }
 
 impl FilesStream {
-    /// Checks the call, and finds the columns: those it declares, or those of the objects that are there now.
-    pub async fn open(mut call: ReadFiles, environment: &SourceEnvironment) -> Result<Self> {
+    /// Checks the call, and finds the columns: the declared ones, or those of the objects that exist now.
+    pub(super) async fn open(mut call: ReadFiles, environment: &SourceEnvironment) -> Result<Self> {
         let options = StreamOptions::take(&mut call.options)?;
         let selection = Options::parse(&call.options)?.selection;
         let location = Location::parse(&call.path)?;
@@ -103,7 +101,7 @@ impl FilesStream {
             true => call.declared_table()?,
             false => plan_scan(call, ScanObjects::Matching, environment).await.map_err(|error| match error.hint {
                 Some(_) => error,
-                None => error.with_hint("schema => '…' declares the columns of objects that are yet to come"),
+                None => error.with_hint("schema => '…' declares the columns before the first object exists"),
             })?,
         };
         Ok(Self { path, schema: table.schema(), location, storage, selection, options })
@@ -114,7 +112,7 @@ impl FilesStream {
     }
 }
 
-/// An object as a range writes it down.
+/// An object in a range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FixedObject {
     path: String,
@@ -129,7 +127,7 @@ struct FixedObjects {
     objects: Vec<FixedObject>,
 }
 
-/// The paths that were taken.
+/// A position: the paths of all objects that were already returned.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct TakenObjects {
     taken: Vec<String>,
@@ -160,7 +158,7 @@ impl FixedObjects {
 
 fn read_json<T: serde::de::DeserializeOwned>(value: &serde_json::Value, what: &str) -> Result<T> {
     T::deserialize(value).map_err(|error| {
-        Error::new(ErrorCode::CheckpointDamaged, format!("the checkpoint's {what} is not one of objects"))
+        Error::new(ErrorCode::CheckpointDamaged, format!("the {what} in the checkpoint is not a {what} of read_files"))
             .caused_by(error)
     })
 }
@@ -210,7 +208,7 @@ impl StreamSource for FilesStream {
             available_now: options.available_now,
         };
         if options.available_now {
-            reader.look().await?;
+            reader.find_new().await?;
         }
         Ok(Box::new(reader))
     }
@@ -221,14 +219,14 @@ struct FilesReader {
     location: Location,
     selection: Selection,
     options: StreamOptions,
-    /// Everything that was given, or is waiting to be.
+    /// The paths of all objects that were returned or are in `waiting`.
     taken: HashSet<String>,
     waiting: VecDeque<ObjectMeta>,
     available_now: bool,
 }
 
 impl FilesReader {
-    async fn look(&mut self) -> Result<()> {
+    async fn find_new(&mut self) -> Result<()> {
         let listed = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
         for object in listed {
             if self.taken.insert(object.location.to_string()) {
@@ -269,7 +267,7 @@ impl StreamReader for FilesReader {
         }
         let until = tokio::time::Instant::now() + wait;
         while self.waiting.is_empty() {
-            self.look().await?;
+            self.find_new().await?;
             if self.waiting.is_empty() {
                 if tokio::time::Instant::now() >= until {
                     return Ok(Next::Idle);

@@ -1,7 +1,7 @@
-//! The table that one call of `read_files` makes.
+//! The table of one call of `read_files`.
 //!
-//! It holds the objects that were listed when the statement was planned, so that a statement reads one set of objects however
-//! often it is scanned. Statistics are unknown, on purpose: a guess about rejected records would be no statistic.
+//! It has the objects that were listed when the statement was planned, so that a statement reads the same objects however often
+//! it scans the table. Statistics are unknown on purpose: the number of rejected records cannot be known in advance.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,15 +35,15 @@ use pinsql_base::planning::Planned;
 #[derive(Clone)]
 pub(super) struct FilesTable {
     pub schema: SchemaRef,
-    /// For each column of the schema, where it comes from.
+    /// The source of each column of the schema.
     pub columns: Vec<ColumnSource>,
     pub store_url: ObjectStoreUrl,
-    /// The folder that listing started from.
+    /// The folder that was listed.
     pub base: Path,
     pub objects: Vec<Arc<DataObject>>,
     pub packing: Packing,
     pub reader: Reader,
-    /// For what is read beside the scan: the lines before a record that is rejected late.
+    /// For requests outside of the scan: they count the lines before a record that is rejected after the scan.
     pub storage: Storage,
 }
 
@@ -127,7 +127,7 @@ impl FilesTable {
 }
 
 impl FilesTable {
-    /// The columns that come from the records, or the others, each with its index.
+    /// The columns that come from the records (`records` is true) or from elsewhere, each with its index.
     fn fields_of(&self, records: bool) -> impl Iterator<Item = (usize, &Arc<Field>)> {
         let columns = self.columns.iter().zip(self.schema.fields()).enumerate();
         columns
@@ -135,7 +135,7 @@ impl FilesTable {
             .map(|(index, (_, field))| (index, field))
     }
 
-    /// DataFusion's form: the columns of the files first, those of the folders behind.
+    /// The schema in DataFusion's form: first the columns of the files, then those of the folders.
     fn file_schema(&self) -> TableSchema {
         let files: Vec<_> = self.fields_of(true).map(|(_, field)| field.clone()).collect();
         let folders: Vec<_> = self.fields_of(false).map(|(_, field)| field.clone()).collect();

@@ -1,10 +1,9 @@
-//! Makes joins give way: a statement that joins can be stopped, and does not keep others from running.
+//! Makes joins yield to the runtime, so that a signal can stop a statement with joins, and other tasks can run.
 //!
-//! A task of the runtime gives way when it waits. DataFusion sees to it at the leaves of a plan, which is enough where an
-//! operator asks them for about as much as it gives. A join can give a thousand batches for each that it asks for: what
-//! stands above it takes one after the other, nothing ever waits, and a cross join of two ranges keeps every thread for
-//! hours. No signal is heard then and no progress is shown. A `CooperativeExec` above each operator that multiplies rows
-//! counts the batches that it gives.
+//! A task yields when it waits. DataFusion ensures this at the leaves of a plan. That is enough while operators produce about as
+//! many batches as they read. But a join can produce a thousand batches for each batch that it reads: the operator above it reads
+//! one after the other, nothing ever waits, and a cross join of two ranges blocks every thread for hours. No signal is handled
+//! then, and no progress is shown. A `CooperativeExec` above each operator that multiplies rows counts the batches and yields.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::unnest::UnnestExec;
 
-/// The last rule of a physical plan: what it puts in changes no row.
+/// The last optimizer rule of a physical plan. It changes no row.
 #[derive(Debug)]
 pub struct CooperativeJoins;
 

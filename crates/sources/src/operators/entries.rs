@@ -1,10 +1,10 @@
-//! A set of row hashes in memory, and how many bytes it takes.
+//! A set of row hashes in memory, and its size in bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// Room is given back when not even this part of it is used.
-const PARTS_OF_ROOM: usize = 4;
+/// The table shrinks when less than one part in this many is used.
+const SHRINK_BELOW_PART: usize = 4;
 
 /// The first 16 bytes of a row's BLAKE3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,11 @@ impl Hash for RowHash {
     }
 }
 
-/// What is a hash already is not hashed again.
+/// A hasher for keys that are already hashes: it returns their first 8 bytes.
 #[derive(Debug, Default)]
-pub(super) struct AsItIs(u64);
+pub(super) struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -45,50 +45,50 @@ impl Hasher for AsItIs {
     }
 }
 
-/// Microseconds since 1970 from which a row may be forgotten; never, for the highest.
-pub(super) const FOR_GOOD: i64 = i64::MAX;
+/// The expiry of a row that never expires. Other expiries are microseconds since 1970.
+pub(super) const NEVER_EXPIRES: i64 = i64::MAX;
 
-/// The remembered rows, with or without the moment from which each may be forgotten.
+/// The stored rows, with or without an expiry for each.
 #[derive(Debug)]
 pub(super) enum Entries {
-    ForGood(HashSet<RowHash, BuildHasherDefault<AsItIs>>),
-    Until(HashMap<RowHash, i64, BuildHasherDefault<AsItIs>>),
+    WithoutExpiry(HashSet<RowHash, BuildHasherDefault<IdentityHasher>>),
+    WithExpiry(HashMap<RowHash, i64, BuildHasherDefault<IdentityHasher>>),
 }
 
 impl Entries {
     pub(super) fn new(expire: bool) -> Self {
         match expire {
-            true => Self::Until(HashMap::default()),
-            false => Self::ForGood(HashSet::default()),
+            true => Self::WithExpiry(HashMap::default()),
+            false => Self::WithoutExpiry(HashSet::default()),
         }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::ForGood(set) => set.len(),
-            Self::Until(map) => map.len(),
+            Self::WithoutExpiry(set) => set.len(),
+            Self::WithExpiry(map) => map.len(),
         }
     }
 
     fn capacity(&self) -> usize {
         match self {
-            Self::ForGood(set) => set.capacity(),
-            Self::Until(map) => map.capacity(),
+            Self::WithoutExpiry(set) => set.capacity(),
+            Self::WithExpiry(map) => map.capacity(),
         }
     }
 
     pub(super) fn insert(&mut self, hash: RowHash, expires: i64) {
         match self {
-            Self::ForGood(set) => drop(set.insert(hash)),
-            Self::Until(map) => drop(map.insert(hash, expires)),
+            Self::WithoutExpiry(set) => drop(set.insert(hash)),
+            Self::WithExpiry(map) => drop(map.insert(hash, expires)),
         }
     }
 
-    /// Whether the row was not there, or only one that the watermark has passed.
+    /// Inserts a row. Returns true if it was absent, or had expired at `watermark`.
     pub(super) fn insert_after(&mut self, hash: RowHash, expires: i64, watermark: i64) -> bool {
         match self {
-            Self::ForGood(set) => set.insert(hash),
-            Self::Until(map) => match map.get_mut(&hash) {
+            Self::WithoutExpiry(set) => set.insert(hash),
+            Self::WithExpiry(map) => match map.get_mut(&hash) {
                 Some(known) if *known > watermark => false,
                 Some(known) => {
                     *known = expires;
@@ -101,30 +101,31 @@ impl Entries {
 
     pub(super) fn remove(&mut self, hash: &RowHash) {
         match self {
-            Self::ForGood(set) => drop(set.remove(hash)),
-            Self::Until(map) => drop(map.remove(hash)),
+            Self::WithoutExpiry(set) => drop(set.remove(hash)),
+            Self::WithExpiry(map) => drop(map.remove(hash)),
         }
     }
 
+    /// Removes the rows that have expired at `watermark`.
     pub(super) fn forget(&mut self, watermark: i64) {
-        let Self::Until(map) = self else { return };
+        let Self::WithExpiry(map) = self else { return };
         map.retain(|_, expires| *expires > watermark);
-        if map.len() < map.capacity() / PARTS_OF_ROOM {
+        if map.len() < map.capacity() / SHRINK_BELOW_PART {
             map.shrink_to(map.len() * 2);
         }
     }
 
     pub(super) fn iter(&self) -> Box<dyn Iterator<Item = (RowHash, i64)> + '_> {
         match self {
-            Self::ForGood(set) => Box::new(set.iter().map(|hash| (*hash, FOR_GOOD))),
-            Self::Until(map) => Box::new(map.iter().map(|(hash, expires)| (*hash, *expires))),
+            Self::WithoutExpiry(set) => Box::new(set.iter().map(|hash| (*hash, NEVER_EXPIRES))),
+            Self::WithExpiry(map) => Box::new(map.iter().map(|(hash, expires)| (*hash, *expires))),
         }
     }
 
     pub(super) fn reserve(&mut self, additional: usize) {
         match self {
-            Self::ForGood(set) => set.reserve(additional),
-            Self::Until(map) => map.reserve(additional),
+            Self::WithoutExpiry(set) => set.reserve(additional),
+            Self::WithExpiry(map) => map.reserve(additional),
         }
     }
 
@@ -132,18 +133,19 @@ impl Entries {
         self.table_bytes(self.capacity())
     }
 
-    /// The size of the table that takes so many more, if it is another than the one that is there.
+    /// The size of the table after `additional` more rows, or None if they fit into the current table.
     pub(super) fn bytes_to_grow(&self, additional: usize) -> Option<usize> {
         let wanted = self.len() + additional;
         let capacity = self.capacity();
         (wanted > capacity).then(|| self.table_bytes(wanted.max(capacity + 1)))
     }
 
-    /// A table of Rust's standard library has a power of two of places, seven eighths of them usable, and a byte beside each.
+    /// The size in bytes of a hash table of the standard library: its number of slots is a power of two, seven eighths of them
+    /// are usable, and each has one more byte of control data.
     fn table_bytes(&self, capacity: usize) -> usize {
         let place_bytes = match self {
-            Self::ForGood(_) => size_of::<RowHash>(),
-            Self::Until(_) => size_of::<(RowHash, i64)>(),
+            Self::WithoutExpiry(_) => size_of::<RowHash>(),
+            Self::WithExpiry(_) => size_of::<(RowHash, i64)>(),
         };
         match capacity {
             0 => 0,

@@ -1,6 +1,6 @@
-//! The chain above a scan as it runs: stages of expressions, with what remembers in between.
+//! Runs the chain above a scan: stages of stateless steps, with a deduplication after each stage except the last.
 //!
-//! Rows that leave the chain are counted by why they left it, so that the ledger can close.
+//! Rows that leave the chain are counted by the reason why they left, so that the ledger is complete.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,16 +28,19 @@ use super::steps::{Deduplicate, Outcome, Rows, Stage, Step};
 use pinsql_base::engine_error::external;
 use pinsql_base::rejects::{RECORDS_REJECTED, Reject};
 
-/// The names of the node's metrics, beside [`RECORDS_REJECTED`], which counts all that went to the rejects.
+/// The metric that counts rows that a filter removed. All names of metrics of the node are here, except [`RECORDS_REJECTED`],
+/// which counts all records that went to the rejects.
 pub const RECORDS_FILTERED: &str = "records_filtered";
+/// The metric that counts duplicate rows.
 pub const RECORDS_DUPLICATE: &str = "records_duplicate";
-/// Of the rejected, those that came later than the watermark.
+/// The metric that counts rejected rows that are later than the watermark. They are also counted as rejected.
 pub const RECORDS_LATE: &str = "records_late";
-/// The name of the expectation follows.
+/// The prefix of a metric that counts rows that meet an expectation. The name of the expectation follows.
 pub const EXPECTATION_PASSED: &str = "expectation_passed ";
+/// The prefix of a metric that counts rows that violate an expectation. The name of the expectation follows.
 pub const EXPECTATION_FAILED: &str = "expectation_failed ";
 
-/// See the module's documentation.
+/// The physical node (see the documentation of the module).
 #[derive(Debug)]
 pub struct RecordsExec {
     input: Arc<dyn ExecutionPlan>,
@@ -152,7 +155,7 @@ struct Counts {
     duplicate: Count,
     rejected: Count,
     late: Count,
-    /// Passed and failed, for each expectation.
+    /// For each expectation, the counters of passed and of failed rows.
     expectations: Vec<(Count, Count)>,
 }
 
@@ -177,7 +180,7 @@ impl Counts {
     }
 }
 
-/// One partition.
+/// The state of one partition.
 struct Runner {
     input: SendableRecordBatchStream,
     stages: Arc<[Stage]>,
@@ -210,7 +213,7 @@ impl Runner {
                 let outcome = run_isolated(&stage.steps, rows)?;
                 timer.done();
                 for part in outcome {
-                    results.extend(self.settle(part, scanned).await?);
+                    results.extend(self.finish_part(part, scanned).await?);
                 }
             }
             parts = Rows::gather(results)?;
@@ -233,8 +236,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Counts what became of rows, sends the bad ones to the rejects, and gives those that go on.
-    async fn settle(&mut self, part: Part, scanned: &RecordBatch) -> Result<Option<Rows>> {
+    /// Counts the rows of a part by their outcome, sends bad records to the rejects, and returns the rows that continue.
+    async fn finish_part(&mut self, part: Part, scanned: &RecordBatch) -> Result<Option<Rows>> {
         let Outcome { rows, filtered, dropped, fatal, counts, event_time_max } = match part {
             Part::Done(outcome) => *outcome,
             Part::Bad { origin, reason } => {
@@ -264,7 +267,7 @@ impl Runner {
         let Some(seen) = self.context.seen.clone() else {
             return Err(DataFusionError::Internal("DISTINCT over a stream runs without its state".to_owned()));
         };
-        let rows = self.leave_late(&seen, rows, scanned).await?;
+        let rows = self.reject_late(&seen, rows, scanned).await?;
         let hashes = hash_rows(&rows.batch, step.operator)?;
         let times = rows.event_times.as_ref().map(|times| times.as_primitive::<Int64Type>());
         let is_first = seen.first(&hashes, times, step.has_event_time).map_err(external)?;
@@ -272,8 +275,9 @@ impl Runner {
         rows.filter(&is_first)
     }
 
-    /// Without the rows that the watermark has passed: whether they were seen before is no longer known.
-    async fn leave_late(&mut self, seen: &SeenRows, rows: Rows, scanned: &RecordBatch) -> Result<Rows> {
+    /// Rejects the rows that are not later than the watermark: the state no longer has the rows of that time, so a duplicate
+    /// could not be detected.
+    async fn reject_late(&mut self, seen: &SeenRows, rows: Rows, scanned: &RecordBatch) -> Result<Rows> {
         let (Some(times), Some(watermark)) = (&rows.event_times, seen.watermark()) else { return Ok(rows) };
         let times: Int64Array = times.as_primitive::<Int64Type>().clone();
         let is_late = |row: usize| times.is_valid(row) && times.value(row) <= watermark;

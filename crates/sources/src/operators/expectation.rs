@@ -1,7 +1,7 @@
-//! Expectations: what a streaming table expects of its rows, and what becomes of a row that is otherwise.
+//! Expectations: conditions on the rows of a streaming table, and the action for rows that violate them.
 //!
-//! As in Databricks, a row is as expected only if the condition is true: NULL is a violation. Each expectation counts
-//! all rows, also those that another one drops.
+//! As in Databricks, a row meets an expectation only if its condition is true: NULL is a violation. Each expectation counts all
+//! rows, including rows that another expectation drops.
 
 use std::fmt;
 
@@ -12,26 +12,28 @@ use serde::{Deserialize, Serialize};
 use crate::stream::Origin;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// How much of a row an error shows.
+/// The maximum length, in characters, of the values of a row in an error.
 const SAMPLE_CHARS_MAX: usize = 400;
 
-/// What becomes of a row that is not as expected.
+/// The action for a row that violates an expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Hash)]
 pub enum OnViolation {
-    /// It is written, and counted.
+    /// The row is written, and the violation is counted.
     Keep,
-    /// `ON VIOLATION DROP ROW`: it goes to the rejects.
+    /// `ON VIOLATION DROP ROW`: the record goes to the rejects.
     DropRow,
     /// `ON VIOLATION FAIL UPDATE`: the stream stops, and nothing of the batch is written.
     FailUpdate,
 }
 
-/// An expectation without its condition, which the plan has.
+/// An expectation, without its compiled condition, which the plan has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
 pub struct Rule {
+    /// The name of the constraint.
     pub name: String,
-    /// The condition as the SQL has it.
+    /// The condition as written in the SQL.
     pub text: String,
+    /// The action for a violation.
     pub action: OnViolation,
 }
 
@@ -41,19 +43,19 @@ impl fmt::Display for Rule {
     }
 }
 
-/// How many rows were as expected.
+/// How many rows met an expectation, and how many did not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectationCount {
     pub passed: u64,
     pub failed: u64,
 }
 
-/// Why a dropped row is in the rejects.
+/// The reason in the rejects for a dropped row.
 pub(super) fn reason(rule: &Rule) -> String {
     format!("violates the expectation {rule}")
 }
 
-/// Why the stream stopped, with the record named.
+/// The error for FAIL UPDATE, with the position and the values of the first violating row.
 pub(super) fn failure(rule: &Rule, origin: &Origin, values: &str) -> Error {
     Error::new(
         ErrorCode::ConstraintViolation,
@@ -63,12 +65,12 @@ pub(super) fn failure(rule: &Rule, origin: &Origin, values: &str) -> Error {
     .with_hint("ON VIOLATION DROP ROW rejects such records instead; nothing of this batch was written")
 }
 
-/// Whether the condition is true of each row: NULL is not true.
-pub(super) fn verdicts(condition: &BooleanArray) -> BooleanArray {
+/// For each row, true if the condition is true. NULL becomes false.
+pub(super) fn null_as_false(condition: &BooleanArray) -> BooleanArray {
     if condition.null_count() == 0 { condition.clone() } else { arrow::compute::prep_null_mask_filter(condition) }
 }
 
-/// `ind = 7, title = NULL`, shortened.
+/// The values of a row for an error: `ind = 7, title = NULL`, cut off after [`SAMPLE_CHARS_MAX`] characters.
 pub fn sample(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("NULL");
     let schema = batch.schema();

@@ -1,9 +1,10 @@
 //! Finds the records that an expression fails on.
 //!
-//! A batch that fails is halved until what fails is one row; rows that do not fail go on. That costs nothing while nothing
-//! fails, and about two evaluations for every level of halving for each bad row. An error counts against a record only if it is about data: a
-//! fault of pinsql, of the memory or of a service stays one. So does an error that is the same without any row: then it
-//! is the statement that is wrong, and no record.
+//! A batch that fails is halved until the failing part is one row. Rows that do not fail continue. This costs nothing as long as
+//! nothing fails. For each bad row it costs about two evaluations for each level of halving.
+//!
+//! An error counts against a record only if its kind is `Data`: a fault of pinsql, of the memory or of a service stops the
+//! statement. So does an error that occurs also without any row: then the statement is wrong, not a record.
 
 use datafusion::common::{DataFusionError, Result};
 
@@ -11,23 +12,23 @@ use super::steps::{COLUMN, Outcome, Rows, Step, run};
 use pinsql_base::engine_error::engine_error;
 use pinsql_base::error::ErrorKind;
 
-/// What became of some of the rows.
+/// The outcome of some of the rows.
 #[derive(Debug)]
 pub(super) enum Part {
     Done(Box<Outcome>),
-    /// One row, by its place in the scanned batch, and what a person reads about it.
+    /// One bad row: its index in the scanned batch, and the reason for users.
     Bad {
         origin: usize,
         reason: String,
     },
 }
 
-/// Runs the steps over `rows`, and gives the parts in the order of the rows.
+/// Runs the steps over `rows`, and returns the parts in the order of the rows.
 pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
     let mut waiting = vec![rows];
     let mut parts = Vec::new();
     let mut without_rows = None;
-    // Ends: a part is either done, or one row, or gives two smaller parts.
+    // Terminates: each part either is done, or is one row, or is split into two smaller parts.
     while let Some(rows) = waiting.pop() {
         let failure = match run(steps, rows.clone()) {
             Ok(outcome) => {
@@ -54,7 +55,7 @@ pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// What is wrong with a record, for an error that is about one.
+/// The reason for the rejects, or None if the error is not about a record.
 fn reason_of(failure: &DataFusionError) -> Option<String> {
     let column = match failure {
         DataFusionError::Context(context, _) => context.strip_prefix(COLUMN),

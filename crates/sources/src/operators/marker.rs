@@ -1,9 +1,9 @@
-//! What a stream's query needs and SQL's plan has no node for, while the plan is optimized.
+//! Nodes that mark parts of a streaming query for which SQL's plan has no node.
 //!
-//! A marker stands in the plan before it is optimized, so that names, types and pruning are right for it as for any other
-//! node: DISTINCT that remembers, the column that a watermark follows, the conditions of expectations. Afterwards
-//! `statement::query::rowwise` takes it into a [`super::RecordsNode`]; a marker cannot run by itself. Nothing is pushed
-//! through one.
+//! A marker is in the plan while it is optimized, so that names, types and column pruning work for it as for any other node. It
+//! marks a DISTINCT with state, the column of a watermark, or the conditions of expectations. After the optimizer,
+//! `statement::query::rowwise` converts it to a step of a [`super::RecordsNode`]. A marker cannot be executed. No filter is
+//! pushed down through a marker.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalN
 
 use super::expectation::Rule;
 
-/// What is marked.
+/// The meaning of a marker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
 pub enum Mark {
-    /// Only the first of equal rows goes on, over all batches.
+    /// Keep only the first of equal rows, over all batches.
     Deduplicate {
-        /// Tells the rows of one DISTINCT from those of another in the same query.
+        /// The number of the DISTINCT in the query. It keeps the rows of several DISTINCTs apart.
         operator: u32,
-        /// Whether the watermark's column is one of those compared, so that equal rows have one event time.
+        /// True if the watermark column is one of the compared columns, so that equal rows have the same event time.
         has_event_time: bool,
     },
-    /// The marker's one expression is the rows' event time.
+    /// The only expression of the marker is the event time of the rows.
     EventTime,
-    /// The marker's expressions are the conditions of these.
+    /// The expressions of the marker are the conditions of these rules, in order.
     Expect(Vec<Rule>),
 }
 
-/// A place in the plan that [`Mark`] says something about.
+/// A node that passes its rows on unchanged, with a mark.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
 pub struct Marker {
     pub mark: Mark,
@@ -38,11 +38,12 @@ pub struct Marker {
 }
 
 impl Marker {
+    /// The marker as a node of a plan.
     pub fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
-    /// The marker that `plan` is, if it is one.
+    /// The marker at the root of `plan`, or None if the root is another node.
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
         match plan {
             LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
@@ -84,8 +85,8 @@ impl UserDefinedLogicalNodeCore for Marker {
         }
     }
 
-    /// What is compared needs every column; the others need those of their expressions, which the optimizer adds, and those
-    /// that are asked of them.
+    /// DISTINCT compares, and so needs, every column. The other markers need the columns of their expressions, which the
+    /// optimizer adds itself, and the columns that their parent needs.
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         match self.mark {
             Mark::Deduplicate { .. } => None,

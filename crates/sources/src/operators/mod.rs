@@ -1,20 +1,19 @@
-//! Operators that DataFusion does not have: what keeps one bad record from failing its neighbours, and what a stream
-//! remembers from batch to batch.
+//! Operators that DataFusion does not have: isolation of bad records, DISTINCT over a stream, and expectations.
 //!
-//! The chain of filters and projections above a scan becomes one node, [`RecordsNode`] in the logical plan and
-//! [`RecordsExec`] in the physical one. It runs the same expressions on the same batches. When they fail on a batch, it halves the
-//! batch until the records are found that fail alone, hands those to the rejects, and goes on with the others. Because it
-//! still has the batch as it was scanned, it can tell of any row which record that was; so it is also where expectations are
-//! held against rows, and where duplicates and late rows are found (`seen`).
+//! The chain of filters and projections above a scan becomes one node: [`RecordsNode`] in the logical plan, [`RecordsExec`] in
+//! the physical plan. It runs the same expressions on the same batches. If they fail on a batch, it halves the batch until it has
+//! found the records that fail alone. It sends these to the rejects and continues with the others. It keeps the batch as it was
+//! scanned, so it can find the record of every row. Therefore it also checks expectations, and finds duplicates and late rows.
 //!
-//! - `cooperate`: what lets joins be stopped;
-//! - [`marker`]: what a stream's query needs and SQL's plan has no node for, while the plan is optimized;
-//! - [`node`] and `planner`: the chain in a plan;
-//! - `steps`, `isolate`, `exec`: how it runs;
-//! - [`expectation`], [`seen`] with `entries`, `row_hash` and `seen_file`: what it holds rows against.
+//! - `cooperate`: lets a signal stop a statement with joins;
+//! - [`marker`]: nodes that mark DISTINCT, event time and expectations while the plan is optimized;
+//! - [`node`] and `planner`: the chain in the logical plan, and its translation to the physical plan;
+//! - `steps`, `isolate`, `exec`: how the chain runs;
+//! - [`expectation`]: the rules that rows are checked with;
+//! - [`seen`], with `entries`, `row_hash` and `seen_file`: the state of DISTINCT over a stream.
 //!
-//! Deliberately absent: the rewriting of plans, which is the statement's business (`statement::query::rowwise`), and state
-//! other than that of DISTINCT.
+//! Deliberately absent: the rewriting of plans, which belongs to the statement (`statement::query::rowwise`), and other state
+//! than that of DISTINCT.
 
 mod cooperate;
 mod entries;

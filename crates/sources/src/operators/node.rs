@@ -1,7 +1,7 @@
 //! The chain of filters and projections above a scan, as one node of the logical plan.
 //!
-//! It is made after the plan was optimized and must not be optimized again: its expressions are its own, and its input has
-//! columns that no step names.
+//! The node is created after the optimizer has run. It must not be optimized again: the optimizer does not see its expressions,
+//! and its input has columns that no step names.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,58 +16,42 @@ use super::seen::SeenRows;
 use crate::places::Places;
 use pinsql_base::rejects::Rejects;
 
-/// One thing done with the rows. `schema` is that of the rows before it, or, where it says so, behind it.
+/// One operation on the rows. `schema` is the schema before the operation, `output` the schema after it.
 #[derive(Debug, Clone)]
 pub enum LogicalStep {
     /// Keeps these columns, in this order.
-    Take {
-        columns: Vec<usize>,
-    },
-    Filter {
-        predicate: Expr,
-        schema: DFSchemaRef,
-    },
-    Project {
-        expressions: Vec<Expr>,
-        schema: DFSchemaRef,
-        output: DFSchemaRef,
-    },
-    /// A projection of what a filter's conditions have in common, and that filter. `early` is its predicate over the rows before
-    /// the projection: what is common to the conditions fails also for rows that one of them leaves out.
-    ProjectAndFilter {
-        expressions: Vec<Expr>,
-        schema: DFSchemaRef,
-        output: DFSchemaRef,
-        predicate: Expr,
-        early: Expr,
-    },
-    EventTime {
-        expression: Expr,
-        schema: DFSchemaRef,
-    },
-    Deduplicate {
-        operator: u32,
-        has_event_time: bool,
-    },
-    Expect {
-        rules: Vec<Rule>,
-        conditions: Vec<Expr>,
-        schema: DFSchemaRef,
-    },
+    Take { columns: Vec<usize> },
+    /// Keeps the rows for which the predicate is true.
+    Filter { predicate: Expr, schema: DFSchemaRef },
+    /// Evaluates one expression for each output column.
+    Project { expressions: Vec<Expr>, schema: DFSchemaRef, output: DFSchemaRef },
+    /// A projection of the common parts of the conditions of a filter, followed by that filter. `early` is the predicate over the
+    /// rows before the projection. It is needed because a common part can also fail for rows that another condition filters out.
+    ProjectAndFilter { expressions: Vec<Expr>, schema: DFSchemaRef, output: DFSchemaRef, predicate: Expr, early: Expr },
+    /// Evaluates the event time of each row.
+    EventTime { expression: Expr, schema: DFSchemaRef },
+    /// Keeps the first of equal rows, over all batches. See [`super::marker::Mark::Deduplicate`].
+    Deduplicate { operator: u32, has_event_time: bool },
+    /// Checks each row with the conditions of the rules.
+    Expect { rules: Vec<Rule>, conditions: Vec<Expr>, schema: DFSchemaRef },
 }
 
-/// What the node needs beside the rows.
+/// What the node needs in addition to the rows.
 #[derive(Debug, Clone)]
 pub struct RecordsContext {
+    /// Receives the bad records.
     pub rejects: Rejects,
+    /// Finds the record of a row of the scanned batch.
     pub places: Arc<dyn Places>,
-    /// For the steps that deduplicate.
+    /// The state of the deduplicating steps.
     pub seen: Option<Arc<SeenRows>>,
-    /// The columns of the scanned batch that are put behind those of each row, for who has to know which record it was.
+    /// Indices of columns of the scanned batch that are appended to each row, for an operator above that must find the record of
+    /// a row.
     pub lineage: Vec<usize>,
 }
 
-/// See the module's documentation. Two nodes are equal if they are the same one: nothing compares their contexts.
+/// The node (see the documentation of the module). Two nodes are equal only if they share their content: contexts are not
+/// compared.
 #[derive(Debug, Clone)]
 pub struct RecordsNode {
     input: LogicalPlan,
@@ -82,15 +66,17 @@ struct Content {
 }
 
 impl RecordsNode {
-    /// `schema` is that of the rows behind the last step, and of the lineage behind them.
+    /// `schema` is the schema after the last step, with the lineage columns at the end.
     pub fn new(input: LogicalPlan, steps: Vec<LogicalStep>, schema: DFSchemaRef, context: RecordsContext) -> Self {
         Self { input, content: Arc::new(Content { steps, schema, context }) }
     }
 
+    /// The steps, in the order in which they run.
     pub fn steps(&self) -> &[LogicalStep] {
         &self.content.steps
     }
 
+    /// The context of the steps.
     pub fn context(&self) -> &RecordsContext {
         &self.content.context
     }

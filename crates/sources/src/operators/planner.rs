@@ -1,4 +1,4 @@
-//! DataFusion's planner, with the nodes of this module added to those that it knows.
+//! The query planner: DataFusion's planner, extended by [`RecordsNode`].
 
 use std::future::ready;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::node::{LogicalStep, RecordsNode};
 use super::steps::{Deduplicate, Expected, Filter, Stage, Step};
 use pinsql_base::planning::Planned;
 
-/// The session's query planner.
+/// The query planner of a session.
 #[derive(Debug, Default)]
 pub struct Planner;
 
@@ -112,7 +112,7 @@ impl RecordsPlanner {
 /// Gives the physical form of an expression over these columns.
 type Compile<'a> = dyn Fn(&Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>> + 'a;
 
-/// `columns` are those of the rows before the step, and then those behind it.
+/// Compiles one step. `columns` is the schema before the step, and is set to the schema after it.
 fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'_>) -> Result<Step> {
     match step {
         LogicalStep::Take { columns: taken } => {
@@ -149,12 +149,12 @@ fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'
             expected.collect::<Result<_>>().map(Step::Expect)
         }
         LogicalStep::Deduplicate { .. } => {
-            Err(DataFusionError::Internal("a step with a state was compiled as one without".to_owned()))
+            Err(DataFusionError::Internal("a step with state was compiled as a step without state".to_owned()))
         }
     }
 }
 
-/// Between two steps nobody promises anything about NULL.
+/// All columns as nullable: between two steps, NOT NULL is not guaranteed.
 fn nullable(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))

@@ -1,17 +1,18 @@
-//! Rows as 128-bit hashes, the same in every process and version.
+//! Hashes of rows, 128 bits long, the same in every process and version.
 //!
-//! Two rows have one hash exactly if DISTINCT takes them for equal, but for a chance of one in 10²⁰ with a billion rows. Arrow's own
-//! row format may change from version to version, so the encoding is written down here, and [`ENCODING`] is its number:
+//! Two rows have the same hash exactly if DISTINCT treats them as equal, except with a probability of about 1 in 10²⁰ for a
+//! billion rows. Arrow's own row format may change between versions, so the encoding is defined here, and [`ENCODING`] is its
+//! number:
 //!
-//! - the operator's number, 4 bytes; then each column's value, in order. All numbers are little-endian;
-//! - NULL is the byte 0; every other value begins with the byte 1;
+//! - the number of the operator, 4 bytes; then the value of each column, in order. All numbers are little-endian;
+//! - NULL is the byte 0; every other value starts with the byte 1;
 //! - BOOLEAN: one byte. Integers, DATE: 8 bytes, whatever their width. TIMESTAMP: 16 bytes, nanoseconds since 1970;
-//! - FLOAT and DOUBLE: the 8 bytes of the DOUBLE; -0.0 is 0.0 and every NaN is one, as Spark compares them;
+//! - FLOAT and DOUBLE: the 8 bytes of the DOUBLE; -0.0 is encoded as 0.0, and every NaN as the same NaN, as Spark compares them;
 //! - DECIMAL: the scale, one byte, and the unscaled value, 16 bytes;
 //! - STRING and BINARY: the length, 8 bytes, and the bytes;
-//! - ARRAY: the count, 8 bytes, and the elements. STRUCT: the fields, in order.
+//! - ARRAY: the number of elements, 8 bytes, and the elements. STRUCT: the fields, in order.
 //!
-//! MAP has no order that could be written down, and Spark refuses it in DISTINCT too.
+//! MAP has no defined order, and Spark does not allow it in DISTINCT either.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
@@ -28,10 +29,10 @@ use pinsql_base::schema::type_name;
 /// The number of the encoding above.
 pub(super) const ENCODING: u16 = 1;
 
-/// The one NaN, as Java's `Double.doubleToLongBits` has it.
+/// The encoding of NaN, as in Java's `Double.doubleToLongBits`.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
 
-/// Fails for columns that DISTINCT over a stream cannot compare.
+/// Checks the columns of a DISTINCT over a stream. Returns an error for a column that cannot be hashed, such as a MAP.
 pub fn refuse_unhashable(schema: &Schema) -> Result<()> {
     match schema.fields().iter().find(|field| !is_hashable(field.data_type())) {
         None => Ok(()),
@@ -59,7 +60,7 @@ fn is_hashable(data_type: &DataType) -> bool {
     }
 }
 
-/// The hash of every row of `batch`, for one of a query's DISTINCTs.
+/// The hash of every row of `batch`, for the DISTINCT with the number `operator`.
 pub(super) fn hash_rows(batch: &RecordBatch, operator: u32) -> EngineResult<Vec<RowHash>> {
     let mut encoded = Vec::new();
     (0..batch.num_rows())
@@ -166,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn equal_rows_have_one_hash_and_others_have_not() {
+    fn equal_rows_have_equal_hashes_and_other_rows_do_not() {
         let negative_nan = f64::from_bits(f64::NAN.to_bits() | 1 << 63);
         let doubles = hashes(vec![Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, negative_nan, 1.5]))]);
         assert_eq!((doubles[0], doubles[2]), (doubles[1], doubles[3]));
         assert_ne!(doubles[0], doubles[2]);
-        // Whatever the width or the layout of a column, a value is one value.
+        // A value has the same hash for every width and layout of its column.
         assert_eq!(doubles[4], hashes(vec![Arc::new(Float32Array::from(vec![1.5]))])[0]);
         assert_eq!(
             hashes(vec![Arc::new(Int32Array::from(vec![-7]))]),
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_the_one_that_was_written_down() {
+    fn the_encoding_matches_its_definition() {
         let rows = hashes(vec![
             Arc::new(Int32Array::from(vec![Some(7), None])),
             Arc::new(StringArray::from(vec!["pin", "é"])),

@@ -1,16 +1,16 @@
-//! Which rows a stream's DISTINCT has let through, over all batches: of equal rows the first one wins.
+//! The rows that a DISTINCT over a stream has already returned, over all batches: of equal rows, the first one is kept.
 //!
-//! What is kept of a row is a hash of 128 bits (`row_hash`), and under a watermark the moment from which it may be forgotten. The
-//! rows of one micro-batch stay apart until the batch has landed: [`SeenRows::begin`], then the plan runs, then
-//! [`SeenRows::pending_bytes`] is what to keep of it, and [`SeenRows::commit`] or [`SeenRows::discard`] ends it.
+//! The state has a hash of 128 bits for each row (`row_hash`), and with a watermark the time from which the row may be removed.
+//! The rows of one micro-batch are kept apart until the batch has landed: [`SeenRows::begin`], then the plan runs, then
+//! [`SeenRows::pending_bytes`] returns what to store for the batch, and [`SeenRows::commit`] or [`SeenRows::discard`] ends it.
 //!
-//! A watermark stands still while a batch runs: it is the latest event time of the batches before, less the delay. A row
-//! whose event time it has passed is late, and never asked about here. If event time is one of the columns compared, equal rows have
-//! the same one, so a row is forgotten as soon as its own is passed (Spark's dropDuplicates). If it is not, a duplicate may come
-//! up to the delay later than the first, so the row is kept for so much longer (Spark's dropDuplicatesWithinWatermark). A row
-//! without event time is kept for good.
+//! A watermark does not move while a batch runs: it is the latest event time of the earlier batches, minus the delay. A row with
+//! an event time up to the watermark is late, and is never looked up here. If event time is one of the compared columns, equal
+//! rows have the same event time, so a row is removed as soon as the watermark passes its event time (as in Spark's
+//! dropDuplicates). If not, a duplicate may arrive up to the delay after the first row, so the row is kept longer by the delay
+//! (as in Spark's dropDuplicatesWithinWatermark). A row without event time is kept forever.
 //!
-//! The memory is the session's: what does not fit is an error, since nothing of it can be spilled.
+//! The state uses the memory of the session. It cannot spill to disk, so a state that does not fit is an error.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,24 +19,24 @@ use arrow::array::{Array, BooleanArray, Int64Array};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
-use super::entries::{Entries, FOR_GOOD, RowHash};
+use super::entries::{Entries, NEVER_EXPIRES, RowHash};
 use super::seen_file::{Header, Reader, write};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The state is scanned for what may be forgotten when the watermark has moved by this part of its delay.
+/// Expired rows are removed when the watermark has moved by one part in this many of its delay.
 const PARTS_OF_DELAY: i64 = 8;
 
-/// How a state is kept.
+/// The options of a state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StateOptions {
-    /// `DELAY OF INTERVAL …`; without one nothing is ever forgotten.
+    /// The delay of the watermark (`DELAY OF INTERVAL …`). Without it, no row is ever removed.
     pub delay: Option<Duration>,
 }
 
-/// The state of all DISTINCTs of one stream's query.
+/// The state of all DISTINCTs in the query of one stream.
 #[derive(Debug)]
 pub struct SeenRows {
-    /// Microseconds.
+    /// In microseconds.
     delay: Option<i64>,
     pool: Arc<dyn MemoryPool>,
     state: Mutex<State>,
@@ -45,15 +45,15 @@ pub struct SeenRows {
 #[derive(Debug)]
 struct State {
     entries: Entries,
-    /// For the entries, and those added by the batch in hand.
+    /// Reserved for the entries and for the rows that the current batch has added.
     memory: MemoryReservation,
     event_time_max: Option<i64>,
-    /// The watermark that the entries were last held against.
+    /// The watermark at which expired rows were last removed.
     swept: i64,
     batch: Option<Batch>,
 }
 
-/// The micro-batch in hand.
+/// The current micro-batch.
 #[derive(Debug)]
 struct Batch {
     number: u64,
@@ -63,8 +63,9 @@ struct Batch {
 }
 
 impl SeenRows {
+    /// An empty state that reserves its memory from `pool`.
     pub fn new(pool: &Arc<dyn MemoryPool>, options: StateOptions) -> Self {
-        let delay = options.delay.map(|delay| i64::try_from(delay.as_micros()).unwrap_or(FOR_GOOD));
+        let delay = options.delay.map(|delay| i64::try_from(delay.as_micros()).unwrap_or(NEVER_EXPIRES));
         let state = State {
             entries: Entries::new(delay.is_some()),
             memory: MemoryConsumer::new("rows seen by DISTINCT").register(pool),
@@ -75,7 +76,7 @@ impl SeenRows {
         Self { delay, pool: pool.clone(), state: Mutex::new(state) }
     }
 
-    /// Begins a micro-batch, with the watermark as it is now. A batch that was not ended is forgotten.
+    /// Begins a micro-batch, with the current watermark. A batch that was not ended is discarded.
     pub fn begin(&self, number: u64) {
         let mut state = self.lock();
         state.discard();
@@ -84,7 +85,8 @@ impl SeenRows {
         state.batch = Some(Batch { number, watermark, event_time_max, added: Vec::new() });
     }
 
-    /// The watermark in force, in microseconds since 1970: rows of this time and earlier are late.
+    /// The current watermark, in microseconds since 1970: rows with this event time or an earlier one are late. None without a
+    /// delay or before the first event time.
     pub fn watermark(&self) -> Option<i64> {
         let state = self.lock();
         match &state.batch {
@@ -93,7 +95,8 @@ impl SeenRows {
         }
     }
 
-    /// The file of what the batch in hand added, to be kept before its table commits.
+    /// The file with the rows that the current batch has added. The checkpoint must store it before the table commits. Fails
+    /// outside of a batch, and if the memory limit is reached.
     pub fn pending_bytes(&self) -> Result<Bytes> {
         let state = self.lock();
         let Some(batch) = &state.batch else { return Err(no_batch()) };
@@ -106,7 +109,7 @@ impl SeenRows {
         write(&header, batch.added.iter().copied(), &self.pool)
     }
 
-    /// The batch has landed.
+    /// The current batch has landed: its rows belong to the state now. Fails outside of a batch.
     pub fn commit(&self) -> Result<()> {
         let mut state = self.lock();
         let Some(batch) = state.batch.take() else { return Err(no_batch()) };
@@ -115,12 +118,13 @@ impl SeenRows {
         Ok(())
     }
 
-    /// The batch has not landed, and will come again.
+    /// The current batch has not landed, and will run again: removes its rows.
     pub fn discard(&self) {
         self.lock().discard();
     }
 
-    /// Adds a file: of a snapshot, and then of each batch since, in order.
+    /// Adds the rows of a file: first of a snapshot, then of each later batch in order. Fails if the file is damaged, has another
+    /// encoding, or does not fit into the memory.
     pub fn load(&self, file: &[u8]) -> Result<()> {
         let reader = Reader::open(file)?;
         let mut state = self.lock();
@@ -134,11 +138,11 @@ impl SeenRows {
         Ok(())
     }
 
-    /// The file of all that is known, in place of those before. `batch` is the last that is in it.
+    /// The file with all rows (a snapshot), which replaces the earlier files. `batch` is the number of the last batch in it.
     pub fn snapshot_bytes(&self, batch: u64) -> Result<Bytes> {
         let state = self.lock();
         if state.batch.is_some() {
-            return Err(Error::internal("the rows seen by DISTINCT were to be written down in the middle of a batch"));
+            return Err(Error::internal("a snapshot of the rows seen by DISTINCT was requested during a batch"));
         }
         let watermark = self.watermark_of(state.event_time_max).unwrap_or(i64::MIN);
         let live = || state.entries.iter().filter(|(_, expires)| *expires > watermark);
@@ -148,25 +152,26 @@ impl SeenRows {
         write(&header, live(), &self.pool)
     }
 
-    /// How many rows are remembered.
+    /// The number of rows in the state.
     pub fn rows(&self) -> u64 {
         self.lock().entries.len() as u64
     }
 
-    /// How much memory they take.
+    /// The reserved memory, in bytes.
     pub fn bytes(&self) -> u64 {
         self.lock().memory.size() as u64
     }
 
-    /// A row of the batch in hand has this event time. It moves the watermark of the next batch.
+    /// Records the event time of a row of the current batch, in microseconds since 1970. It moves the watermark of the next
+    /// batch.
     pub(super) fn observe(&self, event_time: i64) {
         if let Some(batch) = &mut self.lock().batch {
             batch.event_time_max = batch.event_time_max.max(Some(event_time));
         }
     }
 
-    /// Whether each row is the first of its kind; it is remembered then. `event_times` are microseconds since 1970, and
-    /// `compares_them` says whether they are among the columns that were hashed.
+    /// For each row, true if it is the first of its kind; it is then added to the state. `event_times` are microseconds since
+    /// 1970. `compares_them` is true if they are among the hashed columns.
     pub(super) fn first(
         &self,
         hashes: &[RowHash],
@@ -178,12 +183,12 @@ impl SeenRows {
         let State { entries, memory, batch, .. } = &mut *state;
         let Some(batch) = batch else { return Err(no_batch()) };
         let room_before = batch.added.capacity();
-        let kept_longer = if compares_them { 0 } else { self.delay.unwrap_or(FOR_GOOD) };
+        let kept_longer = if compares_them { 0 } else { self.delay.unwrap_or(NEVER_EXPIRES) };
         let watermark = batch.watermark.unwrap_or(i64::MIN);
         let mut is_first = Vec::with_capacity(hashes.len());
         for (row, hash) in hashes.iter().enumerate() {
             let time = event_times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
-            let expires = time.map_or(FOR_GOOD, |time| time.saturating_add(kept_longer));
+            let expires = time.map_or(NEVER_EXPIRES, |time| time.saturating_add(kept_longer));
             let first = entries.insert_after(*hash, expires, watermark);
             if first {
                 batch.added.push((*hash, expires));
@@ -191,7 +196,7 @@ impl SeenRows {
             is_first.push(first);
         }
         let grown = list_bytes(batch.added.capacity()) - list_bytes(room_before);
-        memory.try_grow(grown).map_err(|_| too_many(entries.len(), memory.size() + grown))?;
+        memory.try_grow(grown).map_err(|_| too_many_rows(entries.len(), memory.size() + grown))?;
         Ok(BooleanArray::from(is_first))
     }
 
@@ -203,7 +208,7 @@ impl SeenRows {
         Some(event_time_max?.saturating_sub(self.delay?))
     }
 
-    /// Forgets what the watermark has passed, if it has moved far enough to be worth it.
+    /// Removes expired rows, if the watermark has moved far enough since the last time.
     fn sweep(&self, state: &mut State) {
         if let (Some(watermark), Some(delay)) = (self.watermark_of(state.event_time_max), self.delay)
             && watermark.saturating_sub(state.swept) > delay / PARTS_OF_DELAY
@@ -216,12 +221,12 @@ impl SeenRows {
 }
 
 impl State {
-    /// Makes room for more entries, or says that there is none. While the table moves, the old and the new one are there.
+    /// Reserves memory for more entries, or fails. While the hash table grows, the old and the new table both exist.
     fn reserve(&mut self, additional: usize) -> Result<()> {
         let Some(new_bytes) = self.entries.bytes_to_grow(additional) else { return Ok(()) };
         let rows = self.entries.len();
         let old_bytes = self.entries.bytes();
-        self.memory.try_grow(new_bytes).map_err(|_| too_many(rows, self.memory.size() + new_bytes))?;
+        self.memory.try_grow(new_bytes).map_err(|_| too_many_rows(rows, self.memory.size() + new_bytes))?;
         self.entries.reserve(additional);
         self.memory.shrink(old_bytes.min(self.memory.size()));
         Ok(())
@@ -235,7 +240,7 @@ impl State {
         self.account();
     }
 
-    /// Between batches only the entries count.
+    /// Between batches, only the entries use memory.
     fn account(&mut self) {
         self.memory.shrink(self.memory.size().saturating_sub(self.entries.bytes()));
     }
@@ -246,15 +251,15 @@ fn list_bytes(capacity: usize) -> usize {
 }
 
 fn no_batch() -> Error {
-    Error::internal("the rows seen by DISTINCT were asked for outside of a batch")
+    Error::internal("the rows seen by DISTINCT were requested outside of a batch")
 }
 
-fn too_many(rows: usize, bytes: usize) -> Error {
+fn too_many_rows(rows: usize, bytes: usize) -> Error {
     let megabytes = bytes.div_ceil(1 << 20);
     Error::new(ErrorCode::OutOfMemory, format!(
-        "DISTINCT over the stream remembers {rows} rows and needs {megabytes} MB, which the memory limit does not allow"
+        "the state of DISTINCT over the stream has {rows} rows and needs {megabytes} MB, more than the memory limit allows"
     ))
-    .with_hint("FROM STREAM … WATERMARK <column> DELAY OF INTERVAL … lets it forget old rows; --memory gives it more")
+    .with_hint("FROM STREAM … WATERMARK <column> DELAY OF INTERVAL … removes old rows from the state; --memory raises the limit")
 }
 
 #[cfg(test)]
@@ -282,7 +287,7 @@ mod tests {
             assert!(seen.bytes() as usize <= pool.reserved());
             batch += 1;
         };
-        // The table of 32,768 places is followed by one of twice the size, and while it moves both are there.
+        // After the table with 32,768 slots comes one of twice the size, and while it grows both exist.
         assert!((14..60).contains(&batch), "{batch}");
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.hint.unwrap().contains("WATERMARK"));

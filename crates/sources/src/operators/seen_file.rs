@@ -1,16 +1,17 @@
-//! The file that rows seen by DISTINCT are kept in, of one batch or of all of them.
+//! The file format of the rows that a DISTINCT has seen, of one batch or of all batches.
 //!
-//! All numbers are little-endian: the mark `PINSEEN1`; the number of the row encoding, 2 bytes; 1 where each row has an expiry,
-//! 2 bytes; 4 bytes of zeros; the batch, 8 bytes; the latest event time in microseconds since 1970, 8 bytes, the lowest
-//! number for none; the count of rows, 8 bytes. Then each row: its hash, 16 bytes, and the expiry in microseconds, 8
-//! bytes, where there is one. Then the first 16 bytes of the BLAKE3 of all that comes before.
+//! All numbers are little-endian. The header: the magic bytes `PINSEEN1`; the number of the row encoding, 2 bytes; 1 if each row
+//! has an expiry, otherwise 0, 2 bytes; 4 zero bytes; the number of the batch, 8 bytes; the latest event time in microseconds
+//! since 1970, 8 bytes, or the lowest number if there is none; the number of rows, 8 bytes. Then for each row: its hash, 16
+//! bytes, and the expiry in microseconds, 8 bytes, if there is one. At the end, the first 16 bytes of the BLAKE3 hash of
+//! everything before.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
-use super::entries::{FOR_GOOD, RowHash, first_half};
+use super::entries::{NEVER_EXPIRES, RowHash, first_half};
 use super::row_hash::ENCODING;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -36,7 +37,7 @@ impl Header {
     }
 }
 
-/// A file in memory, which counts for as long as somebody holds it.
+/// A file in memory. Its memory stays reserved until the file is dropped.
 struct Counted {
     file: Vec<u8>,
     _memory: MemoryReservation,
@@ -58,9 +59,9 @@ pub(super) fn write(
     memory.try_grow(length).map_err(|_| {
         Error::new(
             ErrorCode::OutOfMemory,
-            format!("the memory limit leaves no room to write {length} bytes of what DISTINCT remembers"),
+            format!("the memory limit does not allow {length} bytes for a file with the state of DISTINCT"),
         )
-        .with_hint("a WATERMARK on the stream lets it forget old rows; --memory gives it more")
+        .with_hint("a WATERMARK on the stream removes old rows from the state; --memory raises the limit")
     })?;
     let mut file = Vec::with_capacity(length);
     file.extend_from_slice(MARK);
@@ -102,14 +103,17 @@ impl<'a> Reader<'a> {
         };
         let mut head: &[u8] = head;
         if take::<8>(&mut head) != *MARK {
-            return Err(damaged("it is no such file"));
+            return Err(damaged("it is not such a file"));
         }
         let encoding = u16::from_le_bytes(take(&mut head));
         if encoding != ENCODING {
-            return Err(Error::new(ErrorCode::IncompatibleCheckpoint, format!(
-                "what DISTINCT remembers was written in the encoding {encoding}, and this version of pinsql reads {ENCODING}"
-            ))
-            .with_hint("run the version that wrote it, or begin the table anew"));
+            return Err(Error::new(
+                ErrorCode::IncompatibleCheckpoint,
+                format!(
+                    "the state of DISTINCT has the encoding {encoding}, and this version of pinsql reads {ENCODING}"
+                ),
+            )
+            .with_hint("run the version that wrote it, or create the table again"));
         }
         let has_expiry = u16::from_le_bytes(take(&mut head)) == 1;
         let _zeros: [u8; 4] = take(&mut head);
@@ -138,12 +142,12 @@ impl Iterator for Reader<'_> {
         }
         let low = u64::from_le_bytes(take(&mut self.rest));
         let high = u64::from_le_bytes(take(&mut self.rest));
-        let expires = if self.header.has_expiry { i64::from_le_bytes(take(&mut self.rest)) } else { FOR_GOOD };
+        let expires = if self.header.has_expiry { i64::from_le_bytes(take(&mut self.rest)) } else { NEVER_EXPIRES };
         Some((RowHash(low, high), expires))
     }
 }
 
-/// The next bytes; zeros past the end, which lengths that were checked exclude.
+/// Takes the next bytes. Returns zeros past the end, which the check of the length excludes.
 fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
     match bytes.split_first_chunk::<N>() {
         Some((first, rest)) => {
@@ -158,6 +162,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::new(ErrorCode::CheckpointDamaged, format!("the file of what DISTINCT remembers is damaged: {why}"))
-        .with_hint("restore it from a copy; without it duplicates of earlier rows cannot be told")
+    Error::new(ErrorCode::CheckpointDamaged, format!("a file with the state of DISTINCT is damaged: {why}"))
+        .with_hint("restore it from a copy; without it, duplicates of earlier rows cannot be detected")
 }

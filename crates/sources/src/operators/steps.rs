@@ -1,5 +1,5 @@
-//! What is done with the rows of a batch, as physical expressions. Nothing here remembers anything, so that the same
-//! rows can be tried again in smaller parts.
+//! The operations on the rows of a batch, as physical expressions. They have no state, so the same rows can be run again in
+//! smaller parts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::split_conjunction;
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::expectation::{OnViolation, Rule, sample, verdicts};
+use super::expectation::{OnViolation, Rule, null_as_false, sample};
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -21,14 +21,14 @@ pub(super) enum Step {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
-    /// `early` is the filter over the rows before the projection, for when the projection fails.
+    /// `early` is the filter over the rows before the projection. It is used if the projection fails.
     ProjectAndFilter {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
         filter: Filter,
         early: Filter,
     },
-    /// Gives microseconds since 1970.
+    /// The result is in microseconds since 1970.
     EventTime(Arc<dyn PhysicalExpr>),
     Expect(Vec<Expected>),
 }
@@ -36,7 +36,7 @@ pub(super) enum Step {
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
     pub predicate: Arc<dyn PhysicalExpr>,
-    /// The conditions that the predicate joins by AND, in order.
+    /// The conditions that the predicate joins with AND, in order.
     conjuncts: Vec<Arc<dyn PhysicalExpr>>,
 }
 
@@ -45,25 +45,25 @@ impl Filter {
         Self { conjuncts: split_conjunction(&predicate).into_iter().cloned().collect(), predicate }
     }
 
-    /// The rows to keep. `a AND b` may be evaluated for all rows at once, also where `a` is false and `b` fails, and the
-    /// optimizer puts what is cheap first (a cast before a LIKE that guards it). That WHERE leaves such a row out anyway, and that it is
-    /// no bad one, is found out here.
+    /// For each row, true if it is kept. `a AND b` may be evaluated for all rows at once, including rows where `a` is false and
+    /// `b` fails. And the optimizer moves cheap conditions first, such as a cast before the LIKE that guards it. If the predicate
+    /// fails, this function checks whether another condition filters the failing rows out, so that they are not bad records.
     fn keep(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         match condition(&self.predicate, batch) {
-            Ok(values) => Ok(verdicts(&values)),
+            Ok(values) => Ok(null_as_false(&values)),
             Err(error) if self.conjuncts.len() < 2 => Err(error),
             Err(error) => self.keep_one_by_one(batch).map_err(|_| error),
         }
     }
 
-    /// Each condition only for the rows that no other one is false for: one that fails is asked again when others have left
-    /// rows out. NULL leaves nothing out before the end.
+    /// Evaluates each condition only for the rows for which no other condition is false. A condition that fails is tried again
+    /// after others have removed rows. A row for which a condition is NULL is removed only at the end.
     fn keep_one_by_one(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let mut left = batch.clone();
-        // For each row left: which it is, and whether all conditions so far are true of it.
+        // For each remaining row: its index, and whether all conditions so far are true.
         let mut rows: Vec<(usize, bool)> = (0..batch.num_rows()).map(|row| (row, true)).collect();
         let mut waiting: Vec<_> = self.conjuncts.iter().collect();
-        // Ends: each round settles one of the conditions, or gives up.
+        // Terminates: each round completes one condition, or returns.
         while !waiting.is_empty() {
             let mut settled = None;
             let mut failure = None;
@@ -104,7 +104,7 @@ pub(super) struct Expected {
     pub condition: Arc<dyn PhysicalExpr>,
 }
 
-/// Steps that remember nothing, and then possibly one that does.
+/// Steps without state, and optionally a deduplication after them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stage {
     pub steps: Vec<Step>,
@@ -117,7 +117,7 @@ pub(super) struct Deduplicate {
     pub has_event_time: bool,
 }
 
-/// Rows on their way, each knowing which row of the scanned batch it was.
+/// Rows in the chain. `origins` has the index of each row in the scanned batch.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub batch: RecordBatch,
@@ -148,7 +148,7 @@ impl Rows {
         }
     }
 
-    /// Those for which `keep` is true.
+    /// The rows for which `keep` is true.
     pub(super) fn filter(self, keep: &BooleanArray) -> Result<Self> {
         if keep.true_count() == keep.len() {
             return Ok(self);
@@ -160,7 +160,7 @@ impl Rows {
         })
     }
 
-    /// All in one, in order; as they are when they do not fit into one.
+    /// Concatenates the parts, in order. Returns them unchanged if they do not fit into one batch.
     pub(super) fn gather(parts: Vec<Self>) -> Result<Vec<Self>> {
         let [first, _, ..] = parts.as_slice() else { return Ok(parts) };
         let Ok(batch) = concat_batches(&first.batch.schema(), parts.iter().map(|part| &part.batch)) else {
@@ -176,22 +176,22 @@ impl Rows {
     }
 }
 
-/// What steps made of rows.
+/// The result of steps on rows.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub rows: Rows,
     pub filtered: usize,
-    /// The rows of the scanned batch that go to the rejects, with the reason.
+    /// Indices in the scanned batch of the rows that go to the rejects, with the reason.
     pub dropped: Vec<(usize, String)>,
-    /// The first row that stops the stream, and its values.
+    /// The first row that stops the stream, the violated rule, and the values of the row.
     pub fatal: Option<(usize, Rule, String)>,
-    /// For each expectation, by its place in the step: how many rows it passed, and how many not.
+    /// For each expectation, in the order of the step: how many rows passed and how many failed.
     pub counts: Vec<(usize, usize)>,
     /// Microseconds since 1970.
     pub event_time_max: Option<i64>,
 }
 
-/// Runs all steps, or fails without having done anything.
+/// Runs all steps. If one fails, nothing has been changed, counted or sent.
 pub(super) fn run(steps: &[Step], rows: Rows) -> Result<Outcome> {
     let mut outcome =
         Outcome { rows, filtered: 0, dropped: Vec::new(), fatal: None, counts: Vec::new(), event_time_max: None };
@@ -233,10 +233,10 @@ fn run_step(step: &Step, mut outcome: Outcome) -> Result<Outcome> {
             Rows { event_times: Some(Arc::new(times)), ..rows }
         }
         Step::Expect(expected) => {
-            let (rows, judged) = expect(expected, rows)?;
-            outcome.counts = judged.counts;
-            outcome.fatal = judged.fatal;
-            outcome.dropped.extend(judged.dropped);
+            let (rows, checked) = expect(expected, rows)?;
+            outcome.counts = checked.counts;
+            outcome.fatal = checked.fatal;
+            outcome.dropped.extend(checked.dropped);
             rows
         }
     };
@@ -254,7 +254,7 @@ fn condition(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<B
 fn project(expressions: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = expressions.iter().zip(schema.fields()).map(|(expression, field)| {
         let column = expression.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
-        // Columns that the optimizer made up are no help to anybody.
+        // Names that the optimizer generated do not help users.
         column.map_err(|error| match field.name().starts_with("__") {
             true => error,
             false => error.context(format!("{COLUMN}{}", field.name())),
@@ -265,29 +265,29 @@ fn project(expressions: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, batch: &Re
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
-/// What the context of a failed projection begins with; the column's name follows.
+/// The prefix of the context of a failed projection. The name of the column follows.
 pub(super) const COLUMN: &str = "column ";
 
-struct Judged {
+struct Checked {
     dropped: Vec<(usize, String)>,
     fatal: Option<(usize, Rule, String)>,
     counts: Vec<(usize, usize)>,
 }
 
-/// Every expectation judges every row; a row that several would drop is dropped once, for all the reasons.
-fn expect(expected: &[Expected], rows: Rows) -> Result<(Rows, Judged)> {
-    let mut judged = Judged { dropped: Vec::new(), fatal: None, counts: Vec::with_capacity(expected.len()) };
+/// Checks every row with every expectation. A row that several expectations drop is dropped once, with all reasons.
+fn expect(expected: &[Expected], rows: Rows) -> Result<(Rows, Checked)> {
+    let mut checked = Checked { dropped: Vec::new(), fatal: None, counts: Vec::with_capacity(expected.len()) };
     let mut reasons: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut keep: Option<BooleanArray> = None;
     for Expected { rule, condition: expression } in expected {
-        let passed = verdicts(&condition(expression, &rows.batch)?);
-        judged.counts.push((passed.true_count(), passed.len() - passed.true_count()));
+        let passed = null_as_false(&condition(expression, &rows.batch)?);
+        checked.counts.push((passed.true_count(), passed.len() - passed.true_count()));
         let mut failed = (0..passed.len()).filter(|row| !passed.value(*row));
         match rule.action {
             OnViolation::Keep => {}
             OnViolation::FailUpdate => {
-                if let (None, Some(row)) = (&judged.fatal, failed.next()) {
-                    judged.fatal = Some((rows.origin(row), rule.clone(), sample(&rows.batch, row)));
+                if let (None, Some(row)) = (&checked.fatal, failed.next()) {
+                    checked.fatal = Some((rows.origin(row), rule.clone(), sample(&rows.batch, row)));
                 }
             }
             OnViolation::DropRow => {
@@ -302,10 +302,10 @@ fn expect(expected: &[Expected], rows: Rows) -> Result<(Rows, Judged)> {
         }
     }
     let dropped = reasons.into_iter().map(|(row, reasons)| (rows.origin(row), reasons.join("; ")));
-    judged.dropped = dropped.collect();
+    checked.dropped = dropped.collect();
     let rows = match keep {
         Some(keep) => rows.filter(&keep)?,
         None => rows,
     };
-    Ok((rows, judged))
+    Ok((rows, checked))
 }

@@ -1,4 +1,4 @@
-//! CSV and Parquet, through the same listing.
+//! CSV and Parquet.
 
 use std::sync::Arc;
 
@@ -50,14 +50,14 @@ async fn a_null_value_is_null_in_every_column() {
 }
 
 #[tokio::test]
-async fn a_bad_csv_is_named() {
+async fn an_error_names_the_bad_csv_file() {
     let bucket = Bucket::new();
     bucket.put("in/good.csv", "1\n").await;
     bucket.put("in/wrong.csv", "2\nx\n").await;
     let error = bucket.error("/in", &[("schema", "n INT")]).await;
     assert_eq!(error.message, "s3://bucket/in/wrong.csv cannot be read as CSV");
     let error = bucket.error("/in", &[("schema", "n ARRAY<INT>")]).await;
-    assert_eq!(error.message, "the column `n` is ARRAY<INT>, which CSV does not hold");
+    assert_eq!(error.message, "the column `n` is ARRAY<INT>, which CSV cannot contain");
     let error = bucket.error("/in", &[("mode", "PERMISSIVE")]).await;
     assert_eq!(error.message, "the option mode => 'PERMISSIVE' or 'DROPMALFORMED' is not implemented for csv");
 }
@@ -78,7 +78,7 @@ async fn parquet_types_become_those_of_sql() {
 }
 
 #[tokio::test]
-async fn parquet_files_that_do_not_fit_are_named() {
+async fn an_error_names_the_parquet_file_with_other_columns() {
     let bucket = Bucket::new();
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));

@@ -1,4 +1,4 @@
-//! What becomes of records, good and bad, in each mode.
+//! The handling of good and bad records in each mode.
 
 use super::{Bucket, gzip, lines, zstd};
 use pinsql_base::error::ErrorKind;
@@ -10,7 +10,7 @@ fn place(reject: &pinsql_base::rejects::Reject) -> String {
 }
 
 #[tokio::test]
-async fn good_records_of_every_wrapping_are_rows() {
+async fn good_records_in_every_form_become_rows() {
     let bucket = Bucket::new();
     bucket.put("in/plain.json", lines(0..2)).await;
     bucket.put("in/packed.json.gz", gzip(lines(2..4))).await;
@@ -28,7 +28,7 @@ async fn good_records_of_every_wrapping_are_rows() {
 }
 
 #[tokio::test]
-async fn a_bad_record_costs_no_neighbour() {
+async fn a_bad_record_does_not_affect_other_records() {
     let bucket = Bucket::new();
     bucket.put("in/a.json", "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":2}\n{bad\n{\"a\":3}\n{\"a\":").await;
     bucket.put("in/b.json", b"{\"a\":4,\"b\":\"\xff\"}\n{\"a\":99999999999}\n{\"a\":5}").await;
@@ -53,7 +53,7 @@ async fn a_bad_record_costs_no_neighbour() {
 }
 
 #[tokio::test]
-async fn the_modes_are_sparks() {
+async fn the_modes_work_as_in_spark() {
     let bucket = Bucket::new();
     bucket.put("in/a.json", "{\"a\":1,\"b\":\"x\"}\n{\"a\":\"x\",\"b\":\"y\"}\n{bad\n{\"a\":2}\n").await;
     let dropped = bucket.rows("/in", &[SCHEMA, ("mode", "DROPMALFORMED")]).await;
@@ -71,10 +71,10 @@ async fn the_modes_are_sparks() {
 }
 
 #[tokio::test]
-async fn torn_content_is_one_reject_and_its_neighbours_are_read() {
+async fn truncated_content_is_one_reject_and_other_objects_are_read() {
     let packed = gzip(lines(0..20_000));
     let whole_zstd = zstd(lines(30_000..40_000));
-    // Unpacked where it is decoded, and on a thread of its own.
+    // Decompressed on the decoding thread, and on a separate thread.
     for bucket in [Bucket::new(), Bucket::new().with_tiny_units(1 << 20, 1000, 8192)] {
         bucket.put("in/a.json.gz", &packed[..packed.len() / 2]).await;
         bucket.put("in/b.json", lines(50_000..50_001)).await;
@@ -115,20 +115,20 @@ async fn a_storage_that_fails_or_changes_fails_the_statement() {
     }
 }
 
-/// An object that is shorter than it was when it was listed would lose rows in silence.
+/// If an object became shorter after the listing, rows would be lost without notice.
 #[tokio::test]
 async fn a_small_object_that_became_shorter_fails_the_statement() {
     let bucket = Bucket::new();
     bucket.put("in/a.json", "{\"a\":0}\n{\"a\":0}\n").await;
     let error = bucket.select_after("/in", &[SCHEMA], Some("{\"a\":0}\n")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Service);
-    assert_eq!(error.message, "cannot read s3://bucket/in/a.json: 8 bytes arrived where 16 should be");
+    assert_eq!(error.message, "cannot read s3://bucket/in/a.json: got 8 bytes, expected 16");
     let longer = bucket.select_after("/in", &[SCHEMA], Some("{\"a\":0}\n{\"a\":0}\n{\"a\":0}\n")).await;
     assert!(longer.is_ok(), "as a whole it is of one moment: {longer:?}");
 }
 
 #[tokio::test]
-async fn an_array_over_several_lines_says_what_it_needs() {
+async fn the_reject_of_an_array_over_several_lines_names_multi_line() {
     const ADVICE: &str = "an array over several lines needs multiLine => true";
     let bucket = Bucket::new();
     let array = "[\n  {\"a\":1},\n  {\"a\":2}\n]\n";
@@ -168,14 +168,14 @@ async fn documents_may_span_lines() {
     let outcome = bucket.rows("/in", &[SCHEMA, ("multiLine", "true")]).await;
     assert_eq!(outcome.rows, ["1|NULL", "2|NULL", "3|NULL"]);
     assert_eq!(outcome.rejects.len(), 1);
-    // One object a line is read as such without the option, and an array on one line gives a row each.
+    // Without the option, each line is read as an object, and an array on one line gives a row for each element.
     bucket.put("line/a.json", "[{\"a\":1},{\"a\":2}]\n{\"a\":3}\n").await;
     let outcome = bucket.rows("/line", &[SCHEMA]).await;
     assert_eq!((outcome.rows.len(), outcome.read), (3, 3));
 }
 
 #[tokio::test]
-async fn fields_that_are_not_needed_are_not_judged() {
+async fn fields_that_are_not_selected_are_not_checked() {
     let bucket = Bucket::new();
     bucket.put("in/a.json", "{\"a\":\"wrong\",\"b\":\"x\"}\n{\"a\":1,\"b\":\"y\"}\n").await;
     let one = bucket.select("/in", &[SCHEMA], "SELECT b FROM t").await.unwrap();

@@ -1,4 +1,4 @@
-//! `read_files` from end to end: folders on disk and objects in memory, through a session's planner.
+//! Tests of `read_files` from planning to rows, with local folders and objects in memory.
 
 mod formats;
 mod json_modes;
@@ -28,7 +28,7 @@ use super::{Limits, ReadFiles, ScanObjects, SourceEnvironment, plan_scan};
 use pinsql_base::error::Error;
 use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED, Reject, Rejects};
 
-/// A bucket in memory, and how it is to be read.
+/// A bucket in memory, and the settings of its scans.
 pub(super) struct Bucket {
     store: Arc<InMemory>,
     partitions: usize,
@@ -38,7 +38,7 @@ pub(super) struct Bucket {
     memory: Option<Arc<dyn MemoryPool>>,
 }
 
-/// What a statement that reads gets.
+/// The result of a statement.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Each row's values, joined by `|`.
@@ -68,7 +68,7 @@ impl Bucket {
         self
     }
 
-    /// Tiny units, so that every border falls inside some record.
+    /// Tiny units, so that every kind of cut falls within a record.
     pub(super) fn with_tiny_units(mut self, split_bytes: u64, block_bytes: u64, batch_rows: usize) -> Self {
         self.limits = Limits { block_bytes, requests_max: 3, ahead_bytes_max: block_bytes * 2, ..Limits::default() };
         self.split_bytes = split_bytes;
@@ -76,7 +76,7 @@ impl Bucket {
         self
     }
 
-    /// Reading is limited by what this has, and by nothing else.
+    /// Sets the memory pool, which then is the only limit for reading.
     pub(super) fn with_memory(mut self, pool: Arc<dyn MemoryPool>) -> Self {
         self.limits = Limits::within(pool.as_ref(), self.partitions);
         self.memory = Some(pool);
@@ -99,7 +99,7 @@ impl Bucket {
         .await
     }
 
-    /// Plans, then has the one object there replaced or deleted, then reads.
+    /// Plans a scan, then replaces or deletes the only object, then runs the scan.
     pub(super) async fn select_after(
         &self,
         path: &str,
@@ -121,7 +121,7 @@ impl Bucket {
         read.map(|_| Outcome::default()).map_err(unwrap_external)
     }
 
-    /// Every column, rows sorted.
+    /// All columns, with sorted rows.
     pub(super) async fn rows(&self, path: &str, options: &[(&str, &str)]) -> Outcome {
         let mut outcome = self.select(path, options, "SELECT * FROM t").await.unwrap();
         outcome.rows.sort();
@@ -154,7 +154,7 @@ fn config(partitions: usize, batch_rows: usize) -> SessionConfig {
     SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch_rows)
 }
 
-/// Runs `sql` over the table `t` that `read_files` makes.
+/// Runs `sql` over the table `t` of a call of `read_files`.
 pub(super) async fn select(
     context: &SessionContext,
     path: &str,

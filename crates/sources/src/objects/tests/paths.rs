@@ -1,4 +1,4 @@
-//! What a path means, on disk and in a bucket.
+//! The objects of a path, in local folders and in a bucket.
 
 use super::{Bucket, context, lines, select};
 use pinsql_base::error::ErrorKind;
@@ -45,7 +45,7 @@ async fn files_folders_and_patterns() {
 }
 
 #[tokio::test]
-async fn nothing_found_names_what_is_there() {
+async fn the_error_without_objects_names_existing_ones() {
     let bucket = bucket().await;
     let error = bucket.error("/topics/u.pim/partition=*/*.json", &[A]).await;
     assert_eq!(error.message, "no file matches s3://bucket/topics/u.pim/partition=*/*.json");
@@ -63,10 +63,10 @@ async fn nothing_found_names_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_format_is_told_by_names_or_by_the_option() {
+async fn the_format_comes_from_names_or_from_the_option() {
     let bucket = bucket().await;
     let error = bucket.error("/topics/u.pin", &[A]).await;
-    assert_eq!(error.message, "the name notes.txt does not tell its format");
+    assert_eq!(error.message, "the name notes.txt does not show its format");
     assert_eq!(bucket.rows("/topics/u.pin", &[A, ("format", "json")]).await.rows, ["1", "2", "3", "7"]);
     bucket.put("mixed/a.json", "{}").await;
     bucket.put("mixed/b.csv", "1").await;
@@ -78,7 +78,7 @@ async fn a_format_is_told_by_names_or_by_the_option() {
 }
 
 #[tokio::test]
-async fn folders_of_partitions_are_columns() {
+async fn partition_folders_become_columns() {
     let bucket = bucket().await;
     let path = "/topics/*.pin/partition=*/*.json";
     let inferred = bucket.rows(path, &[]).await;
@@ -100,12 +100,13 @@ async fn folders_of_partitions_are_columns() {
 }
 
 #[tokio::test]
-async fn metadata_tells_the_object_of_each_row() {
+async fn metadata_has_the_object_of_each_row() {
     let bucket = Bucket::new().with_partitions(1);
     bucket.put("in/a.json", lines(0..2)).await;
     bucket.put("in/b.json", lines(2..3)).await;
     let sql = "SELECT a, _metadata.file_path, _metadata.file_name, _metadata.file_size, _metadata.file_block_start,
-               _metadata.file_block_length, _metadata.file_modification_time > TIMESTAMP '2020-01-01T00:00:00Z' FROM t ORDER BY a";
+               _metadata.file_block_length, _metadata.file_modification_time > TIMESTAMP '2020-01-01T00:00:00Z'
+               FROM t ORDER BY a";
     let outcome = bucket.select("/in", &[A], sql).await.unwrap();
     assert_eq!(
         outcome.rows,
@@ -120,7 +121,7 @@ async fn metadata_tells_the_object_of_each_row() {
 }
 
 #[tokio::test]
-async fn folders_of_this_machine() {
+async fn local_folders() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     std::fs::create_dir_all(root.join("in/deep er")).unwrap();

@@ -1,4 +1,4 @@
-//! However the objects are cut, a scan that keeps places finds every record again, with its line and its bytes.
+//! For every way to cut the objects, a scan that keeps positions finds each record with its line and its bytes.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ async fn every_record_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_record_of_many_rows_is_kept_once_and_found_for_each() {
+async fn a_record_with_many_rows_is_kept_once_and_found_for_each_row() {
     let bucket = Bucket::new();
     bucket.put("in/a.json", "[{\"a\":1},{\"a\":2}]\n{\"a\":3}\n").await;
     let found: Vec<_> = found(&bucket, &[("schema", "a INT")]).await.into_values().collect();

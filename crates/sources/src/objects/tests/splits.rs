@@ -1,4 +1,4 @@
-//! However the objects are cut and bundled, each record is read once and its place is right.
+//! For every way to cut and bundle the objects, each record is read once and has the correct position.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ async fn every_cut_gives_the_same_rows_and_rejects() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_one_only_at_the_start_of_the_file() {
+async fn a_byte_order_mark_is_skipped_only_at_the_start_of_the_file() {
     let content = "{\"a\":1}\n\u{feff}{\"a\":2}\n{\"a\":3}\n";
     for split_bytes in 1..content.len() as u64 {
         let bucket = Bucket::new().with_partitions(4).with_tiny_units(split_bytes, 4, 10);
@@ -73,7 +73,7 @@ async fn a_byte_order_mark_is_one_only_at_the_start_of_the_file() {
 }
 
 #[tokio::test]
-async fn many_small_objects_and_a_large_packed_one() {
+async fn many_small_objects_and_a_large_compressed_one() {
     let bucket = Bucket::new().with_partitions(3);
     for number in 0..500 {
         bucket.put(&format!("in/{number:04}.json"), lines(number..number + 1)).await;
@@ -94,9 +94,9 @@ async fn a_limit_stops_the_scan() {
     assert!(outcome.read < 1_000, "{} records were read", outcome.read);
 }
 
-/// However little memory is left, reading goes on, and gives back what it took.
+/// With little memory, a scan continues, and frees what it reserved.
 #[tokio::test]
-async fn little_memory_slows_reading_and_never_stops_it() {
+async fn little_memory_slows_a_scan_and_does_not_stop_it() {
     for memory_bytes in [1, 10_000, 1 << 20] {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory_bytes));
         let bucket = Bucket::new().with_partitions(2).with_memory(pool.clone());
