@@ -180,7 +180,7 @@ fn an_object_of_somebody_else_is_not_overwritten() {
     sinking
         .run(&file)
         .output()
-        .failure(1, &[&["is there already, and is another object"], &["another sink or connector"]]);
+        .failure(1, &[&["already exists with other content"], &["another sink or connector"]]);
     assert_eq!(sinking.objects()[&name], b"theirs\n");
     // The same bytes are what an earlier attempt would have left.
     sinking.environment.write(&format!("lake/{name}"), "{\"index\":0}\n");

@@ -1,7 +1,20 @@
-//! Where rows go.
+//! The sinks of streams: objects in a folder or a bucket, a Kafka topic, a Kinesis stream.
 //!
-//! A statement writes Delta tables; a stream writes those, or it has a sink: objects in a folder or a bucket, a topic of Kafka, a stream of
-//! Kinesis.
+//! A stream writes a Delta table (crate `pinsql-delta`), or a sink of this crate. Each sink has a `Definition`, which is parsed
+//! from CREATE SINK, a function that changes the plan of the query to the columns that the sink needs, and a writer. The gateway
+//! and the emulator use the writers for Kafka and Kinesis too.
+//!
+//! This crate never parses SQL, reads a source, writes a checkpoint, or decides when a batch starts or is repeated: that is the
+//! loop of the stream. A sink only guarantees how often a record of a repeated batch is in the destination: exactly once in
+//! objects and in Kafka, at least once in Kinesis.
+//!
+//! The modules, in reading order:
+//!
+//! - [`SinkDefinition`] (here) and `options`: CREATE SINK and its options;
+//! - [`objects`]: files of JSON lines, with the layout of the Kafka Connect S3 sink;
+//! - `messages`: the columns of a query as the parts of a message;
+//! - [`kafka`]: a producer, and transactions that contain whole batches;
+//! - [`kinesis`]: a writer that repeats what Kinesis throttles.
 
 pub mod kafka;
 pub mod kinesis;
@@ -13,38 +26,41 @@ pub use self::options::SinkOption;
 
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
-/// Where a sink's records go and how, as CREATE SINK says it. Nothing is reached yet.
+/// The destination and the options of CREATE SINK. Parsing connects to no service.
 #[derive(Debug, Clone)]
 pub enum SinkDefinition {
+    /// Objects in a local folder or in S3.
     Objects(objects::Definition),
+    /// A Kafka topic.
     Kafka(kafka::Definition),
+    /// A Kinesis stream.
     Kinesis(kinesis::Definition),
 }
 
 impl SinkDefinition {
-    /// `destination` and its place, as the statement has them.
+    /// Parses the text after INTO and the options. `span` is the place of the destination in the SQL. Returns an error with a
+    /// place for an unknown scheme, an invalid destination, and an unknown, invalid or repeated option.
     pub fn parse(destination: &str, span: Span, options: &[SinkOption]) -> Result<Self> {
-        options::refuse_twice(options)?;
+        options::refuse_duplicates(options)?;
         let parsed = match destination.split_once("://") {
             None | Some(("file" | "s3" | "s3a", _)) => {
                 objects::Definition::parse(destination, options).map(Self::Objects)
             }
             Some(("kafka", place)) => kafka::Definition::parse(place, options).map(Self::Kafka),
             Some(("kinesis", stream)) => kinesis::Definition::parse(stream, options).map(Self::Kinesis),
-            Some((other, _)) => Err(Error::new(
-                ErrorCode::InvalidSinkDefinition,
-                format!("`{other}://` is not a place that a sink can write to"),
-            )
-            .with_hint("s3://bucket/prefix, the path of a folder, kafka://brokers/topic, or kinesis://stream")),
+            Some((other, _)) => {
+                Err(Error::new(ErrorCode::InvalidSinkDefinition, format!("a sink cannot write to `{other}://`"))
+                    .with_hint("s3://bucket/prefix, the path of a folder, kafka://brokers/topic, or kinesis://stream"))
+            }
         };
         parsed.map_err(|error| error.at(span))
     }
 
-    /// What a checkpoint remembers of it: a sink is carried on only into the same place in the same form.
+    /// The identity of the sink for the checkpoint. A stream continues only into the same destination in the same format.
     pub fn identity(&self) -> String {
         match self {
             Self::Objects(definition) => definition.identity(),
-            // The brokers of a cluster may change.
+            // Without the brokers, because the brokers of a cluster may change.
             Self::Kafka(definition) => format!("kafka topic {}", definition.topic),
             Self::Kinesis(definition) => format!("kinesis stream {}", definition.stream),
         }

@@ -1,4 +1,4 @@
-//! Which columns of a query become the parts of a message, for the sinks into Kafka and Kinesis.
+//! The columns of a query as the parts of a message, for the sinks into Kafka and Kinesis.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -9,7 +9,7 @@ use datafusion::scalar::ScalarValue;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::type_name;
 
-/// A part of a message: the column that has it, and the type that it is given.
+/// A part of a message: the name of its column, and the type to which the column is cast.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) name: &'static str,
@@ -17,7 +17,8 @@ pub(super) struct Part {
     pub(super) is_required: bool,
 }
 
-/// `plan` with exactly the columns of `parts`, in their order; one that the query does not give is NULL. Texts become bytes.
+/// Changes `plan` to exactly the columns of `parts`, in their order. A missing optional column becomes NULL, and text becomes
+/// bytes. Returns an error for a column that is no part, a missing required column, and a wrong type.
 pub(super) fn shape(plan: LogicalPlan, kind: &str, parts: &[Part]) -> Result<LogicalPlan> {
     let names = || parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
     for field in plan.schema().fields() {
@@ -81,16 +82,17 @@ fn fits(given: &DataType, wanted: &DataType) -> bool {
     }
 }
 
-/// The bytes of a column that [`shape`] made.
+/// A column of bytes in a batch of a plan from [`shape`].
 pub(super) fn bytes_of(batch: &RecordBatch, column: usize) -> Result<&BinaryArray> {
-    batch.column(column).as_binary_opt::<i32>().ok_or_else(|| misshapen(batch.column(column)))
+    batch.column(column).as_binary_opt::<i32>().ok_or_else(|| wrong_column_type(batch.column(column)))
 }
 
-pub(super) fn misshapen(column: &ArrayRef) -> Error {
+/// The error for a column with another type than [`shape`] gave it.
+pub(super) fn wrong_column_type(column: &ArrayRef) -> Error {
     Error::internal(format!("a column of a sink's messages is {}", column.data_type()))
 }
 
-/// A value, unless it is NULL.
+/// The value in `row`, or None for NULL.
 pub(super) fn value_of(values: &BinaryArray, row: usize) -> Option<&[u8]> {
     values.is_valid(row).then(|| values.value(row))
 }

@@ -1,15 +1,17 @@
-//! The options of a sink, `WITH ('name' = 'value', …)`, as every kind of sink reads them.
+//! The options of a sink, `WITH ('name' = 'value', …)`, and how all sinks parse them.
 
 use std::time::Duration;
 
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_base::units;
 
-/// One option as it was given.
+/// One option as written in the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkOption {
+    /// The name, which is not case-sensitive.
     pub name: String,
     pub value: String,
+    /// The place of the option in the SQL.
     pub span: Span,
 }
 
@@ -18,7 +20,7 @@ impl SinkOption {
         Error::new(ErrorCode::InvalidOption, format!("the option {} needs {needed}", self.name)).at(self.span)
     }
 
-    /// A whole number that is not 0.
+    /// A whole number of at least 1.
     pub(super) fn count(&self) -> Result<u64> {
         let count = self.value.trim().parse().ok().filter(|count| *count > 0);
         count.ok_or_else(|| self.wrong("a whole number of at least 1"))
@@ -43,8 +45,7 @@ impl SinkOption {
         })
     }
 
-    /// The error for a name that the sink does not know. `elsewhere` are names that others have for the same, and what it
-    /// is called here.
+    /// The error for an unknown name. `elsewhere` has names from other tools for the same option, and a hint for each.
     pub(super) fn unknown(&self, kind: &str, known: &[&'static str], elsewhere: &[(&str, &str)]) -> Error {
         let error = Error::new(ErrorCode::UnknownOption, format!("a sink into {kind} has no option `{}`", self.name))
             .at(self.span);
@@ -62,7 +63,7 @@ impl SinkOption {
 }
 
 /// Refuses an option that is given twice.
-pub(super) fn refuse_twice(options: &[SinkOption]) -> Result<()> {
+pub(super) fn refuse_duplicates(options: &[SinkOption]) -> Result<()> {
     for (at, option) in options.iter().enumerate() {
         if options[..at].iter().any(|earlier| earlier.is(&option.name)) {
             return Err(Error::new(ErrorCode::InvalidOption, format!("the option {} is given twice", option.name))

@@ -1,4 +1,4 @@
-//! CREATE SINK … INTO 'kafka://brokers/topic': what it says, and which columns become records.
+//! CREATE SINK … INTO 'kafka://brokers/topic': the destination and its options.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 
 const PROPERTY_PREFIX: &str = "kafka.";
 
-/// A sink into Kafka as its statement defines it.
+/// A sink into Kafka, as defined by CREATE SINK.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Definition {
-    /// `host:port`, several divided by commas.
+    /// Addresses `host:port`, separated by commas.
     pub bootstrap_servers: String,
     pub topic: String,
     /// Properties of the client, by name. Some values are secrets.
@@ -31,11 +31,11 @@ impl fmt::Debug for Definition {
 }
 
 impl Definition {
-    /// `place` is what follows `kafka://`.
+    /// `place` is the text after `kafka://`.
     pub(crate) fn parse(place: &str, options: &[SinkOption]) -> Result<Self> {
         let (servers, topic) = place.split_once('/').unwrap_or((place, ""));
         if servers.is_empty() || !is_topic_name(topic) {
-            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no brokers and topic")
+            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO needs brokers and a topic")
                 .with_hint("kafka://broker-1:9092,broker-2:9092/topic"));
         }
         let mut properties = BTreeMap::new();
@@ -46,7 +46,7 @@ impl Definition {
             };
             properties.insert(property.to_owned(), option.value.clone());
         }
-        // What the client does not know is refused here, and not when the stream begins.
+        // Unknown properties are refused here, and not only when the stream starts.
         pinsql_sources::kafka::Properties::of_writer(servers, &properties)?;
         Ok(Self { bootstrap_servers: servers.to_owned(), topic: topic.to_owned(), properties })
     }
@@ -68,13 +68,19 @@ mod tests {
 
     #[test]
     fn brokers_and_topic_are_the_place_and_properties_the_options() {
-        let definition = parse("a:9092,b:9092/pins", &[("kafka.linger.ms", "5"), ("kafka.sasl.mechanism", "PLAIN"),
+        let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required \
+                    username=\"u\" password=\"secret-of-the-test\";";
+        let properties = [
+            ("kafka.linger.ms", "5"),
+            ("kafka.sasl.mechanism", "PLAIN"),
             ("kafka.security.protocol", "SASL_SSL"),
-            ("kafka.sasl.jaas.config", "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"secret-of-the-test\";")]).unwrap();
+            ("kafka.sasl.jaas.config", jaas),
+        ];
+        let definition = parse("a:9092,b:9092/pins", &properties).unwrap();
         assert_eq!((definition.bootstrap_servers.as_str(), definition.topic.as_str()), ("a:9092,b:9092", "pins"));
         assert!(!format!("{definition:?}").contains("secret-of-the-test"));
         for place in ["a:9092", "a:9092/", "/pins", "a:9092/a/b"] {
-            assert_eq!(parse(place, &[]).unwrap_err().message, "INTO names no brokers and topic", "{place}");
+            assert_eq!(parse(place, &[]).unwrap_err().message, "INTO needs brokers and a topic", "{place}");
         }
         let error = parse("a:9092/pins", &[("flush.size", "5")]).unwrap_err();
         assert_eq!(error.message, "a sink into Kafka has no option `flush.size`");

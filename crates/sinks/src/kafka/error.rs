@@ -1,4 +1,4 @@
-//! Why a record was not written, in the few kinds that its sender can act on.
+//! Why a record was not written, in kinds on which the sender can act.
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
@@ -6,43 +6,44 @@ use thiserror::Error;
 
 use pinsql_base::error::{Error, ErrorCode};
 
+/// The reason why a record was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
     #[error("the queue of records on their way to Kafka is full")]
     QueueFull,
     #[error("there is no topic `{topic}`")]
     UnknownTopic { topic: String },
-    #[error("`{topic}` is not a name that a topic can have")]
+    #[error("`{topic}` is not a valid name of a topic")]
     InvalidTopic { topic: String },
     #[error("the topic `{topic}` has no partition {partition}")]
     UnknownPartition { topic: String, partition: i32 },
-    #[error("the record is larger than the topic `{topic}` takes")]
+    #[error("the record is larger than the topic `{topic}` allows")]
     TooLarge { topic: String },
     #[error("the brokers do not let this user write to the topic `{topic}`")]
     Denied { topic: String },
     #[error("the brokers refuse the credentials")]
     Unauthenticated,
-    /// The record may have been written all the same: its acknowledgement did not come.
+    /// The record may have been written: only its acknowledgement is missing.
     #[error("the brokers did not acknowledge the record in time")]
     TimedOut,
     #[error("the brokers cannot take the record now")]
     Unavailable { reason: String },
     #[error("the brokers refuse the record")]
     Refused { reason: String },
-    /// The client has given up; only a new one can write.
-    #[error("the Kafka client has broken down")]
+    /// After a fatal error of the client. Only a new client can write.
+    #[error("the Kafka client has failed")]
     Broken { reason: String },
     #[error("the Kafka client was closed before the record was acknowledged")]
     Closed,
 }
 
 impl SendError {
-    /// Whether the same record can be written when it is sent again.
+    /// True if the record can be written when it is sent again.
     pub fn is_retriable(&self) -> bool {
         matches!(self, Self::QueueFull | Self::TimedOut | Self::Unavailable { .. } | Self::Broken { .. } | Self::Closed)
     }
 
-    /// What the client said, where that is more than the kind says.
+    /// The message of the client, if it has more information than the kind.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Unavailable { reason } | Self::Refused { reason } | Self::Broken { reason } => Some(reason),

@@ -1,15 +1,18 @@
-//! Records into Kafka: the one producer of the gateway, the emulator and the sinks.
+//! Writes records to Kafka. The gateway, the emulator and the sinks use this producer.
 //!
-//! A record counts as written when all replicas in sync have it (`acks=all`), and a retry never writes it twice
-//! (`enable.idempotence`): neither can be set otherwise. Keys are dealt to partitions as the Java client deals them, so that a
-//! record of the same key goes where other producers of the topic put it. What is queued and not yet acknowledged is bounded by
-//! librdkafka's own queue (`queue.buffering.max.messages` and `.kbytes`): a full queue is told apart from every other failure,
-//! because waiting helps there and nowhere else.
+//! A record counts as written when all in-sync replicas have it (`acks=all`), and a retry never writes it twice
+//! (`enable.idempotence`). Neither can be changed. Keys are assigned to partitions as in the Java client, so that a record goes
+//! to the same partition as the records of other producers with the same key. The queue of unacknowledged records is the queue of
+//! librdkafka, with its limits (`queue.buffering.max.messages` and `.kbytes`). A full queue has a separate error, because only
+//! there waiting helps.
 //!
-//! How a cluster is reached (TLS, SASL, MSK's IAM) is the reader's, in `source/kafka`.
+//! How to connect to a cluster (TLS, SASL, IAM of MSK) is shared with the reader, in `pinsql_sources::kafka`.
 //!
-//! Deliberately absent: serializers and a schema registry (keys and values are bytes), and the creation of topics, which
-//! the brokers' `auto.create.topics.enable` decides.
+//! Deliberately absent: serializers and a schema registry (keys and values are bytes), and the creation of topics, which the
+//! setting `auto.create.topics.enable` of the brokers decides.
+//!
+//! The modules: `definition` (CREATE SINK), `messages` (rows as records), `error`, `transactions` (whole batches), `topics` and
+//! `configs` (descriptions of topics).
 
 mod configs;
 mod definition;
@@ -48,35 +51,35 @@ type Events = ClientEvents<Deliveries>;
 type Client = ThreadedProducer<Events>;
 type Answer = Result<Delivered, SendError>;
 
-/// How long to wait before looking again whether a full queue has room.
+/// The wait before a full queue is checked again.
 const ROOM_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What applies unless a property of the same name is given.
+/// Defaults of properties.
 const DEFAULTS: [(&str, &str); 7] = [
     ("client.id", "pinsql"),
-    // Java's, and with it that of most other producers.
+    // The partitioner of Java, and so of most other producers.
     ("partitioner", "murmur2_random"),
-    // As large as in Java's producer; what a topic takes is up to its brokers.
+    // The same size as in Java's producer. The brokers decide what a topic accepts.
     ("message.max.bytes", "1048576"),
-    // A broker that returns is found again soon.
+    // So that a broker that is back is found quickly.
     ("reconnect.backoff.max.ms", "2000"),
     ("log.connection.close", "false"),
-    // librdkafka would hold up to a gigabyte.
+    // The default of librdkafka is a gigabyte.
     ("queue.buffering.max.kbytes", "65536"),
-    // For so long a topic that no broker knows may be one that was made a moment ago.
+    // For this time an unknown topic may be one that was created a moment ago.
     ("topic.metadata.propagation.max.ms", "3000"),
 ];
 
-/// How a producer is made.
+/// The options of a producer.
 #[derive(Clone)]
 pub struct ProducerOptions {
-    /// `host:port`, several divided by commas.
+    /// Addresses `host:port`, separated by commas.
     pub bootstrap_servers: String,
     /// Properties of the Java client or of librdkafka, by name. Some values are secrets.
     pub properties: BTreeMap<String, String>,
-    /// How long a record may wait for its acknowledgement, with all retries, before it fails.
+    /// The maximum time from the queue to the acknowledgement, including all retries. Then the record fails.
     pub delivery_timeout: Duration,
-    /// For a producer whose records are committed in transactions.
+    /// The id of a producer whose records are committed in transactions.
     pub transactional_id: Option<String>,
 }
 
@@ -91,24 +94,24 @@ impl fmt::Debug for ProducerOptions {
     }
 }
 
-/// One record to write. Without a partition its key decides, and without a key chance.
+/// A record to write. Without a partition, the key decides the partition; without a key, it is random.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     pub topic: &'a str,
     pub partition: Option<i32>,
     pub key: Option<&'a [u8]>,
-    /// `None` is a tombstone.
+    /// None for a tombstone.
     pub value: Option<&'a [u8]>,
 }
 
-/// Where a record that the brokers have acknowledged is.
+/// The position of an acknowledged record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivered {
     pub partition: i32,
     pub offset: i64,
 }
 
-/// A client that writes. Clones share it; the last that is dropped gives up what is not yet acknowledged.
+/// A client that writes. Clones share it. When the last clone is dropped, records that are not acknowledged yet are given up.
 #[derive(Clone)]
 pub struct Producer {
     client: Arc<Client>,
@@ -122,7 +125,7 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// Passes the outcome of a record to the sender that waits for it.
+/// Sends the outcome of a record to the sender that waits for it.
 #[derive(Debug)]
 struct Deliveries;
 
@@ -134,14 +137,14 @@ impl DeliveryState for Deliveries {
             Ok(message) => Ok(Delivered { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => Err(SendError::of(error, message.topic(), Some(message.partition()))),
         };
-        // Whoever does not wait any more has given up.
+        // The receiver may have been dropped.
         let _ = waiting.send(answer);
     }
 }
 
 impl Producer {
-    /// Makes the client, inside a Tokio runtime. Brokers are reached in the background: [`Producer::topics`] tells whether
-    /// there are any.
+    /// Creates the client. Must be called within a Tokio runtime. It connects to the brokers in the background;
+    /// [`Producer::topics`] shows whether they respond. Fails if a property is unknown or not allowed.
     pub fn connect(options: &ProducerOptions) -> Result<Self> {
         let properties = Properties::of_writer(&options.bootstrap_servers, &options.properties)?;
         let runtime = Handle::try_current()
@@ -155,7 +158,7 @@ impl Producer {
         })
     }
 
-    /// Puts a record into the queue. The bytes are copied; order within a partition is the order of these calls.
+    /// Adds a record to the queue. Copies its bytes. The order within a partition is the order of these calls.
     pub fn enqueue(&self, record: Record<'_>) -> Result<Delivery, SendError> {
         if !is_topic_name(record.topic) {
             return Err(SendError::InvalidTopic { topic: record.topic.to_owned() });
@@ -176,7 +179,7 @@ impl Producer {
         }
     }
 
-    /// Writes a record: waits for room in the queue, and then for the acknowledgement.
+    /// Writes a record: waits for space in the queue, and then for the acknowledgement.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivered, SendError> {
         let begun = Instant::now();
         loop {
@@ -190,17 +193,17 @@ impl Producer {
         }
     }
 
-    /// Records that are queued or on their way.
+    /// The number of records that are not acknowledged yet.
     pub fn in_flight(&self) -> u64 {
         u64::try_from(self.client.in_flight_count()).unwrap_or(0)
     }
 
-    /// Whether librdkafka has given this client up: then only a new one can write.
+    /// True after a fatal error of librdkafka: then only a new client can write.
     pub fn is_broken(&self) -> bool {
         self.client.client().fatal_error().is_some()
     }
 
-    /// Waits until nothing is queued or on its way any more.
+    /// Waits until all records are acknowledged or have failed. Fails after `timeout`.
     pub async fn flush(&self, timeout: Duration) -> Result<()> {
         let client = Arc::clone(&self.client);
         let flushed = blocking(move || Ok(client.flush(timeout))).await?;
@@ -211,7 +214,7 @@ impl Producer {
         })
     }
 
-    /// The error of a request that no broker has answered.
+    /// The error for a request that no broker answered.
     fn unanswered(&self, what: &'static str, reason: String) -> Error {
         let events = self.client.client().context();
         let servers = self.servers.to_string();
@@ -223,21 +226,21 @@ impl Producer {
     }
 }
 
-/// Whether the value of a property is not to be shown, and so has no place on a command line.
+/// True if the value of the property is secret, so that it must not be shown or be on a command line.
 pub fn is_secret_property(name: &str) -> bool {
     is_secret(&name.to_ascii_lowercase())
 }
 
-/// Kafka's own rule for the names of topics.
+/// True if Kafka allows `name` as the name of a topic.
 pub fn is_topic_name(name: &str) -> bool {
     const LENGTH_MAX: usize = 249;
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=LENGTH_MAX).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_legal)
 }
 
-/// The acknowledgement of a record that was put into the queue.
+/// The future acknowledgement of a queued record.
 #[derive(Debug)]
-#[must_use = "without it nobody learns whether the record was written"]
+#[must_use = "only the delivery tells whether the record was written"]
 pub struct Delivery {
     answer: oneshot::Receiver<Answer>,
 }
@@ -246,15 +249,15 @@ impl Future for Delivery {
     type Output = Result<Delivered, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Nobody answers any more when the producer was dropped.
+        // The producer was dropped.
         Poll::Ready(ready!(Pin::new(&mut self.answer).poll(context)).unwrap_or(Err(SendError::Closed)))
     }
 }
 
-/// Ours first, then the user's, then those on which the promises stand.
+/// First the defaults, then the properties of the user, then the properties on which the guarantees depend.
 fn configure(properties: &Properties, options: &ProducerOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
-    // Warnings and worse: what is routine for librdkafka is not for who runs a pipeline.
+    // Only warnings and errors: routine messages of librdkafka do not help the operator of a pipeline.
     config.set_log_level(RDKafkaLogLevel::Warning);
     for (name, value) in DEFAULTS {
         config.set(name, value);
@@ -270,8 +273,8 @@ fn configure(properties: &Properties, options: &ProducerOptions) -> ClientConfig
     config
 }
 
-/// librdkafka's calls block: none belongs on an async thread.
+/// Runs a blocking call of librdkafka outside of the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::internal("a request to Kafka broke off").caused_by(error))?
+    done.map_err(|error| Error::internal("a request to Kafka was aborted").caused_by(error))?
 }

@@ -1,4 +1,4 @@
-//! For tests: a producer whose client librdkafka has given up.
+//! For tests: a producer whose client has a fatal error.
 
 use rdkafka::bindings::rd_kafka_test_fatal_error;
 use rdkafka::producer::Producer as _;

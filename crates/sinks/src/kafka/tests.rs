@@ -1,4 +1,4 @@
-//! What needs no real broker: librdkafka's mock cluster answers, or nobody does.
+//! Tests without a real broker: they use the mock cluster of librdkafka, or no broker at all.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -32,14 +32,14 @@ fn record(value: &[u8]) -> Record<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_are_acknowledged_with_their_place() {
+async fn records_are_acknowledged_with_their_position() {
     let cluster = cluster();
     let producer = producer(&cluster.bootstrap_servers(), &[]);
     let deliveries: Vec<_> = (0..100).map(|_| producer.enqueue(record(b"x")).unwrap()).collect();
     for (offset, delivery) in (0..).zip(deliveries) {
         assert_eq!(delivery.await, Ok(Delivered { partition: 0, offset }));
     }
-    // Where Java's client puts these keys: murmur2 of the key, without its sign, modulo 3.
+    // The partitions that Java's client chooses for these keys: murmur2 of the key, without its sign, modulo 3.
     for (key, partition) in [("pin", 0), ("geo", 2), ("user", 2), ("abc", 0)] {
         let keyed = Record { topic: "pins", partition: None, key: Some(key.as_bytes()), value: None };
         assert_eq!(producer.send(keyed).await.unwrap().partition, partition, "{key}");
@@ -50,7 +50,7 @@ async fn records_are_acknowledged_with_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_stumbles_gets_the_record_again() {
+async fn a_record_is_sent_again_after_a_transient_error() {
     let cluster = cluster();
     let producer = producer(&cluster.bootstrap_servers(), &[]);
     producer.send(record(b"first")).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_broker_that_stumbles_gets_the_record_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_is_told_apart_and_has_room_again() {
+async fn a_full_queue_has_a_separate_error_and_accepts_records_later() {
     let cluster = cluster();
     let producer = producer(&cluster.bootstrap_servers(), &[("queue.buffering.max.messages", "10")]);
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
@@ -74,7 +74,7 @@ async fn a_full_queue_is_told_apart_and_has_room_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_retry_can_mend_is_told_by_its_kind() {
+async fn permanent_errors_are_distinguished() {
     let cluster = cluster();
     let producer = producer(&cluster.bootstrap_servers(), &[("max.request.size", "2000")]);
     let large = vec![b'x'; 3000];
@@ -91,14 +91,14 @@ async fn what_no_retry_can_mend_is_told_by_its_kind() {
 }
 
 #[test]
-fn a_name_that_no_topic_can_have_is_known() {
+fn invalid_names_of_topics_are_detected() {
     assert!(["a", "a.b_c-1", "0b1.pin"].into_iter().all(is_topic_name));
     assert!(!["", ".", "..", "a b", "a/b", "ü", "a\0"].into_iter().any(is_topic_name));
     assert!(is_topic_name(&"x".repeat(249)) && !is_topic_name(&"x".repeat(250)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_there_is_a_timeout_and_the_reason_is_known() {
+async fn without_a_broker_records_time_out_and_the_error_has_the_reason() {
     let options = ProducerOptions { delivery_timeout: Duration::from_millis(500), ..options("127.0.0.1:1", &[]) };
     let producer = Producer::connect(&options).unwrap();
     assert_eq!(producer.send(record(b"x")).await, Err(SendError::TimedOut));
@@ -107,7 +107,7 @@ async fn nobody_there_is_a_timeout_and_the_reason_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_was_given_up_says_so() {
+async fn a_client_with_a_fatal_error_is_broken() {
     let cluster = cluster();
     let producer = producer(&cluster.bootstrap_servers(), &[]);
     producer.send(record(b"x")).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_client_that_was_given_up_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promise_cannot_be_switched_off() {
+async fn properties_of_the_guarantees_cannot_be_changed() {
     let check = |name: &str, value: &str, reason: &str| {
         let error = Producer::connect(&options("b:9092", &[(name, value)])).unwrap_err();
         let message = format!("the Kafka property kafka.{} is refused: {reason}", name.to_lowercase());

@@ -1,7 +1,7 @@
-//! Which topics there are, and what a topic is made of.
+//! Lists and describes topics.
 //!
-//! Always asked for all at once: a broker that is asked about one topic by name may take that for a wish to have it
-//! (`auto.create.topics.enable`), and looking must make nothing.
+//! The metadata of all topics is requested at once. A broker that gets a request for one topic by name may create the topic
+//! (`auto.create.topics.enable`), and a description must create nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,28 +13,31 @@ use rdkafka::producer::Producer as _;
 use super::{Producer, blocking, configs};
 use pinsql_base::error::Result;
 
-/// How long a broker may take to answer.
+/// How long to wait for the response of a broker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Kafka's own.
+/// Internal topics of Kafka.
 const INTERNAL: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
 
+/// A topic, its settings and its partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicDescription {
     pub name: String,
-    /// The topic's settings, without those that the brokers keep secret. Empty where this user may not see them.
+    /// The settings, without secret ones. Empty if this user may not read them.
     pub configs: BTreeMap<String, String>,
     pub partitions: Vec<PartitionDescription>,
 }
 
+/// A partition, and the brokers that have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionDescription {
     pub partition: i32,
-    /// -1 while there is none.
+    /// The id of a broker, or -1 if there is no leader.
     pub leader: i32,
     pub replicas: Vec<ReplicaDescription>,
 }
 
+/// A copy of a partition on a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplicaDescription {
     pub broker: i32,
@@ -43,12 +46,12 @@ pub struct ReplicaDescription {
 }
 
 impl Producer {
-    /// The names of all topics but Kafka's own, in order.
+    /// The names of all topics except the internal ones, sorted.
     pub async fn topics(&self) -> Result<Vec<String>> {
         self.topics_within(ANSWER_TIMEOUT).await
     }
 
-    /// The same, from brokers that answer within `timeout`.
+    /// [`Producer::topics`] with another timeout.
     pub async fn topics_within(&self, timeout: Duration) -> Result<Vec<String>> {
         self.metadata(timeout, |topics| {
             let names = topics.iter().filter(|topic| topic.error().is_none()).map(MetadataTopic::name);
@@ -59,12 +62,12 @@ impl Producer {
         .await
     }
 
-    /// What a topic is made of; nothing where there is none of this name.
+    /// The description of a topic, or None if there is no topic with this name.
     pub async fn topic(&self, name: &str) -> Result<Option<TopicDescription>> {
         self.topic_within(name, ANSWER_TIMEOUT).await
     }
 
-    /// The same, from brokers that answer within `timeout`.
+    /// [`Producer::topic`] with another timeout.
     pub async fn topic_within(&self, name: &str, timeout: Duration) -> Result<Option<TopicDescription>> {
         let wanted = name.to_owned();
         let partitions = self.metadata(timeout, move |topics| {
@@ -77,7 +80,7 @@ impl Producer {
         let (client, topic) = (Arc::clone(&self.client), name.to_owned());
         let configs = blocking(move || Ok(configs::of_topic(client.client(), &topic, timeout))).await?;
         let configs = configs.unwrap_or_else(|reason| {
-            tracing::debug!("Kafka: the settings of {name} are not told: {reason}");
+            tracing::debug!("Kafka: the settings of {name} cannot be read: {reason}");
             BTreeMap::new()
         });
         Ok(Some(TopicDescription { name: name.to_owned(), configs, partitions }))

@@ -1,9 +1,9 @@
-//! Batches of records that are there whole or not at all: Kafka's transactions, with a mark that says which batch was the last.
+//! Writes whole batches with Kafka's transactions, and stores in the same transaction which batch was the last.
 //!
-//! The mark is the offset that a consumer group of the sink's own commits in the same transaction as the records, for the first
-//! partition of the sink's topic: the batch's number. Nobody reads as this group. So after a crash or a lost answer one question to the
-//! brokers tells whether a batch landed, and both are true or neither. A new process with the same id ends what an
-//! earlier one left open, and shuts that one out.
+//! The mark of the last batch is a committed offset of a consumer group that only the sink uses, for the first partition of the
+//! topic of the sink. The offset is the number of the batch. It is committed in the same transaction as the records, so both are
+//! visible or neither. After a crash or a lost response, one request to the brokers tells whether a batch landed. No consumer
+//! reads as this group. A new process with the same id ends the open transaction of an earlier process, and fences that process.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,22 +19,22 @@ use super::{Producer, ProducerOptions, ROOM_INTERVAL, Record, SendError, blockin
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::kafka::{ClientEvents, KafkaFailure, Properties, not_made};
 
-/// How long the brokers may take for one step of a transaction.
+/// How long one step of a transaction may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long one question for the mark may take, and how long it is asked again.
+/// How long one request for the mark may take, and how long it is repeated.
 const MARK_TIMEOUT: Duration = Duration::from_secs(5);
 const MARK_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The partition that the mark is kept for. Every topic has it.
+/// The partition of the committed offset. Every topic has it.
 const MARK_PARTITION: i32 = 0;
 
-/// What tells the client of the marks from others.
+/// Distinguishes the client that reads marks from others.
 #[derive(Debug)]
 pub(super) struct Marks;
 
 type MarkReader = BaseConsumer<ClientEvents<Marks>>;
 
-/// A producer that writes in transactions. There is one of an id at a time.
+/// A producer that writes in transactions. Only one producer with the same id can write at a time.
 pub struct Transactions {
     producer: Producer,
     marks: Arc<MarkReader>,
@@ -48,7 +48,8 @@ impl std::fmt::Debug for Transactions {
 }
 
 impl Transactions {
-    /// Connects, ends what an earlier process of this id left open, and shuts it out. The mark is kept with `topic`.
+    /// Connects, ends an open transaction of an earlier process with this id, and fences that process. The mark is stored for
+    /// `topic`. Fails if the topic does not exist.
     pub async fn connect(options: &ProducerOptions, id: &str, topic: &str) -> Result<Self> {
         let options = ProducerOptions { transactional_id: Some(id.to_owned()), ..options.clone() };
         let producer = Producer::connect(&options)?;
@@ -62,7 +63,7 @@ impl Transactions {
         Ok(connected)
     }
 
-    /// The last batch that landed, if any did.
+    /// The number of the last batch that landed, or None if no batch did.
     pub async fn landed(&self) -> Result<Option<u64>> {
         let (marks, topic) = (Arc::clone(&self.marks), self.topic.clone());
         let asked = blocking(move || Ok(read_mark(&marks, &topic))).await?;
@@ -78,8 +79,8 @@ impl Transactions {
         self.step("begin a transaction", |client| client.begin_transaction()).await
     }
 
-    /// Writes records into the transaction, and waits until the brokers have all of them. Nobody who reads committed records
-    /// sees them yet.
+    /// Writes records into the transaction, and waits until the brokers have them. Returns their number. Consumers that read
+    /// committed records do not see them yet.
     pub async fn write<'a>(&self, records: impl Iterator<Item = Record<'a>> + Send) -> Result<u64> {
         let mut deliveries = Vec::new();
         for record in records {
@@ -101,7 +102,7 @@ impl Transactions {
         Ok(count)
     }
 
-    /// Lets the transaction land as `batch`. After an error it may have landed all the same: a new connection tells.
+    /// Commits the transaction as the batch with this number. After an error it may have landed: a new connection can tell.
     pub async fn commit(&self, batch: u64) -> Result<()> {
         let mut mark = TopicPartitionList::with_capacity(1);
         let offset = Offset::Offset(i64::try_from(batch).unwrap_or(i64::MAX));
@@ -116,7 +117,7 @@ impl Transactions {
         .await
     }
 
-    /// Takes back what the transaction has written.
+    /// Aborts the transaction: no consumer that reads committed records sees its records.
     pub async fn abort(&self) -> Result<()> {
         self.step("abort a transaction", |client| client.abort_transaction(STEP_TIMEOUT)).await
     }
@@ -139,9 +140,9 @@ impl Transactions {
         }
         match error.rdkafka_error_code() {
             Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => {
-                return Error::new(ErrorCode::WriterConflict, "another process writes through this sink")
+                return Error::new(ErrorCode::WriterConflict, "another process writes to this sink")
                     .caused_by(error.to_string())
-                    .with_hint("a sink has one writer: stop that process, or leave the sink to it");
+                    .with_hint("a sink has one writer: stop one of the two processes");
             }
             Some(
                 Code::TransactionalIdAuthorizationFailed
@@ -162,7 +163,7 @@ impl Transactions {
     }
 }
 
-/// A client that reads no record: it stands for the group that the marks belong to.
+/// A client that reads no records. It represents the consumer group of the marks.
 fn mark_reader(options: &ProducerOptions, group: &str) -> Result<MarkReader> {
     let properties = Properties::of_writer(&options.bootstrap_servers, &options.properties)?;
     let runtime =
@@ -174,7 +175,7 @@ fn mark_reader(options: &ProducerOptions, group: &str) -> Result<MarkReader> {
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
-        // A mark of a transaction that is not decided yet is waited for.
+        // Waits for the outcome of a transaction that is not decided yet.
         .set("isolation.level", "read_committed");
     let context = ClientEvents::new(&properties, &runtime, Marks);
     config.create_with_context(context).map_err(|error| not_made(&error))
@@ -183,7 +184,7 @@ fn mark_reader(options: &ProducerOptions, group: &str) -> Result<MarkReader> {
 fn read_mark(marks: &MarkReader, topic: &str) -> Result<Option<i64>, KafkaError> {
     let deadline = Instant::now() + MARK_WAIT_MAX;
     loop {
-        // What is waiting to be said to the client, such as a token that is due.
+        // Handles events for the client, such as a token that must be renewed.
         drop(marks.poll(Duration::ZERO));
         let mut asked = TopicPartitionList::with_capacity(1);
         asked.add_partition(topic, MARK_PARTITION);

@@ -1,4 +1,4 @@
-//! CREATE SINK … INTO 'kinesis://stream': what it says.
+//! CREATE SINK … INTO 'kinesis://stream': the destination and its options.
 
 use super::WriterOptions;
 use crate::options::SinkOption;
@@ -7,7 +7,7 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 const REGION: &str = "region";
 const ENDPOINT: &str = "endpoint";
 
-/// A sink into Kinesis as its statement defines it.
+/// A sink into Kinesis, as defined by CREATE SINK.
 #[derive(Debug, Clone)]
 pub struct Definition {
     pub stream: String,
@@ -15,13 +15,12 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// `stream` is what follows `kinesis://`.
+    /// `stream` is the text after `kinesis://`.
     pub(crate) fn parse(stream: &str, options: &[SinkOption]) -> Result<Self> {
         let is_legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
         if !(1..=128).contains(&stream.len()) || !stream.chars().all(is_legal) {
-            return Err(
-                Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no stream").with_hint("kinesis://stream")
-            );
+            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO needs the name of a stream")
+                .with_hint("kinesis://stream"));
         }
         let mut writer = WriterOptions::default();
         for option in options {
@@ -43,7 +42,11 @@ mod tests {
     fn the_stream_is_the_place() {
         assert_eq!(Definition::parse("posts", &[]).unwrap().stream, "posts");
         for place in ["", "a/b", "a b"] {
-            assert_eq!(Definition::parse(place, &[]).unwrap_err().message, "INTO names no stream", "{place}");
+            assert_eq!(
+                Definition::parse(place, &[]).unwrap_err().message,
+                "INTO needs the name of a stream",
+                "{place}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why Kinesis has not done what it was asked for: by its own code, for programs, and in words, for people.
+//! Errors of calls to Kinesis: the code of AWS for programs, and a message for users.
 
 use std::error::Error as StdError;
 
@@ -19,11 +19,11 @@ const RIGHTS_HINT: &str = "writing to a stream needs kinesis:PutRecords; describ
 #[derive(Debug, ThisError)]
 #[error("{error}")]
 pub struct WriteFailure {
-    /// AWS's name for it, such as `ResourceNotFoundException`; `ServiceUnavailable` where nobody answered.
+    /// The error code of AWS, such as `ResourceNotFoundException`, or `ServiceUnavailable` if there was no response.
     pub code: String,
-    /// What AWS said about it.
+    /// The message of AWS.
     pub message: String,
-    /// Whether the same call can succeed when it is made again.
+    /// True if the same call can succeed when it is repeated.
     pub is_retriable: bool,
     error: Box<Error>,
 }
@@ -55,7 +55,7 @@ impl WriteFailure {
         }
     }
 
-    /// An answer that does not say what it has to.
+    /// The error for a response without a required field.
     pub(super) fn incomplete(doing: &str) -> Self {
         let error =
             Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}: the service's answer is incomplete"));
@@ -67,12 +67,12 @@ impl WriteFailure {
         }
     }
 
-    /// Whose fault it is.
+    /// The kind of the error, as [`Error::kind`].
     pub fn kind(&self) -> ErrorKind {
         self.error.kind()
     }
 
-    /// What a record that was in the call is told.
+    /// The result of each record in the failed call.
     pub(super) fn refused(&self) -> Refused {
         Refused { code: self.code.clone(), message: self.message.clone() }
     }
@@ -89,7 +89,7 @@ impl From<WriteFailure> for Error {
 }
 
 impl Refused {
-    /// Whether Kinesis may take the record when it is sent again.
+    /// True if Kinesis may accept the record when it is sent again.
     pub fn is_retriable(&self) -> bool {
         matches!(
             self.code.as_str(),

@@ -1,14 +1,17 @@
-//! Records into Kinesis: the one writer of the gateway, the emulator and the sinks.
+//! Writes records to Kinesis. The gateway, the emulator and the sinks use this writer.
 //!
-//! A call of PutRecords can succeed for some records and not for others. [`Writer::put`] makes one call and gives each record's
-//! answer; [`Writer::put_all`] cuts any number of records into calls that Kinesis takes, and tries those that were refused for the
-//! moment again, with growing random waits, until a deadline.
+//! A call of PutRecords can succeed for some records and fail for others. [`Writer::put`] makes one call and returns the result
+//! of each record. [`Writer::put_all`] splits any number of records into calls within the limits of Kinesis, and repeats
+//! throttled records with growing random waits until a deadline.
 //!
-//! Written at least once: a call whose answer is lost may have been carried out, and is made again. And what is tried again
-//! comes behind what was taken at once, so order is kept only where nothing is refused; Kinesis itself promises no order within
-//! a call either.
+//! Delivery is at least once: a call whose response is lost may have been executed, and is repeated. A repeated record comes
+//! after records that were accepted at once, so order is kept only if nothing is throttled. Kinesis itself guarantees no order
+//! within a call.
 //!
-//! Deliberately absent: aggregates of the Kinesis Producer Library, which not every reader takes apart.
+//! Deliberately absent: aggregates of the Kinesis Producer Library, which not every consumer can read.
+//!
+//! The modules: `definition` (CREATE SINK), `messages` (rows as records), `put` (calls and retries), `streams` (streams and
+//! shards), `error`.
 
 mod definition;
 mod error;
@@ -28,39 +31,41 @@ pub use self::streams::{ShardDescription, StreamDescription, StreamList};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::kinesis::{Contact, sdk_client};
 
-/// What Kinesis takes in one call.
+/// The maximum number of records in one call.
 pub const RECORDS_PER_CALL_MAX: usize = 500;
-/// Kinesis takes 10 MiB in one call, servers that follow its older rules half of that; larger calls are no faster.
+/// The maximum size of one call. Kinesis accepts 10 MiB, but servers with its older limits accept half of that, and larger calls
+/// are not faster.
 pub const CALL_BYTES_MAX: usize = 5 << 20;
-/// Data and partition key together.
+/// The maximum size of a record: data and partition key together.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The maximum length of a partition key, in characters.
 pub const KEY_CHARS_MAX: usize = 256;
 
-/// Where Kinesis is; what is absent, AWS's own variables and profiles say.
+/// The address of Kinesis. Missing values come from the environment variables and profiles of AWS.
 #[derive(Debug, Clone, Default)]
 pub struct WriterOptions {
     pub region: Option<String>,
     pub endpoint: Option<String>,
 }
 
-/// One record to write.
+/// A record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its MD5 says which shard takes the record.
+    /// The MD5 hash of the key decides which shard gets the record.
     pub partition_key: String,
-    /// In the place of the MD5: a decimal number below 2^128.
+    /// Used instead of the MD5 hash: a decimal number below 2^128.
     pub explicit_hash_key: Option<String>,
     pub data: Bytes,
 }
 
-/// Where a record that Kinesis has taken is.
+/// The position of an accepted record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     pub shard_id: String,
     pub sequence_number: String,
 }
 
-/// Why Kinesis has not taken a record, by its own code.
+/// Why Kinesis did not accept a record, with the error code of Kinesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub code: String,
@@ -68,12 +73,12 @@ pub struct Refused {
 }
 
 impl Record {
-    /// What counts against the limits.
+    /// The size that counts for the limits.
     pub fn size_bytes(&self) -> usize {
         self.data.len() + self.partition_key.len()
     }
 
-    /// Holds the record against Kinesis' limits, in the words that its own answer would have.
+    /// Checks the record against the limits of Kinesis. The error has the same code as Kinesis would return.
     pub fn check(&self) -> Result<(), Refused> {
         let chars = self.partition_key.chars().count();
         let message = if chars == 0 || chars > KEY_CHARS_MAX {
@@ -103,7 +108,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Finds region, endpoint and credentials. Reaches no server.
+    /// Finds region, endpoint and credentials. Makes no request. Fails if no region is configured.
     pub async fn connect(options: &WriterOptions) -> Result<Self> {
         let contact = Contact::default();
         let sdk = sdk_client(options.region.as_deref(), options.endpoint.as_deref(), contact.clone()).await;
@@ -114,7 +119,7 @@ impl Writer {
         Ok(Self { sdk, contact })
     }
 
-    /// Whether the service has ever answered.
+    /// True if the service has responded at least once.
     pub fn is_reached(&self) -> bool {
         self.contact.is_made()
     }

@@ -1,4 +1,4 @@
-//! Records on their way: one call, or as many as it takes.
+//! Writes records with one call, or with as many calls as necessary.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use super::{CALL_BYTES_MAX, Placed, RECORDS_PER_CALL_MAX, Record, Refused, Write
 use pinsql_base::error::{Error, Result};
 use pinsql_sources::kinesis::BACKOFF;
 
-/// How long one call may take, and how long it is given at least, even when its deadline is near.
+/// The timeout of one call, and its minimum when the deadline is near.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const CALL_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 type Answers = Vec<Result<Placed, Refused>>;
 
 impl Writer {
-    /// One call of PutRecords: one answer for each record, in their order.
+    /// Makes one call of PutRecords. Returns one result for each record, in order. Fails if the call fails as a whole.
     pub async fn put(&self, stream: &str, records: &[Record]) -> Result<Answers, WriteFailure> {
         let all: Vec<usize> = (0..records.len()).collect();
         self.call(stream, records, &all, CALL_TIMEOUT).await
     }
 
-    /// All records, in as few calls as their sizes allow. What Kinesis refuses for the moment is tried again until the
-    /// deadline. Each record has one answer, in their order; the whole is an error only when no record was taken.
+    /// Writes all records, with as few calls as their sizes allow. Throttled records are repeated until the deadline. Returns one
+    /// result for each record, in order. Fails only if a call failed and no record was accepted.
     pub async fn put_all(&self, stream: &str, records: &[Record], deadline: Duration) -> Result<Answers, WriteFailure> {
         let deadline = Instant::now() + deadline;
         let mut round = Round { answers: vec![None; records.len()], failure: None };
@@ -64,7 +64,7 @@ impl Writer {
         let doing = format!("write to the stream {stream}");
         let entries = chosen.iter().filter_map(|index| records.get(*index)).map(entry);
         let entries: Result<Vec<_>, _> = entries.collect();
-        // Only a record without key or data is not built, and these have both.
+        // Building fails only without key or data, and these records have both.
         let entries = entries.map_err(|_| WriteFailure::incomplete(&doing))?;
         let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
         let call = self.sdk.put_records().stream_name(stream).set_records(Some(entries)).customize();
@@ -95,14 +95,14 @@ fn entry(record: &Record) -> Result<PutRecordsRequestEntry, Error> {
         .map_err(|error| Error::internal("a Kinesis record is not complete").caused_by(error))
 }
 
-/// What is known of each record.
+/// The results so far.
 struct Round {
     answers: Vec<Option<Result<Placed, Refused>>>,
     failure: Option<WriteFailure>,
 }
 
 impl Round {
-    /// Takes in the answer to a call, and gives the records that are worth another.
+    /// Adds the results of a call, and returns the records to repeat.
     fn take(&mut self, call: &[usize], answered: Result<Answers, WriteFailure>) -> Vec<usize> {
         match answered {
             Ok(answers) => {
@@ -130,7 +130,7 @@ impl Round {
         let none_was_taken = !self.answers.iter().flatten().any(Result::is_ok);
         match self.failure {
             Some(failure) if none_was_taken => Err(failure),
-            // Every record was in a call or refused before it; the code is for the day on which one was not.
+            // Every record was in a call, or was refused before it. The fallback is for the case that this is wrong.
             _ => Ok(self.answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(never_sent()))).collect()),
         }
     }
@@ -140,7 +140,7 @@ fn never_sent() -> Refused {
     Refused { code: "InternalFailure".to_owned(), message: "the record was not sent".to_owned() }
 }
 
-/// The chosen records in stretches that one call takes.
+/// The chosen records, split into parts of one call each.
 fn cut<'a>(records: &'a [Record], chosen: &'a [usize]) -> impl Iterator<Item = &'a [usize]> {
     let mut rest = chosen;
     std::iter::from_fn(move || {
@@ -149,7 +149,7 @@ fn cut<'a>(records: &'a [Record], chosen: &'a [usize]) -> impl Iterator<Item = &
             bytes += records.get(**index).map_or(0, Record::size_bytes);
             bytes <= CALL_BYTES_MAX
         });
-        // A record alone is always below the limit of a call.
+        // A single record is always below the limit of a call.
         let (call, left) = rest.split_at(fits.count().max(1).min(rest.len()));
         rest = left;
         (!call.is_empty()).then_some(call)
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_for_the_moment_is_tried_again_and_the_rest_is_not() {
+    fn throttled_records_are_repeated_and_other_refused_records_are_not() {
         let placed = |number: &str| Ok(Placed { shard_id: "s".to_owned(), sequence_number: number.to_owned() });
         let refused = |code: &str| Err(Refused { code: code.to_owned(), message: String::new() });
         let mut round = Round { answers: vec![None; 3], failure: None };

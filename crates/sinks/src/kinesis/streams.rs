@@ -1,4 +1,4 @@
-//! Which streams there are, what a stream is made of, and its making and end.
+//! Lists, describes, creates and deletes streams.
 
 use std::time::Duration;
 
@@ -7,45 +7,46 @@ use aws_sdk_kinesis::types::Shard;
 use super::{WriteFailure, Writer};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// A page of the names of streams.
+/// One page of the names of streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamList {
     pub names: Vec<String>,
     pub has_more: bool,
 }
 
-/// A stream, and a page of its shards.
+/// A stream, and one page of its shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamDescription {
     pub name: String,
     pub arn: String,
     /// `CREATING`, `ACTIVE`, `UPDATING` or `DELETING`.
     pub status: String,
-    /// `PROVISIONED` or `ON_DEMAND`, where the service tells.
+    /// `PROVISIONED` or `ON_DEMAND`, if the service returns it.
     pub mode: Option<String>,
     pub shards: Vec<ShardDescription>,
     pub has_more_shards: bool,
     pub retention_hours: i32,
-    /// Since 1970.
+    /// Seconds since 1970.
     pub created_seconds: f64,
     pub encryption: Option<String>,
     pub key_id: Option<String>,
 }
 
+/// A shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardDescription {
     pub id: String,
     pub parent: Option<String>,
     pub adjacent_parent: Option<String>,
-    /// The first and the last hash of partition keys that it owns.
+    /// The first and the last hash key of the shard, as decimal numbers.
     pub hash_keys: Option<(String, String)>,
     pub first_sequence_number: Option<String>,
-    /// A closed shard alone has a last one.
+    /// Only a closed shard has one.
     pub last_sequence_number: Option<String>,
 }
 
 impl Writer {
-    /// Makes a stream, which can be written to once it is `ACTIVE`. Without a number of shards it grows by itself.
+    /// Creates a stream. It can be written to when its status is `ACTIVE`. Without a number of shards, it is on demand.
     pub async fn create_stream(&self, stream: &str, shards: Option<i32>) -> Result<(), WriteFailure> {
         use aws_sdk_kinesis::types::{StreamMode, StreamModeDetails};
         let call = self.sdk.create_stream().stream_name(stream).set_shard_count(shards);
@@ -55,13 +56,13 @@ impl Writer {
         made.map(drop).map_err(|error| WriteFailure::of(&format!("make the stream {stream}"), &error))
     }
 
-    /// Deletes a stream with all that is in it.
+    /// Deletes a stream and its records.
     pub async fn delete_stream(&self, stream: &str) -> Result<(), WriteFailure> {
         let gone = self.sdk.delete_stream().stream_name(stream).send().await;
         gone.map(drop).map_err(|error| WriteFailure::of(&format!("delete the stream {stream}"), &error))
     }
 
-    /// A stream and its shards behind `after`, at most `shards_max` (10,000) of them.
+    /// Describes a stream and its shards after the shard `after`, at most `shards_max` of them (default 10,000).
     pub async fn describe_stream(
         &self,
         stream: &str,
@@ -87,7 +88,7 @@ impl Writer {
         })
     }
 
-    /// The names of streams behind `after`, at most `names_max` (100) of them.
+    /// The names of streams after `after`, at most `names_max` of them (default 100).
     pub async fn list_streams(&self, after: Option<&str>, names_max: Option<i32>) -> Result<StreamList, WriteFailure> {
         let call = self.sdk.list_streams().set_limit(names_max);
         let call = call.set_exclusive_start_stream_name(after.map(ToOwned::to_owned));
@@ -95,7 +96,7 @@ impl Writer {
         Ok(StreamList { names: answer.stream_names, has_more: answer.has_more_streams })
     }
 
-    /// Whether the service answers, whatever its answer is: the right to list streams is not needed.
+    /// Succeeds if the service responds, whatever the response is: the permission to list streams is not needed.
     pub async fn is_reachable(&self, timeout: Duration) -> Result<()> {
         match tokio::time::timeout(timeout, self.list_streams(None, Some(1))).await {
             Ok(Err(failure)) if failure.is_retriable => Err(failure.into()),

@@ -1,4 +1,4 @@
-//! What needs no server.
+//! Tests without a server.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn record(key: &str, bytes: usize) -> Record {
 }
 
 #[test]
-fn a_record_is_held_against_the_limits_before_it_is_sent() {
+fn a_record_is_checked_with_the_limits_before_it_is_sent() {
     let message = |record: Record| record.check().err().map(|refused| refused.message);
     assert_eq!(message(record("k", 10)), None);
     assert_eq!(message(record(&"ü".repeat(256), (1 << 20) - 512)), None);
@@ -28,7 +28,7 @@ fn a_record_is_held_against_the_limits_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_a_failure_that_can_pass() {
+async fn without_a_server_the_failure_is_retriable() {
     let options =
         WriterOptions { region: Some("eu-west-1".to_owned()), endpoint: Some("http://127.0.0.1:1".to_owned()) };
     let writer = Writer { sdk: without_signature(&options), contact: Contact::default() };
@@ -37,12 +37,12 @@ async fn nobody_there_is_a_failure_that_can_pass() {
     let error = Error::from(failure);
     assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Service, "cannot write to the stream pins"));
     assert!(!writer.is_reached());
-    // What is never sent needs nobody.
+    // A record that is refused locally needs no server.
     let refused = writer.put_all("pins", &[record("", 1)], Duration::ZERO).await.unwrap();
     assert!(refused[0].is_err());
 }
 
-/// The same client, with credentials that no environment has to give.
+/// The same client with test credentials, so that the environment needs none.
 fn without_signature(options: &WriterOptions) -> aws_sdk_kinesis::Client {
     use aws_sdk_kinesis::config::retry::RetryConfig;
     use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};

@@ -1,7 +1,8 @@
-//! The rows of a batch as objects: named, in the order of their offsets, compressed if that is wanted.
+//! Turns the rows of a batch into objects, with names and optional compression. The lines of an object are in the order of their
+//! offsets.
 //!
-//! Rows may come in any order of partitions, and from several partitions of the plan; the rows of one batch that are of one
-//! partition of the topic are in order. Here each finds its object by its offset.
+//! Rows may come from several partitions of the plan, and with the partitions of the topic in any order. But the rows of one
+//! partition of the topic within one batch must be in order. The offset of a row decides its object.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -15,19 +16,21 @@ use super::options::{Compression, Definition};
 use pinsql_base::error::{Error, Result};
 use pinsql_sources::stream::PartitionSpan;
 
-/// gzip's own default. It is part of what makes the bytes the same.
+/// The default of gzip. It must not change, so that the bytes of an object are always the same.
 const GZIP_LEVEL: u32 = 6;
 
-/// An object that is to be laid down.
+/// An object that is not written yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// From the destination on.
+    /// The name relative to the destination.
     pub name: String,
+    /// The content, compressed if the sink compresses.
     pub content: Bytes,
+    /// The number of records in it.
     pub records: u64,
 }
 
-/// The columns of a batch: the line, and then its record's topic, partition and offset.
+/// The columns of a batch: the line, and the topic, partition and offset of its record.
 struct Rows<'a> {
     lines: &'a BinaryArray,
     topics: &'a StringArray,
@@ -35,7 +38,7 @@ struct Rows<'a> {
     offsets: &'a Int64Array,
 }
 
-/// Which object: the span, and the number of the object in it.
+/// The index of a span, and the number of the object in the span.
 type ObjectIndex = (usize, usize);
 
 /// Rows of one batch that belong to one object.
@@ -46,7 +49,8 @@ struct Piece {
     rows: Vec<usize>,
 }
 
-/// The objects of `batches`, whose records are those of `spans`. One that no row is left for is not made.
+/// Makes the objects of `batches`, whose records are in `spans`. An object without rows is not made. Fails, as a fault of pinsql,
+/// if rows are out of order or outside of the spans.
 pub fn encode(definition: &Definition, spans: &[PartitionSpan], batches: &[RecordBatch]) -> Result<Vec<Object>> {
     let batches = batches.iter().map(Rows::of).collect::<Result<Vec<_>>>()?;
     let objects = place(spans, &batches)?;
@@ -135,7 +139,7 @@ fn name(definition: &Definition, span: &PartitionSpan, first_offset: i64) -> Str
     format!("{topics_dir}/{topic}/partition={partition}/{topic}+{partition}+{first_offset:010}{suffix}")
 }
 
-/// The same bytes for the same content: no name, no time.
+/// Without name and time, so that the same content gives the same bytes.
 fn gzip(content: &[u8]) -> Result<Vec<u8>> {
     let failed = |error| Error::internal("an object cannot be compressed").caused_by(error);
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Level::new(GZIP_LEVEL));
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_find_their_objects_however_they_are_mixed() {
+    fn mixed_rows_are_assigned_to_their_objects() {
         let spans = [span("pins", 0, 10, 16, &[12, 14]), span("pins", 1, 0, 5, &[])];
         let late = batch(&[("e", "pins", 0, 13), ("x", "pins", 1, 3), ("f", "pins", 0, 15)]);
         let early = batch(&[("a", "pins", 0, 10), ("w", "pins", 1, 0), ("b", "pins", 0, 11), ("d", "pins", 0, 12)]);
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_named_by_its_first_record_and_one_without_records_is_none() {
+    fn an_object_is_named_after_its_first_record_and_is_not_made_without_records() {
         let spans = [span("pins", 0, 10, 20, &[15])];
         let left = batch(&[("a", "pins", 0, 12)]);
         assert_eq!(encoded(&spans, &[left])[0].0, "topics/pins/partition=0/pins+0+0000000012.json");
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_would_tear_an_object_are_a_fault() {
+    fn rows_out_of_order_or_range_are_a_fault() {
         let spans = [span("pins", 0, 10, 20, &[])];
         let fails = |rows: &[(&str, &str, i32, i64)]| {
             encode(&definition(Compression::None), &spans, &[batch(rows)]).unwrap_err().message
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_objects_are_the_same_bytes_each_time() {
+    fn compressed_objects_have_the_same_bytes_each_time() {
         let spans = [span("pins", 0, 0, 9, &[])];
         let rows: Vec<_> = (0..9).map(|offset| ("{\"a\": 1}", "pins", 0, offset)).collect();
         let object = |batches: &[RecordBatch]| encode(&definition(Compression::Gzip), &spans, batches).unwrap();

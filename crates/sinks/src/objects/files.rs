@@ -1,7 +1,7 @@
-//! The open files of a sink, one a partition, and those that are closed and wait to be given out.
+//! The open files of a sink, one for each partition, and the closed files that wait for a batch.
 //!
-//! A file is a stretch of one partition's offsets and the records in it. Its memory is what its own records take: rows are
-//! copied out of the slice that they came in, so that a file that is given out frees what it had.
+//! A file is a range of the offsets of one partition, and the records in it. Rows are copied from their slice, so that a file
+//! uses memory only for its own records, and frees it when the file is taken.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use tokio::time::Instant;
 
 use super::Rotation;
-use super::gather::is_called;
+use super::gather::has_name;
 use pinsql_base::engine_error::arrow_error;
 use pinsql_base::error::{Error, Result};
 use pinsql_sources::stream::{Content, Gap, PartitionName, PartitionSpan, Partitioning, Slice};
 
-/// Small batches of one file, before they are put together: a batch of one record takes some kilobytes.
+/// The maximum number of small batches in a file before they are concatenated: a batch with one record uses some kilobytes.
 const BATCHES_MAX: usize = 64;
 
-/// Records that will be one object.
+/// Records of a future object.
 #[derive(Debug)]
 struct File {
     from: i64,
     to: i64,
     batches: Vec<RecordBatch>,
     records: u64,
-    /// As the records were sent.
+    /// The size of the records as they were sent.
     size_bytes: u64,
-    /// What they take in memory.
+    /// Their size in memory.
     held_bytes: u64,
-    /// When the first record came.
+    /// The time at which the first record arrived.
     since: Option<Instant>,
-    /// In front of its first record.
+    /// The gaps before its first record.
     gaps: Vec<Gap>,
 }
 
@@ -43,7 +43,7 @@ struct Partition {
     open: Option<File>,
 }
 
-/// A record of a slice on its way into a file.
+/// A record of a slice that is being added.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     batch: usize,
@@ -52,7 +52,7 @@ struct Row {
     size_bytes: u64,
 }
 
-/// Whole files, to be made objects in one batch.
+/// Complete files for the objects of one batch.
 #[derive(Debug)]
 pub(super) struct TakenFiles {
     pub(super) spans: Vec<PartitionSpan>,
@@ -67,7 +67,7 @@ pub(super) struct Files {
     rotation: Rotation,
     held_bytes_max: u64,
     partitions: BTreeMap<PartitionName, Partition>,
-    /// Gaps of partitions that nothing has come from since.
+    /// Gaps of partitions from which no record has arrived since.
     loose_gaps: Vec<Gap>,
 }
 
@@ -77,7 +77,7 @@ impl Files {
         Self { partitioning, rotation, held_bytes_max, partitions, loose_gaps }
     }
 
-    /// Puts the records of a slice into their partitions' files.
+    /// Adds the records of a slice to the files of their partitions.
     pub(super) fn add(&mut self, slice: Slice, now: Instant) -> Result<()> {
         let Content::Rows(batches) = slice.content else {
             return Err(Error::internal("a stream of objects was given to a sink of objects"));
@@ -107,7 +107,7 @@ impl Files {
             };
             let (topics, partitions, offsets) =
                 columns().ok_or_else(|| Error::internal("a slice has no topic, partition and offset"))?;
-            // Records come in runs of one partition.
+            // Consecutive records are mostly of one partition.
             let mut run: Option<(PartitionName, Vec<Row>)> = None;
             for row in 0..batch.num_rows() {
                 let (topic, partition) = (topics.value(row), partitions.value(row));
@@ -139,7 +139,7 @@ impl Files {
 
     fn add_span(&mut self, span: PartitionSpan, rows: &[Row], batches: &[RecordBatch], now: Instant) -> Result<()> {
         let partition = self.partitions.entry(span.name.clone()).or_default();
-        // Behind a gap another file begins, so that no object pretends to have what is lost.
+        // After a gap a new file starts, so that no object seems to contain the lost records.
         let mut gaps = Vec::new();
         if partition.open.as_ref().is_some_and(|open| open.to != span.from)
             && let Some(open) = partition.open.take()
@@ -149,7 +149,7 @@ impl Files {
                 _ => partition.closed.push_back(open),
             }
         }
-        gaps.extend(self.loose_gaps.extract_if(.., |gap| is_called(&span.name, &gap.partition)));
+        gaps.extend(self.loose_gaps.extract_if(.., |gap| has_name(&span.name, &gap.partition)));
         let mut left = rows;
         let mut from = span.from;
         loop {
@@ -172,7 +172,7 @@ impl Files {
         }
     }
 
-    /// Closes the files whose first record has waited long enough, and the largest while too much is held.
+    /// Closes the files whose first record has waited long enough. If too much memory is used, also closes the largest files.
     pub(super) fn close_due(&mut self, now: Instant) {
         let age_max = self.rotation.age_max;
         for partition in self.partitions.values_mut() {
@@ -195,12 +195,12 @@ impl Files {
         }
     }
 
-    /// Closes every file that has a record.
+    /// Closes all files with records.
     pub(super) fn close_all(&mut self) {
         self.partitions.values_mut().for_each(|partition| partition.close_if(|_| true));
     }
 
-    /// When the next file is old enough.
+    /// The time at which the next file is old enough to be closed.
     pub(super) fn due(&self) -> Option<Instant> {
         let since = self.partitions.values().filter_map(|partition| partition.open.as_ref()?.since);
         since.min().map(|since| since + self.rotation.age_max)
@@ -211,7 +211,7 @@ impl Files {
         files.map(|file| file.held_bytes).sum()
     }
 
-    /// Whether there is something to close or to give out.
+    /// True if a file can be closed or taken.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.has_closed() || self.held_bytes() >= self.held_bytes_max || self.due().is_some_and(|due| due <= now)
     }
@@ -220,14 +220,14 @@ impl Files {
         self.partitions.values().any(|partition| !partition.closed.is_empty())
     }
 
-    /// How many records of each partition wait.
+    /// The number of waiting records of each partition.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&PartitionName, u64)> {
         self.partitions.iter().map(|(name, partition)| {
             (name, partition.closed.iter().chain(&partition.open).map(|file| file.records).sum())
         })
     }
 
-    /// Takes closed files: at least one, and then as many as fit. None when there are none.
+    /// Takes closed files: at least one, and then as many as fit within the limits. None if no file is closed.
     pub(super) fn take(&mut self, size_bytes_max: u64, files_max: usize) -> Option<TakenFiles> {
         let mut taken = TakenFiles { spans: Vec::new(), rows: Vec::new(), gaps: Vec::new() };
         let (mut count, mut size_bytes) = (0, 0);
@@ -235,7 +235,7 @@ impl Files {
             let mut span: Option<PartitionSpan> = None;
             while let Some(next) = partition.closed.front() {
                 let is_too_much = count > 0 && (count >= files_max || size_bytes + next.size_bytes > size_bytes_max);
-                // A range has no hole: what lies behind a gap is for another batch.
+                // A range has no hole: files after a gap belong to another batch.
                 let is_behind_gap = span.as_ref().is_some_and(|span| span.to != next.from);
                 if is_too_much || is_behind_gap {
                     break;
@@ -288,7 +288,7 @@ impl File {
         self.records >= rotation.records_max || self.size_bytes >= rotation.bytes_max
     }
 
-    /// How many of `rows` there is room for: the first record has room in an empty file, however large it is.
+    /// The number of `rows` that fit into the file. The first record always fits into an empty file.
     fn fitting(&self, rows: &[Row], rotation: &Rotation) -> usize {
         let (mut records, mut size_bytes) = (self.records, self.size_bytes);
         let fits = |row: &&Row| {
@@ -301,7 +301,7 @@ impl File {
         rows.iter().take_while(fits).count()
     }
 
-    /// Copies `rows` in.
+    /// Copies `rows` into the file.
     fn append(&mut self, rows: &[Row], batches: &[RecordBatch], now: Instant) -> Result<()> {
         for of_batch in rows.chunk_by(|one, other| one.batch == other.batch) {
             let Some(first) = of_batch.first() else { continue };

@@ -1,12 +1,12 @@
-//! Records wait here until they are an object.
+//! Collects records until they make whole objects.
 //!
-//! A [`Gathering`] stands between a stream and the loop that lands its batches. To the loop it is a reader like any other,
-//! whose slices are whole objects: it reads on while records wait, each partition in a file of its own, and gives a slice
-//! when files are full, or old, or the memory for them is used up. So positions move by partition, and only over what is in
-//! objects; what waits is read again by the next process.
+//! A [`Gathering`] is between a stream and the loop that commits its batches. For the loop it is an ordinary reader, whose slices
+//! are whole objects. It continues to read while records wait, with one file for each partition, and returns a slice when files
+//! are full or old, or when their memory is used up. So the positions of partitions move independently, and only past records
+//! that are in objects. Records that still wait at the end of a process are read again by the next process.
 //!
-//! `pinsql run` ends, so it gives all that is left at the end. A stream that is stopped leaves open files unwritten, as Connect
-//! does: stopping and starting it again does not make small objects.
+//! `pinsql run` ends, so it writes everything at the end. A stream that is stopped does not write its open files, as in Kafka
+//! Connect: stopping and starting it does not create small objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use pinsql_sources::stream::{
     Content, Lag, Next, PartitionName, Partitioning, Slice, SliceLimits, SliceRange, StreamReader,
 };
 
-/// Objects of one batch. Each batch costs two small files of the checkpoint.
+/// The maximum number of objects in one batch. Each batch costs two small files in the checkpoint.
 const OBJECTS_MAX: usize = 512;
 
-/// See the module's documentation.
+/// The reader (see the documentation of the module).
 #[derive(Debug)]
 pub struct Gathering {
     partitioning: Arc<dyn Partitioning>,
     files: Files,
-    /// Whether the stream has ended.
+    /// True if the stream has ended.
     is_over: bool,
-    /// Whether the stream had more behind its last slice.
+    /// True if the stream had more records after its last slice.
     has_more: bool,
     inner: Reader,
 }
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Gathering {
-    /// Records of `inner` may take `bytes_max` of memory while they wait.
+    /// Reads from `inner`. Waiting records may use `bytes_max` bytes of memory.
     pub fn new(
         inner: Box<dyn StreamReader>,
         partitioning: Arc<dyn Partitioning>,
@@ -71,8 +71,8 @@ impl StreamReader for Gathering {
         self.inner.0.replay(range).await
     }
 
-    /// Reads until an object is due. Safe to cancel, as the reader below is: what it gave is in a file before anything
-    /// else is waited for.
+    /// Reads until an object is due. Safe to cancel, because the inner reader is: the records that it returns are in a file
+    /// before the next await.
     async fn next(&mut self, limits: &SliceLimits, wait: Duration) -> Result<Next> {
         let until = Instant::now() + wait;
         loop {
@@ -97,7 +97,7 @@ impl StreamReader for Gathering {
                     self.files.close_all();
                 }
             }
-            // Somebody may want to stop, and an outage of the source has to show.
+            // Return, so that the caller can stop the stream, and notices an outage of the source.
             if Instant::now() >= until && !self.is_over && !self.files.is_due(Instant::now()) {
                 return Ok(Next::Idle);
             }
@@ -108,7 +108,7 @@ impl StreamReader for Gathering {
         self.inner.0.acknowledge(range).await
     }
 
-    /// What waits here was read and is in no object: to an operator it is still behind.
+    /// Waiting records were read but are in no object yet, so they count as lag.
     fn lag(&self) -> Vec<Lag> {
         let waiting: BTreeMap<String, u64> =
             self.files.waiting().map(|(name, records)| (name.to_string(), records)).collect();
@@ -121,8 +121,8 @@ impl StreamReader for Gathering {
     }
 }
 
-/// How a partition is called in a lag and in a gap.
-pub(super) fn is_called(name: &PartitionName, text: &str) -> bool {
+/// True if `text` is the name of the partition in a lag or a gap: `topic-3`.
+pub(super) fn has_name(name: &PartitionName, text: &str) -> bool {
     text.strip_prefix(name.topic.as_ref())
         .and_then(|rest| rest.strip_prefix('-'))
         .is_some_and(|partition| partition.parse() == Ok(name.partition))

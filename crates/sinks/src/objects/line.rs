@@ -1,11 +1,11 @@
-//! A row as a line of JSON.
+//! Turns a row into a line of JSON.
 //!
-//! It is a function of the query's columns, put on top of its plan, so that a record that cannot be a line is isolated and
-//! rejected as one that any other expression fails on.
+//! The conversion is a function that is added on top of the plan of the query. So a record that cannot be converted is isolated
+//! and rejected like a record on which another expression fails.
 //!
-//! A single column `value` of bytes or text is JSON already, and is laid down as it is: its bytes are checked, and only the
-//! line ends that may stand between its tokens are left out, since they would tear the line. Any other columns become an object
-//! with a member for each that is not NULL, as Spark's `to_json` does it.
+//! A single column `value` of text or bytes must be JSON already, and is written unchanged. Its bytes are checked. Only line ends
+//! between its tokens are removed, because they would break the line. Other columns become an object with a member for each
+//! column that is not NULL, as in Spark's `to_json`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,10 +24,11 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
-/// The name of the one column that is laid down as it is, and of the column of lines.
+/// The name of the single column that is written unchanged, and of the column with the lines.
 const VALUE: &str = "value";
 
-/// The plan whose one column, `value`, has the lines of the rows that `plan` gives.
+/// Changes `plan` to a single column `value` with the line of each row. Returns an error for two columns with the same name, and
+/// for a type that JSON does not have.
 pub fn lines(plan: LogicalPlan) -> Result<LogicalPlan> {
     let schema = plan.schema().as_arrow();
     let function = match schema.fields().as_ref() {
@@ -67,16 +68,16 @@ fn check_columns(fields: &[Arc<Field>]) -> Result<()> {
         if has_type(field.data_type(), &is_binary) {
             return Err(Error::new(
                 ErrorCode::UnsupportedDatatype,
-                format!("the column `{}` has bytes, which JSON has no form for", field.name()),
+                format!("the column `{}` has bytes, which JSON cannot represent", field.name()),
             )
             .with_hint(format!(
-                "CAST({} AS STRING); a single column called value is laid down as it is",
+                "CAST({} AS STRING); a single column called value is written unchanged",
                 field.name()
             )));
         }
         if has_type(field.data_type(), &|part| matches!(part, DataType::Interval(_) | DataType::Null)) {
             let said = format!("the column `{}` is {}", field.name(), type_name(field.data_type()));
-            return Err(Error::new(ErrorCode::UnsupportedDatatype, format!("{said}, which JSON has no form for"))
+            return Err(Error::new(ErrorCode::UnsupportedDatatype, format!("{said}, which JSON cannot represent"))
                 .with_hint("cast it to another type"));
         }
     }
@@ -94,7 +95,7 @@ fn has_type(data_type: &DataType, is_it: &dyn Fn(&DataType) -> bool) -> bool {
     }
 }
 
-/// The bytes of a value, which have to be JSON, without line ends.
+/// The function that checks that a value is JSON, and removes its line ends.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ValueLine {
     signature: Signature,
@@ -133,7 +134,7 @@ impl ScalarUDFImpl for ValueLine {
             if values.is_null(row) {
                 return Err(external(Error::new(
                     ErrorCode::InvalidValue,
-                    "the value is NULL, and a line of JSON is something",
+                    "the value is NULL, and NULL cannot be a line of JSON",
                 )));
             }
             lines.append_value(line_of(values.value(row), &mut scratch).map_err(external)?);
@@ -146,12 +147,12 @@ fn wrong_arguments() -> DataFusionError {
     DataFusionError::Internal("the function of a sink's lines was given other columns".to_owned())
 }
 
-/// `value` without line ends. JSON allows them between tokens only, where they mean nothing.
+/// `value` without line ends. JSON allows them only between tokens, where they have no meaning.
 fn line_of<'a>(value: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-    let no_json = |cause: String| Error::new(ErrorCode::InvalidValue, "the value is not JSON").caused_by(cause);
-    // The parser does not look at the encoding of text that it passes over.
-    std::str::from_utf8(value).map_err(|error| no_json(error.to_string()))?;
-    serde_json::from_slice::<IgnoredAny>(value).map_err(|error| no_json(error.to_string()))?;
+    let not_json = |cause: String| Error::new(ErrorCode::InvalidValue, "the value is not JSON").caused_by(cause);
+    // The parser does not check the encoding of text that it skips.
+    std::str::from_utf8(value).map_err(|error| not_json(error.to_string()))?;
+    serde_json::from_slice::<IgnoredAny>(value).map_err(|error| not_json(error.to_string()))?;
     if !value.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Ok(value);
     }
@@ -160,7 +161,7 @@ fn line_of<'a>(value: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
     Ok(scratch)
 }
 
-/// An object of the row's columns.
+/// The function that makes an object of the columns of a row.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RowLine {
     names: Vec<String>,
@@ -200,7 +201,7 @@ impl ScalarUDFImpl for RowLine {
         writer.write(&batch)?;
         writer.finish()?;
         let mut lines = BinaryBuilder::with_capacity(rows, text.len());
-        // What is in a text is escaped, so a line end is the end of a row.
+        // Line ends in text are escaped, so a line end is always the end of a row.
         text.split_inclusive(|byte| *byte == b'\n').for_each(|line| lines.append_value(&line[..line.len() - 1]));
         match lines.finish() {
             lines if lines.len() == rows => Ok(ColumnarValue::Array(Arc::new(lines))),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_data_that_is_wrong() {
+    fn a_value_that_is_not_json_is_an_error() {
         let check = |value: &[u8], cause: &str| {
             let error = line_of(value, &mut Vec::new()).unwrap_err();
             assert_eq!(error.message, "the value is not JSON");

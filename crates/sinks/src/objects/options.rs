@@ -1,5 +1,5 @@
-//! What CREATE SINK says of objects. Names are those of the Kafka Connect S3 sink where it has one that says what is meant; times and
-//! sizes have units here, so its `.ms` is left out.
+//! The options of a sink of objects. They have the names of the Kafka Connect S3 sink where it has the same option. Times and
+//! sizes have units here, so names have no `.ms`.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ const TOPICS_DIR: &str = "topics.dir";
 
 const KNOWN: [&str; 6] = [FORMAT, FLUSH_SIZE, ROTATE_INTERVAL, ROTATE_BYTES, COMPRESSION, TOPICS_DIR];
 
-/// Connect's names, for those who bring its settings.
+/// Names of Kafka Connect, with hints for users who copy its settings.
 const OF_CONNECT: [(&str, &str); 8] = [
     ("rotate.interval.ms", "it is rotate.interval here, with a unit: 'rotate.interval' = '60s'"),
     ("rotate.schedule.interval.ms", "it is rotate.interval here, with a unit: 'rotate.interval' = '60s'"),
     ("s3.compression.type", "it is compression here: 'compression' = 'gzip'"),
     ("format.class", "it is format here: 'format' = 'json'"),
-    ("s3.bucket.name", "the bucket is named behind INTO: INTO 's3://bucket/prefix'"),
+    ("s3.bucket.name", "the bucket is part of INTO: INTO 's3://bucket/prefix'"),
     ("s3.region", "the region comes from AWS_REGION, an AWS profile, or [s3] region in pinsql.toml"),
     ("file.delim", "it is always `+`"),
     ("filename.offset.zero.pad.width", "it is always 10"),
 ];
 
-/// When an object is closed: whichever of these comes first.
+/// The conditions for closing an object: the first one that is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// Records of the partition, those that the query leaves out included.
+    /// The number of records of the partition, including those that the query filters out.
     pub records_max: u64,
-    /// Keys and values as they were sent.
+    /// The size of keys and values as they were sent, in bytes.
     pub bytes_max: u64,
-    /// How long the first record waits.
+    /// The maximum wait of the first record.
     pub age_max: Duration,
 }
 
@@ -44,27 +44,29 @@ impl Default for Rotation {
     }
 }
 
+/// The compression of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
     None,
     Gzip,
 }
 
-/// A sink of objects as its statement defines it.
+/// A sink of objects, as defined by CREATE SINK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
-    /// As written, without slashes at the end.
+    /// The destination as written, without slashes at the end.
     pub destination: String,
-    /// The folder in it that has one folder a topic.
+    /// The folder in the destination that contains a folder for each topic.
     pub topics_dir: String,
     pub compression: Compression,
+    /// When objects are closed.
     pub rotation: Rotation,
 }
 
 impl Definition {
     pub(crate) fn parse(destination: &str, options: &[SinkOption]) -> Result<Self> {
         if destination.is_empty() {
-            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO names no place")
+            return Err(Error::new(ErrorCode::InvalidSinkDefinition, "INTO has no destination")
                 .with_hint("s3://bucket/prefix, or the path of a folder"));
         }
         let mut definition = Self {
@@ -91,7 +93,7 @@ impl Definition {
         Ok(definition)
     }
 
-    /// What the names and the bytes of objects depend on.
+    /// Everything that the names and the bytes of objects depend on.
     pub(crate) fn identity(&self) -> String {
         let Self { destination, topics_dir, compression, rotation: _ } = self;
         let compression = match compression {
@@ -109,7 +111,7 @@ impl Definition {
     }
 }
 
-/// Folders in the destination. One that could lead out of it is refused.
+/// Folders within the destination. A path that could lead out of it is refused.
 fn topics_dir(option: &SinkOption) -> Result<String> {
     let folder = option.value.trim_matches('/');
     let is_plain = |part: &str| !part.trim_matches('.').is_empty() && !part.contains(['%', '\\', '#', '?']);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn wrong_options_are_an_error() {
         let check = |name: &str, value: &str, message: &str, hint: Option<&str>| {
             let error = parse(&[(name, value)]).unwrap_err();
             assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, hint), "{name}");

@@ -1,4 +1,4 @@
-//! Where objects are laid down: a folder or a bucket, through the session's own object stores.
+//! Writes objects to a folder or a bucket, with the object stores of the session.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use pinsql_base::retry::{Backoff, Retry};
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_base::store::{self, sync_paths};
 
-/// Objects that are on their way at once.
+/// The maximum number of objects that are written at the same time.
 const PUTS_IN_FLIGHT_MAX: usize = 16;
 
-/// Attempts at one object, before the stream's loop begins with the batch anew; the waits between them double. A store's client
-/// does not repeat a conditional PUT whose answer was lost, since it cannot know what an object that is there means. Here it
-/// is known.
+/// Attempts to write one object, before the loop of the stream repeats the batch; the waits between them grow. The client of a
+/// store does not repeat a conditional PUT whose response was lost, because it cannot know what an existing object means. Here it
+/// is known: the object is the same, or it is an error.
 const ATTEMPTS_MAX: u32 = 6;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
-/// See the module's documentation.
+/// A folder or a bucket with a prefix (see the documentation of the module).
 #[derive(Debug, Clone)]
 pub struct Place {
     url: Url,
@@ -36,7 +36,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The store has to be known to `runtime` (`Session::connect`).
+    /// Opens the destination. Its store must be known to `runtime` already (`Session::connect`).
     pub fn open(definition: &Definition, runtime: &RuntimeEnv) -> Result<Self> {
         let url = store::to_url(&definition.destination)?;
         let store = runtime
@@ -44,24 +44,24 @@ impl Place {
             .get_store(&url)
             .map_err(|_| Error::new(ErrorCode::InvalidLocation, format!("no storage is configured for {url}")))?;
         let root = Path::from_url_path(url.path()).map_err(|error| {
-            Error::new(ErrorCode::InvalidLocation, format!("{url} is not a place for objects")).caused_by(error)
+            Error::new(ErrorCode::InvalidLocation, format!("{url} is not a location for objects")).caused_by(error)
         })?;
         Ok(Self { url, root, store })
     }
 
-    /// Lays all of them down. Each is there whole or not at all; some may be there when this fails, and are found to be the same
-    /// when it is tried again.
+    /// Writes all objects. Each exists as a whole or not at all. After an error some of them may exist; a repeated call finds
+    /// that they are the same.
     pub async fn put_all(&self, objects: Vec<Object>) -> Result<()> {
         let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
-        let puts = objects.into_iter().map(|object| self.put_with_patience(object));
-        // One that fails does not keep the others from being done.
+        let puts = objects.into_iter().map(|object| self.put_with_retries(object));
+        // A failure does not stop the other writes.
         let outcomes: Vec<Result<()>> =
             futures::stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT_MAX).collect().await;
         outcomes.into_iter().collect::<Result<()>>()?;
         self.sync(names).await
     }
 
-    async fn put_with_patience(&self, object: Object) -> Result<()> {
+    async fn put_with_retries(&self, object: Object) -> Result<()> {
         let put = || async {
             self.put(&object).await.inspect_err(|error| tracing::debug!(%error, "an object cannot be written"))
         };
@@ -81,16 +81,16 @@ impl Place {
         }
     }
 
-    /// An earlier attempt at the same batch, of this process or of one that was killed, laid the same object down.
+    /// An earlier attempt to write the batch, by this process or by one that was killed, has written the same object.
     async fn require_same(&self, name: &str, path: &Path, content: &Bytes) -> Result<()> {
         let read = async { self.store.get(path).await?.bytes().await };
         let there = read.await.map_err(|error| storage_error(&format!("read {}/{name}", self.url), error))?;
         if there == *content {
             return Ok(());
         }
-        Err(Error::new(ErrorCode::WriterConflict, format!("{}/{name} is there already, and is another object", self.url)).with_hint(
-            "another sink or connector writes to this place, or the query was changed while its last batch was unfinished: \
-             give this sink a place of its own, or let the earlier query finish its batch",
+        Err(Error::new(ErrorCode::WriterConflict, format!("{}/{name} already exists with other content", self.url)).with_hint(
+            "another sink or connector writes to this destination, or the query changed while its last batch was not finished: \
+             give this sink a separate destination, or let the earlier query finish its batch",
         ))
     }
 
@@ -98,7 +98,7 @@ impl Place {
         name.split('/').fold(self.root.clone(), |path, part| path.join(part))
     }
 
-    /// What a checkpoint says is there has to be there after a power cut.
+    /// Objects that the checkpoint lists must exist after a power cut.
     async fn sync(&self, names: Vec<String>) -> Result<()> {
         let ("file", Ok(folder)) = (self.url.scheme(), self.url.to_file_path()) else { return Ok(()) };
         let mut paths = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What goes into which file, and when it is closed.
+//! Tests which records a file gets, and when it is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 use pinsql_sources::stream::SliceRange;
 
-/// A record takes ten bytes, and its batch has the topic, partition and offset alone.
+/// A record has ten bytes, and its batch has only topic, partition and offset.
 #[derive(Debug)]
 struct TenBytes;
 
@@ -61,10 +61,10 @@ fn slice(rows: &[(i32, i64)], spans: serde_json::Value, gaps: Vec<Gap>) -> Slice
     Slice { range: SliceRange(spans), content: Content::Rows(vec![batch.unwrap()]), gaps, more: false }
 }
 
-/// A partition's span: from, to, and the cuts.
+/// The span of a partition: from, to, and the cuts.
 type Span = (i32, i64, i64, Vec<i64>);
 
-/// What `take` gives: the span of each partition, and then all offsets in order.
+/// The result of `take`: the span of each partition, and then all offsets in order.
 fn taken(files: &mut Files) -> Option<(Vec<Span>, Vec<i64>)> {
     let taken = files.take(u64::MAX, usize::MAX)?;
     let spans = taken.spans.into_iter().map(|span| (span.name.partition, span.from, span.to, span.cuts));
@@ -73,21 +73,21 @@ fn taken(files: &mut Files) -> Option<(Vec<Span>, Vec<i64>)> {
 }
 
 #[test]
-fn a_full_file_is_closed_and_the_rest_begins_another() {
+fn a_full_file_is_closed_and_the_rest_starts_another_one() {
     let mut files = files(rotation(3));
     let rows: Vec<(i32, i64)> = (0..8).map(|offset| (0, offset)).chain([(1, 5)]).collect();
     files.add(slice(&rows, json!([[0, 0, 8], [1, 4, 6]]), Vec::new()), Instant::now()).unwrap();
     assert_eq!(taken(&mut files), Some((vec![(0, 0, 6, vec![3])], vec![0, 1, 2, 3, 4, 5])));
     assert_eq!(taken(&mut files), None);
     files.add(slice(&[(0, 8), (0, 9)], json!([[0, 8, 12]]), Vec::new()), Instant::now()).unwrap();
-    // What is behind its last record belongs to the next file.
+    // Offsets after its last record belong to the next file.
     assert_eq!(taken(&mut files), Some((vec![(0, 6, 9, vec![])], vec![6, 7, 8])));
     files.close_all();
     assert_eq!(taken(&mut files), Some((vec![(0, 9, 12, vec![]), (1, 4, 6, vec![])], vec![9, 5])));
 }
 
 #[test]
-fn size_closes_a_file_before_the_record_that_has_no_room() {
+fn a_file_is_closed_before_the_record_that_exceeds_its_size() {
     let mut files = files(Rotation { bytes_max: 25, ..rotation(100) });
     files.add(slice(&[(0, 0), (0, 3), (0, 7)], json!([[0, 0, 8]]), Vec::new()), Instant::now()).unwrap();
     assert_eq!(taken(&mut files), Some((vec![(0, 0, 7, vec![])], vec![0, 3])));
@@ -97,7 +97,7 @@ fn size_closes_a_file_before_the_record_that_has_no_room() {
 }
 
 #[test]
-fn age_closes_a_file_and_counts_from_its_first_record() {
+fn an_old_file_is_closed_and_its_age_counts_from_its_first_record() {
     let mut files = files(rotation(100));
     let start = Instant::now();
     files.add(slice(&[], json!([[0, 0, 2]]), Vec::new()), start).unwrap();
@@ -113,7 +113,7 @@ fn age_closes_a_file_and_counts_from_its_first_record() {
 }
 
 #[test]
-fn the_largest_files_are_closed_while_too_much_is_held() {
+fn the_largest_files_are_closed_while_too_much_memory_is_used() {
     let mut files = files(rotation(1_000_000));
     let rows: Vec<(i32, i64)> = (0..5_000).map(|offset| (0, offset)).chain([(1, 0)]).collect();
     files.add(slice(&rows, json!([[0, 0, 5_000], [1, 0, 1]]), Vec::new()), Instant::now()).unwrap();
@@ -129,7 +129,7 @@ fn the_largest_files_are_closed_while_too_much_is_held() {
 }
 
 #[test]
-fn no_object_and_no_batch_reaches_over_a_gap() {
+fn no_object_and_no_batch_spans_a_gap() {
     let gap =
         Gap { partition: "pins-0".into(), after: "1".into(), before: "50".into(), records: Some(48), seconds: None };
     let mut files = files(rotation(100));
@@ -143,18 +143,18 @@ fn no_object_and_no_batch_reaches_over_a_gap() {
 }
 
 #[test]
-fn a_batch_takes_no_more_files_than_it_may() {
+fn a_batch_takes_files_only_up_to_its_limits() {
     let mut files = files(rotation(1));
     let rows: Vec<(i32, i64)> = (0..5).map(|offset| (0, offset)).collect();
     files.add(slice(&rows, json!([[0, 0, 5]]), Vec::new()), Instant::now()).unwrap();
     assert_eq!(files.waiting().map(|(_, records)| records).sum::<u64>(), 5);
     assert_eq!(files.take(u64::MAX, 2).unwrap().spans[0].cuts, [1]);
     assert_eq!(files.take(25, usize::MAX).unwrap().spans[0].to, 4);
-    assert_eq!(files.take(1, usize::MAX).unwrap().spans[0].to, 5, "one is taken whatever its size");
+    assert_eq!(files.take(1, usize::MAX).unwrap().spans[0].to, 5, "one file is taken even if it is too large");
 }
 
 #[test]
-fn small_batches_are_put_together() {
+fn small_batches_are_concatenated() {
     let mut files = files(rotation(1_000));
     for offset in 0..200 {
         files.add(slice(&[(0, offset)], json!([[0, offset, offset + 1]]), Vec::new()), Instant::now()).unwrap();
