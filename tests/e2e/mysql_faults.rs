@@ -133,7 +133,9 @@ fn a_server_that_is_killed_leaves_no_table() {
         std::thread::sleep(Duration::from_millis(20));
     }
     server.kill();
-    running.wait().failure(3, &[&["was lost", "cannot go on"], &[&format!("127.0.0.1:{}", server.port())]]);
+    running
+        .wait()
+        .failure(3, &[&["was lost", "is overloaded or shutting down"], &[&format!("127.0.0.1:{}", server.port())]]);
     environment.pinsql(&["-c", "SELECT * FROM t"]).output().failure(1, &[&["no table"]]);
     server.begin();
     server.load("CREATE TABLE again (id INT); INSERT INTO again VALUES (7)");
@@ -174,7 +176,7 @@ fn the_environment_says_which_database_too() {
     assert_eq!(by_url.value(sql), 7);
     let in_sql = format!("SELECT id FROM read_mysql(table => 't', url => '{url}')");
     let output = TestEnvironment::new().run_sql(&in_sql).output();
-    let output = output.failure(1, &[&["a database's URL has no password in it here"], &["PINSQL_DB_PASSWORD"]]);
+    let output = output.failure(1, &[&["the URL of a database must not have a password"], &["PINSQL_DB_PASSWORD"]]);
     assert!(!output.stderr.contains(PASSWORD), "{}", output.describe());
 }
 
@@ -227,7 +229,7 @@ async fn rows_are_drawn_by_number_from_memory_or_from_the_server() {
             [expected[2], expected[0], expected[1], expected[0]]
         );
         let gone = drawn.rows("geolocation_data", &[3]).await.unwrap_err();
-        assert_eq!(gone.message, "row 3 of `geolocation_data` is not there any more");
+        assert_eq!(gone.message, "row 3 of `geolocation_data` no longer exists");
         let unknown = drawn.count("geolocation_dat").await.unwrap_err();
         assert_eq!(
             unknown.message,

@@ -1,7 +1,7 @@
-//! A connection to a database: how it is made, secured and set up, and how it ends.
+//! A connection to a database: how it is opened, secured, set up and closed.
 //!
-//! Times are in UTC, text is utf8mb4, and nothing can be written, whatever the server's defaults are. Rows come through the
-//! binary protocol, since the other prints FLOAT with six digits.
+//! Every connection uses UTC, utf8mb4 and read-only transactions, independent of the server's defaults. Rows use the binary
+//! protocol, because the text protocol prints FLOAT with six digits.
 
 use std::fmt;
 use std::sync::Once;
@@ -14,31 +14,32 @@ use mysql_async::{
     Statement, Value,
 };
 
-use super::error::{MysqlFailure, asking, connecting};
+use super::error::{MysqlFailure, connecting, querying};
 use super::settings::{DatabaseOptions, SslMode};
 
-/// How often a silent peer is asked by the system whether it is there.
+/// The interval of TCP keepalive.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// The protocol's own bound of a row.
+/// The largest row that the protocol allows.
 const ROW_BYTES_MAX: usize = 1 << 30;
-/// Names that an error looks for a near one in.
+/// The most names in which an error searches for a similar one.
 const NAMES_MAX: usize = 10_000;
 
-/// Run on every connection. A reader that waits for a disk must not be cut off after the server's sixty seconds: Connector/J
-/// sets the same timeout where it streams (`netTimeoutForStreamingResults`).
+/// Statements that run first on every connection. A reader that waits for a disk must not be disconnected after the server's
+/// default of 60 seconds. Connector/J sets the same timeout when it streams (`netTimeoutForStreamingResults`).
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION time_zone = '+00:00', net_write_timeout = 600",
     "SET SESSION TRANSACTION READ ONLY",
 ];
 
+/// An open connection.
 pub(super) struct Connection {
-    /// None only while it is dropped.
+    /// None only while it is closed or dropped.
     conn: Option<Conn>,
     options: DatabaseOptions,
 }
 
-/// The client's own form would show the password.
+/// The derived form would show the password in the client.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("options", &self.options).finish_non_exhaustive()
@@ -46,6 +47,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    /// Connects, within the connect timeout. An unknown database is an error with all names of databases, for its hint.
     pub(super) async fn open(options: &DatabaseOptions) -> Result<Self, MysqlFailure> {
         match Self::open_in(options, options.database.as_deref()).await {
             Err(MysqlFailure::UnknownDatabase { server, database, .. }) => {
@@ -74,15 +76,15 @@ impl Connection {
         Ok(Self { conn: Some(conn), options: options.clone() })
     }
 
-    /// The databases that the user sees, for the one that a slip was meant to be.
+    /// The databases that the user can see, for a hint.
     async fn databases(options: &DatabaseOptions) -> Vec<String> {
-        // That it cannot be told which are near is no failure of its own.
+        // A failure here only means an error without a hint.
         let Ok(mut connection) = Self::open_in(options, None).await else { return Vec::new() };
         let names = connection.names("SELECT schema_name FROM information_schema.schemata", Vec::new()).await;
         names.unwrap_or_default()
     }
 
-    /// The tables of a database, or of the connection's own.
+    /// The tables of a database, or of the connection's database if it is None.
     pub(super) async fn tables(&mut self, database: Option<&str>) -> Vec<String> {
         let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(?, DATABASE())";
         self.names(sql, vec![database.into()]).await.unwrap_or_default()
@@ -102,14 +104,14 @@ impl Connection {
         Ok(names)
     }
 
-    /// Asks for the columns of a query. No row is read.
+    /// Prepares a query, which returns its columns. No row is read.
     pub(super) async fn prepare(&mut self, sql: &str) -> Result<Statement, MysqlFailure> {
         let Self { conn, options } = self;
         let conn = conn.as_mut().ok_or_else(|| closed(options))?;
-        answered(options, conn.prep(sql)).await
+        within_timeout(options, conn.prep(sql)).await
     }
 
-    /// Runs a query. Its rows are read as they are asked for.
+    /// Runs a query. Each row is read from the server when [`Rows::next`] requests it.
     pub(super) async fn execute(
         &mut self,
         statement: &Statement,
@@ -122,33 +124,33 @@ impl Connection {
             true => mysql_async::Params::Empty,
             false => mysql_async::Params::Positional(parameters),
         };
-        let result = answered(options, conn.exec_iter(statement, parameters)).await?;
+        let result = within_timeout(options, conn.exec_iter(statement, parameters)).await?;
         Ok(Rows { result, options })
     }
 
-    /// Ends a connection that has nothing more to say, with a word to the server.
+    /// Closes a connection whose rows are all read, with a message to the server.
     pub(super) async fn close(mut self) {
         if let Some(conn) = self.conn.take() {
-            // The rows are here: that the goodbye was not heard changes nothing.
+            // All rows are read, so a failure does not matter.
             let _ = tokio::time::timeout(self.options.connect_timeout, conn.disconnect()).await;
         }
     }
 }
 
 impl Drop for Connection {
-    /// Drops the socket, which ends the query on the server.
+    /// Closes the socket, which ends the query on the server.
     ///
-    /// The client's own destructor would first read what is left of the result, which can be all of a huge table, in a task
-    /// of the runtime that it finds itself in. On a thread of its own it finds none, and closes the socket.
+    /// In a runtime, the destructor of the client first reads the rest of the result in a task, which may be a huge table. On a
+    /// thread without a runtime it only closes the socket.
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take() {
-            // Without a thread to be had, the rest is read in the background: slow, and no worse.
+            // If no thread can be started, the client reads the rest in the background: slow, but not wrong.
             let _ = thread::Builder::new().name("mysql-close".to_owned()).spawn(move || drop(conn));
         }
     }
 }
 
-/// The rows of a query that runs.
+/// The rows of a running query.
 pub(super) struct Rows<'a> {
     result: QueryResult<'a, 'static, BinaryProtocol>,
     options: &'a DatabaseOptions,
@@ -160,17 +162,17 @@ impl Rows<'_> {
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Row>, MysqlFailure> {
-        answered(self.options, self.result.next()).await
+        within_timeout(self.options, self.result.next()).await
     }
 }
 
-/// Waits for an answer of the server, but not for ever.
-async fn answered<T>(
+/// Waits for an answer of the server, within the read timeout.
+async fn within_timeout<T>(
     options: &DatabaseOptions,
     answer: impl Future<Output = mysql_async::Result<T>>,
 ) -> Result<T, MysqlFailure> {
     match tokio::time::timeout(options.read_timeout, answer).await {
-        Ok(answer) => answer.map_err(|error| asking(options, error)),
+        Ok(answer) => answer.map_err(|error| querying(options, error)),
         Err(_) => Err(MysqlFailure::Silent {
             server: options.server.to_string(),
             seconds: options.read_timeout.as_secs(),
@@ -193,19 +195,19 @@ fn client_options(options: &DatabaseOptions, database: Option<&str>, ssl: Option
         .ssl_opts(ssl)
         .init(SETUP.map(str::to_owned).to_vec())
         .tcp_keepalive(Some(KEEPALIVE))
-        // The way that was asked for is the way that is taken: no socket instead, no limits asked of the server.
+        // Connect exactly as the options say: no Unix socket instead of TCP, and no limits requested from the server.
         .prefer_socket(false)
         .max_allowed_packet(Some(ROW_BYTES_MAX))
         .wait_timeout(Some(0))
         .into()
 }
 
-/// TLS as the options want it; None is a connection in the clear.
+/// The TLS settings of the options. None is a connection without TLS.
 fn tls(options: &DatabaseOptions) -> Option<SslOpts> {
     static PROVIDER: Once = Once::new();
-    // The client takes the process's provider, and two are compiled in.
+    // The client uses the default provider of the process, and has to be told which, because two are compiled in.
     PROVIDER.call_once(|| {
-        // That another part of the process has chosen before is as good.
+        // It fails if another part of the process has set a provider, which is fine too.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     let trusting = || SslOpts::default().with_danger_accept_invalid_certs(true);

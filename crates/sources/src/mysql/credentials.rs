@@ -1,6 +1,6 @@
-//! The file of credentials: `db_creds.yaml`, with the keys HOST, USER, PASSWORD, DATABASE and PORT.
+//! The credentials file: `db_creds.yaml`, with the keys HOST, USER, PASSWORD, DATABASE and PORT.
 //!
-//! What is wrong with the file is said by the line and the key, never with what stands there: it may be the password.
+//! An error names the line and the key, but never the value, which may be the password.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use super::settings::{Settings, SslMode, port};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::settings::Secret;
 
-/// More than any file of credentials has.
+/// More than any credentials file needs.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 const KEYS: [&str; 7] = ["HOST", "USER", "PASSWORD", "DATABASE", "PORT", "SSL_MODE", "SSL_CA"];
 
@@ -30,13 +30,13 @@ pub(super) fn read(file: &Path) -> Result<Settings> {
     })
 }
 
-/// An error's message and hint.
+/// The message and the hint of an error.
 type Wrong = (String, String);
 
 fn parse(text: &str) -> Result<Settings, Wrong> {
     let values: BTreeMap<String, Option<String>> = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(|location| format!(" in line {}", location.line())).unwrap_or_default();
-        (format!("the YAML is not what it should be{place}"), "write KEY: value, one a line".to_owned())
+        (format!("the YAML is not valid{place}"), "write one KEY: value on each line".to_owned())
     })?;
     let mut settings = Settings::default();
     for (written, value) in values {
@@ -55,7 +55,7 @@ fn parse(text: &str) -> Result<Settings, Wrong> {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("the keys are {}", KEYS.join(", ")),
                 };
-                return Err((format!("there is no key `{written}` for a database"), hint));
+                return Err((format!("the key `{written}` is unknown"), hint));
             }
         }
     }
@@ -71,7 +71,7 @@ mod tests {
         let settings = parse("HOST: db.example\nUSER: me\nPASSWORD: 0123\nDATABASE: pins\nPORT: 3307\n").unwrap();
         assert_eq!(settings.host.as_deref(), Some("db.example"));
         assert_eq!(settings.port, Some(3307));
-        // What looks like a number is a password as it is written.
+        // A password of digits keeps its zeros.
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("0123"));
         let settings = parse("host: h\nuser: 'u'\npassword: \"p: #1\"\nport: '3306'\nssl_mode: disabled\n").unwrap();
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("p: #1"));
@@ -80,20 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn no_error_shows_what_stands_in_the_file() {
+    fn no_error_shows_a_value_of_the_file() {
         for (text, message, hint) in [
-            ("PASSWORT: s3cret\n", "there is no key `PASSWORT` for a database", "did you mean PASSWORD?"),
+            ("PASSWORT: s3cret\n", "the key `PASSWORT` is unknown", "did you mean PASSWORD?"),
             (
                 "HOST: h\nPASSWORD: [s3cret, x]\n",
-                "the YAML is not what it should be in line 2",
-                "write KEY: value, one a line",
+                "the YAML is not valid in line 2",
+                "write one KEY: value on each line",
             ),
-            (
-                "HOST: h\nPASSWORD: 's3cret\n",
-                "the YAML is not what it should be in line 2",
-                "write KEY: value, one a line",
-            ),
-            ("s3cret", "the YAML is not what it should be in line 1", "write KEY: value, one a line"),
+            ("HOST: h\nPASSWORD: 's3cret\n", "the YAML is not valid in line 2", "write one KEY: value on each line"),
+            ("s3cret", "the YAML is not valid in line 1", "write one KEY: value on each line"),
             ("PORT: many", "`many` is not a port", "a number such as 3306"),
         ] {
             let (said, advice) = parse(text).unwrap_err();
@@ -103,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn the_error_for_a_missing_file_names_it() {
         let error = read(Path::new("no_such_creds.yaml")).unwrap_err();
         assert_eq!(error.message, "cannot read the credentials in no_such_creds.yaml");
     }

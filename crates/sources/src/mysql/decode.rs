@@ -1,4 +1,4 @@
-//! Rows into Arrow columns, value by value and without a step between.
+//! Appends the values of rows directly to builders of Arrow columns.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use pinsql_base::engine_error::arrow_error;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::schema::UTC;
 
-/// Keeps a batch of wide rows small; two more may wait behind the one that is worked on.
+/// The largest size of a batch of wide rows. Two more batches may wait while one is processed.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// The rows of one batch, while they are collected.
@@ -62,7 +62,7 @@ impl BatchBuilder {
         self.rows >= self.rows_max || self.bytes >= BATCH_BYTES_MAX
     }
 
-    /// The batch so far; the next one begins.
+    /// Returns the batch so far, and starts the next one.
     pub(super) fn finish(&mut self) -> Result<RecordBatch, Error> {
         (self.rows, self.bytes) = (0, 0);
         let columns = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();

@@ -1,7 +1,8 @@
-//! What can go wrong with a database, in words.
+//! The failures of a database, their codes and hints.
 //!
-//! Whether trying again helps decides the kind: a server that is away, full or shutting down is a service's failure; what only
-//! a person can mend (a password, a name, a value) is not. A server's own words are kept as the cause; they never hold a password.
+//! The code decides about retries. A server that is away, overloaded or shutting down is a failure of a service, and a retry can
+//! help. A failure that only a person can repair (a password, a name, a value) is not retried. The message of the server is the
+//! cause; it never has a password.
 
 use std::error::Error as _;
 use std::io;
@@ -12,6 +13,7 @@ use thiserror::Error;
 use super::settings::DatabaseOptions;
 use pinsql_base::error::{Error, ErrorCode, nearest};
 
+/// A failure of a source in MySQL. It becomes an [`Error`] with its code, the message of the server as the cause, and a hint.
 #[derive(Debug, Error)]
 pub(super) enum MysqlFailure {
     #[error("the database server {server} cannot be reached")]
@@ -24,25 +26,25 @@ pub(super) enum MysqlFailure {
     Denied { server: String, user: String, reason: String },
     #[error("the database server {server} refuses this machine")]
     MachineDenied { server: String, reason: String },
-    #[error("the database server {server} wants a way to sign in that is not supported")]
+    #[error("the database server {server} requires an authentication method that is not supported")]
     SignIn { server: String, reason: String },
     #[error("no TLS connection to the database server {server} can be made")]
     Tls { server: String, reason: String },
-    #[error("the database server {server} has no TLS")]
+    #[error("the database server {server} does not support TLS")]
     NoTls { server: String },
-    #[error("the database server {server} takes no connection without TLS")]
+    #[error("the database server {server} accepts only connections with TLS")]
     TlsWanted { server: String, reason: String },
     #[error("there is no database `{database}` on {server}")]
     UnknownDatabase { server: String, database: String, databases: Vec<String> },
     #[error("the user {user} may not use the database `{database}` on {server}")]
     DatabaseDenied { server: String, user: String, database: String, reason: String },
-    #[error("no database is named")]
+    #[error("no database is given")]
     NoDatabase,
     #[error("there is no table `{table}` on {server}")]
     UnknownTable { server: String, table: String, tables: Vec<String> },
     #[error("the user {user} may not read `{table}`")]
     TableDenied { user: String, table: String, reason: String },
-    #[error("the database server {server} cannot go on")]
+    #[error("the database server {server} is overloaded or shutting down")]
     Overloaded { server: String, reason: String },
     #[error("the database server {server} refuses the query")]
     Query { server: String, reason: String },
@@ -58,7 +60,7 @@ pub(super) enum MysqlFailure {
     Changed { source_name: String },
     #[error("the column `{column}` holds {value}")]
     Value { column: String, value: String, hint: String },
-    #[error("row {number} of `{table}` is not there any more")]
+    #[error("row {number} of `{table}` no longer exists")]
     RowGone { table: String, number: u64 },
 }
 
@@ -106,30 +108,28 @@ impl MysqlFailure {
 
     fn hint(&self) -> Option<String> {
         let said = match self {
-            Self::Unreachable { .. } => "is the server running, and do host and port lead to it?",
+            Self::Unreachable { .. } => "check that the server is running, and that host and port are right",
             Self::Silent { connecting: true, .. } => {
-                "does a firewall or a security group keep this machine away? connectTimeout => '30s' waits longer"
+                "check firewalls and security groups; connectTimeout => '30s' waits longer"
             }
             Self::Silent { connecting: false, .. } => "socketTimeout => '1h' waits longer for a slow query",
-            Self::Lost { .. } => "try again when the server is there",
+            Self::Lost { .. } => "retry when the server is available",
             Self::Denied { .. } => {
-                "look at USER and PASSWORD, at the hosts that the server lets this user come from, and whether it wants TLS"
+                "check USER and PASSWORD, the hosts from which the server accepts this user, and whether it requires TLS"
             }
-            Self::MachineDenied { .. } => "the server's CREATE USER names the hosts that a user may come from",
-            Self::SignIn { .. } => {
-                "give the user a password of mysql_native_password, caching_sha2_password or ed25519"
-            }
+            Self::MachineDenied { .. } => "CREATE USER on the server names the hosts from which a user may connect",
+            Self::SignIn { .. } => "the user needs one of mysql_native_password, caching_sha2_password and ed25519",
             Self::Tls { .. } => {
-                "sslCa => 'ca.pem' names the authority of the server's certificate; sslMode => 'DISABLED' does without TLS"
+                "sslCa => 'ca.pem' names the authority of the server's certificate; sslMode => 'DISABLED' uses no TLS"
             }
-            Self::NoTls { .. } => "sslMode => 'PREFERRED' also connects without it",
+            Self::NoTls { .. } => "sslMode => 'PREFERRED' also connects without TLS",
             Self::TlsWanted { .. } => "sslMode => 'REQUIRED', or VERIFY_IDENTITY with sslCa",
-            Self::DatabaseDenied { .. } => "is the name right? GRANT SELECT ON the database TO the user lets it read",
+            Self::DatabaseDenied { .. } => "check the name; GRANT SELECT on the database allows the user to read it",
             Self::NoDatabase => "DATABASE in the credentials, database => 'name', or table => 'database.table'",
-            Self::TableDenied { .. } => "GRANT SELECT ON the table TO the user lets it read",
+            Self::TableDenied { .. } => "GRANT SELECT on the table allows the user to read it",
             Self::Type { .. } => "query => 'SELECT CAST(column AS CHAR) AS column, … FROM table' reads it as text",
             Self::Markers { .. } => "write the values into the query",
-            Self::NoColumns => "a SELECT is wanted",
+            Self::NoColumns => "the query must be a SELECT",
             Self::Changed { .. } => "run the statement again",
             Self::Value { hint, .. } if !hint.is_empty() => hint,
             Self::UnknownDatabase { database, databases, .. } => return did_you_mean(database, databases),
@@ -155,7 +155,7 @@ impl From<MysqlFailure> for Error {
     }
 }
 
-/// A failure before the connection stood.
+/// The failure of a connection that could not be opened.
 pub(super) fn connecting(options: &DatabaseOptions, error: ClientError) -> MysqlFailure {
     let server = options.server.to_string();
     match error {
@@ -175,8 +175,8 @@ pub(super) fn connecting(options: &DatabaseOptions, error: ClientError) -> Mysql
     }
 }
 
-/// A failure of a connection that stood.
-pub(super) fn asking(options: &DatabaseOptions, error: ClientError) -> MysqlFailure {
+/// The failure of a query over an open connection.
+pub(super) fn querying(options: &DatabaseOptions, error: ClientError) -> MysqlFailure {
     let server = options.server.to_string();
     match error {
         ClientError::Server(error) => refused(options, &error),
@@ -191,12 +191,12 @@ pub(super) fn asking(options: &DatabaseOptions, error: ClientError) -> MysqlFail
     }
 }
 
-/// rustls fails below the error of the socket.
+/// The reason of rustls, whose error is inside the error of the socket.
 fn tls_reason(error: &io::Error) -> Option<String> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(ToString::to_string)
 }
 
-/// The innermost words of the client, which has a wrapping for each of its layers.
+/// The innermost message of the client, which wraps an error in each of its layers.
 fn words(error: &ClientError) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
@@ -205,7 +205,7 @@ fn words(error: &ClientError) -> String {
     innermost.to_string()
 }
 
-/// What the server said no to, by its number (<https://mariadb.com/kb/en/mariadb-error-codes/>,
+/// The failure for an error number of the server (<https://mariadb.com/kb/en/mariadb-error-codes/>,
 /// <https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html>).
 fn refused(options: &DatabaseOptions, error: &ServerError) -> MysqlFailure {
     let (server, user) = (options.server.to_string(), options.user.clone());
@@ -225,7 +225,7 @@ fn refused(options: &DatabaseOptions, error: &ServerError) -> MysqlFailure {
             MysqlFailure::UnknownTable { server, table, tables: Vec::new() }
         }
         1142 | 1143 => MysqlFailure::TableDenied { user, table: unqualified(last_quoted(&reason)), reason },
-        // Connections, memory, disk, locks and time that ran out; a shutdown; a query or a connection that somebody ended.
+        // Out of connections, memory, disk, locks or time; a shutdown; a killed query or connection.
         1021
         | 1028
         | 1037
@@ -247,7 +247,7 @@ fn refused(options: &DatabaseOptions, error: &ServerError) -> MysqlFailure {
     }
 }
 
-/// What stands in the last quotes of a server's message, which are of two kinds: "denied to user 'me' for table `pins`.`pin`".
+/// The text in the last quotes of a message of the server, which uses two kinds: "denied to user 'me' for table `pins`.`pin`".
 fn last_quoted(message: &str) -> Option<&str> {
     message.rsplit(['\'', '`']).nth(1)
 }
@@ -267,12 +267,12 @@ mod tests {
         let options =
             DatabaseOptions::resolve(None, Some("mysql://me@db/pins"), &DatabaseEnvironment::default()).unwrap();
         let server = ServerError { code, message: message.to_owned(), state: "HY000".to_owned() };
-        let error = Error::from(asking(&options, ClientError::Server(server)));
+        let error = Error::from(querying(&options, ClientError::Server(server)));
         assert_eq!((error.kind(), error.message.as_str()), (kind, said));
     }
 
     #[test]
-    fn a_servers_no_is_told_by_its_number() {
+    fn errors_of_the_server_are_classified_by_number() {
         check(1045, "Access denied", ErrorKind::Config, "the database server db:3306 refuses the user me");
         check(1049, "Unknown", ErrorKind::Config, "there is no database `pins` on db:3306");
         check(1146, "Table 'pins.pin' doesn't exist", ErrorKind::Sql, "there is no table `pins.pin` on db:3306");
@@ -282,7 +282,7 @@ mod tests {
             ErrorKind::Config,
             "the user me may not read `pin`",
         );
-        check(1317, "interrupted", ErrorKind::Service, "the database server db:3306 cannot go on");
+        check(1317, "interrupted", ErrorKind::Service, "the database server db:3306 is overloaded or shutting down");
         check(1064, "syntax", ErrorKind::Sql, "the database server db:3306 refuses the query");
     }
 }

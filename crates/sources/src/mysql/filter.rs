@@ -1,9 +1,9 @@
-//! Conditions of SQL as conditions of MySQL, where they mean the same.
+//! Translates conditions to MySQL's SQL, if they have the same meaning there.
 //!
-//! MySQL compares texts by a collation, which mostly takes `a` for `A` and ignores blanks at the end; here texts are their bytes.
-//! So a pushed comparison of texts compares the bytes of their UTF-8, and beside it stands the plain comparison where it can only
-//! be wider, so that the server may use an index. Dates are pushed wider than they are, since the server holds zero dates
-//! that are NULL here; the engine then filters again. What cannot be said rightly is left to the engine: FLOAT, BINARY, JSON, TIME.
+//! MySQL compares strings by a collation, in which `a` mostly equals `A` and trailing blanks do not count. Here strings are
+//! compared by their bytes. So a pushed comparison compares the bytes in UTF-8. The plain comparison is added if it can only
+//! match more rows, so that the server can use an index. A condition on dates matches more rows on the server, which may have
+//! zero dates that are NULL here, so the engine filters again. Conditions on FLOAT, BINARY, JSON and TIME are not pushed.
 
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Like, Operator};
@@ -13,18 +13,18 @@ use super::operand::{Operand, operand};
 use super::request::{Condition, write_name};
 use super::types::{Kind, SourceColumn, TextKind};
 
-/// A list that is longer stays here. The protocol takes 65,535 parameters.
+/// A longer IN list is not pushed. The protocol allows 65,535 parameters.
 const LIST_MAX: usize = 1_000;
-/// All parameters of one scan.
+/// The most parameters of one scan.
 pub(super) const PARAMETERS_MAX: usize = 10_000;
 
-/// `expression` for the server, if the server can hold to it.
+/// The condition of MySQL for `expression`. None if it cannot be pushed.
 pub(super) fn condition(expression: &Expr, columns: &[SourceColumn]) -> Option<Condition> {
     let translate = |expression: &Expr| condition(expression, columns);
     match expression {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => match (translate(left), translate(right)) {
             (Some(left), Some(right)) => Some(join(left, "AND", right)),
-            // The one of the two alone lets more rows through.
+            // One of the two alone matches more rows.
             (Some(one), None) | (None, Some(one)) => Some(Condition { is_exact: false, ..one }),
             (None, None) => None,
         },
@@ -102,7 +102,7 @@ fn join(left: Condition, word: &str, right: Condition) -> Condition {
     }
 }
 
-/// What is wider than a condition is narrower than its negation.
+/// Negates a condition. Only an exact one can be negated: the negation of one that matches more rows matches fewer.
 fn negate(inner: Condition) -> Option<Condition> {
     inner.is_exact.then(|| Condition { sql: format!("(NOT {})", inner.sql), ..inner })
 }
@@ -117,7 +117,7 @@ fn name(column: &SourceColumn) -> String {
     sql
 }
 
-/// The column that an expression is. A cast of an integer to a wider one changes nothing.
+/// The column of an expression that is a column, or an integer column cast to a wider integer type.
 fn column<'a>(expression: &Expr, columns: &'a [SourceColumn]) -> Option<&'a SourceColumn> {
     match expression {
         Expr::Column(named) => columns.iter().find(|column| column.name == named.name),
@@ -140,7 +140,7 @@ fn literal(expression: &Expr) -> Option<&ScalarValue> {
     }
 }
 
-/// A BOOLEAN column as a condition of its own. A flag that is neither 0 nor 1 has to be seen here, as an error.
+/// A BOOLEAN column as a condition. A flag that is neither 0 nor 1 must not be filtered out, since it is an error here.
 fn truth(column: &SourceColumn, is_true: bool) -> Option<Condition> {
     let rest = if is_true { "<> 0" } else { "= 0" };
     match column.kind {
@@ -166,7 +166,7 @@ fn compare(column: &SourceColumn, comparison: Comparison, value: &ScalarValue) -
     })
 }
 
-/// The text of a column as its bytes are here.
+/// The SQL for the UTF-8 bytes of a column.
 fn text_bytes(column: &SourceColumn) -> String {
     format!("CAST(CONVERT({} USING utf8mb4) AS BINARY)", name(column))
 }
@@ -187,7 +187,7 @@ fn compare_text(column: &SourceColumn, kind: TextKind, comparison: Comparison, v
     Some(join(wider, "AND", exact))
 }
 
-/// Whether a text can be converted to any column's character set. The server refuses a comparison with what cannot.
+/// True if a text can be converted to the character set of any column. Otherwise the server refuses the comparison.
 fn is_in_every_character_set(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_.,:/".contains(&byte))
 }
@@ -238,7 +238,7 @@ fn text_in_list(column: &SourceColumn, kind: TextKind, texts: &[&str]) -> Option
     Some(if can_be_wider { join(list(&name(column), "?"), "AND", exact) } else { exact })
 }
 
-/// LIKE by code points, with an escape that no `sql_mode` reads in another way.
+/// LIKE by code points, with an escape character that has the same meaning in every `sql_mode`.
 fn like(pattern: &Like, columns: &[SourceColumn]) -> Option<Condition> {
     let column = column(&pattern.expr, columns)?;
     let text = literal(&pattern.pattern)?.try_as_str()??;
@@ -282,7 +282,7 @@ mod tests {
         ]
     }
 
-    /// As `SQL with values`; `~` in front where it is wider than it says.
+    /// The SQL with its values, and `~` before it if it is not exact.
     fn shown(expression: &Expr) -> Option<String> {
         let Condition { mut sql, parameters, is_exact } = condition(expression, &columns())?;
         for parameter in parameters {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_mean_something_else_stays_here() {
+    fn conditions_with_another_meaning_are_not_pushed() {
         for expression in [
             col("y").gt(lit(70i32)),
             col("f").eq(lit(0.1f32)),

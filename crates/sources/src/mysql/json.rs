@@ -1,6 +1,6 @@
-//! A row as a JSON object, in the order of its columns, as `json.dumps(row, default=isoformat)` of the pipeline's scripts
-//! writes it: numbers as numbers, times in ISO form, NULL as null. What JSON has no form for is a text: TIME as MySQL writes
-//! it, bytes in base64.
+//! Writes a row as a JSON object, in the order of its columns. The format is that of `json.dumps(row, default=isoformat)` in the
+//! scripts of the pipeline: numbers as numbers, dates and times in ISO format, NULL as null. Values without a JSON form are
+//! strings: TIME in MySQL's format, bytes in base64.
 
 use std::fmt::Write;
 
@@ -65,14 +65,14 @@ fn write_value(json: &mut String, kind: Kind, value: &Value, options: TypeOption
     Ok(())
 }
 
-/// As Python's `isoformat`: parts of a second only where there are some.
+/// As Python's `isoformat`: with microseconds only if they are not zero.
 fn iso(moment: &NaiveDateTime) -> String {
     let pattern = if moment.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" };
     moment.format(pattern).to_string()
 }
 
 fn write_json<T: Serialize + ?Sized>(json: &mut String, value: &T) {
-    // Texts and finite numbers always have a JSON form, and the server has no others.
+    // Strings and finite numbers always have a JSON form, and the server has no other numbers.
     json.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Modules in reading order. `options` are the arguments of a call; `settings` and `credentials` give the server, the user and
 //! the password; `connection` sends the queries. `types` gives each column its SQL type. `table` plans the scan, with the
-//! conditions that `filter` and `operand` can translate to MySQL's SQL. `request` writes that SQL. `scan` streams its rows through
-//! `decode` and `values` into batches. `rows` and `json` serve the emulator. `error` has the failures.
+//! conditions that `filter` and `operand` can translate to MySQL's SQL. `request` writes that SQL. `scan` streams its rows
+//! through `decode` and `values` into batches. `rows` and `json` serve the emulator. `error` has the failures.
 //!
 //! The client library is mysql_async. None of its types leaves this folder. [`MysqlSource`] is public because the ledger
 //! finds it in a plan that ran; it shows DataFusion's types only.

@@ -1,7 +1,7 @@
-//! A literal as the parameter that the server compares a column of numbers or times with.
+//! Converts a literal to the parameter for a comparison with a column of numbers, dates or times.
 //!
-//! None where the server would compare in another way: FLOAT (rounded), a year of two digits, the two zeros of DOUBLE, a number
-//! outside the column's sign. Those comparisons stay here.
+//! There is none if the server compares differently: FLOAT (rounded), years of two digits, the two zeros of DOUBLE, and negative
+//! numbers with unsigned columns. These comparisons are not pushed.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::scalar::ScalarValue;
@@ -9,19 +9,19 @@ use mysql_async::Value;
 
 use super::types::Kind;
 
-/// The scale that both MySQL and MariaDB take in a CAST.
+/// The largest scale that both MySQL and MariaDB allow in a CAST.
 const SCALE_MAX: i8 = 30;
-/// A year below this is read as one of two digits.
+/// The range of YEAR. The server reads small numbers as years of two digits.
 const YEAR_MIN: i64 = 1901;
 const YEAR_MAX: i64 = 2155;
-/// From the first day of the year 1 to that of 1970.
+/// The days from the first day of the year 1 to 1970-01-01, both counted.
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 
-/// A value as the server compares a column with it.
+/// The other side of a comparison with a column.
 pub(super) struct Operand {
     pub placeholder: String,
     pub parameter: Value,
-    /// Whether the server compares the column with it as the engine does.
+    /// Whether the comparison has the same result on the server as in the engine.
     pub is_exact: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn operand(kind: Kind, value: &ScalarValue) -> Option<Operand> {
                 is_exact: true,
             })
         }
-        // The two zeros differ here, and are one on the server.
+        // 0.0 and -0.0 differ here, and are equal on the server.
         Kind::Double => match value {
             ScalarValue::Float64(Some(number)) if number.is_finite() && *number != 0.0 => {
                 Some(plain(Value::Double(*number)))
@@ -77,7 +77,7 @@ fn moment(value: NaiveDateTime) -> Option<Value> {
     ))
 }
 
-/// A literal that is a whole number, also when it is written as a DECIMAL.
+/// The value of a literal that is a whole number, also of type DECIMAL.
 fn whole(value: &ScalarValue) -> Option<i128> {
     Some(match value {
         ScalarValue::Int8(Some(number)) => i128::from(*number),
@@ -92,7 +92,7 @@ fn whole(value: &ScalarValue) -> Option<i128> {
     })
 }
 
-/// A literal's digits, and how many stand behind the point.
+/// The digits of a literal with its point, and its scale.
 fn decimal(value: &ScalarValue) -> Option<(String, i8)> {
     let (number, scale) = match value {
         ScalarValue::Decimal128(Some(number), _, scale) => (*number, *scale),

@@ -1,8 +1,8 @@
 //! The options of `read_mysql`.
 //!
-//! Where Databricks' own reader of MySQL has a name (`host`, `port`, `database`, `user`, `dbtable`; Spark's `query`,
-//! <https://docs.databricks.com/en/connect/external-systems/mysql.html>) it is taken; the rest are Connector/J's
-//! (`sslMode`, `zeroDateTimeBehavior`, `tinyInt1isBit`, …). A password is refused: SQL is seen by too many.
+//! The names are those of Databricks' MySQL reader if it has one (`host`, `port`, `database`, `user`, `dbtable`; Spark's `query`,
+//! <https://docs.databricks.com/en/connect/external-systems/mysql.html>). Others are those of Connector/J (`sslMode`,
+//! `zeroDateTimeBehavior`, `tinyInt1isBit`, …). A password is refused, because many people can read SQL.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::settings::DatabaseEnvironment;
 use pinsql_base::units::duration;
 
+/// The supported options.
 const TAKEN: [&str; 15] = [
     "table",
     "dbtable",
@@ -34,15 +35,16 @@ const TAKEN: [&str; 15] = [
     "tinyInt1isBit",
 ];
 
-/// The names of the options that are taken.
+/// The names of the supported options, for completion and hints.
 pub fn option_names() -> &'static [&'static str] {
     &TAKEN
 }
 
-const STREAMED_HINT: &str = "leave it out: rows are read over one connection, as they come, and memory is bounded";
-const PUSHED_HINT: &str = "leave it out: conditions, columns and LIMIT are always pushed down where that is right";
+const STREAMED_HINT: &str = "leave it out: rows are streamed over one connection, and memory is bounded";
+const PUSHED_HINT: &str =
+    "leave it out: conditions, columns and LIMIT are always pushed down if the result is the same";
 
-/// Known to Databricks or Spark and refused, with what to do instead.
+/// Options of Databricks or Spark that are refused, each with a hint.
 const REFUSED: [(&str, &str); 14] = [
     ("driver", "leave it out: the driver is built in"),
     ("fetchsize", STREAMED_HINT),
@@ -54,13 +56,13 @@ const REFUSED: [(&str, &str); 14] = [
     ("pushDownLimit", PUSHED_HINT),
     ("pushDownAggregate", PUSHED_HINT),
     ("customSchema", "write CAST in the query"),
-    ("sessionInitStatement", "write what is needed into query => 'SELECT …'"),
-    ("prepareQuery", "write what is needed into query => 'SELECT …'"),
-    ("queryTimeout", "socketTimeout => '5m' ends the wait for a silent server"),
+    ("sessionInitStatement", "use query => 'SELECT …' with all that the query needs"),
+    ("prepareQuery", "use query => 'SELECT …' with all that the query needs"),
+    ("queryTimeout", "socketTimeout => '5m' limits the wait for an answer of the server"),
     ("ssl", "sslMode => 'REQUIRED' or 'VERIFY_IDENTITY'"),
 ];
 
-/// What one call asks for.
+/// The parsed options of one call.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub database: DatabaseOptions,
@@ -97,7 +99,7 @@ impl Options {
         Ok(Self { database, relation, types: given.types()? })
     }
 
-    /// What the ledger calls the source.
+    /// The name of the source in the ledger: `mysql://host:3306/database/table`.
     pub(super) fn source_name(&self) -> String {
         match &self.relation {
             Relation::Table { database: Some(_), .. } => format!("mysql://{}/{}", self.database.server, self.relation),
@@ -106,12 +108,12 @@ impl Options {
     }
 }
 
-/// The options as they were given, by the names that are known.
+/// The given options by their names in [`TAKEN`].
 struct Given<'a>(BTreeMap<&'static str, &'a ScalarValue>);
 
 impl<'a> Given<'a> {
     fn of(given: &'a BTreeMap<String, ScalarValue>) -> Result<Self> {
-        // Before any other error: that would show the line in which the secret stands.
+        // Before any other error, which would show the line with the secret.
         if given.keys().any(|name| name.eq_ignore_ascii_case("password")) {
             return Err(password_refused());
         }
@@ -131,7 +133,7 @@ impl<'a> Given<'a> {
         Error::new(ErrorCode::InvalidOption, format!("the option {name} needs {needed}, not {value}"))
     }
 
-    /// Databricks takes numbers as texts too.
+    /// A value as text. As on Databricks, a number may be given as a number or as a text.
     fn text(&self, name: &'static str) -> Result<Option<String>> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let text = match value.try_as_str().flatten() {
@@ -154,7 +156,7 @@ impl<'a> Given<'a> {
             (Some(_), Some(_)) => {
                 return Err(Error::new(
                     ErrorCode::InvalidOption,
-                    "table and dbtable are one option: leave one of the two out",
+                    "table and dbtable are the same option: give only one",
                 ));
             }
             (table, other) => table.or(other),
@@ -165,7 +167,7 @@ impl<'a> Given<'a> {
                     .with_hint("write table, database.table, or a name with other letters in back-ticks")
             }),
             (None, Some(query)) => Ok(Relation::query(&query)),
-            (Some(_), Some(_)) => Err(Error::new(ErrorCode::InvalidOption, "table and query both say what to read")
+            (Some(_), Some(_)) => Err(Error::new(ErrorCode::InvalidOption, "table and query exclude each other")
                 .with_hint("leave one of the two out")),
             (None, None) => Err(Error::new(ErrorCode::MissingOption, "read_mysql needs a table")
                 .with_hint("read_mysql(table => 'pinterest_data', credentials => 'db_creds.yaml')")),
@@ -187,7 +189,7 @@ impl<'a> Given<'a> {
 
 fn unknown(written: &str) -> Error {
     if let Some((name, hint)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) {
-        return Error::new(ErrorCode::UnsupportedFeature, format!("the option {name} of read_mysql is not taken"))
+        return Error::new(ErrorCode::UnsupportedFeature, format!("read_mysql does not support the option {name}"))
             .with_hint(*hint);
     }
     let error = Error::new(ErrorCode::UnknownOption, format!("read_mysql has no option `{written}`"));
@@ -239,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_option_is_said() {
+    fn every_wrong_option_is_an_error() {
         check_error(with("tabel", "t"), "read_mysql has no option `tabel`", "did you mean table?");
-        check_error(with("fetchSize", "10"), "the option fetchsize of read_mysql is not taken", "as they come");
+        check_error(with("fetchSize", "10"), "read_mysql does not support the option fetchsize", "streamed over one");
         check_error(with("port", "x"), "`x` is not a port", "3306");
-        check_error(with("query", "SELECT 1"), "table and query both say what to read", "leave one");
-        check_error(with("dbtable", "t"), "table and dbtable are one option: leave one of the two out", "");
+        check_error(with("query", "SELECT 1"), "table and query exclude each other", "leave one");
+        check_error(with("dbtable", "t"), "table and dbtable are the same option: give only one", "");
         check_error(with("socketTimeout", 5i32), "the option socketTimeout needs a duration such as '30s', not 5", "");
         check_error(with("host", ""), "the option host needs a value, not ", "");
         check_error(with("tinyInt1isBit", "no"), "the option tinyInt1isBit needs true or false, not no", "");
@@ -256,7 +258,7 @@ mod tests {
         check_error(parse(&[]), "read_mysql needs a table", "db_creds.yaml");
         check_error(parse(&[("table", "a.b.c".into())]), "`a.b.c` is not the name of a table", "back-ticks");
         let secret = with("password", "s3cret");
-        check_error(secret, "a password has no place in SQL", "db_creds.yaml");
+        check_error(secret, "a password must not be in SQL", "db_creds.yaml");
         assert!(!format!("{:?}", with("Password", "s3cret").unwrap_err()).contains("s3cret"));
     }
 }

@@ -1,22 +1,22 @@
-//! What is asked of a server, as one SELECT.
+//! Writes the request to a server, as one SELECT.
 //!
-//! Names are quoted and values are parameters, so that neither can be read as SQL, whatever `sql_mode` the server runs in.
+//! Names are quoted and values are parameters, so that neither is read as SQL in any `sql_mode` of the server.
 
 use std::fmt::{self, Write};
 
 use mysql_async::Value;
 
-/// What rows come from.
+/// The source of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// A table or a view, with its database where one is named.
+    /// A table or a view, with its database if one is named.
     Table { database: Option<String>, table: String },
-    /// A query of the user's own.
+    /// A query that the user wrote.
     Query(String),
 }
 
 impl Relation {
-    /// `table`, `database.table`, either in back-ticks.
+    /// Parses `table` or `database.table`, where each part may be in back-ticks.
     pub(super) fn table(written: &str) -> Option<Self> {
         let parts = split_name(written)?;
         match parts.as_slice() {
@@ -55,7 +55,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// Names between dots; in back-ticks a dot is a letter, and two back-ticks are one.
+/// Splits a name at its dots. In back-ticks a dot is an ordinary character, and two back-ticks are one.
 fn split_name(written: &str) -> Option<Vec<String>> {
     let mut parts = vec![String::new()];
     let mut characters = written.trim().chars().peekable();
@@ -86,16 +86,16 @@ pub(super) fn write_name(sql: &mut String, name: &str) {
 pub(super) struct Condition {
     pub sql: String,
     pub parameters: Vec<Value>,
-    /// Whether it is true, false or NULL for exactly the rows for which the condition that it stands for is. If not, it is true
-    /// at least for all rows for which that one is.
+    /// Whether it is true, false or NULL for exactly the same rows as the original condition. If not, it is true at least for all
+    /// rows for which the original condition is true.
     pub is_exact: bool,
 }
 
-/// The rows and columns that are asked for.
+/// The requested rows and columns.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub relation: Relation,
-    /// By name. Without any, only how many rows there are is asked.
+    /// By name. Without columns, the request only counts the rows.
     pub columns: Vec<String>,
     pub conditions: Vec<Condition>,
     pub rows_max: Option<usize>,
@@ -151,7 +151,7 @@ impl Request {
     }
 }
 
-/// For a plan: the SELECT, and the values of its parameters.
+/// The form in EXPLAIN: the SELECT, and the values of its parameters.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sql={}", self.sql())?;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_of_the_users_own_is_put_in_brackets() {
+    fn a_query_of_the_user_is_a_subquery() {
         let relation = Relation::query(" SELECT 1 AS one -- all\n; ");
         assert_eq!(Request::all(&relation), "SELECT * FROM (SELECT 1 AS one -- all\n) AS pinsql_query");
     }

@@ -1,7 +1,7 @@
-//! Rows by their number, as JSON: what `pinsql emulate` posts.
+//! Rows by number, as JSON: the posts of `pinsql emulate`.
 //!
-//! The pipeline's scripts ask `SELECT * FROM table LIMIT n, 1` for each post, which reads n rows to give one. Tables that are
-//! small are read once and rows are drawn from memory, in the same order; only what is larger is asked for row by row.
+//! The scripts of the pipeline query `SELECT * FROM table LIMIT n, 1` for each post, which reads n rows to return one. Here a
+//! small table is read once, and its rows come from memory in the same order. Only a larger table is queried row by row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,37 +16,36 @@ use super::settings::DatabaseOptions;
 use super::types::{SourceColumn, TypeOptions, columns};
 use pinsql_base::error::{Error, Result};
 
-/// What all tables of a database may take in memory.
+/// The most memory for the rows of all tables of a database.
 const HELD_BYTES_MAX: usize = 256 << 20;
-/// What a row costs beside its text.
+/// The memory of a row besides its text.
 const ROW_COST_BYTES: usize = 32;
 
-/// As the scripts' own client reads them: `TINYINT(1)` is a number.
+/// The types as the client of the scripts reads them: `TINYINT(1)` is a number.
 const TYPES: TypeOptions = TypeOptions { tiny_is_flag: false, zero_dates_are_null: true };
 
-/// A database whose rows are drawn by number.
+/// A database whose rows are read by number, for `pinsql emulate`.
 #[derive(Debug)]
 pub struct Database {
     options: DatabaseOptions,
-    /// None after a failure: the next question connects again.
+    /// None after a failure: the next query connects again.
     connection: Option<Connection>,
-    tables: HashMap<String, Drawn>,
+    tables: HashMap<String, KnownTable>,
     held_bytes: usize,
     held_bytes_max: usize,
 }
 
-/// A table that was looked at.
+/// A table that was used before.
 #[derive(Debug)]
-enum Drawn {
+enum KnownTable {
+    /// All rows in memory.
     Held(Vec<Arc<str>>),
-    /// Too large to hold.
-    Asked {
-        rows: u64,
-    },
+    /// Too large for memory: rows are queried one by one.
+    Queried { rows: u64 },
 }
 
 impl Database {
-    /// Connects, so that a wrong password is known before anything is sent.
+    /// Connects, so that a wrong password is an error before the first row. Errors: every failure of the server.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self> {
         let connection = Some(Connection::open(options).await?);
         Ok(Self {
@@ -58,39 +57,39 @@ impl Database {
         })
     }
 
-    /// Holds less, or more, than 256 MiB of rows in memory.
+    /// Sets how many bytes of rows are held in memory. The default is 256 MiB.
     pub fn with_memory_max(mut self, bytes_max: usize) -> Self {
         self.held_bytes_max = bytes_max;
         self
     }
 
-    /// How many rows a table has: a row's number is below that. A small table is read here.
+    /// The number of rows of a table. Row numbers are below it. The first call for a small table reads the table.
     pub async fn count(&mut self, table: &str) -> Result<u64> {
-        Ok(match self.drawn(table).await? {
-            Drawn::Held(rows) => rows.len() as u64,
-            Drawn::Asked { rows } => *rows,
+        Ok(match self.known_table(table).await? {
+            KnownTable::Held(rows) => rows.len() as u64,
+            KnownTable::Queried { rows } => *rows,
         })
     }
 
-    /// The rows of these numbers, counted from 0, in the order that the server gives them. Each is a JSON object with the
-    /// table's columns in their order.
+    /// The rows with these numbers, counted from 0 in the order of the server. Each is a JSON object with the columns in the
+    /// order of the table. A row that no longer exists is an error.
     pub async fn rows(&mut self, table: &str, numbers: &[u64]) -> Result<Vec<Arc<str>>> {
         let gone = |number: u64| Error::from(MysqlFailure::RowGone { table: table.to_owned(), number });
-        if let Drawn::Held(rows) = self.drawn(table).await? {
+        if let KnownTable::Held(rows) = self.known_table(table).await? {
             let row = |number: &u64| usize::try_from(*number).ok().and_then(|number| rows.get(number));
             return numbers.iter().map(|number| row(number).cloned().ok_or_else(|| gone(*number))).collect();
         }
-        let asked = self.ask(table, numbers).await;
-        asked.map_err(|failure| self.forget_connection(failure))
+        let queried = self.query_rows(table, numbers).await;
+        queried.map_err(|failure| self.forget_connection(failure))
     }
 
-    async fn drawn(&mut self, table: &str) -> Result<&Drawn> {
+    async fn known_table(&mut self, table: &str) -> Result<&KnownTable> {
         if !self.tables.contains_key(table) {
-            let looked = self.look(table).await;
-            let drawn = looked.map_err(|failure| self.forget_connection(failure))?;
-            self.tables.insert(table.to_owned(), drawn);
+            let loaded = self.load(table).await;
+            let known = loaded.map_err(|failure| self.forget_connection(failure))?;
+            self.tables.insert(table.to_owned(), known);
         }
-        self.tables.get(table).ok_or_else(|| Error::internal("a table that was looked at is not known"))
+        self.tables.get(table).ok_or_else(|| Error::internal("a table that was just read is missing"))
     }
 
     fn forget_connection(&mut self, failure: MysqlFailure) -> Error {
@@ -106,15 +105,15 @@ impl Database {
         Ok(self.connection.insert(connection))
     }
 
-    /// Reads a table, or, when it is too large to hold, counts it.
-    async fn look(&mut self, table: &str) -> Result<Drawn, MysqlFailure> {
+    /// Reads a table into memory, or counts its rows if it is too large.
+    async fn load(&mut self, table: &str) -> Result<KnownTable, MysqlFailure> {
         let relation = relation(&self.options, table)?;
         let room_bytes = self.held_bytes_max.saturating_sub(self.held_bytes);
         if let Some((rows, bytes)) = hold(self.connection().await?, &Request::all(&relation), room_bytes).await? {
             self.held_bytes += bytes;
-            return Ok(Drawn::Held(rows));
+            return Ok(KnownTable::Held(rows));
         }
-        // The rest of a huge result is not read: the connection goes with it.
+        // The rest of a huge result is not read. Dropping the connection ends the query.
         self.connection = None;
         let count = Request { relation, columns: Vec::new(), conditions: Vec::new(), rows_max: None };
         let connection = self.connection().await?;
@@ -124,13 +123,13 @@ impl Database {
             None => None,
         };
         match counted {
-            Some(Value::Int(rows)) => Ok(Drawn::Asked { rows: rows.unsigned_abs() }),
-            Some(Value::UInt(rows)) => Ok(Drawn::Asked { rows }),
-            _ => Err(MysqlFailure::Client { reason: "COUNT(*) gave no number".to_owned() }),
+            Some(Value::Int(rows)) => Ok(KnownTable::Queried { rows: rows.unsigned_abs() }),
+            Some(Value::UInt(rows)) => Ok(KnownTable::Queried { rows }),
+            _ => Err(MysqlFailure::Client { reason: "COUNT(*) returned no number".to_owned() }),
         }
     }
 
-    async fn ask(&mut self, table: &str, numbers: &[u64]) -> Result<Vec<Arc<str>>, MysqlFailure> {
+    async fn query_rows(&mut self, table: &str, numbers: &[u64]) -> Result<Vec<Arc<str>>, MysqlFailure> {
         let sql = format!("{} LIMIT ?, 1", Request::all(&relation(&self.options, table)?));
         let connection = self.connection().await?;
         let statement = connection.prepare(&sql).await?;
@@ -155,7 +154,7 @@ fn relation(options: &DatabaseOptions, table: &str) -> Result<Relation, MysqlFai
     Relation::table(table).ok_or_else(unknown)
 }
 
-/// All rows of a query with their cost in bytes, or None when they cost more than `bytes_max`.
+/// All rows of a query and their size in memory. None if they are larger than `bytes_max`.
 async fn hold(
     connection: &mut Connection,
     sql: &str,

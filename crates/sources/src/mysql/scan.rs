@@ -1,8 +1,8 @@
-//! The leaf of a plan over a database: one SELECT over one connection, its rows streamed.
+//! The leaf of a plan over a database: one SELECT over one connection, with its rows streamed.
 //!
-//! A task reads and decodes while the plan works on the batch before; it is at most two batches ahead, and stops reading
-//! then, so that memory is bounded whatever the table holds. When the plan has enough, the task is dropped, and the connection
-//! with it. Statistics are unknown: those that a server has are guesses.
+//! A task reads and decodes rows while the plan processes the batch before. It is at most two batches ahead, so memory is
+//! bounded for a table of any size. When the plan needs no more rows, it drops the task and so the connection. Statistics are
+//! unknown, because those of a server are estimates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,20 +32,22 @@ use pinsql_base::engine_error::{arrow_error, external};
 use pinsql_base::error::Error;
 use pinsql_base::rejects::RECORDS_READ;
 
-/// How far the reader is ahead of the plan.
+/// How many batches the reader is ahead of the plan at most.
 const BATCHES_AHEAD: usize = 2;
 
-/// What is read, and how.
+/// The query of a scan, and how to read its rows.
 #[derive(Debug, Clone)]
 pub(super) struct Scan {
     pub options: Arc<Options>,
     pub request: Request,
-    /// Those of the request.
+    /// The columns of the request, in its order.
     pub columns: Vec<SourceColumn>,
     pub schema: SchemaRef,
     pub batch_rows_max: usize,
 }
 
+/// The data source of a scan of `read_mysql`, in a `DataSourceExec`. It has one partition. The ledger finds it in a plan
+/// that ran.
 #[derive(Debug, Clone)]
 pub struct MysqlSource {
     scan: Scan,
@@ -57,7 +59,7 @@ impl MysqlSource {
         Self { scan, metrics: ExecutionPlanMetricsSet::new() }
     }
 
-    /// The table, as the ledger has it.
+    /// The name of the source in the ledger: `mysql://host:3306/database/table`, or `(query)` in the place of the table.
     pub fn name(&self) -> String {
         self.scan.options.source_name()
     }
@@ -122,7 +124,7 @@ impl DataSource for MysqlSource {
 type Batches = Sender<Result<RecordBatch, DataFusionError>>;
 
 impl Scan {
-    /// Reads until the rows end or nobody takes them any more.
+    /// Reads all rows, or until the receiver is dropped.
     async fn run(&self, batches: &Batches) -> Result<(), Error> {
         let mut connection = Connection::open(&self.options.database).await?;
         if self.request.columns.is_empty() {
@@ -136,7 +138,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Whether all rows were taken.
+    /// Sends all rows. Returns false if the receiver was dropped before the end.
     async fn read(&self, connection: &mut Connection, batches: &Batches) -> Result<bool, Error> {
         let statement = connection.prepare(&self.request.sql()).await?;
         let mut rows = connection.execute(&statement, self.request.parameters()).await?;
@@ -166,10 +168,10 @@ impl Scan {
             _ => None,
         });
         while rows.next().await?.is_some() {}
-        counted.ok_or_else(|| MysqlFailure::Client { reason: "COUNT(*) gave no number".to_owned() }.into())
+        counted.ok_or_else(|| MysqlFailure::Client { reason: "COUNT(*) returned no number".to_owned() }.into())
     }
 
-    /// So many rows without columns, in batches as others are: what is above may give them columns.
+    /// Sends this many rows without columns, in batches of the usual size: the plan above may add columns.
     async fn send_count(&self, rows: u64, batches: &Batches) -> Result<(), Error> {
         let mut left = rows;
         while left > 0 {

@@ -1,7 +1,7 @@
-//! Which server, which database, and as whom: resolved once.
+//! The settings of a connection: server, database, user and password, resolved once.
 //!
-//! Options of a call win over its URL, those over the file of credentials, that over the environment. A password is taken from
-//! a file or from the environment alone: SQL text and command lines are seen by too many.
+//! The precedence is: options of the call, its URL, its credentials file, the environment. A password comes only from a file or
+//! from the environment, because many people can read SQL and command lines.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,18 +15,19 @@ const PORT: u16 = 3306;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A query that groups a large table can be silent for minutes.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(300);
-const SECRET_HINT: &str = "keep it in a file (credentials => 'db_creds.yaml', with HOST, USER, PASSWORD, DATABASE, PORT) or in PINSQL_DB_PASSWORD";
+const SECRET_HINT: &str = "keep it in a file (credentials => 'db_creds.yaml', with HOST, USER, PASSWORD, DATABASE, PORT) \
+                           or in PINSQL_DB_PASSWORD";
 
-/// How a connection is secured, by the names that MySQL's own clients have for it.
+/// How a connection is secured, with the names of MySQL's own clients.
 ///
-/// VERIFY_CA is deliberately absent: the client library cannot check an authority and leave the host's name alone.
+/// VERIFY_CA is deliberately absent: the client library cannot check the authority without checking the host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SslMode {
     Disabled,
-    /// TLS where the server has it. The server's certificate is not looked at.
+    /// TLS if the server supports it. The certificate is not checked.
     Preferred,
     Required,
-    /// The certificate must be of a known authority, and for this host.
+    /// TLS, and the certificate must be signed by a trusted authority for this host.
     VerifyIdentity,
 }
 
@@ -61,7 +62,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// A database, and how it is reached.
+/// A database, and how to connect to it. `Display` shows `mysql://host:3306/database`, without user and password.
 #[derive(Debug, Clone)]
 pub struct DatabaseOptions {
     pub(super) server: Server,
@@ -69,7 +70,7 @@ pub struct DatabaseOptions {
     pub(super) password: Option<Secret>,
     pub(super) database: Option<String>,
     pub(super) ssl_mode: SslMode,
-    /// A file of certificates that are trusted; without it, those that browsers trust are.
+    /// A PEM file of trusted authorities. None: the authorities that browsers trust.
     pub(super) ssl_ca: Option<PathBuf>,
     pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Duration,
@@ -87,12 +88,15 @@ impl fmt::Display for DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// What `--credentials`, `--db-url` and the environment say. A password in `url` is refused.
+    /// Resolves a credentials file, a URL and the environment, in this order: the URL wins over the file, and both over the
+    /// environment.
+    ///
+    /// Errors: a password in `url`, an unreadable file, a wrong value, or no host or user in any of them.
     pub fn resolve(credentials: Option<&Path>, url: Option<&str>, environment: &DatabaseEnvironment) -> Result<Self> {
         Self::resolve_over(Settings::default(), credentials, url, environment)
     }
 
-    /// The same below what the options of a call say.
+    /// The same, but the options of a call win over all others.
     pub(super) fn resolve_over(
         given: Settings,
         credentials: Option<&Path>,
@@ -117,7 +121,7 @@ impl DatabaseOptions {
     }
 }
 
-/// What one place says; each of it may be absent.
+/// The settings of one place, such as a URL or a file. Each of them may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings {
     pub host: Option<String>,
@@ -130,7 +134,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// What `self` does not say, `other` does.
+    /// The settings of `self`, completed by those of `other`.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             host: self.host.or(other.host),
@@ -147,17 +151,17 @@ impl Settings {
     pub(super) fn from_url(url: &str) -> Result<Self> {
         let settings = Self::from_secret_url(url)?;
         if settings.password.is_some() {
-            return Err(Error::new(ErrorCode::InvalidConfiguration, "a database's URL has no password in it here")
+            return Err(Error::new(ErrorCode::InvalidConfiguration, "the URL of a database must not have a password")
                 .with_hint(SECRET_HINT)
                 .without_place());
         }
         Ok(settings)
     }
 
-    /// The same with a password. What is wrong with it is said without showing it.
+    /// The same, with a password. An error does not show the URL.
     fn from_secret_url(url: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            let error = Error::new(ErrorCode::InvalidConfiguration, format!("the database's URL {what}"));
+            let error = Error::new(ErrorCode::InvalidConfiguration, format!("the URL of the database {what}"));
             error.with_hint("write mysql://user@host:3306/database").without_place()
         };
         let plain = url.strip_prefix("jdbc:").unwrap_or(url);
@@ -166,7 +170,7 @@ impl Settings {
             _ => return Err(wrong("does not begin with mysql://")),
         };
         if plain.contains(['?', '#']) {
-            return Err(wrong("has parameters, which are options here"));
+            return Err(wrong("has parameters, which are not supported"));
         }
         let read = mysql_async::Opts::from_url(&plain).map_err(|_| wrong("cannot be read"))?;
         let port_is_given = plain.rsplit_once('@').map_or(&plain[8..], |(_, rest)| rest).split('/').next();
@@ -197,7 +201,7 @@ impl Settings {
 
     fn finish(self) -> Result<DatabaseOptions> {
         let missing = |what: &str, variable: &str| {
-            Error::new(ErrorCode::InvalidConfiguration, format!("the database's {what} is not given")).with_hint(
+            Error::new(ErrorCode::InvalidConfiguration, format!("the {what} of the database is missing")).with_hint(
                 format!("credentials => 'db_creds.yaml', url => 'mysql://user@host:3306/database', or {variable}"),
             )
         };
@@ -208,7 +212,7 @@ impl Settings {
             (Some(_), Some(_)) => {
                 return Err(Error::new(
                     ErrorCode::InvalidConfiguration,
-                    "sslCa is given, and the sslMode looks at no certificate",
+                    "sslCa is given, but this sslMode checks no certificate",
                 )
                 .with_hint("sslMode => 'VERIFY_IDENTITY', or leave sslCa out"));
             }
@@ -229,9 +233,9 @@ impl Settings {
     }
 }
 
-/// The refusal of a password where it would be seen.
+/// The error for a password in SQL.
 pub(super) fn password_refused() -> Error {
-    Error::new(ErrorCode::InvalidOption, "a password has no place in SQL").with_hint(SECRET_HINT).without_place()
+    Error::new(ErrorCode::InvalidOption, "a password must not be in SQL").with_hint(SECRET_HINT).without_place()
 }
 
 pub(super) fn port(text: &str) -> Result<u16> {
@@ -296,10 +300,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_the_secret() {
         for (url, message) in [
-            ("mysql://u:s3cret@h/d", "a database's URL has no password in it here"),
-            ("mysql://u@h/d?password=s3cret", "the database's URL has parameters, which are options here"),
-            ("postgres://u:s3cret@h/d", "the database's URL does not begin with mysql://"),
-            ("mysql://u:s3cret@/d", "the database's URL cannot be read"),
+            ("mysql://u:s3cret@h/d", "the URL of a database must not have a password"),
+            ("mysql://u@h/d?password=s3cret", "the URL of the database has parameters, which are not supported"),
+            ("postgres://u:s3cret@h/d", "the URL of the database does not begin with mysql://"),
+            ("mysql://u:s3cret@/d", "the URL of the database cannot be read"),
         ] {
             let error = Settings::from_url(url).unwrap_err();
             assert_eq!(error.message, message);
@@ -313,14 +317,14 @@ mod tests {
         let error = |url: Option<&str>, given: Settings| {
             DatabaseOptions::resolve_over(given, None, url, &nothing).unwrap_err().message
         };
-        assert_eq!(error(None, Settings::default()), "the database's host is not given");
-        assert_eq!(error(Some("mysql://h/d"), Settings::default()), "the database's user is not given");
+        assert_eq!(error(None, Settings::default()), "the host of the database is missing");
+        assert_eq!(error(Some("mysql://h/d"), Settings::default()), "the user of the database is missing");
         let mode = SslMode::from_name("verify_ca").unwrap_err();
         assert_eq!(mode.message, "the sslMode VERIFY_CA is not supported");
         assert_eq!(SslMode::from_name("on").unwrap_err().message, "`on` is not an sslMode");
         assert_eq!(port("0").unwrap_err().message, "`0` is not a port");
         let ca = Settings { ssl_mode: Some(SslMode::Required), ssl_ca: Some("ca.pem".into()), ..Settings::default() };
-        assert_eq!(error(Some("mysql://u@h/d"), ca), "sslCa is given, and the sslMode looks at no certificate");
+        assert_eq!(error(Some("mysql://u@h/d"), ca), "sslCa is given, but this sslMode checks no certificate");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The table that one call of `read_mysql` makes, and what of a query the server does for it.
+//! The table of one call of `read_mysql`, and its pushdown of columns, conditions and LIMIT.
 
 use std::sync::Arc;
 
@@ -69,12 +69,12 @@ impl MysqlTable {
         let all = || (0..self.columns.len()).collect();
         let indices: Vec<usize> = projection.cloned().unwrap_or_else(all);
         let columns: Vec<SourceColumn> = indices.iter().filter_map(|index| self.columns.get(*index).cloned()).collect();
-        // A filter that was promised to be held to is above the scan no more.
+        // DataFusion removed the filters that were reported as exact, so none may be lost here.
         let conditions = filters
             .iter()
             .map(|filter| filter::condition(filter, &self.columns))
             .collect::<Option<Vec<Condition>>>()
-            .ok_or_else(|| DataFusionError::Internal("a pushed filter cannot be said to the server".to_owned()))?;
+            .ok_or_else(|| DataFusionError::Internal("a pushed filter cannot be translated to MySQL".to_owned()))?;
         let request = Request {
             relation: self.options.relation.clone(),
             columns: columns.iter().map(|column| column.name.clone()).collect(),

@@ -1,7 +1,7 @@
-//! MySQL's types as SQL types here: the rules of Spark's MySQL dialect, where Databricks' readers get theirs from.
+//! The SQL type of each MySQL type, by the rules of Spark's MySQL dialect, which Databricks uses too.
 //!
-//! A type is known from what the server says of a prepared statement's columns, so that tables, views and queries are
-//! read by one rule, and no right is needed but to read. `docs/sql.md` has the table of the types for users.
+//! The types come from the columns of a prepared statement. So the same rules apply to tables, views and queries, and the user
+//! only needs the permission to read. `docs/sql.md` has the table of the types for users.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use mysql_async::Column;
@@ -10,15 +10,15 @@ use mysql_async::consts::{ColumnFlags, ColumnType};
 use super::error::MysqlFailure;
 use pinsql_base::schema::{STRING, timestamp};
 
-/// The number that a column of bytes has in the place of a character set.
+/// The character set number of a column of bytes.
 const BINARY_CHARACTER_SET: u16 = 63;
-/// The digits that a DECIMAL of SQL keeps.
+/// The largest precision of DECIMAL.
 const DIGITS_MAX: u8 = 38;
 
-/// What a column's values are, on the server's side.
+/// The kind of the values of a column, on the server's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `TINYINT(1)`, read as Connector/J reads it.
+    /// `TINYINT(1)`, which is a BOOLEAN as in Connector/J.
     Flag,
     /// `BIT(1)`.
     Bit,
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Double,
     Date,
     DateTime,
-    /// With this many digits of a second's parts.
+    /// With this many fractional digits of a second.
     Time {
         digits: u8,
     },
@@ -48,10 +48,10 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextKind {
     Characters,
-    /// ENUM and SET, which are numbers to the server as well.
+    /// ENUM and SET, which the server also compares as numbers.
     Named,
     Json,
-    /// A DECIMAL with more digits than a DECIMAL here has.
+    /// A DECIMAL with more than 38 digits.
     LongDecimal,
 }
 
@@ -62,12 +62,12 @@ pub(super) struct SourceColumn {
     pub kind: Kind,
 }
 
-/// What the options say about types.
+/// The options for types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TypeOptions {
     /// Whether `TINYINT(1)` is a BOOLEAN.
     pub tiny_is_flag: bool,
-    /// Whether a date that is none, such as `0000-00-00`, is NULL; otherwise it is an error.
+    /// Whether a zero date, such as `0000-00-00`, is NULL. Otherwise it is an error.
     pub zero_dates_are_null: bool,
 }
 
@@ -91,7 +91,7 @@ impl Kind {
         }
     }
 
-    /// Whether the server can hold what is NULL here.
+    /// Whether a value that is not NULL on the server (a zero date) may be NULL here.
     pub(super) fn is_temporal(self) -> bool {
         matches!(self, Self::Date | Self::DateTime)
     }
@@ -110,7 +110,7 @@ pub(super) fn columns(described: &[Column], options: TypeOptions) -> Result<Vec<
     described.iter().map(of).collect()
 }
 
-/// The same as SQL sees them. Spark's reader promises nothing about NULL either.
+/// The schema of the columns. All are nullable, as in Spark's reader.
 pub(super) fn schema(columns: &[SourceColumn]) -> Schema {
     Schema::new(
         columns.iter().map(|column| Field::new(&column.name, column.kind.data_type(), true)).collect::<Vec<_>>(),
@@ -161,7 +161,7 @@ fn kind(column: &Column, options: TypeOptions) -> Option<Kind> {
     })
 }
 
-/// A DECIMAL's length has its sign and its point in it.
+/// The kind of a DECIMAL column, whose length counts the sign and the point.
 fn decimal(column: &Column, is_unsigned: bool) -> Kind {
     let scale = column.decimals();
     let signs = u32::from(scale > 0) + u32::from(!is_unsigned);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_is_what_the_documents_say() {
+    fn each_type_is_the_documented_one() {
         use ColumnFlags as F;
         use ColumnType as T;
         let of = |column_type: T, length: u32| Column::new(column_type).with_column_length(length);

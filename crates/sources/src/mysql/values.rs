@@ -1,7 +1,7 @@
-//! One value of a row, read as what its column is.
+//! Converts one value of a row to the type of its column.
 //!
-//! A value that a type here does not have is an error, never another value in its place: a date that is in no calendar, a
-//! number that is no flag. The one exception is asked for by name and is the default, as in JDBC's readers: zero dates are NULL.
+//! A value that the SQL type does not have is an error and never replaced: an invalid date, a number that is not a BOOLEAN. There
+//! is one exception with its own option, on by default as in JDBC readers: zero dates are NULL.
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, Date32Type};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
@@ -12,7 +12,7 @@ use super::types::TypeOptions;
 const ZERO_DATE_HINT: &str = "zeroDateTimeBehavior => 'CONVERT_TO_NULL' reads zero dates as NULL";
 const FLAG_HINT: &str = "tinyInt1isBit => false reads TINYINT(1) as TINYINT";
 
-/// Why a value cannot be read: how it looks, and what helps.
+/// A value that cannot be converted: its text for the message, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable {
     pub value: String,
@@ -33,7 +33,7 @@ pub(super) fn flag(value: &Value) -> Result<bool, Unreadable> {
     }
 }
 
-/// `BIT(1)` comes as a byte.
+/// The server sends `BIT(1)` as one byte.
 pub(super) fn bit(value: &Value) -> Result<bool, Unreadable> {
     match value {
         Value::Bytes(bytes) => match bytes.as_slice() {
@@ -45,7 +45,7 @@ pub(super) fn bit(value: &Value) -> Result<bool, Unreadable> {
     }
 }
 
-/// Every integer type of MySQL fits.
+/// An integer of any type. All of MySQL's integer types fit in an i128.
 pub(super) fn integer(value: &Value) -> Result<i128, Unreadable> {
     match value {
         Value::Int(number) => Ok(i128::from(*number)),
@@ -54,7 +54,7 @@ pub(super) fn integer(value: &Value) -> Result<i128, Unreadable> {
     }
 }
 
-/// An integer of a smaller type.
+/// An integer that must fit in the type `T`.
 pub(super) fn fitting<T: TryFrom<i128>>(value: &Value) -> Result<T, Unreadable> {
     let number = integer(value)?;
     T::try_from(number).map_err(|_| Unreadable::new(format!("{number}, which is out of the type's range")))
@@ -75,7 +75,7 @@ pub(super) fn double(value: &Value) -> Result<f64, Unreadable> {
     }
 }
 
-/// A DECIMAL as a whole number of its last digit.
+/// A DECIMAL as an integer, in units of its last digit.
 pub(super) fn decimal(value: &Value, scale: i8) -> Result<i128, Unreadable> {
     let text = text(value)?;
     parse_decimal(text, scale)
@@ -112,12 +112,12 @@ pub(super) fn bytes(value: &Value) -> Result<&[u8], Unreadable> {
     }
 }
 
-/// Days since 1970; None for a zero date that is NULL.
+/// Days since 1970. None for a zero date that is NULL.
 pub(super) fn date_days(value: &Value, options: TypeOptions) -> Result<Option<i32>, Unreadable> {
     Ok(moment(value, options)?.map(|moment| Date32Type::from_naive_date(moment.date())))
 }
 
-/// Microseconds since 1970 in UTC; None for a zero date that is NULL.
+/// Microseconds since 1970 in UTC. None for a zero date that is NULL.
 pub(super) fn datetime_us(value: &Value, options: TypeOptions) -> Result<Option<i64>, Unreadable> {
     Ok(moment(value, options)?.map(|moment| moment.and_utc().timestamp_micros()))
 }
@@ -141,7 +141,7 @@ pub(super) fn moment(value: &Value, options: TypeOptions) -> Result<Option<Naive
     }
 }
 
-/// A TIME, which is a span of up to 838 hours, as MySQL writes it: `-12:00:03.5`.
+/// A TIME, a duration of up to 838 hours, in MySQL's format: `-12:00:03.5`.
 pub(super) fn time(value: &Value, digits: u8) -> Result<String, Unreadable> {
     let Value::Time(is_negative, days, hours, minutes, seconds, microseconds) = *value else {
         return Err(unexpected(value));
@@ -157,7 +157,7 @@ pub(super) fn time(value: &Value, digits: u8) -> Result<String, Unreadable> {
     Ok(shown)
 }
 
-/// The server sent something else than it had said it would.
+/// The error for a value of another type than the server declared for its column.
 fn unexpected(value: &Value) -> Unreadable {
     let what = match value {
         Value::NULL => "NULL",
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_are_none_are_null_or_an_error_but_never_another_date() {
+    fn invalid_dates_are_null_or_an_error_but_never_another_date() {
         let date = |year, month, day| Value::Date(year, month, day, 0, 0, 0, 0);
         assert_eq!(date_days(&date(1970, 1, 2), NULLS), Ok(Some(1)));
         assert_eq!(date_days(&date(0, 0, 0), NULLS), Ok(None));
@@ -212,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_the_server_writes_them() {
+    fn times_have_the_format_of_the_server() {
         assert_eq!(time(&Value::Time(false, 0, 1, 2, 3, 0), 0).unwrap(), "01:02:03");
         assert_eq!(time(&Value::Time(true, 34, 22, 59, 59, 500_000), 3).unwrap(), "-838:59:59.500");
     }
 
     #[test]
-    fn what_does_not_fit_is_said() {
+    fn values_that_do_not_fit_are_errors() {
         assert_eq!(flag(&Value::Int(1)), Ok(true));
         assert_eq!(flag(&Value::Int(5)).unwrap_err().value, "5, which is no BOOLEAN");
         assert_eq!(fitting::<i8>(&Value::Int(200)).unwrap_err().value, "200, which is out of the type's range");
