@@ -193,7 +193,7 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
     let signals = Signals::listen()?;
     let outcome = tokio::select! {
         outcome = run(options, stopped, Arc::clone(&narrator) as Arc<dyn Observer>) => outcome,
-        never = heed(signals, stop, shutdown_timeout, &narrator) => match never {},
+        never = wait_for_signals(signals, stop, shutdown_timeout, &narrator) => match never {},
     };
     narrator.finish();
     let Outcome { summary, failure } = outcome?;
@@ -210,7 +210,7 @@ pub(super) async fn emulate(arguments: EmulateArguments, settings: Settings, out
 }
 
 /// Finishes the run at the first signal, and stops it if that takes too long or a second signal comes.
-async fn heed(
+async fn wait_for_signals(
     mut signals: Signals,
     stop: watch::Sender<Stop>,
     timeout: Duration,

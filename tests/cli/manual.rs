@@ -75,7 +75,7 @@ fn a_page_says_what_the_help_says_and_more() {
     }
     let stream = page("pinsql-stream.1");
     for text in [
-        "pinsql-stream - Keeps the streaming tables",
+        "pinsql-stream - Refreshes the streaming tables",
         "pinsql stream",
         "--trigger",
         "--shutdown-timeout",

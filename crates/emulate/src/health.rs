@@ -20,12 +20,12 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Health {
     state: Mutex<State>,
-    gone: watch::Sender<bool>,
+    given_up: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
 struct State {
-    last_good: Option<Instant>,
+    last_acknowledged: Option<Instant>,
     last_reported: Option<Instant>,
     /// The start of the trouble that was reported.
     trouble: Option<Instant>,
@@ -33,19 +33,19 @@ struct State {
 
 impl Health {
     pub(super) fn new() -> Self {
-        let state = State { last_good: None, last_reported: None, trouble: None };
-        Self { state: Mutex::new(state), gone: watch::Sender::new(false) }
+        let state = State { last_acknowledged: None, last_reported: None, trouble: None };
+        Self { state: Mutex::new(state), given_up: watch::Sender::new(false) }
     }
 
     /// The receiver has acknowledged a record.
-    pub(super) fn good(&self, now: Instant) -> Option<Change> {
+    pub(super) fn acknowledged(&self, now: Instant) -> Option<Change> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last_good = Some(now);
+        state.last_acknowledged = Some(now);
         state.trouble.take().map(|since| Change::Recovered(now - since))
     }
 
     /// The receiver has not answered, or has requested a retry later.
-    pub(super) fn bad(&self, now: Instant) -> Option<Change> {
+    pub(super) fn trouble(&self, now: Instant) -> Option<Change> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.trouble.is_some() || state.last_reported.is_some_and(|reported| now - reported < REPORT_INTERVAL_MIN) {
             return None;
@@ -57,21 +57,22 @@ impl Health {
 
     /// Gives up the receiver, unless it has acknowledged a record since the given time. Returns true if it was not given up
     /// before.
-    pub(super) fn give_up(&self, unless_good_since: Option<Instant>) -> bool {
+    pub(super) fn give_up(&self, unless_acknowledged_since: Option<Instant>) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_good = state.last_good.zip(unless_good_since).is_some_and(|(good, since)| good >= since);
-        !was_good && !self.gone.send_replace(true)
+        let is_recent =
+            state.last_acknowledged.zip(unless_acknowledged_since).is_some_and(|(last, since)| last >= since);
+        !is_recent && !self.given_up.send_replace(true)
     }
 
-    pub(super) fn is_gone(&self) -> bool {
-        *self.gone.borrow()
+    pub(super) fn is_given_up(&self) -> bool {
+        *self.given_up.borrow()
     }
 
     /// Completes when the receiver is given up.
-    pub(super) async fn gone(&self) {
-        let mut gone = self.gone.subscribe();
+    pub(super) async fn given_up(&self) {
+        let mut given_up = self.given_up.subscribe();
         // The sender lives as long as `self`.
-        let _ = gone.wait_for(|gone| *gone).await;
+        let _ = given_up.wait_for(|given_up| *given_up).await;
     }
 }
 
@@ -83,9 +84,9 @@ mod tests {
     fn a_receiver_with_a_recent_acknowledgement_is_not_given_up() {
         let health = Health::new();
         let begun = Instant::now();
-        health.good(begun + Duration::from_secs(1));
-        assert!(!health.give_up(Some(begun)) && !health.is_gone());
-        assert!(health.give_up(Some(begun + Duration::from_secs(2))) && health.is_gone());
+        health.acknowledged(begun + Duration::from_secs(1));
+        assert!(!health.give_up(Some(begun)) && !health.is_given_up());
+        assert!(health.give_up(Some(begun + Duration::from_secs(2))) && health.is_given_up());
         assert!(!health.give_up(None), "it was given up before");
         assert!(Health::new().give_up(Some(begun)), "it has never acknowledged a record");
     }
@@ -95,11 +96,14 @@ mod tests {
         let health = Health::new();
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(health.good(now), None);
-        assert_eq!(health.bad(now), Some(Change::Trouble));
-        assert_eq!(health.bad(after(1)), None);
-        assert_eq!(health.good(after(3)), Some(Change::Recovered(Duration::from_secs(3))));
-        assert_eq!((health.good(after(4)), health.bad(after(5)), health.good(after(6))), (None, None, None));
-        assert_eq!(health.bad(after(20)), Some(Change::Trouble));
+        assert_eq!(health.acknowledged(now), None);
+        assert_eq!(health.trouble(now), Some(Change::Trouble));
+        assert_eq!(health.trouble(after(1)), None);
+        assert_eq!(health.acknowledged(after(3)), Some(Change::Recovered(Duration::from_secs(3))));
+        assert_eq!(
+            (health.acknowledged(after(4)), health.trouble(after(5)), health.acknowledged(after(6))),
+            (None, None, None)
+        );
+        assert_eq!(health.trouble(after(20)), Some(Change::Trouble));
     }
 }

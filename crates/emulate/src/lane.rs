@@ -27,7 +27,7 @@ impl Lane {
 
     pub(super) fn acknowledge(&self, topic: usize) {
         self.tally.acknowledged(topic);
-        if let Some(Change::Recovered(after)) = self.health.good(Instant::now()) {
+        if let Some(Change::Recovered(after)) = self.health.acknowledged(Instant::now()) {
             self.observer.recovered(&self.tally.to, after);
         }
     }
@@ -40,14 +40,14 @@ impl Lane {
 
     /// Reports trouble, but not more often than [`Health`] allows.
     pub(super) fn note_trouble(&self, reason: &str) {
-        if self.health.bad(Instant::now()).is_some() {
+        if self.health.trouble(Instant::now()).is_some() {
             self.observer.in_trouble(&self.tally.to, reason);
         }
     }
 
     /// Gives up the receiver, unless it has acknowledged a record since the given time.
-    pub(super) fn give_up(&self, unless_good_since: Option<Instant>, reason: &str) {
-        if self.health.give_up(unless_good_since) {
+    pub(super) fn give_up(&self, unless_acknowledged_since: Option<Instant>, reason: &str) {
+        if self.health.give_up(unless_acknowledged_since) {
             self.observer.given_up(&self.tally.to, self.options.give_up_after, reason);
         }
     }

@@ -70,7 +70,7 @@ pub async fn run(options: Options, mut stop: watch::Receiver<Stop>, observer: Ar
     };
     let (mut posts, receivers) = tokio::select! {
         opened = opening => opened?,
-        () = asked_to(&mut stop, Stop::Finish) => {
+        () = stop_requested(&mut stop, Stop::Finish) => {
             return Err(Error::new(ErrorCode::Interrupted, "interrupted: nothing was sent"));
         }
     };
@@ -116,22 +116,23 @@ async fn draw(
         }
     };
     tokio::pin!(ended);
-    while options.count.is_none_or(|count| drawn.posts < count) && lanes.iter().any(|lane| !lane.lane.health.is_gone())
+    while options.count.is_none_or(|count| drawn.posts < count)
+        && lanes.iter().any(|lane| !lane.lane.health.is_given_up())
     {
         // A post is drawn only when every queue has room for it. So each drawn post reaches every receiver.
         let room = tokio::select! {
             biased;
-            () = asked_to(stop, Stop::Finish) => return,
+            () = stop_requested(stop, Stop::Finish) => return,
             () = &mut ended => return,
             room = room_for_one(&mut pacer, lanes) => room,
         };
         let next = tokio::select! {
             biased;
-            () = asked_to(stop, Stop::Finish) => return,
+            () = stop_requested(stop, Stop::Finish) => return,
             next = posts.next() => next,
         };
         match room.and_then(|room| Ok((room, next?))) {
-            Ok((room, post)) => hand_out(room, lanes, post.into()),
+            Ok((room, post)) => distribute(room, lanes, post.into()),
             Err(error) => {
                 drawn.failure = Some(error);
                 return;
@@ -154,7 +155,7 @@ async fn room_for_one<'a>(pacer: &mut Pacer, lanes: &'a [OpenLane]) -> Result<Ve
     Ok(room)
 }
 
-fn hand_out(room: Vec<mpsc::Permit<'_, Post>>, lanes: &[OpenLane], post: Post) {
+fn distribute(room: Vec<mpsc::Permit<'_, Post>>, lanes: &[OpenLane], post: Post) {
     for (permit, lane) in room.into_iter().zip(lanes) {
         for item in &*post {
             lane.lane.tally.sent(item.topic);
@@ -174,16 +175,16 @@ async fn finish(lanes: Vec<OpenLane>, stop: &mut watch::Receiver<Stop>) {
     let reason = tokio::select! {
         // A task that panicked leaves records that are neither acknowledged nor failed.
         _ = join_all(tasks) => "the task that sends to the receiver failed",
-        () = asked_to(stop, Stop::Now) => "no answer had come when the run was stopped",
+        () = stop_requested(stop, Stop::Now) => "no answer had come when the run was stopped",
     };
     for (lane, task) in rest {
         task.abort();
-        lane.tally.cut_off(reason);
+        lane.tally.fail_unsettled(reason);
     }
 }
 
 /// Completes when `stop` is `wanted` or [`Stop::Now`].
-async fn asked_to(stop: &mut watch::Receiver<Stop>, wanted: Stop) {
+async fn stop_requested(stop: &mut watch::Receiver<Stop>, wanted: Stop) {
     let asked = stop.wait_for(|stop| *stop == Stop::Now || *stop == wanted).await.is_ok();
     if !asked {
         // The sender is gone, so no request can come.
@@ -205,13 +206,13 @@ impl OpenReceiver {
         let http = || Http::new(api_key.as_ref(), delivery.in_flight_max);
         Ok(match target {
             Target::KafkaRest(base) => {
-                let urls = topics.iter().map(|topic| below(base, &[&topic.name])).collect::<Result<_>>()?;
+                let urls = topics.iter().map(|topic| append_path(base, &[&topic.name])).collect::<Result<_>>()?;
                 Self::Plain(Box::new(KafkaRest::new(http()?, urls, batch)))
             }
             Target::KinesisApi { base, stream } => {
                 let (names, places) = stream.of_topics(topics);
                 let call = if batch.is_some() { "records" } else { "record" };
-                let stream = |name: String| Ok(ApiStream { url: below(base, &[&name, call])?, name });
+                let stream = |name: String| Ok(ApiStream { url: append_path(base, &[&name, call])?, name });
                 let streams = names.into_iter().map(stream).collect::<Result<_>>()?;
                 let keys = topics.iter().map(|topic| topic.topic.name());
                 Self::Plain(Box::new(KinesisApi::new(http()?, streams, places.into_iter().zip(keys).collect(), batch)))
@@ -247,7 +248,7 @@ impl OpenReceiver {
 }
 
 /// The URL with `parts` appended to its path.
-fn below(base: &url::Url, parts: &[&str]) -> Result<url::Url> {
+fn append_path(base: &url::Url, parts: &[&str]) -> Result<url::Url> {
     let mut url = base.clone();
     match url.path_segments_mut() {
         Ok(mut path) => {

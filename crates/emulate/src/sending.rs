@@ -51,7 +51,7 @@ impl Lane {
                 let place = receiver.place(group, batch.len());
                 in_flight.push(self.deliver(receiver, group, place, batch));
             }
-            if self.health.is_gone() {
+            if self.health.is_given_up() {
                 waiting.values_mut().for_each(|waiting| self.fail_all(std::mem::take(&mut waiting.items), GIVEN_UP));
                 waiting.clear();
             }
@@ -64,14 +64,14 @@ impl Lane {
         let patience_ends = begun + self.options.give_up_after;
         let mut backoff = BACKOFF;
         loop {
-            if self.health.is_gone() {
+            if self.health.is_given_up() {
                 return self.fail_all(batch, GIVEN_UP);
             }
             let attempt = tokio::select! {
                 attempt = timeout_at(patience_ends, receiver.attempt(group, place, &batch)) => attempt.unwrap_or_else(|_| {
                     Attempt::All(Answer::later("no answer came"))
                 }),
-                () = self.health.gone() => return self.fail_all(batch, GIVEN_UP),
+                () = self.health.given_up() => return self.fail_all(batch, GIVEN_UP),
             };
             let Some(trouble) = self.settle(&mut batch, attempt) else { return };
             let wait = backoff.next_delay().max(trouble.asked_wait.unwrap_or_default());
@@ -83,7 +83,7 @@ impl Lane {
             self.tally.retried();
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.health.gone() => return self.fail_all(batch, &trouble.reason),
+                () = self.health.given_up() => return self.fail_all(batch, &trouble.reason),
             }
         }
     }

@@ -100,7 +100,7 @@ impl Tally {
     }
 
     /// Counts all records without an outcome as failed, at the end of a run.
-    pub(super) fn cut_off(&self, reason: &str) {
+    pub(super) fn fail_unsettled(&self, reason: &str) {
         for (position, topic) in self.topics.iter().enumerate() {
             let settled = [&topic.acknowledged, &topic.refused, &topic.unanswered];
             let settled: u64 = settled.iter().map(|count| count.load(Relaxed)).sum();
@@ -249,7 +249,7 @@ mod tests {
         assert!(!tally.failed(2, Blame::Refused, "too large, too"));
         assert!(tally.failed(2, Blame::Unanswered, "no answer came"));
         tally.retried();
-        tally.cut_off("stopped");
+        tally.fail_unsettled("stopped");
         let report = tally.report(Duration::from_secs(2));
         assert_eq!(report.total, TopicReport { sent: 30, acknowledged: 20, failed: 10, refused: 2 });
         assert_eq!(report.topics["0a1b.user"], TopicReport { sent: 10, acknowledged: 0, failed: 10, refused: 2 });

@@ -53,14 +53,14 @@ impl Stops {
         let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
         let terminated = Arc::new(AtomicBool::new(false));
         let termination = Arc::new(Notify::new());
-        let (flag, told) = (Arc::clone(&terminated), Arc::clone(&termination));
+        let (flag, notify) = (Arc::clone(&terminated), Arc::clone(&termination));
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = hang_up.recv() => {}
             }
             flag.store(true, Ordering::Relaxed);
-            told.notify_one();
+            notify.notify_one();
             tokio::time::sleep(END_WITHIN).await;
             std::process::exit(0);
         });

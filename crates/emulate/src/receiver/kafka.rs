@@ -82,17 +82,17 @@ impl Kafka {
             }
             for post in posts.drain(..) {
                 for item in &*post {
-                    self.hand_over(lane, item, &mut outstanding).await;
+                    self.enqueue(lane, item, &mut outstanding).await;
                 }
             }
         }
     }
 
-    async fn hand_over(&self, lane: &Lane, item: &Item, outstanding: &mut Outstanding) {
+    async fn enqueue(&self, lane: &Lane, item: &Item, outstanding: &mut Outstanding) {
         let record = Record { topic: &self.topics[item.topic], partition: None, key: None, value: Some(&item.payload) };
         // This ends at the latest when the earlier records have timed out.
         loop {
-            if lane.health.is_gone() {
+            if lane.health.is_given_up() {
                 lane.tally.failed(item.topic, Blame::Unanswered, GIVEN_UP);
                 return;
             }
