@@ -8,7 +8,6 @@ use deltalake::kernel::transaction::PROTOCOL;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
 
-use crate::commit::Attempt;
 use crate::commit::change::{Change, ChangeKind};
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::{delta_error, table_already_exists, table_not_found};
@@ -17,6 +16,18 @@ use crate::storage::location::TableLocation;
 use crate::table::handle::{KeptBase, TableHandle};
 use crate::table::shape::{Shape, require_writable};
 use pinsql_base::error::{Error, Result};
+
+/// Why one attempt did not make a version.
+pub(crate) enum Attempt {
+    /// Somebody took the version, or seems to have.
+    Lost,
+    /// The storage failed. The commit may have landed nevertheless.
+    Storage(Error),
+    /// The change can never be committed: nothing was sent.
+    Refused(Error),
+    /// The same, because of what another writer did.
+    Outdone(Error),
+}
 
 #[derive(Debug)]
 pub(crate) enum Base {

@@ -29,7 +29,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use self::base::Base;
+use self::base::{Attempt, Base};
 use self::change::Change;
 use self::conflict::conflict;
 use crate::error::base_version_gone;
@@ -144,18 +144,6 @@ pub(crate) async fn commit(change: &Change, mut base: Base, user_metadata: Optio
     Err(Failure::certain(
         Error::new(ErrorCode::ConcurrentWrite, said).with_hint("run it again when fewer write to the table"),
     ))
-}
-
-/// Why one attempt did not make a version.
-pub(crate) enum Attempt {
-    /// Somebody took the version, or seems to have.
-    Lost,
-    /// The storage failed. The commit may have landed nevertheless.
-    Storage(Error),
-    /// The change can never be committed: nothing was sent.
-    Refused(Error),
-    /// The same, because of what another writer did.
-    Outdone(Error),
 }
 
 async fn attempt_once(change: &Change, base: &Base, id: &str, user_metadata: Option<&str>) -> Result<u64, Attempt> {
