@@ -36,7 +36,7 @@ impl SinkOption {
         bytes.ok_or_else(|| self.wrong("a size such as 16mb"))
     }
 
-    /// One of a few words.
+    /// The meaning of the value, which must be one of `words` (not case-sensitive).
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let word = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(self.value.trim()));
         word.map(|(_, meaning)| *meaning).ok_or_else(|| {

@@ -100,7 +100,9 @@ pub trait StreamReader: Send {
 /// The limits of one slice. Its first record is returned even if it is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SliceLimits {
+    /// The maximum number of records.
     pub records_max: u64,
+    /// The maximum size of the records, in bytes as they were sent.
     pub bytes_max: u64,
 }
 
@@ -118,7 +120,9 @@ pub enum Next {
 /// The records of one micro-batch.
 #[derive(Debug)]
 pub struct Slice {
+    /// The range for the checkpoint.
     pub range: SliceRange,
+    /// The records of the range.
     pub content: Content,
     /// Records before or between the returned ones that the service no longer has.
     pub gaps: Vec<Gap>,

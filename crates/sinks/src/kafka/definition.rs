@@ -47,7 +47,7 @@ impl Definition {
             properties.insert(property.to_owned(), option.value.clone());
         }
         // Unknown properties are refused here, and not only when the stream starts.
-        pinsql_sources::kafka::Properties::of_writer(servers, &properties)?;
+        pinsql_sources::kafka::Properties::for_producer(servers, &properties)?;
         Ok(Self { bootstrap_servers: servers.to_owned(), topic: topic.to_owned(), properties })
     }
 }

@@ -45,7 +45,7 @@ pub use self::messages::{messages, records};
 pub use self::topics::{PartitionDescription, ReplicaDescription, TopicDescription};
 pub use self::transactions::Transactions;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_sources::kafka::{ClientEvents, DeliveryState, KafkaFailure, Properties, is_secret, not_made};
+use pinsql_sources::kafka::{ClientEvents, DeliveryState, KafkaFailure, Properties, is_secret, client_not_created};
 
 type Events = ClientEvents<Deliveries>;
 type Client = ThreadedProducer<Events>;
@@ -146,13 +146,13 @@ impl Producer {
     /// Creates the client. Must be called within a Tokio runtime. It connects to the brokers in the background;
     /// [`Producer::topics`] shows whether they respond. Fails if a property is unknown or not allowed.
     pub fn connect(options: &ProducerOptions) -> Result<Self> {
-        let properties = Properties::of_writer(&options.bootstrap_servers, &options.properties)?;
+        let properties = Properties::for_producer(&options.bootstrap_servers, &options.properties)?;
         let runtime = Handle::try_current()
             .map_err(|error| Error::internal("a Kafka producer needs a runtime").caused_by(error))?;
         let context = Events::new(&properties, &runtime, Deliveries);
         let client = configure(&properties, options).create_with_context(context);
         Ok(Self {
-            client: Arc::new(client.map_err(|error| not_made(&error))?),
+            client: Arc::new(client.map_err(|error| client_not_created(&error))?),
             servers: properties.servers.as_str().into(),
             delivery_timeout: options.delivery_timeout,
         })

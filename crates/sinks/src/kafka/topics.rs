@@ -25,6 +25,7 @@ pub struct TopicDescription {
     pub name: String,
     /// The settings, without secret ones. Empty if this user may not read them.
     pub configs: BTreeMap<String, String>,
+    /// The partitions, in the order of their numbers.
     pub partitions: Vec<PartitionDescription>,
 }
 

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use super::{Producer, ProducerOptions, ROOM_INTERVAL, Record, SendError, blocking};
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_sources::kafka::{ClientEvents, KafkaFailure, Properties, not_made};
+use pinsql_sources::kafka::{ClientEvents, KafkaFailure, Properties, client_not_created};
 
 /// How long one step of a transaction may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -165,7 +165,7 @@ impl Transactions {
 
 /// A client that reads no records. It represents the consumer group of the marks.
 fn mark_reader(options: &ProducerOptions, group: &str) -> Result<MarkReader> {
-    let properties = Properties::of_writer(&options.bootstrap_servers, &options.properties)?;
+    let properties = Properties::for_producer(&options.bootstrap_servers, &options.properties)?;
     let runtime =
         Handle::try_current().map_err(|error| Error::internal("a Kafka client needs a runtime").caused_by(error))?;
     let mut config = ClientConfig::new();
@@ -178,7 +178,7 @@ fn mark_reader(options: &ProducerOptions, group: &str) -> Result<MarkReader> {
         // Waits for the outcome of a transaction that is not decided yet.
         .set("isolation.level", "read_committed");
     let context = ClientEvents::new(&properties, &runtime, Marks);
-    config.create_with_context(context).map_err(|error| not_made(&error))
+    config.create_with_context(context).map_err(|error| client_not_created(&error))
 }
 
 fn read_mark(marks: &MarkReader, topic: &str) -> Result<Option<i64>, KafkaError> {

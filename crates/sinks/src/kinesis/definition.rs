@@ -10,7 +10,9 @@ const ENDPOINT: &str = "endpoint";
 /// A sink into Kinesis, as defined by CREATE SINK.
 #[derive(Debug, Clone)]
 pub struct Definition {
+    /// The name of the stream.
     pub stream: String,
+    /// Region and endpoint.
     pub writer: WriterOptions,
 }
 

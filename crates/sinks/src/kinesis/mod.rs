@@ -121,6 +121,6 @@ impl Writer {
 
     /// True if the service has responded at least once.
     pub fn is_reached(&self) -> bool {
-        self.contact.is_made()
+        self.contact.has_answered()
     }
 }

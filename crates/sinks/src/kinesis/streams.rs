@@ -11,6 +11,7 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamList {
     pub names: Vec<String>,
+    /// True if there are more names after the last one.
     pub has_more: bool,
 }
 
@@ -24,11 +25,14 @@ pub struct StreamDescription {
     /// `PROVISIONED` or `ON_DEMAND`, if the service returns it.
     pub mode: Option<String>,
     pub shards: Vec<ShardDescription>,
+    /// True if there are more shards after the last one.
     pub has_more_shards: bool,
     pub retention_hours: i32,
     /// Seconds since 1970.
     pub created_seconds: f64,
+    /// `NONE` or `KMS`, if the service returns it.
     pub encryption: Option<String>,
+    /// The id of the KMS key, if the stream is encrypted.
     pub key_id: Option<String>,
 }
 
@@ -36,7 +40,9 @@ pub struct StreamDescription {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardDescription {
     pub id: String,
+    /// The shard from which this one was split, or one of the two from which it was merged.
     pub parent: Option<String>,
+    /// The other of the two shards from which this one was merged.
     pub adjacent_parent: Option<String>,
     /// The first and the last hash key of the shard, as decimal numbers.
     pub hash_keys: Option<(String, String)>,

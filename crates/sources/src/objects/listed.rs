@@ -20,7 +20,9 @@ pub struct FileChoice {
 /// An existing file, and the URL by which the table remembers that it has loaded the file.
 #[derive(Debug, Clone)]
 pub struct ListedFile {
+    /// The URL in the record of loaded files.
     pub url: String,
+    /// The object, as the listing returned it.
     pub object: ObjectMeta,
 }
 

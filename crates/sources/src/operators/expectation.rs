@@ -70,7 +70,7 @@ pub(super) fn null_as_false(condition: &BooleanArray) -> BooleanArray {
     if condition.null_count() == 0 { condition.clone() } else { arrow::compute::prep_null_mask_filter(condition) }
 }
 
-/// The values of a row for an error: `ind = 7, title = NULL`, cut off after [`SAMPLE_CHARS_MAX`] characters.
+/// The values of a row for an error: `ind = 7, title = NULL`, cut off after `SAMPLE_CHARS_MAX` characters.
 pub fn sample(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("NULL");
     let schema = batch.schema();

@@ -33,6 +33,7 @@ pub enum Mark {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
 pub struct Marker {
     pub mark: Mark,
+    /// The expressions of the mark, over the columns of the input.
     pub expressions: Vec<Expr>,
     pub input: LogicalPlan,
 }

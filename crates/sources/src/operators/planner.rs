@@ -109,7 +109,7 @@ impl RecordsPlanner {
     }
 }
 
-/// Gives the physical form of an expression over these columns.
+/// Compiles an expression over a schema to a physical expression.
 type Compile<'a> = dyn Fn(&Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>> + 'a;
 
 /// Compiles one step. `columns` is the schema before the step, and is set to the schema after it.

@@ -83,7 +83,7 @@ pub(super) fn write(
     Ok(Bytes::from_owner(Counted { file, _memory: memory }))
 }
 
-/// The rows of a file that is whole.
+/// Iterates over the rows of a file. [`Reader::open`] checks the length and the checksum first.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     header: Header,
