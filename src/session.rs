@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// Sets whether VACUUM refuses such a retention.
-    pub fn check_retention(&self, check: bool) {
+    pub fn set_checks_retention(&self, check: bool) {
         self.checks_retention.store(check, Ordering::Relaxed);
     }
 

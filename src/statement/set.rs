@@ -13,7 +13,7 @@ pub(super) const SETTINGS: [&str; 1] = [RETENTION_CHECK];
 /// Sets the setting, or shows it if there is no value.
 pub(super) fn execute(session: &Session, key: &str, value: Option<bool>) -> Result<Outcome> {
     if let Some(value) = value {
-        session.check_retention(value);
+        session.set_checks_retention(value);
     }
     Ok(Outcome::Done(format!("{key} = {}", session.checks_retention())))
 }

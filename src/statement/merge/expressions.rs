@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::Volatility;
 use sqlparser::ast::{Expr, Ident, Query, Spanned, Visit, VisitMut, Visitor, VisitorMut};
 

@@ -69,6 +69,7 @@ pub(super) use self::sql_function_bodies::{check as check_body, columns as body_
 pub(super) use self::sql_functions::{in_body, scalar_query, table_query};
 use self::streaming::Watermark;
 pub(super) use self::table_function_calls::constant;
+#[cfg(test)]
 pub(super) use self::unsupported_clauses::refuse_ignored;
 pub(super) use self::variable_values::without_variables;
 use crate::catalog::TableName;
