@@ -1,8 +1,8 @@
-//! What the user set, resolved once: flags over environment over `pinsql.toml` over defaults.
+//! The settings of a run, resolved once: flags, then environment, then `pinsql.toml`, then defaults.
 //!
-//! Flags and environment arrive as one [`Layer`] (clap merges the two), the file is another, and [`Config`] is what the
-//! rest of pinsql reads. No other module looks at a flag or at the environment; the exception is AWS's own chain
-//! (variables, profiles, containers, instances), which the AWS SDK reads by its own rules.
+//! Flags and environment are one [`Layer`], since clap merges the two. The file is another one. The rest of pinsql reads only
+//! [`Config`]: no other module reads a flag or the environment. The exception is the credential chain of AWS (variables,
+//! profiles, containers, instances), which the AWS SDK reads.
 
 mod catalog;
 mod shell;
@@ -18,17 +18,19 @@ pub use self::shell::{ShellConfig, ShellLayer};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 pub use pinsql_base::settings::{DatabaseEnvironment, S3Config, Secret};
 
-/// The file that is read from the current folder when no other is named.
+/// The settings file in the current folder. It is read if the command line names no other.
 pub const DEFAULT_FILE: &str = "pinsql.toml";
 
-/// One source of settings, each of which may be absent. Also the shape of `pinsql.toml`.
+/// One source of settings, and the shape of `pinsql.toml`. Each setting may be absent. [`Config`] describes them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
     pub warehouse: Option<String>,
     pub schema: Option<String>,
+    /// An amount with a unit, such as `4GB`.
     pub memory: Option<String>,
     pub threads: Option<usize>,
+    /// A count or a share, such as `100` or `0.5%`.
     pub max_rejects: Option<String>,
     pub format: Option<String>,
     #[serde(default)]
@@ -40,7 +42,7 @@ pub struct Layer {
     pub shell: ShellLayer,
 }
 
-/// The value of a named parameter marker. Those of the command line are strings, as in Databricks' own commands.
+/// The value of a named parameter marker. Values from the command line are strings, as in the commands of Databricks.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Param {
@@ -50,51 +52,54 @@ pub enum Param {
     String(String),
 }
 
-/// How many rejected records a statement may have before it fails.
+/// The limit of rejected records. A statement that exceeds it fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum MaxRejects {
     #[default]
     Unlimited,
     Count(u64),
-    /// Of the records read, from 0 to 100.
+    /// A share of the records read, from 0 to 100.
     Percent(f64),
 }
 
 impl MaxRejects {
-    /// Whether `rejected` of `read` records are too many. A count is held to while records are read.
+    /// True if `rejected` of `read` records exceed a share. A count is checked while the records are read.
     pub fn is_exceeded(self, rejected: u64, read: u64) -> bool {
         matches!(self, Self::Percent(percent) if rejected as f64 > read as f64 * percent / 100.0)
     }
 }
 
-/// The settings in force.
+/// The resolved settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// A folder or an `s3://bucket/prefix` URL.
     pub warehouse: String,
-    /// The schema of table names that give none.
+    /// The schema of table names without a schema, in lower case.
     pub schema: String,
+    /// The limit of the memory of all operators together.
     pub memory_bytes: usize,
-    /// Partitions that run side by side.
+    /// The number of partitions that run in parallel.
     pub threads: usize,
     pub max_rejects: MaxRejects,
-    /// The format of rows, by the name the command line gives it.
+    /// The output format of rows, by its name on the command line. `None` depends on the terminal.
     pub format: Option<String>,
     pub s3: S3Config,
-    /// The service where other engines look for tables, if there is one.
+    /// The catalog service in which other engines find the tables.
     pub catalog: Option<CatalogConfig>,
+    /// The values of the named parameter markers, by name.
     pub params: BTreeMap<String, Param>,
-    /// What the environment says of the database that `read_mysql` reads.
+    /// The variables with the address and credentials of the database that `read_mysql` reads.
     pub database: DatabaseEnvironment,
-    /// `PINSQL_API_KEY`: what `pinsql emulate` shows an API. It has no flag either.
+    /// `PINSQL_API_KEY`: the key that `pinsql emulate` sends to an API. It has no flag, since it is a secret.
     pub api_key: Option<Secret>,
     pub shell: ShellConfig,
 }
 
 impl Config {
-    /// Resolves the settings: `flags` win over the file, the file wins over the defaults.
+    /// Resolves the settings: `flags` win over the file, and the file wins over the defaults.
     ///
-    /// `file` is a path the user named, which must exist; without one, `pinsql.toml` is read if it is there.
+    /// `file` is the path on the command line, and must exist. If it is `None`, [`DEFAULT_FILE`] is read if it exists. Fails with
+    /// [`ErrorCode::InvalidConfiguration`].
     pub fn resolve(flags: Layer, file: Option<&Path>) -> Result<Self> {
         let file = match file {
             Some(path) => read_layer(path)?,
@@ -107,7 +112,7 @@ impl Config {
         params.extend(flags.params);
         let threads = match flags.threads.or(file.threads) {
             Some(0) => {
-                return Err(Error::new(ErrorCode::InvalidConfiguration, "`threads` is 0: at least one is needed"));
+                return Err(Error::new(ErrorCode::InvalidConfiguration, "`threads` must be at least 1, got 0"));
             }
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -133,7 +138,7 @@ impl Config {
     }
 }
 
-/// A variable that is no flag, because it may hold a secret. One that is set to nothing is not set.
+/// An environment variable that has no flag, because it may hold a secret. `None` if it is unset or empty.
 #[expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -156,14 +161,14 @@ fn read_layer(path: &Path) -> Result<Layer> {
     })
 }
 
-/// serde says "unknown field `warehuose`, expected one of `warehouse`, …": the nearest of those is worth a hint.
+/// Makes a hint of the message of serde, "unknown field `warehuose`, expected one of `warehouse`, …".
 fn unknown_key(message: &str) -> Option<String> {
     let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     nearest(unknown, quoted).map(|known| format!("did you mean `{known}`?"))
 }
 
-/// `512MB`, `1.5GB`, `2GiB`, or a plain number of bytes. As in most tools of the field, `MB` is 1,000,000 and `MiB` 1,048,576.
+/// Parses `512MB`, `1.5GB`, `2GiB`, or a number of bytes. As in most tools, `MB` is 1,000,000 bytes and `MiB` is 1,048,576.
 fn parse_memory_bytes(text: &str) -> Result<usize> {
     const UNITS: [(&str, f64); 13] = [
         ("tib", 1_099_511_627_776.0),
@@ -211,14 +216,15 @@ fn parse_max_rejects(text: &str) -> Result<MaxRejects> {
     }
 }
 
-/// Three quarters of the memory that the machine has free now, or that the container may take, so that a run beside other work does not end in swap.
+/// Three quarters of the free memory of the machine, or of the limit of the container if that is smaller. So a run next to other
+/// processes does not swap.
 fn default_memory_bytes() -> usize {
     const FALLBACK_BYTES: usize = 4 << 30;
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
         Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
     });
-    // A container has a limit of its own; where there is none, the file says `max`.
+    // The limit of the container (cgroup v2). Without a limit the file contains `max`, which does not parse.
     let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     [machine, container].into_iter().flatten().min().map_or(FALLBACK_BYTES, |bytes: usize| bytes / 4 * 3)
 }
@@ -228,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_takes_the_units_people_write() {
+    fn memory_is_a_number_and_a_unit() {
         for (text, bytes) in
             [("512MB", 512_000_000), ("1.5 GB", 1_500_000_000), ("2GiB", 2 << 30), ("64m", 64 << 20), ("4096", 4096)]
         {

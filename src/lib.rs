@@ -1,17 +1,20 @@
 //! pinsql runs SQL files over JSON objects and streams and keeps the results as Delta Lake tables.
 //!
-//! This crate is the engine and the program. The parts below it are crates of their own in `crates/`. The modules, in the order
-//! in which a statement meets them:
+//! This crate is the engine and the program. The crates in `crates/` are below it and do not depend on it. Only [`cli`] prints or
+//! reads flags, and no other module ends the process.
 //!
-//! - [`cli`] turns flags into a config and prints the results;
+//! The modules, in reading order:
+//!
+//! - [`cli`] turns flags into a config, runs a command and prints the results;
 //! - [`config`] is the resolved configuration;
-//! - [`session`] is the one maker of an engine session;
+//! - [`session`] creates the DataFusion session of a run;
+//! - [`statement`] parses, plans and runs a statement;
 //! - [`stream`] is the loop that runs a statement over each micro-batch;
-//! - [`statement`] parses, resolves and runs;
-//! - [`catalog`] finds tables;
-//! - [`ledger`] accounts for every record.
+//! - `write_path` is the order of every write, for statements and for streams;
+//! - [`ledger`] counts what became of every record;
+//! - [`catalog`] finds schemas, tables, views and functions.
 //!
-//! `ARCHITECTURE.md` says how they fit together and what is deliberately absent.
+//! `ARCHITECTURE.md` describes how they fit together and what is deliberately absent.
 
 pub mod catalog;
 pub mod cli;

@@ -22,9 +22,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -48,45 +47,51 @@ pub(crate) struct Attempt {
 /// The two ways to run a query. Each future is polled at most once, and only when it is needed.
 pub(crate) struct Plans<'a> {
     /// The first run.
-    pub(crate) plain: BoxFuture<'a, Result<Attempt>>,
+    pub(crate) plain: LocalBoxFuture<'a, Result<Attempt>>,
     /// The second run, which isolates the records that failed the first. `None` if the first plan isolates them already, or if
     /// no part of the plan can.
-    pub(crate) isolated: BoxFuture<'a, Result<Option<Attempt>>>,
+    pub(crate) isolated: LocalBoxFuture<'a, Result<Option<Attempt>>>,
 }
 
 /// Where the rejects of a write go.
-#[async_trait]
+///
+/// The futures of these traits are local, since one thread drives a statement or a stream. A proof that they are `Send` would go
+/// through all types of plans, which is slow to compile.
 pub(crate) trait RejectsPlace: Send + Sync {
     /// Starts to take rejects. Nothing is visible before [`OpenRejects::commit`].
-    async fn open(&self, rejected: mpsc::Receiver<Reject>, run_id: &str) -> Result<Box<dyn OpenRejects>>;
+    fn open<'a>(
+        &'a self,
+        rejected: mpsc::Receiver<Reject>,
+        run_id: &'a str,
+    ) -> LocalBoxFuture<'a, Result<Box<dyn OpenRejects>>>;
 }
 
 /// Rejects that are being taken while the plan runs.
-#[async_trait]
 pub(crate) trait OpenRejects: Send {
     /// Takes the rejects that still wait, and commits all of them. `None` if there was nothing to commit.
-    async fn commit(self: Box<Self>, user_metadata: &str) -> Result<Option<Committed>>;
+    fn commit(self: Box<Self>, user_metadata: &str) -> LocalBoxFuture<'_, Result<Option<Committed>>>;
 
     /// Deletes what was written. Returns the error of the writer of the rejects, if it failed.
-    async fn abandon(self: Box<Self>) -> Option<Error>;
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, Option<Error>>;
 }
 
 /// Where the rows of a write go.
-#[async_trait]
 pub(crate) trait Target: Send + Sync {
     type Receipt;
 
     /// Runs the plan, and reports the progress to `watch`. No other reader sees the rows before [`Prepared::commit`]. After an
     /// error nothing is left of them.
-    async fn prepare(
-        &self,
-        query: &Arc<dyn ExecutionPlan>,
-        watch: &dyn Watch,
-    ) -> Result<Box<dyn Prepared<Receipt = Self::Receipt>>>;
+    fn prepare<'a>(
+        &'a self,
+        query: &'a Arc<dyn ExecutionPlan>,
+        watch: &'a dyn Watch,
+    ) -> LocalBoxFuture<'a, Result<PreparedRows<Self::Receipt>>>;
 }
 
+/// Rows that are written, of a target whose commit returns `R`.
+pub(crate) type PreparedRows<R> = Box<dyn Prepared<Receipt = R>>;
+
 /// Rows that are written and not yet visible.
-#[async_trait]
 pub(crate) trait Prepared: Send {
     type Receipt;
 
@@ -99,16 +104,16 @@ pub(crate) trait Prepared: Send {
     }
 
     /// Deletes what was written.
-    async fn abandon(self: Box<Self>);
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
 
     /// Makes the rows visible. After an error they may be visible nevertheless.
-    async fn commit(self: Box<Self>, account: &Account) -> Result<Self::Receipt>;
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Self::Receipt>>;
 }
 
 /// State of a query that must be durable before its rows are visible, such as the keys that a DISTINCT has seen.
-#[async_trait]
 pub(crate) trait QueryState: Send {
-    async fn keep(&mut self) -> Result<()>;
+    /// Stores the state.
+    fn keep(&mut self) -> LocalBoxFuture<'_, Result<()>>;
 }
 
 /// The identity of a run, which its rejects and its commit carry.
@@ -227,10 +232,7 @@ impl<R> WritePath<'_, R> {
 }
 
 /// Commits a change for which no query ran, such as the removal of whole files. It has no rejects.
-pub(crate) async fn commit_without_query<R>(
-    prepared: Box<dyn Prepared<Receipt = R>>,
-    ledger: Ledger,
-) -> Result<Landed<R>> {
+pub(crate) async fn commit_without_query<R>(prepared: PreparedRows<R>, ledger: Ledger) -> Result<Landed<R>> {
     let run = Run::Statement;
     let account = Account::of(run, &run.id(), ledger);
     Ready { prepared, account, rejects: None }.commit().await
@@ -265,7 +267,7 @@ impl Opened {
 /// Step 2: the rows are written and not visible.
 struct Written<R> {
     opened: Opened,
-    prepared: Box<dyn Prepared<Receipt = R>>,
+    prepared: PreparedRows<R>,
 }
 
 impl<R> Written<R> {
@@ -288,7 +290,7 @@ impl<R> Written<R> {
 
 /// Step 3: the ledger is complete, and the limit of rejects is kept.
 struct Accounted<R> {
-    prepared: Box<dyn Prepared<Receipt = R>>,
+    prepared: PreparedRows<R>,
     rejects: Box<dyn OpenRejects>,
     account: Account,
 }
@@ -308,13 +310,13 @@ impl<R> Accounted<R> {
 
 /// Step 4: the rejects are committed.
 struct Recorded<R> {
-    prepared: Box<dyn Prepared<Receipt = R>>,
+    prepared: PreparedRows<R>,
     account: Account,
     rejects: Option<Committed>,
 }
 
 impl<R> Recorded<R> {
-    async fn keep(self, state: Option<&mut dyn QueryState>) -> Result<Ready<R>> {
+    async fn keep(self, state: Option<&mut (dyn QueryState + '_)>) -> Result<Ready<R>> {
         let Self { prepared, account, rejects } = self;
         if let Some(state) = state
             && let Err(error) = state.keep().await
@@ -328,7 +330,7 @@ impl<R> Recorded<R> {
 
 /// Step 5: the state of the query is durable. Only the commit is left.
 struct Ready<R> {
-    prepared: Box<dyn Prepared<Receipt = R>>,
+    prepared: PreparedRows<R>,
     account: Account,
     rejects: Option<Committed>,
 }
@@ -350,14 +352,13 @@ pub(crate) struct DeltaRejects {
     pub(crate) transaction: Option<ApplicationTransaction>,
 }
 
-#[async_trait]
 impl OpenRejects for DeltaRejects {
-    async fn commit(self: Box<Self>, user_metadata: &str) -> Result<Option<Committed>> {
-        self.table.finish(self.mode, self.transaction, Some(user_metadata)).await
+    fn commit(self: Box<Self>, user_metadata: &str) -> LocalBoxFuture<'_, Result<Option<Committed>>> {
+        Box::pin(self.table.finish(self.mode, self.transaction, Some(user_metadata)))
     }
 
-    async fn abandon(self: Box<Self>) -> Option<Error> {
-        self.table.abandon().await
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, Option<Error>> {
+        Box::pin(self.table.abandon())
     }
 }
 

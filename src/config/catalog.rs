@@ -1,21 +1,23 @@
-//! `[catalog]` of `pinsql.toml`: the service where other engines look for tables.
+//! `[catalog]` of `pinsql.toml`: the catalog service in which other engines find the tables.
 //!
-//! It has no flags: where tables are registered is a matter of the project, and not of one run. A token stands in the
-//! environment alone.
+//! It has no flags: the place where tables are registered belongs to the project, not to one run. The token is only in the
+//! environment.
 
 use serde::Deserialize;
 
 use super::Secret;
 
-/// What kind of service it is.
+/// The kind of a catalog service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CatalogKind {
+    /// Unity Catalog, of Databricks or open source.
     Unity,
+    /// The Data Catalog of AWS Glue.
     Glue,
 }
 
-/// The section as it is written.
+/// The section in the file. [`CatalogConfig`] describes the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogLayer {
@@ -26,16 +28,17 @@ pub struct CatalogLayer {
     pub account: Option<String>,
 }
 
+/// The resolved settings of a catalog service.
 #[derive(Debug, Clone)]
 pub struct CatalogConfig {
     pub kind: CatalogKind,
-    /// A URL. Unity Catalog's may be in `DATABRICKS_HOST` instead; Glue's follows from the region.
+    /// A URL. For Unity Catalog `DATABRICKS_HOST` is the default. For Glue the default follows from the region.
     pub endpoint: Option<String>,
-    /// The catalog as SQL names it; for Unity Catalog, the one of that name there.
+    /// The name of the catalog in SQL, in lower case. For Unity Catalog it is also the name of the catalog in the service.
     pub name: Option<String>,
-    /// The AWS account whose catalog it is, where that is not the caller's.
+    /// The AWS account of the catalog. `None` is the account of the caller.
     pub account: Option<String>,
-    /// What Unity Catalog is shown: `PINSQL_CATALOG_TOKEN`, or `DATABRICKS_TOKEN`.
+    /// The token for Unity Catalog: `PINSQL_CATALOG_TOKEN`, or `DATABRICKS_TOKEN`.
     pub token: Option<Secret>,
 }
 

@@ -1,37 +1,37 @@
-//! What `[shell]` in `pinsql.toml` sets of the interactive shell, and what the environment says of its files and pager.
+//! The settings of the interactive shell: `[shell]` in `pinsql.toml`, and the environment variables for its files and its pager.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// Rows that a table on the terminal shows at most, when nobody says how many.
+/// The default of `rows_max`.
 const ROWS_MAX: usize = 40;
-/// Entries that the history keeps, when nobody says how many.
+/// The default of `history_entries_max`.
 const HISTORY_ENTRIES_MAX: usize = 10_000;
-/// What shows long results a page at a time, when neither a setting nor PAGER says what.
+/// The default of `pager_command`, if PAGER is not set.
 const PAGER: &str = "less -SRFX";
 
-/// The section as it is written.
+/// The section in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShellLayer {
-    /// How rows are shown at the start: a format of rows, or `line`.
+    /// The output mode at the start: a format of rows, or `line`.
     pub mode: Option<String>,
-    /// Rows that a table shows at most, half of them from the end; 0 shows all.
+    /// The maximum number of rows in a table. Half of them are from the end. 0 shows all.
     pub rows_max: Option<usize>,
-    /// Whether the time of each statement is said.
+    /// Whether the shell prints the time of each statement.
     pub timer: Option<bool>,
-    /// Whether results go through the pager from the start.
+    /// Whether the pager is on at the start.
     pub pager: Option<bool>,
-    /// The command that pages.
+    /// The command of the pager.
     pub pager_command: Option<String>,
-    /// The file of the history.
+    /// The path of the history file.
     pub history_file: Option<PathBuf>,
-    /// Entries that the history keeps; 0 keeps none, and no file.
+    /// The maximum number of entries in the history. 0 keeps none, and writes no file.
     pub history_entries_max: Option<usize>,
 }
 
-/// The settings of the shell in force at its start.
+/// The resolved settings of the shell. [`ShellLayer`] describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellConfig {
     pub mode: Option<String>,
@@ -39,15 +39,15 @@ pub struct ShellConfig {
     pub timer: bool,
     pub pager: bool,
     pub pager_command: String,
-    /// None when there is no place for it: neither a setting nor a home folder.
+    /// `None` if there is no setting and no home folder.
     pub history_file: Option<PathBuf>,
     pub history_entries_max: usize,
 }
 
 impl ShellConfig {
-    /// `variable` looks a variable of the environment up.
+    /// Resolves the settings. `variable` returns the value of an environment variable.
     pub fn resolve(layer: ShellLayer, variable: impl Fn(&str) -> Option<String>) -> Self {
-        // The XDG rules: a path that is not absolute is ignored.
+        // The XDG specification: a path that is not absolute is ignored.
         let state = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
         let history = || state.or_else(home).map(|state| state.join("pinsql/history"));

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, case, lit};
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::LocalBoxFuture;
 use sqlparser::ast::{Ident, Query, TableFactor};
 
 use super::ast::{Name, Target};
@@ -25,7 +25,7 @@ use super::write::{StatementRejects, isolated, physical, written};
 use super::{Outcome, Watch, object_names, template};
 use crate::catalog::TableName;
 use crate::session::Session;
-use crate::write_path::{self, Plans, Prepared, Run, WritePath};
+use crate::write_path::{self, Plans, PreparedRows, Run, WritePath};
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_delta::{
     Committed, Covered, Operation, RejectsMode, RewriteTarget, RowAction, RowChanges, assignable, sql_name,
@@ -341,15 +341,14 @@ struct ChangedTable<'a> {
     read_version: Option<u64>,
 }
 
-#[async_trait]
 impl write_path::Target for ChangedTable<'_> {
     type Receipt = Committed;
 
-    async fn prepare(
-        &self,
-        query: &Arc<dyn ExecutionPlan>,
-        watch: &dyn Watch,
-    ) -> Result<Box<dyn Prepared<Receipt = Committed>>> {
+    fn prepare<'a>(
+        &'a self,
+        query: &'a Arc<dyn ExecutionPlan>,
+        watch: &'a dyn Watch,
+    ) -> LocalBoxFuture<'a, Result<PreparedRows<Committed>>> {
         let Changes { assigned, actions, is_not_matched, allows_repeats, condition_of_new, covered } =
             self.changes.clone();
         let changes = RowChanges {
@@ -361,10 +360,13 @@ impl write_path::Target for ChangedTable<'_> {
             condition_of_new,
             covered,
         };
-        let progress = watch.started(query);
-        let (target, context) = (self.target.clone(), self.state.task_ctx());
-        let outcome = target.run(changes, self.operation.clone(), self.read_version, self.state, &context).await;
-        drop(progress);
-        Ok(Box::new(outcome?))
+        let (target, operation, context) = (self.target.clone(), self.operation.clone(), self.state.task_ctx());
+        Box::pin(async move {
+            let progress = watch.started(query);
+            let outcome = target.run(changes, operation, self.read_version, self.state, &context).await;
+            drop(progress);
+            let prepared: PreparedRows<Committed> = Box::new(outcome?);
+            Ok(prepared)
+        })
     }
 }

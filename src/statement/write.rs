@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::LocalBoxFuture;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -19,7 +19,8 @@ use crate::catalog::TableName;
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::write_path::{
-    self, Account, Attempt, DeltaRejects, OpenRejects, Plans, Prepared, RejectsPlace, Run, Target, WritePath,
+    self, Account, Attempt, DeltaRejects, OpenRejects, Plans, Prepared, PreparedRows, RejectsPlace, Run, Target,
+    WritePath,
 };
 use pinsql_base::error::Result;
 use pinsql_base::rejects::{Reject, Rejects};
@@ -203,12 +204,18 @@ pub(super) struct StatementRejects<'a> {
     pub(super) mode: RejectsMode,
 }
 
-#[async_trait]
 impl RejectsPlace for StatementRejects<'_> {
-    async fn open(&self, rejected: mpsc::Receiver<Reject>, run_id: &str) -> Result<Box<dyn OpenRejects>> {
-        let location = self.session.warehouse().location(&self.table.with_suffix(REJECTS_SUFFIX)).await?;
-        let table = RejectsTable::start(rejected, location, run_id, &self.state.task_ctx())?;
-        Ok(Box::new(DeltaRejects { table, mode: self.mode, transaction: None }))
+    fn open<'a>(
+        &'a self,
+        rejected: mpsc::Receiver<Reject>,
+        run_id: &'a str,
+    ) -> LocalBoxFuture<'a, Result<Box<dyn OpenRejects>>> {
+        Box::pin(async move {
+            let location = self.session.warehouse().location(&self.table.with_suffix(REJECTS_SUFFIX)).await?;
+            let table = RejectsTable::start(rejected, location, run_id, &self.state.task_ctx())?;
+            let opened: Box<dyn OpenRejects> = Box::new(DeltaRejects { table, mode: self.mode, transaction: None });
+            Ok(opened)
+        })
     }
 }
 
@@ -222,30 +229,31 @@ struct WrittenTable<'a> {
     additions: &'a Additions,
 }
 
-#[async_trait]
 impl Target for WrittenTable<'_> {
     type Receipt = Committed;
 
-    async fn prepare(
-        &self,
-        query: &Arc<dyn ExecutionPlan>,
-        watch: &dyn Watch,
-    ) -> Result<Box<dyn Prepared<Receipt = Committed>>> {
-        let location = self.session.warehouse().location(self.table).await?;
-        let mut request = WriteRequest::new(location, self.kind.clone());
-        request.read_version = self.read_version;
-        request.transaction.clone_from(&self.additions.transaction);
-        request.base_version = self.additions.base_version;
-        request.alteration.clone_from(&self.additions.alteration);
-        let write = Write::plan(request, Arc::clone(query), self.state).await?;
-        let progress = watch.started(write.execution_plan());
-        let outcome = write.run(self.state.task_ctx()).await;
-        drop(progress);
-        Ok(Box::new(outcome?))
+    fn prepare<'a>(
+        &'a self,
+        query: &'a Arc<dyn ExecutionPlan>,
+        watch: &'a dyn Watch,
+    ) -> LocalBoxFuture<'a, Result<PreparedRows<Committed>>> {
+        Box::pin(async move {
+            let location = self.session.warehouse().location(self.table).await?;
+            let mut request = WriteRequest::new(location, self.kind.clone());
+            request.read_version = self.read_version;
+            request.transaction.clone_from(&self.additions.transaction);
+            request.base_version = self.additions.base_version;
+            request.alteration.clone_from(&self.additions.alteration);
+            let write = Write::plan(request, Arc::clone(query), self.state).await?;
+            let progress = watch.started(write.execution_plan());
+            let outcome = write.run(self.state.task_ctx()).await;
+            drop(progress);
+            let prepared: PreparedRows<Committed> = Box::new(outcome?);
+            Ok(prepared)
+        })
     }
 }
 
-#[async_trait]
 impl Prepared for PreparedWrite {
     type Receipt = Committed;
 
@@ -257,19 +265,21 @@ impl Prepared for PreparedWrite {
         Self::rewritten(self)
     }
 
-    async fn abandon(self: Box<Self>) {
-        Self::abandon(*self).await;
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        Box::pin(Self::abandon(*self))
     }
 
-    async fn commit(mut self: Box<Self>, account: &Account) -> Result<Committed> {
-        let ledger = &account.ledger;
-        self.count_source(ledger.read.saturating_sub(ledger.rejected));
-        // As in Delta Lake, a statement that changes no row makes no version.
-        let changes_nothing = Self::rewritten(&self).is_some_and(Rewritten::is_nothing);
-        match changes_nothing && ledger.rejected == 0 {
-            true => Ok(self.leave().await),
-            false => Self::commit(*self, Some(&account.user_metadata())).await,
-        }
+    fn commit(mut self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Committed>> {
+        Box::pin(async move {
+            let ledger = &account.ledger;
+            self.count_source(ledger.read.saturating_sub(ledger.rejected));
+            // As in Delta Lake, a statement that changes no row makes no version.
+            let changes_nothing = Self::rewritten(&self).is_some_and(Rewritten::is_nothing);
+            match changes_nothing && ledger.rejected == 0 {
+                true => Ok(self.leave().await),
+                false => Self::commit(*self, Some(&account.user_metadata())).await,
+            }
+        })
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::LocalBoxFuture;
 use tokio::sync::mpsc;
 
 use super::checkpoint::{BatchRecord, SeenState};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::statement::query::{self, Batch, Planned, Purpose};
 use crate::statement::{Flow, Watch};
 use crate::write_path::{
-    self, Attempt, DeltaRejects, OpenRejects, Plans, Prepared, QueryState, RejectsPlace, Run, WritePath,
+    self, Attempt, DeltaRejects, OpenRejects, Plans, PreparedRows, QueryState, RejectsPlace, Run, WritePath,
 };
 use pinsql_base::error::Result;
 use pinsql_base::rejects::Reject;
@@ -93,12 +93,18 @@ struct BatchRejects<'a> {
     context: Arc<TaskContext>,
 }
 
-#[async_trait]
 impl RejectsPlace for BatchRejects<'_> {
-    async fn open(&self, rejected: mpsc::Receiver<Reject>, run_id: &str) -> Result<Box<dyn OpenRejects>> {
-        let table = RejectsTable::start_on(self.table, rejected, run_id, &self.context)?;
-        let transaction = Some(self.transaction.clone());
-        Ok(Box::new(DeltaRejects { table, mode: RejectsMode::Append, transaction }))
+    fn open<'a>(
+        &'a self,
+        rejected: mpsc::Receiver<Reject>,
+        run_id: &'a str,
+    ) -> LocalBoxFuture<'a, Result<Box<dyn OpenRejects>>> {
+        Box::pin(async move {
+            let table = RejectsTable::start_on(self.table, rejected, run_id, &self.context)?;
+            let transaction = Some(self.transaction.clone());
+            let opened: Box<dyn OpenRejects> = Box::new(DeltaRejects { table, mode: RejectsMode::Append, transaction });
+            Ok(opened)
+        })
     }
 }
 
@@ -109,16 +115,15 @@ struct BatchTarget<'a> {
     record: &'a BatchRecord,
 }
 
-#[async_trait]
 impl write_path::Target for BatchTarget<'_> {
     type Receipt = Receipt;
 
-    async fn prepare(
-        &self,
-        query: &Arc<dyn ExecutionPlan>,
-        _watch: &dyn Watch,
-    ) -> Result<Box<dyn Prepared<Receipt = Receipt>>> {
-        self.target.prepare(&Work { query, state: self.state, record: self.record }).await
+    fn prepare<'a>(
+        &'a self,
+        query: &'a Arc<dyn ExecutionPlan>,
+        _watch: &'a dyn Watch,
+    ) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>> {
+        self.target.prepare(Work { query, state: self.state, record: self.record })
     }
 }
 
@@ -128,10 +133,9 @@ struct BatchState<'a> {
     batch: u64,
 }
 
-#[async_trait]
 impl QueryState for BatchState<'_> {
-    async fn keep(&mut self) -> Result<()> {
-        self.seen.keep(self.batch).await
+    fn keep(&mut self) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(self.seen.keep(self.batch))
     }
 }
 

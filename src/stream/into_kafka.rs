@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use tokio::sync::Mutex;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
 use super::target::{Landed, Receipt, Target, Work};
-use crate::write_path::{Account, Prepared};
+use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, Result};
 use pinsql_sinks::kafka::{Definition, ProducerOptions, Transactions, records};
 
@@ -86,7 +86,7 @@ impl Target for KafkaTarget {
         Ok(marked.max(self.0.commits.landed().await?))
     }
 
-    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+    fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>> {
         Box::pin(async move {
             let transactions = self.0.transactions().await?;
             let written = async {
@@ -100,7 +100,7 @@ impl Target for KafkaTarget {
             };
             let rows = self.0.or_give_up(written.await).await?;
             let batch = work.record.batch;
-            let prepared: Box<dyn Prepared> =
+            let prepared: PreparedRows<Receipt> =
                 Box::new(PreparedTransaction { connected: Arc::clone(&self.0), transactions, batch, rows });
             Ok(prepared)
         })
@@ -133,7 +133,7 @@ impl Prepared for PreparedTransaction {
         self.rows
     }
 
-    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
             // One that cannot be aborted is given up, and the next connection aborts it.
             if self.transactions.abort().await.is_err() {
@@ -142,7 +142,7 @@ impl Prepared for PreparedTransaction {
         })
     }
 
-    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
             let committed_at = Utc::now().trunc_subsecs(3);
             let commit =

@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::into_objects;
 use super::target::{Landed, Receipt, Target, Work};
-use crate::write_path::{Account, Prepared};
+use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::kinesis::{Record, Writer, records};
 
@@ -43,7 +43,7 @@ impl Target for KinesisTarget {
         self.commits.landed().await
     }
 
-    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+    fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>> {
         Box::pin(async move {
             let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
             let mut all = Vec::new();
@@ -59,7 +59,7 @@ impl Target for KinesisTarget {
                 .caused_by(refused.message)
                 .with_hint("let the query leave such records out, or give them another partitionKey"));
             }
-            let prepared: Box<dyn Prepared> = Box::new(PreparedRecords {
+            let prepared: PreparedRows<Receipt> = Box::new(PreparedRecords {
                 stream: self.stream.clone(),
                 writer: self.writer.clone(),
                 commits: self.commits.clone(),
@@ -83,11 +83,11 @@ impl Prepared for PreparedRecords {
     }
 
     /// Nothing has left the memory.
-    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }
 
-    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
             let Self { stream, writer, commits, batch, records } = *self;
             let bytes = records.iter().map(|record| record.size_bytes() as u64).sum();

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use datafusion::physical_plan::collect;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde::Deserialize;
 
 use super::checkpoint::{BatchRecord, CommitRecord, Commits};
 use super::target::{Landed, Receipt, Target, Work};
 use crate::ledger::Ledger;
-use crate::write_path::{Account, Prepared};
+use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::objects::{Definition, Object, Place, encode};
 use pinsql_sources::stream::Partitioning;
@@ -42,7 +42,7 @@ impl Target for ObjectsTarget {
         self.commits.landed().await
     }
 
-    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+    fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>> {
         Box::pin(async move {
             let spans = self.partitioning.split(&work.record.range)?;
             let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
@@ -51,7 +51,7 @@ impl Target for ObjectsTarget {
             // Compressing takes a processor for a while.
             let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
             let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
-            let prepared: Box<dyn Prepared> = Box::new(PreparedObjects {
+            let prepared: PreparedRows<Receipt> = Box::new(PreparedObjects {
                 place: self.place.clone(),
                 commits: self.commits.clone(),
                 batch: work.record.batch,
@@ -85,11 +85,11 @@ impl Prepared for PreparedObjects {
     }
 
     /// Nothing has left the memory.
-    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }
 
-    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
             let Self { place, commits, batch, rows: _, objects } = *self;
             let files = objects.len();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::checkpoint::BatchRecord;
 use super::target::{Landed, Receipt, Target, Work};
 use crate::catalog::CHECKPOINT_PROPERTY;
 use crate::ledger::Ledger;
-use crate::write_path::{Account, Prepared};
+use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
@@ -36,12 +36,12 @@ impl Target for TableTarget {
         Ok(version.and_then(|version| u64::try_from(version).ok()))
     }
 
-    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+    fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>> {
         Box::pin(async move {
             let transaction = transaction(&self.checkpoint_id, work.record);
             let request = WriteRequest::append_to(&self.table, Some(transaction));
             let write = Write::plan(request, Arc::clone(work.query), work.state).await?;
-            let prepared: Box<dyn Prepared> = Box::new(PreparedAppend(write.run(work.state.task_ctx()).await?));
+            let prepared: PreparedRows<Receipt> = Box::new(PreparedAppend(write.run(work.state.task_ctx()).await?));
             Ok(prepared)
         })
     }
@@ -85,13 +85,13 @@ impl Prepared for PreparedAppend {
         self.0.rows()
     }
 
-    fn abandon(self: Box<Self>) -> BoxFuture<'static, ()> {
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
             self.0.abandon().await;
         })
     }
 
-    fn land(self: Box<Self>, entry: &Value) -> BoxFuture<'_, Result<Receipt>> {
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
             let committed = self.0.commit(Some(&account.user_metadata())).await?;
             let Committed { version, files, bytes, .. } = committed;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 
 use super::checkpoint::BatchRecord;
 use crate::ledger::Ledger;
-use crate::write_path::Prepared;
+use crate::write_path::PreparedRows;
 use pinsql_base::error::Result;
 use pinsql_delta::TableStatus;
 
@@ -23,7 +23,7 @@ pub(super) trait Target: fmt::Debug + Send + Sync {
     async fn landed(&self) -> Result<Option<u64>>;
 
     /// Runs the query of a batch. What it writes is seen by nobody until it lands.
-    fn prepare<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<Box<dyn Prepared>>>;
+    fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>>;
 
     /// What is known of a batch that landed though its answer was lost.
     async fn find(&self, record: &BatchRecord) -> Result<Landed>;
@@ -35,7 +35,7 @@ pub(super) trait Target: fmt::Debug + Send + Sync {
 }
 
 /// One batch, as its target needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) query: &'a Arc<dyn ExecutionPlan>,
     pub(super) state: &'a SessionState,

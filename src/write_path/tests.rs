@@ -1,3 +1,4 @@
+use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Int32Array, RecordBatch};
@@ -39,29 +40,26 @@ impl Steps {
     }
 }
 
-#[async_trait]
 impl RejectsPlace for Steps {
-    async fn open(&self, _: mpsc::Receiver<Reject>, _: &str) -> Result<Box<dyn OpenRejects>> {
-        self.run("open rejects")?;
-        Ok(Box::new(self.clone()))
+    fn open<'a>(&'a self, _: mpsc::Receiver<Reject>, _: &'a str) -> LocalBoxFuture<'a, Result<Box<dyn OpenRejects>>> {
+        let opened: Box<dyn OpenRejects> = Box::new(self.clone());
+        Box::pin(ready(self.run("open rejects").map(|()| opened)))
     }
 }
 
-#[async_trait]
 impl OpenRejects for Steps {
-    async fn commit(self: Box<Self>, _: &str) -> Result<Option<Committed>> {
-        self.run("commit rejects").map(|()| None)
+    fn commit(self: Box<Self>, _: &str) -> LocalBoxFuture<'_, Result<Option<Committed>>> {
+        Box::pin(ready(self.run("commit rejects").map(|()| None)))
     }
 
-    async fn abandon(self: Box<Self>) -> Option<Error> {
-        self.run("abandon rejects").err()
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, Option<Error>> {
+        Box::pin(ready(self.run("abandon rejects").err()))
     }
 }
 
-#[async_trait]
 impl QueryState for Steps {
-    async fn keep(&mut self) -> Result<()> {
-        self.run("keep state")
+    fn keep(&mut self) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(ready(self.run("keep state")))
     }
 }
 
@@ -82,23 +80,24 @@ struct FakeRows {
     rows: u64,
 }
 
-#[async_trait]
 impl Target for FakeTarget {
     type Receipt = Value;
 
-    async fn prepare(
-        &self,
-        query: &Arc<dyn ExecutionPlan>,
-        _: &dyn Watch,
-    ) -> Result<Box<dyn Prepared<Receipt = Value>>> {
-        self.steps.run("prepare")?;
-        let batches = collect(Arc::clone(query), Arc::new(TaskContext::default())).await?;
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>() - self.lost;
-        Ok(Box::new(FakeRows { steps: self.steps.clone(), rows }))
+    fn prepare<'a>(
+        &'a self,
+        query: &'a Arc<dyn ExecutionPlan>,
+        _: &'a dyn Watch,
+    ) -> LocalBoxFuture<'a, Result<PreparedRows<Value>>> {
+        Box::pin(async {
+            self.steps.run("prepare")?;
+            let batches = collect(Arc::clone(query), Arc::new(TaskContext::default())).await?;
+            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>() - self.lost;
+            let prepared: PreparedRows<Value> = Box::new(FakeRows { steps: self.steps.clone(), rows });
+            Ok(prepared)
+        })
     }
 }
 
-#[async_trait]
 impl Prepared for FakeRows {
     type Receipt = Value;
 
@@ -106,12 +105,13 @@ impl Prepared for FakeRows {
         self.rows
     }
 
-    async fn abandon(self: Box<Self>) {
+    fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         assert!(self.steps.run("abandon rows").is_ok());
+        Box::pin(ready(()))
     }
 
-    async fn commit(self: Box<Self>, account: &Account) -> Result<Value> {
-        self.steps.run("commit rows").map(|()| account.entry.clone())
+    fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Value>> {
+        Box::pin(ready(self.steps.run("commit rows").map(|()| account.entry.clone())))
     }
 }
 
