@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use super::Failure;
+use super::failure::Failure;
+use super::include::{Placed, statements_with};
 use super::output::{Output, stdout_error};
-use super::script::{Placed, Script, statements_with};
+use super::script::Script;
 use super::settings::Settings;
 use crate::session::Session;
 use crate::statement::{self, Checked};

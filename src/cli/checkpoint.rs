@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::{Output, stdout_error};
 use super::rows::write_rows;
 use super::settings::Settings;

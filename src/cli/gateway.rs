@@ -14,7 +14,7 @@ use clap::builder::FalseyValueParser;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::Failure;
+use super::failure::Failure;
 use super::kafka_config;
 use super::output::{LogFormat, Output};
 use super::settings::parse_duration;

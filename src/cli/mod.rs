@@ -7,7 +7,9 @@ mod check;
 mod checkpoint;
 mod completions;
 mod emulate;
+mod failure;
 mod gateway;
+mod include;
 mod kafka_config;
 mod man;
 mod output;
@@ -27,7 +29,6 @@ use std::io::{self, IsTerminal, Read};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind as ErrorOf};
@@ -35,6 +36,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completions::Shell;
 use self::emulate::EmulateArguments;
+use self::failure::Failure;
 use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
@@ -116,24 +118,6 @@ enum CheckpointCommand {
         #[arg(value_name = "TABLE")]
         table: String,
     },
-}
-
-/// An error, and the script that its span refers to.
-struct Failure {
-    error: Box<Error>,
-    script: Option<Arc<Script>>,
-}
-
-impl Failure {
-    fn in_script(error: Error, script: &Arc<Script>) -> Self {
-        Self { error: Box::new(error), script: Some(Arc::clone(script)) }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error: Box::new(error), script: None }
-    }
 }
 
 /// The stack size of a worker thread. pinsql and DataFusion traverse expressions recursively.

@@ -12,11 +12,12 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
+use super::include::{Placed, statements_with};
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
 use super::rows::{Format, write_rows};
-use super::script::{Placed, Script, statements_with};
+use super::script::Script;
 use super::settings::Settings;
 use crate::catalog::TableName;
 use crate::session::Session;

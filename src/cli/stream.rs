@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::watch;
 
-use super::Failure;
+use super::failure::Failure;
+use super::include::{Placed, statements_with};
 use super::output::Output;
-use super::script::{Placed, Script, statements_with};
+use super::script::Script;
 use super::settings::{Settings, parse_duration};
 use super::signals::Signals;
 use super::status::Status;

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::Answer;
+use super::contract::Answer;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::http::{self, Unread};
 use pinsql_base::settings::Secret;

@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
+use super::contract::{Answer, Attempt, Filling, Receiver};
 use super::http::Http;
-use super::{Answer, Attempt, Filling, Receiver};
 use crate::post::Item;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Answer, Attempt, Filling, Receiver};
+use super::contract::{Answer, Attempt, Filling, Receiver};
 use crate::post::{Item, PostedTopic};
 use crate::target::StreamName;
 use pinsql_base::error::{Error, Result};

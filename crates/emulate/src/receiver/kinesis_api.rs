@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
+use super::contract::{Answer, Attempt, Filling, Receiver};
 use super::http::{Http, is_retriable};
-use super::{Answer, Attempt, Filling, Receiver};
 use crate::post::Item;
 use pinsql_sinks::kinesis::RECORDS_PER_CALL_MAX;
 

@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use url::Url;
 
-use super::{Answer, Attempt, Filling, Receiver};
+use super::contract::{Answer, Attempt, Filling, Receiver};
 use crate::post::{Item, PostedTopic};
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
 use pinsql_base::settings::S3Config;

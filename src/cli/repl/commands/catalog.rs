@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::complete::functions::{Function, all};
 use super::super::{Next, Shell};
 use super::{Command, one_argument};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use crate::statement::{self, Rows, name_pattern};
 use pinsql_base::error::{Error, Result};
 

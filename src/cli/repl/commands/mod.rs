@@ -8,7 +8,7 @@ mod screen;
 mod state;
 
 use super::{Next, Shell};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use pinsql_base::error::{Error, nearest};
 
 /// A command, as `.help` lists it.

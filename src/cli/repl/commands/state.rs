@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 
 use super::super::{Next, Shell};
 use super::{Command, named, one_argument, unquoted, usage};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use crate::cli::script::Script;
 use crate::config::Param;
 use crate::statement::Rows;
