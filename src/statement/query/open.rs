@@ -33,7 +33,7 @@ pub(super) async fn open_call(
     if call.function == "read_mysql" && !call.is_stream {
         let environment = &session.config().database;
         return match purpose {
-            Purpose::Check => mysql::declared(&arguments.options, environment).await,
+            Purpose::Check => mysql::schema_only(&arguments.options, environment).await,
             Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) => {
                 mysql::read_mysql(&arguments.options, environment).await
             }

@@ -151,7 +151,7 @@ impl<State: Send + Sync + 'static> ClientContext for ClientEvents<State> {
 }
 
 /// The error for a client that librdkafka refuses to create. It shows no value of a property.
-pub fn not_made(error: &KafkaError) -> Error {
+pub fn client_not_created(error: &KafkaError) -> Error {
     // Only this variant holds the value of a property, which may be a secret.
     let reason = match error {
         KafkaError::ClientConfig(_, reason, name, _) => format!("{name}: {reason}"),

@@ -17,7 +17,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
-use super::client::{ClientEvents, not_made};
+use super::client::{ClientEvents, client_not_created};
 use super::discovery::{self, View};
 use super::error::KafkaFailure;
 use super::native::CommitQueue;
@@ -100,7 +100,7 @@ impl Connection {
         let context = Context::new(properties, runtime, Mutex::default());
         let config = configure(settings);
         let consumer = config.create_with_context::<_, Consumer>(context);
-        let consumer = Arc::new(consumer.map_err(|error| not_made(&error))?);
+        let consumer = Arc::new(consumer.map_err(|error| client_not_created(&error))?);
         let view = Arc::<Mutex<View>>::default();
         let flag = Arc::<AtomicBool>::default();
         let (close, closed) = mpsc::sync_channel(1);

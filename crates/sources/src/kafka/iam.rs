@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_modules_options_say_who_signs() {
+    fn the_options_of_the_login_module_choose_the_signer() {
         let new = |options: &[(&str, &str)]| {
             let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             Iam::new(&options.collect(), "b:9098", Some("eu-west-1")).map(|iam| format!("{:?}", iam.signer))

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_and_options_are_read_as_java_reads_them() {
+    fn modules_and_options_are_parsed_as_in_java() {
         let jaas = parse(
             "kafkashaded.org.apache.kafka.common.security.scram.ScramLoginModule required\n \
              username=\"al ice\" password='p\\'=;\"w' ;",

@@ -17,7 +17,7 @@
 //!
 //! Types of rdkafka leave this folder in two places, both for the producer in `pinsql-sinks`. [`ClientEvents`] is the context
 //! of its client, so it implements rdkafka's context traits, and [`DeliveryState`] receives rdkafka's delivery result.
-//! [`Properties::apply`] fills rdkafka's `ClientConfig`, and [`not_made`] translates the error of rdkafka's constructor.
+//! [`Properties::apply`] fills rdkafka's `ClientConfig`, and [`client_not_created`] translates the error of rdkafka's constructor.
 //!
 //! Deliberately absent: a schema registry (values are bytes, and SQL decodes them), Kerberos, and Java's key stores.
 
@@ -68,7 +68,7 @@ use pinsql_base::error::{Error, Result};
 // For the table function of SQL.
 pub use self::options::option_names;
 // Shared with the producer in `pinsql-sinks`: one client context, one set of properties and one error type for both sides.
-pub use self::client::{ClientEvents, DeliveryState, not_made};
+pub use self::client::{ClientEvents, DeliveryState, client_not_created};
 pub use self::error::KafkaFailure;
 pub use self::properties::{Properties, is_secret};
 

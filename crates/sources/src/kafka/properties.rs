@@ -61,7 +61,7 @@ impl Properties {
     /// of the Java client or of librdkafka, with names in any case.
     ///
     /// Errors: no broker, an unknown or refused property, or a value that librdkafka does not accept.
-    pub fn of_writer(servers: &str, given: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn for_producer(servers: &str, given: &BTreeMap<String, String>) -> Result<Self> {
         if servers.trim().is_empty() {
             return Err(Error::new(ErrorCode::InvalidConfiguration, "no Kafka broker is given")
                 .with_hint("such as broker-1:9092,broker-2:9092"));

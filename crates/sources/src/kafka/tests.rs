@@ -66,7 +66,7 @@ async fn records_come_from_all_partitions_up_to_their_ends_at_opening() {
     let position = source.start().await.unwrap();
     assert_eq!(position.0, json!({"pins": {"0": 0, "1": 0, "2": 0}}));
     let mut reader = source.open(&position, &reading(true)).await.unwrap();
-    produce(&cluster, 0, 5); // behind the end
+    produce(&cluster, 0, 5); // after the end
     let mut position = position;
     let mut rows = 0;
     loop {
@@ -140,7 +140,7 @@ impl ProvideCredentials for Late {
 /// librdkafka requests the first token when the client is created, and again when a token expires or could not be created. Each
 /// request must be answered, also while no record is read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_made_whenever_librdkafka_asks_for_one() {
+async fn every_request_of_librdkafka_for_a_token_is_answered() {
     let given = BTreeMap::from(
         [("bootstrap.servers", "127.0.0.1:1"), ("security.protocol", "SASL_SSL"), ("sasl.mechanism", "AWS_MSK_IAM")]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),

@@ -256,7 +256,7 @@ pub struct Contact {
 
 impl Contact {
     /// True if the service has answered at least once.
-    pub fn is_made(&self) -> bool {
+    pub fn has_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 

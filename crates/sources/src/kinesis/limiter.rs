@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_paced_and_bytes_are_paid_for() {
+    fn calls_wait_for_the_period_and_for_the_bytes_before() {
         let start = Instant::now();
         let mut limiter = Limiter::new(Duration::from_millis(200), 2 << 20);
         for _ in 0..10 {

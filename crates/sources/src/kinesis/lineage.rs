@@ -39,8 +39,8 @@ pub(super) fn forgettable(listed: &[Shard], begun: &BTreeMap<String, ShardPositi
     begun.iter().filter(|(id, position)| is_done(id, position)).map(|(id, _)| id.clone()).collect()
 }
 
-/// Whether the children of a shard that is read out are known. Every shard that is closed has some; the service may list
-/// them a moment later.
+/// True if a shard that is read to the end has listed children. Every closed shard has children, but the service may list them
+/// a little later.
 pub(super) fn has_children(listed: &[Shard], id: &str) -> bool {
     listed.iter().any(|shard| shard.parents.iter().any(|parent| parent == id))
 }
@@ -60,7 +60,7 @@ mod tests {
         text.split_whitespace().map(shard).collect()
     }
 
-    /// `a!` is read out, `b` is begun.
+    /// `a!` is read to the end, `b` is started.
     fn begun(text: &str) -> BTreeMap<String, ShardPosition> {
         let shard = |text: &str| {
             let position = ShardPosition { place: Place::Start, closed: text.ends_with('!'), complete_to_ms: 0 };
@@ -88,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reshard_while_nobody_reads_is_followed() {
-        // Split twice: the grandchildren wait for the child, which was never begun.
+    fn a_reshard_is_followed_although_no_process_was_reading() {
+        // Split twice: the grandchildren wait for the child, which was never started.
         check("a b<a c<a d<b e<b", "a", "", "", "");
         check("a b<a c<a d<b e<b", "a!", "b c", "", "");
         // The parent's retention has passed: its records are gone, its children go on.

@@ -16,7 +16,7 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 #[serde(rename_all = "snake_case")]
 pub(super) enum Start {
     TrimHorizon,
-    /// The records that arrived at this moment or later, in milliseconds since 1970.
+    /// At the first record that arrived at this time or later, in milliseconds since 1970.
     Moment(i64),
 }
 

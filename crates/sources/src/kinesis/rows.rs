@@ -1,4 +1,4 @@
-//! Records as rows, with the columns that Databricks' `read_kinesis` gives
+//! Records as rows, with the columns of Databricks' `read_kinesis`
 //! (<https://docs.databricks.com/en/sql/language-manual/functions/read_kinesis.html>).
 
 use std::ops::Range;

@@ -143,7 +143,7 @@ impl SharedStream {
                 Err(Failure::IteratorExpired) => ("the iterator has expired".to_owned(), TransientKind::Unavailable),
             };
             // A service that is slow is reachable.
-            let is_there = self.contact().is_made() || kind == TransientKind::NoAnswer;
+            let is_there = self.contact().has_answered() || kind == TransientKind::NoAnswer;
             let patience = if is_there { PATIENCE } else { FIRST_ANSWER_TIMEOUT };
             let left = patience.saturating_sub(started.elapsed());
             if left.is_zero() {

@@ -275,7 +275,7 @@ mod tests {
         };
         assert_eq!(counts(&mut shards(5_000, 1), 3_000, 1 << 30, &mut 0), [1_024, 1_024, 952]);
         assert_eq!(counts(&mut shards(100, 1), 3_000, 1 << 30, &mut 0), [100, 100, 100]);
-        // The first record is taken whatever its size, and each shard has its turn.
+        // The first record is always taken, and each shard has its turn.
         let (mut large, mut turn) = (shards(3, 5_000), 0);
         for _ in 0..9 {
             assert_eq!(counts(&mut large, 10, 1_000, &mut turn), [1]);

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_pushed_wider_and_never_negated() {
+    fn conditions_on_dates_are_not_exact_and_never_negated() {
         let day = lit(ScalarValue::Date32(Some(17_617)));
         let at = lit(ScalarValue::TimestampMicrosecond(Some(1_522_128_250_000_000), Some("UTC".into())));
         check(col("d").gt(day.clone()), "~(`d` > '2018-03-27')");

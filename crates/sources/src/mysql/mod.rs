@@ -71,8 +71,8 @@ pub async fn read_mysql(
     Ok(Arc::new(MysqlTable::new(options, columns)))
 }
 
-/// The same columns with no rows, for a command that only checks a query.
-pub async fn declared(
+/// An empty table with the columns of [`read_mysql`], for a command that only checks a query. It connects to the server too.
+pub async fn schema_only(
     given: &BTreeMap<String, ScalarValue>,
     environment: &DatabaseEnvironment,
 ) -> Result<Arc<dyn TableProvider>> {

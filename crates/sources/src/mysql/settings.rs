@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_gives_way_to_the_one_before_it() {
+    fn earlier_places_have_precedence() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("db_creds.yaml");
         std::fs::write(&file, "HOST: file\nUSER: file\nDATABASE: file\n").unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_read_with_what_they_say_and_no_more() {
+    fn missing_parts_of_a_url_stay_absent() {
         check_url("mysql://u@h/d", r#"("u") None ("h") None ("d")"#);
         check_url("jdbc:mysql://u:p%40ss@h:33/d", r#"("u") ("p@ss") ("h") (33) ("d")"#);
         check_url("mariadb://h", r#"None None ("h") None None"#);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_secret() {
+    fn errors_about_a_url_do_not_show_the_secret() {
         for (url, message) in [
             ("mysql://u:s3cret@h/d", "the URL of a database must not have a password"),
             ("mysql://u@h/d?password=s3cret", "the URL of the database has parameters, which are not supported"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_does_not_fit_is_said() {
+    fn missing_and_wrong_settings_are_errors() {
         let nothing = DatabaseEnvironment::default();
         let error = |url: Option<&str>, given: Settings| {
             DatabaseOptions::resolve_over(given, None, url, &nothing).unwrap_err().message
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_alone_asks_for_its_check() {
+    fn an_authority_without_a_mode_means_verify_identity() {
         let ca = Settings { ssl_ca: Some("ca.pem".into()), ..Settings::default() };
         let url = Some("mysql://u@h/d");
         let resolved = DatabaseOptions::resolve_over(ca, None, url, &DatabaseEnvironment::default()).unwrap();

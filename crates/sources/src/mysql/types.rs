@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_a_number_when_it_is_asked_for() {
+    fn tiny_int_1_is_a_number_if_the_option_says_so() {
         let options = TypeOptions { tiny_is_flag: false, ..OPTIONS };
         let column = Column::new(ColumnType::MYSQL_TYPE_TINY).with_column_length(1);
         assert_eq!(columns(&[column], options).unwrap()[0].kind, Kind::Integer { bytes: 1 });
