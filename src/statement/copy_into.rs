@@ -51,7 +51,7 @@ pub(super) async fn execute(session: &Session, copy: &CopyInto, watch: &dyn Watc
         }
         let objects: Vec<ObjectMeta> = files.iter().map(|file| file.object.clone()).collect();
         if let Some(validate) = &copy.validate {
-            return validate(session, copy, validate, &name, &table_schema, &objects).await.map(Outcome::Rows);
+            return validation_rows(session, copy, validate, &name, &table_schema, &objects).await.map(Outcome::Rows);
         }
         let (planned, alteration) = plan(session, copy, &table_schema, &objects).await?;
         let urls = files.into_iter().map(|file| file.url).collect();
@@ -318,7 +318,7 @@ fn by_name(plan: LogicalPlan, table: &SchemaRef, targets: &[String]) -> Result<L
 }
 
 /// VALIDATE: does everything except the commit, and returns the first rows.
-async fn validate(
+async fn validation_rows(
     session: &Session,
     copy: &CopyInto,
     validate: &Validate,

@@ -37,7 +37,7 @@ pub(super) async fn execute(session: &Session, create: &CreateTable, watch: &dyn
         refuse_expectations(create)?;
         let definition = definition_of(session, create, None).await?;
         let request = WriteRequest::new(location, kind(definition));
-        let committed = PreparedWrite::definition_of(request).await?.commit(None).await?.registered()?;
+        let committed = PreparedWrite::define(request).await?.commit(None).await?.registered()?;
         let text = format!("table {table} created, version {}", committed.version);
         return Ok(Outcome::Defined { text, warnings: committed.into_warnings() });
     };

@@ -33,7 +33,7 @@ mod tests {
             (Some("pin"), "pin_data", false),
             (Some("p?n_data"), "pin_data", false),
         ] {
-            assert_eq!(pattern(like).unwrap()(name), expected, "{like:?} {name}");
+            assert_eq!(name_pattern(like).unwrap()(name), expected, "{like:?} {name}");
         }
     }
 }

@@ -100,7 +100,7 @@ async fn row(session: &Session, query: &Query, mode: Mode) -> Result<Vec<(Scalar
         let planned = Box::pin(query::plan(session, query, Purpose::Check)).await?;
         let fields = planned.plan.schema().as_arrow().fields().iter();
         let null = |data_type: &DataType| Ok((ScalarValue::try_from(data_type)?, data_type.clone()));
-        return Ok(fields.map(|field| null_value(field.data_type())).collect::<Result<_, DataFusionError>>()?);
+        return Ok(fields.map(|field| null(field.data_type())).collect::<Result<_, DataFusionError>>()?);
     }
     let rows = Box::pin(rows::query(session, query)).await?;
     let schema = rows.stream.schema();
