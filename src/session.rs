@@ -45,6 +45,7 @@ use pinsql_sources::kinesis;
 /// A table that is open for one statement.
 #[derive(Debug)]
 pub struct OpenedTable {
+    /// Scans the table.
     pub provider: Arc<dyn TableProvider>,
     /// The version that is open. None for a table that is only declared.
     pub version: Option<u64>,

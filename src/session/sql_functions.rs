@@ -26,20 +26,28 @@ pub struct SqlFunction {
 /// The definition of a function without its body.
 #[derive(Debug, Clone, Default)]
 pub struct Signature {
+    /// The parameters, in order.
     pub parameters: Vec<Parameter>,
+    /// The result.
     pub returns: Returns,
+    /// The COMMENT clause.
     pub comment: Option<String>,
+    /// The clause DETERMINISTIC or NOT DETERMINISTIC. It is stored and shown, and changes nothing.
     pub is_deterministic: Option<bool>,
+    /// The clause about data access. With CONTAINS SQL, the body cannot read tables.
     pub data_access: Option<DataAccess>,
 }
 
 /// A parameter of a function.
 #[derive(Debug, Clone)]
 pub struct Parameter {
+    /// The name as it is declared.
     pub name: Ident,
     /// The type as SQL writes it.
     pub data_type: String,
+    /// The DEFAULT clause.
     pub default: Option<Expr>,
+    /// The COMMENT clause.
     pub comment: Option<String>,
 }
 
@@ -58,22 +66,29 @@ pub enum Returns {
 /// A column of `RETURNS TABLE (…)`.
 #[derive(Debug, Clone)]
 pub struct ResultColumn {
+    /// The name as it is declared.
     pub name: Ident,
+    /// The type as SQL writes it.
     pub data_type: String,
+    /// The COMMENT clause.
     pub comment: Option<String>,
 }
 
 /// The clause CONTAINS SQL or READS SQL DATA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataAccess {
+    /// CONTAINS SQL.
     ContainsSql,
+    /// READS SQL DATA.
     ReadsSqlData,
 }
 
 /// The body of a function.
 #[derive(Debug, Clone)]
 pub enum Body {
+    /// `RETURN expression`.
     Expression(Box<Expr>),
+    /// `RETURN query`.
     Query(Box<Query>),
 }
 

@@ -12,6 +12,7 @@ use sqlparser::ast::Expr;
 pub struct Variable {
     /// The current value, of the type `data_type`.
     pub value: ScalarValue,
+    /// The declared type, or the type of the default.
     pub data_type: DataType,
     /// The value of `SET VARIABLE name = DEFAULT`. None is NULL.
     pub default: Option<Expr>,

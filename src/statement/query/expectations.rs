@@ -17,12 +17,15 @@ use pinsql_sources::operators::{OnViolation, Rule};
 /// One expectation of the statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
+    /// The name. It is unique in the statement, without regard to case.
     pub name: String,
+    /// The condition. NULL counts as a violation.
     pub condition: Expr,
     /// The text of the condition, for the user.
     pub text: String,
     /// What happens to a row that violates it.
     pub action: OnViolation,
+    /// The place of the clause.
     pub span: Span,
 }
 

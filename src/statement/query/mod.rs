@@ -2,7 +2,7 @@
 //!
 //! The order of the work:
 //!
-//! 1. The passes over the AST rewrite Databricks' forms ([`passes`] is the list). In between, stored definitions are loaded
+//! 1. The passes over the AST rewrite Databricks' forms (`passes` is the list). In between, stored definitions are loaded
 //!    (`definitions`) and every relation is opened once (`relations`).
 //! 2. DataFusion plans the query.
 //! 3. In the plan, bodies of SQL functions and values of variables replace what names them (`inline`).
@@ -99,6 +99,7 @@ pub enum Purpose<'a> {
 /// its rows, and under its own name in the same version.
 #[derive(Debug)]
 pub struct TargetRelation {
+    /// The name of the table.
     pub name: TableName,
     /// None for a table that is only declared.
     pub version: Option<u64>,
@@ -114,14 +115,18 @@ pub(super) const PRESENT_COLUMN: &str = "present in source";
 /// The records of a stream that one plan reads.
 #[derive(Debug)]
 pub struct Batch<'a> {
+    /// The source of the stream.
     pub source: &'a dyn StreamSource,
+    /// The records.
     pub content: &'a Content,
 }
 
 /// The stream that a query reads.
 #[derive(Debug)]
 pub struct Stream {
+    /// The source.
     pub source: Arc<dyn StreamSource>,
+    /// The WATERMARK clause after the stream.
     pub watermark: Option<Watermark>,
 }
 

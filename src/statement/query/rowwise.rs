@@ -27,6 +27,7 @@ use pinsql_sources::slice::SliceTable;
 /// A plan that isolates bad records.
 #[derive(Debug)]
 pub struct Isolated {
+    /// The optimized plan.
     pub plan: LogicalPlan,
     /// True if the plan has a chain that isolates.
     pub is_changed: bool,

@@ -36,6 +36,7 @@ pub struct Watermark {
     pub column: String,
     /// How late a record can be.
     pub delay: Duration,
+    /// The place of the column in the text.
     pub span: Span,
 }
 
@@ -45,13 +46,16 @@ pub struct StreamClauses {
     /// The columns of the table, if it exists or declares them. The columns of the query are cast to them, by position. None: the
     /// table gets the columns of the query.
     pub columns: Option<SchemaRef>,
+    /// The WATERMARK clause after the stream.
     pub watermark: Option<Watermark>,
+    /// The expectations of the table.
     pub expectations: Vec<Expectation>,
 }
 
 /// A query that may run over its stream, not yet optimized.
 #[derive(Debug, Clone)]
 pub struct StreamPlan {
+    /// The plan with its markers.
     pub plan: LogicalPlan,
     /// A description of the state of DISTINCT, which the checkpoint keeps: another text means another state. None if the query
     /// needs no state.
