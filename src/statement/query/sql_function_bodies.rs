@@ -110,7 +110,7 @@ pub(in crate::statement) fn columns(plan: &LogicalPlan) -> Result<Vec<(String, D
 
 fn no_expression() -> Error {
     Error::new(
-        ErrorCode::InvalidExpression,
+        ErrorCode::InvalidFunctionDefinition,
         "the body of a scalar function is an expression of its arguments, without aggregates, \
          window functions and generators",
     )
