@@ -114,6 +114,7 @@ pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<Che
     Ok(Checked::Table { table: table.to_string(), columns })
 }
 
+/// The name of the new table. Returns an error if its LOCATION is not allowed.
 pub(super) async fn resolve_target(session: &Session, create: &CreateTable) -> Result<TableName> {
     let table = create.name.writable_table(session)?;
     match create.query {

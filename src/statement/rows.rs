@@ -75,11 +75,13 @@ pub(super) fn timestamp(milliseconds: Option<i64>) -> Option<String> {
     Some(moment.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
 
+/// Starts a query.
 pub(super) async fn query(session: &Session, query: &Query) -> Result<Rows> {
     let planned = query::plan(session, &query::set_apart(query), Purpose::Run).await?;
     start(planned).await
 }
 
+/// EXPLAIN of a query: one row for each line of the plans. With `analyze` the query runs.
 pub(super) async fn explain(session: &Session, query: &Query, analyze: bool) -> Result<Rows> {
     let mut planned = query::plan(session, query, Purpose::Run).await?;
     // An EXPLAIN node would turn an error of the optimizer into a row.
@@ -122,6 +124,7 @@ pub(super) async fn run_without_commit(planned: Planned, request: WriteRequest) 
     }
 }
 
+/// Starts a planned query.
 pub(super) async fn start(planned: Planned) -> Result<Rows> {
     let plan = planned.physical().await?;
     let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;

@@ -22,6 +22,7 @@ pub(super) fn resolve(session: &Session, name: &Name) -> Result<Variable> {
     session.variables().get(name_of(name)?).ok_or_else(|| not_found(session, name))
 }
 
+/// UNRESOLVED_VARIABLE, with a hint.
 pub(super) fn not_found(session: &Session, name: &Name) -> Error {
     let error = Error::new(ErrorCode::UnresolvedVariable, format!("there is no variable `{name}`")).at(name.span);
     let known = session.variables().names();

@@ -8,6 +8,7 @@ use crate::session::variables::Variable;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
+/// Evaluates the values and sets the variables.
 pub(super) async fn set(session: &Session, set: &SetVariable, mode: Mode) -> Result<Outcome> {
     let names: Vec<&Name> = match set {
         SetVariable::Each(assignments) => assignments.iter().map(|(name, _)| name).collect(),

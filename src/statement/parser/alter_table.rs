@@ -17,6 +17,7 @@ const TYPE_WIDENING: &str = "it needs type widening, which pinsql does not write
     CREATE OR REPLACE TABLE t AS SELECT CAST(…) … FROM t gives a table with other types";
 const CATALOG: &str = "it is kept in Databricks' catalog, which a Delta table on its own does not have";
 const PARTITIONS: &str = "the partitions of a Delta table are those of its rows";
+/// The hint for CLUSTER BY.
 pub(super) const CLUSTERING: &str =
     "it needs liquid clustering, which pinsql does not write; OPTIMIZE t ZORDER BY (…) orders the rows";
 

@@ -130,6 +130,7 @@ impl StatementParser<'_> {
         Ok(true)
     }
 
+    /// A column of CREATE TABLE: `name type [NOT NULL] [COMMENT 'text']`.
     pub(super) fn column(&mut self) -> Result<Column> {
         let name = self.identifier()?;
         let column = self.column_of(name)?;
@@ -243,6 +244,7 @@ impl StatementParser<'_> {
         Ok((name, self.property_word()?))
     }
 
+    /// The name of a property: `'a.b'` or `a.b`.
     pub(super) fn property_name(&mut self) -> Result<String> {
         let mut name = self.property_word()?;
         while self.parser.consume_token(&Token::Period) {

@@ -20,6 +20,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::Delete(Box::new(Delete { target, condition })))
     }
 
+    /// The table of a statement on rows: `table [AS alias]`.
     pub(super) fn target(&mut self) -> Result<Target> {
         let table = self.name()?;
         let has_as = self.parser.parse_keyword(Keyword::AS);
@@ -29,6 +30,7 @@ impl StatementParser<'_> {
         Ok(Target { table, alias })
     }
 
+    /// `WHERE condition`, if it is there.
     pub(super) fn condition(&mut self) -> Result<Option<Expr>> {
         match self.parser.parse_keyword(Keyword::WHERE) {
             true => self.expression().map(Some),

@@ -163,6 +163,7 @@ impl StatementParser<'_> {
 }
 
 impl When {
+    /// The words of the clause, for errors.
     pub(in crate::statement) fn name(self) -> &'static str {
         match self {
             Self::Matched => "WHEN MATCHED",

@@ -10,6 +10,7 @@ use crate::statement::ast::Name;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 impl StatementParser<'_> {
+    /// A query, parsed by sqlparser.
     pub(super) fn query(&mut self) -> Result<Box<sqlparser::ast::Query>> {
         self.parser.parse_query().map_err(|error| self.located(error))
     }
@@ -23,6 +24,7 @@ impl StatementParser<'_> {
         matches!(upper(&self.parser.peek_nth_token(position)).as_str(), "SELECT" | "WITH" | "VALUES" | "FROM")
     }
 
+    /// The name of an object, or `IDENTIFIER(text)`.
     pub(super) fn name(&mut self) -> Result<Name> {
         let start = self.parser.peek_token().span;
         if self.at_identifier() {
@@ -47,6 +49,7 @@ impl StatementParser<'_> {
         Ok(Name { parts, computed: None, span: Span { start: Span::from(start).start, end: Span::from(end).end } })
     }
 
+    /// An expression, parsed by sqlparser.
     pub(super) fn expression(&mut self) -> Result<Expr> {
         self.parser.parse_expr().map_err(|error| self.located(error))
     }
@@ -62,10 +65,12 @@ impl StatementParser<'_> {
         upper(&token(0)) == "IDENTIFIER" && token(1).token == Token::LParen && is_text
     }
 
+    /// One name without dots.
     pub(super) fn identifier(&mut self) -> Result<Ident> {
         self.parser.parse_identifier().map_err(|error| self.located(error))
     }
 
+    /// A string literal.
     pub(super) fn literal(&mut self) -> Result<String> {
         let token = self.parser.next_token();
         match token.token {
@@ -81,6 +86,7 @@ impl StatementParser<'_> {
         }
     }
 
+    /// Requires a keyword.
     pub(super) fn keyword(&mut self, keyword: Keyword) -> Result<()> {
         self.parser.expect_keyword_is(keyword).map_err(|error| self.located(error))
     }
@@ -90,10 +96,12 @@ impl StatementParser<'_> {
         let _ = self.parser.parse_keyword(keyword);
     }
 
+    /// Requires a token.
     pub(super) fn expect(&mut self, token: &Token) -> Result<()> {
         self.parser.expect_token(token).map(drop).map_err(|error| self.located(error))
     }
 
+    /// A list with at least one item.
     pub(super) fn comma_separated<T>(&mut self, item: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.parser.consume_token(&Token::Comma) {
@@ -102,6 +110,7 @@ impl StatementParser<'_> {
         Ok(items)
     }
 
+    /// PARSE_SYNTAX_ERROR `expected …` at the next token.
     pub(super) fn missing(&self, what: &str) -> Error {
         let next = self.parser.peek_token();
         let error = Error::new(ErrorCode::ParseSyntaxError, format!("expected {what}"));
@@ -163,6 +172,7 @@ pub(super) fn upper(token: &TokenWithSpan) -> String {
     }
 }
 
+/// UNSUPPORTED_FEATURE at a token. PARSE_SYNTAX_ERROR if the token is the end of the statement.
 pub(super) fn unsupported(what: &str, at: &TokenWithSpan) -> Error {
     if at.token == Token::EOF {
         return Error::new(ErrorCode::ParseSyntaxError, "the statement ends too early");

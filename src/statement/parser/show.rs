@@ -152,6 +152,7 @@ impl StatementParser<'_> {
         Ok(values)
     }
 
+    /// True after FROM or IN, which is skipped.
     pub(super) fn in_or_from(&mut self) -> bool {
         self.parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some()
     }

@@ -18,6 +18,7 @@ impl StatementParser<'_> {
         Ok(StatementKind::Update(Box::new(Update { target, assignments, condition })))
     }
 
+    /// `column = value`.
     pub(super) fn assignment(&mut self) -> Result<Assignment> {
         let column = self.name()?;
         self.expect(&Token::Eq)?;
