@@ -7,44 +7,60 @@ use thiserror::Error;
 
 use pinsql_base::error::{Error, ErrorCode, nearest};
 
-/// A failure of a reader or a producer of Kafka. The message of a variant says what it means. It becomes an [`Error`] with its
-/// code, the reason as the cause, and a hint.
+/// A failure of a reader or a producer of Kafka. It becomes an [`Error`] with its code, the reason as the cause, and a hint.
+///
+/// `servers` are the brokers as the user gave them. `reason` is the text of librdkafka or of a broker.
 #[derive(Debug, Error)]
 pub enum KafkaFailure {
+    /// No broker answered within the time limit.
     #[error("no broker of {servers} answers")]
     NoBroker { servers: String, reason: String },
+    /// The brokers refuse user, password or token.
     #[error("the brokers of {servers} refuse the credentials")]
     Authentication { servers: String, reason: String },
+    /// The TLS handshake failed.
     #[error("no TLS connection to {servers} can be made")]
     Tls { servers: String, reason: String },
+    /// A topic does not exist. `topics` are all topics, for a hint.
     #[error("there is no topic `{topic}`")]
     UnknownTopic { topic: String, topics: Vec<String> },
+    /// A partition of an existing topic does not exist.
     #[error("the topic `{topic}` has no partition {partition}")]
     UnknownPartition { topic: String, partition: i32 },
+    /// The user may not read the topic.
     #[error("the brokers do not let this user read the topic `{topic}`")]
     Denied { topic: String },
+    /// A request failed. `what` is the whole message.
     #[error("{what}")]
     Request { what: &'static str, reason: String },
+    /// librdkafka did not create the client, or refused a call.
     #[error("the Kafka client cannot be created")]
     Client { reason: String },
+    /// A property is unknown, refused or has a wrong value.
     #[error("the Kafka property {name} is refused: {reason}")]
     Property { name: String, reason: String },
+    /// Records were deleted before they were read. `next` and `last` are the first and the last of their offsets.
     #[error(
         "{records} records of partition {partition} of the topic `{topic}` are gone: offsets {next} to {last} were \
          deleted before they were read"
     )]
     Expired { topic: String, partition: i32, next: i64, last: i64, records: i64 },
+    /// The next offset is after the end of the partition.
     #[error(
         "the topic `{topic}` was deleted and created again: partition {partition} ends at offset {end}, and was \
          already read up to offset {next}"
     )]
     Recreated { topic: String, partition: i32, next: i64, end: i64 },
+    /// A topic or partition of the position no longer exists.
     #[error("the topic `{topic}` no longer exists: partition {partition} was read up to offset {next}")]
     TopicGone { topic: String, partition: i32, next: i64 },
+    /// librdkafka reported a failure of one partition.
     #[error("partition {partition} of the topic `{topic}` cannot be read at offset {offset}")]
     Partition { topic: String, partition: i32, offset: i64, reason: String },
+    /// The replay of a range received no record for too long.
     #[error("the range of a batch cannot be read again: no record arrived for {seconds} s")]
     ReplayStalled { seconds: u64 },
+    /// The JSON in the checkpoint is not one of this source. `what` is `position` or `range`.
     #[error("the {what} in the checkpoint is not one of a Kafka source")]
     Checkpoint { what: &'static str, reason: String },
 }
