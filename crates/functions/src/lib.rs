@@ -1,7 +1,21 @@
-//! The functions and operators whose meaning in Databricks DataFusion does not have, or has under another name.
+//! SQL functions and operators with the behavior of Databricks.
 //!
-//! Each stands in for DataFusion's function of the same name; `docs/functions.md` says what is the same as in Databricks
-//! and what still differs. The pipeline's own functions are not here but in the crate `udfs`.
+//! A function is here if DataFusion does not have it, or has it with another behavior or name. It replaces the function of
+//! DataFusion with the same name. `docs/functions.md` lists the functions and the differences from Databricks. The functions of
+//! the pipeline are in the crate `pinsql-udfs`.
+//!
+//! This crate registers nothing, parses no SQL and reads no file. The `pinsql` package registers [`all`], [`all_higher_order`]
+//! and [`all_aggregates`] in a session. It also rewrites operators, casts and special forms to the functions here that SQL
+//! cannot name.
+//!
+//! The modules, in reading order:
+//!
+//! - `row` and `plain`: the two ways to write a function with little code: per row, or per column. `lists` has the common code of
+//!   ARRAY and MAP.
+//! - [`numbers`], [`text`], `regex`, [`times`], [`conditions`]: scalar functions, a family each.
+//! - [`arrays`], [`maps`], [`json`]: functions of nested types and of JSON text.
+//! - [`higher_order`]: functions with a lambda.
+//! - [`aggregates`]: aggregate functions. [`generators`]: functions that return rows, such as `explode`.
 
 pub mod aggregates;
 pub mod arrays;
@@ -25,7 +39,7 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF};
 
 pub use self::text::DECODE_BYTES;
 
-/// Every function of this module that SQL can call by name.
+/// All scalar functions that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = arrays::all();
     functions.extend(conditions::all());
@@ -38,17 +52,17 @@ pub fn all() -> Vec<ScalarUDF> {
     functions
 }
 
-/// Every function of this module that takes a lambda.
+/// All functions with a lambda.
 pub fn all_higher_order() -> Vec<Arc<HigherOrderUDF>> {
     higher_order::all()
 }
 
-/// Every aggregate function of this module.
+/// All aggregate functions.
 pub fn all_aggregates() -> Vec<AggregateUDF> {
     aggregates::all()
 }
 
-/// Whether the result of an operator that passes NULL on can be NULL.
+/// True if one of the operands is nullable. The result of most operators is NULL if an operand is NULL.
 fn is_any_nullable(fields: &[FieldRef]) -> bool {
     fields.iter().any(|field| field.is_nullable())
 }

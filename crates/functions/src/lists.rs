@@ -1,5 +1,5 @@
-//! What functions of arrays and maps share: their common types, elements picked from several arrays, and elements that compare
-//! as in Spark.
+//! The common code of functions of arrays and maps: common types, a builder that picks elements from several arrays, and
+//! comparison as in Spark.
 //!
 //! NaN is one value and the largest, and -0.0 is 0.0, at any depth.
 
@@ -19,10 +19,10 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
-/// How many elements an array can have, as in Spark.
+/// The maximum number of elements of an array, as in Spark.
 const ELEMENTS_MAX: usize = i32::MAX as usize - 15;
 
-/// The type of the elements of an array; that of NULL has elements of no type.
+/// The element type of an array. Untyped NULL has elements without a type. None for another type.
 pub(crate) fn element_type(data_type: &DataType) -> Option<DataType> {
     match data_type {
         DataType::List(element)
@@ -35,14 +35,14 @@ pub(crate) fn element_type(data_type: &DataType) -> Option<DataType> {
     }
 }
 
-/// The same, of an argument that has to be an array.
+/// The element type of an argument that must be an array.
 pub(crate) fn array_element(function: &str, data_type: &DataType) -> Result<DataType> {
     element_type(data_type).ok_or_else(|| {
         wrong_call(function, format!("an ARRAY is taken, not a {}", type_name(data_type)), "array(value) makes one")
     })
 }
 
-/// The key's and the value's type of a map.
+/// The types of the key and of the value of a map.
 pub(crate) fn map_types(function: &str, data_type: &DataType) -> Result<(DataType, DataType)> {
     match data_type {
         DataType::Map(entries, _) => match entries.data_type() {
@@ -74,12 +74,12 @@ pub(crate) fn common_element(function: &str, types: &[DataType]) -> Result<DataT
     common_type(function, &elements)
 }
 
-/// A call with another number of arguments than it takes.
+/// The error for a wrong number of arguments.
 pub(crate) fn wrong_count<T>(function: &str, usage: &str) -> Result<T> {
     Err(call_error(ErrorCode::WrongNumArgs, function, "the number of arguments is wrong", usage))
 }
 
-/// Where the elements of a row lie.
+/// The range of the elements of a row.
 pub(crate) fn range(list: &ListArray, row: usize) -> Range<usize> {
     // Offsets are never negative.
     let offset = |place: usize| list.value_offsets()[place].unsigned_abs() as usize;
@@ -89,10 +89,10 @@ pub(crate) fn range(list: &ListArray, row: usize) -> Range<usize> {
     }
 }
 
-/// Makes arrays of elements that are picked from other arrays.
+/// Builds arrays of elements picked from other arrays.
 #[derive(Debug)]
 pub(crate) struct Picker {
-    /// The last holds one NULL.
+    /// The last source has one NULL.
     sources: Vec<ArrayRef>,
     picked: Vec<(usize, usize)>,
     lengths: Vec<usize>,
@@ -120,7 +120,7 @@ impl Picker {
         self.picked.push((self.sources.len() - 1, 0));
     }
 
-    /// How many elements the row has so far.
+    /// The number of elements of the current row.
     pub(crate) fn row_length(&self) -> usize {
         self.picked.len() - self.row_start
     }
@@ -137,7 +137,7 @@ impl Picker {
         self.valid.push(false);
     }
 
-    /// What was picked, without rows.
+    /// The picked elements as one array, without rows.
     pub(crate) fn elements(&self) -> Result<ArrayRef> {
         let sources: Vec<&dyn Array> = self.sources.iter().map(AsRef::as_ref).collect();
         Ok(interleave(&sources, &self.picked)?)
@@ -149,7 +149,7 @@ impl Picker {
     }
 }
 
-/// Arrays of the given lengths that lie behind one another in `elements`.
+/// Creates arrays of the given lengths from `elements`.
 pub(crate) fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<NullBuffer>) -> Result<ArrayRef> {
     too_long("a batch", lengths.iter().sum())?;
     let DataType::List(field) = list_of(elements.data_type().clone()) else {
@@ -158,7 +158,7 @@ pub(crate) fn list_from(elements: ArrayRef, lengths: Vec<usize>, valid: Option<N
     Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), elements, valid)?))
 }
 
-/// An error when `what` would have more elements than an array can hold.
+/// Returns an error if `what` would have more elements than an array can hold.
 pub(crate) fn too_long(what: &str, elements: usize) -> Result<()> {
     match elements > ELEMENTS_MAX {
         true => Err(external(Error::new(
@@ -169,20 +169,20 @@ pub(crate) fn too_long(what: &str, elements: usize) -> Result<()> {
     }
 }
 
-/// The values as bytes that are equal, and in the order, as the values are in Spark.
+/// Encodes values as bytes that compare as the values do in Spark.
 pub(crate) fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> {
     let field = SortField::new_with_options(values.data_type().clone(), order);
     let converter = RowConverter::new(vec![field])?;
     Ok(converter.convert_columns(&[normalized(values)?])?)
 }
 
-/// Two arrays of one type as bytes that compare across them.
+/// Encodes two arrays of one type as bytes that compare across both.
 pub(crate) fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)> {
     let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
     Ok((converter.convert_columns(&[normalized(left)?])?, converter.convert_columns(&[normalized(right)?])?))
 }
 
-/// One NaN, one zero, at any depth.
+/// Normalizes NaN and -0.0 at any depth.
 pub(crate) fn normalized(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Float32 => {

@@ -1,7 +1,7 @@
-//! A function as a row of a table: its name, the types it takes and gives, and what computes it.
+//! Functions over columns: a name, a rule for the types, and a function over arrays of equal length.
 //!
-//! Most functions need nothing else of `ScalarUDFImpl`: they see their arguments as arrays of equal length. A function whose
-//! type hangs on the value of an argument, or that has to see constants as such, implements the trait itself.
+//! Most functions need nothing else of `ScalarUDFImpl`. A function implements the trait itself if its type depends on the value
+//! of an argument, or if it treats constants differently.
 
 use std::hash::{Hash, Hasher};
 
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// The types of a call: what its arguments are cast to, and what comes out.
+/// The types of a call: those that the arguments are cast to, and that of the result.
 #[derive(Debug)]
 pub(crate) struct Types {
     pub(crate) arguments: Vec<DataType>,
@@ -26,7 +26,7 @@ impl Types {
     }
 }
 
-/// What a function is computed from.
+/// The input of a function.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     /// Each has `rows` elements.
@@ -35,12 +35,12 @@ pub(crate) struct Call<'a> {
     pub(crate) result: &'a DataType,
 }
 
-/// Chooses the types; given the types that it has chosen, it chooses the same again.
+/// Chooses the types of a call. It is idempotent: for the chosen types it chooses the same types.
 pub(crate) type ChooseTypes = fn(&str, &[DataType]) -> Result<Types>;
 
 pub(crate) type Compute = fn(&Call) -> Result<ArrayRef>;
 
-/// A function that is told from others by its name.
+/// A function. Its name is its identity.
 #[derive(Debug)]
 pub(crate) struct PlainFunction {
     name: &'static str,
@@ -64,12 +64,12 @@ impl Hash for PlainFunction {
     }
 }
 
-/// The function of that name.
+/// Creates a function without aliases.
 pub(crate) fn plain(name: &'static str, types: ChooseTypes, compute: Compute) -> ScalarUDF {
     named(&[name], Volatility::Immutable, types, compute)
 }
 
-/// The function of several names, the first its own.
+/// Creates a function with aliases. The first name is its main name.
 pub(crate) fn named(names: &[&'static str], volatility: Volatility, types: ChooseTypes, compute: Compute) -> ScalarUDF {
     let (name, aliases) = names.split_first().map_or(("", &[][..]), |(name, aliases)| (*name, aliases));
     ScalarUDF::new_from_impl(PlainFunction {
@@ -117,7 +117,8 @@ impl ScalarUDFImpl for PlainFunction {
     }
 }
 
-/// Computes a call from arrays of equal length. Of constants there is one row, unless each row shall have its own answer.
+/// Computes a call over arrays of equal length. If all arguments are constants, it computes one row, except for a volatile
+/// function.
 pub(crate) fn of_arrays(
     call: ScalarFunctionArgs,
     volatility: Volatility,

@@ -1,9 +1,8 @@
-//! Functions that look at one row at a time: a name, what they take, what they give, and a body of a few lines.
+//! Functions over single rows: a name, the argument types, the result type, and a body of a few lines.
 //!
-//! Most of Spark's functions are of this kind. What they share is here once: how an argument of another type is taken (as
-//! Spark's ANSI mode casts arguments: a number where a text is asked for, a text where a number is), that NULL gives NULL,
-//! and how columns become rows and rows a column. A function whose type depends on its arguments, or that keeps something
-//! from row to row (a compiled pattern), implements `ScalarUDFImpl` itself.
+//! Most functions of Spark are of this kind. Their common code is here: casts of arguments as in Spark's ANSI mode (a number to
+//! STRING, a STRING to a number), NULL for a NULL argument, and the conversion between columns and rows. A function implements
+//! `ScalarUDFImpl` itself if its type depends on its arguments, or if it has state between rows, such as a compiled pattern.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -23,15 +22,15 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
 
-/// What the texts or the bytes of one column may come to: Arrow counts them in an `i32`.
+/// The maximum size of the values of one column: Arrow's offsets are `i32`.
 pub(crate) const VALUES_BYTES_MAX: usize = i32::MAX as usize;
 
-/// What an argument is taken as, or a result given as.
+/// The type of an argument or of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
     Binary,
-    /// Binary stays what it is, anything else is taken as a text. As a result: what the first argument is.
+    /// BINARY stays BINARY, and any other type is cast to STRING. As a result type: the type of the first argument.
     TextOrBinary,
     Boolean,
     Int,
@@ -55,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// The type that an argument of type `given` is cast to; none when it cannot be taken.
+    /// The type that an argument of type `given` is cast to. None if the type is not accepted.
     fn taken(self, given: &DataType) -> Option<DataType> {
         let is_text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
         let is_time = matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
@@ -72,7 +71,7 @@ impl Kind {
     }
 }
 
-/// What a body gives for a row.
+/// The result of a body for one row.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Null,
@@ -160,7 +159,7 @@ impl<'a> Row<'a> {
     read!(date, Date, i32);
     read!(moment, Moment, i64);
 
-    /// The bytes of a text or of a binary value.
+    /// The bytes of a STRING or a BINARY.
     pub(crate) fn bytes(&self, argument: usize) -> Result<&'a [u8]> {
         match self.columns.get(argument) {
             Some(Column::Text(texts)) => Ok(texts.value(self.index).as_bytes()),
@@ -172,17 +171,17 @@ impl<'a> Row<'a> {
         matches!(self.columns.get(argument), Some(Column::Binary(_)))
     }
 
-    /// How many arguments the call has.
+    /// The number of arguments of the call.
     pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
 
-    /// Whether the call has this argument, and it is not NULL here.
+    /// True if the call has this argument, and it is not NULL in this row.
     pub(crate) fn has(&self, argument: usize) -> bool {
         self.columns.get(argument).is_some_and(|column| !column.is_null(self.index))
     }
 
-    /// The text of an argument that may be left out.
+    /// The text of an optional argument.
     pub(crate) fn text_or(&self, argument: usize, default: &'a str) -> Result<&'a str> {
         if self.columns.len() > argument { self.text(argument) } else { Ok(default) }
     }
@@ -223,7 +222,7 @@ impl<'a> Column<'a> {
 
 pub(crate) type Body = fn(&Row<'_>) -> Result<Answer>;
 
-/// A function of one row, as DataFusion calls it.
+/// A function over single rows, as a DataFusion function.
 #[derive(Debug)]
 pub(crate) struct RowFunction {
     name: &'static str,
@@ -231,7 +230,7 @@ pub(crate) struct RowFunction {
     takes: &'static [Kind],
     required: usize,
     gives: Kind,
-    /// The body sees rows with NULLs; else NULL gives NULL.
+    /// True if the body handles NULL arguments. Otherwise the result of a NULL argument is NULL.
     sees_null: bool,
     signature: Signature,
     body: Body,
@@ -256,7 +255,7 @@ impl RowFunction {
         self
     }
 
-    /// The arguments from here on may be left out.
+    /// The arguments from this index are optional.
     pub(crate) fn with_required(mut self, required: usize) -> Self {
         self.required = required;
         self
@@ -277,7 +276,7 @@ impl RowFunction {
     }
 }
 
-/// A name stands for one function.
+/// The name is the identity of a function.
 impl PartialEq for RowFunction {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -390,8 +389,8 @@ fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// The error for a value that the function does not accept. The message starts with the name of the function. Its kind is Data, so
-/// that the record becomes a reject.
+/// The error for a value that the function does not accept. The message starts with the name of the function. Its kind is Data,
+/// so that the record becomes a reject.
 pub(crate) fn wrong_value(message: String) -> DataFusionError {
     value_error(ErrorCode::InvalidValue, message)
 }

@@ -1,4 +1,4 @@
-//! `max_by` and `min_by`: the value beside the largest or the smallest key. Rows whose key is NULL do not count.
+//! `max_by` and `min_by`: the value in the row of the largest or smallest key. Rows with a NULL key are ignored.
 
 use std::mem::size_of_val;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ struct Best {
     value: ScalarValue,
 }
 
-/// The best of each group so far; none for one whose keys were all NULL.
+/// The best row of each group so far. None if all keys of the group are NULL.
 #[derive(Debug)]
 struct Extremes {
     is_max: bool,
@@ -151,7 +151,7 @@ impl GroupsAccumulator for Extremes {
         Ok(vec![values, self.column(&bests, &self.key, |best| &best.key)?])
     }
 
-    /// A row that is left out has no key.
+    /// None for a row without a key.
     fn convert_to_state(&self, arguments: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let Some(filter) = filter else { return Ok(arguments.to_vec()) };
         let is_left_out: BooleanArray = filter.iter().map(|taken| Some(taken != Some(true))).collect();
@@ -164,7 +164,7 @@ impl GroupsAccumulator for Extremes {
     }
 }
 
-/// The one group of a query without GROUP BY, or of a window.
+/// The accumulator of one group: of a query without GROUP BY, or of a window.
 #[derive(Debug)]
 struct OneExtreme(Extremes);
 

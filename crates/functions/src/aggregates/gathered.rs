@@ -1,8 +1,8 @@
-//! Aggregates that have to see all values of a group at once, such as percentiles.
+//! Aggregates that need all values of a group at once, such as percentiles.
 //!
-//! They are kept as they come (`groups.rs`). All of it counts as memory in use, so too much of it is an error of the statement, and when
-//! the engine spills, the state of a group is a list for each argument. Rows with a NULL in the first argument are left out, as in
-//! Spark.
+//! `groups.rs` stores the values in the order of arrival. They count as used memory, so too many of them are an error of the
+//! statement. If the engine spills, the state of a group is one list per argument. Rows with NULL in the first argument are
+//! ignored, as in Spark.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::groups::{Groups, OneGroup};
 use crate::plain::ChooseTypes;
 use pinsql_base::schema::list_of;
 
-/// Computes the value of a group from its arguments, of which none has a NULL in the first.
+/// Computes the value of a group from its arguments. The first argument has no NULL.
 pub(super) type Finish = fn(&[ArrayRef], &DataType) -> Result<ScalarValue>;
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Hash for Gathered {
     }
 }
 
-/// The aggregate of these names, the first its own.
+/// Creates the aggregate. The first name is its main name, the others are aliases.
 pub(super) fn gathered(names: &[&'static str], types: ChooseTypes, finish: Finish) -> AggregateUDF {
     let (name, aliases) = names.split_first().map_or(("", &[][..]), |(name, aliases)| (*name, aliases));
     AggregateUDF::new_from_impl(Gathered {
@@ -56,7 +56,7 @@ pub(super) fn gathered(names: &[&'static str], types: ChooseTypes, finish: Finis
     })
 }
 
-/// The columns of the state: for each argument a list.
+/// The columns of the state: one list per argument.
 pub(super) fn state_lists(call: &StateFieldsArgs) -> Vec<FieldRef> {
     let field = |(number, field): (usize, &FieldRef)| -> FieldRef {
         let name = format_state_name(call.name, &format!("argument {number}"));

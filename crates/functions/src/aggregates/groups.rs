@@ -1,5 +1,5 @@
-//! The values of all groups, behind one another as they come, with the number of each one's group; a group's are picked out when it
-//! is done.
+//! Stores the values of all groups in the order of arrival, each with the number of its group. The values of a group are
+//! collected at the end.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ pub(super) struct Groups {
     result: DataType,
     finish: Finish,
     is_distinct: bool,
-    /// For each batch its arguments.
+    /// The arguments of each batch.
     batches: Vec<Vec<ArrayRef>>,
     /// The group of each row of all batches.
     groups: Vec<usize>,
-    /// How many groups there are, with those that have no row.
+    /// The number of groups, including those without rows.
     total: usize,
 }
 
@@ -41,14 +41,14 @@ impl Groups {
         }
     }
 
-    /// Takes the rows at these places, each with its group.
+    /// Adds the rows at these indexes, each with its group.
     fn add(&mut self, arguments: &[ArrayRef], rows: Vec<(usize, usize)>) -> Result<()> {
         let (places, groups): (Vec<u64>, Vec<usize>) =
             rows.into_iter().map(|(place, group)| (place as u64, group)).unzip();
         if places.is_empty() {
             return Ok(());
         }
-        // A copy: what was given may share the memory of much larger arrays.
+        // A copy, because the input can share the memory of much larger arrays.
         let places = UInt64Array::from(places);
         let batch = arguments.iter().map(|argument| Ok(take(argument, &places, None)?)).collect::<Result<_>>()?;
         self.batches.push(batch);
@@ -56,7 +56,7 @@ impl Groups {
         Ok(())
     }
 
-    /// All values of each argument, behind one another.
+    /// All values of each argument in one array.
     fn columns(&self) -> Result<Vec<ArrayRef>> {
         let column = |(argument, data_type): (usize, &DataType)| -> Result<ArrayRef> {
             let parts: Vec<&dyn Array> = self.batches.iter().map(|batch| batch[argument].as_ref()).collect();
@@ -65,7 +65,7 @@ impl Groups {
         self.types.iter().enumerate().map(column).collect()
     }
 
-    /// The arguments of the groups from 0 to `count`, as lists with an element for each group.
+    /// The arguments of the groups 0 to `count`, as lists with one element per group.
     fn lists(&self, count: usize) -> Result<Vec<ListArray>> {
         let mut lengths = vec![0; count];
         let mut starts = vec![0; count];
@@ -96,7 +96,7 @@ impl Groups {
         }
     }
 
-    /// Lets the groups that were emitted go; those that stay are numbered anew.
+    /// Removes the emitted groups, and renumbers the others.
     fn forget(&mut self, count: usize) -> Result<()> {
         let is_kept = |place: &usize| self.groups[*place] >= count;
         let kept: Vec<(usize, usize)> =
@@ -124,7 +124,7 @@ impl Groups {
     }
 }
 
-/// Each value of the first argument once, where it is first.
+/// The distinct values of the first argument, in order of their first appearance.
 fn distinct(arguments: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
     let values = comparable(&arguments[0], SortOptions::default())?;
     let mut seen = std::collections::HashSet::new();
@@ -133,7 +133,7 @@ fn distinct(arguments: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
     arguments.iter().map(|argument| Ok(take(argument, &first, None)?)).collect()
 }
 
-/// The values of a list whose elements lie in its array as those of `like` lie in theirs.
+/// Creates a list of `values` with the offsets of `like`.
 fn aligned(list: &ListArray, like: &ListArray) -> Result<ArrayRef> {
     if list.offsets() == like.offsets() {
         return Ok(Arc::clone(list.values()));
@@ -196,7 +196,7 @@ impl GroupsAccumulator for Groups {
         Ok(lists.into_iter().map(|list| Arc::new(list) as ArrayRef).collect())
     }
 
-    /// Each row as the state of a group of its own.
+    /// Converts each row to the state of a separate group.
     fn convert_to_state(&self, arguments: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let rows = arguments[0].len();
         let mut alone = self.without_values();
@@ -209,7 +209,7 @@ impl GroupsAccumulator for Groups {
     }
 }
 
-/// The one group of a query without GROUP BY, or of a window, which may move on.
+/// The accumulator of one group: of a query without GROUP BY, or of a window, also a sliding one.
 #[derive(Debug)]
 pub(super) struct OneGroup {
     groups: Groups,
@@ -227,7 +227,7 @@ impl Accumulator for OneGroup {
         self.groups.update_batch(arguments, &groups, None, 1)
     }
 
-    /// What leaves a window is what came first.
+    /// The rows that leave a window are the oldest ones.
     fn retract_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
         let gone = arguments[0].len() - arguments[0].null_count();
         let columns = self.groups.columns()?;
@@ -253,7 +253,7 @@ impl Accumulator for OneGroup {
         lists.into_iter().map(|list| ScalarValue::try_from_array(&list, 0)).collect()
     }
 
-    /// A window asks after each of its rows, so nothing is forgotten.
+    /// A window evaluates after each row, so the state must remain.
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.groups.finished(&self.groups.columns()?)
     }

@@ -1,6 +1,6 @@
-//! `listagg`, `string_agg`: texts of a group with a delimiter between them.
+//! `listagg` and `string_agg`: join the texts of a group with a delimiter.
 //!
-//! `aggregate_calls` writes `WITHIN GROUP (ORDER BY key DESC, …)` as arguments: each key, and behind it how it is ordered.
+//! `aggregate_calls` writes `WITHIN GROUP (ORDER BY key DESC, …)` as arguments: each key, followed by its order.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::SortOptions;
@@ -12,8 +12,9 @@ use crate::lists::wrong_count;
 use crate::plain::Types;
 use pinsql_base::schema::STRING;
 
-/// How a key is ordered, as a number that SQL can hold.
+/// The bit for a descending key in the argument after the key.
 pub const DESCENDING: i32 = 1;
+/// The bit for NULLs after all other keys.
 pub const NULLS_LAST: i32 = 2;
 
 pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
@@ -37,7 +38,7 @@ pub(super) fn listagg(arguments: &[ArrayRef], _result: &DataType) -> Result<Scal
     Ok(ScalarValue::Utf8View(Some(texts.join(delimiter))))
 }
 
-/// The places of the texts by their keys; as they came where there are none.
+/// The indexes of the texts, sorted by their keys. Without keys, the order of arrival.
 fn order(arguments: &[ArrayRef]) -> Result<Vec<usize>> {
     let mut places: Vec<usize> = (0..arguments[0].len()).collect();
     let keys = arguments.get(2..).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Aggregate functions, as Spark has them: those that DataFusion has not, or computes otherwise, and more names for its others.
+//! Spark's aggregate functions that DataFusion does not have or computes differently, and aliases for others.
 //!
-//! `statement::query::aggregate_calls` writes calls in the form that these take.
+//! `statement::query::aggregate_calls` rewrites calls to the form that these functions expect.
 
 mod extremes;
 mod gathered;
@@ -23,10 +23,12 @@ use self::moments::{CentralMoment, Moment};
 
 pub use self::or_empty::or_empty;
 
-/// What `percentile_cont` and its like go by when their values are arguments; no SQL can call these.
+/// The internal names of `percentile_cont` and `percentile_disc` with their values as arguments. SQL cannot call them.
 pub const PERCENTILE_CONT: &str = "percentile cont";
+/// See [`PERCENTILE_CONT`].
 pub const PERCENTILE_DISC: &str = "percentile disc";
 
+/// All aggregate functions.
 pub fn all() -> Vec<AggregateUDF> {
     let also = |function: Arc<AggregateUDF>, names: &[&'static str]| {
         function.as_ref().clone().with_aliases(names.iter().copied())

@@ -1,4 +1,4 @@
-//! `skewness` and `kurtosis`: the third and the fourth central moment, gathered in one pass and merged as Spark does.
+//! `skewness` and `kurtosis`: the third and fourth central moment, computed in one pass and merged as in Spark.
 
 use std::mem::size_of_val;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatil
 
 use crate::lists::wrong_count;
 
-/// What the state's columns are called.
+/// The names of the columns of the state.
 const STATE: [&str; 5] = ["count", "mean", "m2", "m3", "m4"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,5 @@
-//! What `array_agg` gives for no rows: an empty array, where DataFusion gives NULL. The planner puts this around each call.
+//! Replaces NULL by an empty array: `array_agg` of no rows is an empty array, and NULL in DataFusion. The planner wraps each
+//! call.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
@@ -9,6 +10,7 @@ use crate::lists::{array_element, list_from, range, wrong_count};
 use crate::plain::{Call, Types, plain};
 use pinsql_base::schema::list_of;
 
+/// The function that replaces NULL by an empty array.
 pub fn or_empty() -> ScalarUDF {
     plain("array or empty", types, compute)
 }

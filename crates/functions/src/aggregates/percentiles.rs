@@ -1,7 +1,7 @@
 //! `median`, `percentile`, `percentile_cont`, `percentile_disc`, `percentile_approx` and `mode`.
 //!
 //! `aggregate_calls` writes `… WITHIN GROUP (ORDER BY x DESC)` as arguments: the values come first, the direction last.
-//! `percentile_approx` is exact here: what Spark's gives for groups that its sketch holds whole.
+//! `percentile_approx` is exact here. Spark's result is the same for groups that fit its sketch.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) fn percentile_types(function: &str, types: &[DataType]) -> Result<Typ
     Types::new([&[DOUBLE, percentage][..], frequency].concat(), result)
 }
 
-/// The percentage's type, and that of the result: an array for an array.
+/// The type of the percentage and of the result: arrays if the percentage is an array.
 fn percentages(percentage: &DataType, value: DataType) -> (DataType, DataType) {
     match element_type(percentage).filter(|_| !percentage.is_null()) {
         Some(_) => (list_of(DOUBLE), list_of(value)),
@@ -68,7 +68,7 @@ pub(super) fn percentile(arguments: &[ArrayRef], result: &DataType) -> Result<Sc
     })
 }
 
-/// Values, the percentage, and whether the values descend.
+/// The arguments: values, the percentage, and the direction.
 pub(super) fn within_types(function: &str, types: &[DataType]) -> Result<Types> {
     let [values, percentage, _] = types else {
         return wrong_count(function, &format!("{function}(percentage) WITHIN GROUP (ORDER BY value)"));
@@ -86,7 +86,7 @@ pub(super) fn percentile_cont(arguments: &[ArrayRef], result: &DataType) -> Resu
     })
 }
 
-/// The first value that so many are not behind.
+/// `percentile_disc`: the first value whose cumulative share reaches the percentage.
 pub(super) fn percentile_disc(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
     let values = directed(arguments);
     let asked = asked("percentile_disc", &arguments[1])?;
@@ -137,7 +137,7 @@ pub(super) fn mode_types(function: &str, types: &[DataType]) -> Result<Types> {
     }
 }
 
-/// Of several values that are there equally often, the smallest; the largest where the values descend.
+/// `mode`: the most frequent value. Of several, the smallest one, or the largest one in descending order.
 pub(super) fn mode(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
     let values = &arguments[0];
     let descends = arguments.get(1).is_some_and(|descends| {
@@ -147,7 +147,7 @@ pub(super) fn mode(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarVa
     let rows = comparable(values, SortOptions::default())?;
     let order = order(values, descends)?;
     let mut best: Option<(usize, u64)> = None;
-    // Equal values stand behind one another.
+    // Equal values are adjacent.
     for run in order.chunk_by(|left, right| rows.row(*left as usize) == rows.row(*right as usize)) {
         if best.is_none_or(|(count, _)| run.len() > count) {
             best = Some((run.len(), run[0]));
@@ -159,7 +159,7 @@ pub(super) fn mode(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarVa
     }
 }
 
-/// The places of the values in their order.
+/// The indexes of the values in sorted order.
 fn order(values: &ArrayRef, descends: bool) -> Result<Vec<u64>> {
     let rows = comparable(values, SortOptions { descending: descends, nulls_first: true })?;
     let mut places: Vec<u64> = (0..values.len() as u64).collect();
@@ -182,7 +182,7 @@ fn directed(arguments: &[ArrayRef]) -> Vec<f64> {
     values
 }
 
-/// Each value as often as its frequency says.
+/// Repeats each value by its frequency.
 fn repeated(values: &ArrayRef, frequencies: &ArrayRef) -> Result<Vec<f64>> {
     let (values, frequencies) = (values.as_primitive::<Float64Type>(), frequencies.as_primitive::<Int64Type>());
     let mut repeated = Vec::new();
@@ -201,7 +201,7 @@ fn repeated(values: &ArrayRef, frequencies: &ArrayRef) -> Result<Vec<f64>> {
     Ok(repeated)
 }
 
-/// The percentages of the call, which are the same in each row.
+/// The percentages of the call. They are the same in each row.
 fn asked(function: &str, percentages: &ArrayRef) -> Result<Vec<f64>> {
     if percentages.is_empty() {
         return Ok(Vec::new());
@@ -221,7 +221,7 @@ fn asked(function: &str, percentages: &ArrayRef) -> Result<Vec<f64>> {
     })
 }
 
-/// The value for the percentage, or the array of those for an array of them; NULL when there are no values.
+/// The value for the percentage, or an array of values for an array of percentages. NULL if there are no values.
 fn each(
     result: &DataType,
     is_empty: bool,
@@ -241,11 +241,11 @@ fn each(
     }
 }
 
-/// As Spark computes it: what lies between two values, by its distance from each.
+/// Linear interpolation between two values, as in Spark.
 fn interpolated(values: &[f64], percentage: f64) -> f64 {
     let position = (values.len() - 1) as f64 * percentage;
     let (lower, higher) = (position.floor(), position.ceil());
-    // Both lie between 0 and the last place.
+    // Both are between 0 and the last index.
     let (low, high) = (values[lower as usize], values[higher as usize]);
     if lower == higher || low == high {
         return low;
@@ -253,7 +253,7 @@ fn interpolated(values: &[f64], percentage: f64) -> f64 {
     (higher - position) * low + (position - lower) * high
 }
 
-/// The place of the value that `percentage` of `count` values do not come behind.
+/// The index of the first value, of `count`, whose cumulative share reaches `percentage`.
 fn rank(count: usize, percentage: f64) -> usize {
     let rank = (percentage * count as f64).ceil() as usize;
     rank.saturating_sub(1).min(count - 1)

@@ -1,6 +1,6 @@
-//! `sum`: past the range of BIGINT, or of the 38 digits of a DECIMAL, it is an error, where DataFusion wraps around.
+//! `sum`: an overflow of BIGINT, or of the 38 digits of a DECIMAL, is an error. DataFusion wraps around.
 //!
-//! Of floats the sum is DataFusion's own. With DISTINCT the values of a group are gathered first.
+//! The sum of floats is that of DataFusion. With DISTINCT the values of a group are collected first.
 
 use std::fmt::Debug;
 use std::mem::size_of_val;
@@ -31,7 +31,7 @@ impl CheckedSum {
     }
 }
 
-/// What a sum is checked in; nothing for one that is DataFusion's.
+/// The type of a checked sum. None for a sum of DataFusion.
 enum Checked {
     Whole,
     Decimal,
@@ -113,7 +113,7 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
-/// The sum of values that are all there at once.
+/// The sum of an array of values.
 fn sum_of(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
     let mut total: Box<dyn Accumulator> = match result {
         DataType::Int64 => Box::new(Total::<Int64Type>::new(result.clone())),
@@ -142,7 +142,7 @@ fn add<T: ArrowPrimitiveType>(total: T::Native, value: T::Native, data_type: &Da
     total.add_checked(value).map_err(|_| past_range(data_type))
 }
 
-/// Of a decimal the digits count too.
+/// A decimal must also fit its precision.
 fn expect_digits(total: ScalarValue) -> Result<ScalarValue> {
     if let ScalarValue::Decimal128(Some(value), precision, scale) = total
         && Decimal128Type::validate_decimal_precision(value, precision, scale).is_err()
@@ -152,11 +152,11 @@ fn expect_digits(total: ScalarValue) -> Result<ScalarValue> {
     Ok(total)
 }
 
-/// The sum of one group, or of a window that moves.
+/// The sum of one group or of a sliding window.
 #[derive(Debug)]
 struct Total<T: ArrowPrimitiveType> {
     total: T::Native,
-    /// How many values it is the sum of: of none it is NULL.
+    /// The number of values. The sum of no values is NULL.
     values: usize,
     data_type: DataType,
 }
@@ -206,7 +206,7 @@ impl<T: ArrowPrimitiveType + Debug> Accumulator for Total<T> {
     }
 }
 
-/// The sums of many groups; NULL for one that had no value.
+/// The sums of many groups. NULL for a group without values.
 #[derive(Debug)]
 struct Totals<T: ArrowPrimitiveType> {
     totals: Vec<Option<T::Native>>,

@@ -1,4 +1,4 @@
-//! Arrays with an element more: `array_append`, `array_prepend`, `array_insert`, and `array_repeat`.
+//! Functions that add elements to an array: `array_append`, `array_prepend`, `array_insert`, and `array_repeat`.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type};
@@ -51,7 +51,7 @@ pub(super) fn insert_types(function: &str, types: &[DataType]) -> Result<Types> 
     Types::new([list_of(element.clone()), DataType::Int32, element.clone()], list_of(element))
 }
 
-/// A position below 0 counts from the end, where -1 is behind the last; what lies between it and the array is NULL.
+/// A negative position counts from the end; -1 is after the last element. A gap between it and the array is filled with NULL.
 pub(super) fn insert(call: &Call) -> Result<ArrayRef> {
     let (list, element) = (call.arguments[0].as_list::<i32>(), &call.arguments[2]);
     let positions = call.arguments[1].as_primitive::<Int32Type>();

@@ -1,8 +1,8 @@
 //! One element of an array: `array[0]` and `get` count from 0, `element_at` from 1 or, below 0, from the end.
 //!
-//! A position that the array does not have is an error, and NULL with `get` and `try_element_at`. DataFusion's subscript
-//! counts from 1, takes negative positions, and gives NULL for any that is out of bounds. `element_at` of a map is its
-//! value, where DataFusion gives it in an array.
+//! An index out of bounds is an error. `get` and `try_element_at` return NULL instead. DataFusion's subscript counts from 1,
+//! accepts negative indexes, and returns NULL out of bounds. `element_at` of a map returns the value; DataFusion returns an
+//! array of it.
 
 use std::sync::Arc;
 
@@ -17,17 +17,21 @@ use crate::maps::map_value;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// In which way an element is asked for.
+/// The forms of element access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
+    /// `array[index]`: from 0, with an error out of bounds.
     Subscript,
+    /// `get`: from 0, NULL out of bounds.
     Get,
+    /// `element_at`: from 1 or from the end, with an error out of bounds.
     ElementAt,
+    /// `try_element_at`: from 1 or from the end, NULL out of bounds.
     TryElementAt,
 }
 
 impl Access {
-    /// Where in an array of `length` elements the one at `index` lies.
+    /// The position, from 0, of the element at `index` in an array of `length` elements.
     fn position(self, index: i64, length: i64) -> Result<Option<i64>> {
         let position = match self {
             Self::Subscript | Self::Get => index,
@@ -58,6 +62,7 @@ impl Access {
     }
 }
 
+/// The function for one form of access.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ArrayElement {
     access: Access,
@@ -65,6 +70,7 @@ pub struct ArrayElement {
 }
 
 impl ArrayElement {
+    /// The function for this form of access.
     pub fn new(access: Access) -> Self {
         Self { access, signature: Signature::user_defined(Volatility::Immutable) }
     }

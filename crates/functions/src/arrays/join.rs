@@ -19,7 +19,7 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
     Types::new([vec![list_of(STRING)], texts].concat(), STRING)
 }
 
-/// A NULL among the elements is left out, unless a text stands for it.
+/// NULL elements are skipped, unless the call has a text for them.
 pub(super) fn join(call: &Call) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let elements = list.values().as_string_view();

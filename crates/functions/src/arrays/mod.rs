@@ -1,4 +1,4 @@
-//! Functions of arrays, as Spark has them. Positions count from 1, but for `array[0]` and `get`.
+//! Spark's functions of arrays. Positions count from 1, except for `array[0]` and `get`.
 //!
 //! `array` itself is DataFusion's `make_array`; `array_agg` is an aggregate. Every name is in `all`.
 
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{ScalarUDF, Volatility};
 use self::element::{Access, ArrayElement};
 use super::plain::{named, plain};
 
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let array = datafusion::functions_nested::make_array::make_array_udf().as_ref().clone().with_aliases(["array"]);
     vec![

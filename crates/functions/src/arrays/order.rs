@@ -33,7 +33,7 @@ pub(super) fn sort_array_types(function: &str, types: &[DataType]) -> Result<Typ
     Types::new([&[list.clone()][..], order].concat(), list)
 }
 
-/// NULLs first when ascending, last when not.
+/// NULLs first in ascending order, last in descending order.
 pub(super) fn sort_array(call: &Call) -> Result<ArrayRef> {
     let ascending = call.arguments.get(1).map(|argument| argument.as_boolean());
     sorted(call, |row| {
@@ -43,7 +43,7 @@ pub(super) fn sort_array(call: &Call) -> Result<ArrayRef> {
     })
 }
 
-/// The order is the row's own; a row without one is NULL.
+/// The direction can differ per row. A row with a NULL direction is NULL.
 fn sorted(call: &Call, order: impl Fn(usize) -> Option<SortOptions>) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let mut known = Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn shuffle_types(function: &str, types: &[DataType]) -> Result<Types>
     Types::new([&[list.clone()][..], seed].concat(), list)
 }
 
-/// With a seed, the order is the same each time, but not the one that Spark makes of it.
+/// A seed makes the order repeatable. It is not the order of Spark for the same seed.
 pub(super) fn shuffle(call: &Call) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let seeds = call.arguments.get(1).map(|seeds| seeds.as_primitive::<Int64Type>());

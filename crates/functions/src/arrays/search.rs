@@ -1,4 +1,4 @@
-//! What an array holds: `array_contains`, `array_position`, `array_min`, `array_max`, and how much: `size`, `array_size`.
+//! `array_contains`, `array_position`, `array_min`, `array_max`, `size` and `array_size`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) fn position_types(function: &str, types: &[DataType]) -> Result<Types
     Types::new(types.arguments, DataType::Int64)
 }
 
-/// NULL when the value is not found and there is a NULL that might be it.
+/// NULL if the value is not found and the array has a NULL.
 pub(super) fn contains(call: &Call) -> Result<ArrayRef> {
     let elements = call.arguments[0].as_list::<i32>().values();
     let found = |places: std::ops::Range<usize>, place: Option<usize>| match place {
@@ -39,7 +39,7 @@ pub(super) fn position(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(Int64Array::from(places(call, found)?)))
 }
 
-/// For each row what `found` says to the row's elements and the place among them of the value.
+/// Calls `found` for each row with its elements and the position of the value in them.
 fn places<T>(
     call: &Call,
     found: impl Fn(std::ops::Range<usize>, Option<usize>) -> Option<T>,
@@ -71,7 +71,7 @@ pub(super) fn min(call: &Call) -> Result<ArrayRef> {
     extreme(call, Ordering::Less)
 }
 
-/// NULLs do not count.
+/// NULLs are ignored.
 fn extreme(call: &Call, wanted: Ordering) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let elements = comparable(list.values(), SortOptions::default())?;

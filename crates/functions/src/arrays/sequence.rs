@@ -1,4 +1,4 @@
-//! `sequence(start, stop [, step])`: whole numbers, dates or moments, both ends included.
+//! `sequence(start, stop [, step])`: integers, dates or timestamps, both ends included.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use pinsql_base::schema::{UTC, list_of, timestamp, type_name};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
-/// From 1970 to the day, in days; more than all that a DATE or a TIMESTAMP of SQL can be.
+/// The largest distance from 1970 in days: more than a DATE or a TIMESTAMP of SQL can have.
 const EPOCH: DateTime<chrono::Utc> = DateTime::UNIX_EPOCH;
 
 pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
@@ -108,7 +108,7 @@ fn numbers(call: &Call, valid: &[bool], lengths: &mut Vec<usize>) -> Result<Arra
         let length = if step == 0 { 1 } else { (stop - start) / step + 1 };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         too_long("the array of sequence", numbers.len().saturating_add(length))?;
-        // Every one lies between two numbers that are BIGINT.
+        // Every value is between two BIGINT values.
         numbers.extend((0..length).filter_map(|place| i64::try_from(start + step * place as i128).ok()));
         lengths.push(length);
     }
@@ -139,7 +139,7 @@ fn moments(
     Ok(moments)
 }
 
-/// Each is the start and so many steps: the end of a month comes back after a shorter one.
+/// Each value is the start plus a multiple of the step, so the last day of a month returns after a shorter month.
 fn extend(
     moments: &mut Vec<NaiveDateTime>,
     start: NaiveDateTime,
@@ -160,7 +160,7 @@ fn extend(
     if next == start {
         return Ok(());
     }
-    // Each step goes on in the same direction, and the length of an array bounds their number.
+    // All steps have the same direction, and the maximum length of an array limits their number.
     for count in 1.. {
         let Some(moment) = after(start, step, count) else { break };
         let is_inside = if next > start { moment <= stop } else { moment >= stop };

@@ -1,5 +1,5 @@
-//! Arrays as sets: each element once, in the order of its first place; NULL is an element like others. Spark gives
-//! -0.0 as 0.0 here.
+//! Arrays as sets: distinct elements in the order of their first appearance. NULL is an ordinary element. As in Spark, -0.0
+//! becomes 0.0.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ fn combined(call: &Call, operation: Operation) -> Result<ArrayRef> {
     picker.finish()
 }
 
-/// NULL when there is no element in both, neither is empty, and there is a NULL that might be one.
+/// NULL if there is no common element, no array is empty, and one of them has a NULL.
 pub(super) fn overlap(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (call.arguments[0].as_list::<i32>(), call.arguments[1].as_list::<i32>());
     let (left_elements, right_elements) = comparable_pair(left.values(), right.values())?;

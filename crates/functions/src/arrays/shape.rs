@@ -10,7 +10,7 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
-/// An array gives an array of the same type.
+/// The result has the type of the array.
 pub(super) fn same(function: &str, types: &[DataType]) -> Result<Types> {
     let [array] = types else { return wrong_count(function, "one array is taken") };
     let list = list_of(array_element(function, array)?);
@@ -33,7 +33,7 @@ pub(super) fn compact(call: &Call) -> Result<ArrayRef> {
     picker.finish()
 }
 
-/// Every element that equals the value goes; NULLs stay.
+/// Removes the elements that equal the value. NULLs stay.
 pub(super) fn remove(call: &Call) -> Result<ArrayRef> {
     let (list, removed) = (call.arguments[0].as_list::<i32>(), &call.arguments[1]);
     let (elements, values) = comparable_pair(list.values(), removed)?;
@@ -62,7 +62,7 @@ pub(super) fn flatten_types(function: &str, types: &[DataType]) -> Result<Types>
     Types::new([list_of(list.clone())], list)
 }
 
-/// NULL when one of the arrays is NULL.
+/// NULL if one of the arrays is NULL.
 pub(super) fn flatten(call: &Call) -> Result<ArrayRef> {
     let outer = call.arguments[0].as_list::<i32>();
     let inner = outer.values().as_list::<i32>();
@@ -84,7 +84,7 @@ pub(super) fn slice_types(function: &str, types: &[DataType]) -> Result<Types> {
     Types::new([list.clone(), DataType::Int32, DataType::Int32], list)
 }
 
-/// A start below 0 counts from the end; one that is not there gives an empty array.
+/// A negative start counts from the end. A start out of bounds gives an empty array.
 pub(super) fn slice(call: &Call) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let (starts, lengths) =

@@ -1,7 +1,7 @@
-//! `arrays_zip`: arrays side by side, as one array of STRUCTs as long as the longest.
+//! `arrays_zip`: merges arrays to one array of STRUCTs, with the length of the longest.
 //!
-//! The fields are called as the arguments that are columns, and by their number, from 0, where they are none. So `calls` writes the
-//! names before the arrays, and what SQL calls `arrays_zip` goes by another name here.
+//! A field has the name of the column if the argument is a column, otherwise its number from 0. The planner knows these names. It
+//! writes them in front of the arrays, and calls this function by an internal name.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use crate::lists::{Picker, array_element, list_from, range};
 use pinsql_base::schema::list_of;
 
-/// The name that no SQL can call.
+/// The internal name. SQL cannot call it.
 pub const NAMED: &str = "arrays zip";
 
 #[derive(Debug, PartialEq, Eq, Hash)]

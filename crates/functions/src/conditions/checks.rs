@@ -1,6 +1,6 @@
 //! `assert_true`, `raise_error` and the tests for NULL.
 //!
-//! The first two are functions of a row: a record that they stop is rejected, as any other that a query fails on.
+//! The first two fail single rows: the record is rejected, like any other record on which a query fails.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ struct CheckValue {
 impl CheckValue {
     fn new(check: Check) -> Self {
         let volatility = match check {
-            // What is worked out while planning would be an error of the statement, also where no row comes by.
+            // Constant folding would make this an error of the statement, also for a query without rows.
             Check::AssertTrue | Check::RaiseError => Volatility::Volatile,
             Check::IsNull | Check::IsNotNull => Volatility::Immutable,
         };

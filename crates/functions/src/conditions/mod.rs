@@ -5,7 +5,7 @@ mod type_of;
 
 use datafusion::logical_expr::ScalarUDF;
 
-/// Every function of this family that SQL can call by name.
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = vec![ScalarUDF::new_from_impl(type_of::TypeOf::new())];
     functions.extend(checks::all());

@@ -42,7 +42,7 @@ impl ScalarUDFImpl for TypeOf {
     }
 }
 
-/// In lower case but for the names of fields, and without white space.
+/// In lower case, except for field names, and without white space.
 fn name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "void".to_owned(),

@@ -1,4 +1,4 @@
-//! `explode`, `posexplode` and `inline`: a row for each element of an array, or for each entry of a map.
+//! `explode`, `posexplode` and `inline`: one row per element of an array, or per entry of a map.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl ScalarUDFImpl for Explode {
     }
 }
 
-/// For each of `elements` its number, from 0, in the row it belongs to.
+/// The position of each element, from 0, in its row.
 fn numbered(places: &[Range<usize>], elements: usize) -> ArrayRef {
     let mut numbers = vec![0; elements];
     for places in places {

@@ -1,4 +1,4 @@
-//! Generators: functions that make rows. Each is computed as an array of STRUCTs, a STRUCT for a row, which the plan then unnests.
+//! Generators: functions that return rows. Each one returns an array with one STRUCT per row, and the plan unnests it.
 //!
 //! SQL cannot call these functions: `session::lateral` plans them where a query has a generator.
 
@@ -12,15 +12,17 @@ use self::explode::{Explode, What};
 use self::stack::Stack;
 use super::json::json_tuple::JsonTuple;
 
-/// The names that SQL knows; those with `_outer` give a row of NULLs where there is none.
+/// The names in SQL. Those with `_outer` return one row of NULLs instead of no row.
 pub const GENERATORS: [&str; 8] =
     ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
 
+/// True if the name, in any case, is that of a generator.
 pub fn is_generator(name: &str) -> bool {
     GENERATORS.iter().any(|generator| generator.eq_ignore_ascii_case(name))
 }
 
-/// What computes the rows of the generator; none if there is no such generator. `is_outer` is said by the clause around it.
+/// Returns the function that computes the rows of a generator. None if there is no such generator. `is_outer` is the OUTER of
+/// LATERAL VIEW.
 pub fn generator(name: &str, is_outer: bool) -> Option<ScalarUDF> {
     let name = name.to_lowercase();
     let (plain, is_outer) = match name.strip_suffix("_outer") {

@@ -1,4 +1,4 @@
-//! Rows as an array of STRUCTs: the columns of each row's elements, and the row of NULLs that an outer generator gives.
+//! Builds rows as an array of STRUCTs, and the row of NULLs of an outer generator.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) fn columns_of(result: &DataType) -> Result<&Fields> {
     }
 }
 
-/// The fields of STRUCTs as columns: NULL where the STRUCT is.
+/// The fields of STRUCTs as columns. They are NULL where the STRUCT is NULL.
 pub(super) fn fields_of(values: &StructArray) -> Result<Vec<ArrayRef>> {
     match values.null_count() {
         0 => Ok(values.columns().to_vec()),
@@ -31,7 +31,7 @@ pub(super) fn fields_of(values: &StructArray) -> Result<Vec<ArrayRef>> {
     }
 }
 
-/// Gathers rows: from columns, by place, so many for each row of the batch.
+/// Collects rows from columns by index, any number per row of the batch.
 #[derive(Debug)]
 pub(super) struct RowPicker {
     columns: Vec<Picker>,
@@ -45,7 +45,7 @@ impl RowPicker {
         Self { columns, lengths: Vec::new(), is_outer }
     }
 
-    /// The rows at these places, for the next row of the batch.
+    /// Adds the rows at these indexes, for the next row of the batch.
     pub(super) fn pick(&mut self, places: std::ops::Range<usize>) {
         let is_missing = self.is_outer && places.is_empty();
         for column in &mut self.columns {

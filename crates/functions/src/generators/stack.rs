@@ -1,4 +1,4 @@
-//! `stack(n, a, b, …)`: its values in n rows.
+//! `stack(n, a, b, …)`: distributes its values to n rows.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl ScalarUDFImpl for Stack {
         let rows = usize::try_from(rows).unwrap_or(0);
         let values = call.args[1..].iter().map(|value| value.to_array(call.number_rows)).collect::<Result<Vec<_>>>()?;
         let column = |(column, field): (usize, &FieldRef)| -> Result<ArrayRef> {
-            // What is missing at the end, and what has no type, is NULL.
+            // Missing values at the end, and values without a type, are NULL.
             let missing = new_null_array(field.data_type(), call.number_rows);
             let sources: Vec<&ArrayRef> = (0..rows)
                 .map(|row| match values.get(row * fields.len() + column) {

@@ -1,7 +1,7 @@
-//! `aggregate(array, start, merge [, finish])`, and `reduce`: the elements of an array merged one by one into a value.
+//! `aggregate(array, start, merge [, finish])`, and `reduce`: merges the elements of an array one by one into a value.
 //!
-//! The lambda is called at each place for all arrays that have an element there, so a batch costs as many calls as its longest array
-//! has elements. The start has the type that merging gives, as in Spark.
+//! For each position, the lambda is called once for all arrays with an element there. So the number of calls per batch is the
+//! length of its longest array. The start value has the result type of the merge, as in Spark.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ impl HigherOrderUDFImpl for Aggregate {
         let rows = arguments.number_rows;
         let (values, lambdas) = split(&arguments.args, rows)?;
         let merged = merge(&values[0], Arc::clone(&values[1]), lambdas[0])?;
-        // Nothing is computed for an array that is NULL.
+        // A NULL array needs no call.
         let known = (0..rows).filter(|row| values[0].is_valid(*row)).map(row_number).collect::<Result<Vec<u32>>>()?;
         let merged = take(&merged, &UInt32Array::from(known.clone()), None)?;
         let finished = match lambdas.get(1) {
@@ -98,7 +98,7 @@ impl HigherOrderUDFImpl for Aggregate {
     }
 }
 
-/// What merging gives for each row; a row whose array is NULL keeps its start.
+/// The merged value of each row. A row with a NULL array keeps its start value.
 fn merge(array: &ArrayRef, start: ArrayRef, lambda: &LambdaArgument) -> Result<ArrayRef> {
     let list = array.as_list::<i32>();
     let longest = (0..list.len()).map(|row| range(list, row).len()).max().unwrap_or(0);
@@ -116,7 +116,7 @@ fn merge(array: &ArrayRef, start: ArrayRef, lambda: &LambdaArgument) -> Result<A
             true => results,
             false => arrow::compute::cast(&results, merged.data_type())?,
         };
-        // Each row takes its result; a row whose array has ended keeps what it has.
+        // A row whose array has ended keeps its value.
         let mut sources: Vec<(usize, usize)> = (0..list.len()).map(|row| (0, row)).collect();
         for (result, row) in rows.iter().enumerate() {
             sources[*row as usize] = (1, result);

@@ -1,4 +1,4 @@
-//! `transform`, `filter`, `exists` and `forall`: a lambda for each element of an array.
+//! `transform`, `filter`, `exists` and `forall`: call a lambda for each element of an array.
 
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ impl HigherOrderUDFImpl for ElementFunction {
     }
 }
 
-/// `kept` has a value for each element of each row, behind one another.
+/// `kept` has one value per element, for all rows in sequence.
 fn filtered(list: &ListArray, kept: &BooleanArray) -> Result<ArrayRef> {
     let mut picker = Picker::new(list.values().data_type(), vec![list.values().clone()]);
     let mut next = 0;
@@ -146,7 +146,7 @@ fn filtered(list: &ListArray, kept: &BooleanArray) -> Result<ArrayRef> {
     picker.finish()
 }
 
-/// Whether some (`decides` is true) or all elements are; NULL when only what is NULL could have decided.
+/// True if some elements (`decides` is true) or all elements (false) are true. NULL if only a NULL element could decide.
 fn folded(list: &ListArray, results: &BooleanArray, decides: bool) -> BooleanArray {
     let mut next = 0;
     let row = |row: usize| {

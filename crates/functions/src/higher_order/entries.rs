@@ -1,4 +1,4 @@
-//! `map_filter`, `transform_keys` and `transform_values`: a lambda for each entry of a map.
+//! `map_filter`, `transform_keys` and `transform_values`: call a lambda for each entry of a map.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl HigherOrderUDFImpl for EntryFunction {
 }
 
 impl EntryFunction {
-    /// The maps with their entries, or the keys or the values of these, in the place of the old.
+    /// Replaces the entries of the maps, or their keys or values.
     fn rebuilt(
         &self,
         arguments: &HigherOrderFunctionArgs,

@@ -1,4 +1,4 @@
-//! What higher-order functions share: their arguments told apart, and a lambda called on columns.
+//! The common code of higher-order functions: separates values from lambdas, and calls a lambda on columns.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::plain::{call_error, wrong_call};
 use pinsql_base::error::ErrorCode;
 use pinsql_base::schema::type_name;
 
-/// What stands at one place of a call.
+/// One argument of a call: a value or a lambda.
 pub(super) type Argument = ValueOrLambda<ColumnarValue, LambdaArgument>;
 
-/// What is known of it when the call is typed.
+/// An argument while the call is typed.
 pub(super) type Known = ValueOrLambda<FieldRef, Option<FieldRef>>;
 
-/// The types of the values, which come before the lambdas in every one of these functions.
+/// The types of the values. In all of these functions they come before the lambdas.
 pub(super) fn value_types<L>(fields: &[ValueOrLambda<FieldRef, L>]) -> Vec<&DataType> {
     let mut types = Vec::new();
     for field in fields {
@@ -29,7 +29,7 @@ pub(super) fn value_types<L>(fields: &[ValueOrLambda<FieldRef, L>]) -> Vec<&Data
     types
 }
 
-/// The types that the lambdas give.
+/// The result types of the lambdas.
 pub(super) fn lambda_types(fields: &[ValueOrLambda<FieldRef, FieldRef>]) -> Vec<&DataType> {
     let mut types = Vec::new();
     for field in fields {
@@ -40,7 +40,7 @@ pub(super) fn lambda_types(fields: &[ValueOrLambda<FieldRef, FieldRef>]) -> Vec<
     types
 }
 
-/// An error unless the call has `values` values and after them so many lambdas.
+/// Returns an error unless the call has this number of values and, after them, of lambdas.
 pub(super) fn expect_shape<V, L>(
     function: &str,
     arguments: &[ValueOrLambda<V, L>],
@@ -61,7 +61,7 @@ pub(super) fn expect_shape<V, L>(
     }
 }
 
-/// The values as arrays, and the lambdas.
+/// Returns the values as arrays, and the lambdas.
 pub(super) fn split(arguments: &[Argument], rows: usize) -> Result<(Vec<ArrayRef>, Vec<&LambdaArgument>)> {
     let (mut values, mut lambdas) = (Vec::new(), Vec::new());
     for argument in arguments {
@@ -73,7 +73,7 @@ pub(super) fn split(arguments: &[Argument], rows: usize) -> Result<(Vec<ArrayRef
     Ok((values, lambdas))
 }
 
-/// Calls the lambda on columns of equal length; `rows` gives the row of the batch that each of their elements belongs to.
+/// Calls the lambda on columns of equal length; `rows` has the row of the batch for each of their elements.
 pub(super) fn call(lambda: &LambdaArgument, columns: &[ArrayRef], rows: &[u32]) -> Result<ArrayRef> {
     let columns: Vec<_> = columns.iter().map(|column| move || Ok(Arc::clone(column))).collect();
     let parameters: Vec<&dyn Fn() -> Result<ArrayRef>> =
@@ -82,12 +82,12 @@ pub(super) fn call(lambda: &LambdaArgument, columns: &[ArrayRef], rows: &[u32]) 
     lambda.evaluate(&parameters, repeat)?.into_array(rows.len())
 }
 
-/// A batch has at most this many rows of 32 bits.
+/// Row indexes have 32 bits, so a batch has at most this many rows.
 pub(super) fn row_number(row: usize) -> Result<u32> {
     u32::try_from(row).map_err(|_| exec_datafusion_err!("a batch has more than 4294967295 rows"))
 }
 
-/// A condition's type; NULL is one that nothing fulfils.
+/// Checks that the type is BOOLEAN. NULL is a condition that is never true.
 pub(super) fn expect_condition(function: &str, data_type: &DataType) -> Result<()> {
     match data_type {
         DataType::Boolean | DataType::Null => Ok(()),
@@ -101,7 +101,7 @@ pub(super) fn expect_condition(function: &str, data_type: &DataType) -> Result<(
 pub(super) fn condition(values: &ArrayRef) -> BooleanArray {
     match values.data_type() {
         DataType::Boolean => values.as_boolean().clone(),
-        // NULL without a type.
+        // An untyped NULL.
         _ => BooleanArray::new_null(values.len()),
     }
 }

@@ -1,8 +1,7 @@
-//! Higher-order functions, as Spark has them: functions that take a lambda.
+//! Spark's higher-order functions: functions with a lambda.
 //!
-//! A lambda is called once for the elements of all arrays of a batch, behind one another; the columns that it names beside its
-//! parameters are repeated for each element. Where one call needs what an earlier one gave (`aggregate`, `array_sort`), it is called
-//! once for all arrays at each step.
+//! A lambda is called once for the elements of all arrays of a batch. Columns that it uses are repeated for each element. If a
+//! call needs the result of an earlier one (`aggregate`, `array_sort`), the lambda is called once per step for all arrays.
 
 mod aggregate;
 mod elements;
@@ -20,6 +19,7 @@ use self::entries::{EntryFunction, EntryKind};
 
 pub use self::sort::NAMED as ARRAY_SORT_BY;
 
+/// All functions with a lambda.
 pub fn all() -> Vec<Arc<HigherOrderUDF>> {
     let elements = [Kind::Transform, Kind::Filter, Kind::Exists, Kind::Forall];
     let entries = [EntryKind::Filter, EntryKind::TransformKeys, EntryKind::TransformValues];

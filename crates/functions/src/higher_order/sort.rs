@@ -1,8 +1,8 @@
-//! `array_sort(array, (a, b) -> …)`: the order that a lambda gives.
+//! `array_sort(array, (a, b) -> …)`: sorts by a lambda.
 //!
-//! It is a merge sort from below, stable as Spark's. The lambda is called once for the heads of all runs that are being merged, in
-//! all arrays of the batch, so a batch costs about twice as many calls as its longest array has elements. The lambda sees each
-//! pair as it comes: one that contradicts itself gives some order, and no error.
+//! It is a bottom-up merge sort, stable as in Spark. The lambda is called once for the heads of all runs of all arrays in the
+//! batch. So the number of calls per batch is about twice the length of its longest array. A contradictory lambda gives an
+//! undefined order, and no error.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{list_of, type_name};
 
-/// The name that no SQL can call: `calls` chooses it where `array_sort` has a lambda.
+/// The internal name. The planner uses it if `array_sort` has a lambda; SQL cannot call it.
 pub const NAMED: &str = "array sort by";
 
 const USAGE: &str = "array_sort(array, (a, b) -> CASE WHEN a < b THEN -1 WHEN a > b THEN 1 ELSE 0 END)";
@@ -73,7 +73,7 @@ impl HigherOrderUDFImpl for ArraySortBy {
     }
 }
 
-/// Two runs of a row that become one.
+/// Two runs of a row that are merged.
 struct Merge {
     row: usize,
     left: std::ops::Range<usize>,
@@ -81,7 +81,7 @@ struct Merge {
 }
 
 fn sorted(list: &ListArray, lambda: &LambdaArgument) -> Result<ArrayRef> {
-    // The places of each row's elements, in the order that is known so far.
+    // The indexes of the elements of each row, in the order so far.
     let mut orders: Vec<Vec<usize>> = (0..list.len()).map(|row| range(list, row).collect()).collect();
     let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
     let mut width = 1;
@@ -145,7 +145,7 @@ fn merged(
     Ok(next)
 }
 
-/// What the lambda says to each pair of elements of a row.
+/// Calls the lambda for each pair of elements.
 fn compare(list: &ListArray, lambda: &LambdaArgument, heads: &[(usize, usize, usize)]) -> Result<Int32Array> {
     let rows = heads.iter().map(|(row, _, _)| row_number(*row)).collect::<Result<Vec<u32>>>()?;
     let elements = |place: fn(&(usize, usize, usize)) -> usize| -> Result<ArrayRef> {

@@ -1,4 +1,5 @@
-//! `zip_with` and `map_zip_with`: a lambda for the elements of two arrays, or the values of two maps, that belong together.
+//! `zip_with` and `map_zip_with`: call a lambda for the elements of two arrays with the same position, or the values of two
+//! maps with the same key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl HigherOrderUDFImpl for ZipWith {
         Ok(Arc::new(Field::new(self.name(), list_of(result.clone()), true)))
     }
 
-    /// What the shorter array lacks is NULL.
+    /// The shorter array is filled with NULL.
     fn invoke_with_args(&self, arguments: HigherOrderFunctionArgs) -> Result<ColumnarValue> {
         let (values, lambdas) = split(&arguments.args, arguments.number_rows)?;
         let lists = [values[0].as_list::<i32>(), values[1].as_list::<i32>()];
@@ -120,7 +121,7 @@ impl HigherOrderUDFImpl for MapZipWith {
         Ok(Arc::new(Field::new(self.name(), map_of(key, result.clone()), true)))
     }
 
-    /// The keys of the first map, then those that only the second has; a value that a map lacks is NULL.
+    /// The keys of the first map, then those only in the second. A missing value is NULL.
     fn invoke_with_args(&self, arguments: HigherOrderFunctionArgs) -> Result<ColumnarValue> {
         let (maps, lambdas) = split(&arguments.args, arguments.number_rows)?;
         let [left, right] = maps.as_slice() else { return internal_err!("map_zip_with has two maps") };

@@ -1,9 +1,9 @@
-//! `from_json(text, schema [, options])`: a text of JSON as a STRUCT, an ARRAY or a MAP.
+//! `from_json(text, schema [, options])`: parses JSON text to a STRUCT, an ARRAY or a MAP.
 //!
-//! The text is read by the reader of objects, so a record means the same in an object, in a stream's message and in a column.
-//! What a text that cannot be read gives is the mode's choice: NULLs (PERMISSIVE, the default), or an error of the data
-//! (FAILFAST). `statement::query::json_calls` writes the schema and the options, which are constants, as plain literals behind
-//! the text: `from_json(text, schema, name, value, …)`.
+//! `read_files` uses the same decoder, so a record gives the same values in an object, in a message of a stream and in a
+//! column. For invalid text, the mode PERMISSIVE (the default) returns NULLs, and FAILFAST is an error of the record. The
+//! planner (`statement::query::json_calls`) writes the schema and the options as literals after the text, because they are
+//! constants: `from_json(text, schema, name, value, …)`.
 
 use std::sync::Arc;
 
@@ -19,17 +19,19 @@ use pinsql_base::error::{Error, ErrorCode, Result as OurResult, nearest};
 use pinsql_base::schema::{STRING, parse_schema, parse_type, type_name};
 use pinsql_json::{DecoderOptions, Permissive, ValueDecoder};
 
-/// The field that takes texts that cannot be read, unless `columnNameOfCorruptRecord` names another.
+/// The default of `columnNameOfCorruptRecord`: the field for invalid texts.
 const CORRUPT_RECORD: &str = "_corrupt_record";
 
 const OPTIONS: [&str; 4] = ["mode", "columnNameOfCorruptRecord", "timestampFormat", "dateFormat"];
 
+/// `from_json`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct FromJson {
     signature: Signature,
 }
 
 impl FromJson {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -99,7 +101,7 @@ impl ScalarUDFImpl for FromJson {
     }
 }
 
-/// What the constant arguments of a call say.
+/// The constant arguments of a call.
 #[derive(Debug)]
 struct Reading {
     data_type: DataType,
@@ -108,7 +110,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// `options` are names, each with its value behind it.
+    /// `options` has names and values in turn.
     fn new(schema: &str, options: &[&str]) -> OurResult<Self> {
         let data_type = nullable(&schema_type(schema)?);
         let mut reading = DecoderOptions { permissive: Some(Permissive::default()), ..DecoderOptions::default() };
@@ -129,7 +131,7 @@ impl Reading {
             }
         }
         let corrupt_record = corrupt_record_field(&data_type, corrupt_record)?;
-        // What the type or a pattern has wrong is found now, not with the first text.
+        // A wrong type or pattern is an error now, not at the first text.
         ValueDecoder::new(&data_type, corrupt_record, &reading)?;
         Ok(Self { data_type, corrupt_record, options: reading })
     }
@@ -150,7 +152,7 @@ impl Reading {
     }
 }
 
-/// The type that a schema's text means: columns, or a type as Spark also takes it. Only what JSON has at its root.
+/// Parses the schema argument: columns, or a type, as in Spark. Only the types that the root of JSON can have.
 pub fn schema_type(schema: &str) -> OurResult<DataType> {
     let data_type = match parse_type(schema) {
         Ok(data_type) => data_type,
@@ -206,7 +208,7 @@ fn corrupt_record_field(data_type: &DataType, name: &str) -> OurResult<Option<us
     }
 }
 
-/// As Spark has it, whatever the schema says: a text may lack anything.
+/// Makes all fields nullable, as Spark does, because a text can lack any field.
 fn nullable(data_type: &DataType) -> DataType {
     let field = |field: &FieldRef| -> FieldRef {
         Arc::new(field.as_ref().clone().with_data_type(nullable(field.data_type())).with_nullable(true))
@@ -215,7 +217,7 @@ fn nullable(data_type: &DataType) -> DataType {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
         DataType::List(item) => DataType::List(field(item)),
         DataType::Map(entries, sorted) => match entries.data_type() {
-            // A map's entries and its keys are never NULL.
+            // The entries and keys of a map are never NULL.
             DataType::Struct(fields) => {
                 let fields: Fields = fields
                     .iter()

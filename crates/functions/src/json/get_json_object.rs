@@ -1,7 +1,7 @@
-//! `get_json_object(text, path)` and the operator `text:path`: what a path leads to in a text of JSON, as a STRING.
+//! `get_json_object(text, path)` and the operator `text:path`: the value at a path in JSON text, as a STRING.
 //!
-//! `statement::query::json_calls` turns the operator into a call of the second function here, which SQL does not name. BINARY
-//! that holds UTF-8 is taken too, where Databricks wants a cast: the messages of streams are BINARY.
+//! The planner (`statement::query::json_calls`) rewrites the operator to the second function here, which SQL cannot call.
+//! BINARY with UTF-8 is accepted, too, because the messages of streams are BINARY. Databricks needs a cast.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, type_name};
 use pinsql_json::JsonPath;
 
-/// The name that the operator `:` goes by; no SQL can call it.
+/// The internal name of the operator `:`. SQL cannot call it.
 pub const OPERATOR: &str = "json path";
 
-/// How the path is written.
+/// The syntax of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Grammar {
     /// `$.a.b[0]`
@@ -29,6 +29,7 @@ pub enum Grammar {
     Operator,
 }
 
+/// `get_json_object`, or the operator `:`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct GetJsonObject {
     grammar: Grammar,
@@ -36,6 +37,7 @@ pub struct GetJsonObject {
 }
 
 impl GetJsonObject {
+    /// The function for one syntax of paths.
     pub fn new(grammar: Grammar) -> Self {
         Self { grammar, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -90,7 +92,7 @@ fn find(arguments: &[ArrayRef], grammar: Grammar) -> Result<ArrayRef> {
         Grammar::Function => JsonPath::parse(path),
         Grammar::Operator => JsonPath::of_operator(path),
     };
-    // Nearly always there is one path for all rows.
+    // Usually all rows have the same path.
     let mut last: Option<(String, Option<JsonPath>)> = None;
     let mut found = StringViewBuilder::new();
     let mut value = Vec::new();
@@ -120,7 +122,10 @@ fn find(arguments: &[ArrayRef], grammar: Grammar) -> Result<ArrayRef> {
     Ok(Arc::new(found.finish()))
 }
 
-/// NULL where the value is NULL. Bytes that are no text are an error of the data.
+/// Returns None for NULL.
+///
+/// # Errors
+/// `INVALID_VALUE` if a BINARY is not UTF-8.
 fn text_at(values: &ArrayRef, row: usize) -> Result<Option<&str>> {
     if values.is_null(row) {
         return Ok(None);

@@ -16,12 +16,14 @@ use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, list_of};
 use pinsql_json::{JsonPath, Step};
 
+/// `json_tuple`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct JsonTuple {
     signature: Signature,
 }
 
 impl JsonTuple {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -53,7 +55,7 @@ impl ScalarUDFImpl for JsonTuple {
         Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, false)))
     }
 
-    /// One row for each text, also for one that is no JSON.
+    /// One row per text, also for a text that is not JSON.
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let DataType::List(element) = call.return_field.data_type() else {
             return internal_err!("json_tuple gives an array");
@@ -72,7 +74,7 @@ impl ScalarUDFImpl for JsonTuple {
 fn named(texts: &StringViewArray, names: &StringViewArray) -> Result<ArrayRef> {
     let mut found = StringViewBuilder::new();
     let mut value = Vec::new();
-    // Nearly always the name is the same in all rows.
+    // Usually all rows have the same name.
     let mut last: Option<(&str, Option<JsonPath>)> = None;
     for row in 0..texts.len() {
         if texts.is_null(row) || names.is_null(row) {

@@ -12,6 +12,7 @@ use self::from_json::FromJson;
 use self::get_json_object::{GetJsonObject, Grammar};
 use super::plain::plain;
 
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     vec![
         plain("json_array_length", parts::array_length_types, parts::array_length),

@@ -1,4 +1,4 @@
-//! What a text of JSON holds: `json_array_length`, `json_object_keys`, `schema_of_json`. A text that is no such JSON gives NULL.
+//! `json_array_length`, `json_object_keys` and `schema_of_json`. Text that is not JSON of this kind gives NULL.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub(super) fn object_keys(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(keys.finish()))
 }
 
-/// The names in an object, with those that are there twice.
+/// The names in an object, including duplicates.
 struct Keys(Vec<String>);
 
 impl<'de> Deserialize<'de> for Keys {
@@ -83,7 +83,7 @@ pub(super) fn schema_types(function: &str, types: &[DataType]) -> Result<Types> 
     one_text(function, types, STRING)
 }
 
-/// The type that a reader would infer, as SQL writes it.
+/// The inferred type, in SQL syntax.
 pub(super) fn schema(call: &Call) -> Result<ArrayRef> {
     let mut schemas = StringViewBuilder::new();
     for text in call.arguments[0].as_string_view() {
@@ -95,7 +95,7 @@ pub(super) fn schema(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(schemas.finish()))
 }
 
-/// What is inferred are records: the value is the one field of one.
+/// The inference reads records, so the value is wrapped in a record with one field.
 fn schema_of(text: &str) -> pinsql_base::error::Result<String> {
     let mut inferred = Inferred::new(InferOptions::default())?;
     let record = format!("{{\"value\":{text}}}");
@@ -106,7 +106,7 @@ fn schema_of(text: &str) -> pinsql_base::error::Result<String> {
     let schema = inferred.schema();
     Ok(match schema.fields().first() {
         Some(field) => type_name(field.data_type()),
-        // What is learned of an object without fields is nothing.
+        // An object without fields has no inferred type.
         None => "STRUCT<>".to_owned(),
     })
 }

@@ -1,8 +1,8 @@
-//! `to_json(value [, options])`: a STRUCT, an ARRAY or a MAP as a text of JSON, as Spark writes it.
+//! `to_json(value [, options])`: writes a STRUCT, an ARRAY or a MAP as JSON text, as Spark does.
 //!
-//! A field that is NULL is left out, unless the option `ignoreNullFields` is false; an element or a map's value that is NULL is
-//! written. Moments have milliseconds and end in Z. `statement::query::json_calls` writes the options, which are constants, behind the
-//! value. The other options are deliberately absent: `date_format` writes a time as one likes it.
+//! NULL fields are left out, unless the option `ignoreNullFields` is false. NULL elements and NULL values of a map are written.
+//! Timestamps have milliseconds and end in Z. The planner (`statement::query::json_calls`) writes the constant options after the
+//! value. The other options are deliberately absent: `date_format` writes times in any format.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
         let what = format!("a STRUCT, an ARRAY or a MAP is written, not a {}", type_name(value));
         return Err(wrong_call(function, what, "to_json(struct(a, b))"));
     }
-    // One kind of text and one kind of list.
+    // Normalized: one string type and one list type.
     Types::new([vec![normalize_type(value)], vec![STRING; options.len()]].concat(), STRING)
 }
 
@@ -84,7 +84,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// A value that is not NULL. Its depth is that of its type.
+    /// Writes a value that is not NULL. The recursion has the depth of the type.
     fn value(&mut self, values: &ArrayRef, row: usize) -> Result<()> {
         if values.is_null(row) || values.data_type().is_null() {
             self.out.push_str("null");
@@ -171,7 +171,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What is no number is a text.
+    /// NaN and infinities are written as strings.
     fn float(&mut self, text: &str, is_number: bool) {
         match is_number {
             true => self.out.push_str(text),

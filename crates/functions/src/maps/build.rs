@@ -1,4 +1,4 @@
-//! Maps of other things: `map`, `map_from_arrays`, `map_from_entries`, `map_concat`.
+//! Functions that create maps: `map`, `map_from_arrays`, `map_from_entries`, `map_concat`.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -79,7 +79,7 @@ pub(super) fn from_entries_types(function: &str, types: &[DataType]) -> Result<T
     }
 }
 
-/// NULL when an entry is.
+/// NULL if an entry is NULL.
 pub(super) fn from_entries(call: &Call) -> Result<ArrayRef> {
     let list = call.arguments[0].as_list::<i32>();
     let entries = list.values().as_struct();

@@ -1,4 +1,4 @@
-//! Functions of maps, as Spark has them: no key is NULL, and none is there twice.
+//! Spark's functions of maps. A key is never NULL, and never duplicate.
 
 mod build;
 mod parts;
@@ -20,9 +20,10 @@ use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::map_of;
 
-/// What `map()` goes by, for which DataFusion's planner has no place; no SQL can call it.
+/// The internal name of `map()` without arguments, which DataFusion's planner does not support. SQL cannot call it.
 pub const EMPTY: &str = "empty map";
 
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     vec![
         map_function(),
@@ -37,17 +38,17 @@ pub fn all() -> Vec<ScalarUDF> {
     ]
 }
 
-/// `map[key]`, and what `element_at` is of a map.
+/// `map[key]`, which is also `element_at` of a map.
 pub fn map_value() -> ScalarUDF {
     plain("map_value", parts::value_types, parts::value)
 }
 
-/// `map(key, value, …)`; the planner calls it too, where DataFusion would call its own.
+/// `map(key, value, …)`. The planner uses it also in the places where DataFusion would use its own function.
 pub fn map_function() -> ScalarUDF {
     plain("map", build::map_types, build::map)
 }
 
-/// Makes maps of keys and values that are picked from other arrays.
+/// Builds maps of keys and values picked from other arrays.
 #[derive(Debug)]
 pub(crate) struct MapPicker {
     keys: Vec<ArrayRef>,
@@ -64,14 +65,14 @@ impl MapPicker {
         mut keys: Vec<ArrayRef>,
         mut values: Vec<ArrayRef>,
     ) -> Self {
-        // What nothing is picked from still has a type.
+        // Without sources, the type is still known.
         keys.push(new_null_array(key, 1));
         values.push(new_null_array(value, 1));
         let (picked_keys, picked_values) = (Vec::new(), Vec::new());
         Self { keys, values, picked_keys, picked_values, offsets: vec![0], valid: Vec::new() }
     }
 
-    /// Each a source and a place in it.
+    /// Each is a source and an index in it.
     pub(crate) fn pick(&mut self, key: (usize, usize), value: (usize, usize)) {
         self.picked_keys.push(key);
         self.picked_values.push(value);
@@ -82,7 +83,7 @@ impl MapPicker {
         self.valid.push(is_valid);
     }
 
-    /// An error for a key that is NULL, or that a map has twice.
+    /// Returns an error for a NULL key or a duplicate key.
     pub(crate) fn finish(self, function: &str) -> Result<ArrayRef> {
         let gather = |sources: &[ArrayRef], picked: &[(usize, usize)]| -> Result<ArrayRef> {
             let sources: Vec<&dyn Array> = sources.iter().map(AsRef::as_ref).collect();
@@ -94,7 +95,7 @@ impl MapPicker {
     }
 }
 
-/// Maps whose entries lie behind one another; row by row the keys are checked.
+/// Creates maps from entries in sequence, and checks the keys of each row.
 pub(crate) fn map_from(
     function: &str,
     keys: ArrayRef,
@@ -128,7 +129,7 @@ pub(crate) fn map_from(
     Ok(Arc::new(MapArray::try_new(Arc::clone(&entries), offsets, columns, valid, false)?))
 }
 
-/// A map's type with the names that its entries have everywhere.
+/// The type of a map, with the standard names of its entries.
 pub(crate) fn plain_map(function: &str, data_type: &DataType) -> Result<DataType> {
     let (key, value) = map_types(function, data_type)?;
     Ok(map_of(key, value))

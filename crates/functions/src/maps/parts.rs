@@ -1,4 +1,4 @@
-//! What a map holds: `map_keys`, `map_values`, `map_entries`, `map_contains_key`.
+//! Functions that read maps: `map_keys`, `map_values`, `map_entries`, `map_contains_key`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::lists::{common_type, comparable_pair, map_types, wrong_count};
 use crate::plain::{Call, Types};
 use pinsql_base::schema::{list_of, map_of};
 
-/// Where the entries of a row lie.
+/// The range of the entries of a row.
 pub(crate) fn entry_range(map: &MapArray, row: usize) -> Range<usize> {
     // Offsets are never negative.
     let offset = |place: usize| map.value_offsets()[place].unsigned_abs() as usize;
@@ -74,7 +74,7 @@ pub(super) fn value_types(function: &str, types: &[DataType]) -> Result<Types> {
     Types::new(found.arguments, value)
 }
 
-/// The value of the key; NULL where the map has none.
+/// The value of the key. NULL if the map does not have the key.
 pub(super) fn value(call: &Call) -> Result<ArrayRef> {
     let (map, wanted) = (call.arguments[0].as_map(), &call.arguments[1]);
     let (keys, values) = comparable_pair(map.keys(), wanted)?;

@@ -1,6 +1,6 @@
-//! `+`, `-` and `*` on whole numbers: past the range of their type they are an error, where DataFusion wraps around.
+//! `+`, `-` and `*` of integers: an overflow is an error. DataFusion wraps around.
 //!
-//! The result has the wider of the two types, as in Databricks. Decimals and floats stay DataFusion's own operators.
+//! The result has the wider of the two types, as in Databricks. Decimals and floats use the operators of DataFusion.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +18,14 @@ use datafusion::physical_expr_common::datum::apply;
 
 use crate::is_any_nullable;
 
+/// The operators of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
+    /// `+`.
     Add,
+    /// `-`.
     Subtract,
+    /// `*`.
     Multiply,
 }
 
@@ -45,6 +49,7 @@ impl Operation {
     }
 }
 
+/// One operator on integers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct IntegerArithmetic {
     operation: Operation,
@@ -52,11 +57,12 @@ pub struct IntegerArithmetic {
 }
 
 impl IntegerArithmetic {
+    /// The function for one operator.
     pub fn new(operation: Operation) -> Self {
         Self { operation, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
-    /// The type that both operands take; none when either is no whole number.
+    /// The type of both operands. None if one is not an integer.
     pub fn operand_type(left: &DataType, right: &DataType) -> Option<DataType> {
         Some(match integer_bits(left)?.max(integer_bits(right)?) {
             8 => DataType::Int8,
@@ -67,8 +73,8 @@ impl IntegerArithmetic {
     }
 }
 
-/// The bits of the signed type that holds a whole number. DataFusion's own functions give unsigned numbers, such as the
-/// row numbers of a window; Databricks has none.
+/// The number of bits of the signed type that holds an integer type. Functions of DataFusion, such as `row_number`, return
+/// unsigned integers, which Databricks does not have.
 fn integer_bits(data_type: &DataType) -> Option<u8> {
     match data_type {
         DataType::Int8 => Some(8),
@@ -118,7 +124,7 @@ impl ScalarUDFImpl for IntegerArithmetic {
         true
     }
 
-    /// A column without an alias keeps the name that the operator gives it.
+    /// A column without an alias keeps the name of the operator expression.
     fn schema_name(&self, operands: &[Expr]) -> Result<String> {
         infix_name(operands, &self.operation.to_string())
     }
@@ -131,7 +137,7 @@ impl ScalarUDFImpl for IntegerArithmetic {
     }
 }
 
-/// `left operator right`, as DataFusion names the column of an operator.
+/// `left operator right`: DataFusion's column name for an operator.
 pub(super) fn infix_name(operands: &[Expr], operator: &str) -> Result<String> {
     match operands {
         [left, right] => Ok(format!("{} {operator} {}", left.schema_name(), right.schema_name())),

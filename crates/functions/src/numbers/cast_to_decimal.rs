@@ -1,7 +1,7 @@
-//! A text as a DECIMAL, as a cast reads it: perhaps with an exponent, surplus digits rounded half up.
+//! CAST from STRING to DECIMAL: accepts an exponent, and rounds extra digits half up.
 //!
-//! Arrow's cast takes no exponent, and where it fails it names DECIMAL(38,10), whatever was asked for. Casts come here
-//! through `casts`; SQL does not name it.
+//! Arrow's cast accepts no exponent, and its error always names DECIMAL(38,10). The planner rewrites casts to this function.
+//! SQL cannot call it.
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use pinsql_base::schema::type_name;
 use pinsql_base::storage_error::shorten;
 use pinsql_json::{DecimalProblem, parse_decimal};
 
+/// The cast from STRING to one DECIMAL type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct TextDecimal {
     precision: u8,
@@ -31,6 +32,7 @@ pub struct TextDecimal {
 }
 
 impl TextDecimal {
+    /// The cast to `DECIMAL(precision, scale)`. `on_error` is the result of an invalid text.
     pub fn new(precision: u8, scale: i8, on_error: OnError) -> Self {
         Self { precision, scale, on_error, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -46,7 +48,7 @@ impl TextDecimal {
     }
 
     fn decimal(&self, text: &str) -> Result<Option<i128>> {
-        // What Java's String.trim takes away. Commas are for the numbers of JSON alone.
+        // The characters that Java's String.trim removes. Only numbers in JSON can have commas.
         let digits = text.trim_matches(|character| character <= ' ');
         let parsed = match digits.contains(',') {
             true => Err(DecimalProblem::NotANumber),
@@ -104,7 +106,7 @@ impl ScalarUDFImpl for TextDecimal {
         true
     }
 
-    /// The column of a cast is named for what it casts.
+    /// The column of a cast has the name of its operand.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         Ok(arguments[0].schema_name().to_string())
     }

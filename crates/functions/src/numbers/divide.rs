@@ -1,6 +1,6 @@
-//! `/`: whole numbers and floats give a DOUBLE, decimals a DECIMAL by Databricks' rules, and division by zero is an error.
+//! `/`: integers and floats give a DOUBLE, decimals a DECIMAL by Databricks' rules. Division by zero is an error.
 //!
-//! DataFusion divides whole numbers to a whole number, gives decimals another scale, and gives Infinity for `1.0e0 / 0`.
+//! In DataFusion, the quotient of integers is an integer, decimals have another scale, and `1.0e0 / 0` is Infinity.
 //! The rules: <https://docs.databricks.com/en/sql/language-manual/functions/slashsign.html> and Spark's
 //! `DecimalPrecision`.
 
@@ -22,21 +22,23 @@ use datafusion::physical_expr_common::datum::apply;
 use super::arithmetic::infix_name;
 use crate::is_any_nullable;
 
-/// A quotient keeps at least this many decimals.
+/// The minimum scale of a quotient.
 const SCALE_MIN: i16 = 6;
 const PRECISION_MAX: i16 = DECIMAL128_MAX_PRECISION as i16;
 
+/// The operator `/`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Divide {
     signature: Signature,
 }
 
 impl Divide {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 
-    /// What the operands become; none when they are not numbers.
+    /// The types that the operands are cast to. None if they are not numbers.
     pub fn operand_types(left: &DataType, right: &DataType) -> Option<(DataType, DataType)> {
         let is_number = |data_type: &DataType| data_type.is_floating() || decimal_of(data_type).is_some();
         if !is_number(left) || !is_number(right) {
@@ -50,7 +52,7 @@ impl Divide {
     }
 }
 
-/// The decimal that holds every value of a type.
+/// The DECIMAL type that holds every value of a type.
 fn decimal_of(data_type: &DataType) -> Option<DataType> {
     let digits = match data_type {
         DataType::Decimal128(_, scale) if *scale >= 0 => return Some(data_type.clone()),
@@ -64,7 +66,7 @@ fn decimal_of(data_type: &DataType) -> Option<DataType> {
     Some(DataType::Decimal128(digits, 0))
 }
 
-/// Precision and scale of the quotient of two decimals, digits given up from the scale first when 38 are not enough.
+/// Precision and scale of the quotient of two decimals. If 38 digits are not enough, the scale is reduced first.
 fn quotient_type(left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
     let (left_precision, left_scale) = (i16::from(left.0), i16::from(left.1));
     let (right_precision, right_scale) = (i16::from(right.0), i16::from(right.1));
@@ -75,7 +77,7 @@ fn quotient_type(left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
     } else {
         (PRECISION_MAX, (PRECISION_MAX - whole_digits).max(scale.min(SCALE_MIN)))
     };
-    // Both lie between 0 and 38.
+    // Both are between 0 and 38.
     (u8::try_from(precision).unwrap_or(DECIMAL128_MAX_PRECISION), i8::try_from(scale).unwrap_or_default())
 }
 
@@ -142,13 +144,13 @@ fn divide_floats(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowE
     div(left, right)
 }
 
-/// Fails when a row has a dividend and its divisor is zero.
+/// Returns an error if a row has a dividend and a zero divisor.
 pub(super) fn refuse_zero<T: ArrowPrimitiveType>(left: &dyn Datum, right: &dyn Datum) -> Result<(), ArrowError> {
     let (dividends, is_one_dividend) = left.get();
     let (divisors, is_one_divisor) = right.get();
     let divisors: &PrimitiveArray<T> = divisors.as_primitive();
     let zero = T::default_value();
-    // Most batches have no zero at all.
+    // Most batches have no zero.
     if !divisors.values().contains(&zero) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
-//! `ln`, `log`, `log10` and `log2`: NULL for what is not above zero, and `log` of one number is the natural one.
+//! `ln`, `log`, `log10` and `log2`: NULL for a number that is not above zero. `log` of one number is the natural logarithm.
 //!
-//! DataFusion gives NaN or an infinity, and takes the logarithm of one number to the base 10.
+//! DataFusion returns NaN or an infinity, and `log` of one number has the base 10.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-/// Each function of this file.
+/// The functions of this file.
 pub(crate) const LOGARITHMS: [Base; 4] = [Base::Natural, Base::First, Base::Ten, Base::Two];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Base {
     Natural,
-    /// The first of two arguments; of one argument alone it is the natural logarithm.
+    /// The first of two arguments. With one argument, the natural logarithm.
     First,
     Ten,
     Two,
@@ -71,7 +71,7 @@ impl ScalarUDFImpl for Logarithm {
 
 fn logarithms(arguments: &[ArrayRef], base: Base) -> ArrayRef {
     let positive = |numbers: &Float64Array, row: usize| {
-        // NaN has a logarithm: NaN.
+        // The logarithm of NaN is NaN.
         Some(numbers.value(row)).filter(|number| numbers.is_valid(row) && (*number > 0.0 || number.is_nan()))
     };
     let numbers: Vec<&Float64Array> = arguments.iter().map(|numbers| numbers.as_primitive::<Float64Type>()).collect();

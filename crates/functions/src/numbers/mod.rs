@@ -14,11 +14,11 @@ use datafusion_spark::function::{bitwise, math};
 
 use self::logarithm::{LOGARITHMS, Logarithm};
 
-/// Every function of this family that SQL can call by name.
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions: Vec<ScalarUDF> =
         LOGARITHMS.map(|kind| ScalarUDF::new_from_impl(Logarithm::new(kind))).into_iter().collect();
-    // Those of DataFusion's own crate for Spark that give what Spark gives.
+    // Functions of the `datafusion-spark` crate with the same results as Spark.
     let taken_over = [
         bitwise::bitwise_not(),
         bitwise::shiftleft(),

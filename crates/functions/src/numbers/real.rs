@@ -1,6 +1,6 @@
-//! Functions of real numbers: trigonometry, powers, roots, and the bits of whole numbers.
+//! Functions of real numbers: trigonometry, powers, roots; and functions of the bits of integers.
 //!
-//! What is not defined is NaN, as in Spark, and no error.
+//! An undefined result is NaN, as in Spark, and no error.
 
 use datafusion::common::Result;
 
@@ -43,7 +43,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
             Ok(Some(row.double(0)?).filter(|x| *x > -1.0 || x.is_nan()).map(f64::ln_1p).into())
         }),
         RowFunction::new("atan2", &[Double, Double], Double, |row| {
-            // Minus zero is zero here.
+            // -0.0 becomes 0.0 here.
             Ok((row.double(0)? + 0.0).atan2(row.double(1)? + 0.0).into())
         }),
         RowFunction::new("hypot", &[Double, Double], Double, |row| Ok(row.double(0)?.hypot(row.double(1)?).into())),
@@ -60,7 +60,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
     functions
 }
 
-/// Java's `Math.pow`, in which 1 to the power of NaN or of an infinity is NaN.
+/// Java's `Math.pow`. There, 1 to the power of NaN or of an infinity is NaN.
 fn power(base: f64, exponent: f64) -> f64 {
     if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) { f64::NAN } else { base.powf(exponent) }
 }
@@ -77,8 +77,8 @@ fn nanvl(row: &Row<'_>) -> Result<Answer> {
     })
 }
 
-/// A number from one base to another. Without a sign it is of 64 bits; a negative base to write in keeps the sign. What
-/// follows the digits is passed over.
+/// `conv`: converts a number from one base to another. It is an unsigned 64-bit number, except with a negative target base, which
+/// keeps the sign. Text after the digits is ignored.
 fn conv(row: &Row<'_>) -> Result<Answer> {
     let (text, from, to) = (row.text(0)?.trim_matches(' '), row.int(1)?, row.int(2)?);
     let (from, base) = (from.unsigned_abs(), to.unsigned_abs());
@@ -124,7 +124,7 @@ fn bits() -> Vec<RowFunction> {
     vec![
         RowFunction::new("bit_count", &[Bigint], Int, count),
         RowFunction::new("bit_get", &[Bigint, Int], Int, bit).with_aliases(&["getbit"]),
-        // A seed makes no sequence: which rows come in which order is not fixed.
+        // A seed gives no fixed sequence, because the order of rows is not fixed.
         RowFunction::new("rand", &[Bigint], Double, random).with_aliases(&["random"]).with_required(0).volatile(),
     ]
 }

@@ -1,4 +1,4 @@
-//! `%` on floats: a remainder by zero is an error, where DataFusion gives NaN. Other numbers stay DataFusion's own.
+//! `%` of floats: a zero divisor is an error. DataFusion returns NaN. Other numbers use the operator of DataFusion.
 
 use std::sync::Arc;
 
@@ -16,17 +16,19 @@ use super::arithmetic::infix_name;
 use super::divide::refuse_zero;
 use crate::is_any_nullable;
 
+/// The operator `%` of floats.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Remainder {
     signature: Signature,
 }
 
 impl Remainder {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 
-    /// The type that both operands take; none when neither is a float, or one is no number.
+    /// The type of both operands. None if no operand is a float, or one is not a number.
     pub fn operand_type(left: &DataType, right: &DataType) -> Option<DataType> {
         match (left, right) {
             (DataType::Float32, DataType::Float32) => Some(DataType::Float32),

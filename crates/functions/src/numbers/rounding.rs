@@ -1,7 +1,8 @@
-//! `round`, `bround`, `ceil` and `floor`: with Spark's types, and floats rounded by the digits they are printed with.
+//! `round`, `bround`, `ceil` and `floor`: with Spark's types. Floats are rounded by their printed digits.
 //!
-//! `round(1.005e0, 2)` is 1.01, although the double is below that. The places that are kept must be a constant, because the
-//! type of a DECIMAL depends on them. Absent: `ceil` and `floor` of whole numbers and floats with places; a cast to DECIMAL has them.
+//! `round(1.005e0, 2)` is 1.01, although the double is below 1.005. The number of decimal places must be a constant, because
+//! the type of a DECIMAL depends on it. Absent: `ceil` and `floor` of integers and floats with decimal places; cast to DECIMAL
+//! first.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::is_any_nullable;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
 
-/// More places than this change no number.
+/// More decimal places than this change no number.
 const PLACES_MAX: i32 = 400;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +103,7 @@ impl ScalarUDFImpl for Round {
             },
             _ => return plan_err!("{} takes a number and the places to keep", self.name()),
         };
-        // A cast of the places would make them no constant any more.
+        // After a cast, the places would no longer be a constant.
         Ok(std::iter::once(value)
             .chain(types.get(1).map(|places| if places.is_integer() { places.clone() } else { DataType::Int32 }))
             .collect())
@@ -215,7 +216,7 @@ fn result_scale(result: &DataType) -> i32 {
     }
 }
 
-/// A float by its shortest digits. What is no number, and what would be past the floats, stays what it is.
+/// Rounds a float by its shortest digits. NaN, infinities, and values whose result would overflow, stay unchanged.
 fn by_digits<T>(value: T, wide: f64, places: i32, mode: Mode) -> T
 where
     T: Copy + std::fmt::LowerExp + std::str::FromStr,
@@ -224,7 +225,7 @@ where
         return value;
     }
     if wide == 0.0 {
-        // Minus zero has no digits that say so.
+        // The digits of -0.0 have no sign.
         return "0".parse().unwrap_or(value);
     }
     let digits = format!("{value:e}");
@@ -236,13 +237,13 @@ where
     rounded.and_then(|(digits, exponent)| format!("{digits}e{exponent}").parse().ok()).unwrap_or(value)
 }
 
-/// `value · 10^exponent` with so many places, again as a value and an exponent; none where digits do not fit.
+/// Rounds `value · 10^exponent` to `places`. Returns a value and an exponent, or None if the digits do not fit.
 fn keep(value: i128, exponent: i32, places: i32, mode: Mode) -> Option<(i128, i32)> {
     let cut = -places - exponent;
     if cut <= 0 {
         return Some((value, exponent));
     }
-    // More digits are cut off than a number has.
+    // All digits are cut off.
     let Some(unit) = 10_i128.checked_pow(u32::try_from(cut).ok()?) else {
         return match mode {
             Mode::Up if value > 0 => None,
@@ -255,7 +256,7 @@ fn keep(value: i128, exponent: i32, places: i32, mode: Mode) -> Option<(i128, i3
     let goes_up = match mode {
         Mode::Up => rest > 0,
         Mode::Down => false,
-        // Away from zero in the middle.
+        // Ties round away from zero.
         Mode::HalfUp => half > 0 || (half == 0 && rest > 0 && value > 0),
         Mode::HalfEven => half > 0 || (half == 0 && rest > 0 && kept % 2 != 0),
     };

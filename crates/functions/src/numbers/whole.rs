@@ -1,7 +1,7 @@
-//! What Spark computes with whole numbers beyond `+ - *`: `div`, `pmod`, and the forms of `+ - *` that give NULL past the
-//! range of their type (`try_add`, `try_subtract`, `try_multiply`).
+//! Functions of integers: `div`, `pmod`, and the forms of `+ - *` that return NULL after an overflow (`try_add`, `try_subtract`,
+//! `try_multiply`).
 //!
-//! Fractions are taken as DOUBLE. Absent: the `try_` forms of DECIMAL, which are refused.
+//! Fractional arguments are cast to DOUBLE. Absent: the `try_` forms of DECIMAL. They are an error.
 
 use std::sync::Arc;
 
@@ -15,17 +15,22 @@ use super::arithmetic::IntegerArithmetic;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
 
+/// The functions of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// `div`: a BIGINT, cut off towards zero.
+    /// `div`: a BIGINT, truncated towards zero.
     Divide,
-    /// The remainder that has the sign of nothing: never below zero for a divisor above it.
+    /// `pmod`: the positive remainder. It is never negative for a positive divisor.
     PositiveRemainder,
+    /// `try_add`.
     TryAdd,
+    /// `try_subtract`.
     TrySubtract,
+    /// `try_multiply`.
     TryMultiply,
 }
 
+/// All functions of this file.
 pub fn all() -> Vec<ScalarUDF> {
     [Operation::Divide, Operation::PositiveRemainder, Operation::TryAdd, Operation::TrySubtract, Operation::TryMultiply]
         .map(|operation| ScalarUDF::new_from_impl(WholeNumbers::new(operation)))
@@ -33,6 +38,7 @@ pub fn all() -> Vec<ScalarUDF> {
         .collect()
 }
 
+/// One function on integers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct WholeNumbers {
     operation: Operation,
@@ -40,6 +46,7 @@ pub struct WholeNumbers {
 }
 
 impl WholeNumbers {
+    /// The function for one operation.
     pub fn new(operation: Operation) -> Self {
         Self { operation, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -119,7 +126,7 @@ fn whole<T: ArrowPrimitiveType>(operands: &[ArrayRef], operation: Operation) -> 
             Operation::Divide => Some(left.div_checked(right).map_err(past)?),
             Operation::PositiveRemainder => {
                 let rest = left.mod_wrapping(right);
-                // As Spark's: a negative rest comes back up by the divisor, whatever that one's sign.
+                // As in Spark: the divisor is added to a negative remainder, whatever the sign of the divisor.
                 Some(if rest.is_lt(T::Native::ZERO) { rest.add_wrapping(right).mod_wrapping(right) } else { rest })
             }
         })

@@ -1,4 +1,5 @@
-//! `regexp_extract(text, pattern [, group])`: the group, 1 unless given, of the first match; empty when there is none.
+//! `regexp_extract(text, pattern [, group])`: a group of the first match, by default group 1. Empty if there is no
+//! match.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `regexp_extract_all(text, pattern [, group])`: what a group, the first unless given, has in every match.
+//! `regexp_extract_all(text, pattern [, group])`: a group of every match, by default group 1.
 
 use std::sync::Arc;
 

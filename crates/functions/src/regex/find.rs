@@ -1,4 +1,4 @@
-//! `regexp_count`, `regexp_instr` and `regexp_substr`: how often a pattern is found, where first, and as what.
+//! `regexp_count`, `regexp_instr` and `regexp_substr`: the number of matches, the position of the first one, and its text.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use super::pattern::{Pattern, Patterns};
 
-/// What is wanted of the matches.
+/// The result of the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Find {
     Count,
-    /// Counted from 1 in units of UTF-16, as Java counts; 0 for none.
+    /// Counted from 1 in UTF-16 units, as in Java. 0 if there is no match.
     Place,
-    /// NULL for none.
+    /// NULL if there is no match.
     Text,
 }
 

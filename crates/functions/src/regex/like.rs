@@ -1,4 +1,4 @@
-//! `regexp_like(text, pattern)`, also `rlike` and `regexp`: whether the pattern, one of Java's, is found in the text.
+//! `regexp_like(text, pattern)`, also `rlike` and `regexp`: true if the text contains a match of the pattern.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Spark's functions of regular expressions, whose patterns are Java's.
+//! Spark's functions of regular expressions. Patterns have Java's syntax.
 
 mod extract;
 mod extract_all;
@@ -13,7 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use self::find::{Find, FindFirst};
 
-/// Every function of this family that SQL can call by name.
+/// All functions of this module that SQL can call by name.
 pub(crate) fn all() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(extract::RegexpExtract::new()),

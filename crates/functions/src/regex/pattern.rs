@@ -1,9 +1,9 @@
-//! A pattern of Java's, compiled, and where it is found.
+//! Compiles a Java pattern, and finds its matches.
 //!
-//! The engine is the `regex` crate's, whose time is linear in the text. A pattern that needs more (look-around,
-//! back-references, possessive quantifiers, atomic groups) runs on `fancy-regex`, which tries and goes back: how often is
-//! bounded, and a text that takes more is an error of its record. Matches follow one another as in Java's `Matcher`: an empty
-//! one may stand right behind another match.
+//! The engine is the `regex` crate, whose time is linear in the text. A pattern with look-around, back-references, possessive
+//! quantifiers or atomic groups runs on `fancy-regex`, which backtracks. The number of steps is limited, and a text that needs
+//! more is an error of its record. Matches follow each other as in Java's `Matcher`: an empty match can directly follow another
+//! match.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -15,10 +15,10 @@ use super::translate::{Translated, translate};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// How often a search may go back in one text.
+/// The maximum number of backtracking steps in one text.
 const STEPS_BACK_MAX: usize = 1_000_000;
 
-/// The pattern in use; it is compiled anew only when a row has another.
+/// The current pattern. It is compiled again only if a row has another one.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns(Option<(String, Compiled)>);
 
@@ -35,7 +35,7 @@ impl Patterns {
     }
 }
 
-/// `$` stands before a last line terminator too, which takes look-around. Only a text that ends with one needs that.
+/// `$` also matches before a final line terminator, which needs look-around. Only texts that end with one use this variant.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     written: String,
@@ -52,7 +52,7 @@ impl Compiled {
         Ok(Self { written: written.to_owned(), usual, has_dollar, before_line_end: OnceLock::new() })
     }
 
-    /// The pattern as it is searched for in this text.
+    /// The variant of the pattern for this text.
     pub(crate) fn for_text(&self, text: &str) -> Result<&Pattern> {
         if !self.has_dollar || !text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
             return Ok(&self.usual);
@@ -80,7 +80,7 @@ pub(crate) enum Captures<'t> {
 }
 
 impl<'t> Captures<'t> {
-    /// The text of a group; none where it took no part in the match.
+    /// The text of a group. None if it is not part of the match.
     pub(crate) fn group(&self, number: usize) -> Option<&'t str> {
         match self {
             Self::Linear(captures) => captures.get(number).map(|group| group.as_str()),
@@ -88,7 +88,7 @@ impl<'t> Captures<'t> {
         }
     }
 
-    /// Where the whole match stands.
+    /// The range of the whole match.
     pub(crate) fn span(&self) -> Range<usize> {
         match self {
             Self::Linear(captures) => captures.get(0).map(|whole| whole.range()),
@@ -117,7 +117,7 @@ impl Pattern {
         }
     }
 
-    /// The first match that starts at or behind a place in the text.
+    /// The first match that starts at `from` or later.
     pub(crate) fn find_at<'t>(&self, text: &'t str, start: usize) -> Result<Option<Captures<'t>>> {
         match self {
             Self::Linear(regex) => Ok(regex.captures_at(text, start).map(Captures::Linear)),
@@ -128,8 +128,8 @@ impl Pattern {
         }
     }
 
-    /// Calls `seen` for one match after the other, until it says no. Each starts where the last one ended, or one character
-    /// on if that one was empty, so there are no more of them than characters.
+    /// Calls `seen` for each match, until it returns false. A search starts at the end of the last match, or one character
+    /// later if that match was empty. So there are at most as many matches as characters.
     pub(crate) fn for_each_match<'t>(&self, text: &'t str, mut seen: impl FnMut(&Captures<'t>) -> bool) -> Result<()> {
         let mut start = 0;
         while let Some(found) = self.find_at(text, start)? {
@@ -148,7 +148,7 @@ impl Pattern {
         Ok(())
     }
 
-    /// How many groups there are, the whole match among them.
+    /// The number of groups, including the whole match.
     pub(crate) fn groups(&self) -> usize {
         match self {
             Self::Linear(regex) => regex.captures_len(),
@@ -163,7 +163,10 @@ impl Pattern {
         }
     }
 
-    /// The number of a group that the pattern has.
+    /// Checks the number of a group.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` if the pattern does not have the group.
     pub(crate) fn group_numbered(&self, function: &str, number: i64) -> Result<usize> {
         let last = self.groups().saturating_sub(1);
         usize::try_from(number).ok().filter(|number| *number <= last).ok_or_else(|| {

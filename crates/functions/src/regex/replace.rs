@@ -1,8 +1,8 @@
-//! `regexp_replace(text, pattern, replacement [, position])`: every match is replaced, `$1` is a group.
+//! `regexp_replace(text, pattern, replacement [, position])`: replaces every match. `$1` is a group.
 //!
-//! DataFusion replaces the first match alone unless a fourth argument says `g`, and takes a group that the pattern does not
-//! have as empty. Patterns are Java's (`translate.rs`), and so is the replacement: `$n`, `${name}`, and a back-slash before a
-//! character that stands for itself.
+//! DataFusion replaces only the first match, unless the fourth argument has `g`, and replaces an unknown group by nothing.
+//! Patterns have Java's syntax (`translate.rs`), and so has the replacement: `$n`, `${name}`, and a back-slash before a literal
+//! character.
 
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(replaced.finish()))
 }
 
-/// The text before the character at `position`, counted from 1, and the rest.
+/// Splits a text before the character at `position`, counted from 1.
 fn split_at(text: &str, position: i64) -> Result<(&str, &str)> {
     let skipped = usize::try_from(position).ok().and_then(|position| position.checked_sub(1)).ok_or_else(|| {
         external(Error::new(
@@ -104,7 +104,7 @@ fn split_at(text: &str, position: i64) -> Result<(&str, &str)> {
     Ok(text.split_at(start))
 }
 
-/// What takes the place of a match.
+/// A parsed replacement.
 struct Replacement(Vec<Part>);
 
 enum Part {
@@ -142,7 +142,7 @@ impl Replacement {
                     if group >= pattern.groups() {
                         return Err(refuse(format!("there is no group {group}")));
                     }
-                    // More digits belong to the number as long as there is such a group.
+                    // A further digit belongs to the number if the pattern has such a group.
                     while let Some(digit) = rest.peek().and_then(|next| next.to_digit(10)) {
                         let longer = group * 10 + digit as usize;
                         if longer >= pattern.groups() {

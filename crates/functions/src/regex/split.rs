@@ -1,6 +1,6 @@
-//! `split(text, pattern [, limit])`: the parts of a text between the matches of a pattern, one of Java's.
+//! `split(text, pattern [, limit])`: the parts of a text between the matches of a pattern.
 //!
-//! With a limit above 0, at most so many parts, the last with all that is left. An empty pattern splits between characters.
+//! A limit above 0 is the maximum number of parts; the last part has the rest. An empty pattern splits between characters.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ fn split(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         let text = texts.value(row);
         let pattern = compiled.get(patterns.value(row))?.for_text(text)?;
         let limit = limits.map_or(0, |limits| limits.value(row));
-        // Zero and below set no limit.
+        // Zero and negative numbers are no limit.
         let parts_max = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         let parts = parts(text, pattern, parts_max, patterns.value(row).is_empty())?;
         rows.append_value(parts.into_iter().map(Some));
@@ -74,7 +74,7 @@ fn split(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(rows.finish()))
 }
 
-/// An empty match at the very start splits nothing off, as in Java; nor at the very end where the pattern is empty.
+/// An empty match at the start of the text does not split, as in Java. With an empty pattern, also at the end.
 fn parts<'a>(text: &'a str, pattern: &Pattern, parts_max: usize, is_empty_pattern: bool) -> Result<Vec<&'a str>> {
     let mut parts = Vec::new();
     let mut start = 0;

@@ -1,40 +1,40 @@
-//! A pattern of Java's in the words of the engines here.
+//! Translates a Java pattern to the syntax of the Rust engines.
 //!
-//! What the two write the same and mean differently is translated: `\d`, `\w`, `\s` and `\b` are ASCII, `.` stops at
-//! every line terminator, `\p{Alpha}` and its like are ASCII, `\Q…\E` quotes, `\R`, `\h`, `\v` and `\Z` are written out. What
-//! has no translation is refused: `\G`, `\X`, the flag `d`, blocks such as `\p{InGreek}`. Known to differ: `(?i)` beyond ASCII
+//! Syntax with another meaning in Java is translated: `\d`, `\w`, `\s`, `\b`, `\p{Alpha}` and similar classes are ASCII, and
+//! `.` stops at every line terminator. `\Q…\E`, `\R`, `\h`, `\v` and `\Z` are written out. Syntax without a translation is an
+//! error: `\G`, `\X`, the flag `d`, blocks such as `\p{InGreek}`. A known difference is `(?i)` beyond ASCII
 //! (`docs/functions.md`).
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 const WORD: &str = "a-zA-Z_0-9";
-// A blank is written by its code: the flag `x` would pass over it.
+// A blank is written as its code, because the flag `x` would skip it.
 const SPACE: &str = r"\x20\t\n\x0B\f\r";
 const BLANK: &str = r"\x20\t\x{A0}\x{1680}\x{180E}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}";
 
 const LINE_END: &str = r"\n\x0B\f\r\x{85}\x{2028}\x{2029}";
 const ANY_BUT_LINE_END: &str = r"[^\n\r\x{85}\x{2028}\x{2029}]";
 const LINE_BREAK: &str = r"(?:\r\n|[\n\x0B\f\r\x{85}\x{2028}\x{2029}])";
-/// The end, or before a line terminator that ends the text.
+/// The end of the text, or the position before a final line terminator.
 const END_OR_LAST_LINE_END: &str = r"(?=(?:\r\n|[\n\r\x{85}\x{2028}\x{2029}])?\z)";
-/// The classes `\p{…}` that are ASCII in Java and all of Unicode in the engines.
+/// The classes `\p{…}` that are ASCII in Java and Unicode in the engines.
 const POSIX_CLASSES: [&str; 13] = [
     "Lower", "Upper", "ASCII", "Alpha", "Digit", "Alnum", "Punct", "Graph", "Print", "Blank", "Cntrl", "XDigit",
     "Space",
 ];
 
-/// A pattern that an engine can compile.
+/// A translated pattern.
 #[derive(Debug)]
 pub(crate) struct Translated {
     pub(crate) text: String,
-    /// It has what the linear engine has not.
+    /// It needs the backtracking engine.
     pub(crate) needs_steps_back: bool,
-    /// It has a `$` that ends the text, not each line.
+    /// It has a `$` for the end of the text, not of each line.
     pub(crate) has_dollar: bool,
 }
 
-/// `writes_out_dollar`: `$` is written as it is meant before a last line terminator. The error is a reason.
+/// Translates a pattern. With `writes_out_dollar`, `$` also matches before a final line terminator. The error is the reason.
 pub(crate) fn translate(pattern: &str, writes_out_dollar: bool) -> Result<Translated, String> {
     Translator {
         rest: pattern.chars().peekable(),
@@ -53,7 +53,7 @@ pub(crate) fn translate(pattern: &str, writes_out_dollar: bool) -> Result<Transl
     .translate()
 }
 
-/// Whether the linear engine is out of the question; what it has to know before anything is written.
+/// True if the pattern needs the backtracking engine. The translation depends on it.
 fn needs_steps_back(pattern: &str) -> bool {
     let mut rest = pattern;
     let mut was_quantifier = false;
@@ -85,15 +85,15 @@ struct Translator<'a> {
     rest: Peekable<Chars<'a>>,
     translated: Translated,
     writes_out_dollar: bool,
-    /// How many brackets are open.
+    /// The number of open brackets.
     class_depth: usize,
-    /// The last thing was `*`, `+`, `?` or `{…}`.
+    /// The last token is `*`, `+`, `?` or `{…}`.
     after_quantifier: bool,
-    /// `.` takes line terminators too, from here on.
+    /// From here, `.` also matches line terminators.
     dot_takes_all: bool,
-    /// `^` and `$` stand at the ends of lines, from here on.
+    /// From here, `^` and `$` match at the ends of lines.
     is_multiline: bool,
-    /// `\d`, `\w`, `\s` and `\b` know more than ASCII, from here on.
+    /// From here, `\d`, `\w`, `\s` and `\b` are Unicode.
     is_unicode: bool,
 }
 
@@ -124,7 +124,7 @@ impl Translator<'_> {
                 self.write(if self.writes_out_dollar { END_OR_LAST_LINE_END } else { "$" });
             }
             '*' | '+' | '?' | '}' => {
-                // A `?` or a `+` after a quantifier is part of it: then no quantifier is open any more.
+                // A `?` or `+` after a quantifier is part of it. After that, the quantifier is complete.
                 self.after_quantifier = !was_quantifier;
                 self.translated.text.push(character);
             }
@@ -133,7 +133,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `(?` and the flags that may follow.
+    /// Translates `(?` and the flags after it.
     fn group(&mut self) -> Result<(), String> {
         self.rest.next();
         let mut turns_on = true;
@@ -141,7 +141,7 @@ impl Translator<'_> {
         while let Some(flag) = self.rest.next_if(|next| next.is_ascii_alphabetic() || *next == '-') {
             match flag {
                 'd' | 'R' => return Err(format!("the flag `{flag}` is not supported")),
-                // The engines fold the case of every letter with `i` alone.
+                // In the engines, `i` alone folds the case of all Unicode letters.
                 'u' => continue,
                 'U' => {
                     self.is_unicode = turns_on;
@@ -154,12 +154,12 @@ impl Translator<'_> {
             }
             flags.push(flag);
         }
-        // `(?P<name>` is not Java's, and `(?<name>` has a letter only after the bracket.
+        // `(?P<name>` is not Java syntax, and in `(?<name>` the letters come after the bracket.
         if flags.ends_with('P') {
             return Err("a group is named (?<name>…)".to_owned());
         }
         if flags.is_empty() && self.rest.peek() == Some(&')') {
-            // All flags were for us.
+            // The engine needs none of the flags.
             self.rest.next();
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Translator<'_> {
         if self.rest.next_if_eq(&'^').is_some() {
             self.write("^");
         }
-        // A bracket at the start closes nothing.
+        // A closing bracket at the start is a literal.
         if self.rest.next_if_eq(&']').is_some() {
             self.write(r"\]");
         }
@@ -213,7 +213,7 @@ impl Translator<'_> {
             'V' => self.class(LINE_END, true),
             'R' if self.class_depth == 0 => self.write(LINE_BREAK),
             'Z' if self.class_depth == 0 => self.write(END_OR_LAST_LINE_END),
-            // The engine that steps back knows the boundaries of Unicode's words alone.
+            // The backtracking engine has only Unicode word boundaries.
             'b' | 'B' if self.class_depth == 0 && !self.is_unicode && !self.translated.needs_steps_back => {
                 self.write(&format!(r"(?-u:\{escaped})"));
             }
@@ -232,7 +232,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// So many digits are the code of a character.
+    /// Reads a character code with this number of digits.
     fn code(&mut self, digits: usize, radix: u32) -> Result<(), String> {
         let code: String = self.rest.by_ref().take(digits).collect();
         let code = u32::from_str_radix(&code, radix).map_err(|_| format!("`{code}` is no code of a character"))?;

@@ -1,7 +1,7 @@
-//! BINARY as text, as a cast to STRING reads it. Casts come here through `casts`; SQL does not name it.
+//! CAST from BINARY to STRING. The planner rewrites casts to this function. SQL cannot call it.
 //!
-//! Arrow's own cast looks at the whole buffer behind an array, also at what was sliced off, so that one bad value fails its
-//! neighbours for good. Here each value stands for itself: bytes that are no UTF-8 are an error of that record.
+//! Arrow's cast validates the whole buffer of an array, also the parts outside a slice. So one bad value fails all of its
+//! neighbours, in every retry. Here each value is validated alone: bytes that are not UTF-8 are an error of their record.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use crate::times::to_timestamp::OnError;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
+/// The cast from BINARY to STRING.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct BinaryText {
     on_error: OnError,
@@ -25,6 +26,7 @@ pub struct BinaryText {
 }
 
 impl BinaryText {
+    /// Creates the cast. `on_error` is the result of bytes that are not UTF-8.
     pub fn new(on_error: OnError) -> Self {
         Self { on_error, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -62,7 +64,7 @@ impl ScalarUDFImpl for BinaryText {
         true
     }
 
-    /// The column of a cast is named for what it casts.
+    /// The column of a cast has the name of its operand.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         Ok(arguments[0].schema_name().to_string())
     }

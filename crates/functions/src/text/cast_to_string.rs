@@ -1,6 +1,7 @@
-//! Floats and timestamps as text, as a cast to STRING writes them: `1.0E20`, `2020-01-02 03:04:05.6`.
+//! CAST from floats and timestamps to STRING: `1.0E20`, `2020-01-02 03:04:05.6`.
 //!
-//! DataFusion writes `1e20` and `2020-01-02T03:04:05.600Z`. Casts come here through `casts`; SQL does not name it.
+//! DataFusion writes `1e20` and `2020-01-02T03:04:05.600Z`. The planner rewrites casts to this function. SQL cannot
+//! call it.
 
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ use datafusion::logical_expr::{
 use crate::is_any_nullable;
 use crate::times::to_timestamp::timestamp_type;
 
+/// The cast from floats and timestamps to STRING.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Text {
     signature: Signature,
 }
 
 impl Text {
+    /// Creates the cast.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -57,7 +60,7 @@ impl ScalarUDFImpl for Text {
         true
     }
 
-    /// The column of a cast is named for what it casts.
+    /// The column of a cast has the name of its operand.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         Ok(arguments[0].schema_name().to_string())
     }
@@ -85,11 +88,12 @@ pub(crate) fn float32_text(value: f32) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), f64::from(value))
 }
 
+/// A DOUBLE as Java prints it.
 pub fn float64_text(value: f64) -> String {
     java_text(value.is_finite().then(|| (format!("{value:?}"), format!("{value:e}"))), value)
 }
 
-/// Java's `Double.toString`: plain from a thousandth up to ten million, else one digit before the point and an exponent.
+/// Java's `Double.toString`: without an exponent from 0.001 to 10,000,000, otherwise one digit before the point and an exponent.
 fn java_text(finite: Option<(String, String)>, value: f64) -> String {
     let Some((plain, scientific)) = finite else {
         return match value {
@@ -113,7 +117,7 @@ fn timestamp_text(microseconds: i64) -> Option<String> {
     let moment = DateTime::from_timestamp_micros(microseconds)?;
     let text = moment.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
     Some(text.trim_end_matches('0').trim_end_matches('.').to_owned()).map(|trimmed| {
-        // The zeros of a whole second are digits of the time, not of its fraction.
+        // The zeros of a full second are not part of a fraction.
         if microseconds.rem_euclid(1_000_000) == 0 { moment.format("%Y-%m-%d %H:%M:%S").to_string() } else { trimmed }
     })
 }

@@ -1,4 +1,4 @@
-//! `encode` and the `decode` of bytes: texts in the character sets that Spark knows.
+//! `encode`, and `decode` of bytes, in the character sets of Spark.
 
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -10,13 +10,13 @@ use pinsql_base::error::{Error, ErrorCode};
 
 const CHARSETS: &str = "UTF-8, UTF-16, UTF-16BE, UTF-16LE, UTF-32, ISO-8859-1 and US-ASCII";
 
-/// The name under which `decode(bytes, charset)` is called: `decode` itself is also a CASE.
+/// The internal name of `decode(bytes, charset)`, because `decode` with more arguments is a form of CASE.
 pub const DECODE_BYTES: &str = "decode_bytes";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Charset {
     Utf8,
-    /// With a mark of the order of bytes at its start.
+    /// With a byte-order mark.
     Utf16,
     Utf16Be,
     Utf16Le,
@@ -47,7 +47,7 @@ impl Charset {
     }
 }
 
-/// The error for a name that is none of those that are known.
+/// The error for an unknown name.
 pub(crate) fn unknown(function: &str, name: &str, known: &str) -> DataFusionError {
     external(
         Error::new(ErrorCode::InvalidValue, format!("{function}: `{name}` is not known"))

@@ -1,6 +1,6 @@
-//! `concat`: NULL when any argument is NULL, where DataFusion passes over it; of arrays, one array.
+//! `concat`: NULL if an argument is NULL (DataFusion skips it). Arrays give one array.
 //!
-//! Binary values give a binary value; anything else is taken as text.
+//! BINARY arguments give a BINARY. Other types are cast to STRING.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ impl ScalarUDFImpl for Concat {
     }
 }
 
-/// The rows in which no argument is NULL.
+/// The rows without a NULL argument.
 fn valid_rows(arguments: &[ArrayRef]) -> Option<NullBuffer> {
     arguments.iter().fold(None, |valid, argument| NullBuffer::union(valid.as_ref(), argument.nulls()))
 }

@@ -1,4 +1,4 @@
-//! Bytes as text and back: base 64, hexadecimal and binary digits, MD5.
+//! Conversion between bytes and text: base64, hexadecimal and binary digits, MD5.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -10,7 +10,7 @@ use super::charsets;
 use crate::row::Kind::{Bigint, Binary, Boolean, Text, TextOrBinary};
 use crate::row::{Row, RowFunction, wrong_value};
 
-/// Java's lenient decoder: padding may be missing, and so may the last bits.
+/// Java's lenient decoder: the padding and the last bits can be missing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -56,14 +56,14 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// Of an odd number of digits the first is a byte of its own.
+/// With an odd number of digits, the first digit is one byte.
 fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
     let padded = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
     let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     padded.as_bytes().chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
 }
 
-/// As Java's decoder for mail reads it: what is no digit is passed over.
+/// As Java's MIME decoder: other characters are skipped.
 fn from_base64_leniently(text: &str) -> Option<Vec<u8>> {
     let digits: String =
         text.chars().filter(|digit| digit.is_ascii_alphanumeric() || matches!(digit, '+' | '/')).collect();
@@ -74,7 +74,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// `to_binary(text [, format])`: hexadecimal digits unless `utf-8` or `base64` is asked for.
+/// `to_binary(text [, format])`: hexadecimal by default, or `utf-8` or `base64`.
 fn to_binary(row: &Row<'_>) -> Result<Option<Vec<u8>>> {
     let (text, format) = (row.text(0)?, row.text_or(1, "hex")?);
     match format.to_lowercase().as_str() {

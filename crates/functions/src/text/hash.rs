@@ -1,6 +1,6 @@
-//! `hash(value, …)`: Spark's hash of rows, MurmurHash3 of 32 bits with the seed 42, in which NULL changes nothing.
+//! `hash(value, …)`: Spark's hash of rows: 32-bit MurmurHash3 with seed 42. NULL does not change the hash.
 //!
-//! The tail of a text is hashed byte by byte, as Spark does and MurmurHash3 does not. A map has no hash, as in Spark.
+//! The tail of a text is hashed byte by byte, unlike in MurmurHash3, but as in Spark. A MAP has no hash, as in Spark.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 const SEED: u32 = 42;
-/// A decimal of so many digits is hashed as a BIGINT.
+/// A decimal with up to this many digits is hashed as a BIGINT.
 const LONG_DIGITS_MAX: u8 = 18;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ impl ScalarUDFImpl for Hash32 {
     }
 }
 
-/// Views of texts as texts, so that one arm reads both.
+/// Casts string views to strings, so that one match arm handles both.
 fn plain(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Utf8View | DataType::LargeUtf8 => cast(values, &DataType::Utf8)?,
@@ -97,7 +97,7 @@ fn hash_value(values: &ArrayRef, row: usize, seed: u32) -> Result<u32> {
         DataType::Date32 => int(value!(Date32Type)),
         DataType::Int64 => long(value!(Int64Type)),
         DataType::Timestamp(_, _) => long(value!(TimestampMicrosecondType)),
-        // Minus zero is zero, and every NaN is one.
+        // -0.0 is hashed as 0.0, and every NaN as the same NaN.
         DataType::Float32 => hash_int(float_bits(value!(Float32Type)), seed),
         DataType::Float64 => hash_long(double_bits(value!(Float64Type)), seed),
         DataType::Decimal128(precision, _) => {
@@ -137,7 +137,7 @@ fn double_bits(value: f64) -> u64 {
     }
 }
 
-/// A number without the bytes in front that only repeat its sign.
+/// The bytes of a number without the leading bytes that only repeat the sign.
 fn shortest_bytes(bytes: &[u8]) -> &[u8] {
     let is_repeated = |pair: &[u8]| matches!((pair[0], pair[1]), (0, 0..0x80) | (0xFF, 0x80..));
     let repeated = bytes.windows(2).take_while(|pair| is_repeated(pair)).count();

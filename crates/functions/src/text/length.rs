@@ -1,6 +1,6 @@
 //! `length` (`char_length`, `character_length`, `len`), `octet_length` and `bit_length`, of texts and of binary values.
 //!
-//! The length of a binary value is its bytes; DataFusion takes texts alone. Anything else is taken as text.
+//! The length of a BINARY is its number of bytes; DataFusion accepts only STRING. Other types are cast to STRING.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 const BITS_PER_BYTE: usize = 8;
 
-/// What a length is counted in.
+/// The unit of a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Unit {
     Characters,

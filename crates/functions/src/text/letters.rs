@@ -1,11 +1,11 @@
-//! What is done to the letters of a text: case, codes, sounds, repetition, padding.
+//! Functions of characters: case, codes, `soundex`, repetition, padding.
 
 use datafusion::common::Result;
 
 use crate::row::Kind::{Bigint, Boolean, Int, Text, TextOrBinary};
 use crate::row::{Answer, Row, RowFunction, VALUES_BYTES_MAX, wrong_value};
 
-/// The code of each letter from A to Z; a letter with code 7 is passed over.
+/// The `soundex` code of each letter from A to Z. A letter with code 7 is skipped.
 const SOUNDEX_CODES: &[u8; 26] = b"01230127022455012623017202";
 const SOUNDEX_LENGTH: usize = 4;
 
@@ -30,7 +30,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
     ]
 }
 
-/// The character of the last eight bits of a code.
+/// `char`: the character of the low eight bits of a code.
 fn character(code: i64) -> String {
     match u8::try_from(code & 0xFF) {
         Ok(byte) if code >= 0 => char::from(byte).to_string(),
@@ -38,14 +38,14 @@ fn character(code: i64) -> String {
     }
 }
 
-/// A word starts the text or stands behind a blank; nothing else parts words.
+/// `initcap`: a word starts at the start of the text or after a blank.
 fn initcap(text: &str) -> String {
     let mut capitals = String::with_capacity(text.len());
     let mut is_start = true;
     for letter in text.to_lowercase().chars() {
         let mut upper = letter.to_uppercase();
         match (is_start, upper.next(), upper.next()) {
-            // A letter that would become two has no capital of its own.
+            // A letter whose capital has two letters stays as it is.
             (true, Some(capital), None) => capitals.push(capital),
             _ => capitals.push(letter),
         }
@@ -74,7 +74,8 @@ fn repeated(text: &str, times: i32) -> Result<String> {
     }
 }
 
-/// Spark's, which starts anew behind what is no letter; a text that starts with none stays what it is.
+/// `soundex` as in Spark: it restarts after a character that is not a letter. A text that does not start with a letter is
+/// unchanged.
 fn soundex(text: &str) -> String {
     let code_of = |letter: u8| {
         letter.is_ascii_alphabetic().then(|| SOUNDEX_CODES[usize::from(letter.to_ascii_uppercase() - b'A')])

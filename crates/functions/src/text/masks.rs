@@ -1,4 +1,4 @@
-//! Characters in the place of others: `mask`, `translate`, `replace`, `overlay`.
+//! Functions that replace characters: `mask`, `translate`, `replace`, `overlay`.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,8 @@ pub(crate) fn functions() -> Vec<RowFunction> {
     ]
 }
 
-/// Capitals, small letters, digits and all else, each by a character of its own; NULL keeps what is there.
+/// `mask`: one replacement each for upper-case letters, lower-case letters, digits and other characters. NULL keeps the
+/// character.
 fn mask(row: &Row<'_>) -> Result<Answer> {
     const DEFAULTS: [Option<char>; 4] = [Some('X'), Some('x'), Some('n'), None];
     if !row.has(0) {
@@ -44,7 +45,7 @@ fn mask(row: &Row<'_>) -> Result<Answer> {
     Ok(row.text(0)?.chars().map(masked).collect::<String>().into())
 }
 
-/// What is replaced is as long as what replaces it, unless a length is given; one below 0 counts as none.
+/// `overlay`: the default length is that of the replacement. A negative length is treated as missing.
 fn overlay(row: &Row<'_>) -> Result<Answer> {
     let position = i64::from(row.int(2)?);
     let given = if row.len() > 3 { row.int(3)? } else { -1 };
@@ -63,7 +64,8 @@ fn kept(units: usize, replacement: usize, position: i64, given: i32) -> [std::op
     [range(units, 1, position - 1), range(units, position.saturating_add(replaced), i64::MAX)]
 }
 
-/// Each character of the second text becomes the one at its place in the third, or goes away when there is none.
+/// `translate`: each character of the second text becomes the character at the same position of the third text, or is removed if
+/// there is none.
 fn translate(row: &Row<'_>) -> Result<Answer> {
     let (text, from, to) = (row.text(0)?, row.text(1)?, row.text(2)?);
     let mut put: HashMap<char, Option<char>> = HashMap::new();

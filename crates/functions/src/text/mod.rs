@@ -1,7 +1,6 @@
 //! Spark's functions of texts and of bytes.
 //!
-//! Absent: `sentences`, whose words are those of Java's tables of languages, and collations other than Spark's default, the
-//! order of bytes.
+//! Absent: `sentences`, which needs Java's language tables, and collations other than Spark's default, the order of bytes.
 
 pub mod binary_text;
 pub mod cast_to_string;
@@ -29,7 +28,7 @@ use datafusion_spark::function::{hash as hashes, map, string, url};
 pub use self::charsets::DECODE_BYTES;
 use self::length::{Length, Unit};
 
-/// Every function of this family that SQL can call by name.
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = vec![
         ScalarUDF::new_from_impl(concat::Concat::new()),
@@ -44,7 +43,7 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(reverse::Reverse::new()),
         ScalarUDF::new_from_impl(substring::Substring::new()),
     ];
-    // Those of DataFusion's own crate for Spark that give what Spark gives.
+    // Functions of the `datafusion-spark` crate with the same results as Spark.
     let taken_over = [
         hashes::crc32(),
         hashes::sha2(),

@@ -1,7 +1,7 @@
-//! `format_number(number, places | pattern)`: digits in groups of three, rounded half to even as Java's `DecimalFormat` does.
+//! `format_number(number, places | pattern)`: digits in groups of three, rounded half to even, as in Java's `DecimalFormat`.
 //!
-//! Of patterns the digits `#` and `0`, the point, and a comma in the whole part (groups of as many digits as stand behind it)
-//! are read; text around them is put around the number, except the signs for percent, which are refused.
+//! A pattern can have the digits `#` and `0`, a point, and a comma in the integer part, which sets the size of groups. Text
+//! around them is written around the number. Percent and per-mille signs are an error.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ fn format_numbers(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(texts.finish()))
 }
 
-/// A number by its digits; a float that is none by its name.
+/// A number as digits, or the name of a float that is not finite.
 enum Digits {
     Finite { is_negative: bool, whole: String, fraction: String },
     Nan,
@@ -100,7 +100,7 @@ fn number(values: &ArrayRef, row: usize) -> Result<Digits> {
         DataType::Float64 => match values.as_primitive::<Float64Type>().value(row) {
             value if value.is_nan() => Digits::Nan,
             value if value.is_infinite() => Digits::Infinite { is_negative: value < 0.0 },
-            // The fewest digits that give the float back, without an exponent.
+            // The shortest digits that give the same float, without an exponent.
             value => exact(value.to_string()),
         },
         other => return internal_err!("format_number was called with {other}"),
@@ -113,7 +113,7 @@ struct Pattern {
     whole_digits_min: usize,
     fraction_digits_min: usize,
     fraction_digits_max: usize,
-    /// None for digits without groups.
+    /// None: digits without groups.
     group_digits: Option<usize>,
 }
 
@@ -155,7 +155,7 @@ impl Pattern {
 
     fn write(&self, number: &Digits) -> String {
         let (is_negative, digits) = match number {
-            // Neither has what stands around a number.
+            // Neither gets the text around a number.
             Digits::Nan => return "NaN".to_owned(),
             Digits::Infinite { is_negative } => (*is_negative, "∞".to_owned()),
             Digits::Finite { is_negative, whole, fraction } => (*is_negative, self.digits(whole, fraction)),
@@ -186,7 +186,7 @@ impl Pattern {
     }
 }
 
-/// The digits with so many places, half rounded to even; missing places are zeros.
+/// The digits with this number of decimal places, rounded half to even and filled with zeros.
 fn rounded(whole: &str, fraction: &str, places: usize) -> (String, String) {
     let padded = format!("{whole}{fraction:0<places$}");
     let cut = whole.len() + places;

@@ -1,4 +1,4 @@
-//! `to_char` (`to_varchar`), `to_number` and `try_to_number`: numbers by a picture of their digits, such as `$99,990.00`.
+//! `to_char` (`to_varchar`), `to_number` and `try_to_number`: numbers in a format such as `$99,990.00`.
 //!
 //! <https://docs.databricks.com/en/sql/language-manual/functions/to_char.html> has the grammar: `[MI|S][$]` digits with
 //! commas, a point, digits, `[$][PR|MI|S]`. `to_char` also writes times (as `date_format` does) and bytes.
@@ -21,7 +21,7 @@ use crate::row::wrong_value;
 use crate::times::date_format::DateFormat;
 use crate::times::to_timestamp::timestamp_type;
 
-/// What a text that is no such number gives.
+/// The result for a text that does not match the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum OnMismatch {
     Fail,
@@ -183,7 +183,7 @@ fn bytes_to_char(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 fn numbers_to_char(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    // Of each kind of number the digits; a float has the fewest that give it back.
+    // The digits of each type of number. A float has the shortest digits that give the same float.
     let numbers = match arguments[0].data_type() {
         DataType::Float64 => {
             let floats = arguments[0].as_primitive::<arrow::datatypes::Float64Type>();

@@ -1,4 +1,4 @@
-//! `right` and the trims: what is cut off the ends of a text. `left` is written as a `substring` before planning.
+//! `right` and the `trim` functions. The planner rewrites `left` to `substring`.
 
 use super::substring::{characters, range};
 use crate::row::Kind::{Int, Text};

@@ -1,5 +1,5 @@
-//! The picture of a number, as `to_char` and `to_number` take it: how many digits, which of them must be there, where the
-//! sign stands.
+//! The number format of `to_char` and `to_number`: the number of digits, which of them are required, and the position of the
+//! sign.
 
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -11,13 +11,13 @@ const DIGITS_MAX: usize = 38;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
-    /// A sign of a negative number is neither read nor written.
+    /// The sign of a negative number is neither read nor written.
     None,
     /// `MI`: a minus, or a blank.
     Minus { leads: bool },
     /// `S`: a minus or a plus.
     Either { leads: bool },
-    /// `PR`: a negative number stands in `<` and `>`.
+    /// `PR`: a negative number is in `<` and `>`.
     Brackets,
 }
 
@@ -25,13 +25,13 @@ enum Sign {
 pub(crate) struct Picture {
     sign: Sign,
     has_dollar: bool,
-    /// The digits before the point, in the groups that commas make of them.
+    /// The groups of digits before the point, separated by commas.
     groups: Vec<Group>,
     has_point: bool,
     fraction_digits: usize,
 }
 
-/// A group that starts with `0` has all its digits; one that starts with `9` may have fewer.
+/// A group that starts with `0` needs all of its digits. A group that starts with `9` can have fewer.
 #[derive(Debug)]
 struct Group {
     digits: usize,
@@ -102,7 +102,7 @@ impl Picture {
             .map_err(|error| external(Error::new(ErrorCode::InvalidPattern, error.to_string())))
     }
 
-    /// The digits of the text as a decimal of [`Self::scale`]; none when the text is not as the picture says.
+    /// Parses a text to a decimal with [`Self::scale`]. None if the text does not match the format.
     pub(crate) fn read(&self, text: &str) -> Option<i128> {
         let text = text.trim();
         let (mut rest, mut is_negative) = (text, false);
@@ -136,7 +136,7 @@ impl Picture {
         Some(if is_negative { -number } else { number })
     }
 
-    /// Whether the whole part has digits for each group, from the last one on.
+    /// True if the integer part has valid digits for each group, from the last group.
     fn fits(&self, whole: &str) -> bool {
         let mut written = if whole.is_empty() { Vec::new() } else { whole.split(',').collect() };
         for group in self.groups.iter().rev() {
@@ -149,7 +149,7 @@ impl Picture {
         written.is_empty()
     }
 
-    /// The number in this form; `#` for each digit when it has more of them than the picture.
+    /// Formats a number. If it has more digits than the format, each digit is `#`.
     pub(crate) fn write(&self, number: &str) -> String {
         let (is_negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -158,7 +158,7 @@ impl Picture {
         let fits = whole.len() <= self.whole_digits() && fraction.len() <= self.fraction_digits;
         let mut text = if fits { self.write_whole(whole) } else { self.hashes() };
         if self.has_point {
-            // A point without digits behind it is a blank.
+            // A point without digits after it is a blank.
             text.push(if self.fraction_digits > 0 { '.' } else { ' ' });
             match fits {
                 true => text.push_str(&format!("{fraction:0<width$}", width = self.fraction_digits)),
@@ -175,7 +175,7 @@ impl Picture {
         self.groups.iter().map(|group| "#".repeat(group.digits)).collect::<Vec<_>>().join(",")
     }
 
-    /// A digit that need not be there is a blank as long as only zeros came before it, and so is the comma behind it.
+    /// An optional digit is a blank if only zeros precede it, and so is the comma after it.
     fn write_whole(&self, whole: &str) -> String {
         let padded = format!("{whole:0>width$}", width = self.whole_digits());
         let mut digits = padded.chars();
@@ -190,7 +190,7 @@ impl Picture {
                 text.push(if has_begun || group.is_exact { digit } else { ' ' });
             }
         }
-        // Before a fraction there is a digit, if there is a place for one.
+        // There is a digit before a fraction, if the format has one.
         if !has_begun && self.fraction_digits > 0 && text.ends_with(' ') {
             text.pop();
             text.push('0');
@@ -210,7 +210,7 @@ impl Picture {
             (Sign::Brackets, true) => ("<", ">"),
             (Sign::Brackets, false) => ("", "  "),
         };
-        // A sign in front stands beside the first digit, behind the blanks.
+        // A leading sign is directly before the first digit, after the blanks.
         let digits = text.trim_start_matches(' ');
         let blanks = &text[..text.len() - digits.len()];
         if digits.is_empty() { format!("{before}{text}{behind}") } else { format!("{blanks}{before}{digits}{behind}") }

@@ -1,4 +1,4 @@
-//! `uuid` and `randstr`: texts made up for each row. Their sequences are not Spark's, whatever the seed.
+//! `uuid` and `randstr`: a random text per row. With a seed, the sequence differs from that of Spark.
 
 use rand::distr::{Alphanumeric, SampleString};
 

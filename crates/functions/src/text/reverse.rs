@@ -1,4 +1,4 @@
-//! `reverse`: of a text or of an array. DataFusion's takes an array as the text that it is printed as.
+//! `reverse` of a text or of an array. DataFusion reverses the printed text of an array.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Finding a text in another, comparing two, and cutting at what was found.
+//! Functions that search a text, compare two texts, and split at a delimiter.
 
 use datafusion::common::Result;
 
@@ -35,13 +35,13 @@ pub(crate) fn functions() -> Vec<RowFunction> {
     ]
 }
 
-/// A place counted from 1.
+/// A position counted from 1.
 fn place(index: usize) -> i32 {
     i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
-/// Where `part` stands at or behind the character `start`, counted from 1; 0 when nowhere. An empty part is at the start of
-/// the text, wherever the search began.
+/// The position of `part` at the character `start` or later, both counted from 1. 0 if there is none. The position of an empty
+/// part is 1, whatever `start` is.
 fn position(text: &str, part: &str, start: usize) -> i32 {
     if part.is_empty() {
         return 1;
@@ -53,7 +53,7 @@ fn position(text: &str, part: &str, start: usize) -> i32 {
     }
 }
 
-/// `locate(part, text [, start])`: no place starts before the first, so 0 for a start of 0 or NULL.
+/// `locate(part, text [, start])`: 0 if `start` is 0 or NULL, because positions start at 1.
 fn locate(row: &Row<'_>) -> Result<Answer> {
     if row.len() > 2 && !row.has(2) {
         return Ok(Answer::Int(0));
@@ -68,7 +68,7 @@ fn locate(row: &Row<'_>) -> Result<Answer> {
     })
 }
 
-/// With a third argument, -1 for a distance above it.
+/// `levenshtein`: the third argument is a maximum. The result is -1 for a larger distance.
 fn levenshtein(row: &Row<'_>) -> Result<Answer> {
     let distance = i32::try_from(strsim::levenshtein(row.text(0)?, row.text(1)?)).unwrap_or(i32::MAX);
     Ok(if distance > row.int_or(2, i32::MAX)? { -1 } else { distance }.into())
@@ -86,7 +86,8 @@ fn split_part(row: &Row<'_>) -> Result<Answer> {
     Ok(index.and_then(|index| parts.get(index)).copied().unwrap_or_default().into())
 }
 
-/// What stands before the delimiter of this number, or, counted from the end, behind it. Delimiters may overlap.
+/// `substring_index`: the text before the n-th delimiter. If n is negative, the text after the n-th delimiter from the end.
+/// Delimiters can overlap.
 fn substring_index<'a>(text: &'a str, delimiter: &str, count: i32) -> &'a str {
     if delimiter.is_empty() || count == 0 {
         return "";

@@ -1,7 +1,7 @@
-//! `substring(value, position [, length])`, also `substr`: of a text by characters, of a binary value by bytes.
+//! `substring(value, position [, length])`, also `substr`: by characters of a STRING, by bytes of a BINARY.
 //!
-//! Positions count from 1, or from the end when negative, and 0 is the start; DataFusion counts a length from where the
-//! position would be before the start. <https://docs.databricks.com/en/sql/language-manual/functions/substring.html>
+//! Positions count from 1, negative ones from the end, and 0 is the start. In DataFusion, a length counts from the position
+//! also if that is before the start. <https://docs.databricks.com/en/sql/language-manual/functions/substring.html>
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+/// `substring`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Substring {
     signature: Signature,
@@ -18,6 +19,7 @@ pub struct Substring {
 }
 
 impl Substring {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable), aliases: ["substring".to_owned()] }
     }
@@ -92,12 +94,12 @@ fn substrings(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     }
 }
 
-/// The characters of `text` that are in a range.
+/// The characters of `text` in a range.
 pub fn characters(text: &str, kept: std::ops::Range<usize>) -> String {
     text.chars().skip(kept.start).take(kept.len()).collect()
 }
 
-/// Which of so many characters or bytes are kept.
+/// The range of `length` characters or bytes to keep.
 pub fn range(units: usize, position: i64, length: i64) -> std::ops::Range<usize> {
     let units_signed = i64::try_from(units).unwrap_or(i64::MAX);
     let start = match position {

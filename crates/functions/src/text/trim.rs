@@ -1,4 +1,4 @@
-//! `trim`, `ltrim` and `rtrim`: DataFusion's, for all that Spark takes as a text.
+//! `trim`, `ltrim` and `rtrim` of DataFusion, for all types that Spark casts to STRING.
 
 use std::sync::Arc;
 

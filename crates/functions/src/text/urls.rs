@@ -1,6 +1,6 @@
-//! `parse_url` and `try_parse_url`: the parts of a URL as they are written, by the rules of `java.net.URI`.
+//! `parse_url` and `try_parse_url`: the parts of a URL, by the rules of `java.net.URI`.
 //!
-//! Nothing is normalized: no escape is resolved, no port left out, no host put into small letters.
+//! Nothing is normalized: escapes are not decoded, a default port is not removed, and the host keeps its case.
 
 use datafusion::common::Result;
 
@@ -25,7 +25,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
     ]
 }
 
-/// `scheme://user@host:port/path?query#fragment`. Of `scheme:text` only the scheme is known.
+/// `scheme://user@host:port/path?query#fragment`. `scheme:text` has only a scheme.
 struct Url<'a> {
     scheme: Option<&'a str>,
     authority: Option<&'a str>,
@@ -73,7 +73,7 @@ impl<'a> Url<'a> {
         Some(Self { scheme, authority, path: Some(path), query, fragment })
     }
 
-    /// The part that the second argument names, or the parameter of the query that the third does.
+    /// Returns the part in the second argument, or the query parameter in the third one.
     fn asked_for(&self, row: &Row<'_>) -> Result<Option<String>> {
         if row.len() > 2 {
             let key = row.text(2)?;
@@ -101,7 +101,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// A host in brackets has colons of its own.
+/// A host in brackets (IPv6) contains colons.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,

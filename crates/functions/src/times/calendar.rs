@@ -1,4 +1,4 @@
-//! Functions of the days and months of a calendar, the proleptic Gregorian one, as Spark's.
+//! Functions of days and months, in the proleptic Gregorian calendar, as in Spark.
 
 use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use datafusion::common::Result;
@@ -10,7 +10,7 @@ use pinsql_base::error::ErrorCode;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
-/// A month in parts of which `months_between` gives what is less than one.
+/// The number of days of a month in `months_between`: the fraction of a month is in parts of 31 days.
 const SECONDS_PER_MONTH: f64 = 31.0 * 86_400.0;
 
 pub(crate) fn functions() -> Vec<RowFunction> {
@@ -42,7 +42,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
             let wanted = row.text(1)?;
             let weekday = weekday(wanted)
                 .ok_or_else(|| wrong_value(format!("next_day: `{wanted}` is no day of the week, such as MON")))?;
-            // From one to seven days on.
+            // One to seven days later.
             let days = match weekday.days_since(day.weekday()) {
                 0 => 7,
                 days => days,
@@ -89,14 +89,14 @@ pub(super) fn past_range(function: &str) -> datafusion::error::DataFusionError {
     value_error(ErrorCode::ArithmeticOverflow, format!("{function}: the result is past the range of its type"))
 }
 
-/// The day that is so many days from 1970.
+/// The date for days since 1970.
 pub(super) fn date(days: i32) -> Result<NaiveDate> {
     NaiveDate::from_epoch_days(days).ok_or_else(|| {
         value_error(ErrorCode::ArithmeticOverflow, format!("{days} days from 1970 is past the calendar"))
     })
 }
 
-/// The moment in UTC that is so many microseconds from 1970.
+/// The date and time in UTC for microseconds since 1970.
 pub(super) fn moment(microseconds: i64) -> Result<NaiveDateTime> {
     DateTime::from_timestamp_micros(microseconds).map(|moment| moment.naive_utc()).ok_or_else(|| {
         value_error(
@@ -132,7 +132,7 @@ fn weekday(name: &str) -> Option<Weekday> {
     })
 }
 
-/// None for a day or a time that there is not. A sixtieth second without a fraction is the next minute's first.
+/// Returns None for a day or a time that does not exist. Second 60 without a fraction is second 0 of the next minute.
 fn made(row: &Row<'_>) -> Result<Option<Answer>> {
     let unsigned =
         |argument: usize| Ok::<_, datafusion::error::DataFusionError>(u32::try_from(row.int(argument)?).ok());
@@ -150,8 +150,8 @@ fn made(row: &Row<'_>) -> Result<Option<Answer>> {
     Ok(Some(Answer::Moment(micros(moment))))
 }
 
-/// Whole months between two days of the same number, or two last days; else with a part of 31 days, rounded to 8 places
-/// unless the third argument says no.
+/// `months_between`: whole months for the same day of the month, or for two last days of a month. Otherwise with a fraction in
+/// parts of 31 days, rounded to 8 decimal places, unless the third argument is false.
 fn months_between(row: &Row<'_>) -> Result<Answer> {
     let (left, right) = (moment(row.moment(0)?)?, moment(row.moment(1)?)?);
     let months = |day: NaiveDateTime| i64::from(day.year()) * 12 + i64::from(day.month());

@@ -1,5 +1,5 @@
-//! `current_timestamp` and `now`: the moment at which the statement was planned, the same in every row, with microseconds.
-//! DataFusion's has nanoseconds, which no table can hold.
+//! `current_timestamp` and `now`: the time at which the statement was planned, with microseconds. It is the same in every row.
+//! DataFusion's functions return nanoseconds, which no table can hold.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};

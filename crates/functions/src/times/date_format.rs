@@ -1,7 +1,7 @@
-//! `date_format(value, pattern)`: a date or a moment as text, by a pattern with Spark's letters.
+//! `date_format(value, pattern)`: formats a date or a timestamp by a pattern of Spark.
 //!
-//! The letters `y M L d D H h k K m s S a E Q` and text in single quotes; any other letter is refused. DataFusion's
-//! takes patterns with `%`, and so gives Spark's back as they are.
+//! The letters `y M L d D H h k K m s S a E Q` and text in single quotes; any other letter is an error. DataFusion's
+//! function has patterns with `%`, and returns a pattern of Spark unchanged.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,15 +17,17 @@ use super::to_timestamp::timestamp_type;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// The digits of a fraction of a second.
+/// The number of digits of a fraction of a second.
 const FRACTION_DIGITS: usize = 9;
 
+/// `date_format`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct DateFormat {
     signature: Signature,
 }
 
 impl DateFormat {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -93,7 +95,7 @@ fn format(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 enum Item {
     Text(String),
-    /// A letter and how often it stands there.
+    /// A letter and its number of repetitions.
     Field(char, usize),
 }
 
@@ -113,7 +115,7 @@ fn parse(pattern: &str) -> Result<Vec<Item>> {
                 let mut text = String::new();
                 loop {
                     match rest.next() {
-                        // Two quotes are one of the text.
+                        // Two quotes are one quote of the text.
                         Some('\'') if rest.next_if_eq(&'\'').is_some() => text.push('\''),
                         Some('\'') => break,
                         Some(other) => text.push(other),

@@ -1,7 +1,7 @@
-//! The parts of a date or a moment: `year`, `month`, `day`, `hour` and their like, `date_part` and `EXTRACT`.
+//! The parts of a date or a timestamp: `year`, `month`, `day`, `hour` and similar functions, `date_part` and `EXTRACT`.
 //!
-//! Weeks start on Sunday, which is 1, and a second asked for by `date_part` or `EXTRACT` has its fraction: DataFusion's are 0
-//! and whole. A text is read as a date or as a moment, whichever has the part.
+//! Weeks start on Sunday, which is 1 (0 in DataFusion). Seconds of `date_part` and `EXTRACT` have a fraction (none in
+//! DataFusion). A text is cast to a DATE or a TIMESTAMP, whichever has the part.
 
 use std::sync::Arc;
 
@@ -17,17 +17,25 @@ use datafusion::logical_expr::{
 use super::to_timestamp::timestamp_type;
 
 const MICROSECONDS_PER_MINUTE: i64 = 60_000_000;
-/// A second with microseconds, as Spark types it.
+/// The type of seconds with microseconds, as in Spark.
 const EXACT_SECOND: DataType = DataType::Decimal128(8, 6);
 
+/// A part of a date or a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
+    /// The year.
     Year,
+    /// The year of the ISO week.
     YearOfWeek,
+    /// From 1 to 4.
     Quarter,
+    /// From 1 to 12.
     Month,
+    /// The ISO week, from 1 to 53.
     Week,
+    /// The day of the month, from 1 to 31.
     Day,
+    /// From 1 to 366.
     DayOfYear,
     /// From Sunday, 1, to Saturday, 7.
     DayOfWeek,
@@ -35,17 +43,20 @@ pub enum Part {
     DayOfWeekIso,
     /// From Monday, 0, to Sunday, 6.
     Weekday,
+    /// From 0 to 23.
     Hour,
+    /// From 0 to 59.
     Minute,
+    /// A whole second, from 0 to 59.
     Second,
     /// With its fraction.
     ExactSecond,
-    /// Seconds since 1970, with their fraction: DataFusion's, Databricks has none.
+    /// Seconds since 1970, with a fraction. This part is from DataFusion; Databricks does not have it.
     Epoch,
 }
 
 impl Part {
-    /// The names that `date_part` and `EXTRACT` know.
+    /// The names in `date_part` and `EXTRACT`.
     fn parse(name: &str) -> Option<Self> {
         Some(match name.to_lowercase().as_str() {
             "year" | "y" | "years" | "yr" | "yrs" => Self::Year,
@@ -69,7 +80,7 @@ impl Part {
         !matches!(self, Self::Hour | Self::Minute | Self::Second | Self::ExactSecond | Self::Epoch)
     }
 
-    /// What a value is read as to take this part of it.
+    /// The type that a value is cast to for this part.
     fn operand_type(self, data_type: &DataType) -> Result<DataType> {
         match data_type {
             DataType::Timestamp(_, _) => Ok(timestamp_type()),
@@ -123,7 +134,7 @@ impl Part {
     }
 }
 
-/// The parts that have a function of their own, with its names.
+/// The parts with a separate function, and the names of the functions.
 pub const PART_FUNCTIONS: [(Part, &[&str]); 11] = [
     (Part::Year, &["year"]),
     (Part::Quarter, &["quarter"]),
@@ -148,6 +159,7 @@ pub struct PartOf {
 }
 
 impl PartOf {
+    /// The function of a part. The first name is its main name, the others are aliases.
     pub fn new((part, names): (Part, &[&'static str])) -> Self {
         let (name, aliases) = names.split_first().unwrap_or((&"", &[]));
         let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
@@ -188,7 +200,7 @@ impl ScalarUDFImpl for PartOf {
     }
 }
 
-/// `date_part('part', value)`, which is also what `EXTRACT(part FROM value)` becomes.
+/// `date_part('part', value)`, also `EXTRACT(part FROM value)`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct DatePart {
     signature: Signature,
@@ -196,6 +208,7 @@ pub struct DatePart {
 }
 
 impl DatePart {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable), aliases: ["datepart".to_owned()] }
     }
@@ -224,7 +237,7 @@ impl ScalarUDFImpl for DatePart {
         &self.signature
     }
 
-    /// Here the part is not known yet: a text is read as a moment, which has every part.
+    /// The part is not known here, so a text is cast to TIMESTAMP, which has every part.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [_, DataType::Date32] => Ok(vec![DataType::Utf8, DataType::Date32]),

@@ -1,6 +1,6 @@
-//! Spark's functions of dates, moments and spans of time. The session's zone is UTC, which is what a moment is written in.
+//! Spark's functions of dates, timestamps and time units. The time zone of the session is UTC.
 //!
-//! Absent: TIMESTAMP_NTZ, which Delta tables of the lowest protocol cannot keep, and `window`.
+//! Absent: TIMESTAMP_NTZ, which needs a higher Delta protocol than the lowest one, and `window`.
 
 mod calendar;
 mod current_timestamp;
@@ -17,7 +17,7 @@ use datafusion::logical_expr::ScalarUDF;
 use self::date_part::{DatePart, PART_FUNCTIONS, PartOf};
 use self::to_timestamp::OnError;
 
-/// Every function of this family that SQL can call by name.
+/// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = vec![
         ScalarUDF::new_from_impl(current_timestamp::CurrentTimestamp::new()),

@@ -1,5 +1,5 @@
-//! `to_date(value [, pattern])`: the date of a text, read as a cast to DATE reads it or by a pattern with Spark's letters, or
-//! of a timestamp. DataFusion's takes other forms of text, patterns with `%`, and numbers of days.
+//! `to_date(value [, pattern])`: the date of a timestamp or of a text. A text is parsed as in a cast to DATE, or by a pattern
+//! of Spark. DataFusion's function accepts other formats, patterns with `%`, and numbers of days.
 
 use std::sync::Arc;
 
@@ -14,12 +14,14 @@ use super::to_timestamp::{Formats, timestamp_type};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
+/// `to_date`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ToDate {
     signature: Signature,
 }
 
 impl ToDate {
+    /// Creates the function.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }

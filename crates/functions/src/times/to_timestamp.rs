@@ -1,7 +1,8 @@
-//! `to_timestamp(value [, pattern])` and `try_to_timestamp`: a moment in UTC, with microseconds.
+//! `to_timestamp(value [, pattern])` and `try_to_timestamp`: a timestamp in UTC, with microseconds.
 //!
-//! A text is read as a cast to TIMESTAMP reads it, or by a pattern with Spark's letters; a number is seconds since 1970.
-//! DataFusion's gives nanoseconds, takes other forms of text, and patterns with `%`. Casts to TIMESTAMP come here too.
+//! A text is parsed as in a cast to TIMESTAMP, or by a pattern of Spark. A number is seconds since 1970. DataFusion's function
+//! returns nanoseconds, and accepts other formats and patterns with `%`. The planner also rewrites casts to TIMESTAMP to this
+//! function.
 
 use std::sync::Arc;
 
@@ -17,21 +18,24 @@ use pinsql_base::error::{Error, ErrorCode};
 use pinsql_json::TemporalFormats;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
-/// Seconds as a decimal with microseconds.
+/// The type of seconds with microseconds.
 const EXACT_SECONDS: DataType = DataType::Decimal128(38, 6);
 
-/// TIMESTAMP, as every table has it.
+/// The Arrow type of TIMESTAMP.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// What a text that is no timestamp gives.
+/// The result for a text that is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OnError {
+    /// An error of the record.
     Fail,
+    /// NULL.
     Null,
 }
 
+/// `to_timestamp`, or `try_to_timestamp`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ToTimestamp {
     on_error: OnError,
@@ -39,6 +43,7 @@ pub struct ToTimestamp {
 }
 
 impl ToTimestamp {
+    /// Creates the function. `on_error` is the result of an invalid text.
     pub fn new(on_error: OnError) -> Self {
         Self { on_error, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -129,7 +134,7 @@ fn parse(texts: &ArrayRef, patterns: Option<&ArrayRef>, on_error: OnError) -> Re
     (0..texts.len()).map(moment).collect()
 }
 
-/// How the texts of a batch are written: all alike.
+/// The format of all texts of a batch.
 pub(super) struct Formats<'a> {
     formats: TemporalFormats,
     patterns: Option<&'a ArrayRef>,
@@ -146,7 +151,7 @@ impl<'a> Formats<'a> {
         Ok(Self { formats: TemporalFormats::new(pattern, pattern).map_err(external)?, patterns })
     }
 
-    /// None where the row's pattern is NULL.
+    /// None if the pattern of the row is NULL.
     pub(super) fn at(&self, row: usize) -> Option<&TemporalFormats> {
         self.patterns.is_none_or(|patterns| patterns.is_valid(row)).then_some(&self.formats)
     }

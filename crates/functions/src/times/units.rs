@@ -1,4 +1,5 @@
-//! Spans of a unit: `date_trunc`, `trunc`, `timestampdiff`, `timestampadd` (which `datediff` and `dateadd` with a unit become).
+//! Functions of time units: `date_trunc`, `trunc`, `timestampdiff`, `timestampadd` (which `datediff` and `dateadd` with a unit
+//! become).
 
 use chrono::{Datelike, Duration, Months, NaiveDateTime, NaiveTime};
 use datafusion::common::Result;
@@ -13,7 +14,7 @@ use pinsql_base::error::{Error, ErrorCode};
 enum Unit {
     Months(i64),
     Week,
-    /// Of so many microseconds.
+    /// A unit with this number of microseconds.
     Fixed(i64),
 }
 
@@ -39,7 +40,7 @@ impl Unit {
         })
     }
 
-    /// Where the span of this unit starts that a moment is in.
+    /// Truncates a timestamp to this unit.
     fn start(self, at: NaiveDateTime) -> Option<NaiveDateTime> {
         let day = match self {
             Self::Fixed(length) => {
@@ -63,7 +64,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
             Ok(Answer::Moment(micros(start)))
         }),
         RowFunction::new("trunc", &[Date, Text], Date, |row| {
-            // A day has no shorter spans here.
+            // Here a day is the shortest unit.
             let unit = Unit::parse(row.text(1)?).filter(|unit| !matches!(unit, Unit::Fixed(_)));
             let Some(unit) = unit else { return Ok(Answer::Null) };
             let start = unit.start(date(row.date(0)?)?.and_time(NaiveTime::MIN)).ok_or_else(|| past_range("trunc"))?;
@@ -84,7 +85,7 @@ fn unit(row: &Row<'_>) -> Result<Unit> {
     })
 }
 
-/// Whole units from the first moment to the second.
+/// The number of whole units from the first timestamp to the second.
 fn difference(row: &Row<'_>) -> Result<Answer> {
     let (start, end) = (row.moment(1)?, row.moment(2)?);
     let length = match unit(row)? {

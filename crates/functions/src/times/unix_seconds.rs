@@ -1,5 +1,5 @@
-//! `unix_seconds(timestamp)`: whole seconds since 1970, rounded down; also what a cast of a timestamp to a whole number gives.
-//! DataFusion's cast gives microseconds.
+//! `unix_seconds(timestamp)`: whole seconds since 1970, rounded down; also a cast of a timestamp to an integer.
+//! DataFusion's cast returns microseconds.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Time zones by name or by offset, as Java's `ZoneId` reads them and Spark does: `Europe/Berlin`, `UTC`, `Z`, `+05:30`, `GMT+2`,
-//! and the short names that Spark still takes.
+//! Time zones by name or by offset, as in Java's `ZoneId` and in Spark: `Europe/Berlin`, `UTC`, `Z`, `+05:30`, `GMT+2`,
+//! and the short names that Spark still accepts.
 
 use chrono::{Duration, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -8,7 +8,7 @@ use datafusion::common::Result;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// Java's `ZoneId.SHORT_IDS`, those that are no names in the database of zones, or other ones.
+/// Those of Java's `ZoneId.SHORT_IDS` that the time zone database does not have, or has with another meaning.
 const SHORT_NAMES: [(&str, &str); 28] = [
     ("ACT", "Australia/Darwin"),
     ("AET", "Australia/Sydney"),
@@ -40,7 +40,7 @@ const SHORT_NAMES: [(&str, &str); 28] = [
     ("VST", "Asia/Ho_Chi_Minh"),
 ];
 const OFFSET_HOURS_MAX: i32 = 18;
-/// No clock was ever put forward by more.
+/// The largest gap by which clocks were ever put forward.
 const LONGEST_GAP_HOURS: i64 = 24;
 
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +80,7 @@ impl Zone {
         is_time.then(|| FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60 + seconds)))?.map(Self::Fixed)
     }
 
-    /// What the clocks of the zone show at a moment in UTC.
+    /// Converts a time in UTC to the local time of the zone.
     pub(crate) fn local(self, utc: NaiveDateTime) -> NaiveDateTime {
         match self {
             Self::Named(zone) => utc + zone.offset_from_utc_datetime(&utc).fix(),
@@ -88,8 +88,8 @@ impl Zone {
         }
     }
 
-    /// The moment in UTC at which they show it: the first of two, and what they would have shown had they not been put
-    /// forward.
+    /// Converts a local time of the zone to UTC. For an ambiguous time, the first one. A time in a gap is read as if the clocks
+    /// had not been put forward.
     pub(crate) fn to_utc(self, local: NaiveDateTime) -> NaiveDateTime {
         match self {
             Self::Fixed(offset) => local - offset,
