@@ -1,7 +1,7 @@
 //! `age_group`: the pipeline's four age groups.
 //!
-//! The last group is "everything else", as the `ELSE` of the `CASE` that this function stands for: it also holds ages
-//! under 18 and rows without an age, so that the groups together always count every row.
+//! The last group is everything else, like the `ELSE` of the `CASE` that this function replaces. It also has ages under 18 and
+//! rows without an age, so the groups together always have every row.
 
 use std::sync::{Arc, LazyLock};
 
@@ -67,7 +67,7 @@ impl ScalarUDFImpl for AgeGroup {
     }
 }
 
-/// Each group's name is short enough to lie in the view itself: the column has no data buffer at all.
+/// The name of each group is short enough for the view itself, so the column has no data buffer.
 fn group_each(ages: &Int64Array) -> StringViewBuilder {
     let mut groups = StringViewBuilder::with_capacity(ages.len());
     for age in ages {

@@ -1,8 +1,8 @@
-//! The functions that the pipeline's SQL needs and that neither Databricks nor DataFusion has.
+//! Functions for the SQL of the pipeline. Neither Databricks nor DataFusion has them.
 //!
-//! The crate stands on DataFusion's UDF API alone, so that it also serves as the pattern for a user's own library. One
-//! file a function: its rule, its documentation, its tests; its behaviour in SQL is in `slt/<function>.slt`. What plain
-//! SQL already says well (concatenation, `CASE`, casts) has no function here.
+//! The crate depends only on DataFusion's UDF API, so it is also a template for other crates of functions. Each function has
+//! one file with its rule, its documentation and its tests, and a SQL test in `slt/<function>.slt`. There is no function for an
+//! operation that is simple in plain SQL (concatenation, `CASE`, casts).
 
 mod age_group;
 mod null_if_any;
@@ -11,7 +11,7 @@ mod strip_prefix;
 
 use datafusion::logical_expr::ScalarUDF;
 
-/// Every function of this crate: what is not in this list does not exist in SQL.
+/// All functions of this crate. A function that is not in this list does not exist in SQL.
 pub fn all() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(age_group::AgeGroup::new()),

@@ -1,7 +1,7 @@
-//! `null_if_any`: the placeholders of a source (`No Title Data Available`) to NULL, any number of them in one call.
+//! `null_if_any`: replaces placeholders of a source (`No Title Data Available`) by NULL, any number of them in one call.
 //!
-//! `nullif(nullif(x, 'a'), 'b')` says the same for two; this reads better for five. The values are never copied: the
-//! result shares the buffers of its input and differs in its validity bits alone.
+//! For two placeholders, `nullif(nullif(x, 'a'), 'b')` is the same; for five, this is easier to read. Values are never copied:
+//! the result shares the buffers of its input, and has other validity bits.
 
 use std::sync::LazyLock;
 
@@ -49,7 +49,7 @@ impl ScalarUDFImpl for NullIfAny {
         &self.signature
     }
 
-    /// Brings the candidates to the one type in which they are compared, and leaves the value as it is.
+    /// Casts the candidates to the type of the comparison. The type of the value does not change.
     fn coerce_types(&self, argument_types: &[DataType]) -> Result<Vec<DataType>> {
         let [value, candidates @ ..] = argument_types else {
             return plan_err!("null_if_any needs a value and at least one candidate");
@@ -61,7 +61,7 @@ impl ScalarUDFImpl for NullIfAny {
         for candidate in candidates {
             compared = match comparison_coercion(&compared, candidate) {
                 Some(common) if value.is_string() && common.is_string() => value.clone(),
-                // Texts compared as numbers would fail on the first text that is none.
+                // A comparison as numbers would fail at the first text that is not a number.
                 Some(common) if is_text(value) == is_text(&common) && !common.is_nested() => common,
                 _ if value.is_null() => candidate.clone(),
                 _ => return plan_err!("null_if_any cannot compare {value} with {candidate}: give them one type"),
@@ -120,7 +120,7 @@ fn null_where_equal(value: &ArrayRef, candidates: &[ColumnarValue]) -> Result<Ar
     }
 }
 
-/// A dictionary of texts is a text too: partition columns come so.
+/// A dictionary of strings is a string, too: partition columns have this type.
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => values.is_string(),

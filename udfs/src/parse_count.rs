@@ -1,8 +1,8 @@
-//! `parse_count`: the short counts that web pages print (`12k`, `3M`) as whole numbers.
+//! `parse_count`: converts short counts of web pages (`12k`, `3M`) to integers.
 //!
-//! The arithmetic is decimal and exact: `1.2k` is 1200, where a float would have to be rounded and a textual
-//! `k` → `000` would give 1.2000. A text that does not name one whole number of INT's range is not a count and gives
-//! NULL: nothing is rounded, clipped or guessed.
+//! The arithmetic is decimal and exact: `1.2k` is 1200. A float would need rounding, and a text replacement of `k` by `000`
+//! would give 1.2000. A text that is not exactly one integer in the range of INT gives NULL: nothing is rounded, clipped or
+//! guessed.
 
 use std::sync::{Arc, LazyLock};
 
@@ -100,7 +100,7 @@ fn parse_count(text: &str) -> Option<i32> {
         Some((whole, fraction)) => (whole, fraction.trim_end_matches('0')),
         None => (number, ""),
     };
-    // More decimals than the unit has zeros: the value is not whole.
+    // There are more decimal places than the unit has zeros, so the value is not an integer.
     let zeros = u32::checked_sub(power, fraction.len().try_into().ok()?)?;
     if whole.is_empty() {
         return None;

@@ -1,6 +1,6 @@
-//! `strip_prefix`: a text without its first words, when it begins with exactly those.
+//! `strip_prefix`: removes a prefix from a text, if the text starts with it.
 //!
-//! `replace` would also take the words out of the middle, and `regexp_replace` needs its argument escaped.
+//! `replace` would also remove it from the middle of the text, and `regexp_replace` needs an escaped argument.
 
 use std::sync::{Arc, LazyLock};
 
@@ -48,7 +48,7 @@ impl ScalarUDFImpl for StripPrefix {
         &self.signature
     }
 
-    /// The type of the text, which the signature has also brought the prefix to.
+    /// The type of the text. The signature casts the prefix to it, too.
     fn return_type(&self, argument_types: &[DataType]) -> Result<DataType> {
         match argument_types {
             [text, _] => Ok(text.clone()),

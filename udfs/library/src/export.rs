@@ -1,4 +1,4 @@
-//! The library's side of the border: functions become C structs, and calls come back as Rust.
+//! The library's side of the interface: converts functions to C structs, and C calls to Rust calls.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,14 +12,14 @@ use crate::abi::{DONE, ErrorText, Exported, FAILED, Library, MAGIC, PANICKED, VE
 use crate::{Function, Volatility};
 
 thread_local! {
-    /// Where the last panic of this thread was.
+    /// The location of the last panic of this thread.
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes the tables of all functions, which live as long as the process. A panic in one of the functions' own descriptions leaves a
+/// Creates the tables of all functions. They live as long as the process. A panic in the description of a function gives a
 /// library without functions.
 pub fn export(functions: impl FnOnce() -> Vec<Box<dyn Function>>) -> &'static Library {
-    // This is the library's own copy of the standard library: its panics are told in errors, and not on standard error.
+    // This hook is in the library's copy of the standard library. Its panics become errors, and are not printed.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         PANICKED_AT.with(|last| *last.borrow_mut() = place);
@@ -49,13 +49,13 @@ fn exported(function: Box<dyn Function>) -> Exported {
             Volatility::Stable => 1,
             Volatility::Volatile => 2,
         },
-        // Of a trait object there is no thin pointer: so one more box, which is never taken back.
+        // A trait object has no thin pointer, so it gets a second box. The box is never freed.
         context: std::ptr::from_ref::<Box<dyn Function>>(Box::leak(Box::new(function))).cast::<c_void>(),
         evaluate,
     }
 }
 
-/// A text that C reads and that lives as long as the process. It ends at its first NUL.
+/// A C string that lives as long as the process. It ends at its first NUL.
 fn text(text: &str) -> *const c_char {
     let before_nul = text.split('\0').next().unwrap_or_default();
     CString::new(before_nul).unwrap_or_default().into_raw()
@@ -72,16 +72,16 @@ unsafe extern "C" fn evaluate(
     error: *mut ErrorText,
 ) -> i32 {
     let call = || -> Result<(FFI_ArrowArray, FFI_ArrowSchema), String> {
-        // SAFETY: pinsql gives back the context that `exported` made, whose box is never dropped.
+        // SAFETY: pinsql passes the context that `exported` created. Its box is never dropped.
         let function = unsafe { &*context.cast::<Box<dyn Function>>() };
-        // SAFETY: pinsql gives `arguments_count` arrays and as many schemas, and leaves them to this call.
+        // SAFETY: pinsql passes `arguments_count` arrays and schemas, and gives this call their ownership.
         let arguments = unsafe { take(arguments, schemas, arguments_count) }?;
         let result = function.evaluate(&arguments, rows)?;
         to_ffi(&result.to_data()).map_err(|error| error.to_string())
     };
     let (code, said) = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok((array, schema))) => {
-            // SAFETY: both point to structs of pinsql's that are empty and writable.
+            // SAFETY: both point to empty, writable structs of pinsql.
             unsafe {
                 result.write(array);
                 result_schema.write(schema);
@@ -91,25 +91,25 @@ unsafe extern "C" fn evaluate(
         Ok(Err(said)) => (FAILED, said),
         Err(panic) => (PANICKED, panic_text(panic.as_ref())),
     };
-    // SAFETY: `error` points to a struct of pinsql's that is empty and writable.
+    // SAFETY: `error` points to an empty, writable struct of pinsql.
     unsafe { error.write(error_text(said)) };
     code
 }
 
-/// Takes the arguments over: whatever happens now, this side releases them.
+/// Takes ownership of the arguments. From here, this side frees them in any case.
 unsafe fn take(
     arguments: *mut FFI_ArrowArray,
     schemas: *mut FFI_ArrowSchema,
     count: usize,
 ) -> Result<Vec<ArrayRef>, String> {
     let taken = |place: usize| {
-        // SAFETY: the caller says that there are `count` of both; what is taken out leaves an empty struct behind.
+        // SAFETY: the caller guarantees `count` of both. Each read leaves an empty struct behind.
         let (array, schema) =
             unsafe { (FFI_ArrowArray::from_raw(arguments.add(place)), FFI_ArrowSchema::from_raw(schemas.add(place))) };
-        // SAFETY: pinsql exports valid arrays by Arrow's own code.
+        // SAFETY: pinsql exports the arrays with Arrow's own code, so they are valid.
         unsafe { from_ffi(array, &schema) }.map(make_array).map_err(|error| error.to_string())
     };
-    // All of them, before any error is looked at.
+    // All of them are taken before the first error is returned.
     (0..count).map(taken).collect::<Vec<_>>().into_iter().collect()
 }
 
@@ -128,7 +128,7 @@ fn error_text(said: String) -> ErrorText {
 }
 
 unsafe extern "C" fn release(error: *mut ErrorText) {
-    // SAFETY: pinsql gives back a struct that `error_text` made, once: `release` is taken out of it.
+    // SAFETY: pinsql passes a struct that `error_text` created, and does so once: `release` is removed from it.
     unsafe {
         let error = &mut *error;
         if error.release.take().is_some() {
