@@ -52,7 +52,9 @@ impl ErrorKind {
 /// A range of SQL text. `start` and `end` are line and column, counted from 1, in characters. The end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
+    /// Line and column of the first character.
     pub start: (u64, u64),
+    /// Line and column after the last character.
     pub end: (u64, u64),
 }
 

@@ -44,13 +44,19 @@ impl fmt::Debug for Secret {
 /// The `PINSQL_DB_…` environment variables, as text. The MySQL source parses and validates them.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseEnvironment {
-    /// `PINSQL_DB_HOST`; each field below is named after its variable.
+    /// `PINSQL_DB_HOST`.
     pub host: Option<String>,
+    /// `PINSQL_DB_PORT`.
     pub port: Option<String>,
+    /// `PINSQL_DB_USER`.
     pub user: Option<String>,
+    /// `PINSQL_DB_PASSWORD`.
     pub password: Option<Secret>,
+    /// `PINSQL_DB_DATABASE`.
     pub database: Option<String>,
+    /// `PINSQL_DB_SSL_MODE`.
     pub ssl_mode: Option<String>,
+    /// `PINSQL_DB_SSL_CA`: the path of a certificate file.
     pub ssl_ca: Option<PathBuf>,
     /// The path of a YAML file such as `db_creds.yaml`.
     pub credentials: Option<PathBuf>,

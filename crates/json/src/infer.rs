@@ -17,6 +17,7 @@ const BIGINT_PRECISION: u8 = 20;
 /// The maximum nesting of an inferred type. Deeper values become STRING, with their JSON text: such types are useless in tables.
 const TYPE_DEPTH_MAX: usize = 32;
 
+/// Options of the inference.
 #[derive(Debug, Clone)]
 pub struct InferOptions {
     /// The Arrow type of STRING columns: `Utf8` or `Utf8View`.
@@ -68,6 +69,10 @@ enum Kind {
 }
 
 impl Inferred {
+    /// Starts without a record.
+    ///
+    /// # Errors
+    /// `INVALID_PATTERN` if the timestamp format is not valid.
     pub fn new(options: InferOptions) -> Result<Self> {
         let InferOptions { string_type, infer_timestamp, timestamp_format } = options;
         let formats = infer_timestamp.then(|| TemporalFormats::new(timestamp_format.as_deref(), None)).transpose()?;

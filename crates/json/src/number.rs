@@ -128,7 +128,9 @@ impl Number<'_> {
 /// Why a text is not a decimal of the requested type.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DecimalProblem {
+    /// The text is not a number.
     NotANumber,
+    /// The number has too many digits before the point.
     OutOfRange,
 }
 
