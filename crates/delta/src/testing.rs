@@ -17,6 +17,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+/// What goes wrong in a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     /// The object is written, the answer is lost.
@@ -30,6 +31,7 @@ pub enum Fault {
     Overwrites,
 }
 
+/// An object store that fails on request, and counts its requests.
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: Box<dyn ObjectStore>,
@@ -39,14 +41,17 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
+    /// A faulty store over the local file system.
     pub fn new() -> Self {
         Self::over(LocalFileSystem::new())
     }
 
+    /// A faulty store over `inner`.
     pub fn over(inner: impl ObjectStore) -> Self {
         Self { inner: Box::new(inner), faults: Mutex::default(), requests: Mutex::default() }
     }
 
+    /// Makes the next `times` writes to a path that contains `in_path` fail.
     pub fn inject(&self, in_path: &'static str, fault: Fault, times: usize) {
         self.faults.lock().unwrap().push((in_path, fault, times));
     }

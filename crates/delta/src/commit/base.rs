@@ -1,4 +1,4 @@
-//! What a write is built upon: nothing, a snapshot opened for one statement, or the handle that a stream keeps.
+//! The base of a write: no table, a snapshot that was opened for one statement, or the handle that a stream keeps open.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use crate::table::handle::{KeptBase, TableHandle};
 use crate::table::shape::{Shape, require_writable};
 use pinsql_base::error::{Error, Result};
 
-/// Why one attempt did not make a version.
+/// The reason why one attempt to commit failed.
 pub(crate) enum Attempt {
-    /// Somebody took the version, or seems to have.
+    /// Another writer took the version, or seems to have taken it.
     Lost,
     /// The storage failed. The commit may have landed nevertheless.
     Storage(Error),
     /// The change can never be committed: nothing was sent.
     Refused(Error),
-    /// The same, because of what another writer did.
+    /// The same, because of a commit of another writer.
     Outdone(Error),
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Base {
 }
 
 impl Base {
-    /// Every write begins here, so this is where its store is put to the test.
+    /// Opens the base of a write. Every write starts here, so the store is tested here.
     pub(crate) async fn of(request: &WriteRequest) -> Result<Self> {
         let location = &request.location;
         location.require_writable().await?;
@@ -50,7 +50,7 @@ impl Base {
                 _ => Err(Error::internal("only an append can go through a kept table")),
             };
         }
-        // A statement that reads the table it writes is judged against what it read, not against what is there now.
+        // The base of a statement that reads its own table is the version that it read, not the newest one.
         let opened = match (&request.kind, request.read_version.or(request.base_version)) {
             (WriteKind::Create(_), _) if location.exists().await? => {
                 return Err(table_already_exists(location.name()));
@@ -88,7 +88,7 @@ impl Base {
         shape_after(request, table).map(Arc::new)
     }
 
-    /// The snapshot, when there is one: a kept table has none, since an append needs none.
+    /// The snapshot, if there is one. A kept table has none, since an append needs none.
     pub(crate) fn state(&self, location: &TableLocation) -> Result<Option<&DeltaTableState>> {
         match self {
             Self::Nothing | Self::Kept(_) => Ok(None),
@@ -99,11 +99,11 @@ impl Base {
         }
     }
 
-    /// The version that a commit on top of this makes. Refuses actions that can never be committed here.
+    /// The version that a commit on this base makes. Refuses actions that can never be committed on it.
     pub(crate) fn next_version(&self, change: &Change, actions: &[Action]) -> std::result::Result<u64, Attempt> {
         match self {
             Self::Nothing => Ok(0),
-            // What the protocol asks for was checked when the handle read the table's definition: no row is taken away.
+            // The handle checked the protocol when it read the table's definition, and an append removes no row.
             Self::Kept(kept) => {
                 let merged = match &change.kind {
                     ChangeKind::Compact { removes } => removes.as_slice(),
@@ -125,7 +125,7 @@ impl Base {
         }
     }
 
-    /// Whether the log still has the version that this stands upon (see [`log::has`]).
+    /// True if the log still has the version of this base (see [`log::has`]).
     pub(crate) async fn is_in_log(&self, location: &TableLocation) -> Result<bool> {
         match self {
             Self::Nothing => Ok(true),
@@ -137,7 +137,7 @@ impl Base {
         }
     }
 
-    /// The same, with the commits of others behind it.
+    /// The base after the commits of other writers in `news`.
     pub(crate) async fn moved_behind(self, location: &TableLocation, news: &[Commit]) -> Result<Self> {
         match (self, news.last()) {
             (base, None) => Ok(base),
@@ -167,7 +167,7 @@ fn shape_after(request: &WriteRequest, table: Option<&DeltaTable>) -> Result<Sha
     }
 }
 
-/// What deltalake needs to know of the operation: it checks append-only tables by it.
+/// The operation for deltalake, which checks append-only tables by it.
 fn operation(change: &Change) -> DeltaOperation {
     let mode = match change.kind {
         ChangeKind::Append

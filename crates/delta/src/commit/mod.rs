@@ -1,19 +1,19 @@
-//! The one way in which anything becomes part of a table.
+//! The commit: the only way to change a table.
 //!
-//! A commit is a conditional PUT of the next version's file. Three things make it less simple than that:
-//! - An error says nothing about whether the PUT landed: the answer may have been lost. So every commit carries an id
-//!   (`txnId` in its commitInfo), and after every error the log is searched for it before anything else is decided.
-//! - Somebody else may have taken the version. Whether the change may follow theirs is decided here, by
-//!   [`conflict`], not by deltalake's checker: that one would refuse an append after an overwrite, and would commit
-//!   twice when its own lost answer comes back as "version exists".
-//! - The log may have been cleaned, or the table dropped, since the base was read: the version to make is free then, and
-//!   yet must not be made. So the base's own version must still be there.
-//! - What follows a commit (a checkpoint, removing old log files) can fail, and is then a warning, never a failure.
+//! A commit is a conditional PUT of the file of the next version. Four things make it less simple than that:
+//! - After an error it is not known whether the PUT landed: the answer may be lost. So every commit has an id (`txnId` in its
+//!   commitInfo), and after every error the log is searched for this id first.
+//! - Another writer may have taken the version. [`conflict`] decides whether the change may follow that commit. deltalake's
+//!   checker is not used: it refuses an append after an overwrite, and it commits twice when its own lost answer comes back as
+//!   "version exists".
+//! - The log may have been cleaned, or the table dropped, since the base was read. The next version is then free, but must not be
+//!   made. So the version of the base must still be in the log.
+//! - The work after a commit (a checkpoint, deleting old log files) can fail. This is a warning and not an error.
 //!
-//! deltalake's `CommitBuilder` is not used: it lists the log before each commit and replays it after each, which a stream
-//! that commits every second pays 86,400 times a day.
+//! deltalake's `CommitBuilder` is not used: it lists the log before each commit and replays it after each commit. A stream that
+//! commits every second would pay for this 86,400 times a day.
 //!
-//! Files are deleted only when the commit certainly did not land. When that is not known they stay.
+//! Data files are deleted only if the commit certainly did not land.
 
 pub(crate) mod base;
 pub(crate) mod change;
@@ -48,27 +48,31 @@ const STORAGE_FAILURES_MAX: u32 = 4;
 /// The delays between attempts. Their jitter separates writers that met once.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
-/// What landed.
+/// A commit that landed.
 #[derive(Debug)]
 pub struct Committed {
+    /// The version that the commit made.
     pub version: u64,
+    /// Data files that it added.
     pub files: usize,
+    /// Rows in these files.
     pub rows: u64,
+    /// The size of these files.
     pub bytes: u64,
-    /// What went wrong after the commit and can be left as it is.
+    /// Failures after the commit that need no action.
     pub warnings: Vec<String>,
-    /// Why the catalog service could not be told. The next commit tells it again.
+    /// The reason if the catalog service could not be told. The next commit tells it again.
     pub unregistered: Option<Error>,
 }
 
 impl Committed {
-    /// All that is to be told of a commit that stands.
+    /// All warnings, with the failure of the catalog service as one of them.
     pub fn into_warnings(self) -> Vec<String> {
         let unregistered = self.unregistered.as_ref().map(Error::told);
         self.warnings.into_iter().chain(unregistered).collect()
     }
 
-    /// For a statement that promises that the table can be found.
+    /// Fails if the catalog service could not be told, for a statement after which other engines must find the table.
     pub fn registered(mut self) -> Result<Self> {
         match self.unregistered.take() {
             Some(error) => Err(error),
@@ -77,11 +81,11 @@ impl Committed {
     }
 }
 
-/// Why nothing landed, and whether that is certain.
+/// The reason why nothing landed, and whether that is certain.
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) is_certain: bool,
-    /// Whether it is the commit of another writer that this one cannot follow.
+    /// True if another writer committed first and this change may not follow.
     pub(crate) is_conflict: bool,
 }
 
@@ -91,12 +95,12 @@ impl Failure {
     }
 }
 
-/// Makes `change` part of its table. `base` is what the statement was built upon.
+/// Makes `change` part of its table. `base` is the table that the statement was planned on.
 pub(crate) async fn commit(change: &Change, mut base: Base, user_metadata: Option<&str>) -> Result<Committed, Failure> {
     let location = &change.location;
     durable::sync(location, change.files_written()).await.map_err(Failure::certain)?;
     let kept = base.kept().cloned();
-    // Those who write through one handle take turns: none of them is another's rival.
+    // Writers of one handle take turns, so they never conflict with each other.
     let _turn = match &kept {
         Some(handle) => Some(handle.turn().await),
         None => None,

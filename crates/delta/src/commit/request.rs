@@ -8,37 +8,41 @@ use crate::spec::transaction::ApplicationTransaction;
 use crate::storage::location::TableLocation;
 use crate::table::handle::TableHandle;
 
-/// What a statement does to its table.
+/// What a write does to its table.
 #[derive(Debug, Clone)]
 pub enum WriteKind {
-    /// `CREATE TABLE`: the table must not be there.
+    /// `CREATE TABLE`: the table must not exist.
     Create(TableDefinition),
-    /// `CREATE OR REPLACE TABLE`: one commit in which readers see the old table become the new one. The history goes on;
-    /// the table's id is new, as in Spark, so that whoever follows the old table as a stream learns of it.
+    /// `CREATE OR REPLACE TABLE`: one commit replaces the old table by the new one. The history continues. The table
+    /// gets a new id, as in Spark, so that a stream over the old table notices the change.
     CreateOrReplace(TableDefinition),
     /// `INSERT INTO`.
     Append,
-    /// `INSERT OVERWRITE`: the rows are replaced, the definition stays.
+    /// `INSERT OVERWRITE`: new rows, the same definition.
     Overwrite,
 }
 
 /// One write to one table.
 #[derive(Debug, Clone)]
 pub struct WriteRequest {
+    /// The table.
     pub location: TableLocation,
+    /// What the write does to the table.
     pub kind: WriteKind,
-    /// The version of this table that the query itself reads, when it does (`catalog::version_read`).
+    /// The version of this table that the query reads, if the query reads its own target.
     pub read_version: Option<u64>,
+    /// The step of a stream or of COPY INTO that this write is.
     pub transaction: Option<ApplicationTransaction>,
-    /// The version to build upon, when that is not the newest and others may change rows nevertheless.
+    /// The version to build on, if it is not the newest one. Other writers may still change rows.
     pub base_version: Option<u64>,
-    /// What the same commit changes of the table's definition. Only an append can do so.
+    /// A change of the table's definition in the same commit. Only for an append.
     pub alteration: Option<Alteration>,
-    /// The table as a stream keeps it open. Only an append can go through one.
+    /// The handle of a table that a stream keeps open. Only for an append.
     pub handle: Option<Arc<TableHandle>>,
 }
 
 impl WriteRequest {
+    /// A request without any option.
     pub fn new(location: TableLocation, kind: WriteKind) -> Self {
         Self {
             location,

@@ -1,10 +1,10 @@
-//! Which versions of a table can be read, and when each came to be.
+//! The versions of a table that can be read, and their times.
 //!
-//! The rules are Delta's. A version's moment is the modification time of its file in the log, made to grow by at least a
-//! millisecond with each version; where the table has in-commit timestamps, it is what the commit itself says. A version can be
-//! read when the log still has all commits since the table's beginning, or since a checkpoint at or before it.
+//! The rules are those of Delta. The time of a version is the modification time of its file in the log, at least a millisecond after
+//! the version before it. In a table with in-commit timestamps, it is the time in the commit. A version can be read if the log still
+//! has all commits since version 0, or since a checkpoint at or before that version.
 //!
-//! Nothing of this is needed to read the newest version, so nothing of it is done then: finding out lists the log.
+//! This lists the log, so it is not done to read the newest version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +19,10 @@ use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// Log files read at once, for a table that keeps its timestamps in them.
+/// Log files read at once, for a table with in-commit timestamps.
 const READS_IN_FLIGHT_MAX: usize = 16;
 
-/// Which version of a table a query asks for.
+/// The version that a query requests: VERSION AS OF or TIMESTAMP AS OF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     Version(u64),
@@ -36,12 +36,12 @@ pub struct Versions {
     name: String,
     earliest: u64,
     latest: u64,
-    /// By version, in milliseconds since the epoch; only of those whose commit the log still has.
+    /// The time of each version whose commit is still in the log, in milliseconds since the epoch.
     times_ms: BTreeMap<u64, i64>,
 }
 
 impl Versions {
-    /// Looks through the log of `newest`, a table at its newest version.
+    /// Lists the log of `newest`, a table at its newest version.
     pub async fn of(location: &TableLocation, newest: &DeltaTable) -> Result<Self> {
         let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
         let state = newest.snapshot().map_err(failed)?;
@@ -59,16 +59,17 @@ impl Versions {
         Ok(Self { name: location.name().to_owned(), earliest, latest, times_ms })
     }
 
-    /// Milliseconds since the epoch; `None` for a version whose commit was cleaned away.
+    /// The time of a version in milliseconds since the epoch. `None` if its commit was deleted by the clean-up of the log.
     pub fn time_ms(&self, version: u64) -> Option<i64> {
         self.times_ms.get(&version).copied()
     }
 
+    /// The newest version.
     pub fn latest(&self) -> u64 {
         self.latest
     }
 
-    /// The version that `as_of` means; an error that says what there is when it means none.
+    /// The version that `as_of` names. The error has a hint with the versions that exist.
     pub fn resolve(&self, as_of: AsOf) -> Result<u64> {
         match as_of {
             AsOf::Version(version) if (self.earliest..=self.latest).contains(&version) => Ok(version),
@@ -80,13 +81,13 @@ impl Versions {
         }
     }
 
-    /// The first version at or after a moment, for ranges that begin there; `None` when it is after the last.
+    /// The first version at or after a time in microseconds. `None` if the time is after the last version.
     pub fn at_or_after(&self, micros: i64) -> Option<u64> {
         let moment_ms = micros.div_euclid(1_000);
         self.times_ms.iter().find(|(_, time_ms)| **time_ms >= moment_ms).map(|(version, _)| *version)
     }
 
-    /// The last version at or before a moment, for ranges that end there; `None` when it is before the first.
+    /// The last version at or before a time in microseconds. `None` if the time is before the first version.
     pub fn last_before(&self, micros: i64) -> Option<u64> {
         let moment_ms = micros.div_euclid(1_000);
         self.times_ms.iter().rev().find(|(_, time_ms)| **time_ms <= moment_ms).map(|(version, _)| *version)
@@ -169,7 +170,7 @@ enum LogFile {
     CheckpointPart { of: u64 },
 }
 
-/// The names that the protocol gives: `….json`, `….checkpoint.parquet`, `….checkpoint.<part>.<parts>.parquet`, and for checkpoints of
+/// Parses a file name of the log: `….json`, `….checkpoint.parquet`, `….checkpoint.<part>.<parts>.parquet`, and for checkpoints of
 /// version 2 `….checkpoint.<uuid>.json|parquet`.
 fn log_file(name: &str) -> Option<(u64, LogFile)> {
     let (version, rest) = name.split_once('.')?;
@@ -185,7 +186,7 @@ fn log_file(name: &str) -> Option<(u64, LogFile)> {
     Some((version.parse().ok()?, kind))
 }
 
-/// Each at least a millisecond after the one before it, as Delta has them: files copied from elsewhere may say otherwise.
+/// Makes each time at least a millisecond later than the one before it, as Delta does. Files that were copied can have any time.
 fn grown(commits: BTreeMap<u64, i64>) -> BTreeMap<u64, i64> {
     let mut last_ms = i64::MIN;
     let grow = |(version, time_ms): (u64, i64)| {
@@ -195,7 +196,7 @@ fn grown(commits: BTreeMap<u64, i64>) -> BTreeMap<u64, i64> {
     commits.into_iter().map(grow).collect()
 }
 
-/// The version from which on commits say their time themselves.
+/// The first version with an in-commit timestamp.
 fn in_commit_since(properties: &std::collections::HashMap<String, String>) -> Option<u64> {
     let is_on = properties.get(IN_COMMIT_TIMESTAMPS).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     is_on.then(|| properties.get(IN_COMMIT_TIMESTAMPS_SINCE).and_then(|version| version.parse().ok()).unwrap_or(0))

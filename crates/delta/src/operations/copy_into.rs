@@ -83,6 +83,7 @@ impl LoadedFiles {
         Ok(loaded)
     }
 
+    /// True if the file was loaded.
     pub fn contains(&self, file: &str) -> bool {
         self.files.contains(file)
     }

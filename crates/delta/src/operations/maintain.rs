@@ -43,10 +43,15 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// What one round of [`maintain`] did.
 #[derive(Debug, Default)]
 pub struct Maintained {
+    /// The commits that merged small files.
     pub compactions: Vec<Committed>,
+    /// The version of the checkpoint that was written.
     pub checkpoint: Option<u64>,
+    /// Old log files that were deleted.
     pub log_files_deleted: u64,
+    /// Merged data files that were deleted.
     pub data_files_deleted: u64,
+    /// Failed tasks. Each is tried again later.
     pub warnings: Vec<String>,
 }
 

@@ -1,11 +1,10 @@
-//! RESTORE: the table becomes again what an older version of it was, in one commit on top of its history.
+//! RESTORE: one commit on top of the history makes the table equal to an older version.
 //!
-//! As in Delta: files that the older version had and the newest has not are added again, those that only the newest has are
-//! removed, and the definition (columns, properties, constraints) goes back too. The protocol never goes down. What streams and jobs
-//! have noted about their progress stays as it is: a stream that goes on does not write again what it wrote before, and what
-//! was taken away with a later version does not come back by itself.
+//! As in Delta: files that only the older version had are added again, files that only the newest version has are removed, and the
+//! definition (columns, properties, constraints) is the old one. The protocol is never lowered. The transactions of streams and jobs
+//! stay: a stream that continues does not write its old batches again, so rows that RESTORE removed do not come back.
 //!
-//! All files of the older version must still be there. When VACUUM took one, nothing is done.
+//! All files of the older version must still exist. If VACUUM deleted one, nothing is done.
 
 use std::collections::HashMap;
 
@@ -29,29 +28,37 @@ use crate::table::describe::add_of;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// Files asked for at once.
+/// Files checked at once.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 32;
 /// Missing files that an error names.
 const MISSING_SHOWN_MAX: usize = 3;
 
-/// What was done: the columns of Databricks' result.
+/// The result of a RESTORE: the columns that Databricks returns, and the new version.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restored {
+    /// The version of the commit.
     pub version: u64,
+    /// The size of the table after the commit.
     pub bytes_after: u64,
+    /// Data files of the table after the commit.
     pub files_after: usize,
+    /// Files of the newest version that the older one did not have.
     pub removed_files: usize,
+    /// Files that are part of the table again.
     pub restored_files: usize,
+    /// The size of the removed files.
     pub removed_bytes: u64,
+    /// The size of the restored files.
     pub restored_bytes: u64,
+    /// Failures after the commit.
     pub warnings: Vec<String>,
 }
 
-/// Makes the table what it was.
+/// RESTORE: makes the table what it was at `as_of`. Fails if a data file of that version is gone.
 pub async fn restore(location: &TableLocation, as_of: AsOf) -> Result<Restored> {
     let base = Base::of(&WriteRequest::new(location.clone(), WriteKind::Append)).await?;
     let Base::Snapshot(newest) = &base else { return Err(Error::internal("RESTORE needs a snapshot")) };
-    // What cannot be written cannot be restored.
+    // Refuses tables that pinsql cannot write.
     base.shape(&WriteRequest::new(location.clone(), WriteKind::Append))?;
     let version = Versions::of(location, newest).await?.resolve(as_of)?;
     let wanted = location.open_version(version).await?;
@@ -121,7 +128,7 @@ fn difference(
     Ok((adds, restore))
 }
 
-/// Refuses a version of which files are gone.
+/// Refuses a version if some of its files are gone.
 async fn require_files(location: &TableLocation, version: u64, adds: &[Add]) -> Result<()> {
     let store = location.table_store();
     let look = |add: &Add| {

@@ -1,14 +1,14 @@
-//! VACUUM: deleting the files in a table's folder that no version within the retention needs.
+//! VACUUM: deletes the files in the folder of a table that no version within the retention needs.
 //!
-//! The rules are Delta's. A file goes when it is older than the retention, is not part of the newest version, and was not
-//! taken out of the table within the retention. So what an append in flight has written stays, by its age, though no
-//! log names it yet; and every version younger than the retention can still be read. Names that begin with `_` or `.` are not
-//! looked at (the log, a stream's checkpoint), but for partition folders and the change data in `_change_data`.
+//! The rules are those of Delta. A file is deleted if it is older than the retention, is not part of the newest version, and was not
+//! removed from the table within the retention. So the new files of a running append stay, although no log names them yet. Every
+//! version younger than the retention can still be read. Names that begin with `_` or `.` are skipped (the log, the checkpoint of a
+//! stream), except partition folders and the change data in `_change_data`.
 //!
-//! Nothing here is undone by a crash: what was deleted nobody needed, and the rest is found the next time.
+//! A crash does no harm: the deleted files were not needed, and the next run finds the others.
 //!
-//! Deliberately absent: LITE, which takes what to delete from the log alone and so leaves what failed writes left behind; and
-//! removing empty folders, in which a writer may be about to put a file.
+//! Deliberately absent: LITE, which reads the log only and so does not find the files of failed writes; and removing empty folders,
+//! since a writer may be about to write there.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
@@ -32,34 +32,36 @@ use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// What Delta keeps changes in: hidden from readers of folders, and vacuumed like any data.
+/// The folder of the change data feed. Its name hides it from readers, but VACUUM cleans it.
 const CHANGE_DATA: &str = "_change_data";
 
-/// What to delete.
+/// The options of a VACUUM.
 #[derive(Debug, Clone, Copy)]
 pub struct VacuumRequest {
-    /// Without it, the table's own (`delta.deletedFileRetentionDuration`, a week).
+    /// The retention. `None` takes `delta.deletedFileRetentionDuration` of the table, a week by default.
     pub retention: Option<Duration>,
-    /// Whether a retention below the table's own is refused.
+    /// True to refuse a retention below that of the table.
     pub checks_retention: bool,
-    /// Whether nothing is deleted.
+    /// True to delete nothing and return the paths.
     pub dry_run: bool,
 }
 
-/// What was deleted, or would be.
+/// The deleted files, or in a dry run the files that would be deleted.
 #[derive(Debug, Default)]
 pub struct Vacuumed {
-    /// As URLs, in order; only of a dry run.
+    /// The URLs in order. Empty unless it was a dry run.
     pub paths: Vec<String>,
+    /// The number of files.
     pub files: u64,
+    /// The size of the files.
     pub bytes: u64,
 }
 
-/// Finds what nobody needs, and deletes it.
+/// VACUUM: finds the files that no version within the retention needs, and deletes them.
 pub async fn vacuum(location: &TableLocation, request: &VacuumRequest) -> Result<Vacuumed> {
     let write = WriteRequest::new(location.clone(), WriteKind::Append);
     let base = Base::of(&write).await?;
-    // A table with features that are unknown here may need files of which nothing is known here.
+    // A table with unknown features may need files that only these features know.
     base.shape(&write)?;
     let state = base.state(location)?.ok_or_else(|| Error::internal("VACUUM needs a snapshot"))?;
     require(Operation::Vacuum, location.name(), state.protocol(), state.metadata())?;
@@ -108,7 +110,7 @@ fn too_short(name: &str, retention: Duration, own: Duration) -> Error {
     )
 }
 
-/// The files of the newest version, and those that were taken out of the table after `cutoff`.
+/// The files of the newest version, and those that were removed from the table after `cutoff`.
 async fn needed(location: &TableLocation, base: &Base, cutoff: DateTime<Utc>) -> Result<HashSet<String>> {
     let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
     let state = base.state(location)?.ok_or_else(|| Error::internal("VACUUM needs a snapshot"))?;
@@ -123,12 +125,12 @@ async fn needed(location: &TableLocation, base: &Base, cutoff: DateTime<Utc>) ->
     Ok(needed)
 }
 
-/// A path in the form that listing gives.
+/// The path as the store lists it.
 fn plain(path: &str) -> String {
     Path::parse(path).map_or_else(|_| path.to_owned(), |path| path.to_string())
 }
 
-/// Files that may go, each with its size, in order.
+/// The files to delete with their sizes, in order.
 async fn unneeded(
     location: &TableLocation,
     partition_columns: &[String],
@@ -162,7 +164,7 @@ fn is_hidden(path: &Path, partition_columns: &[String]) -> bool {
     hidden.any(|part| !is_partition(part.as_ref()))
 }
 
-/// What came into the table or left it since the snapshot is not touched: RESTORE may have brought an old file back.
+/// Keeps every file that a commit after the snapshot added or removed: RESTORE may have added an old file again.
 async fn spare_what_others_changed(location: &TableLocation, version: u64, found: &mut Vec<(Path, u64)>) -> Result<()> {
     let news = log::since(location, Some(version), usize::MAX).await?;
     let changed: HashSet<String> = news

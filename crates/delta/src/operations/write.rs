@@ -19,7 +19,7 @@ use crate::write::write_exec::DeltaWriteExec;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::Result;
 
-/// A write that is planned and has done nothing yet.
+/// A planned write. Nothing is written yet.
 #[derive(Debug)]
 pub struct Write {
     plan: Arc<dyn ExecutionPlan>,
@@ -29,7 +29,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// Puts the writer on top of a query's physical plan. What can be refused without reading a row is refused here.
+    /// Puts the writer on top of the physical plan of a query. Fails if the table or the columns of the query do not allow the write.
     pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
         let base = Base::of(&request).await?;
         let shape = base.shape(&request)?;
@@ -47,12 +47,12 @@ impl Write {
         Ok(Self { plan: Arc::new(plan), target, change: change_of(request, true), base })
     }
 
-    /// The whole plan, writer included: for EXPLAIN, and for its metrics while it runs.
+    /// The plan with the writer on top, for EXPLAIN and for its metrics while it runs.
     pub fn execution_plan(&self) -> &Arc<dyn ExecutionPlan> {
         &self.plan
     }
 
-    /// Runs the query and writes the data files. When it fails, the files are deleted again.
+    /// Runs the query and writes the data files. If it fails, it deletes the files.
     pub async fn run(self, context: Arc<TaskContext>) -> Result<PreparedWrite> {
         let Self { plan, target, mut change, base } = self;
         match run::run(&plan, context).await {
@@ -69,7 +69,7 @@ impl Write {
     }
 }
 
-/// Data files that are written and belong to no version yet.
+/// Data files that are written and not part of a version yet.
 #[derive(Debug)]
 pub struct PreparedWrite {
     pub(crate) change: Change,
@@ -85,11 +85,12 @@ impl PreparedWrite {
         Ok(Self { change: change_of(request, false), base, targets: Vec::new() })
     }
 
+    /// Rows in the new files.
     pub fn rows(&self) -> u64 {
         self.change.rows
     }
 
-    /// What became of the rows of the table, when the statement changed some.
+    /// The changed rows, for UPDATE, DELETE and MERGE.
     pub fn rewritten(&self) -> Option<&Rewritten> {
         match &self.change.kind {
             ChangeKind::Rewrite { replacement, .. } => Some(&replacement.rows),
@@ -97,23 +98,25 @@ impl PreparedWrite {
         }
     }
 
-    /// Says how many rows the source of a MERGE had, for the history.
+    /// Sets the number of source rows of a MERGE, for the history.
     pub fn count_source(&mut self, rows: u64) {
         if let ChangeKind::Rewrite { replacement, .. } = &mut self.change.kind {
             replacement.source_rows = rows;
         }
     }
 
+    /// The number of new files.
     pub fn files(&self) -> usize {
         self.change.adds.len()
     }
 
+    /// The size of the new files.
     pub fn bytes(&self) -> u64 {
         self.change.bytes()
     }
 
-    /// Makes the files part of the table, with `user_metadata` (the ledger, as JSON) in the commit. After an error the
-    /// table is as it was, or the error says that this is not known.
+    /// Makes the files part of the table, with `user_metadata` (the ledger, as JSON) in the commit. After an error
+    /// the table is unchanged, or the error says that this is not known.
     pub async fn commit(self, user_metadata: Option<&str>) -> Result<Committed> {
         match commit::commit(&self.change, self.base, user_metadata).await {
             Ok(committed) => Ok(committed),
@@ -126,14 +129,14 @@ impl PreparedWrite {
         }
     }
 
-    /// Leaves the table at the version it has: there is nothing to commit.
+    /// Commits nothing, and deletes the files.
     pub async fn leave(self) -> Committed {
         let version = self.base.version().unwrap_or_default();
         discard(&self.targets).await;
         Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new(), unregistered: None }
     }
 
-    /// Deletes the files instead.
+    /// Deletes the files.
     pub async fn abandon(self) {
         discard(&self.targets).await;
     }

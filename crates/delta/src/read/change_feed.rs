@@ -1,11 +1,11 @@
-//! The changes of a table, version by version: `table_changes`.
+//! The change data feed of a table: `table_changes`.
 //!
-//! Delta's rules. A commit that rewrote rows (UPDATE, DELETE, MERGE) left files that say what became of each; where there are such
-//! files, they are the whole truth about that commit. Of any other, the files that it added are inserted rows and the files
-//! that it removed are deleted ones, unless it says that no row changed (OPTIMIZE). The rows have the columns of the newest
-//! version; a version whose columns do not fit into those is an error.
+//! The rules are those of Delta. A commit that rewrote rows (UPDATE, DELETE, MERGE) has change files with one row for each change. If a
+//! commit has change files, only they count. In any other commit, the added files hold inserted rows and the removed files hold deleted
+//! rows, unless the commit changed no row (OPTIMIZE). The rows have the columns of the newest version. A version whose columns do not
+//! fit is an error.
 //!
-//! The leaves of the plan are ordinary scans of Parquet files, so a large range is read as any table is.
+//! The leaves of the plan are ordinary Parquet scans, so a large range is read in parallel like any table.
 
 use std::sync::Arc;
 
@@ -39,15 +39,18 @@ const CHANGE_TYPE: &str = "_change_type";
 const COMMIT_VERSION: &str = "_commit_version";
 const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
 
-/// The versions whose changes are asked for, both included.
+/// The requested range of versions. Both ends are included.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeRange {
+    /// The first version, or a time at or before it.
     pub start: AsOf,
-    /// Without it, the newest version.
+    /// The last version. `None` means the newest.
     pub end: Option<AsOf>,
 }
 
-/// The changes of `table` as a relation.
+/// The changes of `table` in a range of versions, as a table for queries.
+///
+/// Fails if the feed was off in a version of the range, if the log no longer has one of its commits, or if the columns changed.
 pub async fn changes(
     location: &TableLocation,
     table: &DeltaTable,
@@ -80,8 +83,8 @@ fn readable_shape(name: &str, table: &DeltaTable) -> Result<Shape> {
     Shape::plain(name, state.metadata())
 }
 
-/// The first and the last version of a range, as Delta finds them: a start that is to come is an error, an end that is to come
-/// means the newest.
+/// The first and the last version of a range, as in Delta: a start after the newest version is an error, an end after
+/// it means the newest.
 fn resolve(name: &str, versions: &Versions, range: ChangeRange) -> Result<(u64, u64)> {
     let first = match range.start {
         AsOf::Version(version) if version <= versions.latest() => version,
@@ -153,7 +156,7 @@ fn check_definition(name: &str, newest: &SchemaRef, commit: &Commit) -> Result<(
     Ok(())
 }
 
-/// The files of the range: those whose rows are all of one kind, and those that say of each row what became of it.
+/// The files of the range: data files whose rows all have one change type (`inferred`), and change files (`recorded`).
 struct Files<'a> {
     location: &'a TableLocation,
     shape: &'a Shape,
@@ -230,7 +233,8 @@ fn commit_columns() -> [Field; 2] {
     [Field::new(COMMIT_VERSION, DataType::Int64, true), Field::new(COMMIT_TIMESTAMP, timestamp(), true)]
 }
 
-/// The columns of the changes of a table with these columns.
+/// The schema of `table_changes` for a table with these columns: the columns, `_change_type`, `_commit_version` and
+/// `_commit_timestamp`. Every column is nullable.
 pub fn changes_schema(columns: &Schema) -> Schema {
     // A deleted row may be older than a rule of the table: every column may be NULL.
     let columns = columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));

@@ -1,7 +1,7 @@
-//! The files of a table that is about to be changed, with what the log says about the rows in each.
+//! The data files of a table whose rows are about to change, with their partition values and statistics.
 //!
-//! The bounds are only used to leave files out, so whatever could be wrong or lossy is not used: decimals and floats as JSON
-//! numbers, and everything when one value cannot be read.
+//! The statistics are only used to skip files. So lossy bounds are not used (decimals and floats as JSON numbers), and no bound is used
+//! if one value cannot be read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::spec::features::{Operation, refuse_file_with_deletion_vector};
 use crate::table::shape::Shape;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Timestamps in the log are cut to milliseconds: what a maximum may lack.
+/// Other writers truncate the timestamps of statistics to milliseconds, so a maximum can be this much too small.
 const CUT_OFF_US: i64 = 999;
 
-/// One data file of the version that a statement changes.
+/// A data file of the version that a statement changes.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetFile {
     pub(crate) path: String,
@@ -50,13 +50,13 @@ impl TargetFile {
     }
 }
 
-/// All files of that version. The position of a file in it is its name while the statement runs.
+/// All data files of that version. The position of a file identifies it while the statement runs.
 #[derive(Debug)]
 pub(crate) struct FileList {
     pub(crate) files: Vec<TargetFile>,
-    /// The partition columns, a row for each file.
+    /// The partition columns, with one row for each file.
     pub(crate) partitions: RecordBatch,
-    /// In the order of the table's columns.
+    /// The statistics of each file, in the order of the table's columns.
     statistics: Vec<Arc<Statistics>>,
     schema: SchemaRef,
 }
@@ -86,7 +86,7 @@ impl FileList {
         Ok(Self { files, partitions, statistics, schema: Arc::clone(&shape.schema) })
     }
 
-    /// The same of files that another writer has added.
+    /// The same for files that another writer added.
     pub(crate) fn of_adds(name: &str, adds: &[&Add], shape: &Shape) -> Result<Self> {
         let file = |add: &&Add| TargetFile {
             path: add.path.clone(),
@@ -101,7 +101,7 @@ impl FileList {
         Ok(Self { files, partitions, statistics, schema: Arc::clone(&shape.schema) })
     }
 
-    /// What is known of the values in each file, for those who leave files out.
+    /// The statistics for pruning.
     pub(crate) fn prunable(&self) -> PrunableStatistics {
         PrunableStatistics::new(self.statistics.clone(), Arc::clone(&self.schema))
     }
@@ -211,7 +211,7 @@ fn rounded_up(maximum: ScalarValue) -> ScalarValue {
     }
 }
 
-/// One side of the bounds, a row for each file.
+/// The minimums or the maximums, with one row for each file.
 fn decoded(statistics: &[Value], side: &str, schema: &SchemaRef) -> Option<RecordBatch> {
     let rows: Vec<Value> = statistics
         .iter()

@@ -1,7 +1,7 @@
-//! The table as the statement that changes it reads it: its columns, and behind them which file a row is in and where.
+//! The table provider for statements that change rows. It adds two hidden columns: the file of a row, and the row number in it.
 //!
-//! Why not deltalake's provider: it gives no row numbers. What it can do beyond this (column mapping, deletion vectors) is refused
-//! before a scan is made.
+//! deltalake's provider has no row numbers. Tables with features that only deltalake's provider can read (column mapping, deletion
+//! vectors) are refused before a scan.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,16 +31,17 @@ use crate::read::target_files::FileList;
 use crate::spec::types::nullable;
 use crate::table::shape::Shape;
 
-/// The hidden columns. No column of a Delta table of this protocol can have a space in its name.
+/// The hidden column with the number of the file. Its name has a space, so no column of a table can have the same name.
 pub const FILE_COLUMN: &str = "file of target";
+/// The hidden column with the number of the row in its file.
 pub const ROW_COLUMN: &str = "row of target";
 
-/// The table's columns with the hidden ones behind them.
+/// The columns of a table, followed by the hidden ones.
 pub fn with_hidden_columns(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(readable).chain(hidden()).collect::<Vec<_>>()))
 }
 
-/// Files of other writers say NULL can be where the table says it cannot; what is written is held against the table's rules.
+/// Makes a field nullable. The files of other writers can have nullable columns where the table has NOT NULL, and the writer checks it.
 fn readable(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(nullable(field.data_type())).with_nullable(true))
 }
@@ -60,7 +61,7 @@ pub(crate) struct TargetTable {
     read: Mutex<Read>,
 }
 
-/// The files that scans were made over, and what each scan asked of the rows.
+/// The scanned files, and the predicate of each scan.
 #[derive(Debug, Default, Clone)]
 struct Read {
     files: BTreeSet<usize>,
@@ -88,28 +89,28 @@ impl TargetTable {
         Self { schema: with_hidden_columns(table), reading, list, store, folder, read: Mutex::default() }
     }
 
-    /// The files that were read, and what each scan asked of their rows.
+    /// The scanned files, and the predicate of each scan.
     pub(crate) fn read(&self) -> (BTreeSet<usize>, Vec<Option<Arc<dyn PhysicalExpr>>>) {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (read.files, read.predicates)
     }
 
-    /// A condition over columns of the table, as scans have it.
+    /// Compiles a condition over the columns of the table.
     pub(crate) fn physical(&self, condition: &Expr, state: &dyn Session) -> Result<Arc<dyn PhysicalExpr>> {
         let columns = DFSchema::try_from(self.reading.table_schema().as_ref().clone())?;
         state.create_physical_expr(condition.clone(), &columns)
     }
 
-    /// Whether a row in one of the added files can meet `predicate`.
+    /// True if a row in one of the added files may meet `predicate`.
     pub(crate) fn may_match(&self, predicate: &Arc<dyn PhysicalExpr>, adds: &[&Add], shape: &Shape) -> bool {
         match FileList::of_adds("the table", adds, shape) {
             Ok(list) => !self.candidates(&list, Some(predicate)).is_empty(),
-            // What cannot be understood may be anything.
+            // Files that cannot be understood may hold any row.
             Err(_) => true,
         }
     }
 
-    /// The files of `list` in which a row can meet `predicate`.
+    /// The files of `list` in which a row may meet `predicate`.
     fn candidates(&self, list: &FileList, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Vec<usize> {
         let count = list.files.len();
         let all = || (0..count).collect();
@@ -121,7 +122,7 @@ impl TargetTable {
         };
         match pruning.prune(&list.prunable()) {
             Ok(kept) if kept.len() == count => (0..count).filter(|file| kept[*file]).collect(),
-            // A condition that says nothing about a whole file leaves none out.
+            // The condition does not allow pruning.
             _ => all(),
         }
     }
@@ -137,7 +138,7 @@ impl TargetTable {
         Ok(PartitionedFile::new_from_meta(meta).with_partition_values(values))
     }
 
-    /// Row counts, by which the planner chooses the side of a join that it holds in memory.
+    /// Row counts. The planner uses them to choose the build side of a join.
     fn statistics(&self, files: &[usize]) -> Statistics {
         let mut statistics = Statistics::new_unknown(self.reading.table_schema());
         let rows: Option<u64> = files.iter().map(|file| self.list.files[*file].rows).sum();
@@ -185,7 +186,7 @@ impl TargetTable {
             read.files.extend(&files);
             read.predicates.push(predicate.clone());
         }
-        // A scan over no file has no partition, and what is sorted or joined above it asks for one.
+        // A scan without files has no partition, and sorts and joins above it need one.
         if files.is_empty() {
             let columns = projection.map(|columns| self.schema.project(columns)).transpose()?;
             return Ok(Arc::new(EmptyExec::new(columns.map_or_else(|| self.schema(), Arc::new))));

@@ -1,11 +1,10 @@
-//! Changes of a table's definition: one commit with its Metadata, and its Protocol where that has to be raised.
+//! Changes of a table's definition: its Metadata, and its Protocol if that must be raised.
 //!
-//! The Metadata that is there is edited as the JSON that the log has, so that whatever another engine keeps in it stays.
-//! Actions are made anew for each attempt to commit; another change of the definition in between is a conflict, rows that
-//! others add are not, unless the change was held against the rows that are there (`read_version`).
+//! The existing Metadata is edited as JSON, so that keys of other engines stay. The actions are built again for each attempt to
+//! commit.
 //!
-//! Deliberately absent: renaming and dropping columns (they need column mapping) and changing types (type widening), which
-//! are refused by those names where they are parsed.
+//! Deliberately absent: renaming and dropping columns (they need column mapping) and changing types (type widening). The parser refuses
+//! them.
 
 mod schema;
 
@@ -23,7 +22,7 @@ use crate::spec::protocol;
 use crate::spec::types::{COMMENT_KEY, storable};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// One change of a table's definition.
+/// A change of a table's definition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Alteration {
     AddColumns(Vec<NewColumn>),
@@ -56,12 +55,15 @@ pub enum Alteration {
 /// A column of a table, or a field of one of its columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewColumn {
-    /// The column that it becomes a field of, and the fields on the way; empty for a column.
+    /// The path of the STRUCT that gets the field. Empty for a column of the table.
     pub parents: Vec<String>,
+    /// The definition of the column.
     pub column: Column,
+    /// The position. `None` means the end.
     pub position: Option<ColumnPosition>,
 }
 
+/// The position of a column among its siblings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnPosition {
     First,
@@ -69,14 +71,14 @@ pub enum ColumnPosition {
 }
 
 impl Alteration {
-    /// What the log gets for it.
+    /// The actions for the log.
     pub(crate) fn actions(&self, on: &DeltaTableState) -> Result<Vec<Action>> {
         let (metadata, writer_version) = self.altered(on.metadata())?;
         let protocol = protocol::raised(on.protocol(), &metadata, writer_version)?;
         Ok(protocol.map(Action::Protocol).into_iter().chain([Action::Metadata(metadata)]).collect())
     }
 
-    /// The metadata with the change in it, and the writer version that it asks for by name.
+    /// The changed metadata, and the writer version if the change sets `delta.minWriterVersion`.
     pub(crate) fn altered(&self, metadata: &Metadata) -> Result<(Metadata, Option<i32>)> {
         let mut value = serde_json::to_value(metadata).map_err(broken)?;
         let mut writer_version = None;
@@ -115,7 +117,7 @@ impl Alteration {
             }
         }
         let altered: Metadata = serde_json::from_value(value).map_err(broken)?;
-        // What is written has to be read again, by this program first.
+        // The new schema must be readable.
         altered.parse_schema().map_err(|error| {
             Error::new(ErrorCode::InvalidTableDefinition, "the columns do not make a table").caused_by(error)
         })?;
@@ -154,7 +156,7 @@ fn broken(error: serde_json::Error) -> Error {
     Error::internal("cannot build the table's metadata").caused_by(error)
 }
 
-/// The properties in the metadata. One without any may lack them altogether.
+/// The properties in the metadata. Metadata without properties can lack the object.
 fn configuration(metadata: &mut Value) -> Result<&mut Map<String, Value>> {
     if metadata["configuration"].is_null() {
         metadata["configuration"] = json!({});

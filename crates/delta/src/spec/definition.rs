@@ -1,4 +1,4 @@
-//! What a CREATE TABLE says, checked once and turned into the log's Metadata and Protocol.
+//! The definition in a CREATE TABLE: checks it, and turns it into the Metadata and Protocol actions.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,56 +14,66 @@ use crate::spec::protocol;
 use crate::spec::types::{COMMENT_KEY, nullable, storable};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// Characters that a column cannot have without column mapping (protocol 2/5), because Parquet readers stumble on them.
+/// Characters that a column name cannot have without column mapping (protocol 2/5), since Parquet readers do not support them.
 const FORBIDDEN: &str = " ,;{}()\n\t=";
 
+/// A column of a table definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
+    /// The name.
     pub name: String,
-    /// Any Arrow type: what the table keeps is derived from it.
+    /// Any Arrow type. The type in the table is derived from it.
     pub data_type: DataType,
+    /// False for NOT NULL.
     pub nullable: bool,
+    /// The comment, if there is one.
     pub comment: Option<String>,
 }
 
-/// A condition that every row of a table fulfils.
+/// A CHECK constraint: a condition that every row of a table meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
+    /// The name. It is not case-sensitive.
     pub name: String,
-    /// As it was written. Engines compare and show it as text.
+    /// The condition as the statement has it. Engines compare and show it as text.
     pub sql: String,
 }
 
 impl Constraint {
-    /// The constraint that a property holds, if it holds one.
+    /// The constraint in a table property. `None` if the property holds none.
     pub fn of_property(key: &str, sql: &str) -> Option<Self> {
         let name = key.to_lowercase().strip_prefix(CONSTRAINT_PREFIX)?.to_owned();
         Some(Self { name, sql: sql.to_owned() })
     }
 
-    /// The property that holds it.
+    /// The key of the property that holds the constraint.
     pub fn key(&self) -> String {
         Self::key_of(&self.name)
     }
 
-    /// Names of constraints mean the same in any case.
+    /// The names of constraints are not case-sensitive.
     pub(crate) fn key_of(name: &str) -> String {
         format!("{CONSTRAINT_PREFIX}{}", name.to_lowercase())
     }
 }
 
-/// A table as a statement describes it.
+/// The definition of a table in a statement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableDefinition {
+    /// The columns, in order.
     pub columns: Vec<Column>,
+    /// The names of the partition columns, in any case.
     pub partition_columns: Vec<String>,
+    /// The comment of the table.
     pub comment: Option<String>,
+    /// TBLPROPERTIES, without the constraints.
     pub properties: BTreeMap<String, String>,
+    /// CHECK constraints.
     pub constraints: Vec<Constraint>,
 }
 
 impl TableDefinition {
-    /// The columns of a query. All are nullable, as in Spark: what a query gives today says nothing about tomorrow's.
+    /// The columns of a query. All are nullable, as in Spark, since a later query may return NULL.
     pub fn of_query(schema: &Schema) -> Self {
         let columns = schema.fields().iter().map(|field| Column {
             name: field.name().clone(),
@@ -74,34 +84,34 @@ impl TableDefinition {
         Self { columns: columns.collect(), ..Self::default() }
     }
 
-    /// The columns as a query gives them.
+    /// The columns as an Arrow schema, with the types of the definition.
     pub fn schema(&self) -> Schema {
         let field = |column: &Column| Field::new(&column.name, column.data_type.clone(), column.nullable);
         Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 
-    /// The columns as the log writes them, one JSON object each.
+    /// The fields of the Delta schema as JSON objects.
     pub fn fields_json(&self) -> Result<Vec<serde_json::Value>> {
         let written = self.delta_schema()?.fields().map(serde_json::to_value).collect::<std::result::Result<_, _>>();
         written.map_err(|error| Error::internal("a column is no JSON").caused_by(error))
     }
 
-    /// Fails on what could not be created.
+    /// Fails if the definition does not make a valid table.
     pub fn check(&self) -> Result<()> {
         self.metadata().map(drop)
     }
 
-    /// The protocol of the table when it is made.
+    /// The protocol of a new table with this definition.
     pub(crate) fn protocol(&self) -> Result<Protocol> {
         protocol::first(&self.metadata()?, properties::checked(&self.properties)?.writer_version)
     }
 
-    /// The protocol that a table which is there has to be raised to, if it has to.
+    /// The protocol that an existing table must be raised to. `None` if `current` is enough.
     pub(crate) fn raised(&self, current: &Protocol) -> Result<Option<Protocol>> {
         protocol::raised(current, &self.metadata()?, properties::checked(&self.properties)?.writer_version)
     }
 
-    /// The Metadata action, with an id of its own.
+    /// The Metadata action, with a new id.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
         let schema = self.delta_schema()?;
         let partition_columns = self.resolved_partition_columns(&schema)?;
@@ -184,7 +194,7 @@ impl TableDefinition {
     }
 }
 
-/// Refuses names that a column, or a field of one, cannot have. `path` is the column's own.
+/// Refuses invalid names of a column and of its fields. `path` is the path of the column.
 pub(crate) fn check_column_names(path: &str, column: &Column) -> Result<()> {
     check_names("", std::iter::once(column.name.as_str()))?;
     check_nested_names(path, &column.data_type)

@@ -36,6 +36,7 @@ impl fmt::Debug for ConditionalPut {
 }
 
 impl ConditionalPut {
+    /// The test of one folder. It is done at the first call of [`Self::require`].
     pub fn new(store: Arc<dyn ObjectStore>, folder: Path, url: Url) -> Self {
         Self { store, folder, url, passed: OnceCell::new() }
     }

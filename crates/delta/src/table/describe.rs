@@ -1,4 +1,4 @@
-//! What can be said about a table without reading its rows: for DESCRIBE, SHOW and whoever checks a run afterwards.
+//! Facts about a table that need no rows, for DESCRIBE and SHOW.
 
 use std::collections::BTreeMap;
 
@@ -26,43 +26,66 @@ const PLATFORM_KEYS: [&str; 3] = ["job", "notebook", "clusterId"];
 /// One version, as DESCRIBE HISTORY shows it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HistoryEntry {
+    /// The version.
     pub version: u64,
-    /// Milliseconds since the epoch.
+    /// The time of the commit, in milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
+    /// The id of the user, if the engine writes it.
     pub user_id: Option<String>,
+    /// The name of the user, if the engine writes it.
     pub user_name: Option<String>,
+    /// The operation, such as `WRITE`.
     pub operation: Option<String>,
+    /// The parameters of the operation. Lists are JSON.
     pub operation_parameters: BTreeMap<String, String>,
+    /// The version that the operation was built on.
     pub read_version: Option<u64>,
+    /// The isolation level of the commit.
     pub isolation_level: Option<String>,
+    /// True if the operation only added rows, and read none of the table.
     pub is_blind_append: Option<bool>,
+    /// The metrics of the operation.
     pub operation_metrics: BTreeMap<String, String>,
+    /// The text that the writer added: for pinsql the ledger as JSON.
     pub user_metadata: Option<String>,
+    /// The engine and its version.
     pub engine_info: Option<String>,
-    /// What Databricks says of where it ran: `job` and `notebook` are objects, `clusterId` is a text.
+    /// Keys of Databricks about the place of the run: `job` and `notebook` are objects, `clusterId` is a text.
     pub platform: BTreeMap<String, Value>,
 }
 
 /// A table, as DESCRIBE DETAIL and DESCRIBE EXTENDED show it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableDetail {
+    /// The id in the metadata.
     pub id: String,
+    /// The name, with its schema.
     pub name: String,
+    /// The comment.
     pub description: Option<String>,
+    /// The URL of the folder, without a slash at the end.
     pub location: String,
+    /// The version of the snapshot.
     pub version: u64,
     /// Milliseconds since the epoch.
     pub created_at_ms: Option<i64>,
+    /// The partition columns, in order.
     pub partition_columns: Vec<String>,
+    /// Data files.
     pub files: usize,
+    /// The size of the data files.
     pub bytes: u64,
+    /// All table properties, with the constraints.
     pub properties: BTreeMap<String, String>,
+    /// The reader version of the protocol.
     pub min_reader_version: i32,
+    /// The writer version of the protocol.
     pub min_writer_version: i32,
+    /// The features that the protocol lists, sorted.
     pub table_features: Vec<String>,
 }
 
-/// One of the table's properties.
+/// The value of a table property.
 pub fn property(table: &DeltaTable, key: &str) -> Result<Option<String>> {
     Ok(state_of(table)?.metadata().configuration().get(key).cloned())
 }
@@ -76,7 +99,7 @@ fn state_of(table: &DeltaTable) -> Result<&DeltaTableState> {
     table.snapshot().map_err(|error| delta_error(&format!("read the table at {}", table.table_url()), error))
 }
 
-/// The newest `limit` versions that the log still has, newest first.
+/// The newest `limit` versions whose commits the log still has, newest first.
 pub async fn history(location: &TableLocation, limit: Option<usize>) -> Result<Vec<HistoryEntry>> {
     let mut versions = versions(location).await?;
     versions.sort_unstable_by(|left, right| right.cmp(left));
@@ -95,7 +118,7 @@ async fn versions(location: &TableLocation) -> Result<Vec<u64>> {
     while let Some(object) = listed.next().await {
         let object = object.map_err(|error| storage_error(&format!("read the table {}", location.name()), error))?;
         let version = object.location.filename().and_then(|name| name.strip_suffix(".json")).map(str::parse::<u64>);
-        // A log has other files, and folders: only those named by a version are commits.
+        // A log has other files and folders too. Only files that are named by a version are commits.
         if let (Some(Ok(version)), Some(1)) = (version, object.location.prefix_match(&log).map(Iterator::count)) {
             versions.push(version);
         }
@@ -145,16 +168,13 @@ fn texts(values: impl IntoIterator<Item = (String, Value)>) -> BTreeMap<String, 
     values.into_iter().map(|(key, value)| (key, text(value))).collect()
 }
 
-/// A file of a snapshot as the action that would put it there.
-#[expect(
-    deprecated,
-    reason = "there is no other way to all that an action holds: its tags, its statistics as they are written"
-)]
+/// The Add action of a file of a snapshot.
+#[expect(deprecated, reason = "only the action has the tags and the unparsed statistics")]
 pub(crate) fn add_of(file: &LogicalFileView) -> Add {
     file.add_action()
 }
 
-/// What the log says about a snapshot.
+/// DESCRIBE DETAIL of a snapshot.
 pub fn detail(location: &TableLocation, table: &DeltaTable) -> Result<TableDetail> {
     let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
     let state = table.snapshot().map_err(failed)?;
@@ -186,7 +206,7 @@ pub fn detail(location: &TableLocation, table: &DeltaTable) -> Result<TableDetai
     })
 }
 
-/// The statement that would make the table: its columns with their comments, partitions, properties.
+/// The definition of an existing table, for SHOW CREATE TABLE.
 pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableDefinition> {
     let name = location.name();
     let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
@@ -217,7 +237,7 @@ pub fn definition(location: &TableLocation, table: &DeltaTable) -> Result<TableD
     })
 }
 
-/// The partitions that have files, as `a=1/b=x`, in order: those whose columns have the values in `wanted`.
+/// The partitions that have files, as `a=1/b=x`, in order. `wanted` selects partitions by column and value.
 pub fn partitions(location: &TableLocation, table: &DeltaTable, wanted: &[(String, String)]) -> Result<Vec<String>> {
     let name = location.name();
     let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {name}"), error))?;
@@ -246,7 +266,7 @@ pub fn partitions(location: &TableLocation, table: &DeltaTable, wanted: &[(Strin
     Ok(found.into_iter().collect())
 }
 
-/// The last step of `application_id` that landed in the table, if any did.
+/// The last step of an application that landed in the table. `None` if there is none.
 pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Result<Option<i64>> {
     let failed = |error| delta_error(&format!("read the table at {}", table.table_url()), error);
     let state = table.snapshot().map_err(failed)?;

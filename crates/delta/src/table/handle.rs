@@ -1,12 +1,12 @@
-//! A table that a stream keeps open, so that the last of a day's 86,400 commits costs what the first did.
+//! A table that a stream keeps open, so that each of the 86,400 commits of a day costs the same.
 //!
-//! Opening a table lists its log and replays it. A handle does so once. From then on it knows the table by the commits
-//! that it makes and by those of others, of which it learns when they take the version that it wanted; none of it lists.
-//! What it remembers is what an append needs (the definition, the newest version, which step of an application landed) and
-//! what compaction needs (the small files); the rest it only counts.
+//! Opening a table lists its log and replays it. A handle does this once. Then it follows its own commits, and the commits of other
+//! writers when one of them took the next version. None of this lists the log. A handle remembers what an append needs (the
+//! definition, the newest version, the last step of an application) and what compaction needs (the small files). It only counts the
+//! other files.
 //!
-//! All that write through a handle (the appends of a stream, and compaction beside them) take turns for the moment of their
-//! commits. Other processes may write to the table too: they are met as rivals, as everywhere (`commit.rs`).
+//! The writers of one handle (the appends of a stream, and compaction) take turns to commit. Other processes may write to the table
+//! too: their commits are handled as conflicts, as for every write (`commit`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +28,14 @@ use crate::table::shape::Shape;
 use crate::table::upkeep::Upkeep;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Commits of others that are read one by one. When there are more, opening the table anew is cheaper.
+/// Commits of other writers that are read one by one. If there are more, the table is opened again, which is cheaper.
 const COMMITS_READ_MAX: usize = 256;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct TableHandle {
     location: TableLocation,
-    /// `None` before the table was opened, while there is none, and after somebody changed its definition.
+    /// `None` before the table is opened, while it does not exist, and after a change of its definition.
     known: Mutex<Option<Known>>,
     turn: tokio::sync::Mutex<()>,
     pub(crate) upkeep: Upkeep,
@@ -49,17 +49,20 @@ pub(crate) struct KeptBase {
     pub(crate) version: u64,
 }
 
-/// What a table looks like right now.
+/// The size of a table at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableStatus {
+    /// The newest known version.
     pub version: u64,
+    /// Data files.
     pub files: u64,
+    /// The size of the data files.
     pub bytes: u64,
-    /// Files that are still to be merged with others.
+    /// Files that compaction may still merge.
     pub small_files: u64,
 }
 
-/// The table's properties that decide over its log and its old files.
+/// The table properties that decide how long log files and old data files stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) checkpoint_interval: u64,
@@ -74,12 +77,12 @@ pub(crate) struct Known {
     pub(crate) shape: Arc<Shape>,
     pub(crate) settings: Settings,
     pub(crate) files: LiveFiles,
-    /// By application, `None` for one that has none. Others have not been asked for.
+    /// The last step of each application that was looked up. `None` for an application without a step.
     transactions: HashMap<String, Option<i64>>,
 }
 
 impl TableHandle {
-    /// Nothing is read yet, and the table need not be there yet.
+    /// Reads nothing. The table need not exist yet.
     pub fn new(location: TableLocation) -> Arc<Self> {
         Arc::new(Self {
             location,
@@ -89,30 +92,31 @@ impl TableHandle {
         })
     }
 
+    /// The location of the table.
     pub fn location(&self) -> &TableLocation {
         &self.location
     }
 
-    /// Whether there is a table.
+    /// True if the table exists.
     pub async fn exists(&self) -> Result<bool> {
         let _turn = self.turn().await;
         self.open_in_turn().await
     }
 
-    /// The last step of an application that landed in the table, if any did: as the log has it now, also when the last
-    /// commit ended in an error.
+    /// The last step of an application that landed in the table. It is read from the log, so it is also right after a commit that
+    /// ended in an error.
     pub async fn landed(&self, application_id: &str) -> Result<Option<i64>> {
         let _turn = self.turn().await;
         self.landed_in_turn(application_id).await
     }
 
-    /// Learns what others have committed.
+    /// Reads the commits of other writers.
     pub async fn refresh(&self) -> Result<()> {
         let _turn = self.turn().await;
         self.refresh_in_turn().await.map(drop)
     }
 
-    /// The table as it is known at this moment. Asks nobody.
+    /// The last known size of the table, without a request. `None` if the table is not open.
     pub fn status(&self) -> Option<TableStatus> {
         self.with(|known| TableStatus {
             version: known.version,
@@ -126,7 +130,7 @@ impl TableHandle {
         self.turn.lock().await
     }
 
-    /// What an append is planned upon; `None` when there is no table.
+    /// The base of an append. `None` if the table does not exist.
     pub(crate) async fn base(handle: &Arc<Self>) -> Result<Option<KeptBase>> {
         let _turn = handle.turn().await;
         if !handle.open_in_turn().await? {
@@ -171,8 +175,8 @@ impl TableHandle {
         })
     }
 
-    /// Whether the version that is known is still in the log. Asked before each commit, by one small request: somebody may
-    /// drop the table and make another one while a stream runs.
+    /// True if the known version is still in the log. This is one small request before each commit: the table can be dropped and created
+    /// again while a stream runs.
     pub(crate) async fn is_in_log(&self) -> Result<bool> {
         let Some(version) = self.version() else { return Ok(false) };
         let is_there = log::has(&self.location, version).await?;
@@ -186,7 +190,7 @@ impl TableHandle {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Takes in commits that follow the known version. `own` is the id of the caller's.
+    /// Applies commits that follow the known version. `own` is the id of the caller's commit.
     pub(crate) fn read(&self, commits: &[Commit], own: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for commit in commits {
@@ -194,7 +198,7 @@ impl TableHandle {
             if !is_own {
                 self.upkeep.keep_what_came_back(commit);
             }
-            // Who changed the definition made another table of it: it is opened anew when it is needed.
+            // After a change of the definition the table is opened again when it is needed.
             if known.as_mut().is_some_and(|known| !known.read(commit)) {
                 *known = None;
             }
@@ -211,7 +215,7 @@ impl TableHandle {
         }
     }
 
-    /// Opens the table if it is not open. Whether there is one.
+    /// Opens the table if it is not open. Returns true if it exists.
     async fn open_in_turn(&self) -> Result<bool> {
         if self.version().is_some() {
             return Ok(true);
@@ -229,7 +233,7 @@ impl TableHandle {
         Ok(true)
     }
 
-    /// Whether there is a table. It is then known up to the newest version.
+    /// Reads the log up to the newest version. Returns true if the table exists.
     async fn refresh_in_turn(&self) -> Result<bool> {
         let Some(version) = self.version() else { return self.open_in_turn().await };
         let commits = log::since(&self.location, Some(version), COMMITS_READ_MAX).await?;
@@ -249,7 +253,7 @@ impl TableHandle {
         if let Some(landed) = self.with(|known| known.transactions.get(application_id).copied()).flatten() {
             return Ok(landed);
         }
-        // Not met since the table was opened: its whole log is asked, this once.
+        // No commit since the table was opened has the step, so the whole log is read once.
         let landed = match self.location.open().await? {
             Some(table) => transaction_version(&table, application_id).await?,
             None => return Err(base_version_gone(self.location.name())),
@@ -294,7 +298,7 @@ impl Known {
         })
     }
 
-    /// Whether it is still the same table after the commit.
+    /// Applies a commit. Returns false if it changed the definition.
     fn read(&mut self, commit: &Commit) -> bool {
         for action in &commit.actions {
             match action {

@@ -1,11 +1,11 @@
 //! The plan node that writes a table's data files.
 //!
-//! Each input partition has a writer of its own and gives one row for each file: the Add action as JSON, and the number of
-//! records. Nothing is committed here: the rows go to whoever runs the plan, and that one commits (`commit.rs`). So the
-//! node runs anywhere, and a task that is run twice leaves an orphan, never a duplicate.
+//! Each input partition has its own writer. The output has one row for each file: the Add action as JSON, and the number of records.
+//! The node commits nothing: the caller gets the rows and commits them (`commit`). So the node can run anywhere, and a task that runs
+//! twice leaves an orphan file and never a duplicate row.
 //!
-//! A writer has one file open at a time. For a partitioned table the input is therefore brought into the order of the
-//! partition columns first, by a sort that can spill, instead of holding a buffer for every value.
+//! A writer has one file open at a time. So the input of a partitioned table is first sorted by the partition columns. The sort can
+//! spill, and a buffer for each partition value cannot.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,12 +36,14 @@ use crate::error::write_error;
 use crate::write::conform::Conform;
 use crate::write::writer::{TableWriter, WriteTarget};
 
-/// Below this estimate one writer takes all the input: many small files cost readers more than parallel encoding wins.
+/// Below this estimate one writer takes the whole input: many small files cost readers more than parallel encoding saves.
 const ONE_WRITER_BYTES_MAX: usize = 16 << 20;
 
-/// The names of the node's metrics.
+/// The metric that counts written rows.
 pub const ROWS_WRITTEN: &str = "rows_written";
+/// The metric that counts written files.
 pub const FILES_WRITTEN: &str = "files_written";
+/// The metric that counts bytes of written files.
 pub const BYTES_WRITTEN: &str = "bytes_written";
 
 /// See the module's documentation. The output has the columns `add` (JSON) and `records`.
@@ -85,7 +87,7 @@ fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// Brings the input into as many streams as it is worth, and for a partitioned table each value into one stretch.
+/// Chooses the number of writers. For a partitioned table, also sorts the input so that each partition is one run of rows.
 fn arrange(input: Arc<dyn ExecutionPlan>, target: &WriteTarget) -> Result<Arc<dyn ExecutionPlan>> {
     let streams = input.output_partitioning().partition_count();
     if target.partition_columns.is_empty() {
@@ -101,7 +103,7 @@ fn arrange(input: Arc<dyn ExecutionPlan>, target: &WriteTarget) -> Result<Arc<dy
         true => Arc::new(RepartitionExec::try_new(input, Partitioning::Hash(keys.clone(), streams))?),
         false => input,
     };
-    // The order that the query asked for is kept within each partition value.
+    // The ORDER BY of the query is kept within each partition value.
     let asked = input.output_ordering().into_iter().flat_map(|ordering| ordering.iter().cloned());
     let by_key = keys.into_iter().map(|key| PhysicalSortExpr::new(key, SortOptions::default()));
     let ordering = LexOrdering::new(by_key.chain(asked))
@@ -145,7 +147,7 @@ impl ExecutionPlan for DeltaWriteExec {
         vec![false]
     }
 
-    /// More writers than the input has streams would only make smaller files.
+    /// More writers than input partitions would only make smaller files.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
     }

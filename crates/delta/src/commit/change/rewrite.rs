@@ -1,4 +1,6 @@
-//! What the history says of a statement that changed rows: Delta's names for it.
+//! What the commit of a statement that changes rows says: the files it replaces, and the operation for the history.
+//!
+//! The names of operations and metrics are those of Delta.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,14 +10,16 @@ use deltalake::kernel::{Add, AddCDCFile, Remove};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The statement, as the history has it.
+/// A statement that changes rows, for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
+    /// The kind of statement.
     pub kind: OperationKind,
-    /// By Delta's name for each.
+    /// The operation parameters, under Delta's names.
     pub parameters: Vec<(&'static str, String)>,
 }
 
+/// The statements that change rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
     Delete,
@@ -38,20 +42,26 @@ impl OperationKind {
     }
 }
 
-/// What became of the rows of the table. Counts are rows unless they say otherwise.
+/// The changes of a statement. All counts are rows, except `files_removed` and `files_added`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewritten {
+    /// Rows with new values.
     pub updated: u64,
+    /// Rows that are gone.
     pub deleted: u64,
+    /// New rows.
     pub inserted: u64,
-    /// Rows that were written again because another row of their file was changed.
+    /// Unchanged rows that were written again, because another row of their file changed.
     pub copied: u64,
+    /// Data files that the commit removes.
     pub files_removed: u64,
+    /// Data files that the commit adds.
     pub files_added: u64,
-    /// Of the updated and the deleted, those that no row of the source matches.
+    /// Updated rows that no row of the source matches (WHEN NOT MATCHED BY SOURCE).
     #[serde(default, skip_serializing_if = "is_none")]
     pub not_matched_updated: u64,
     #[serde(default, skip_serializing_if = "is_none")]
+    /// Deleted rows that no row of the source matches.
     pub not_matched_deleted: u64,
 }
 
@@ -60,6 +70,7 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl Rewritten {
+    /// True if no row and no file changed.
     pub fn is_nothing(&self) -> bool {
         self.updated + self.deleted + self.inserted + self.files_removed == 0
     }
@@ -89,7 +100,7 @@ fn plural(count: u64, what: &str) -> String {
     if count == 1 { what.to_owned() } else { format!("{what}s") }
 }
 
-/// What goes into the commit beside the new data files.
+/// The part of the commit that is not a new data file.
 #[derive(Debug, Clone)]
 pub(crate) struct Replacement {
     pub(crate) operation: Operation,
@@ -101,12 +112,12 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// The files that are written again, or gone.
+    /// The paths of the files that the commit removes.
     pub(crate) fn removed(&self) -> HashSet<&str> {
         self.removes.iter().map(|remove| remove.path.as_str()).collect()
     }
 
-    /// As Spark has them, every value is text.
+    /// The operation metrics, with Spark's names. Every value is text, as in Spark.
     pub(crate) fn metrics(&self, adds: &[Add]) -> Value {
         let removed_bytes: i64 = self.removes.iter().filter_map(|remove| remove.size).sum();
         let rows = &self.rows;

@@ -40,40 +40,46 @@ use crate::table::live_files::SmallFile;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What the work on one partition may need of memory: an open row group on each side, and what is on its way to the store.
+/// Memory for the work on one partition: an open row group for reading and for writing, and the parts that are being uploaded.
 const WORK_BYTES: usize = 256 << 20;
 
-/// What to optimize, and how.
+/// The partitions to optimize, and the order of their rows.
 #[derive(Debug, Default)]
 pub struct OptimizeRequest {
-    /// True for the partitions to work on, over [`partition_schema`]; without it, all of them.
+    /// A predicate over [`partition_schema`] that is true for the partitions to optimize. `None` selects all.
     pub partitions: Option<Arc<dyn PhysicalExpr>>,
-    /// The same as it was written, for the history.
+    /// The text of the predicate, for the history.
     pub predicate: Option<String>,
-    /// Columns by dotted path, as the table spells them.
+    /// The columns of ZORDER BY by their dotted path, in the spelling of the table.
     pub z_order_by: Vec<String>,
 }
 
-/// What was done.
+/// The result of an OPTIMIZE.
 #[derive(Debug, Default)]
 pub struct Optimized {
-    /// `None` when there was nothing to do.
+    /// The version of the commit. `None` if there was nothing to do.
     pub version: Option<u64>,
-    /// Bytes of each new file.
+    /// The size of each new file in bytes.
     pub added: Vec<u64>,
-    /// Bytes of each file that was replaced.
+    /// The size of each replaced file in bytes.
     pub removed: Vec<u64>,
+    /// Partitions with replaced files.
     pub partitions: usize,
-    /// Files that were looked at, and those of them that stay as they are.
+    /// Files in the selected partitions.
     pub considered: usize,
+    /// Files in the selected partitions that were not replaced.
     pub skipped: usize,
+    /// Commits: 0 or 1.
     pub batches: usize,
+    /// The start, in milliseconds since the epoch.
     pub started_ms: i64,
+    /// The end, in milliseconds since the epoch.
     pub ended_ms: i64,
+    /// Files that could not be merged, and failures after the commit.
     pub warnings: Vec<String>,
 }
 
-/// Rewrites what is worth it, and commits.
+/// OPTIMIZE: rewrites the files that are worth it, and commits.
 pub async fn optimize(location: &TableLocation, request: OptimizeRequest, state: &SessionState) -> Result<Optimized> {
     let started_ms = now_ms();
     let write = WriteRequest::new(location.clone(), WriteKind::Append);

@@ -111,6 +111,7 @@ impl RewriteTarget {
         Ok(self)
     }
 
+    /// The version that is changed.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -120,6 +121,7 @@ impl RewriteTarget {
         &self.shape.schema
     }
 
+    /// The partition columns, in the order of the metadata.
     pub fn partition_columns(&self) -> &[String] {
         &self.shape.partition_columns
     }

@@ -34,6 +34,7 @@ pub struct RowChanges {
     pub input: Arc<dyn ExecutionPlan>,
     /// For each value, the column of the table that it is for.
     pub assigned: Vec<usize>,
+    /// The possible actions. The list has their numbers.
     pub actions: Vec<RowAction>,
     /// For each action, whether it is about rows that no row of the source matches.
     pub is_not_matched: Vec<bool>,
