@@ -19,7 +19,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         DOC_SECTION_STRING,
         "The whole number that a short count names: digits, perhaps with a decimal fraction, then nothing, `k` \
          (thousands), `M` (millions) or `B` (thousand millions), in either case, with any white space around. NULL \
-         for a text that is not a count, whose value is not whole (`1.2345k`), or is past the range of INT.",
+         for a text that is not a count, whose value is not whole (`1.2345k`), or is out of the range of INT.",
         "parse_count(text)",
     )
     .with_sql_example(

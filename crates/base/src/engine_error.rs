@@ -32,13 +32,13 @@ pub fn arrow_error(error: ArrowError) -> Error {
 
 /// Converts an error of DataFusion. `doing` completes the sentence "cannot …" if storage failed: `write the table default.pins`.
 pub fn engine_error(doing: &str, error: &DataFusionError) -> Error {
-    let told = match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
+    let converted = match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
         Some(ours) => copy_of(ours),
         None => storage_failure(doing, error).unwrap_or_else(|| convert(unwrapped(error))),
     };
     match error.diagnostic().and_then(diagnostic_span) {
-        Some(span) => told.at(span),
-        None => told,
+        Some(span) => converted.at(span),
+        None => converted,
     }
 }
 
@@ -59,30 +59,30 @@ fn copy_of(ours: &Error) -> Error {
         message: ours.message.clone(),
         span: ours.span,
         hint: ours.hint.clone(),
-        source: ours.source().map(|source| Box::new(Said::of(source)) as _),
+        source: ours.source().map(|source| Box::new(CauseText::of(source)) as _),
     }
 }
 
 /// The texts of a chain of errors.
 #[derive(Debug)]
-struct Said {
+struct CauseText {
     text: String,
-    cause: Option<Box<Said>>,
+    cause: Option<Box<CauseText>>,
 }
 
-impl Said {
+impl CauseText {
     fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { text: error.to_string(), cause: error.source().map(|cause| Box::new(Self::of(cause))) }
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for CauseText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl StdError for Said {
+impl StdError for CauseText {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
     }
@@ -241,8 +241,8 @@ mod tests {
         ] {
             let text = format!("{wrapped:?}");
             let error = Error::from(wrapped);
-            let told = (error.kind(), error.message.as_str(), error.hint.as_deref());
-            assert_eq!(told, (ErrorKind::Config, "mine", Some("h")), "{text}");
+            let converted = (error.kind(), error.message.as_str(), error.hint.as_deref());
+            assert_eq!(converted, (ErrorKind::Config, "mine", Some("h")), "{text}");
             assert_eq!(error.source.unwrap().to_string(), "why", "{text}");
         }
     }
@@ -260,9 +260,9 @@ mod tests {
             DataFusionError::Shared(Arc::new(DataFusionError::from(full()).context("outer"))),
             DataFusionError::IoError(io::ErrorKind::StorageFull.into()),
         ] {
-            let told = engine_error("write the table default.t", &wrapped);
-            assert_eq!(told.kind(), ErrorKind::Service);
-            assert_eq!(told.message, "cannot write the table default.t: the disk is full");
+            let converted = engine_error("write the table default.t", &wrapped);
+            assert_eq!(converted.kind(), ErrorKind::Service);
+            assert_eq!(converted.message, "cannot write the table default.t: the disk is full");
         }
     }
 
@@ -273,12 +273,12 @@ mod tests {
             DataFusionError::from(ArrowError::CastError(message))
         };
         for error in [cast(), DataFusionError::Shared(Arc::new(cast())), DataFusionError::External(Box::new(cast()))] {
-            let told = Error::from(error);
+            let converted = Error::from(error);
             assert_eq!(
-                (told.kind(), told.message.as_str()),
+                (converted.kind(), converted.message.as_str()),
                 (ErrorKind::Data, "cannot cast the string 'First' to INT")
             );
-            assert!(told.hint.unwrap().contains("TRY_CAST"));
+            assert!(converted.hint.unwrap().contains("TRY_CAST"));
         }
     }
 }

@@ -133,7 +133,7 @@ impl Error {
     }
 
     /// The message and the first cause in one line, for a warning.
-    pub fn told(&self) -> String {
+    pub fn message_and_cause(&self) -> String {
         match &self.source {
             Some(cause) => format!("{self} ({cause})"),
             None => self.to_string(),

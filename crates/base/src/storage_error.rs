@@ -38,9 +38,9 @@ pub fn storage_failure(doing: &str, error: &(dyn StdError + 'static)) -> Option<
     let storage = causes(error).find(|cause| is_storage(*cause))?;
     let answer = ServerAnswer::find(storage);
     let verdict = judge(storage, answer.as_ref());
-    let mut told = Error::new(verdict.code, format!("cannot {doing}: {}", verdict.problem));
-    told.hint = verdict.hint.map(str::to_owned);
-    Some(told.caused_by(shorten(&what_was_said(storage, answer.as_ref()))))
+    let mut converted = Error::new(verdict.code, format!("cannot {doing}: {}", verdict.problem));
+    converted.hint = verdict.hint.map(str::to_owned);
+    Some(converted.caused_by(shorten(&cause_text(storage, answer.as_ref()))))
 }
 
 /// Libraries use `io::Error::other` to wrap errors of any type. Such an error alone is no error of storage.
@@ -188,7 +188,7 @@ fn judge_store(error: &object_store::Error) -> Option<Verdict> {
 fn judge_http(error: &HttpError) -> Option<Verdict> {
     const ENDPOINT_HINT: &str = "check the network, AWS_ENDPOINT_URL and AWS_REGION";
     Some(match error.kind() {
-        HttpErrorKind::Connect => verdict(ErrorCode::ServiceUnavailable, "nobody answers there", ENDPOINT_HINT),
+        HttpErrorKind::Connect => verdict(ErrorCode::ServiceUnavailable, "the server does not answer", ENDPOINT_HINT),
         HttpErrorKind::Timeout => {
             verdict(ErrorCode::ServiceUnavailable, "the server takes too long to answer", BUSY_HINT)
         }
@@ -245,10 +245,10 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The text of the innermost error, with the server and the number of retries if they are known.
-fn what_was_said(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>) -> String {
+fn cause_text(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>) -> String {
     let request = causes(error).find_map(|cause| Request::parse(&cause.to_string()));
     let deepest = || causes(error).last().map(ToString::to_string).unwrap_or_default();
-    let said = match (answer, request.as_ref()) {
+    let text = match (answer, request.as_ref()) {
         (Some(answer), _) if answer.message.is_empty() => answer.code.clone(),
         (Some(answer), _) => format!("{}: {}", answer.code, answer.message),
         (None, Some(_)) => deepest().replace("Server returned non-2xx status code: ", "status "),
@@ -259,11 +259,11 @@ fn what_was_said(error: &(dyn StdError + 'static), answer: Option<&ServerAnswer>
             cause_of(innermost).unwrap_or(innermost).to_string()
         }
     };
-    let said = said.trim_end_matches([' ', ':', '.']);
+    let text = text.trim_end_matches([' ', ':', '.']);
     match request {
-        Some(Request { server, retries: 0 }) => format!("{server}: {said}"),
-        Some(Request { server, retries }) => format!("{server}, after {retries} retries: {said}"),
-        None => said.to_owned(),
+        Some(Request { server, retries: 0 }) => format!("{server}: {text}"),
+        Some(Request { server, retries }) => format!("{server}, after {retries} retries: {text}"),
+        None => text.to_owned(),
     }
 }
 
@@ -294,9 +294,9 @@ mod tests {
     type Source = Box<dyn StdError + Send + Sync>;
 
     fn check(error: object_store::Error, kind: ErrorKind, message: &str) -> String {
-        let told = storage_error("read s3://b/a.json", error);
-        assert_eq!((told.kind(), told.message.as_str()), (kind, message));
-        told.source.unwrap().to_string()
+        let converted = storage_error("read s3://b/a.json", error);
+        assert_eq!((converted.kind(), converted.message.as_str()), (kind, message));
+        converted.source.unwrap().to_string()
     }
 
     fn generic(source: impl Into<Source>) -> object_store::Error {
@@ -320,11 +320,11 @@ mod tests {
         );
         check(generic("odd"), ErrorKind::Service, "cannot read s3://b/a.json: the storage failed");
         let refused = HttpError::new(HttpErrorKind::Connect, io::Error::from(io::ErrorKind::ConnectionRefused));
-        check(generic(refused), ErrorKind::Service, "cannot read s3://b/a.json: nobody answers there");
+        check(generic(refused), ErrorKind::Service, "cannot read s3://b/a.json: the server does not answer");
     }
 
     #[test]
-    fn the_operating_system_is_heard_through_every_wrapping() {
+    fn errors_of_the_operating_system_are_found_below_every_wrapper() {
         let message = |problem: &str| format!("cannot read s3://b/a.json: {problem}");
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         check(generic(denied), ErrorKind::Config, &message("permission is denied"));

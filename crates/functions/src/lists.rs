@@ -38,7 +38,7 @@ pub(crate) fn element_type(data_type: &DataType) -> Option<DataType> {
 /// The element type of an argument that must be an array.
 pub(crate) fn array_element(function: &str, data_type: &DataType) -> Result<DataType> {
     element_type(data_type).ok_or_else(|| {
-        wrong_call(function, format!("an ARRAY is taken, not a {}", type_name(data_type)), "array(value) makes one")
+        wrong_call(function, format!("expected an ARRAY, got {}", type_name(data_type)), "array(value) makes one")
     })
 }
 
@@ -52,11 +52,9 @@ pub(crate) fn map_types(function: &str, data_type: &DataType) -> Result<(DataTyp
             other => internal_err!("the entries of a map are {other}"),
         },
         DataType::Null => Ok((DataType::Null, DataType::Null)),
-        other => Err(wrong_call(
-            function,
-            format!("a MAP is taken, not a {}", type_name(other)),
-            "map(key, value) makes one",
-        )),
+        other => {
+            Err(wrong_call(function, format!("expected a MAP, got {}", type_name(other)), "map(key, value) makes one"))
+        }
     }
 }
 

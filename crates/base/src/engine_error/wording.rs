@@ -42,9 +42,9 @@ pub(super) fn sentence(message: &str) -> String {
 
 /// The error for a failed cast. The value can be of any length.
 pub(super) fn cast_failure(message: &str) -> Error {
-    let told = string_cast(message).or_else(|| value_cast(message)).or_else(|| timestamp_cast(message));
-    let said = told.unwrap_or_else(|| shorten(&sentence(message)));
-    Error::new(ErrorCode::CastInvalidInput, said)
+    let rewritten = string_cast(message).or_else(|| value_cast(message)).or_else(|| timestamp_cast(message));
+    let text = rewritten.unwrap_or_else(|| shorten(&sentence(message)));
+    Error::new(ErrorCode::CastInvalidInput, text)
         .with_hint("TRY_CAST gives NULL for a value that does not fit its type")
 }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_one_name_are_told_by_their_places() {
+    fn columns_with_the_same_name_are_reported_by_position() {
         let message = "Error during planning: Projections require unique expression names but the expression \"NULL AS x and y\" at \
                        position 2 and \"NULL AS x and y\" at position 3 have the same name. Consider aliasing (\"AS\") one of them.";
         let error = same_name(message).unwrap();
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_and_afterwords_go() {
+    fn prefixes_and_additions_are_removed() {
         let check = |message: &str, expected: &str| assert_eq!(sentence(message), expected);
         check("Error during planning: Compute error: one\n  two", "one two");
         check("Internal error: odd.\nThis issue was likely caused by a bug in DataFusion's code. Please", "odd.");

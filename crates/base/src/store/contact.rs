@@ -18,8 +18,8 @@ use thiserror::Error as ThisError;
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, ThisError)]
-#[error("nobody answers there, for {} seconds already", FIRST_ANSWER_TIMEOUT.as_secs())]
-struct NobodyAnswers(#[source] HttpError);
+#[error("the server has not answered for {} seconds", FIRST_ANSWER_TIMEOUT.as_secs())]
+struct NoAnswer(#[source] HttpError);
 
 /// Creates clients that record whether a response has arrived.
 #[derive(Debug)]
@@ -50,11 +50,7 @@ impl HttpService for Contact {
                 let is_hopeless =
                     !self.answered.load(Ordering::Relaxed) && first_request.elapsed() >= FIRST_ANSWER_TIMEOUT;
                 // `object_store` retries `Connect`, and does not retry `Unknown`.
-                return Err(if is_hopeless {
-                    HttpError::new(HttpErrorKind::Unknown, NobodyAnswers(error))
-                } else {
-                    error
-                });
+                return Err(if is_hopeless { HttpError::new(HttpErrorKind::Unknown, NoAnswer(error)) } else { error });
             }
             Err(_) => {}
         }

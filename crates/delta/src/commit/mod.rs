@@ -68,7 +68,7 @@ pub struct Committed {
 impl Committed {
     /// All warnings, with the failure of the catalog service as one of them.
     pub fn into_warnings(self) -> Vec<String> {
-        let unregistered = self.unregistered.as_ref().map(Error::told);
+        let unregistered = self.unregistered.as_ref().map(Error::message_and_cause);
         self.warnings.into_iter().chain(unregistered).collect()
     }
 

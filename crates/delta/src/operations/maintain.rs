@@ -69,22 +69,26 @@ pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maint
             Ok(Some(committed)) => done.compactions.push(committed),
             Ok(None) => break,
             Err(error) => {
-                done.warnings.push(format!("the small files of {name} were not merged: {}", error.told()));
+                done.warnings.push(format!("the small files of {name} were not merged: {}", error.message_and_cause()));
                 break;
             }
         }
     }
     match checkpoint(handle, &mut round).await {
         Ok(version) => done.checkpoint = version,
-        Err(error) => done.warnings.push(format!("no checkpoint of the log of {name} was written: {}", error.told())),
+        Err(error) => {
+            done.warnings.push(format!("no checkpoint of the log of {name} was written: {}", error.message_and_cause()))
+        }
     }
     match clean_old_log(handle, &mut round).await {
         Ok(deleted) => done.log_files_deleted = deleted,
-        Err(error) => done.warnings.push(format!("the log of {name} was not cleaned: {}", error.told())),
+        Err(error) => done.warnings.push(format!("the log of {name} was not cleaned: {}", error.message_and_cause())),
     }
     match clean_merged_files(handle, &mut round).await {
         Ok(deleted) => done.data_files_deleted = deleted,
-        Err(error) => done.warnings.push(format!("the merged files of {name} were not deleted: {}", error.told())),
+        Err(error) => {
+            done.warnings.push(format!("the merged files of {name} were not deleted: {}", error.message_and_cause()))
+        }
     }
     if !done.warnings.is_empty() {
         round.paused_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);

@@ -51,9 +51,7 @@ fn percentages(percentage: &DataType, value: DataType) -> (DataType, DataType) {
 fn expect_number(function: &str, data_type: &DataType) -> Result<()> {
     match data_type.is_numeric() || data_type.is_null() || data_type.is_string() {
         true => Ok(()),
-        false => {
-            Err(wrong_call(function, format!("numbers are taken, not a {}", type_name(data_type)), "cast the value"))
-        }
+        false => Err(wrong_call(function, format!("expected numbers, got {}", type_name(data_type)), "cast the value")),
     }
 }
 
@@ -118,7 +116,7 @@ pub(super) fn percentile_approx(arguments: &[ArrayRef], result: &DataType) -> Re
     if let Some(accuracy) = arguments.get(2).map(|accuracy| accuracy.as_primitive::<Int64Type>())
         && accuracy.iter().flatten().any(|accuracy| accuracy < 1)
     {
-        return Err(external(Error::new(ErrorCode::InvalidValue, "percentile_approx: the accuracy is above 0")));
+        return Err(external(Error::new(ErrorCode::InvalidValue, "percentile_approx: the accuracy must be above 0")));
     }
     let values = &arguments[0];
     let order = order(values, false)?;
@@ -191,7 +189,7 @@ fn repeated(values: &ArrayRef, frequencies: &ArrayRef) -> Result<Vec<f64>> {
         let Ok(frequency) = usize::try_from(frequency) else {
             return Err(external(Error::new(
                 ErrorCode::InvalidValue,
-                format!("percentile: a frequency is not below 0, and this is {frequency}"),
+                format!("percentile: the frequency must be at least 0, got {frequency}"),
             )));
         };
         crate::lists::too_long("the values of percentile", repeated.len().saturating_add(frequency))?;
@@ -215,7 +213,7 @@ fn asked(function: &str, percentages: &ArrayRef) -> Result<Vec<f64>> {
     let inside = |asked: Option<f64>| asked.filter(|asked| (0.0..=1.0).contains(asked));
     asked.into_iter().map(inside).collect::<Option<Vec<f64>>>().ok_or_else(|| {
         external(
-            Error::new(ErrorCode::InvalidValue, format!("{function}: a percentage lies between 0 and 1"))
+            Error::new(ErrorCode::InvalidValue, format!("{function}: a percentage must be between 0 and 1"))
                 .with_hint("0.5 is the middle"),
         )
     })

@@ -131,7 +131,7 @@ fn sum_of(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
 fn past_range(data_type: &DataType) -> datafusion::error::DataFusionError {
     let (message, hint) = match data_type {
         DataType::Int64 => {
-            ("a sum is past the range of BIGINT", "sum(CAST(value AS DECIMAL(38, 0))) holds larger totals")
+            ("a sum is out of the range of BIGINT", "sum(CAST(value AS DECIMAL(38, 0))) holds larger totals")
         }
         _ => ("a sum is past the 38 digits of a DECIMAL", "sum(CAST(value AS DOUBLE)) holds larger totals, rounded"),
     };

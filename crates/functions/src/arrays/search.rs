@@ -102,7 +102,7 @@ pub(super) fn size_types(function: &str, types: &[DataType]) -> Result<Types> {
         [other] => match array_element(function, other) {
             Ok(element) => Types::new([list_of(element)], DataType::Int32),
             Err(_) => {
-                let what = format!("an ARRAY or a MAP is taken, not a {}", type_name(other));
+                let what = format!("expected an ARRAY or a MAP, got {}", type_name(other));
                 Err(wrong_call(function, what, "length(text) counts the characters of a text"))
             }
         },

@@ -34,7 +34,7 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
     let steps: Vec<DataType> = match (&element, step) {
         (element, step) if element.is_integer() || element.is_null() => match step {
             Some(step) if !step.is_integer() && !step.is_null() => {
-                let what = format!("whole numbers have a whole number as the step, not a {}", type_name(step));
+                let what = format!("the step of integers must be an integer, got {}", type_name(step));
                 return Err(wrong_call(function, what, usage));
             }
             Some(_) => vec![element.clone()],
@@ -43,11 +43,11 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
         (DataType::Date32 | DataType::Timestamp(_, _), Some(DataType::Interval(_) | DataType::Null)) => vec![INTERVAL],
         (DataType::Date32 | DataType::Timestamp(_, _), None) => Vec::new(),
         (DataType::Date32 | DataType::Timestamp(_, _), Some(step)) => {
-            let what = format!("dates and times have an INTERVAL as the step, not a {}", type_name(step));
+            let what = format!("the step of dates and timestamps must be an INTERVAL, got {}", type_name(step));
             return Err(wrong_call(function, what, "INTERVAL 1 DAY"));
         }
         (other, _) => {
-            let what = format!("whole numbers, dates or times are taken, not a {}", type_name(other));
+            let what = format!("expected integers, dates or timestamps, got {}", type_name(other));
             return Err(wrong_call(function, what, usage));
         }
     };
@@ -184,7 +184,7 @@ fn after(start: NaiveDateTime, step: IntervalMonthDayNano, count: i64) -> Option
 }
 
 fn past_range(what: &str) -> datafusion::error::DataFusionError {
-    external(Error::new(ErrorCode::ArithmeticOverflow, format!("sequence: an element is past the range of {what}")))
+    external(Error::new(ErrorCode::ArithmeticOverflow, format!("sequence: an element is out of the range of {what}")))
 }
 
 fn wrong_bounds(

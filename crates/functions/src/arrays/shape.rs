@@ -55,7 +55,7 @@ pub(super) fn flatten_types(function: &str, types: &[DataType]) -> Result<Types>
     let [array] = types else { return wrong_count(function, "one array of arrays is taken") };
     let inner = array_element(function, array)?;
     let Some(element) = element_type(&inner) else {
-        let what = format!("an array of arrays is taken, not one of {}", type_name(&inner));
+        let what = format!("expected an array of arrays, got one of {}", type_name(&inner));
         return Err(wrong_call(function, what, "flatten(array(array(1), array(2)))"));
     };
     let list = list_of(element);
@@ -96,7 +96,7 @@ pub(super) fn slice(call: &Call) -> Result<ArrayRef> {
             continue;
         }
         let Ok(length) = usize::try_from(lengths.value(row)) else {
-            let what = format!("slice: a length is not below 0, and this is {}", lengths.value(row));
+            let what = format!("slice: the length must be at least 0, got {}", lengths.value(row));
             return Err(external(Error::new(ErrorCode::InvalidValue, what)));
         };
         let elements = range(list, row);

@@ -50,7 +50,7 @@ impl Explode {
                         What::Fields => ("an array of STRUCTs", "inline(array(struct(1 AS a, 'x' AS b)))"),
                         _ => ("an ARRAY or a MAP", "explode(array(1, 2))"),
                     };
-                    return Err(wrong_call(self.name(), format!("{taken} is taken, not a {}", type_name(other)), hint));
+                    return Err(wrong_call(self.name(), format!("expected {taken}, got {}", type_name(other)), hint));
                 }
             },
         };

@@ -72,7 +72,8 @@ impl HigherOrderUDFImpl for Aggregate {
         let lambdas = lambda_types(call.arg_fields);
         let merged = lambdas[0];
         if normalize_type(merged) != normalize_type(start) {
-            let what = format!("it starts with a {}, and merging gives a {}", type_name(start), type_name(merged));
+            let what =
+                format!("the start value is a {}, and the merge returns a {}", type_name(start), type_name(merged));
             let hint = format!("CAST(start AS {})", type_name(merged));
             return Err(wrong_call(self.name(), what, &hint));
         }

@@ -55,9 +55,7 @@ pub(super) fn expect_shape<V, L>(
         && !arguments[leading..].iter().any(is_value);
     match is_right {
         true => Ok(()),
-        false => {
-            Err(call_error(ErrorCode::WrongNumArgs, function, "the arguments are of another number or kind", usage))
-        }
+        false => Err(call_error(ErrorCode::WrongNumArgs, function, "wrong number or kind of arguments", usage)),
     }
 }
 
@@ -92,7 +90,7 @@ pub(super) fn expect_condition(function: &str, data_type: &DataType) -> Result<(
     match data_type {
         DataType::Boolean | DataType::Null => Ok(()),
         other => {
-            let what = format!("the lambda is a condition, and this one gives a {}", type_name(other));
+            let what = format!("the lambda must return a BOOLEAN, got {}", type_name(other));
             Err(wrong_call(function, what, "x -> x > 0"))
         }
     }

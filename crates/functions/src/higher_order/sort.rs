@@ -61,7 +61,7 @@ impl HigherOrderUDFImpl for ArraySortBy {
     fn return_field_from_args(&self, call: HigherOrderReturnFieldArgs) -> Result<FieldRef> {
         let (array, comparison) = (value_types(call.arg_fields)[0], lambda_types(call.arg_fields)[0]);
         if *comparison != DataType::Int32 {
-            let what = format!("the lambda compares two elements and gives an INT, not a {}", type_name(comparison));
+            let what = format!("the lambda must return an INT, got {}", type_name(comparison));
             return Err(wrong_call("array_sort", what, USAGE));
         }
         Ok(Arc::new(Field::new(NAMED, array.clone(), true)))

@@ -56,7 +56,7 @@ impl ScalarUDFImpl for FromJson {
             other => {
                 let error = Error::new(
                     ErrorCode::DatatypeMismatch,
-                    format!("from_json: a STRING is read, not a {}", type_name(other)),
+                    format!("from_json: expected a STRING, got {}", type_name(other)),
                 );
                 return Err(external(error.with_hint("CAST(value AS STRING)")));
             }

@@ -37,7 +37,7 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
             | DataType::LargeList(_)
             | DataType::FixedSizeList(_, _)
     ) {
-        let what = format!("a STRUCT, an ARRAY or a MAP is written, not a {}", type_name(value));
+        let what = format!("expected a STRUCT, an ARRAY or a MAP, got {}", type_name(value));
         return Err(wrong_call(function, what, "to_json(struct(a, b))"));
     }
     // Normalized: one string type and one list type.

@@ -113,7 +113,7 @@ pub(crate) fn map_from(
         if let Some(twice) = (row[0]..row[1]).find(|place| !seen.insert(compared.row(*place))) {
             let key = arrow::util::display::array_value_to_string(&keys, twice)?;
             return Err(external(
-                Error::new(ErrorCode::DuplicatedMapKey, format!("{function}: the key {key} is there twice"))
+                Error::new(ErrorCode::DuplicatedMapKey, format!("{function}: duplicate key {key}"))
                     .with_hint("a map has each key once: collect, or filter, the entries first"),
             ));
         }

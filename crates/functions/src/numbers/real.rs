@@ -89,8 +89,9 @@ fn conv(row: &Row<'_>) -> Result<Answer> {
     let mut value: u64 = 0;
     for digit in digits.chars().map_while(|digit| digit.to_digit(from)) {
         let next = value.checked_mul(from.into()).and_then(|value| value.checked_add(digit.into()));
-        value =
-            next.ok_or_else(|| value_error(ErrorCode::ArithmeticOverflow, format!("conv: `{text}` is past 64 bits")))?;
+        value = next.ok_or_else(|| {
+            value_error(ErrorCode::ArithmeticOverflow, format!("conv: `{text}` does not fit into 64 bits"))
+        })?;
     }
     if is_negative && to > 0 {
         value = value.wrapping_neg();

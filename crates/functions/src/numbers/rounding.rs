@@ -203,7 +203,7 @@ where
         T::Native::try_from(i64::try_from(at_scale(rounded, exponent, 0)?).ok()?).ok()
     };
     let past = || {
-        value_error(ErrorCode::ArithmeticOverflow, format!("round: the result is past the range of {}", T::DATA_TYPE))
+        value_error(ErrorCode::ArithmeticOverflow, format!("round: the result is out of the range of {}", T::DATA_TYPE))
     };
     let rounded = values.iter().map(|value| value.map(|value| round(value).ok_or_else(past)).transpose());
     Ok(Arc::new(rounded.collect::<Result<PrimitiveArray<T>>>()?))

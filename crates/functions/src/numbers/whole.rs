@@ -116,8 +116,9 @@ fn pairs<T: ArrowPrimitiveType>(operands: &[ArrayRef]) -> impl Iterator<Item = O
 fn whole<T: ArrowPrimitiveType>(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
     let one = |(left, right): (T::Native, T::Native)| -> Result<Option<T::Native>> {
         let by_zero = || value_error(ErrorCode::DivideByZero, format!("division by zero: {left:?} / 0"));
-        let past =
-            |_| value_error(ErrorCode::ArithmeticOverflow, format!("the result is past the range of {}", T::DATA_TYPE));
+        let past = |_| {
+            value_error(ErrorCode::ArithmeticOverflow, format!("the result is out of the range of {}", T::DATA_TYPE))
+        };
         Ok(match operation {
             Operation::TryAdd => left.add_checked(right).ok(),
             Operation::TrySubtract => left.sub_checked(right).ok(),

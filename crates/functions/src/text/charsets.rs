@@ -62,7 +62,7 @@ fn encode(row: &Row<'_>) -> Result<Vec<u8>> {
         text.chars()
             .map(byte)
             .collect::<Option<_>>()
-            .ok_or_else(|| wrong_value(format!("encode: `{text}` has characters that the character set has not")))
+            .ok_or_else(|| wrong_value(format!("encode: `{text}` has characters that the character set does not have")))
     };
     Ok(match Charset::parse("encode", row.text(1)?)? {
         Charset::Utf8 => text.as_bytes().to_vec(),
@@ -100,5 +100,5 @@ fn decode(row: &Row<'_>) -> Result<String> {
         Charset::Latin1 => Some(bytes.iter().copied().map(char::from).collect()),
         Charset::Ascii => bytes.is_ascii().then(|| bytes.iter().copied().map(char::from).collect()),
     };
-    text.ok_or_else(|| wrong_value("decode: the bytes are not of that character set".to_owned()))
+    text.ok_or_else(|| wrong_value("decode: the bytes are not valid in the character set".to_owned()))
 }

@@ -70,7 +70,7 @@ fn repeated(text: &str, times: i32) -> Result<String> {
     let times = usize::try_from(times).unwrap_or(0);
     match text.len().checked_mul(times).filter(|bytes| *bytes <= VALUES_BYTES_MAX) {
         Some(_) => Ok(text.repeat(times)),
-        None => Err(wrong_value(format!("repeat: {times} times {} bytes is too long a text", text.len()))),
+        None => Err(wrong_value(format!("repeat: {times} times {} bytes are too long", text.len()))),
     }
 }
 
@@ -118,7 +118,7 @@ fn pad(row: &Row<'_>, side: Side) -> Result<Answer> {
     let padding: Vec<char> = row.text_or(2, " ")?.chars().collect();
     let text: Vec<char> = row.text(0)?.chars().collect();
     if length > VALUES_BYTES_MAX / 4 {
-        return Err(wrong_value(format!("lpad, rpad: {length} characters is too long a text")));
+        return Err(wrong_value(format!("lpad, rpad: {length} characters are too long")));
     }
     Ok(Answer::Text(padded(&text, &padding, length, side).into_iter().collect()))
 }

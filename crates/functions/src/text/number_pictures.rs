@@ -93,9 +93,11 @@ fn to_numbers(arguments: &[ArrayRef], on_mismatch: OnMismatch, result: &DataType
             return Ok(None);
         }
         match (Picture::parse(formats.value(row))?.read(texts.value(row)), on_mismatch) {
-            (None, OnMismatch::Fail) => {
-                Err(wrong_value(format!("to_number: `{}` is not as `{}` says", texts.value(row), formats.value(row))))
-            }
+            (None, OnMismatch::Fail) => Err(wrong_value(format!(
+                "to_number: `{}` does not match the format `{}`",
+                texts.value(row),
+                formats.value(row)
+            ))),
             (number, _) => Ok(number),
         }
     };

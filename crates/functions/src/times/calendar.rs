@@ -41,7 +41,7 @@ pub(crate) fn functions() -> Vec<RowFunction> {
             let day = date(row.date(0)?)?;
             let wanted = row.text(1)?;
             let weekday = weekday(wanted)
-                .ok_or_else(|| wrong_value(format!("next_day: `{wanted}` is no day of the week, such as MON")))?;
+                .ok_or_else(|| wrong_value(format!("next_day: `{wanted}` is not a day of the week, such as MON")))?;
             // One to seven days later.
             let days = match weekday.days_since(day.weekday()) {
                 0 => 7,
@@ -86,13 +86,13 @@ pub(crate) fn functions() -> Vec<RowFunction> {
 }
 
 pub(super) fn past_range(function: &str) -> datafusion::error::DataFusionError {
-    value_error(ErrorCode::ArithmeticOverflow, format!("{function}: the result is past the range of its type"))
+    value_error(ErrorCode::ArithmeticOverflow, format!("{function}: the result is out of the range of its type"))
 }
 
 /// The date for days since 1970.
 pub(super) fn date(days: i32) -> Result<NaiveDate> {
     NaiveDate::from_epoch_days(days).ok_or_else(|| {
-        value_error(ErrorCode::ArithmeticOverflow, format!("{days} days from 1970 is past the calendar"))
+        value_error(ErrorCode::ArithmeticOverflow, format!("{days} days from 1970 is out of the range of the calendar"))
     })
 }
 
@@ -101,7 +101,7 @@ pub(super) fn moment(microseconds: i64) -> Result<NaiveDateTime> {
     DateTime::from_timestamp_micros(microseconds).map(|moment| moment.naive_utc()).ok_or_else(|| {
         value_error(
             ErrorCode::ArithmeticOverflow,
-            format!("{microseconds} microseconds from 1970 is past the calendar"),
+            format!("{microseconds} microseconds from 1970 is out of the range of the calendar"),
         )
     })
 }

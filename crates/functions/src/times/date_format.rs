@@ -83,7 +83,7 @@ fn format(arguments: &[ArrayRef]) -> Result<ArrayRef> {
             None => known.insert((pattern, parse(pattern)?)),
         };
         let moment = DateTime::from_timestamp_micros(moments.value(row))
-            .ok_or_else(|| exec_datafusion_err!("date_format: a timestamp is past the range of the calendar"))?;
+            .ok_or_else(|| exec_datafusion_err!("date_format: a timestamp is out of the range of the calendar"))?;
         text.clear();
         for item in items.iter() {
             item.write(&moment, &mut text).map_err(|_| exec_datafusion_err!("date_format: no text can be written"))?;

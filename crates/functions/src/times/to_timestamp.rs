@@ -111,7 +111,7 @@ fn from_number<T: ArrowPrimitiveType>(
     microseconds: impl Fn(T::Native) -> Option<i64>,
 ) -> Result<TimestampMicrosecondArray> {
     let values: &PrimitiveArray<T> = values.as_primitive();
-    let past_range = || ArrowError::ComputeError("a number of seconds is past the range of TIMESTAMP".to_owned());
+    let past_range = || ArrowError::ComputeError("a number of seconds is out of the range of TIMESTAMP".to_owned());
     Ok(values.try_unary(|value| microseconds(value).ok_or_else(past_range))?)
 }
 

@@ -79,7 +79,7 @@ fn unit(row: &Row<'_>) -> Result<Unit> {
     let name = row.text(0)?;
     Unit::parse(name).ok_or_else(|| {
         external(
-            Error::new(ErrorCode::InvalidParameterValue, format!("`{name}` is no unit of time"))
+            Error::new(ErrorCode::InvalidParameterValue, format!("`{name}` is not a unit of time"))
                 .with_hint("units are MICROSECOND to YEAR"),
         )
     })
