@@ -1,8 +1,8 @@
-//! Views and functions of the warehouse: for each an object with the statement that made it.
+//! Definitions stored in the warehouse: views and functions. Each is an object with the statement that created it.
 //!
-//! A view is `<schema>/<view>/_pinsql_view.json`, so that it takes the place of a table of that name. A function is
-//! `<schema>/_pinsql_functions/<function>.json`: functions have a name space of their own. What is kept is the text as it was
-//! written, and nothing that could go stale beside it. Both are made by a conditional PUT.
+//! A view is `<schema>/<view>/_pinsql_view.json`, so no table can have the same name. A function is
+//! `<schema>/_pinsql_functions/<function>.json`, since functions have a separate name space. The object has the text of the
+//! statement, and nothing that could go stale. A conditional PUT creates it.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -16,12 +16,15 @@ use pinsql_base::storage_error::storage_error;
 const VIEW_FILE: &str = "_pinsql_view.json";
 const FUNCTIONS_FOLDER: &str = "_pinsql_functions";
 
-/// What this program writes. Another number is another program's, and not guessed at.
+/// The format of the objects. An object with another format is an error.
 const FORMAT: u32 = 1;
 
+/// The kind of a stored definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DefinitionKind {
+    /// CREATE VIEW.
     View,
+    /// CREATE FUNCTION.
     Function,
 }
 
@@ -34,29 +37,32 @@ impl DefinitionKind {
     }
 }
 
-/// A statement that made a view or a function, as it was written.
+/// The stored definition of a view or a function.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Definition {
     format: u32,
+    /// The text of the statement, unchanged.
     pub sql: String,
+    /// Milliseconds since 1970.
     pub created_at_ms: i64,
 }
 
 impl Definition {
+    /// The definition of a statement that is created now.
     pub fn new(sql: String) -> Self {
         Self { format: FORMAT, sql, created_at_ms: chrono::Utc::now().timestamp_millis() }
     }
 }
 
 impl Warehouse {
-    /// The definition of that name, if there is one.
+    /// The definition with this name. `None` if there is none. Fails with [`ErrorCode::InvalidDefinition`].
     pub async fn definition(&self, kind: DefinitionKind, name: &TableName) -> Result<Option<Definition>> {
         let what = kind.name();
         let doing = || format!("read the definition of the {what} {name}");
         let object = match self.store.get(&self.definition_path(kind, name)).await {
             Ok(object) => object,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            // A local disk says so when the folder's name is that of a file.
+            // The error of a local disk if the path of the folder is a file.
             Err(object_store::Error::Generic { source, .. }) if is_no_folder(source.as_ref()) => return Ok(None),
             Err(error) => return Err(storage_error(&doing(), error)),
         };
@@ -75,7 +81,7 @@ impl Warehouse {
         }
     }
 
-    /// Keeps a definition. Says whether it was put: without `is_replace`, one that is there stays.
+    /// Stores a definition. Without `is_replace` an existing definition stays, and the result is false.
     pub async fn put_definition(
         &self,
         kind: DefinitionKind,
@@ -96,7 +102,7 @@ impl Warehouse {
         }
     }
 
-    /// Removes a definition. Says whether there was one.
+    /// Removes a definition. Returns false if there was none.
     pub async fn drop_definition(&self, kind: DefinitionKind, name: &TableName) -> Result<bool> {
         if self.definition(kind, name).await?.is_none() {
             return Ok(false);
@@ -106,7 +112,7 @@ impl Warehouse {
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(storage_error(&format!("drop the {} {name}", kind.name()), error)),
         }
-        // A local disk keeps folders, and an empty one says nothing; one that is not empty stays.
+        // A local disk keeps folders. Only an empty one is removed.
         if let ("file", Ok(root)) = (self.root.scheme(), self.root.to_file_path()) {
             let folder = if kind == DefinitionKind::View { name.table() } else { FUNCTIONS_FOLDER };
             let _ = tokio::fs::remove_dir(root.join(name.schema()).join(folder)).await;
@@ -114,6 +120,7 @@ impl Warehouse {
         Ok(true)
     }
 
+    /// True if a view has this name.
     pub async fn view_exists(&self, name: &TableName) -> Result<bool> {
         match self.store.head(&self.definition_path(DefinitionKind::View, name)).await {
             Ok(_) => Ok(true),

@@ -1,15 +1,14 @@
-//! The warehouse: which schemas and tables there are, and where.
+//! The warehouse: its schemas, tables, sinks, views and functions, and their locations.
 //!
-//! It is nothing but folders, `<warehouse>/<schema>/<table>`, on a local disk or in S3: what is there is what can be
-//! queried, and another engine finds it by its path. So there is no state to go stale: each question lists the folders,
-//! and each statement opens the tables it names at their newest version.
+//! The warehouse consists of folders, `<warehouse>/<schema>/<table>`, on a local disk or in S3. Another engine finds a table by
+//! its path. No state can go stale: each lookup lists the folders, and each statement opens its tables at their newest version.
 //!
-//! A sink has such a folder too. What it writes is elsewhere; here are its checkpoint and its name.
+//! A sink has such a folder too, with its checkpoint. Its output is elsewhere.
 //!
-//! Where `[catalog]` names a catalog service, other engines look for tables there, and so does the warehouse: see `service`.
+//! If `[catalog]` names a catalog service, other engines find the tables there, and so does the warehouse: see `service`.
 //!
-//! Deliberately absent: names for tables outside the warehouse that no service knows (`LOCATION`; queries read them by their place), and
-//! a cache of any kind.
+//! Deliberately absent: names for tables outside the warehouse without a service (`LOCATION`; queries read them by their path),
+//! and a cache of any kind.
 
 mod definitions;
 mod name;
@@ -34,26 +33,27 @@ use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
 
-/// The name of the catalog that holds the warehouse's schemas.
+/// The name of the catalog of the warehouse. With a catalog service it is the second name of that catalog.
 pub const CATALOG_NAME: &str = "pinsql";
 
-/// The schema that is always there.
+/// The schema that always exists.
 pub const DEFAULT_SCHEMA: &str = "default";
 
-/// The object that makes a schema without tables visible in a store that has no folders.
+/// The object in each schema. It makes a schema without tables visible in a store without folders.
 const SCHEMA_MARKER: &str = ".pinsql_schema";
 
-/// The folder in that of a streaming table or a sink which says where its stream stands, and the file there that says what it is.
+/// The checkpoint folder of a streaming table or a sink, in the folder of the table or sink.
 pub const CHECKPOINT_FOLDER: &str = "_pinsql_checkpoint";
+/// The file in [`CHECKPOINT_FOLDER`] with the identity of the stream. A folder with this file and without a Delta log is a sink.
 pub const CHECKPOINT_IDENTITY: &str = "checkpoint.json";
 
-/// The property of a Delta table that makes it a streaming table, and names its checkpoint.
+/// The table property of a streaming table. Its value is the id of the checkpoint.
 pub const CHECKPOINT_PROPERTY: &str = "pinsql.checkpoint";
 
-/// Tables looked at at once when a schema is listed.
+/// Parallel lookups when a schema is listed.
 const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
 
-/// The folder of all tables. Cheap to clone.
+/// The folder of all schemas, and the catalog service if there is one. Cheap to clone.
 #[derive(Clone)]
 pub struct Warehouse {
     root: Url,
@@ -70,8 +70,8 @@ impl fmt::Debug for Warehouse {
 }
 
 impl Warehouse {
-    /// The warehouse at `root` (`file:///…` or `s3://bucket/…`), through the stores that the runtime has. Nothing needs to
-    /// be there yet: writing makes the folders.
+    /// Opens the warehouse at `root` (`file:///…` or `s3://bucket/…`) with a store of the runtime. The folder need not exist:
+    /// writes create it. Fails with [`ErrorCode::InvalidLocation`].
     pub fn open(root: &Url, runtime: &RuntimeEnv) -> Result<Self> {
         let store = runtime
             .object_store_registry
@@ -87,24 +87,24 @@ impl Warehouse {
         Ok(Self { root, store, path, conditional_put, service: None })
     }
 
-    /// The same, with the catalog service that the settings name, if they name one. It is not asked anything yet.
+    /// Adds the catalog service of the settings, if they have one. It receives no request yet.
     pub async fn with_service(self, config: &Config, runtime: &Arc<RuntimeEnv>) -> Result<Self> {
         let Some(settings) = &config.catalog else { return Ok(self) };
         let service = Service::connect(settings, config, runtime).await?;
         Ok(Self { service: Some(service), ..self })
     }
 
-    /// The catalog as SQL names it.
+    /// The name of the catalog in SQL.
     pub fn catalog_name(&self) -> &str {
         self.service.as_ref().map_or(CATALOG_NAME, Service::name)
     }
 
-    /// The folder, with a slash at the end.
+    /// The URL of the folder, with a slash at the end.
     pub fn root(&self) -> &Url {
         &self.root
     }
 
-    /// Where a table is, or would be.
+    /// The location of a table. If there is no table, the location that a new table gets.
     pub async fn location(&self, name: &TableName) -> Result<TableLocation> {
         let own = self.folder(name)?;
         match &self.service {
@@ -116,7 +116,8 @@ impl Warehouse {
         }
     }
 
-    /// The same for a table that is to be at a place of its own.
+    /// The location of a table that is created with LOCATION `place`. Fails if the catalog service has the table at another
+    /// place.
     pub async fn location_at(&self, name: &TableName, place: &Url) -> Result<TableLocation> {
         let own = self.folder(name)?;
         let Some(service) = &self.service else { return Ok(own) };
@@ -131,16 +132,17 @@ impl Warehouse {
         Ok(service.open_place(name, place).await?.with_registrar(registrar))
     }
 
+    /// True if the settings name a catalog service.
     pub fn has_service(&self) -> bool {
         self.service.is_some()
     }
 
-    /// Where the warehouse has the folder of a name.
+    /// The URL of the folder of a name in the warehouse.
     pub fn folder_url(&self, name: &TableName) -> Result<Url> {
         self.folder(name).map(|location| location.url().clone())
     }
 
-    /// The table whose folder is at a place. With a catalog service a name may be elsewhere, so there is none to say.
+    /// The table with the folder `place`. `None` with a catalog service, since the name may then be at another place.
     pub fn name_at(&self, place: &Url) -> Option<TableName> {
         let inside = place.as_str().strip_prefix(self.root.as_str()).filter(|_| self.service.is_none())?;
         match inside.split('/').collect::<Vec<_>>().as_slice() {
@@ -157,7 +159,7 @@ impl Warehouse {
         Ok(location.with_conditional_put(self.conditional_put.clone()))
     }
 
-    /// The schemas of the catalog service, which are all; or, without one, those of the warehouse.
+    /// All schemas, in alphabetical order: those of the catalog service, or without one the folders of the warehouse.
     pub async fn schemas(&self) -> Result<Vec<String>> {
         if let Some(service) = &self.service {
             return service.schemas().await;
@@ -170,12 +172,13 @@ impl Warehouse {
         Ok(schemas)
     }
 
+    /// True if the schema exists.
     pub async fn schema_exists(&self, schema: &str) -> Result<bool> {
         let schema = schema_name(schema)?;
         Ok(self.schemas().await?.contains(&schema))
     }
 
-    /// Refuses a schema that is not there, and names the nearest.
+    /// Returns the name of the schema in lower case. Fails with [`ErrorCode::SchemaNotFound`], with the closest name in the hint.
     pub async fn require_schema(&self, schema: &str) -> Result<String> {
         let schema = schema_name(schema)?;
         let schemas = self.schemas().await?;
@@ -189,7 +192,7 @@ impl Warehouse {
         })
     }
 
-    /// Makes a schema. Says whether it was made, or was there.
+    /// Creates a schema. Returns false if it exists already.
     pub async fn create_schema(&self, schema: &str) -> Result<bool> {
         let schema = schema_name(schema)?;
         if self.schemas().await?.contains(&schema) {
@@ -208,7 +211,7 @@ impl Warehouse {
         Ok(true)
     }
 
-    /// Removes a schema that has no tables.
+    /// Removes an empty schema. Fails with [`ErrorCode::SchemaNotEmpty`] if it has tables, views or functions.
     pub async fn drop_schema(&self, schema: &str) -> Result<()> {
         let schema = self.require_schema(schema).await?;
         if schema == DEFAULT_SCHEMA {
@@ -237,7 +240,7 @@ impl Warehouse {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(storage_error(&doing, error)),
         }
-        // A local disk keeps the folder. What is in it and is no table stays.
+        // A local disk keeps the folder. Other files in it stay.
         if let ("file", Ok(root)) = (self.root.scheme(), self.root.to_file_path()) {
             match tokio::fs::remove_dir(root.join(&schema)).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -265,7 +268,7 @@ impl Warehouse {
         self.named(schema, async |name| self.sink_exists(&name).await).await
     }
 
-    /// The names in a schema of which `is_it` is true.
+    /// The names in a schema for which `is_it` returns true.
     async fn named(&self, schema: &str, is_it: impl AsyncFn(TableName) -> Result<bool>) -> Result<Vec<String>> {
         let schema = schema_name(schema)?;
         let folders = self.folders(&self.path.clone().join(schema.as_str())).await?;
@@ -280,7 +283,7 @@ impl Warehouse {
         Ok(names)
     }
 
-    /// Whether a sink has this name: it has a checkpoint, and no table's log.
+    /// True if a sink has this name: its folder has a checkpoint and no Delta log.
     pub async fn sink_exists(&self, name: &TableName) -> Result<bool> {
         let location = self.folder(name)?;
         let identity = location.path().clone().join(CHECKPOINT_FOLDER).join(CHECKPOINT_IDENTITY);
@@ -291,11 +294,12 @@ impl Warehouse {
         }
     }
 
+    /// True if a table has this name.
     pub async fn table_exists(&self, name: &TableName) -> Result<bool> {
         self.location(name).await?.exists().await
     }
 
-    /// Where a table is, and its newest snapshot. Refuses one that is not there, and names the nearest.
+    /// The location of a table and its newest snapshot. Fails as [`no_table`](Self::no_table) describes.
     pub async fn open_table(&self, name: &TableName) -> Result<(TableLocation, DeltaTable)> {
         let location = self.location(name).await?;
         match location.open().await? {
@@ -304,14 +308,14 @@ impl Warehouse {
         }
     }
 
-    /// The same with the snapshot of an older version.
+    /// The location of a table and the snapshot of an older version.
     pub async fn open_table_as_of(&self, name: &TableName, as_of: AsOf) -> Result<(TableLocation, DeltaTable)> {
         let (location, newest) = self.open_table(name).await?;
         let table = location.open_as_of(newest, as_of).await?;
         Ok((location, table))
     }
 
-    /// The error for a table that is not there.
+    /// The error for a name that is not a table: it is a sink, a view, or does not exist. The hint has the closest name.
     pub async fn no_table(&self, name: &TableName) -> Error {
         if self.sink_exists(name).await.unwrap_or(false) {
             return Error::new(ErrorCode::WrongObjectType, format!("{name} is a sink, and not a table"))
@@ -321,7 +325,7 @@ impl Warehouse {
             return Error::new(ErrorCode::WrongObjectType, format!("{name} is a view, and not a table"));
         }
         let error = Error::new(ErrorCode::TableOrViewNotFound, format!("there is no table {name}"));
-        // The hint is not worth a second failure.
+        // If the list fails, the error only has no hint.
         let tables = self.tables(name.schema()).await.unwrap_or_default();
         match nearest(name.table(), tables.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),
@@ -330,8 +334,8 @@ impl Warehouse {
         }
     }
 
-    /// Removes a table and its files; of a table that is elsewhere, what the catalog service knows of it. Says where files
-    /// were left.
+    /// Removes a table and its files. If the files are outside the warehouse, it removes only the entry in the catalog service,
+    /// and returns the URL of the files that are left.
     pub async fn drop_table(&self, name: &TableName) -> Result<Option<Url>> {
         let own = self.folder(name)?;
         let Some(service) = &self.service else {
@@ -345,7 +349,7 @@ impl Warehouse {
             return Err(self.no_table(name).await);
         }
         registrar.require_writable()?;
-        // First the entry: nobody is to find one whose files are gone.
+        // The entry goes first, so that no reader finds an entry without files.
         service.unregister(name).await?;
         match location.url() == own.url() {
             true => drop_table(&own).await.map(|()| None),
@@ -353,7 +357,7 @@ impl Warehouse {
         }
     }
 
-    /// Removes a sink's name and checkpoint. What it has written stays.
+    /// Removes the folder of a sink with its checkpoint. The output of the sink stays.
     pub async fn drop_sink(&self, name: &TableName) -> Result<()> {
         if self.sink_exists(name).await? {
             return drop_table(&self.folder(name)?).await;
@@ -366,7 +370,7 @@ impl Warehouse {
         })
     }
 
-    /// The names right under a folder.
+    /// The names of the folders in a folder.
     async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
         let listed = match self.store.list_with_delimiter(Some(folder)).await {
             Ok(listed) => listed,

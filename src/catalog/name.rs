@@ -1,17 +1,17 @@
 //! The names of schemas and tables.
 //!
-//! Upper and lower case do not differ, as in Databricks: names are kept in lower case, also as folder names. What may be
-//! in a name is little on purpose: it has to be a folder on every disk and in every store.
+//! Names are case-insensitive, as in Databricks. They are stored in lower case, also as folder names. Few characters are allowed,
+//! since a name must be a valid folder name on every disk and in every store.
 
 use std::fmt;
 
 use super::{CATALOG_NAME, DEFAULT_SCHEMA};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// Folder names end at 255 bytes, and `_rejects` is put behind a table's.
+/// A folder name has at most 255 bytes, and the name of a rejects table is `_rejects` longer than the name of its table.
 const NAME_CHARS_MAX: usize = 240;
 
-/// A table's full name, checked and in lower case.
+/// The full name of a table, view, sink or function: valid, and in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
     schema: String,
@@ -19,12 +19,13 @@ pub struct TableName {
 }
 
 impl TableName {
+    /// Fails with [`ErrorCode::InvalidIdentifier`] if a part is not valid.
     pub fn new(schema: &str, table: &str) -> Result<Self> {
         Ok(Self { schema: folded("schema", schema)?, table: folded("table", table)? })
     }
 
-    /// The parts of a name as SQL has them: `t`, `schema.t` or `catalog.schema.t`, where `catalog` is the one that has all
-    /// tables. It is called `pinsql` as well.
+    /// Resolves the parts of a name in SQL: `t`, `schema.t` or `catalog.schema.t`. `catalog` is the name of the only catalog, and
+    /// [`CATALOG_NAME`] is its second name.
     pub fn from_parts(parts: &[&str], catalog: &str, current_schema: &str) -> Result<Self> {
         match parts {
             [table] => Self::new(current_schema, table),
@@ -38,15 +39,17 @@ impl TableName {
         }
     }
 
+    /// The schema, in lower case.
     pub fn schema(&self) -> &str {
         &self.schema
     }
 
+    /// The name without the schema, in lower case.
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// The table next to this one whose name ends with `suffix`.
+    /// The name in the same schema with `suffix` added.
     pub fn with_suffix(&self, suffix: &str) -> Self {
         Self { schema: self.schema.clone(), table: format!("{}{suffix}", self.table) }
     }
@@ -58,18 +61,18 @@ impl fmt::Display for TableName {
     }
 }
 
-/// Whether `named` is the catalog that has all tables, `catalog`, by either of its names.
+/// True if `named` is one of the two names of the catalog: `catalog` or [`CATALOG_NAME`].
 pub fn is_catalog(named: &str, catalog: &str) -> bool {
     [CATALOG_NAME, catalog].iter().any(|known| named.eq_ignore_ascii_case(known))
 }
 
-/// The error for another one.
+/// The error for the name of another catalog.
 pub fn no_catalog(named: &str, catalog: &str) -> Error {
     Error::new(ErrorCode::SchemaNotFound, format!("there is no catalog {named}"))
         .with_hint(format!("the only catalog is {catalog}"))
 }
 
-/// The error for ``format.`path` `` where a name is needed.
+/// The error for ``format.`path` `` in a place that needs a name.
 fn no_name(format: &str, place: &str) -> Error {
     let hint = match format.to_ascii_lowercase().as_str() {
         "delta" => "only a query takes a table at a place: FROM delta.`path`".to_owned(),
@@ -82,12 +85,12 @@ fn no_name(format: &str, place: &str) -> Error {
         .with_hint(hint)
 }
 
-/// A schema's name, checked and in lower case.
+/// The name of a schema in lower case. Fails with [`ErrorCode::InvalidIdentifier`] if it is not valid.
 pub fn schema_name(name: &str) -> Result<String> {
     folded("schema", name)
 }
 
-/// A folder's name, if it can be the name of a schema or a table.
+/// True if the name of a folder can be the name of a schema or a table.
 pub(super) fn is_name(folder: &str) -> bool {
     folded("", folder).is_ok_and(|name| name == folder)
 }

@@ -1,4 +1,4 @@
-//! One stream at work: what it has taken, and how the next batch lands.
+//! One open stream: reads slices, and lands them as batches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,8 +27,7 @@ use pinsql_sources::stream::{
     Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
 };
 
-/// The part of the memory that may hold records which are read ahead, that of one slice, and that of records which wait to
-/// be an object.
+/// Divisors of the memory limit: for records that are read ahead, for one slice, and for records that wait to become an object.
 const AHEAD_PART: usize = 8;
 const SLICE_PART: usize = 16;
 const OPEN_PART: usize = 8;
@@ -36,21 +35,21 @@ const SLICE_BYTES_MIN: u64 = 1 << 20;
 const SLICE_BYTES_MAX: u64 = 64 << 20;
 const SLICE_RECORDS_MAX: u64 = 1_000_000;
 
-/// Waits between attempts after a service failed: they double from the first to the second.
+/// The waits between attempts after a service failed: they double from the minimum to the maximum.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30)).without_jitter();
-/// Attempts of a refresh, which somebody waits for: about a minute of them. A stream goes on for as long as it takes.
+/// The attempts of a refresh: about a minute. A stream retries without a limit.
 const REFRESH_ATTEMPTS_MAX: u32 = 9;
 
-/// How a stream reads.
+/// The options of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenOptions {
     pub(super) available_now: bool,
     pub(super) allow_gap: bool,
-    /// How many streams share the memory.
+    /// The number of streams that share the memory.
     pub(super) flows: usize,
 }
 
-/// What a stream has for its target.
+/// The result of one read.
 pub(super) enum Taken {
     Slice(Slice),
     Idle,
@@ -63,7 +62,7 @@ pub(super) struct OpenFlow<'a> {
     observer: &'a dyn Observer,
     landing: Landing,
     checkpoint: Checkpoint,
-    /// What the query's DISTINCT remembers.
+    /// The state of DISTINCT, if the query has one.
     seen: Option<SeenState>,
     reading: Reading<'a>,
     reader: Box<dyn StreamReader>,
@@ -73,7 +72,7 @@ pub(super) struct OpenFlow<'a> {
 }
 
 impl<'a> OpenFlow<'a> {
-    /// Makes the table or sink if it is not there, claims it, and opens its stream where the target says.
+    /// Creates the table or sink if it does not exist, claims it, and opens its stream at the position of the checkpoint.
     pub(super) async fn open(
         session: &'a Session,
         flow: &'a Flow,
@@ -124,7 +123,7 @@ impl<'a> OpenFlow<'a> {
         })
     }
 
-    /// The next slice: the one that an earlier process fixed and did not finish, or what has arrived. Safe to cancel.
+    /// The next slice: the range that an earlier process wrote and did not finish, or new records. Safe to cancel.
     pub(super) async fn take(&mut self, wait: Duration) -> Result<Taken> {
         let mut retries = Retries::of(self);
         let next = loop {
@@ -136,7 +135,7 @@ impl<'a> OpenFlow<'a> {
                 Ok(next) => break next,
                 Err(error) => retries.wait(error).await?,
             }
-            // What a reader has left after an error is its own affair: the checkpoint knows where to go on.
+            // The state of a reader after an error is undefined. The checkpoint has the position.
             match self.reopen().await {
                 Ok(()) => {}
                 Err(error) => retries.wait(error).await?,
@@ -158,7 +157,7 @@ impl<'a> OpenFlow<'a> {
         Ok(())
     }
 
-    /// Lands one slice, however long its storage takes. Not to be cancelled but by the end of the process.
+    /// Lands one slice, and retries as long as a service fails. Only the end of the process may cancel it.
     pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
         let started = Instant::now();
         let mut retries = Retries::of(self);
@@ -170,7 +169,7 @@ impl<'a> OpenFlow<'a> {
         };
         let receipt = landed.receipt;
         let mut warnings = receipt.warnings;
-        warnings.extend(self.upkeep.go_on().await);
+        warnings.extend(self.upkeep.start_round().await);
         if let Some(seen) = &self.seen {
             seen.commit()?;
         }
@@ -204,7 +203,7 @@ impl<'a> OpenFlow<'a> {
         }
     }
 
-    /// Writes the range ahead, if that is not done, and runs the batch over it, unless it has landed.
+    /// Writes the range to the checkpoint if it is not there, and runs the batch over it, unless the batch has landed.
     async fn attempt(&mut self, slice: &Slice, is_first: bool) -> Result<Landed> {
         let record = match self.checkpoint.pending() {
             Some(record) => record.clone(),
@@ -213,7 +212,7 @@ impl<'a> OpenFlow<'a> {
                 self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), watermark_us).await?
             }
         };
-        // An earlier attempt may have landed, and nobody could be asked.
+        // An earlier attempt may have landed although the target could not be read then.
         if !is_first && self.has_landed(record.batch).await? {
             return self.landing.target.find(&record).await;
         }
@@ -222,7 +221,7 @@ impl<'a> OpenFlow<'a> {
             Ok(landed) => return Ok(landed),
             Err(error) => error,
         };
-        // Whatever failed: the commit may stand, and then it was the answer that was lost.
+        // The commit may have succeeded with any error: then only its answer was lost.
         match self.has_landed(record.batch).await? {
             true => self.landing.target.find(&record).await,
             false => Err(failed),
@@ -234,14 +233,14 @@ impl<'a> OpenFlow<'a> {
         Ok(self.landing.target.landed().await?.is_some_and(|landed| landed >= batch))
     }
 
-    /// Ends the upkeep, and lets the next process have the table or sink.
+    /// Ends the upkeep, and releases the table or sink for the next process.
     pub(super) async fn close(self) {
         self.upkeep.finish().await;
         self.checkpoint.release().await;
     }
 }
 
-/// Attempts at one thing, while a service fails.
+/// The attempts of one operation while a service fails.
 struct Retries<'a> {
     table: &'a TableName,
     observer: &'a dyn Observer,
@@ -255,7 +254,7 @@ impl<'a> Retries<'a> {
         Self { table: &flow.name, observer: *observer, attempts_max: *attempts_max, backoff: BACKOFF }
     }
 
-    /// Waits before the next attempt; gives the error back if another attempt cannot help, or was the last.
+    /// Waits before the next attempt. Returns the error if a retry cannot help, or if this was the last attempt.
     async fn wait(&mut self, error: Error) -> Result<()> {
         let delay = self.backoff.next_delay();
         if !error.kind().is_retryable() || self.backoff.failures() >= self.attempts_max {
@@ -267,17 +266,17 @@ impl<'a> Retries<'a> {
     }
 }
 
-/// An empty state for the query's DISTINCT, whose memory is the session's.
+/// An empty state for DISTINCT. Its memory counts in the pool of the session.
 fn seen_rows(session: &Session, flow: &Flow) -> Arc<SeenRows> {
     let options = StateOptions { delay: flow.clauses.watermark.as_ref().map(|watermark| watermark.delay) };
     Arc::new(SeenRows::new(&session.state().runtime_env().memory_pool, options))
 }
 
-/// How the stream is read, each time that it is opened.
+/// The options of the reader, for each time that the stream is opened.
 struct Reading<'a> {
     source: &'a dyn StreamSource,
     options: ReadOptions,
-    /// For a sink whose records wait until they are an object.
+    /// For a sink that gathers records until they fill an object.
     gathering: Option<GatheringOptions>,
 }
 
@@ -312,7 +311,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What the checkpoint has to belong to. A table is made here, if it is not there.
+/// The identity that the checkpoint must have. Creates the table if it does not exist.
 async fn identity(location: &TableLocation, flow: &Flow) -> Result<Identity> {
     let source = flow.source.identity();
     match &flow.target {
@@ -328,7 +327,7 @@ async fn identity(location: &TableLocation, flow: &Flow) -> Result<Identity> {
     }
 }
 
-/// Makes the target ready for batches.
+/// Opens the target for batches.
 async fn connect(
     session: &Session,
     flow: &Flow,

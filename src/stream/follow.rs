@@ -1,4 +1,4 @@
-//! The loops: a refresh takes what is there and ends, a stream goes on.
+//! The loops: a refresh reads the records that are there and ends, and `follow` continues until it is stopped.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How long a refresh waits for the next record that was there when it began. A source that has nothing more says so.
+/// The wait of a refresh for the next record. A source without more records ends the refresh earlier.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);
 
-/// How streams are followed.
+/// The options of [`follow`].
 #[derive(Debug, Clone)]
 pub struct FollowOptions {
-    /// From the start of one batch to that of the next; a backlog is worked off without waiting.
+    /// The time from the start of one batch to the start of the next. With a backlog there is no wait.
     pub trigger: Duration,
-    /// Whether to go on where a source no longer has what was not yet read.
+    /// Whether to continue if the source no longer has records that were not yet read.
     pub allow_gap: bool,
-    /// Becomes true when the batches in hand are to be the last.
+    /// Becomes true to stop the streams after their current batches.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Takes everything that the stream has now, and gives what landed.
+/// Reads all records that the stream has now, and returns the sum of the batches.
 pub async fn refresh(session: &Session, flow: &Flow, allow_gap: bool, observer: &dyn Observer) -> Result<Refreshed> {
     let mut refreshed = Refreshed::of(&flow.name);
     if is_left_alone(session, flow).await? {
@@ -52,15 +52,15 @@ pub async fn refresh(session: &Session, flow: &Flow, allow_gap: bool, observer: 
     outcome.map(|()| refreshed)
 }
 
-/// Keeps all tables and sinks refreshed until `stop`, or until one of them fails: then the others finish their batch and the
-/// failure is returned, with the place of its stream in `flows`.
+/// Runs all streams until `stop`, or until one of them fails. Then the others finish their batch, and the error is returned with
+/// the index of its stream in `flows`.
 pub async fn follow(
     session: &Session,
     flows: &[Flow],
     mut options: FollowOptions,
     observer: &dyn Observer,
 ) -> Result<(), (usize, Error)> {
-    // A failure stops the others as the user does.
+    // A failure stops the other streams like a signal.
     let (stop, stopped) = watch::channel(false);
     let loops = flows.iter().enumerate().map(|(index, flow)| {
         let options = FollowOptions { stop: stopped.clone(), ..options.clone() };
@@ -135,7 +135,8 @@ async fn follow_open(open: &mut OpenFlow<'_>, options: &mut FollowOptions, obser
     }
 }
 
-/// Whether the statement does not want a table or sink that is there already to be refreshed.
+/// True if the table or sink exists and the statement has IF NOT EXISTS. An error if it exists and the statement has neither OR
+/// REFRESH nor IF NOT EXISTS.
 async fn is_left_alone(session: &Session, flow: &Flow) -> Result<bool> {
     if flow.or_refresh {
         return Ok(false);

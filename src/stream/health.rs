@@ -1,8 +1,8 @@
-//! Whether streams go on: what a supervisor asks before it restarts a process.
+//! The health of streams, for a supervisor that restarts a process.
 //!
-//! A table is healthy while it advances, or while it has nothing to do and its source answers. It is not when neither has
-//! happened for ten triggers (but never less than a minute: a backlog makes long batches, and restarting in the middle of one
-//! only makes it begin again). A service that fails and is tried again is not progress, so an outage shows, with its reason.
+//! A table is healthy while it lands batches, or while its source answers and has no new records. It is unhealthy if neither
+//! happens for ten triggers, and at least a minute: a backlog makes long batches, and a restart in the middle of one only starts
+//! it again. A retry is not progress, so an outage makes a table unhealthy, and the report has the reason.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ use pinsql_sources::stream::Lag;
 const TRIGGERS_MAX: u32 = 10;
 const SILENCE_MIN: Duration = Duration::from_secs(60);
 
-/// Keeps for each table when it was last seen to go on.
+/// The time of the last progress of each table.
 #[derive(Debug)]
 pub struct Health {
     silence_max: Duration,
@@ -29,30 +29,34 @@ pub struct Health {
 struct Progress {
     at: Instant,
     batch: u64,
-    /// Why the last attempt failed, until one succeeds.
+    /// The error of the last attempt. `None` after a success.
     trouble: Option<String>,
 }
 
-/// The state of all tables, as `/healthz` answers it.
+/// The health of all tables, as `/healthz` returns it.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct HealthReport {
+    /// True if all tables are healthy.
     pub healthy: bool,
+    /// The tables, by name.
     pub tables: Vec<TableHealth>,
 }
 
+/// The health of one table.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct TableHealth {
     pub table: String,
     pub healthy: bool,
-    /// The batch that landed last.
+    /// The last batch that landed, or 0.
     pub batch: u64,
     pub seconds_since_progress: u64,
+    /// The message of the error of the last attempt, while it is retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrying: Option<String>,
 }
 
 impl Health {
-    /// Of these tables: one that cannot even be opened is one that does not go on.
+    /// Starts with these tables. A table that cannot be opened makes no progress.
     pub fn new<'a>(tables: impl IntoIterator<Item = &'a TableName>, trigger: Duration) -> Self {
         Self::with_silence_max(tables, trigger.saturating_mul(TRIGGERS_MAX).max(SILENCE_MIN))
     }
@@ -84,7 +88,7 @@ impl Health {
         }
     }
 
-    fn goes_on(&self, table: &TableName, batch: Option<u64>) {
+    fn record_progress(&self, table: &TableName, batch: Option<u64>) {
         self.change(table, |progress| {
             progress.at = Instant::now();
             progress.batch = batch.unwrap_or(progress.batch);
@@ -95,15 +99,15 @@ impl Health {
 
 impl Observer for Health {
     fn opened(&self, table: &TableName, landed: u64, _pending: Option<u64>) {
-        self.goes_on(table, Some(landed));
+        self.record_progress(table, Some(landed));
     }
 
     fn landed(&self, report: &BatchReport) {
-        self.goes_on(&report.table, Some(report.batch));
+        self.record_progress(&report.table, Some(report.batch));
     }
 
     fn idle(&self, table: &TableName, _lag: &[Lag]) {
-        self.goes_on(table, None);
+        self.record_progress(table, None);
     }
 
     fn retrying(&self, table: &TableName, error: &Error, _wait: Duration) {
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_goes_on_is_healthy() {
+    fn a_table_with_progress_is_healthy() {
         let names = ["a", "b"].map(|name| TableName::new("default", name).unwrap());
         let health = Health::with_silence_max(&names, Duration::from_millis(200));
         assert!(health.report().healthy);

@@ -1,10 +1,10 @@
 //! A topic of Kafka as a target: a batch is a transaction, which carries the batch's number.
 //!
-//! What landed is also written to the checkpoint, afterwards: brokers forget a mark when nothing was committed for a week. So
-//! the mark has to decide about the last batch only, when a process died between the two.
+//! After the transaction, the batch is also written to the checkpoint: brokers delete the committed number if nothing was
+//! committed for a week. So the number of Kafka only matters for the last batch, if a process died between the two.
 //!
-//! After any failure the connection is given up: a new one first ends what the old one left open, and only then can say which
-//! batch was the last to land.
+//! After any failure the connection is dropped: a new one first aborts the transaction that the old one left open, and only then
+//! can return the last batch that landed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, Result};
 use pinsql_sinks::kafka::{Definition, ProducerOptions, Transactions, records};
 
-/// How long the brokers may take for a record. A transaction of Kafka's must not be given less.
+/// The maximum time for the delivery of a record. The timeout of a transaction must not be shorter.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ struct Connected {
     topic: String,
     current: Mutex<Option<Arc<Transactions>>>,
     commits: Commits,
-    /// The commit of the last batch that was on its way: its transaction may stand although the answer was lost.
+    /// The last commit that was sent. Its transaction may have succeeded although the answer was lost.
     last: Mutex<Option<CommitRecord>>,
 }
 
@@ -65,7 +65,7 @@ impl Connected {
         Ok(Arc::clone(current.insert(Arc::new(made))))
     }
 
-    /// What follows a failure: nothing more is done with this connection.
+    /// Drops the connection after a failure.
     async fn give_up(&self) {
         *self.current.lock().await = None;
     }
@@ -106,7 +106,7 @@ impl Target for KafkaTarget {
         })
     }
 
-    /// The mark says that it landed, and this process has sent it.
+    /// Kafka has the number of the batch. This process sent it, or the checkpoint has its commit.
     async fn find(&self, record: &BatchRecord) -> Result<Landed> {
         let last = self.0.last.lock().await.clone().filter(|last| last.batch == record.batch);
         match last {
@@ -135,7 +135,7 @@ impl Prepared for PreparedTransaction {
 
     fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
-            // One that cannot be aborted is given up, and the next connection aborts it.
+            // If the abort fails, the next connection aborts the transaction.
             if self.transactions.abort().await.is_err() {
                 self.connected.give_up().await;
             }

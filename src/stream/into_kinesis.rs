@@ -1,7 +1,7 @@
 //! A stream of Kinesis as a target: at least once.
 //!
-//! Kinesis has no transactions and no name for a record that a second PUT could meet. A batch has landed when its commit says
-//! so; one that was on its way at a crash is sent again, and what had arrived of it is there twice.
+//! Kinesis has no transactions, and a record has no name that makes a second PUT harmless. A batch has landed if the checkpoint
+//! has its commit. A batch that was being sent at a crash is sent again, and the records that had arrived are there twice.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sinks::kinesis::{Record, Writer, records};
 
-/// How long a batch is tried again before the stream's loop takes over.
+/// The maximum time of the retries of a batch. After it the loop of the stream retries.
 const PUT_DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Target for KinesisTarget {
             for batch in &batches {
                 all.extend(records(batch)?);
             }
-            // What Kinesis will never take stops the stream before anything of the batch is sent.
+            // A record that Kinesis never accepts stops the stream before any record of the batch is sent.
             if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
                 return Err(Error::new(
                     ErrorCode::DeliveryRefused,
@@ -82,7 +82,7 @@ impl Prepared for PreparedRecords {
         self.records.len() as u64
     }
 
-    /// Nothing has left the memory.
+    /// Nothing was sent yet.
     fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }

@@ -1,6 +1,6 @@
-//! A sink of objects as a target: a batch has landed when its objects are there and its commit says so.
+//! A sink of objects as a target: a batch has landed if its objects are stored and the checkpoint has its commit.
 //!
-//! The objects are made in memory and PUT when the batch's rejects are committed. To PUT them again, after an error or by another
+//! The objects are encoded in memory, and written after the commit of the rejects. A second PUT, after an error or by another
 //! process, changes nothing.
 
 use std::future::ready;
@@ -48,7 +48,7 @@ impl Target for ObjectsTarget {
             let batches = collect(Arc::clone(work.query), work.state.task_ctx()).await?;
             let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
             let definition = self.definition.clone();
-            // Compressing takes a processor for a while.
+            // Compression would block the thread.
             let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
             let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
             let prepared: PreparedRows<Receipt> = Box::new(PreparedObjects {
@@ -67,7 +67,7 @@ impl Target for ObjectsTarget {
     }
 }
 
-/// What a commit says of its batch.
+/// The account of a batch from its commit.
 pub(super) fn landed(record: CommitRecord) -> Result<Landed> {
     let CommitRecord { batch, entry, objects, bytes, committed_at: _ } = record;
     let ledger = Ledger::deserialize(&entry["ledger"]);
@@ -84,7 +84,7 @@ impl Prepared for PreparedObjects {
         self.rows
     }
 
-    /// Nothing has left the memory.
+    /// Nothing was written yet.
     fn abandon(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }

@@ -1,4 +1,4 @@
-//! A Delta table as a target: a batch has landed when the table's log has its transaction.
+//! A Delta table as a target: a batch has landed if the log of the table has its transaction.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use pinsql_delta::{
     WriteKind, WriteRequest, column_names, history, property,
 };
 
-/// How far back a commit is looked for whose answer was lost a moment ago.
+/// The number of commits in which a commit with a lost answer is searched.
 const COMMITS_SEARCHED: usize = 50;
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Target for TableTarget {
         })
     }
 
-    /// Looks in the log.
+    /// Searches the log for the `run_id` of the batch.
     async fn find(&self, record: &BatchRecord) -> Result<Landed> {
         let run_id = run_id(&self.checkpoint_id, record.batch);
         let commits = history(self.table.location(), Some(COMMITS_SEARCHED)).await?;
@@ -100,7 +100,7 @@ impl Prepared for PreparedAppend {
     }
 }
 
-/// The transaction of a batch, in its table and in that of its rejects.
+/// The transaction of a batch, in its table and in the table of its rejects.
 pub(super) fn transaction(checkpoint_id: &str, record: &BatchRecord) -> ApplicationTransaction {
     ApplicationTransaction {
         application_id: checkpoint_id.to_owned(),
@@ -108,12 +108,12 @@ pub(super) fn transaction(checkpoint_id: &str, record: &BatchRecord) -> Applicat
     }
 }
 
-/// The id of one batch's run, the same for every attempt at it.
+/// The `run_id` of a batch. It is the same for every attempt.
 pub(super) fn run_id(checkpoint_id: &str, batch: u64) -> String {
     format!("{checkpoint_id}-{batch}")
 }
 
-/// Makes the Delta table, or finds it, and gives the id of its checkpoint.
+/// Creates the Delta table if it does not exist, and returns the id of its checkpoint.
 pub(super) async fn make_table(location: &TableLocation, definition: &TableDefinition) -> Result<String> {
     if let Some(id) = checkpoint_of(location, definition).await? {
         location.register_if_unknown().await?;
@@ -125,7 +125,7 @@ pub(super) async fn make_table(location: &TableLocation, definition: &TableDefin
     let request = WriteRequest::new(location.clone(), WriteKind::Create(made));
     match PreparedWrite::define(request).await?.commit(None).await {
         Ok(made) => made.registered().map(|_| id),
-        // Another process may have been faster; whose table it is then, the claim decides.
+        // Another process may have created it first. The claim decides which of the two continues.
         Err(error) => checkpoint_of(location, definition).await?.ok_or(error),
     }
 }
@@ -137,7 +137,7 @@ async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -
         Error::new(ErrorCode::WrongObjectType, format!("{name} is there already, and is not a streaming table"))
             .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
     })?;
-    // Columns go by position, so a query that was changed to give others would mix them up.
+    // Columns are written by position, so a changed query with other columns would mix them up.
     let (has, gives) = (column_names(&there)?, definition.schema());
     let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
     if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {

@@ -1,7 +1,7 @@
-//! The two pages that an operator's tools ask for: `/metrics` and `/healthz`.
+//! The HTTP server of `--listen` with two pages: `/metrics` and `/healthz`.
 //!
-//! Only when asked to (`--listen`), and without any access control: it is meant for a loopback address or a network of the
-//! operator's own. Nothing can be changed through it, and no record, key or credential is shown.
+//! It has no access control, so it is for a loopback address or a private network. Requests cannot change anything, and the pages
+//! show no record, key or credential.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,16 +24,17 @@ use pinsql_sources::stream::Lag;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the pages show. An observer of the streams, beside the one that talks to the terminal.
+/// The content of the pages, and the observer that updates it.
 #[derive(Debug)]
 pub struct Pages {
     pub metrics: Metrics,
     pub health: Health,
 }
 
-/// Pages that are being served, until this is dropped.
+/// A running server. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Listening {
+    /// The address, with the port that was chosen.
     pub address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -44,7 +45,7 @@ impl Drop for Listening {
     }
 }
 
-/// Serves the pages at `address`; port 0 takes a free one.
+/// Starts a server at `address`. Port 0 chooses a free port. Fails with [`ErrorCode::AddressInUse`].
 pub async fn listen(address: SocketAddr, pages: Arc<Pages>) -> Result<Listening> {
     let failed = |error| Error::new(ErrorCode::AddressInUse, format!("cannot listen on {address}")).caused_by(error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -96,7 +97,7 @@ impl Observer for Pages {
     }
 }
 
-/// Tells two observers.
+/// Passes each event to two observers.
 pub struct Both<'a>(pub &'a dyn Observer, pub &'a dyn Observer);
 
 impl std::fmt::Debug for Both<'_> {

@@ -1,9 +1,9 @@
-//! What Prometheus sees of the streams of this process: counters of records, and where each table stands.
+//! The Prometheus metrics of the streams of this process: counters of records, and the state of each table.
 //!
-//! Names and units follow Prometheus' conventions: `pinsql_` first, base units, `_total` for counters. The counters are the
-//! ledger's, so `read = written + filtered + duplicates + rejected` holds for their sums too; they begin at zero with the
-//! process, as counters do. A table is labelled by its full name; shards and partitions of its source are a label of the lag
-//! alone, and disappear from it when the source no longer has them.
+//! Names and units follow the conventions of Prometheus: the prefix `pinsql_`, base units, `_total` for counters. The counters
+//! are those of the ledger, so `read = written + filtered + duplicates + rejected` is true for their sums too. They start at zero
+//! with the process. The label of a table is its full name. Only the lag has a label for shards and partitions, and it disappears
+//! when the source no longer has the partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::catalog::TableName;
 use pinsql_base::error::{Error, Result};
 use pinsql_sources::stream::Lag;
 
-/// Batches take from a few milliseconds to minutes.
+/// The buckets of the duration of a batch: from a few milliseconds to minutes.
 const BATCH_SECONDS: [f64; 13] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 type Labels = Vec<(&'static str, String)>;
@@ -31,7 +31,7 @@ type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge>;
 type FloatGauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
-/// All metrics of a process. Written as streams go on, read when somebody asks.
+/// All metrics of a process. An observer of its streams.
 pub struct Metrics {
     registry: Registry,
     read: Counters,
@@ -52,7 +52,7 @@ pub struct Metrics {
     lag_records: Gauges,
     lag_seconds: FloatGauges,
     memory: Gauge,
-    /// The partitions that each table's lag is shown for.
+    /// The partitions that have a lag, by table.
     partitions: Mutex<BTreeMap<TableName, BTreeSet<String>>>,
 }
 
@@ -69,6 +69,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Registers the metrics. Tables appear when they are opened.
     pub fn new() -> Self {
         let mut names = Names(Registry::with_prefix("pinsql"));
         let batch_seconds: fn() -> Histogram = || Histogram::new(BATCH_SECONDS);
@@ -111,7 +112,7 @@ impl Metrics {
         }
     }
 
-    /// In the text format that Prometheus scrapes.
+    /// The metrics in the OpenMetrics text format.
     pub fn to_text(&self) -> Result<String> {
         if let Some(bytes) = resident_memory_bytes() {
             self.memory.set(signed(bytes));
@@ -144,7 +145,7 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    /// A table that is open is shown with zeros before its first batch: a rate needs a beginning.
+    /// Shows zeros before the first batch, since a rate needs a first value.
     fn opened(&self, table: &TableName, landed: u64, _pending: Option<u64>) {
         let labels = of_table(table);
         for counters in [&self.written, &self.filtered, &self.duplicates, &self.gaps, &self.retries] {
@@ -214,7 +215,7 @@ fn of_partition(table: &TableName, partition: &str) -> Labels {
     vec![("table", table.to_string()), ("partition", escaped(partition))]
 }
 
-/// The text format's escapes. The encoder writes labels as they are.
+/// Escapes a label for the text format. The encoder does not.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
@@ -223,7 +224,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// What the process holds in memory, where the system tells.
+/// The resident memory of the process. `None` on a system without `/proc`.
 fn resident_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

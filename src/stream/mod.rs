@@ -1,19 +1,18 @@
-//! Streams: a loop around the path of a batch, for each streaming table and each sink.
+//! Streams: a loop around the path of a write, for each streaming table and each sink.
 //!
 //! ```text
 //! reader.next ─▶ checkpoint.begin ─▶ plan over the slice ─▶ target.prepare ─▶ rejects ─▶ land ─▶ reader.acknowledge
 //!                (written ahead)                                               (both with the batch's number)
 //! ```
 //!
-//! A micro-batch is a batch whose source range was fixed beforehand, so that a process that dies anywhere on this way
-//! leaves either nothing of it, or all of it, or a range that its successor reads again. Tables do not wait for each
-//! other: each has a loop, a checkpoint and a reader of its own.
+//! The source range of a micro-batch is written to the checkpoint before the batch runs. So a process that dies at any point
+//! leaves nothing of the batch, or all of it, or a range that the next process reads again. Tables do not wait for each other:
+//! each has its own loop, checkpoint and reader.
 //!
-//! Where a batch lands is the target's business (`target.rs`): in a Delta table (`into_table.rs`), as objects
-//! (`into_objects.rs`), in a topic of Kafka (`into_kafka.rs`) or a stream of Kinesis (`into_kinesis.rs`). There is one loop for
-//! all of them.
+//! The target decides where a batch lands (`target.rs`): a Delta table (`into_table.rs`), objects (`into_objects.rs`), a topic of
+//! Kafka (`into_kafka.rs`) or a stream of Kinesis (`into_kinesis.rs`). All of them have the same loop.
 //!
-//! Deliberately absent: any state of a stream that is neither in the checkpoint nor in its target.
+//! Deliberately absent: any state of a stream that is neither in the checkpoint nor in the target.
 
 mod batch;
 pub mod checkpoint;
@@ -49,19 +48,26 @@ use pinsql_sources::stream::{Gap, Lag};
 /// One micro-batch that landed.
 #[derive(Debug, Clone)]
 pub struct BatchReport {
+    /// The table or sink.
     pub table: TableName,
+    /// The number of the batch, from 1.
     pub batch: u64,
-    /// The table's version that has it; a sink has no versions.
+    /// The version of the table with the batch. `None` for a sink.
     pub version: Option<u64>,
     pub ledger: Ledger,
+    /// Ranges that the source no longer had.
     pub gaps: Vec<Gap>,
+    /// Files or objects written.
     pub files: usize,
+    /// The size of the files, objects or records written.
     pub bytes: u64,
-    /// The table right after it.
+    /// The table after the batch. `None` for a sink.
     pub status: Option<TableStatus>,
+    /// The time from the start of the batch until it landed.
     pub elapsed: Duration,
+    /// For each partition of the source, the distance to its end.
     pub lag: Vec<Lag>,
-    /// What the query's DISTINCT remembers, if it has one.
+    /// The size of the state of DISTINCT. `None` if the query has no state.
     pub seen: Option<SeenSize>,
     pub warnings: Vec<String>,
 }
@@ -69,17 +75,18 @@ pub struct BatchReport {
 /// The size of the state of a DISTINCT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SeenSize {
+    /// Rows that the state has.
     pub rows: u64,
-    /// In memory.
+    /// The size in memory.
     pub bytes: u64,
 }
 
-/// What one refresh took in, all its batches together.
+/// The sum of all batches of one refresh.
 #[derive(Debug, Clone)]
 pub struct Refreshed {
     pub table: TableName,
     pub batches: u64,
-    /// The table's version after the last batch; `None` when there was nothing to land.
+    /// The version of the table after the last batch. `None` if there was no batch, and for a sink.
     pub version: Option<u64>,
     pub ledger: Ledger,
     pub gaps: Vec<Gap>,
@@ -112,7 +119,7 @@ impl Refreshed {
         self.elapsed += report.elapsed;
     }
 
-    /// One entry of `--report`.
+    /// One entry of `--report`: the fields of this struct and of its ledger.
     pub fn to_json(&self) -> serde_json::Value {
         let mut entry = json!({
             "table": self.table.to_string(),
@@ -142,13 +149,15 @@ impl fmt::Display for Refreshed {
     }
 }
 
-/// Is told what streams do, while they do it.
+/// Receives the events of streams while they run.
 pub trait Observer: Sync {
-    /// A table is open; `pending` is the batch that an earlier process left unfinished.
+    /// A table is open. `landed` is the last batch that landed, or 0. `pending` is a batch that an earlier process did not
+    /// finish.
     fn opened(&self, table: &TableName, landed: u64, pending: Option<u64>);
+    /// A batch landed.
     fn landed(&self, report: &BatchReport);
-    /// Nothing has arrived.
+    /// The source has no new records.
     fn idle(&self, table: &TableName, lag: &[Lag]);
-    /// A service failed; the same is tried again after `wait`.
+    /// A service failed. The loop retries after `wait`.
     fn retrying(&self, table: &TableName, error: &Error, wait: Duration);
 }

@@ -1,7 +1,6 @@
-//! Where the batches of a stream land: what the loop needs of a table or a sink.
+//! The interface between the loop of a stream and its table or sink.
 //!
-//! The order is the same for all: the batch is prepared, so that nobody sees anything of it yet; its records are accounted for
-//! and the rejected ones committed; then it lands. A target knows which batch landed last, and is asked after every error.
+//! `write_path` holds the order of the steps. After each error the loop reads from the target which batch landed last.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,22 +18,22 @@ use pinsql_delta::TableStatus;
 
 #[async_trait]
 pub(super) trait Target: fmt::Debug + Send + Sync {
-    /// The last batch that landed, if any did: as it is now, also when the last one ended in an error.
+    /// The last batch that landed, read again on each call. `None` before the first.
     async fn landed(&self) -> Result<Option<u64>>;
 
-    /// Runs the query of a batch. What it writes is seen by nobody until it lands.
+    /// Runs the query of a batch. No reader sees its rows before the commit.
     fn prepare<'a>(&'a self, work: Work<'a>) -> LocalBoxFuture<'a, Result<PreparedRows<Receipt>>>;
 
-    /// What is known of a batch that landed though its answer was lost.
+    /// The account of a batch that landed although the answer to its commit was lost.
     async fn find(&self, record: &BatchRecord) -> Result<Landed>;
 
-    /// The table as it is now. A sink has none.
+    /// The current state of the table. `None` for a sink.
     fn status(&self) -> Option<TableStatus> {
         None
     }
 }
 
-/// One batch, as its target needs it.
+/// One batch: its physical plan, the session of the plan, and its range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) query: &'a Arc<dyn ExecutionPlan>,
@@ -42,10 +41,10 @@ pub(super) struct Work<'a> {
     pub(super) record: &'a BatchRecord,
 }
 
-/// What a target says of a batch that landed.
+/// The result of the commit of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Receipt {
-    /// The table's version that has it.
+    /// The version of the table with the batch. `None` for a sink.
     pub(super) version: Option<u64>,
     pub(super) files: usize,
     pub(super) bytes: u64,

@@ -1,4 +1,5 @@
-//! The upkeep of a stream's tables, in a task beside its batches: small files merged, checkpoints of the log, old files gone.
+//! Maintenance of the tables of a stream, in a task next to its batches: it merges small files, writes checkpoints of the Delta
+//! log, and deletes old files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use tokio::task::JoinHandle;
 use crate::session::Session;
 use pinsql_delta::{TableHandle, maintain};
 
-/// How long the end of a stream waits for a round that is under way. What is not finished is done by the next process.
+/// The maximum wait for a running round when a stream ends. The next process does the rest.
 const FINISH_WAIT: Duration = Duration::from_secs(10);
 
-/// One round at a time over the table and its rejects, or a sink's rejects.
+/// Runs one round at a time over the table and its rejects, or over the rejects of a sink.
 pub(super) struct Upkeep {
     tables: Vec<Arc<TableHandle>>,
     context: Arc<TaskContext>,
@@ -24,8 +25,8 @@ impl Upkeep {
         Self { tables, context: session.state().task_ctx(), round: None }
     }
 
-    /// Begins a round if none is under way. Gives the warnings of the one that has ended since.
-    pub(super) async fn go_on(&mut self) -> Vec<String> {
+    /// Starts a round if none is running. Returns the warnings of the last round.
+    pub(super) async fn start_round(&mut self) -> Vec<String> {
         if self.round.as_ref().is_some_and(|round| !round.is_finished()) {
             return Vec::new();
         }
@@ -46,7 +47,7 @@ impl Upkeep {
 
     pub(super) async fn finish(self) {
         if let Some(round) = self.round {
-            // A round that is broken off leaves files that no log names, and no other trace.
+            // An interrupted round leaves files that are in no log, and nothing else.
             let _ = tokio::time::timeout(FINISH_WAIT, round).await;
         }
     }

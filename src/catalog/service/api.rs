@@ -1,4 +1,4 @@
-//! Requests to a catalog service: JSON both ways, tried again while the service is slow, throttles or cannot be reached.
+//! JSON requests to a catalog service, with retries if the service is slow, throttles or cannot be reached.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const ATTEMPTS_MAX: u32 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
 const IDLE_CONNECTIONS_MAX: usize = 4;
 
-/// An answer that says yes or no, and not "later".
+/// A final response: success or failure, and not "try again later".
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
@@ -26,7 +26,7 @@ impl Answer {
     }
 }
 
-/// The way to one service. `who` is how errors call it.
+/// The client of one service. `who` is its name in errors.
 #[derive(Debug)]
 pub(super) struct Api {
     client: Client,
@@ -42,7 +42,7 @@ impl Api {
         &self.who
     }
 
-    /// Sends what `make` makes, anew for each attempt: a signature has a time in it.
+    /// Sends a request. `make` creates it again for each attempt, since a signature has a timestamp.
     pub(super) async fn send(
         &self,
         doing: &str,
@@ -77,7 +77,7 @@ impl Api {
         Error::new(ErrorCode::ServiceUnavailable, format!("cannot {doing}: {} fails", self.who)).caused_by(reason)
     }
 
-    /// The error for an answer that says no.
+    /// The error for a response with a failure.
     pub(super) fn refused(&self, doing: &str, answer: &Answer) -> Error {
         let code = match answer.status {
             StatusCode::UNAUTHORIZED => ErrorCode::InvalidCredentials,
@@ -88,7 +88,7 @@ impl Api {
         Error::new(code, format!("cannot {doing}: {} refuses it", self.who)).caused_by(said(answer))
     }
 
-    /// The error for an answer that is not what the service's description promises.
+    /// The error for a response that does not match the documentation of the service.
     pub(super) fn strange(&self, doing: &str) -> Error {
         Error::new(
             ErrorCode::ServiceUnavailable,
@@ -97,7 +97,7 @@ impl Api {
     }
 }
 
-/// What an answer says, in the service's own words.
+/// The status of a response, and the message in it.
 fn said(answer: &Answer) -> String {
     let code = ["error_code", "__type"].iter().find_map(|key| answer.text(key));
     let message = ["message", "Message"].iter().find_map(|key| answer.text(key));
@@ -111,7 +111,7 @@ fn said(answer: &Answer) -> String {
     }
 }
 
-/// Whether a status asks for patience, whatever the service.
+/// True if a request with this status can be retried.
 pub(super) fn is_later(status: StatusCode) -> bool {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,

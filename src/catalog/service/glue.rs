@@ -1,10 +1,10 @@
 //! AWS Glue's Data Catalog, through its JSON API (<https://docs.aws.amazon.com/glue/latest/webapi/API_Operations.html>).
 //!
-//! A table is registered in the one shape that both Athena (which goes by `table_type`) and Spark (which goes by
-//! `spark.sql.sources.provider` and the path among the SerDe's parameters) read as a Delta table.
+//! Both Athena and Spark read the registered entry as a Delta table. Athena reads `table_type`. Spark reads
+//! `spark.sql.sources.provider` and the path in the parameters of the SerDe.
 //!
-//! AWS's SDK for Glue is deliberately absent: it is many times as large as the seven calls that are needed, and its
-//! signatures are the same as those of the stores (`AwsAuthorizer`).
+//! Deliberately absent: the AWS SDK for Glue. It is much larger than the seven calls that are needed, and `AwsAuthorizer` of the
+//! object stores makes the same signatures.
 
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
@@ -23,10 +23,10 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store::AwsAccess;
 use pinsql_delta::Column;
 
-/// How Athena calls the catalog of an account.
+/// The name of the catalog of an account in Athena.
 const NAME: &str = "awsdatacatalog";
 
-/// A list that has more pages has no end.
+/// The maximum number of pages of a list, against a list without an end.
 const PAGES_MAX: usize = 10_000;
 
 const DESCRIPTION_BYTES_MAX: usize = 2_048;
@@ -41,7 +41,7 @@ pub(super) struct GlueCatalog {
     access: AwsAccess,
     endpoint: Url,
     name: String,
-    /// The account whose catalog it is, where that is not the caller's.
+    /// The account of the catalog. `None` is the account of the caller.
     account: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl GlueCatalog {
         Ok(Self { api, access, endpoint, name, account: settings.account.clone() })
     }
 
-    /// Calls an operation. Nothing, where it says that there is no such thing, or that it is there already.
+    /// Calls an operation. `None` if the object does not exist, or exists already.
     async fn call(&self, doing: &str, operation: &str, mut input: Map<String, Value>) -> Result<Option<Value>> {
         if let Some(account) = &self.account {
             input.insert("CatalogId".to_owned(), json!(account));
@@ -97,7 +97,7 @@ impl GlueCatalog {
         request.body(body.to_owned()).build().map_err(|error| unfit(error.without_url().to_string()))
     }
 
-    /// All entries of a list, whatever their pages; none where there is nothing to list.
+    /// All entries of a list, from all pages. Empty if the parent does not exist.
     async fn list(&self, doing: &str, operation: &str, of: &str, input: Map<String, Value>) -> Result<Vec<Value>> {
         let mut found = Vec::new();
         let mut token = None;
@@ -190,7 +190,7 @@ fn name_of(entry: &Value) -> Option<String> {
     entry.get("Name")?.as_str().map(str::to_lowercase)
 }
 
-/// The exception's name, which comes with its package in front at times.
+/// The name of the exception, without its package.
 fn code(answer: &Answer) -> Option<&str> {
     answer.text("__type").map(|code| code.rsplit('#').next().unwrap_or(code))
 }
@@ -216,7 +216,7 @@ fn is_denied(answer: &Answer) -> bool {
     code(answer).is_some_and(|code| CODES.contains(&code))
 }
 
-/// What a table is, by the keys that engines go by; Glue itself does not know.
+/// The format of a table, from the keys that engines use. Glue has no field for it.
 fn format_of(table: &Value) -> String {
     let parameter = |key: &str| table.get("Parameters")?.get(key)?.as_str();
     let keys = ["spark.sql.sources.provider", "table_type", "classification"];
@@ -228,7 +228,7 @@ fn format_of(table: &Value) -> String {
     keys.iter().find_map(|key| parameter(key)).or_else(kind).unwrap_or("UNKNOWN").to_uppercase()
 }
 
-/// Spark keeps a place of its own where Hive would stumble on the true one.
+/// Spark stores the location in a parameter if Hive could not read it in the usual field.
 fn location_of(table: &Value) -> Option<String> {
     let storage = table.get("StorageDescriptor")?;
     let of_spark = || storage.get("SerdeInfo")?.get("Parameters")?.get("path")?.as_str();
@@ -269,7 +269,7 @@ fn table_input(registration: &Registration<'_>) -> Value {
     input
 }
 
-/// Glue refuses what is longer; the log has all of it.
+/// Shortens a text to the limit of Glue. The log has the whole text.
 fn cut(text: &str, bytes_max: usize) -> &str {
     let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
@@ -277,7 +277,7 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 
 fn column_input(column: &Column) -> Value {
     let hive_type = match &column.data_type {
-        // Athena calls an instant by no other name than a local time.
+        // Athena has one name for both kinds of timestamps.
         DataType::Timestamp(..) => "timestamp".to_owned(),
         other => simple_string(other),
     };
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_of_others_are_known_by_what_they_say() {
+    fn the_format_of_a_table_is_in_its_parameters() {
         let delta = json!({"Parameters": {"table_type": "delta"}, "StorageDescriptor": {"Location": "s3://a/t"}});
         assert_eq!((format_of(&delta), location_of(&delta)), ("DELTA".to_owned(), Some("s3://a/t".to_owned())));
         let of_spark = json!({

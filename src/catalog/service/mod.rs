@@ -1,14 +1,14 @@
-//! Catalog services: where other engines look for tables, and where pinsql looks too when `[catalog]` names one.
+//! Catalog services, in which other engines find the tables. pinsql uses one if `[catalog]` names it.
 //!
-//! What the service knows of a name goes before the warehouse: its entry says where the table is, in the warehouse or
-//! elsewhere. A name without an entry is a folder of the warehouse, as without a service, and is registered by the next
-//! commit to it. So what was made before the service was named, or while it could not be reached, appears there by itself.
+//! The entry of the service has priority over the warehouse: it has the location of the table, in the warehouse or outside. A
+//! name without an entry is a folder of the warehouse, as without a service, and the next commit to it registers it. So tables
+//! that were created without the service, or during an outage, are registered later.
 //!
-//! The log stays the truth about a table: the service is told of it after a commit and never instead of one. What it
-//! keeps of columns is for those who browse it; engines read the log.
+//! The Delta log is the only truth about a table. The service receives an update after a commit, and never instead of one. Its
+//! columns are only for people who browse it, since engines read the log.
 //!
-//! Deliberately absent: credentials that a service gives out (the stores' own are used), tables that only the service may
-//! write (managed ones are read), and views and functions, which stay in the warehouse.
+//! Deliberately absent: credentials from the service (those of the stores are used), writes to managed tables (they are only
+//! read), and views and functions, which stay in the warehouse.
 
 mod api;
 mod glue;
@@ -29,28 +29,28 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store;
 use pinsql_delta::{Registrar, TableDefinition, TableLocation, definition};
 
-/// The format of the tables that are read here.
+/// The format of the tables that pinsql reads.
 const DELTA: &str = "DELTA";
 
-/// A table as a service knows it.
+/// The entry of a table in a service.
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
-    /// As the service writes it. A view has none.
+    /// As the service returns it. A view has none.
     location: Option<String>,
-    /// [`DELTA`], or another; in capitals.
+    /// [`DELTA`] or another format, in capitals.
     format: String,
-    /// Whether only the service's own engines may write it.
+    /// True if only the engines of the service may write it.
     is_managed: bool,
 }
 
-/// An entry as a list has it.
+/// An entry in a list.
 struct Listed {
     name: String,
-    /// As that of an [`Entry`].
+    /// As in [`Entry`].
     format: String,
 }
 
-/// What is registered of a table.
+/// The facts that are registered about a table.
 struct Registration<'a> {
     name: &'a TableName,
     location: &'a Url,
@@ -58,29 +58,29 @@ struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// As services compare locations: without the slash at the end, and S3 by its own name.
+    /// The location without the slash at the end, and with the scheme `s3`, since services compare locations as text.
     fn location(&self) -> String {
         plain(self.location)
     }
 }
 
-/// One service. Whatever is asked of it twice is the same as asked once.
+/// One service. All methods are idempotent.
 #[async_trait]
 trait CatalogService: fmt::Debug + Send + Sync {
-    /// The catalog as SQL names it.
+    /// The name of the catalog in SQL.
     fn name(&self) -> &str;
     async fn schemas(&self) -> Result<Vec<String>>;
     async fn create_schema(&self, schema: &str) -> Result<()>;
     async fn drop_schema(&self, schema: &str) -> Result<()>;
-    /// The entries of a schema, of whatever format; none when the service does not know it.
+    /// The entries of a schema, of any format. Empty if the schema does not exist.
     async fn entries(&self, schema: &str) -> Result<Vec<Listed>>;
     async fn table(&self, name: &TableName) -> Result<Option<Entry>>;
-    /// Makes the entry of a table, or brings it up to date as far as the service can.
+    /// Creates the entry of a table, or updates it as far as the service can.
     async fn register(&self, registration: &Registration<'_>) -> Result<()>;
     async fn unregister(&self, name: &TableName) -> Result<()>;
 }
 
-/// The service of a warehouse, and what it takes to open the places it names.
+/// The service of a warehouse, and the settings to open the locations that it returns.
 #[derive(Clone)]
 pub(super) struct Service {
     catalog: Arc<dyn CatalogService>,
@@ -88,7 +88,7 @@ pub(super) struct Service {
     s3: S3Config,
 }
 
-/// Where the service says that a table is.
+/// A table and its entry in the service.
 pub(super) struct Found {
     pub(super) location: TableLocation,
     pub(super) registrar: Arc<RegisteredName>,
@@ -117,7 +117,7 @@ impl Service {
         self.catalog.create_schema(schema).await
     }
 
-    /// Refuses a schema in which there is anything: Glue would take every entry along, also those of other engines.
+    /// Fails if the schema has any entry: Glue would delete every entry, also those of other engines.
     pub(super) async fn drop_schema(&self, schema: &str) -> Result<()> {
         if let Some(Listed { name, format }) = self.catalog.entries(schema).await?.first() {
             let said =
@@ -137,7 +137,8 @@ impl Service {
         self.catalog.unregister(name).await
     }
 
-    /// Where a table is. `own` is where it is when the service does not know it, or knows it there.
+    /// The location of a table. `own` is its folder in the warehouse, and the result if the service has no entry or the same
+    /// location.
     pub(super) async fn locate(&self, name: &TableName, own: TableLocation) -> Result<Found> {
         let entry = self.catalog.table(name).await?;
         let registrar = Arc::new(RegisteredName {
@@ -181,7 +182,7 @@ impl Service {
         self.open_place(name, &url).await
     }
 
-    /// A place outside the warehouse.
+    /// Opens a location outside the warehouse.
     pub(super) async fn open_place(&self, name: &TableName, url: &Url) -> Result<TableLocation> {
         store::connect(&self.runtime, url, &self.s3).await?;
         TableLocation::new(name.to_string(), url, &self.runtime)
@@ -192,13 +193,13 @@ pub(super) fn is_same_place(one: &Url, other: &Url) -> bool {
     plain(one) == plain(other)
 }
 
-/// `s3a` is how Hadoop calls `s3`.
+/// The text of a URL for comparisons. Hadoop writes `s3a` for `s3`.
 fn plain(url: &Url) -> String {
     let text = url.as_str().trim_end_matches('/');
     text.strip_prefix("s3a://").map_or_else(|| text.to_owned(), |rest| format!("s3://{rest}"))
 }
 
-/// A name of the service, which keeps the entry behind it up to date.
+/// A name in the service. It updates the entry after each commit.
 pub(super) struct RegisteredName {
     service: Service,
     name: TableName,

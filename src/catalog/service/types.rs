@@ -1,4 +1,4 @@
-//! Types of columns as catalog services write them: Spark's "simple strings", which are Hive's types as well
+//! Column types in the form of catalog services: the "simple string" of Spark, which is also the type syntax of Hive
 //! (`struct<a:int,b:array<string>>`).
 
 use arrow::datatypes::{DataType, FieldRef};

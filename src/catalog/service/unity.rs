@@ -1,8 +1,8 @@
-//! Unity Catalog, Databricks' own or the open one, through its REST API
+//! Unity Catalog, of Databricks or open source, through its REST API
 //! (<https://docs.databricks.com/api/workspace/tables>, <https://github.com/unitycatalog/unitycatalog/tree/main/api>).
 //!
-//! Tables are registered as external tables. The API cannot change the columns of one, and making it anew would lose what
-//! was granted on it: so an entry keeps the columns that it was made with. Databricks reads them from the log.
+//! Tables are registered as external tables. The API cannot change the columns of a table, and a new entry would lose the grants.
+//! So an entry keeps its first columns. Databricks reads the columns from the log.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ const ROOT: &str = "api/2.1/unity-catalog";
 
 const PROPERTY_BYTES_MAX: usize = 255;
 
-/// A list that has more pages has no end.
+/// The maximum number of pages of a list, against a list without an end.
 const PAGES_MAX: usize = 10_000;
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl UnityCatalog {
         Ok(Self { api, endpoint, catalog, authorization: authorization.transpose()? })
     }
 
-    /// Asks once and for good. An answer of 404 is given back, every other "no" is an error.
+    /// Sends a request with retries. Status 404 and "already exists" are returned, and every other failure is an error.
     async fn ask(
         &self,
         doing: &str,
@@ -101,7 +101,7 @@ impl UnityCatalog {
         }
     }
 
-    /// The entries of one list, from all of its pages; none where 404 says that there is nothing to list.
+    /// The entries of a list, from all pages. `None` on status 404.
     async fn list(&self, doing: &str, of: &str, query: &[(&str, &str)]) -> Result<Option<Vec<Value>>> {
         let mut entries = Vec::new();
         let mut token: Option<String> = None;
@@ -201,7 +201,7 @@ impl CatalogService for UnityCatalog {
     }
 }
 
-/// `https://` goes without saying: Databricks' own variables leave it out.
+/// Parses an endpoint. `https://` is the default, since the variables of Databricks leave it out.
 fn endpoint_url(text: &str) -> Result<Url> {
     let wrong = || {
         Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is no endpoint of a catalog"))
@@ -219,22 +219,22 @@ fn name_of(entry: &Value) -> Option<String> {
     entry.get("name")?.as_str().map(str::to_lowercase)
 }
 
-/// A view has no format, and is called by its type.
+/// The format of a table, or the type of a view.
 fn format_of(table: &Value) -> Option<String> {
     let text = |key: &str| table.get(key)?.as_str();
     text("data_source_format").or_else(|| text("table_type")).map(str::to_uppercase)
 }
 
-/// Servers differ in the status, and agree in the end of the code.
+/// Servers return different statuses, but their codes have the same end.
 fn is_already_there(answer: &Answer) -> bool {
     answer.text("error_code").is_some_and(|code| code.ends_with("ALREADY_EXISTS"))
 }
 
-/// What CreateTable takes.
+/// The body of a CreateTable request.
 fn table(catalog: &str, registration: &Registration<'_>) -> Result<Value> {
     let Registration { name, definition, .. } = registration;
     let fields = definition.fields_json()?;
-    // Longer ones are refused by the open server. They are in the log as well.
+    // The open source server refuses longer values. The log has them all.
     let properties: BTreeMap<&String, &String> =
         definition.properties.iter().filter(|(_, value)| value.len() <= PROPERTY_BYTES_MAX).collect();
     let columns: Vec<Value> = definition
@@ -279,7 +279,7 @@ fn column_info(position: usize, column: &Column, field: &Value, partition_column
     info
 }
 
-/// The API's names of types (`ColumnTypeName` in its description).
+/// The names of types in the API (`ColumnTypeName`).
 fn type_name(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Boolean => "BOOLEAN",

@@ -1,8 +1,8 @@
-//! Which batches of a sink have landed.
+//! The batches of a sink that landed.
 //!
-//! A file here says that a batch is there; it is made when all of it is. A process that dies before that leaves the batch to
-//! be written again: the same objects, which is no change, or the same records of Kinesis a second time. Kafka's
-//! transactions say themselves whether the last one stands.
+//! The file of a batch is written after its last record. If a process dies before that, the next process writes the batch again:
+//! the same objects, which changes nothing, or the same records of Kinesis a second time. Kafka itself has the number of the last
+//! transaction.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ const COMMITS: &str = "commits";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::stream) struct CommitRecord {
     pub(in crate::stream) batch: u64,
-    /// What a table has in its commit: the ledger, and the gaps.
+    /// The same entry as in the commit of a table: `run_id`, `batch`, `ledger` and `gaps`.
     pub(in crate::stream) entry: Value,
     pub(in crate::stream) objects: usize,
     pub(in crate::stream) bytes: u64,
@@ -41,7 +41,7 @@ impl Commits {
         landed(&self.files).await
     }
 
-    /// Says that a batch has landed. One that is there already says the same: it is of the same range.
+    /// Records that a batch has landed. An existing record is the same, since the range is the same.
     pub(in crate::stream) async fn make(&self, record: &CommitRecord) -> Result<()> {
         self.files.create(&numbered(COMMITS, record.batch), record).await.map(drop)
     }
@@ -58,7 +58,7 @@ pub(super) async fn landed(files: &Files) -> Result<Option<u64>> {
     Ok(files.numbers(COMMITS).await?.last().copied())
 }
 
-/// Deletes what nobody needs any more. The last stay, for people to look at.
+/// Deletes the files of old batches. The last ones stay, for people who look at them.
 pub(super) async fn tidy(files: &Files, landed: u64) -> Result<()> {
     for batch in files.numbers(COMMITS).await?.into_iter().filter(|batch| batch + BATCHES_KEPT <= landed) {
         files.delete(&numbered(COMMITS, batch)).await?;

@@ -1,4 +1,4 @@
-//! The checkpoint's files: small JSON documents under numbers, in the store of the table.
+//! The files of a checkpoint: small JSON documents with a number as the name, in the store of the table.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 use pinsql_delta::{TableLocation, sync_files};
 
-/// What became of a file that should not have been there yet.
+/// The result of creating a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Created {
     Made,
-    /// Somebody else made it, with other content.
+    /// Another process created it, with other content.
     Taken,
 }
 
@@ -34,13 +34,13 @@ impl Files {
         Self { location: location.clone(), store: location.table_store() }
     }
 
-    /// The table's name, for messages.
+    /// The name of the table, for messages.
     pub(super) fn table(&self) -> &str {
         self.location.name()
     }
 
-    /// Makes a file that must not be there. A lost answer that makes the store say "it exists" of our own file is told
-    /// from another writer's file by the content.
+    /// Creates a file that must not exist. If an answer was lost, the store returns "exists" for the file of this process. Its
+    /// content distinguishes it from the file of another process.
     pub(super) async fn create(&self, name: &str, value: &(impl Serialize + Sync)) -> Result<Created> {
         let content = self.encode(value)?;
         let options = PutOptions::from(PutMode::Create);
@@ -62,7 +62,7 @@ impl Files {
         self.overwrite_bytes(name, self.encode(value)?.into()).await
     }
 
-    /// The same for a file that is no JSON. It is on the disk when this returns.
+    /// Writes a file that is not JSON. It is on the disk when this returns.
     pub(super) async fn overwrite_bytes(&self, name: &str, content: Bytes) -> Result<()> {
         self.store.put(&path(name), PutPayload::from(content)).await.map_err(|error| self.failed("write", error))?;
         self.sync(name).await
@@ -116,7 +116,7 @@ impl Files {
             .map_err(|error| Error::internal(format!("the checkpoint of {} is no JSON", self.table())).caused_by(error))
     }
 
-    /// A commit must not outlive the range that it stands on.
+    /// Forces the file to the disk, so that no commit is more durable than its range.
     async fn sync(&self, name: &str) -> Result<()> {
         sync_files(&self.location, vec![path(name).to_string()]).await
     }
@@ -126,7 +126,7 @@ impl Files {
     }
 }
 
-/// The name of a numbered file. As many digits as the log of a Delta table has, so that names sort as numbers do.
+/// The name of a numbered file. It has 20 digits like the files of a Delta log, so names sort like numbers.
 pub(super) fn numbered(folder: &str, number: u64) -> String {
     format!("{folder}/{number:020}.json")
 }

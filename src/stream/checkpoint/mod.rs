@@ -1,18 +1,20 @@
-//! What a streaming table knows of its stream, kept beside its data in `<table>/_pinsql_checkpoint/`.
+//! The checkpoint of a stream, in `<table>/_pinsql_checkpoint/`.
 //!
 //! ```text
-//! checkpoint.json                        which stream, which query, which table; made once
+//! checkpoint.json                        the identity of the stream, query and table; written once
 //! owner/<epoch>.json                     the process that may advance the table
-//! batches/<batch>.json                   the range of a micro-batch, written ahead of it
-//! positions/<batch>.json                 all ranges up to that batch, added up
+//! batches/<batch>.json                   the range of a micro-batch, written before it runs
+//! positions/<batch>.json                 the position after all ranges up to that batch
 //! seen/<batch>.seen, seen_all/…          the rows that DISTINCT has seen, if the query has one
-//! commits/<batch>.json                   that a batch of a sink has landed
+//! commits/<batch>.json                   the commit of a batch of a sink
 //! ```
 //!
-//! Ranges, positions and the identity are made by conditional PUTs and never changed; the owner's file is rewritten by its owner, and
-//! what DISTINCT has seen by whoever runs its batch, each time with the same rows. Which batches of a table have landed is not written here: the table's own log says it, in the transaction that each commit carries. So
-//! there is no moment in which the two could disagree: the newest batch file is either the one that landed last, or the
-//! one behind it, which is then run again over the same range.
+//! Conditional PUTs create the ranges, positions and the identity, and they never change. The owner rewrites its own file. Each
+//! run of a batch rewrites the rows that DISTINCT has seen, with the same content.
+//!
+//! The checkpoint does not have the batches of a table that landed. They are in the log of the table, in the transaction of each
+//! commit. So the two cannot disagree: the newest batch file is either the batch that landed last, or the next one, which then
+//! runs again over the same range.
 //!
 //! Readers of Delta tables skip folders that begin with `_`.
 
@@ -38,14 +40,14 @@ use pinsql_delta::TableLocation;
 use pinsql_sources::operators::SeenRows;
 use pinsql_sources::stream::{Gap, Position, SliceRange, SourceIdentity, StreamSource};
 
-/// The folder in the table's own.
+/// The name of the checkpoint folder.
 pub use crate::catalog::CHECKPOINT_FOLDER as FOLDER;
 
-/// The layout above. A checkpoint of another one is not touched.
+/// The format of the layout above. A checkpoint with another format is an error.
 const FORMAT: u32 = 1;
-/// Batch files are added up into a position when there are this many.
+/// The number of batch files after which a new position is written.
 const BATCHES_UNTIL_POSITION: usize = 50;
-/// Batch files that stay when they are added up, for people to look at.
+/// Batch files that are kept after a new position, for people who look at them.
 const BATCHES_KEPT: u64 = 10;
 
 use crate::catalog::CHECKPOINT_IDENTITY as IDENTITY;
@@ -53,29 +55,34 @@ use crate::catalog::CHECKPOINT_IDENTITY as IDENTITY;
 const BATCHES: &str = "batches";
 const POSITIONS: &str = "positions";
 
-/// What a checkpoint belongs to. A query that needs another one cannot carry it on.
+/// The identity of a checkpoint. A query with another identity cannot continue it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
+    /// The format of the files.
     pub format: u32,
-    /// The application id of the transactions in the table's log.
+    /// The application id of the transactions in the log of the table.
     pub id: String,
+    /// The stream, topic or folder that is read.
     pub source: SourceIdentity,
-    /// What the rows that DISTINCT has seen are told by, when the query removes duplicates.
+    /// The key of DISTINCT. `None` if the query does not remove duplicates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinct: Option<String>,
-    /// Where a sink writes, and in which form. A streaming table has none.
+    /// The destination and the form of a sink. `None` for a streaming table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<String>,
 }
 
-/// One micro-batch as it is written ahead.
+/// One micro-batch, as written before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchRecord {
+    /// The number, from 1.
     pub batch: u64,
+    /// The range of the source.
     pub range: SliceRange,
-    /// The watermark that is in force for the batch, in microseconds since 1970.
+    /// The watermark of the batch, in microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark_us: Option<i64>,
+    /// Ranges that the source no longer had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// The epoch of the owner that wrote it.
@@ -85,15 +92,15 @@ pub struct BatchRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct PositionRecord {
-    /// The last batch that is in it.
+    /// The last batch in the position.
     batch: u64,
     position: Position,
 }
 
-/// What [`Checkpoint::open`] gives.
+/// The result of [`Checkpoint::open`].
 pub(super) struct Opened {
     pub(super) checkpoint: Checkpoint,
-    /// The checkpoint's own id.
+    /// The id of the checkpoint.
     pub(super) id: String,
     pub(super) target: Box<dyn Target>,
     pub(super) position: Position,
@@ -106,15 +113,15 @@ pub struct Checkpoint {
     owner: Owner,
     /// The last batch that landed, 0 before the first.
     landed: u64,
-    /// The ranges of the batches that are in no position file yet, oldest first. The last is that of `landed`.
+    /// The ranges of the batches after the newest position file, oldest first. The last is the range of `landed`.
     ranges: Vec<SliceRange>,
-    /// The batch that was written ahead and has not landed.
+    /// The batch that is written and has not landed.
     pending: Option<BatchRecord>,
 }
 
 impl Checkpoint {
-    /// Claims the table or sink and reads where it stands; a new one stands where `source` begins. `connect` makes the
-    /// target, which knows what has landed, for the identity that counts.
+    /// Claims the table or sink and reads its state. A new one starts at the beginning of `source`. `connect` opens the target
+    /// for the identity of the checkpoint, and the target returns the last batch that landed.
     pub(super) async fn open(
         location: &TableLocation,
         wanted: Identity,
@@ -124,7 +131,7 @@ impl Checkpoint {
         let files = Files::of(location);
         let owner = Owner::claim(&files).await?;
         let read = async {
-            // Only now nobody else moves it.
+            // No other process changes it after the claim.
             let there: Option<Identity> = files.read(IDENTITY).await?;
             let wanted = wanted.of_sink_there(there.as_ref());
             if let Some(there) = &there {
@@ -149,16 +156,17 @@ impl Checkpoint {
         }
     }
 
+    /// The last batch that landed, 0 before the first.
     pub fn landed(&self) -> u64 {
         self.landed
     }
 
-    /// The batch that an earlier process wrote ahead, or this one before an error.
+    /// The batch that is written and has not landed. An earlier process or this one wrote it.
     pub fn pending(&self) -> Option<&BatchRecord> {
         self.pending.as_ref()
     }
 
-    /// Writes the next batch ahead. After an error it may have been written: call it again with the same range.
+    /// Writes the next batch. After an error it may be written: call it again with the same range.
     pub async fn begin(&mut self, range: SliceRange, gaps: Vec<Gap>, watermark_us: Option<i64>) -> Result<BatchRecord> {
         let record = BatchRecord {
             batch: self.landed + 1,
@@ -184,7 +192,7 @@ impl Checkpoint {
         Ok(record)
     }
 
-    /// The pending batch is in the table. What is done here is tidying: an error leaves more files, and nothing wrong.
+    /// Records that the pending batch landed, and deletes old files. An error only leaves more files.
     pub async fn landed_pending(&mut self, source: &dyn StreamSource) -> Result<()> {
         let Some(record) = self.pending.take() else { return Ok(()) };
         self.landed = record.batch;
@@ -206,29 +214,29 @@ impl Checkpoint {
         commits::tidy(&self.files, self.landed).await
     }
 
-    /// Where the stream goes on after the last batch that landed.
+    /// The position after the last batch that landed.
     pub async fn position(&self, source: &dyn StreamSource) -> Result<Position> {
         let (base, _) = newest_position(&self.files).await?;
         self.ranges.iter().try_fold(base.position, |position, range| source.advance(&position, range))
     }
 
-    /// The rows that the query's DISTINCT has seen, as of the last batch that landed.
+    /// The rows that DISTINCT has seen up to the last batch that landed.
     pub async fn seen(&self, rows: Arc<SeenRows>) -> Result<SeenState> {
         SeenState::load(self.files.clone(), rows, self.landed).await
     }
 
-    /// Fails when another process has taken the table over.
+    /// Fails with [`ErrorCode::WriterConflict`] if another process has claimed the table.
     pub async fn check_owner(&self) -> Result<()> {
         self.owner.check().await
     }
 
-    /// Lets the next process have the table without waiting.
+    /// Releases the claim, so that the next process need not wait.
     pub async fn release(&self) {
         self.owner.release().await;
     }
 }
 
-/// Makes the checkpoint of a table or sink that has none. Nothing of its stream may have landed then.
+/// Creates the checkpoint of a table or sink that has none. An error if a batch of the stream has landed.
 async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, landed: u64) -> Result<()> {
     let table = files.table();
     if landed > 0 && wanted.sink.is_some() {
@@ -249,14 +257,14 @@ async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, lande
             "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
         )));
     }
-    // The position goes first: what has an identity has a position.
+    // The position goes first, so that a checkpoint with an identity always has a position.
     let start = PositionRecord { batch: 0, position: source.start().await? };
     files.create(&numbered(POSITIONS, 0), &start).await?;
     files.create(IDENTITY, wanted).await?;
     Ok(())
 }
 
-/// Holds the identity that is there against what the query needs.
+/// Compares the identity of the checkpoint with the identity of the query.
 fn require_match(table: &str, there: &Identity, wanted: &Identity) -> Result<()> {
     let why = if there.format != FORMAT {
         format!("its checkpoint has format {}, and this version of pinsql writes {FORMAT}", there.format)
@@ -287,7 +295,7 @@ struct Standing {
     pending: Option<BatchRecord>,
 }
 
-/// Adds up what was written ahead, as far as it has landed.
+/// Reads the position and adds the ranges of the batches that landed.
 async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Result<Standing> {
     let table = files.table();
     let (base, _) = newest_position(files).await?;
@@ -344,11 +352,13 @@ async fn newest_position(files: &Files) -> Result<(PositionRecord, u64)> {
 }
 
 impl Identity {
+    /// An identity in the current format.
     pub fn new(id: String, source: SourceIdentity, distinct: Option<String>, sink: Option<String>) -> Self {
         Self { format: FORMAT, id, source, distinct, sink }
     }
 
-    /// With the id that is there, if this is a sink's: it is written nowhere but in the checkpoint. A table knows its own.
+    /// Takes the id of the existing checkpoint of a sink, since only the checkpoint has it. The id of a table is in its
+    /// properties.
     fn of_sink_there(self, there: Option<&Self>) -> Self {
         match there {
             Some(there) if self.sink.is_some() && there.sink.is_some() => Self { id: there.id.clone(), ..self },
@@ -357,21 +367,23 @@ impl Identity {
     }
 }
 
-/// A checkpoint as people look at it.
+/// The content of a checkpoint, for people.
 #[derive(Debug)]
 pub struct Shown {
     pub identity: Identity,
+    /// The newest claim, released or not.
     pub owner: Option<OwnerRecord>,
-    /// The last batch that `position` includes.
+    /// The last batch in `position`.
     pub position_batch: u64,
+    /// The newest position file.
     pub position: Position,
     /// The newest batch file, landed or not.
     pub newest: Option<BatchRecord>,
-    /// The last batch that `commits/` has, for sinks that keep it there.
+    /// The last batch in `commits/`. `None` for a table.
     pub committed: Option<u64>,
 }
 
-/// Reads a table's checkpoint without claiming it.
+/// Reads the checkpoint of a table or sink without a claim. Fails with [`ErrorCode::CheckpointNotFound`].
 pub async fn show(location: &TableLocation) -> Result<Shown> {
     let files = Files::of(location);
     let identity: Option<Identity> = files.read(IDENTITY).await?;

@@ -1,12 +1,12 @@
-//! Who may advance a streaming table.
+//! The claim of a process on a streaming table or a sink.
 //!
-//! A process claims a table by making the owner's file of the next epoch; whoever finds a higher epoch than its own has
-//! lost the table. This keeps two processes from working against each other, and lets the second say who the first is. It
-//! is not what keeps the data right: that are the conditional PUT of each batch and the transaction in each commit, which
-//! hold also for a process that slept through the loss of its claim.
+//! A process claims a table by creating the owner file of the next epoch. A process that finds a higher epoch than its own has
+//! lost the table. The claim keeps two processes from working against each other, and the error of the second names the first.
+//! The data is correct without it: the conditional PUT of each batch and the transaction in each commit also stop a process that
+//! did not notice the loss of its claim.
 //!
-//! A process that was killed leaves its claim. On the same machine its successor sees that it is gone and goes on at once;
-//! from another machine it is given up when it has not been renewed for [`LEASE`].
+//! A killed process leaves its claim. On the same machine the next process sees that the process is gone and continues at once.
+//! On another machine it waits until the claim was not renewed for [`LEASE`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,32 +21,36 @@ use super::files::{Created, Files, numbered};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 const FOLDER: &str = "owner";
-/// How often a claim is renewed.
+/// The interval of renewals.
 const RENEWAL: Duration = Duration::from_secs(3);
-/// How long a claim of another machine holds without being renewed.
+/// The time after which a claim of another machine without a renewal is dead.
 const LEASE: Duration = Duration::from_secs(15);
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
-/// Rivals that claim at the same moment, before this one gives up.
+/// The attempts to claim while other processes claim at the same time.
 const CLAIMS_MAX: u32 = 8;
 
-/// A process, as it names itself in its claim.
+/// The claim of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerRecord {
+    /// The number of the claim, from 1.
     pub epoch: u64,
+    /// The name of the machine.
     pub host: String,
+    /// The number of the process on its machine.
     pub pid: u32,
-    /// Tells a process from a later one with the same number, and from one with that number in another container.
+    /// Identifies the process among processes with the same number, later or in another container.
     process: String,
-    /// Tells two claims of one process apart.
+    /// Identifies the claim among those of one process.
     claim: String,
+    /// The time of the claim.
     pub claimed_at: DateTime<Utc>,
-    /// Counts the renewals.
+    /// The number of renewals.
     renewals: u64,
-    /// Whether the process has given the table up.
+    /// True if the process has released the table.
     pub released: bool,
 }
 
-/// A claim that holds until it is released or lost.
+/// The claim of this process. It is renewed until it is released or dropped.
 #[derive(Debug)]
 pub struct Owner {
     files: Files,
@@ -56,7 +60,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Claims the table, or says who has it.
+    /// Claims the table. Fails with [`ErrorCode::WriterConflict`] if a running process has it.
     pub(super) async fn claim(files: &Files) -> Result<Self> {
         for _ in 0..CLAIMS_MAX {
             let last = newest(files).await?;
@@ -67,7 +71,7 @@ impl Owner {
             }
             let record = OwnerRecord::of_this_process(last.map_or(1, |other| other.epoch + 1));
             let made = files.create(&numbered(FOLDER, record.epoch), &record).await?;
-            // A higher epoch means that somebody read the same list and was faster twice.
+            // A higher epoch means that another process claimed in between.
             let is_newest = newest(files).await?.is_some_and(|newest| newest.claim == record.claim);
             if made == Created::Made && is_newest {
                 return Self::start(files.clone(), record).await;
@@ -86,11 +90,12 @@ impl Owner {
         Ok(Self { files, epoch, record, renewal })
     }
 
+    /// The epoch of the claim.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Fails when another process has claimed the table since.
+    /// Fails with [`ErrorCode::WriterConflict`] if another process has claimed the table since.
     pub async fn check(&self) -> Result<()> {
         match newest(&self.files).await? {
             Some(other) if other.epoch > self.epoch => Err(owned_by(&self.files, &other)),
@@ -98,12 +103,12 @@ impl Owner {
         }
     }
 
-    /// Gives the table up, so that the next process need not wait. Best effort: a claim that stays ends by itself.
+    /// Releases the table, so that the next process need not wait. An error is ignored: the claim then ends after [`LEASE`].
     pub async fn release(&self) {
         self.renewal.abort();
         let mut record = self.record.lock().await;
         record.released = true;
-        // The next process finds out by itself that this one is gone.
+        // After an error the next process waits for the end of the claim.
         let _ = self.files.overwrite(&numbered(FOLDER, self.epoch), &*record).await;
     }
 }
@@ -119,12 +124,12 @@ async fn renew(files: Files, record: Arc<Mutex<OwnerRecord>>) {
         tokio::time::sleep(RENEWAL).await;
         let mut record = record.lock().await;
         record.renewals += 1;
-        // A store that is away is the loop's to report; the claim is renewed when it is back.
+        // The loop of the stream reports an outage of the store. A later renewal succeeds.
         let _ = files.overwrite(&numbered(FOLDER, record.epoch), &*record).await;
     }
 }
 
-/// The claim that counts, if there is one.
+/// The claim with the highest epoch. `None` if there is none.
 pub(super) async fn newest(files: &Files) -> Result<Option<OwnerRecord>> {
     match files.numbers(FOLDER).await?.last() {
         Some(epoch) => files.read(&numbered(FOLDER, *epoch)).await,
@@ -132,7 +137,7 @@ pub(super) async fn newest(files: &Files) -> Result<Option<OwnerRecord>> {
     }
 }
 
-/// Whether the process behind a claim still works. Of a process on another machine only its renewals tell.
+/// True if the process of a claim is running. For a process on another machine, only renewals show it.
 async fn is_at_work(files: &Files, other: &OwnerRecord) -> Result<bool> {
     if other.released {
         return Ok(false);
@@ -191,21 +196,21 @@ fn host() -> String {
     }
 }
 
-/// This boot of this machine, and the container's own numbering of processes; `None` where the system does not tell.
+/// Identifies the boot of this machine and the PID namespace. `None` on a system without `/proc`.
 fn machine() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let numbering = std::fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{}/{}", boot.trim(), numbering.display()))
 }
 
-/// A process of this machine by its number and the moment of its start; `None` when there is none.
+/// Identifies a process of this machine by its namespace and its start time. `None` if it does not run.
 fn process(pid: u32) -> Option<String> {
-    /// The field of `/proc/<pid>/stat` behind the name's bracket that has the start, counted from 0.
+    /// The index of the start time among the fields of `/proc/<pid>/stat` after the name, from 0.
     const START_FIELD: usize = 19;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let start = fields.split_ascii_whitespace().nth(START_FIELD)?;
-    // A process that was killed and not yet waited for still has an entry.
+    // A zombie process still has an entry.
     if fields.split_ascii_whitespace().next() == Some("Z") {
         return None;
     }

@@ -1,8 +1,8 @@
-//! The rows that a DISTINCT has seen, kept with the checkpoint.
+//! The rows that a DISTINCT has seen, in the checkpoint.
 //!
-//! What a batch adds is written before its commit, under the batch's number: if the batch does not land, the file is
-//! written again by the one that does, with the same rows, since the range and the state before it are the same. Files behind
-//! the last batch that landed are not read. From time to time all rows are written as one file in the place of many.
+//! The rows that a batch adds are written before its commit, under the number of the batch. If the batch does not land, its next
+//! attempt writes the file again with the same rows, since the range and the earlier state are the same. Files after the last
+//! batch that landed are not read. From time to time one file with all rows replaces the others.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use super::files::Files;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::operators::SeenRows;
 
-/// What single batches added.
+/// The folder of the rows that single batches added.
 const ADDED: &str = "seen";
-/// All rows up to a batch.
+/// The folder of the files with all rows up to a batch.
 const ALL: &str = "seen_all";
 
-/// Files of single batches, before they are written as one. Loading asks for each of them.
+/// The number of files of single batches after which one file replaces them. A start reads each of them.
 const ADDED_FILES_MAX: u64 = 200;
 
-/// A DISTINCT's state and its files.
+/// The state of a DISTINCT and its files.
 #[derive(Debug)]
 pub struct SeenState {
     rows: Arc<SeenRows>,
@@ -55,11 +55,12 @@ impl SeenState {
         Ok(content.len() as u64)
     }
 
+    /// The state.
     pub fn rows(&self) -> &Arc<SeenRows> {
         &self.rows
     }
 
-    /// Keeps what the batch in hand has added, before it lands.
+    /// Writes the rows that the current batch has added, before it lands.
     pub async fn keep(&mut self, batch: u64) -> Result<()> {
         let content = self.rows.pending_bytes()?;
         let bytes = content.len() as u64;
@@ -68,12 +69,12 @@ impl SeenState {
         Ok(())
     }
 
-    /// The batch in hand has landed.
+    /// Adds the rows of the current batch to the state, after it has landed.
     pub fn commit(&self) -> Result<()> {
         self.rows.commit()
     }
 
-    /// Writes all rows as one file, when that is worth it. An error leaves more files, and nothing wrong.
+    /// Writes one file with all rows if there are many files. An error only leaves more files.
     pub async fn tidy(&mut self, landed: u64) -> Result<()> {
         let is_worth_it = landed >= self.all_at + ADDED_FILES_MAX && self.added_bytes > self.all_bytes / 2;
         let is_due = landed >= self.all_at + ADDED_FILES_MAX * 10;
