@@ -1,7 +1,7 @@
-//! What the Delta crates report, in words for people.
+//! Turns errors of the Delta crates into errors for users.
 //!
-//! Whatever failed beneath them (the storage, the engine) is told as it is told everywhere else; only what they say of
-//! the table itself is put into words here.
+//! Failures of storage and engine get the same texts as everywhere else (`pinsql_base`). Only errors about the table itself get
+//! their texts here.
 
 use std::error::Error as StdError;
 
@@ -14,7 +14,7 @@ use pinsql_base::engine_error::engine_error;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::storage_error::{causes, shorten, storage_failure};
 
-/// An error of the Delta crates. `doing` completes the sentence "cannot …": `read the table default.pins`.
+/// Converts an error of the Delta crates. `doing` completes the sentence "cannot …", such as `read the table default.pins`.
 pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
     if let DeltaTableError::Transaction { source: TransactionError::UnsupportedTableFeatures(features) } = &error {
         let names: Vec<String> = features.iter().map(|feature| feature.to_string()).collect();
@@ -37,7 +37,7 @@ pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
     Error::new(code_of(&error), format!("cannot {doing}")).caused_by(shorten(&plain(&error.to_string())))
 }
 
-/// The storage's error inside the kernel's, which does not call it its source.
+/// The storage error inside a kernel error, which does not return it as its source.
 fn below_kernel<'a>(error: &'a DeltaTableError) -> Option<&'a (dyn StdError + 'static)> {
     let mut kernel = causes(error).find_map(|cause| cause.downcast_ref::<delta_kernel::Error>())?;
     loop {
@@ -75,12 +75,12 @@ pub(crate) fn base_version_gone(name: &str) -> Error {
     .with_hint("the table was replaced, or so many versions came after it that the log was cleaned; run it again")
 }
 
-/// An error met by a writer of the table `name`.
+/// Converts an error of a writer of the table `name`.
 pub(crate) fn write_error(name: &str, error: &DataFusionError) -> Error {
     engine_error(&format!("write the table {name}"), error)
 }
 
-/// What a log says, and cannot mean, is the data's fault; the rest is how the crates were called.
+/// Invalid content of a log is a fault of the data. Other errors are faults of pinsql.
 fn code_of(error: &DeltaTableError) -> ErrorCode {
     match error {
         DeltaTableError::KernelError(_)
@@ -100,7 +100,7 @@ fn code_of(error: &DeltaTableError) -> ErrorCode {
     }
 }
 
-/// Without the names of the layers that an error came through.
+/// Removes the names of the layers that an error passed.
 fn plain(message: &str) -> String {
     const LAYERS: [&str; 9] = [
         "Kernel error: ",

@@ -1,9 +1,9 @@
 //! The Delta Lake table format: reading, writing, committing and maintaining tables.
 //!
-//! The path of every write is the same. [`Write::plan`] puts the writer node on top of a query, [`Write::run`] writes the data files,
-//! and [`PreparedWrite::commit`] makes them part of the table in one commit. Between the last two steps the caller has the row counts
-//! and may still [`PreparedWrite::abandon`] the write: no reader sees anything before the commit. A process that dies in between leaves
-//! files that no log names, and an unchanged table.
+//! The path of every write is the same. [`Write::plan`] puts the writer node on top of a query, [`Write::run`] writes the data
+//! files, and [`PreparedWrite::commit`] makes them part of the table in one commit. Between the last two steps the caller has the
+//! row counts and may still [`PreparedWrite::abandon`] the write: no reader sees anything before the commit. A process that dies
+//! in between leaves files that no log names, and an unchanged table.
 //!
 //! The modules depend on each other in one direction, in reading order:
 //!
@@ -15,9 +15,9 @@
 //! - `commit`: making a change part of a table. `commit/change` has one file for each kind of change.
 //! - `operations`: the statements.
 //!
-//! Deliberately absent: SQL (rules reach the writer as text, and the session plans them), deltalake's own INSERT sink, write builder
-//! and conflict checker (they check no constraints, or list the log for each commit), and every protocol above reader 1, writer 4 for
-//! new tables.
+//! Deliberately absent: SQL (rules reach the writer as text, and the session plans them), deltalake's own INSERT sink, write
+//! builder and conflict checker (they check no constraints, or list the log for each commit), and every protocol above reader 1,
+//! writer 4 for new tables.
 
 mod commit;
 mod error;

@@ -1,4 +1,4 @@
-//! For tests: an object store that fails as networks do, before or after a write, once or always. It counts its requests.
+//! For tests: an object store that fails like a network, before or after a write, once or always. It counts its requests.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
@@ -22,12 +22,13 @@ use object_store::{
 pub enum Fault {
     /// The object is written, the answer is lost.
     AnswerLost,
-    /// The object is written, the answer is lost, and the client's own retry is told that it exists.
+    /// The object is written, the answer is lost, and the retry of the client receives "exists".
     AnswerLostThenExists,
     /// Nothing is written.
     Unavailable,
+    /// The store refuses the credentials.
     Forbidden,
-    /// The object is written, also over one that is there and was to be left alone.
+    /// The object is written, and replaces an existing object that the request must not replace.
     Overwrites,
 }
 
@@ -35,7 +36,7 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: Box<dyn ObjectStore>,
-    /// Faults for writes to paths that have this in them, and how often.
+    /// Faults for writes to paths that contain the text, and how often.
     faults: Mutex<Vec<(&'static str, Fault, usize)>>,
     requests: Mutex<BTreeMap<&'static str, usize>>,
 }
@@ -56,7 +57,7 @@ impl FaultyStore {
         self.faults.lock().unwrap().push((in_path, fault, times));
     }
 
-    /// How often what was asked for since the last call.
+    /// The number of requests of each kind since the last call.
     pub fn take_requests(&self) -> BTreeMap<&'static str, usize> {
         std::mem::take(&mut *self.requests.lock().unwrap())
     }

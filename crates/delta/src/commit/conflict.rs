@@ -7,7 +7,7 @@ use crate::error::table_already_exists;
 use crate::log::Commit;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// Why `change` may not follow a commit that came first; `None` when it may.
+/// The error if `change` may not follow the commit `winner`. `None` if it may.
 pub(crate) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
     let changes_schema =
         winner.actions.iter().any(|action| matches!(action, Action::Metadata(_) | Action::Protocol(_)));
@@ -26,7 +26,7 @@ pub(crate) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
     };
     let why = match &change.kind {
         ChangeKind::Create { .. } => return Some(table_already_exists(name)),
-        // It only tells the history something.
+        // A VACUUM only adds an entry to the history.
         ChangeKind::Vacuum(_) => return None,
         ChangeKind::Restore(_) if changes_schema || changes_files(winner) => "changed the table".to_owned(),
         ChangeKind::Rewrite { .. } if rewritten.is_some() => rewritten.unwrap_or_default().to_owned(),
@@ -36,7 +36,7 @@ pub(crate) fn conflict(change: &Change, winner: &Commit) -> Option<Error> {
         }
         _ if same_application => "came from the same stream or job".to_owned(),
         _ if change.read_version.is_some() && changes_data => "changed rows that this statement had read".to_owned(),
-        // Whatever the table has become in the meantime, all of it is replaced.
+        // The whole table is replaced, whatever others changed.
         ChangeKind::Replace { .. } => return None,
         _ if changes_schema => "replaced or altered the table".to_owned(),
         ChangeKind::Append

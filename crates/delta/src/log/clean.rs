@@ -1,11 +1,11 @@
-//! Deleting log files that nobody can need any more.
+//! Deletes log files that are not needed any more.
 //!
-//! A version can be read from the newest checkpoint at or before it and the commits behind that. So the oldest version within
-//! the retention keeps the newest checkpoint that is not after it, and everything before that checkpoint can go, if it is
-//! older than the retention itself.
+//! A version is read from the newest checkpoint at or before it and the commits after that checkpoint. So the newest checkpoint
+//! at or before the oldest version within the retention stays. All files before that checkpoint that are older than the retention
+//! are deleted.
 //!
-//! A store in the network lists a log in the order of its versions: the search stops at the first commit that is young
-//! enough, and costs what is to be deleted, not what is kept.
+//! An object store lists a log in the order of its versions. So the search stops at the first commit within the retention, and
+//! its cost is that of the deleted files only.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,19 +18,19 @@ use crate::storage::location::TableLocation;
 use pinsql_base::error::Result;
 use pinsql_base::storage_error::storage_error;
 
-/// Files deleted in one search. The oldest go first, the rest the next time.
+/// Files deleted in one search, the oldest first. The next search deletes the others.
 const DELETES_MAX: usize = 50_000;
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Kind {
     Commit,
-    /// One that is complete by itself. Checkpoints in several parts may lack one.
+    /// A checkpoint in one file. A checkpoint in several parts may lack one.
     Checkpoint,
     /// A part of a checkpoint, or a checksum.
     Other,
 }
 
-/// Deletes what is older than `retention`. Gives the number of files.
+/// Deletes log files that are older than `retention`. Returns their number.
 pub(crate) async fn clean_log(location: &TableLocation, retention: Duration) -> Result<u64> {
     let failed = |error| storage_error(&format!("clean the log of {}", location.name()), error);
     let cutoff = SystemTime::now().checked_sub(retention).map(DateTime::<Utc>::from);
@@ -67,7 +67,7 @@ async fn search(location: &TableLocation, cutoff: DateTime<Utc>) -> object_store
             found.expired.push((version, object.location));
         } else if kind == Kind::Commit {
             found.oldest_kept = Some(found.oldest_kept.map_or(version, |oldest| oldest.min(version)));
-            // A checkpoint of this very version came before it in the order of names.
+            // The checkpoint of this version was listed before its commit, by the order of names.
             if is_ordered {
                 break;
             }
@@ -88,7 +88,7 @@ impl Found {
     }
 }
 
-/// The version and the kind of a file of the log; `None` for what is none, and for what has another name tomorrow.
+/// The version and the kind of a log file. `None` for other files, and for temporary names.
 fn log_file(name: &str) -> Option<(u64, Kind)> {
     let (version, rest) = name.split_once('.')?;
     if version.len() != 20 {

@@ -1,10 +1,10 @@
-//! The log of a table, one version's file at a time.
+//! The log of a table: reading and writing the file of one version.
 //!
-//! Nothing here lists: a log can have a file for every second of a month. What others have committed is found by asking for
-//! the next version until it is missing, and a commit is a conditional PUT of exactly one file.
+//! Nothing here lists the log, which can have a file for every second of a month. The commits of other writers are found by
+//! reading the next version until it is missing. A commit is a conditional PUT of exactly one file.
 //!
-//! A path in the log is a URL, and writers escape it in different ways: Spark leaves `é` as it is, pinsql and deltalake write `%C3%A9`.
-//! Readers compare the texts, so a file is removed by the very text by which it was added, or it is not removed ([`Paths`]).
+//! A path in the log is a URL, and writers escape it in different ways: Spark writes `é`, and pinsql and deltalake write
+//! `%C3%A9`. Readers compare the texts. So a Remove action must have exactly the text of the Add action ([`Paths`]).
 
 pub(crate) mod checkpoint;
 pub(crate) mod clean;
@@ -30,20 +30,20 @@ use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// The key in commitInfo that names one attempt to change the table. Spark uses the same one.
+/// The key of the commit id in commitInfo. Spark uses the same key.
 pub(crate) const COMMIT_ID_KEY: &str = "txnId";
 
-/// One version, as its file in the log says it.
+/// The content of one file of the log.
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) version: u64,
-    /// The attempt that made it, when it was made by one that has a name.
+    /// The id of the attempt that made the commit, if it has one.
     pub(crate) id: Option<String>,
     pub(crate) actions: Vec<Action>,
 }
 
-/// The commits after `version` (all of them for `None`), oldest first, at most `commits_max`. Versions have no gaps, so the
-/// first that is missing ends it.
+/// The commits after `version`, or all for `None`, oldest first and at most `commits_max`. Versions have no gaps, so the first
+/// missing version is the end.
 pub(crate) async fn since(location: &TableLocation, version: Option<u64>, commits_max: usize) -> Result<Vec<Commit>> {
     let first = version.map_or(0, |version| version + 1);
     let mut commits = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) async fn since(location: &TableLocation, version: Option<u64>, commit
     Ok(commits)
 }
 
-/// `None` when the log does not have it.
+/// Reads one version. `None` if the log does not have it.
 pub(crate) async fn read(location: &TableLocation, version: u64) -> Result<Option<Commit>> {
     let failed = |error| delta_error(&format!("read the log of {}", location.name()), error);
     let Some(bytes) = location.log_store().read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
@@ -68,8 +68,8 @@ pub(crate) async fn read(location: &TableLocation, version: u64) -> Result<Optio
     Ok(Some(Commit { version, id, actions }))
 }
 
-/// Whether the log still has the file of a version. The newest is never cleaned away: when it is missing, the log has
-/// moved on far beyond it, or the table is gone, and a file put behind it would be in nobody's history.
+/// True if the log still has the file of a version. The newest version is never deleted. If it is missing, the log is far ahead
+/// or the table is gone, and a commit after it would not be part of any history.
 pub(crate) async fn has(location: &TableLocation, version: u64) -> Result<bool> {
     let path = location.path().clone().join("_delta_log").join(format!("{version:020}.json"));
     match location.root_store().head(&path).await {
@@ -79,12 +79,12 @@ pub(crate) async fn has(location: &TableLocation, version: u64) -> Result<bool> 
     }
 }
 
-/// How the log writes the paths of files, for those that not all writers write alike.
+/// The paths of files in the exact text of the log, for paths that writers escape in different ways.
 #[derive(Debug, Default)]
 pub(crate) struct Paths(HashMap<String, String>);
 
 impl Paths {
-    /// Those of the files that `actions` remove from the table.
+    /// The paths of the files that `actions` remove from the table.
     pub(crate) fn of(state: Option<&DeltaTableState>, actions: &[Action]) -> Result<Self> {
         let is_odd = |action: &Action| matches!(action, Action::Remove(remove) if !is_written_alike(&remove.path));
         let Some(state) = state.filter(|_| actions.iter().any(is_odd)) else { return Ok(Self::default()) };
@@ -118,20 +118,21 @@ impl Paths {
     }
 }
 
-/// Whether all writers escape the same characters of a path. Java's URLs, which Spark writes, keep `*` and what is not ASCII.
+/// True if all writers escape this path in the same way. Java's URLs, which Spark writes, do not escape `*` and non-ASCII
+/// characters.
 pub(crate) fn is_written_alike(path: &str) -> bool {
     path.is_ascii() && !path.contains('*')
 }
 
-/// Why a PUT did not make a version.
+/// The reason why a PUT did not make a version.
 pub(crate) enum PutFailure {
-    /// The version is there already.
+    /// The version exists.
     Exists,
-    /// Anything else. It may be there nevertheless.
+    /// Another failure. The version may exist nevertheless.
     Failed(Error),
 }
 
-/// Creates the file of `version`, or fails because it is there.
+/// Creates the file of `version`. Fails if it exists.
 pub(crate) async fn put(
     location: &TableLocation,
     version: u64,

@@ -1,8 +1,8 @@
 //! The versions of a table that can be read, and their times.
 //!
-//! The rules are those of Delta. The time of a version is the modification time of its file in the log, at least a millisecond after
-//! the version before it. In a table with in-commit timestamps, it is the time in the commit. A version can be read if the log still
-//! has all commits since version 0, or since a checkpoint at or before that version.
+//! The rules are those of Delta. The time of a version is the modification time of its file in the log, at least a millisecond
+//! after the version before it. In a table with in-commit timestamps, it is the time in the commit. A version can be read if the
+//! log still has all commits since version 0, or since a checkpoint at or before that version.
 //!
 //! This lists the log, so it is not done to read the newest version.
 

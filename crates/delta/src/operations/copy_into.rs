@@ -1,15 +1,15 @@
-//! Which files COPY INTO has loaded into a table, kept beside its data in `<table>/_pinsql_copy_into/`.
+//! The list of files that COPY INTO has loaded into a table. It is stored in the folder of the table, in `_pinsql_copy_into/`.
 //!
 //! ```text
 //! <id>.json     the files of one COPY INTO, and the list before it; made once, written ahead of the commit
 //! ```
 //!
-//! The table's log says which list counts: the transaction of a COPY INTO carries its list's id, so one commit decides over
-//! the rows and over what is known of the files. A list that no commit names is that of a run which never landed. Two
-//! runs at once carry the same application, so the second is refused by the first's commit and looks again.
+//! The log of the table decides which list is valid: the transaction of a COPY INTO has the id of its list. So one commit decides
+//! both the rows and the list. A list that no commit names belongs to a run that never landed. Two runs at the same time have the
+//! same application id, so the commit of the first is a conflict for the second, which then reads the list again.
 //!
-//! Every so often a list holds all files, so that no chain grows without bound. A table that was replaced has another id,
-//! and nothing was loaded into it.
+//! From time to time a list holds all files, so that the chain of lists stays short. A replaced table has another id, and its
+//! list is empty.
 //!
 //! Readers of Delta tables skip folders that begin with `_`.
 
@@ -30,26 +30,26 @@ use pinsql_base::storage_error::storage_error;
 
 const FOLDER: &str = "_pinsql_copy_into";
 const FORMAT: u32 = 1;
-/// A list after this many others holds all files.
+/// The length of a chain after which a list holds all files.
 const CHAIN_MAX: usize = 50;
-/// Ids are times in microseconds: so many tries find one that nobody took in the same moment.
+/// Attempts to find a free id. Ids are times in microseconds.
 const ID_TRIES_MAX: i64 = 100;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct List {
     format: u32,
-    /// The table's own id: it is another one when the table was replaced.
+    /// The id of the table. A replaced table has another id.
     table_id: String,
-    /// The list that goes before; none where this one holds all files.
+    /// The previous list. `None` if this list holds all files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<i64>,
     files: Vec<String>,
 }
 
-/// What was loaded into one version of a table.
+/// The files that were loaded into one version of a table.
 #[derive(Debug)]
 pub struct LoadedFiles {
-    /// The version that it is true of.
+    /// The version of the table.
     pub version: u64,
     table_id: String,
     newest: Option<i64>,
@@ -58,7 +58,7 @@ pub struct LoadedFiles {
 }
 
 impl LoadedFiles {
-    /// Reads the lists that `table`'s log counts.
+    /// Reads the lists that are valid in the log of `table`. Fails if one is missing or damaged.
     pub async fn of(location: &TableLocation, table: &DeltaTable) -> Result<Self> {
         let failed = |error| delta_error(&format!("read the table {}", location.name()), error);
         let state = table.snapshot().map_err(failed)?;
@@ -70,7 +70,7 @@ impl LoadedFiles {
             files: HashSet::new(),
         };
         let mut next = loaded.newest;
-        // Ends: a list names one that was there before it.
+        // The loop ends, since a list names an older one.
         while let Some(id) = next {
             let list = read(location, id).await?;
             if list.table_id != loaded.table_id {
@@ -88,12 +88,12 @@ impl LoadedFiles {
         self.files.contains(file)
     }
 
-    /// Whether the step that `transaction` marks has landed in the table that this was read from.
+    /// True if the step `transaction` has landed in the table that this was read from.
     pub fn is_newest(&self, transaction: &ApplicationTransaction) -> bool {
         self.newest == Some(transaction.version)
     }
 
-    /// Writes the list of the files that are about to be loaded, and gives the mark for their commit.
+    /// Writes the list of the files that will be loaded, before the commit. Returns the transaction for the commit.
     pub async fn write_ahead(&self, location: &TableLocation, files: Vec<String>) -> Result<ApplicationTransaction> {
         let is_whole = self.chain == 0 || self.chain >= CHAIN_MAX;
         let files = match is_whole {
@@ -124,7 +124,7 @@ impl LoadedFiles {
     }
 }
 
-/// Takes the list of a step back that certainly did not land. Leaving it would do no harm.
+/// Deletes the list of a step that certainly did not land. A failure does no harm.
 pub async fn forget(location: &TableLocation, transaction: &ApplicationTransaction) {
     if let Err(error) = location.table_store().delete(&path(transaction.version)).await {
         tracing::debug!(%error, "the list of a COPY INTO that did not land stays");

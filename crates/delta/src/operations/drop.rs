@@ -1,9 +1,9 @@
-//! Removing a table.
+//! DROP TABLE: deletes the folder of a table.
 //!
-//! The log goes first, so that no reader meets a log whose files are gone. On a local disk it is renamed away, which is one
-//! step. In an object store it is deleted from its oldest version on, after the checkpoints: a log without its
-//! beginning is no table, and no older version comes back to life. A crash half-way leaves a table that cannot be read,
-//! and that a second DROP removes.
+//! The log is deleted first, so that no reader finds a log whose files are gone. On a local disk the log is renamed, which is one
+//! step. In an object store, the checkpoints are deleted first and then the commits from the oldest on: a log without its
+//! beginning is not a table, so no older version can be read. After a crash the table cannot be read, and a second DROP deletes
+//! the rest.
 
 use std::path::Path as FilePath;
 use std::{fs, io};
@@ -16,7 +16,7 @@ use crate::storage::location::TableLocation;
 use pinsql_base::error::Result;
 use pinsql_base::storage_error::{io_error, storage_error};
 
-/// Deletes the table's folder with everything in it.
+/// Deletes the folder of the table with all its content.
 pub async fn drop_table(location: &TableLocation) -> Result<()> {
     let doing = format!("drop the table {}", location.name());
     let failed = |error| storage_error(&doing, error);

@@ -1,15 +1,15 @@
-//! What keeps a table small and quick to open, after the commits and beside them.
+//! The upkeep of a table, after commits and next to them. It keeps the table small and fast to open.
 //!
-//! - **Checkpoints** of the log, every `delta.checkpointInterval` versions, so that opening the table does not replay all
-//!   of it. A checkpoint costs what the table has in files (and in removed files until their retention is over), so one that
-//!   took long puts off the next: at most a tenth of the time is spent on them.
-//! - **Old log files** go when they are older than `delta.logRetentionDuration` and a checkpoint stands in for them, as in
+//! - **Checkpoints** of the log, every `delta.checkpointInterval` versions, so that opening the table does not read the whole
+//!   log. The cost of a checkpoint grows with the number of files (and of removed files within the retention). So a slow
+//!   checkpoint delays the next one: at most a tenth of the time is spent on them.
+//! - **Old log files** are deleted if they are older than `delta.logRetentionDuration` and a checkpoint replaces them, as in
 //!   Spark. Every version within the retention can still be read.
-//! - **Merged files** go when `delta.deletedFileRetentionDuration` has passed since a compaction took them out of the table. Only
-//!   those: a file that no log names may belong to an append in flight, and is left to VACUUM.
+//! - **Merged files** are deleted `delta.deletedFileRetentionDuration` after a compaction removed them from the table. Other
+//!   files that no log names may belong to a running append, and are left to VACUUM.
 //!
-//! None of it is needed for a commit to count, so a failure is a warning. A stream runs [`maintain`] in a task of its own; a
-//! statement only writes the checkpoint that is due.
+//! No commit depends on the upkeep, so a failure is a warning. A stream runs [`maintain`] in its own task. A statement only
+//! writes the checkpoint that is due (`commit`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,18 +29,18 @@ use crate::table::upkeep::{RETIRED_MAX, Retired, Round};
 use pinsql_base::error::Result;
 use pinsql_base::storage_error::storage_error;
 
-/// Merges in one round: each may leave something for the next class of sizes.
+/// Merges in one round. Each merge may leave files for the next class of sizes.
 const MERGES_A_ROUND_MAX: usize = 8;
-/// Time between checkpoints, in the time that the last one took.
+/// The pause after a checkpoint, as a multiple of its duration.
 const CHECKPOINT_PAUSES: u32 = 9;
 const CHECKPOINT_INTERVALS_MAX: u64 = 10;
-/// Old files are looked for so often in each retention period, but not less than hourly.
+/// Searches for old files in each retention period. There is at least one search an hour.
 const SEARCHES_A_RETENTION: u32 = 24;
 const SEARCH_EVERY_MAX: Duration = Duration::from_secs(3_600);
-/// After a failure nothing is tried for so long: what fails every second would be told every second.
+/// The pause after a failure, so that a permanent failure is not reported every second.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
-/// What one round of [`maintain`] did.
+/// The result of one round of [`maintain`].
 #[derive(Debug, Default)]
 pub struct Maintained {
     /// The commits that merged small files.
@@ -55,8 +55,8 @@ pub struct Maintained {
     pub warnings: Vec<String>,
 }
 
-/// One round of upkeep: merges small files, then whatever else is due. Asks nobody when nothing is. Does nothing to a table
-/// that was not written through the handle yet, and nothing while another round is at work.
+/// One round of upkeep: merges small files, then does the other tasks that are due. Makes no request if nothing is due. Does
+/// nothing before the first write through the handle, and while another round runs.
 pub async fn maintain(handle: &Arc<TableHandle>, context: &TaskContext) -> Maintained {
     let mut done = Maintained::default();
     let Ok(mut round) = handle.upkeep.round.try_lock() else { return done };
@@ -102,9 +102,9 @@ async fn checkpoint(handle: &TableHandle, round: &mut Round) -> Result<Option<u6
         Some(last) => last,
         None => *round.last_checkpoint.insert(last_checkpoint(handle.location()).await?),
     };
-    // A table that was replaced by another begins again with version 0.
+    // A table that was dropped and created again starts at version 0.
     let is_due = version < last || version - last >= settings.checkpoint_interval;
-    // The pause ends at the latest when so much is to be read that the next one would take still longer.
+    // The pause ends early if so many versions came that the next checkpoint would take even longer.
     let is_late = version.saturating_sub(last) >= settings.checkpoint_interval.saturating_mul(CHECKPOINT_INTERVALS_MAX);
     let is_paused = !is_late && round.next_checkpoint.is_some_and(|next| Instant::now() < next);
     if !is_due || is_paused {
@@ -126,7 +126,7 @@ async fn clean_old_log(handle: &TableHandle, round: &mut Round) -> Result<u64> {
     clean_log(handle.location(), settings.log_retention).await
 }
 
-/// Whether it is time for the next search, which is then taken to be done.
+/// True if a search is due. The search then counts as done.
 fn is_due(next: &mut Option<Instant>, retention: Duration) -> bool {
     let now = Instant::now();
     let is_due = next.is_none_or(|next| now >= next);
@@ -150,7 +150,7 @@ async fn clean_merged_files(handle: &TableHandle, round: &mut Round) -> Result<u
     if handle.upkeep.queue().front().is_none_or(|oldest| oldest.at_ms >= before_ms) {
         return Ok(0);
     }
-    // Somebody may have brought one of them back a moment ago.
+    // RESTORE may have added one of the files again a moment ago.
     handle.refresh().await?;
     let expired = handle.upkeep.take_expired(before_ms);
     let paths = expired.iter().filter_map(|retired| Path::parse(&retired.path).ok()).collect();
@@ -163,7 +163,7 @@ async fn clean_merged_files(handle: &TableHandle, round: &mut Round) -> Result<u
     }
 }
 
-/// Finds what earlier processes merged. The log keeps it in mind for as long as the files themselves are kept.
+/// Finds the files that earlier processes merged. Their Remove actions are in the log as long as the files are kept.
 async fn read_tombstones(handle: &TableHandle) -> Result<()> {
     let location = handle.location();
     let failed = |error| delta_error(&format!("read the table {}", location.name()), error);

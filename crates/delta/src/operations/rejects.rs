@@ -1,9 +1,9 @@
-//! The table of records that could not be read, `<table>_rejects`.
+//! The rejects table `<table>_rejects`: records that could not be read.
 //!
-//! Rejects arrive while the statement runs and are written as they come, so their memory is bounded. They are committed
-//! before the statement's own table: a crash between the two leaves rejects whose table did not change, which a second
-//! run of a statement shows twice; the other order could lose them. A stream's batch that is run again carries the same
-//! transaction, so its rejects are there once.
+//! Rejects are written while the statement runs, so their memory is bounded. They are committed before the table of the
+//! statement. A crash between the two commits leaves rejects without a change of the table, and a second run of a statement adds
+//! them again. The other order could lose them. A batch of a stream that runs again has the same transaction, so its rejects are
+//! stored once.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,19 +31,19 @@ use crate::write::writer::{TableWriter, WriteTarget};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Reject;
 
-/// What the table's name ends with.
+/// The suffix of the name of a rejects table.
 pub const REJECTS_SUFFIX: &str = "_rejects";
 
-/// Rejects gathered into one batch.
+/// Rejects in one batch.
 const BATCH_ROWS_MAX: usize = 1_024;
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// What a statement does to the rejects of earlier statements.
+/// The effect of a statement on the rejects of earlier statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectsMode {
-    /// It adds to its table, so it adds to the rejects.
+    /// The statement appends to its table, so its rejects are appended.
     Append,
-    /// It replaces its table, so the rejects are those of its own run, even if there are none.
+    /// The statement replaces its table, so its rejects replace the old ones, even if there are none.
     Replace,
 }
 
@@ -69,7 +69,7 @@ pub fn rejects_definition() -> TableDefinition {
     }
 }
 
-/// Takes rejects while a statement runs.
+/// A writer of rejects that runs next to a statement.
 #[derive(Debug)]
 pub struct RejectsTable {
     location: TableLocation,
@@ -86,7 +86,7 @@ struct Taken {
 }
 
 impl RejectsTable {
-    /// Begins to take what `receiver` gives. Nothing is written before the first reject.
+    /// Starts to write the rejects from `receiver`. No file is created before the first reject.
     pub fn start(
         receiver: mpsc::Receiver<Reject>,
         location: TableLocation,
@@ -102,7 +102,7 @@ impl RejectsTable {
         Ok(Self { location, handle: None, target, stop, task })
     }
 
-    /// The same for a stream, which keeps the table of its rejects open.
+    /// The same for a stream, which keeps its rejects table open.
     pub fn start_on(
         handle: &Arc<TableHandle>,
         receiver: mpsc::Receiver<Reject>,
@@ -113,9 +113,9 @@ impl RejectsTable {
         Ok(Self { handle: Some(Arc::clone(handle)), ..started })
     }
 
-    /// Takes what is still waiting and commits all of it, if there is any. Call it when the statement has run and before
-    /// its own table commits. Senders that are still open no longer matter. When `transaction` has landed before, the
-    /// rejects are there already: these are deleted, and `None` is given.
+    /// Writes the remaining rejects and commits all of them, if there are any. Call it after the statement ran and before its
+    /// table commits. Open senders are ignored. If `transaction` has landed before, the rejects are stored already: the new files
+    /// are deleted and the result is `None`.
     pub async fn finish(
         self,
         mode: RejectsMode,
@@ -123,7 +123,7 @@ impl RejectsTable {
         user_metadata: Option<&str>,
     ) -> Result<Option<Committed>> {
         let Self { location, handle, target, stop, task } = self;
-        // The task may be over already, by an error of its own.
+        // The task may have ended with an error.
         let _ = stop.send(());
         let prepared = match ended(task.await) {
             Ok(taken) => prepare(location, handle, target.clone(), taken, mode, transaction).await,
@@ -142,8 +142,8 @@ impl RejectsTable {
         }
     }
 
-    /// Stops and deletes what was written, for a statement that failed and keeps nothing. Gives the failure of the writer
-    /// of rejects itself, if that is what ended the statement: its scans then only know that nobody takes their rejects.
+    /// Stops and deletes the files, for a statement that failed. Returns the error of the writer of rejects if that error ended
+    /// the statement: the scans then only report that their rejects are not received.
     pub async fn abandon(self) -> Option<Error> {
         self.task.abort();
         let outcome = self.task.await;
@@ -156,7 +156,7 @@ fn ended(outcome: std::result::Result<Result<Taken>, JoinError>) -> Result<Taken
     outcome.unwrap_or_else(|panic| Err(Error::internal("the writer of the rejects stopped").caused_by(panic)))
 }
 
-/// The commit that the rejects need, if they need one.
+/// The commit of the rejects. `None` if there is nothing to commit.
 async fn prepare(
     location: TableLocation,
     handle: Option<Arc<TableHandle>>,
@@ -187,7 +187,7 @@ async fn prepare(
     request.handle = handle.filter(|_| matches!(request.kind, WriteKind::Append));
     let base = Base::of(&request).await?;
     if base.version().is_some() {
-        // Somebody's own table may have the name. It is neither added to nor replaced.
+        // The user may have a table with this name. It is not changed.
         let theirs = WriteRequest { kind: WriteKind::Append, ..request.clone() };
         if base.shape(&theirs)?.schema.fields() != target.file_schema.fields() {
             return Err(foreign(request.location.name()));
@@ -199,7 +199,7 @@ async fn prepare(
     Ok(Some(PreparedWrite { change, base, targets: vec![target] }))
 }
 
-/// The last step of a stream whose rejects are in the table.
+/// The last step of a stream with stored rejects.
 async fn landed(
     location: &TableLocation,
     handle: Option<&Arc<TableHandle>>,
@@ -234,7 +234,7 @@ async fn take(
         let reject = tokio::select! {
             biased;
             reject = receiver.recv() => reject,
-            // Nobody sends any more: what waits in the channel still comes.
+            // After closing, the rejects in the channel are still received.
             _ = &mut stopped, if !receiver.is_closed() => {
                 receiver.close();
                 continue;
@@ -254,7 +254,7 @@ async fn take(
     Ok(Taken { adds, rows })
 }
 
-/// Rejects on their way into a batch.
+/// The rejects of the next batch.
 struct Gatherer {
     schema: SchemaRef,
     run_id: String,

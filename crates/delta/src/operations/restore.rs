@@ -1,8 +1,8 @@
 //! RESTORE: one commit on top of the history makes the table equal to an older version.
 //!
-//! As in Delta: files that only the older version had are added again, files that only the newest version has are removed, and the
-//! definition (columns, properties, constraints) is the old one. The protocol is never lowered. The transactions of streams and jobs
-//! stay: a stream that continues does not write its old batches again, so rows that RESTORE removed do not come back.
+//! As in Delta: files that only the older version had are added again, files that only the newest version has are removed, and
+//! the definition (columns, properties, constraints) is the old one. The protocol is never lowered. The transactions of streams
+//! and jobs stay: a stream that continues does not write its old batches again, so rows that RESTORE removed do not come back.
 //!
 //! All files of the older version must still exist. If VACUUM deleted one, nothing is done.
 

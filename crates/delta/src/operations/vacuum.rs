@@ -1,14 +1,14 @@
 //! VACUUM: deletes the files in the folder of a table that no version within the retention needs.
 //!
-//! The rules are those of Delta. A file is deleted if it is older than the retention, is not part of the newest version, and was not
-//! removed from the table within the retention. So the new files of a running append stay, although no log names them yet. Every
-//! version younger than the retention can still be read. Names that begin with `_` or `.` are skipped (the log, the checkpoint of a
-//! stream), except partition folders and the change data in `_change_data`.
+//! The rules are those of Delta. A file is deleted if it is older than the retention, is not part of the newest version, and was
+//! not removed from the table within the retention. So the new files of a running append stay, although no log names them yet.
+//! Every version younger than the retention can still be read. Names that begin with `_` or `.` are skipped (the log, the
+//! checkpoint of a stream), except partition folders and the change data in `_change_data`.
 //!
 //! A crash does no harm: the deleted files were not needed, and the next run finds the others.
 //!
-//! Deliberately absent: LITE, which reads the log only and so does not find the files of failed writes; and removing empty folders,
-//! since a writer may be about to write there.
+//! Deliberately absent: LITE, which reads the log only and so does not find the files of failed writes; and removing empty
+//! folders, since a writer may be about to write there.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};

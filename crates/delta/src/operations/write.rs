@@ -1,7 +1,8 @@
 //! Writes of rows: from a query to a commit.
 //!
-//! [`Write::plan`] puts the writer on top of a query, [`Write::run`] writes the data files, and [`PreparedWrite::commit`] makes them
-//! part of the table. UPDATE, DELETE and MERGE prepare their files in another way (`operations/rewrite`) and commit them here too.
+//! [`Write::plan`] puts the writer on top of a query, [`Write::run`] writes the data files, and [`PreparedWrite::commit`] makes
+//! them part of the table. UPDATE, DELETE and MERGE prepare their files in another way (`operations/rewrite`) and commit them
+//! here too.
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ pub struct Write {
 }
 
 impl Write {
-    /// Puts the writer on top of the physical plan of a query. Fails if the table or the columns of the query do not allow the write.
+    /// Puts the writer on top of the physical plan of a query. Fails if the table or the columns of the query do not allow the
+    /// write.
     pub async fn plan(request: WriteRequest, input: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<Self> {
         let base = Base::of(&request).await?;
         let shape = base.shape(&request)?;

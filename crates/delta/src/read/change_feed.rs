@@ -1,9 +1,9 @@
 //! The change data feed of a table: `table_changes`.
 //!
-//! The rules are those of Delta. A commit that rewrote rows (UPDATE, DELETE, MERGE) has change files with one row for each change. If a
-//! commit has change files, only they count. In any other commit, the added files hold inserted rows and the removed files hold deleted
-//! rows, unless the commit changed no row (OPTIMIZE). The rows have the columns of the newest version. A version whose columns do not
-//! fit is an error.
+//! The rules are those of Delta. A commit that rewrote rows (UPDATE, DELETE, MERGE) has change files with one row for each
+//! change. If a commit has change files, only they count. In any other commit, the added files hold inserted rows and the removed
+//! files hold deleted rows, unless the commit changed no row (OPTIMIZE). The rows have the columns of the newest version. A
+//! version whose columns do not fit is an error.
 //!
 //! The leaves of the plan are ordinary Parquet scans, so a large range is read in parallel like any table.
 

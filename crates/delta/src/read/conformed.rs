@@ -1,4 +1,4 @@
-//! Rows of a file as the table has them now: a file is as old as the definition that the table had when it was written.
+//! Converts rows of a data file to the current schema of the table. A file has the schema of the time when it was written.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Fields, SchemaRef};
 use arrow::error::ArrowError;
 
-/// The batch with the table's columns. Columns, and fields of structs, that were added after the file was written are NULL.
-/// Everything else has to be there as it is, since writing a row again must not change a value.
+/// The batch with the columns of the table. Columns, and fields of structs, that are newer than the file are NULL. Everything
+/// else must have the same type, since writing a row again must not change a value.
 pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let names = batch.schema_ref().fields();
     let columns = columns(batch.columns(), names, schema.fields(), batch.num_rows(), "")?;
@@ -18,7 +18,7 @@ pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<Recor
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-/// `path` is where the columns are, with a dot at its end, for errors.
+/// `path` is the path of the columns with a dot at the end, for errors.
 fn columns(
     given: &[ArrayRef],
     names: &Fields,
@@ -54,14 +54,14 @@ fn values(given: &ArrayRef, wanted: &DataType, path: &str) -> Result<ArrayRef, A
         (DataType::Map(..), DataType::Map(entries, is_sorted)) => {
             let DataType::Struct(pair) = entries.data_type() else { return Err(differs(path, given, wanted)) };
             let given = given.as_map();
-            // The pair is told by its places: writers give it different names.
+            // Key and value are matched by position, since writers use different names.
             let sides = given.entries().columns().iter().zip(pair).zip(["key", "value"]);
             let sides = sides.map(|((side, field), name)| values(side, field.data_type(), &format!("{path}.{name}")));
             let pairs = StructArray::try_new(pair.clone(), sides.collect::<Result<_, _>>()?, None)?;
             let (offsets, nulls) = (given.offsets().clone(), given.nulls().cloned());
             Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *is_sorted)?))
         }
-        // Spark's older files have nanoseconds without a zone, which mean the same instant.
+        // Older files of Spark have nanoseconds without a zone. They mean the same instant.
         (DataType::Timestamp(..), DataType::Timestamp(..)) => {
             cast_with_options(given, wanted, &CastOptions { safe: false, ..CastOptions::default() })
         }

@@ -1,4 +1,5 @@
-//! Reading files of a table, in other ways than queries do: the change data feed, the rows that a statement changes, single files.
+//! Reading files of a table, in other ways than queries do: the change data feed, the rows that a statement changes, single
+//! files.
 //!
 //! Queries read through deltalake's provider (`table/open.rs`).
 

@@ -1,7 +1,7 @@
-//! Plain scans of a table's Parquet files, for those who know which files they want.
+//! Plain scans of a given list of Parquet files.
 //!
-//! Queries go through deltalake's provider, which knows about skipping and about features that change what a file means. What
-//! comes through here are tables without such features (`Shape` refuses the others).
+//! Queries use deltalake's provider, which skips files and supports features that change the meaning of a file. These scans are
+//! only for tables without such features (see `spec/features`).
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use object_store::path::Path;
 
 use crate::storage::location::TableLocation;
 
-/// Files that are read alike. A column that a file does not have is NULL in its rows.
+/// Files with the same schema. A column that a file lacks is NULL in its rows.
 #[derive(Debug)]
 pub(crate) struct ParquetScan {
     pub(crate) store: ObjectStoreUrl,
     pub(crate) file_schema: SchemaRef,
-    /// Columns of which each file has one value, in the order of the files' `partition_values`.
+    /// Columns with one value for each file, in the order of `partition_values` of the files.
     pub(crate) constants: Vec<FieldRef>,
     pub(crate) files: Vec<PartitionedFile>,
 }
 
 impl ParquetScan {
-    /// A scan that gives the columns of these names.
+    /// A scan of the columns with these names.
     pub(crate) fn plan(
         &self,
         names: &[&str],
@@ -42,7 +42,7 @@ impl ParquetScan {
             global: config.options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        // Spark's older timestamps, which nanoseconds cannot hold beyond the year 2262.
+        // INT96 timestamps of Spark, which do not fit into nanoseconds after the year 2262.
         options.global.coerce_int96 = Some("us".to_owned());
         let schema = TableSchema::builder(Arc::clone(&self.file_schema))
             .with_table_partition_cols(self.constants.clone())
@@ -65,12 +65,12 @@ impl ParquetScan {
     }
 }
 
-/// The store that a table's files are in, as the engine knows it.
+/// The URL of the store that has the files of the table.
 pub(crate) fn store_url(location: &TableLocation) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(&location.url()[..url::Position::BeforePath])
 }
 
-/// A file of the table, by its path in the log.
+/// A data file by its path in the log.
 pub(crate) fn data_file(location: &TableLocation, path: &str, size: u64) -> Result<PartitionedFile> {
     let full = format!("{}/{path}", location.path());
     let location = Path::parse(&full).map_err(|error| DataFusionError::External(Box::new(error)))?;

@@ -1,4 +1,4 @@
-//! A Parquet file in a table's store, as Arrow's reader takes it.
+//! A Parquet file of a table, for the reader of the Parquet crate.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct StoredFile {
 }
 
 impl StoredFile {
-    /// A file that is read piece by piece.
+    /// A file that is read by ranges.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, size_bytes: u64) -> Self {
         Self { store, path, size_bytes, whole: None }
     }
@@ -35,8 +35,8 @@ impl StoredFile {
         Self { store, path, size_bytes, whole: Some(bytes) }
     }
 
-    /// Begins to read. Spark writes timestamps in Parquet's oldest form (INT96), which Arrow reads as nanoseconds unless it is told
-    /// otherwise, and those end in the year 2262.
+    /// Opens the file. Spark writes timestamps as INT96. Arrow reads INT96 as nanoseconds by default, which end in the year 2262,
+    /// so they are read as microseconds.
     pub(crate) async fn open(mut self) -> parquet::errors::Result<ParquetRecordBatchStreamBuilder<Self>> {
         let read = ArrowReaderMetadata::load_async(&mut self, ArrowReaderOptions::new()).await?;
         let columns = read.metadata().file_metadata().schema_descr();

@@ -1,7 +1,7 @@
 //! The data files of a table whose rows are about to change, with their partition values and statistics.
 //!
-//! The statistics are only used to skip files. So lossy bounds are not used (decimals and floats as JSON numbers), and no bound is used
-//! if one value cannot be read.
+//! The statistics are only used to skip files. So lossy bounds are not used (decimals and floats as JSON numbers), and no bound
+//! is used if one value cannot be read.
 
 use std::collections::HashMap;
 use std::sync::Arc;

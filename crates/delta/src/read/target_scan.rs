@@ -1,7 +1,7 @@
 //! The table provider for statements that change rows. It adds two hidden columns: the file of a row, and the row number in it.
 //!
-//! deltalake's provider has no row numbers. Tables with features that only deltalake's provider can read (column mapping, deletion
-//! vectors) are refused before a scan.
+//! deltalake's provider has no row numbers. Tables with features that only deltalake's provider can read (column mapping,
+//! deletion vectors) are refused before a scan.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +41,8 @@ pub fn with_hidden_columns(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(readable).chain(hidden()).collect::<Vec<_>>()))
 }
 
-/// Makes a field nullable. The files of other writers can have nullable columns where the table has NOT NULL, and the writer checks it.
+/// Makes a field nullable. The files of other writers can have nullable columns where the table has NOT NULL, and the writer
+/// checks it.
 fn readable(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(nullable(field.data_type())).with_nullable(true))
 }

@@ -3,8 +3,8 @@
 //! The existing Metadata is edited as JSON, so that keys of other engines stay. The actions are built again for each attempt to
 //! commit.
 //!
-//! Deliberately absent: renaming and dropping columns (they need column mapping) and changing types (type widening). The parser refuses
-//! them.
+//! Deliberately absent: renaming and dropping columns (they need column mapping) and changing types (type widening). The parser
+//! refuses them.
 
 mod schema;
 

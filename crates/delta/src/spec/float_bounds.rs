@@ -1,8 +1,8 @@
-//! What the log keeps of columns of floats, counted as they are written.
+//! Statistics of FLOAT and DOUBLE columns, counted while the rows are written.
 //!
-//! Parquet's own bounds say nothing of NaN, which SQL orders above all numbers: by them a reader leaves out the rows with NaN
-//! that `x > 1` has. So files have no statistics of these columns, and what the log keeps of them is counted here. A column
-//! in which NaN was met has no bounds.
+//! The bounds in a Parquet footer ignore NaN. SQL orders NaN above all numbers, so a reader would skip rows with NaN that match
+//! `x > 1`. So data files have no statistics of these columns, and the statistics of the log are counted here. A column with a
+//! NaN has no bounds.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use parquet::basic::Type;
 use parquet::errors::Result;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-/// By the dotted path of a column outside lists and maps.
+/// The columns by dotted path. Columns inside lists and maps are not counted.
 #[derive(Debug, Default)]
 pub(crate) struct FloatColumns(BTreeMap<String, FloatColumn>);
 
@@ -22,11 +22,11 @@ pub(crate) struct FloatColumns(BTreeMap<String, FloatColumn>);
 pub(crate) struct FloatColumn {
     pub(crate) values: u64,
     has_nan: bool,
-    /// A float is a double, whatever its value.
+    /// A FLOAT fits into a DOUBLE exactly.
     bounds: Option<(f64, f64)>,
 }
 
-/// The properties with no statistics of floats in the file.
+/// Turns off the statistics of FLOAT and DOUBLE columns in the file.
 pub(crate) fn without_statistics(properties: WriterProperties, schema: &Schema) -> Result<WriterProperties> {
     let descriptor = ArrowSchemaConverter::new().convert(schema)?;
     let floats = descriptor.columns().iter().filter(|leaf| matches!(leaf.physical_type(), Type::FLOAT | Type::DOUBLE));
@@ -43,12 +43,12 @@ impl FloatColumns {
         }
     }
 
-    /// What was met in a column: nothing if no row was written.
+    /// The counts of a column. `None` if no row was written.
     pub(crate) fn get(&self, path: &str) -> Option<&FloatColumn> {
         self.0.get(path)
     }
 
-    /// `outer` is where the structs around the column are not NULL.
+    /// `outer` is the validity of the structs around the column.
     fn note_column(&mut self, path: &str, column: &ArrayRef, outer: Option<&NullBuffer>) {
         let valid = NullBuffer::union(outer, column.nulls());
         match column.data_type() {
@@ -80,7 +80,7 @@ impl FloatColumn {
     fn note(&mut self, value: f64) {
         self.values += 1;
         self.has_nan |= value.is_nan();
-        // Readers that tell the zeros apart find both between the bounds.
+        // Some readers order -0.0 below 0.0, so the bounds include both.
         let (low, high) = if value == 0.0 { (-0.0, 0.0) } else { (value, value) };
         self.bounds = Some(match self.bounds {
             None => (low, high),

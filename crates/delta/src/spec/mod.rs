@@ -1,4 +1,5 @@
-//! The Delta protocol without any table: types, properties, features, partition values, statistics, definitions and their changes.
+//! The Delta protocol without any table: types, properties, features, partition values, statistics, definitions and their
+//! changes.
 //!
 //! Nothing here reads or writes a store.
 

@@ -1,4 +1,4 @@
-//! The values of partition columns: as the log keeps them, and as folder names.
+//! The values of partition columns, in the log and in folder names.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,10 +16,10 @@ use object_store::path::Path;
 /// Hive's name for the folder of rows whose partition value is NULL.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// File systems stop at 255 bytes a name. The folder is only for people: readers take the values from the log.
+/// File systems allow 255 bytes for a name. The folder is only for people: readers take the values from the log.
 const FOLDER_BYTES_MAX: usize = 200;
 
-/// One partition: each column's value as the log has it, in the order of the table's partition columns.
+/// The values of one partition as the log has them, in the order of the partition columns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct PartitionValues(Vec<(String, Option<String>)>);
 
@@ -40,13 +40,13 @@ impl PartitionValues {
             part.truncate(FOLDER_BYTES_MAX);
             part
         });
-        // Parsed, not joined: joining would escape the escapes. What is escaped always parses; if it did not, the
-        // files would lie in the table's folder, where they are just as good.
+        // Parsed, since joining would escape the escapes again. An escaped text always parses. If it did not, the files would be
+        // in the folder of the table, where they work as well.
         Path::parse(parts.collect::<Vec<_>>().join("/")).unwrap_or_default()
     }
 }
 
-/// Keeps what every file system and URL takes, and writes the rest as `%XX`. The result is ASCII.
+/// Keeps the characters that every file system and URL allows, and writes the others as `%XX`. The result is ASCII.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
         match byte {
@@ -57,7 +57,7 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// The stretches of consecutive rows that share a partition, each with its values.
+/// The runs of consecutive rows that are in the same partition, with their values.
 pub(crate) fn runs(
     batch: &RecordBatch,
     columns: &[String],
@@ -78,7 +78,7 @@ pub(crate) fn runs(
     Ok(runs.collect())
 }
 
-/// The values as the Delta protocol serialises them ("Partition Value Serialization").
+/// The values as text, by the rules of the Delta protocol ("Partition Value Serialization").
 fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let text = |value: f64, plain: String| {
         if value.is_infinite() { format!("{}Infinity", if value < 0.0 { "-" } else { "" }) } else { plain }
@@ -105,13 +105,13 @@ fn log_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     })
 }
 
-/// The value that a text in the log stands for. An empty one stands for NULL.
+/// Parses a partition value of the log. An empty text is NULL.
 pub(crate) fn value_of(text: Option<&str>, data_type: &DataType) -> Result<ScalarValue, DataFusionError> {
     let text = StringArray::from(vec![text.filter(|text| !text.is_empty())]);
     ScalarValue::try_from_array(&cast(&text, data_type)?, 0)
 }
 
-/// An empty string cannot be told from NULL in the log, so it becomes NULL, as Spark does.
+/// Replaces empty strings by NULL, as Spark does, since the log cannot hold both.
 pub(crate) fn empty_as_null(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::Utf8 => {
@@ -122,14 +122,14 @@ pub(crate) fn empty_as_null(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// The columns of `batch` that files hold.
+/// The columns of `batch` that are stored in files.
 pub(crate) fn without_partition_columns(batch: &RecordBatch, columns: &[String]) -> Result<RecordBatch, ArrowError> {
     let kept: Vec<usize> =
         (0..batch.num_columns()).filter(|index| !columns.contains(batch.schema_ref().field(*index).name())).collect();
     batch.project(&kept)
 }
 
-/// The schema that files have.
+/// The schema of data files: the table without its partition columns.
 pub(crate) fn file_schema(table: &arrow::datatypes::Schema, columns: &[String]) -> arrow::datatypes::SchemaRef {
     let kept = table.fields().iter().filter(|field| !columns.contains(field.name())).cloned();
     Arc::new(arrow::datatypes::Schema::new(kept.collect::<Vec<_>>()))

@@ -1,8 +1,7 @@
-//! TBLPROPERTIES: which `delta.*` properties a table may have.
+//! TBLPROPERTIES: the `delta.*` properties that a table may have.
 //!
-//! A property that needs a protocol which is not written (`protocol.rs` says which are) is refused by name, because setting it
-//! without the protocol would be a promise that no reader keeps. Properties outside `delta.` are the user's own and pass
-//! through.
+//! A property that needs a protocol above the written ones (see `protocol.rs`) is refused by name: readers would ignore it
+//! without the protocol. Properties outside `delta.` belong to the user and are kept unchanged.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use crate::spec::features::{CHANGE_DATA_FEED, CONSTRAINT_PREFIX, FEATURES};
 use crate::spec::protocol::{READER_VERSION, WRITER_VERSION_MAX};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// The properties that this writer honours, or that only other engines read.
+/// The properties that this writer supports, or that only other engines read.
 const ACCEPTED: [&str; 17] = [
     "delta.appendOnly",
     "delta.autoOptimize.autoCompact",
@@ -31,8 +30,8 @@ const ACCEPTED: [&str; 17] = [
     "delta.minWriterVersion",
 ];
 
-/// Properties that are refused and turn on no feature of the protocol, each with the reason. The properties that turn on a feature
-/// are in the table of features.
+/// Properties that are refused and turn on no feature of the protocol, each with the reason. The properties that turn on a
+/// feature are in the table of features.
 const REFUSED: [(&str, &str); 4] = [
     ("delta.universalFormat.enabledFormats", "it needs column mapping"),
     ("delta.checkpointPolicy", "checkpoints are always classic"),
@@ -42,11 +41,11 @@ const REFUSED: [(&str, &str); 4] = [
 
 pub(crate) const TARGET_FILE_SIZE: &str = "delta.targetFileSize";
 
-/// The properties of a statement, as the table's metadata keeps them.
+/// The checked properties of a statement.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) kept: BTreeMap<String, String>,
-    /// `delta.minWriterVersion`, which is an action of the log and no property of the metadata.
+    /// `delta.minWriterVersion`. It belongs to the Protocol action and not to the metadata.
     pub(crate) writer_version: Option<i32>,
 }
 
@@ -59,7 +58,7 @@ pub(crate) fn checked(properties: &BTreeMap<String, String>) -> Result<Checked> 
             continue;
         }
         if let Some((refused, why)) = refused(key) {
-            // `'false'` asks for what is the case anyway.
+            // `'false'` is the default, so it is accepted and not stored.
             if value.eq_ignore_ascii_case("false") || value.eq_ignore_ascii_case("none") {
                 continue;
             }
@@ -83,7 +82,7 @@ pub(crate) fn checked(properties: &BTreeMap<String, String>) -> Result<Checked> 
     Ok(checked)
 }
 
-/// The key as the metadata has it: Delta's own in their declared case, others as they are written.
+/// The key in the metadata. Keys of Delta get their declared case, and other keys are unchanged.
 pub(crate) fn stored_key(key: &str) -> Result<String> {
     match is_of_delta(key) {
         true => known(key).map(str::to_owned),
@@ -171,7 +170,7 @@ fn check_value(name: &str, value: &str) -> Result<()> {
     Err(Error::new(ErrorCode::InvalidProperty, format!("the table property {name} is '{value}', but must be {wanted}")))
 }
 
-/// `128mb`, `1 GB`, `104857600`.
+/// Parses `128mb`, `1 GB` or `104857600`.
 pub(crate) fn file_size_bytes(value: &str) -> Option<u64> {
     let value = value.trim().to_lowercase();
     let digits = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());

@@ -1,13 +1,12 @@
-//! Which protocol a table needs: it follows from what the table asks for, and from nothing else.
+//! The protocol of a table. It follows from the features that the table turns on.
 //!
-//! A table begins at reader version 1 and writer version 2, which every engine reads and writes. A CHECK constraint needs
-//! writer version 3, a change data feed needs 4; both leave readers alone. A protocol is raised in the commit that needs it
-//! and never taken back, as in Spark: an older writer may have a commit under way.
+//! A new table has reader version 1 and writer version 2, which every engine supports. A CHECK constraint needs writer version 3,
+//! and a change data feed needs writer version 4. Both are no matter for readers. The commit that needs a higher protocol raises
+//! it. It is never lowered, as in Spark, since an older writer may be about to commit.
 //!
-//! A table of another writer may list its features one by one (writer version 7). It then gets the feature, and not a
-//! version.
+//! The table of another writer may list its features by name (writer version 7). Such a table gets the feature in its list.
 //!
-//! Deliberately absent: every feature that a reader would have to know.
+//! Deliberately absent: every feature that readers must support.
 
 use std::collections::HashMap;
 
@@ -18,16 +17,16 @@ use crate::spec::features::{FEATURES, Feature, WRITER_VERSION_OF_FEATURES};
 use pinsql_base::error::{Error, Result};
 
 pub(crate) const READER_VERSION: i32 = 1;
-/// The lowest that is written, and the highest that a property may ask for.
+/// The lowest version that is written, and the highest that a property may request.
 const WRITER_VERSION_MIN: i32 = 2;
 pub(crate) const WRITER_VERSION_MAX: i32 = 4;
 
-/// The protocol of a new table. `writer_version_asked` is what its properties ask for, if they do.
+/// The protocol of a new table. `writer_version_asked` is the version in its properties.
 pub(crate) fn first(metadata: &Metadata, writer_version_asked: Option<i32>) -> Result<Protocol> {
     build(WRITER_VERSION_MIN.max(needed(metadata.configuration(), writer_version_asked)), None)
 }
 
-/// The protocol that a table with `current` gets with `metadata`; `None` when the one it has will do.
+/// The protocol that a table with `current` needs for `metadata`. `None` if `current` is enough.
 pub(crate) fn raised(
     current: &Protocol,
     metadata: &Metadata,

@@ -1,9 +1,8 @@
-//! The statistics of one data file, as the Delta log keeps them: numRecords, minValues, maxValues, nullCount.
+//! The statistics of a data file in the Delta log: numRecords, minValues, maxValues, nullCount.
 //!
-//! They are read off the Parquet footer that was just written, so they cost no pass over the data. A bound is left out
-//! rather than given wrong: readers skip files by it. That is why decimals are written digit by digit instead of
-//! through a float, a timestamp's maximum is rounded up to the millisecond that the format has. Of floats the footer
-//! has nothing: see `floats.rs`.
+//! They come from the Parquet footer that was just written, so they need no pass over the data. Readers skip files by the bounds,
+//! so a bound is omitted if it could be wrong. Decimals are written digit by digit and not through a float. The maximum of a
+//! timestamp is rounded up to the milliseconds of the format. Floats have no statistics in the footer, see `float_bounds.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,13 +14,13 @@ use parquet::schema::types::ColumnDescriptor;
 
 use crate::spec::float_bounds::{FloatColumn, FloatColumns};
 
-/// Which columns have bounds. The null count and the number of records are always there for them.
+/// The columns that have bounds. These columns also have a null count.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum IndexedColumns {
-    /// The first so many top-level columns of the file.
+    /// The first top-level columns of the file.
     First(usize),
     All,
-    /// These, by dotted path.
+    /// These columns, by dotted path.
     Named(BTreeSet<String>),
 }
 
@@ -49,7 +48,7 @@ pub(crate) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, floats: 
     for leaf in 0..descriptor.num_columns() {
         let column = descriptor.column(leaf);
         let path = column.path().string();
-        // What lies inside a list has many values a row: its counts would not be the column's.
+        // A column inside a list has many values for each row, so its counts would be wrong for the column.
         if column.max_rep_level() > 0 || !indexed.includes(descriptor.get_column_root_idx(leaf), &path) {
             continue;
         }
@@ -84,7 +83,7 @@ pub(crate) fn to_json(file: &ParquetMetaData, indexed: &IndexedColumns, floats: 
 /// The number of NULLs and the bounds of a column of floats.
 fn of_floats(column: Option<&FloatColumn>, of: Type, rows: u64) -> (Option<u64>, Option<(Bound, Bound)>) {
     let Some(column) = column else { return (Some(rows), None) };
-    // What came from a float goes back into one.
+    // The value was a FLOAT before, so the cast is exact.
     let bound = |value: f64| if of == Type::FLOAT { Bound::Float(value as f32) } else { Bound::Double(value) };
     (rows.checked_sub(column.values), column.bounds().map(|(least, most)| (bound(least), bound(most))))
 }
@@ -162,7 +161,7 @@ fn chunk_bounds(column: &ColumnDescriptor, statistics: &Statistics) -> Option<(B
         Statistics::FixedLenByteArray(values) => {
             Some((bytes(values.min_bytes_opt()?)?, bytes(values.max_bytes_opt()?)?))
         }
-        // Spark keeps none for booleans, INT96 is never written here, and floats are counted elsewhere.
+        // Spark has none for booleans, INT96 is never written here, and `float_bounds.rs` counts floats.
         Statistics::Boolean(_) | Statistics::Int96(_) | Statistics::Float(_) | Statistics::Double(_) => None,
     }
 }

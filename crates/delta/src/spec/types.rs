@@ -1,8 +1,8 @@
-//! Which Arrow types a Delta table can hold, and as what.
+//! The Arrow types that a Delta table can store, and the type in which it stores each.
 //!
-//! A table keeps protocol 1/2, so a type that would raise it is mapped to one that does not (a timestamp without zone
-//! is an instant in UTC, as the session's zone is UTC), or refused by name. The physical schema that files have is
-//! always derived from the Delta schema, never from what a query happened to produce.
+//! A type that would raise the protocol is stored as another type (a timestamp without zone becomes an instant in UTC, as the
+//! zone of the session is UTC), or is refused by name. The physical schema of data files is always derived from the Delta schema,
+//! never from the types of a query.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) fn storable(path: &str, data_type: &DataType) -> Result<DataType> {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
         DataType::Date64 => DataType::Date32,
-        // Delta has no unsigned numbers. The last of these can overflow, and the cast then says so.
+        // Delta has no unsigned numbers. Values of UINT64 can overflow, and the cast is then an error.
         DataType::UInt8 => DataType::Int16,
         DataType::UInt16 => DataType::Int32,
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
@@ -54,7 +54,7 @@ pub(crate) fn storable(path: &str, data_type: &DataType) -> Result<DataType> {
     })
 }
 
-/// TIMESTAMP as files hold it. Only the zone spelt `UTC` maps to it; `+00:00` would not.
+/// TIMESTAMP as data files store it. Only the zone spelled `UTC` maps to it, and `+00:00` does not.
 pub(crate) fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
@@ -68,7 +68,7 @@ fn decimal(path: &str, precision: u8, scale: i8) -> Result<DataType> {
 
 fn storable_field(path: &str, field: &FieldRef) -> Result<FieldRef> {
     let data_type = storable(&format!("{path}.{}", field.name()), field.data_type())?;
-    // Of what a field says of itself, a table keeps the comment: the rest is about the file it came from.
+    // A table stores the comment of a field. The other metadata is about the file that the field came from.
     let comment = field.metadata().get(COMMENT_KEY).map(|comment| (COMMENT_KEY.to_owned(), comment.clone()));
     let stored = Field::new(field.name(), data_type, field.is_nullable());
     Ok(Arc::new(stored.with_metadata(comment.into_iter().collect())))
@@ -91,7 +91,7 @@ fn refused(path: &str, data_type: &DataType) -> Error {
     .with_hint("cast it to a type that Delta has, such as STRING, BIGINT or DECIMAL(38, 10)")
 }
 
-/// The same type with every nested value nullable, as `CREATE TABLE … AS` makes it.
+/// The same type with every nested value nullable, as for `CREATE TABLE … AS`.
 pub(crate) fn nullable(data_type: &DataType) -> DataType {
     let loosen = |field: &FieldRef| {
         Arc::new(field.as_ref().clone().with_data_type(nullable(field.data_type())).with_nullable(true))
@@ -104,7 +104,7 @@ pub(crate) fn nullable(data_type: &DataType) -> DataType {
         DataType::Map(entries, sorted) => {
             let DataType::Struct(key_and_value) = entries.data_type() else { return data_type.clone() };
             let loosened = key_and_value.iter().enumerate().map(|(index, field)| {
-                // A map's key is never null, in Arrow and in Delta alike.
+                // The key of a map is never NULL, in Arrow and in Delta.
                 let field = field.as_ref().clone().with_data_type(nullable(field.data_type()));
                 Arc::new(if index == 0 { field } else { field.with_nullable(true) })
             });
@@ -115,7 +115,7 @@ pub(crate) fn nullable(data_type: &DataType) -> DataType {
     }
 }
 
-/// The same type without what nested fields say of themselves.
+/// The same type without the metadata of nested fields.
 pub(crate) fn without_metadata(data_type: &DataType) -> DataType {
     let bare =
         |field: &FieldRef| Arc::new(Field::new(field.name(), without_metadata(field.data_type()), field.is_nullable()));
@@ -127,7 +127,7 @@ pub(crate) fn without_metadata(data_type: &DataType) -> DataType {
     }
 }
 
-/// The name that SQL has for the type, for messages and DESCRIBE.
+/// The SQL name of a type, for messages and DESCRIBE.
 pub fn sql_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "VOID".into(),
@@ -175,9 +175,9 @@ pub fn sql_name(data_type: &DataType) -> String {
     }
 }
 
-/// Whether a value of type `from` may be stored in a column of type `to` without a cast in the SQL: Spark's ANSI store
-/// assignment. A string does not become a number or a date by being inserted; a number that does not fit is an error
-/// when it is met.
+/// True if a value of type `from` can be stored in a column of type `to` without a cast in the SQL. This is the ANSI store
+/// assignment of Spark: a string is never stored as a number or a date. A number that does not fit is an error when its row is
+/// written.
 pub fn assignable(from: &DataType, to: &DataType) -> bool {
     if from == to || *from == DataType::Null {
         return true;

@@ -1,9 +1,9 @@
-//! Whether a store creates an object only if it is absent, as Delta's commits need.
+//! Tests that a store creates an object only if it is absent, as Delta commits need.
 //!
-//! Some stores take the condition (`If-None-Match: *`) and overwrite all the same. Two writers could then both believe that
-//! they made a version, and the rows of one of them would be gone without a word. So a store is put to the test before the
-//! first write of a process: an empty object with a fixed name is created, and must not be created again. It stays
-//! there, so that the next process needs one request and not two.
+//! Some stores accept the condition (`If-None-Match: *`) and overwrite the object. Then two writers could both make the same
+//! version, and the rows of one would be lost without an error. So the store is tested before the first write of a process: an
+//! empty object with a fixed name is created, and a second creation must fail. The object stays, so the next process needs one
+//! request and not two.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use url::Url;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// The object, in the folder that is written to.
+/// The name of the object, in the folder of the table.
 const PROBE: &str = ".pinsql_conditional_put";
 
 const HINT: &str = "Delta tables need a store that can create an object only if it is absent, such as S3 itself";
 
-/// One folder's store, and whether it has passed. Shared by all that write there.
+/// The store of one folder, and whether it passed the test. All writers of the folder share it.
 pub struct ConditionalPut {
     store: Arc<dyn ObjectStore>,
     folder: Path,
@@ -41,7 +41,7 @@ impl ConditionalPut {
         Self { store, folder, url, passed: OnceCell::new() }
     }
 
-    /// Refuses a store that does not pass. A local disk is not asked: its hard links cannot overwrite.
+    /// Fails if the store does not pass the test. A local disk is not tested, since hard links cannot overwrite.
     pub async fn require(&self) -> Result<()> {
         if self.url.scheme() == "file" {
             return Ok(());
@@ -53,7 +53,7 @@ impl ConditionalPut {
         if self.is_refused().await? || self.is_refused().await? {
             return Ok(());
         }
-        // What is left of the test is of no use to anybody, and its failure would hide the answer.
+        // A failure to delete the object must not hide the result of the test.
         let _ = self.store.delete(&self.probe_path()).await;
         Err(Error::new(
             ErrorCode::UnsupportedStore,
@@ -62,7 +62,7 @@ impl ConditionalPut {
         .with_hint(HINT))
     }
 
-    /// Creates the object; whether the store refused because it is there.
+    /// Creates the object. Returns true if the store refused, because the object exists.
     async fn is_refused(&self) -> Result<bool> {
         let create = PutOptions::from(PutMode::Create);
         match self.store.put_opts(&self.probe_path(), PutPayload::new(), create).await {

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-/// Deletes objects. One that is gone already is as good as deleted, and is not counted.
+/// Deletes objects, and returns the number of deleted ones. A missing object is no error and is not counted.
 pub(crate) async fn delete(store: &Arc<dyn ObjectStore>, paths: Vec<Path>) -> object_store::Result<u64> {
     let mut outcomes = store.delete_stream(futures::stream::iter(paths.into_iter().map(Ok)).boxed());
     let mut deleted = 0;

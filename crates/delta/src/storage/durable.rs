@@ -1,8 +1,8 @@
 //! Forces files of a local table to the disk.
 //!
-//! An object store in the network acknowledges only what it has stored. A local file system acknowledges a write while the bytes are
-//! still in memory: after a power cut, a commit could exist and the files that it names could be empty. So the writer syncs the
-//! files before the commit, and the commit after it.
+//! An object store in the network acknowledges only what it has stored. A local file system acknowledges a write while the bytes
+//! are still in memory: after a power cut, a commit could exist and the files that it names could be empty. So the writer syncs
+//! the files before the commit, and the commit after it.
 
 use crate::storage::location::TableLocation;
 use pinsql_base::error::Result;

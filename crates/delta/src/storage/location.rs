@@ -1,8 +1,8 @@
-//! Where one Delta table lives, and how its log is reached.
+//! The location of a Delta table, and the access to its log.
 //!
-//! The log store is built over the session's own object store, so that credentials, endpoints and retries are
-//! configured once. Commits are put-if-absent through that store (`PutMode::Create`: a hard link on a local disk,
-//! `If-None-Match` in S3). There is no other way to commit: no rename, no lock table.
+//! The log store uses the object store of the session, so credentials, endpoints and retries are configured once. Commits are
+//! put-if-absent through this store (`PutMode::Create`: a hard link on a local disk, `If-None-Match` in S3). Deliberately absent:
+//! commits by rename, and lock tables.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use url::Url;
 use crate::storage::conditional_put::ConditionalPut;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// One table's folder. Cheap to clone; holds nothing of the table's state.
+/// The folder of a table. Cheap to clone. It holds no state of the table.
 #[derive(Clone)]
 pub struct TableLocation {
     name: String,
@@ -36,7 +36,8 @@ impl fmt::Debug for TableLocation {
 }
 
 impl TableLocation {
-    /// The table that errors call `name`, at `url` (`file:///…` or `s3://bucket/…`).
+    /// The table at `url` (`file:///…` or `s3://bucket/…`). `name` is its name in errors. Fails if no store is configured for the
+    /// URL.
     pub fn new(name: impl Into<String>, url: &Url, runtime: &RuntimeEnv) -> Result<Self> {
         let store = runtime
             .object_store_registry
@@ -45,7 +46,7 @@ impl TableLocation {
         Self::with_store(name, url, store)
     }
 
-    /// The same over a given store, whose root is the root of the bucket or the file system.
+    /// The same with a given store. The root of the store is the root of the bucket or the file system.
     pub fn with_store(name: impl Into<String>, url: &Url, store: Arc<dyn ObjectStore>) -> Result<Self> {
         let mut url = url.clone();
         let folder = format!("{}/", url.path().trim_end_matches('/'));
@@ -57,12 +58,12 @@ impl TableLocation {
         Ok(Self { name: name.into(), url, store, path, conditional_put, registrar: None })
     }
 
-    /// The same, with a test of the store that other tables share.
+    /// The same with a test of the store that other tables share.
     pub fn with_conditional_put(self, conditional_put: Arc<ConditionalPut>) -> Self {
         Self { conditional_put, ..self }
     }
 
-    /// The same, of which somebody wants to know what it becomes.
+    /// The same with a hook that receives every commit.
     pub fn with_registrar(self, registrar: Arc<dyn Registrar>) -> Self {
         Self { registrar: Some(registrar), ..self }
     }
@@ -71,12 +72,12 @@ impl TableLocation {
         self.registrar.as_ref()
     }
 
-    /// Whether a catalog service knows the table; true where there is none to ask.
+    /// True if the catalog service has an entry of the table, or if there is no catalog service.
     pub fn is_registered(&self) -> bool {
         self.registrar.as_ref().is_none_or(|registrar| registrar.is_known())
     }
 
-    /// Tells the catalog service of the table that is here.
+    /// Registers the table with the catalog service.
     pub async fn register(&self) -> Result<()> {
         match &self.registrar {
             Some(registrar) => registrar.committed(self, true).await,
@@ -84,7 +85,7 @@ impl TableLocation {
         }
     }
 
-    /// The same, unless it knows it.
+    /// Registers the table if the catalog service has no entry of it.
     pub async fn register_if_unknown(&self) -> Result<()> {
         if self.is_registered() { Ok(()) } else { self.register().await }
     }
@@ -118,8 +119,7 @@ impl TableLocation {
         default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
     }
 
-    /// Refuses a table that others alone may write, and a store in which two writers could both believe that they made a
-    /// version.
+    /// Fails if the table is read-only here, or if two writers could both make the same version in its store.
     pub async fn require_writable(&self) -> Result<()> {
         if let Some(registrar) = &self.registrar {
             registrar.require_writable()?;
@@ -130,16 +130,16 @@ impl TableLocation {
 
 /// The hook that tells a catalog service about commits.
 ///
-/// A catalog service lists tables for other engines. The log stays the truth: the service is told after a commit, and when that
-/// fails the commit stands.
+/// A catalog service lists tables for other engines. The log is the truth: the service receives a commit after it landed, and its
+/// failure does not undo the commit.
 #[async_trait]
 pub trait Registrar: fmt::Debug + Send + Sync {
-    /// Refuses a table that may be read only.
+    /// Fails if the table may only be read.
     fn require_writable(&self) -> Result<()>;
 
-    /// Whether there is an entry of the table.
+    /// True if the service has an entry of the table.
     fn is_known(&self) -> bool;
 
-    /// A version landed. `defines` says that it made the table or changed its columns or properties.
+    /// Called after each commit. `defines` is true if the commit created the table or changed its columns or properties.
     async fn committed(&self, location: &TableLocation, defines: bool) -> Result<()>;
 }

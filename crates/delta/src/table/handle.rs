@@ -1,12 +1,12 @@
 //! A table that a stream keeps open, so that each of the 86,400 commits of a day costs the same.
 //!
-//! Opening a table lists its log and replays it. A handle does this once. Then it follows its own commits, and the commits of other
-//! writers when one of them took the next version. None of this lists the log. A handle remembers what an append needs (the
-//! definition, the newest version, the last step of an application) and what compaction needs (the small files). It only counts the
-//! other files.
+//! Opening a table lists its log and replays it. A handle does this once. Then it follows its own commits, and the commits of
+//! other writers when one of them took the next version. None of this lists the log. A handle remembers what an append needs (the
+//! definition, the newest version, the last step of an application) and what compaction needs (the small files). It only counts
+//! the other files.
 //!
-//! The writers of one handle (the appends of a stream, and compaction) take turns to commit. Other processes may write to the table
-//! too: their commits are handled as conflicts, as for every write (`commit`).
+//! The writers of one handle (the appends of a stream, and compaction) take turns to commit. Other processes may write to the
+//! table too: their commits are handled as conflicts, as for every write (`commit`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,8 +147,8 @@ impl TableHandle {
         self.with(|known| known.version)
     }
 
-    /// The version that comes next, unless the table is no longer the one that a change was planned on: another writer altered it,
-    /// removed one of the files in `merged`, or made the step `transaction` of the same application.
+    /// The version that comes next, unless the table is no longer the one that a change was planned on: another writer altered
+    /// it, removed one of the files in `merged`, or made the step `transaction` of the same application.
     pub(crate) fn next_version(
         &self,
         shape: &Arc<Shape>,
@@ -175,8 +175,8 @@ impl TableHandle {
         })
     }
 
-    /// True if the known version is still in the log. This is one small request before each commit: the table can be dropped and created
-    /// again while a stream runs.
+    /// True if the known version is still in the log. This is one small request before each commit: the table can be dropped and
+    /// created again while a stream runs.
     pub(crate) async fn is_in_log(&self) -> Result<bool> {
         let Some(version) = self.version() else { return Ok(false) };
         let is_there = log::has(&self.location, version).await?;

@@ -1,7 +1,7 @@
-//! The files of a table that compaction may merge, as a kept handle knows them.
+//! The small files of a kept table, which compaction may merge.
 //!
-//! Only these are held by name: what is already near the target size, or cannot be merged, is only counted. So the memory
-//! is that of a few dozen files while the table is compacted, and bounded when it is not.
+//! Only small files are stored by name. Files near the target size, and files that cannot be merged, are only counted. So the
+//! memory is that of a few dozen files while the table is compacted, and bounded otherwise.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use deltalake::kernel::Add;
 
 use crate::log::is_written_alike;
 
-/// Above this, small files are only counted. They are found again when the table is opened the next time.
+/// Above this number, small files are only counted. They are found again when the table is opened again.
 const SMALL_FILES_MAX: usize = 50_000;
 
 /// A file that is small enough to be merged with others.
@@ -19,7 +19,7 @@ pub(crate) struct SmallFile {
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
     pub(crate) partition_values: Vec<(String, Option<String>)>,
-    /// Grows with the versions, so that merged rows stay in the order in which they came.
+    /// A number that grows with the versions, so that merged rows keep their order.
     pub(crate) sequence: u64,
 }
 
@@ -63,7 +63,7 @@ impl LiveFiles {
     }
 
     pub(crate) fn add(&mut self, file: NewFile<'_>) {
-        // A path that is added again only has new statistics.
+        // An Add of a known path only has new statistics.
         if let Some(known) = self.small.remove(file.path) {
             self.bytes = self.bytes.saturating_sub(known.bytes);
         }
@@ -76,9 +76,9 @@ impl LiveFiles {
         }
     }
 
-    /// `None` for what is large, lies outside of the table's folder, has rows deleted from it, or does not say how many
-    /// rows it has: without that number, nobody could say afterwards that all of them are still there. And for what a
-    /// handle, which has no snapshot to look it up in, may not know by the log's own text.
+    /// `None` for a file that is large, is outside the folder of the table, has deleted rows, or has no row count: without the
+    /// count it could not be checked that no row was lost. Also `None` for a path that the log may write with another text, since
+    /// a handle has no snapshot to look it up in.
     fn small_file(&mut self, file: &NewFile<'_>) -> Option<SmallFile> {
         let is_elsewhere = file.path.contains("://") || !is_written_alike(file.path);
         if file.bytes >= self.small_bytes_max || file.has_deleted_rows || is_elsewhere {
@@ -105,14 +105,14 @@ impl LiveFiles {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Leaves a file out of every later compaction: it turned out that it cannot be merged.
+    /// Excludes a file from compaction, because it could not be merged.
     pub(crate) fn exclude(&mut self, path: &str) {
         if self.small.remove(path).is_some() {
             self.others += 1;
         }
     }
 
-    /// Whether a file is there, and can be merged.
+    /// True if the file is part of the table and small.
     pub(crate) fn is_small(&self, path: &str) -> bool {
         self.small.contains_key(path)
     }

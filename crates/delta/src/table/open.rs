@@ -23,12 +23,12 @@ pub(crate) fn state_of<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a Delt
 }
 
 impl TableLocation {
-    /// Whether a Delta log is there.
+    /// True if the folder has a Delta log.
     pub async fn exists(&self) -> Result<bool> {
         self.log_store().is_delta_table_location().await.map_err(|error| self.cannot_read(error))
     }
 
-    /// The newest snapshot, or `None` when there is no table.
+    /// The newest snapshot. `None` if the table does not exist.
     pub async fn open(&self) -> Result<Option<DeltaTable>> {
         if !self.exists().await? {
             return Ok(None);
@@ -38,7 +38,7 @@ impl TableLocation {
         Ok(Some(table))
     }
 
-    /// The newest snapshot of a table that must be there.
+    /// The newest snapshot. Fails if the table does not exist.
     pub async fn open_existing(&self) -> Result<DeltaTable> {
         self.open().await?.ok_or_else(|| table_not_found(self.name()))
     }
@@ -50,8 +50,8 @@ impl TableLocation {
         Ok(table)
     }
 
-    /// The snapshot of the version that `as_of` means, of a table that was opened at its newest. An error says what versions
-    /// there are when it means none.
+    /// The snapshot of the version that `as_of` names. `newest` is the table at its newest version. The error lists the versions
+    /// that exist.
     pub async fn open_as_of(&self, newest: DeltaTable, as_of: AsOf) -> Result<DeltaTable> {
         let version = Versions::of(self, &newest).await?.resolve(as_of)?;
         match newest.version() {
@@ -60,11 +60,12 @@ impl TableLocation {
         }
     }
 
-    /// A provider that reads the snapshot in `table`, and only that one. The session that runs it must know the store.
+    /// A table provider for the snapshot in `table`. Fails if pinsql cannot read a feature of the table. The session that runs
+    /// the scan must have the store.
     pub fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
         let state = table.snapshot().map_err(|error| self.cannot_read(error))?;
         require(Operation::Read, self.name(), state.protocol(), state.metadata())?;
-        // A partition column has the type that the table says, not a dictionary of it.
+        // Partition columns keep the type of the table, without a dictionary.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
         let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;
         with_plain_binary(self.name(), Arc::new(scan))
@@ -75,7 +76,7 @@ impl TableLocation {
     }
 }
 
-/// BINARY columns as the bytes that functions take and literals are: the scan gives views of them, as it gives views of texts.
+/// Casts the binary views of the scan to BINARY, which functions and literals use.
 fn with_plain_binary(name: &str, scan: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
     let schema = scan.schema();
     if !schema.fields().iter().any(|field| has_binary_view(field.data_type())) {

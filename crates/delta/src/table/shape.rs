@@ -1,4 +1,5 @@
-//! What files of a table look like: derived from its definition when it is made, from its log when it is there.
+//! The shape of the files of a table: columns, partition columns, rules, statistics and target size. It comes from the definition
+//! of a new table, or from the metadata of an existing one.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -46,7 +47,7 @@ impl Shape {
         Self::of_metadata(name, &alteration.altered(state.metadata())?.0)
     }
 
-    /// For those who only read: whether the table can be written is not checked.
+    /// The shape for readers. It does not check that the table can be written.
     pub(crate) fn plain(name: &str, metadata: &Metadata) -> Result<Self> {
         Self::of_metadata(name, metadata)
     }
@@ -69,12 +70,12 @@ impl Shape {
         self.target_file_bytes
     }
 
-    /// Two files below this size fit into one, so they are worth merging.
+    /// The size below which a file is worth merging: two such files fit into one.
     pub(crate) fn merged_below_bytes(&self) -> u64 {
         self.target_file_bytes / 2
     }
 
-    /// Whether files keep bounds of a column, given by its dotted path: of a type that has an order.
+    /// True if files have bounds of a column, given by its dotted path.
     pub(crate) fn indexes(&self, path: &str) -> bool {
         let mut parts = path.split('.');
         let root = parts.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a kept table remembers for its upkeep: the merged files that are still to be deleted, and when each task was done last.
+//! The state of the upkeep of a kept table: merged files that are still to be deleted, and the time of each task.
 //!
 //! The upkeep itself is in `operations/maintain.rs`.
 
@@ -15,7 +15,7 @@ pub(crate) const RETIRED_MAX: usize = 200_000;
 /// Files deleted in one round.
 const DELETES_A_ROUND_MAX: usize = 10_000;
 
-/// What a handle remembers for the upkeep of its table.
+/// The state of the upkeep.
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
     pub(crate) compacting: tokio::sync::Mutex<()>,
@@ -30,7 +30,7 @@ pub(crate) struct Round {
     pub(crate) next_log_search: Option<Instant>,
     pub(crate) next_file_search: Option<Instant>,
     pub(crate) paused_until: Option<Instant>,
-    /// Whether what earlier processes merged has been looked up.
+    /// True if the merged files of earlier processes were looked up.
     pub(crate) has_read_tombstones: bool,
 }
 
@@ -51,7 +51,7 @@ impl Upkeep {
         queue.extend(retired.take(free));
     }
 
-    /// Spares files that are part of the table (again), as after RESTORE.
+    /// Keeps files that are part of the table again, as after RESTORE.
     pub(crate) fn keep(&self, is_live: impl Fn(&str) -> bool) {
         self.queue().retain(|retired| !is_live(&retired.path));
     }
@@ -72,7 +72,7 @@ impl Upkeep {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that were removed before `before_ms`.
+    /// Takes the files that were removed before `before_ms`.
     pub(crate) fn take_expired(&self, before_ms: i64) -> Vec<Retired> {
         let mut queue = self.queue();
         let expired = queue.iter().take(DELETES_A_ROUND_MAX).take_while(|retired| retired.at_ms < before_ms).count();

@@ -1,7 +1,7 @@
-//! From the rows that a query gives to the rows that a table may hold.
+//! Converts the rows of a query to rows of a table.
 //!
-//! Columns are matched by position, as INSERT does, cast to the table's types, and held against its rules: NOT NULL,
-//! column invariants and CHECK constraints. A row that breaks one stops the write, and the error shows that row.
+//! Columns are matched by position, as for INSERT, cast to the types of the table, and checked: NOT NULL, column invariants and
+//! CHECK constraints. The first row that violates a rule stops the write, and the error shows this row.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,16 +21,15 @@ use crate::spec::types::{assignable, sql_name};
 use pinsql_base::engine_error::arrow_error;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// How much of a row an error shows.
+/// The length at which an error cuts a row.
 const SAMPLE_CHARS_MAX: usize = 400;
 
-/// Plans the SQL of a table's rules. The log keeps them as Databricks' text, which only the statements' parser reads as
-/// Databricks does.
+/// Plans the conditions of a table. The log has them as Databricks SQL, which only the parser of statements reads correctly.
 pub trait PlanCondition: fmt::Debug + Send + Sync {
     fn plan(&self, sql: &str, columns: &DFSchema, state: &SessionState) -> Result<Expr>;
 }
 
-/// What a session's state carries to have its rules planned. Without it they are read as DataFusion reads SQL.
+/// The session extension that plans conditions. Without it, DataFusion's SQL parser reads them.
 #[derive(Debug)]
 pub struct Conditions(pub Arc<dyn PlanCondition>);
 
@@ -48,7 +47,7 @@ impl fmt::Debug for Conform {
 }
 
 impl Conform {
-    /// Refuses what can be known without a row: the number of columns and their types.
+    /// Checks the number of columns and their types.
     pub(crate) fn try_new(
         table: &str,
         input: &Schema,
@@ -121,7 +120,7 @@ impl Conform {
     fn check_rules(&self, batch: &RecordBatch) -> Result<()> {
         for (rule, check) in &self.checks {
             let outcome = check.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()))?;
-            // Unknown is a violation too, as in Spark's Delta.
+            // NULL is a violation too, as in Spark's Delta.
             let holds = match outcome.as_boolean() {
                 known if known.null_count() == 0 => known.clone(),
                 partly_known => prep_null_mask_filter(partly_known),

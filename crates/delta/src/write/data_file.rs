@@ -1,8 +1,8 @@
-//! One Parquet data file on its way to the store.
+//! A Parquet data file that is being written.
 //!
-//! Why not deltalake's own `DeltaWriter`: its buffers are not counted against the session's memory, the files of a
-//! failed write cannot be named to be deleted, and its statistics go through floats. What is left to do by hand is
-//! small: Arrow's Parquet writer over a multipart upload, and the Add action.
+//! deltalake's `DeltaWriter` is not used: its buffers are not counted in the memory of the session, the files of a failed write
+//! cannot be listed for deletion, and its statistics convert numbers to floats. The code here is small: Arrow's Parquet writer
+//! over a multipart upload, and the Add action.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,9 +28,9 @@ use crate::spec::float_bounds::{self, FloatColumns};
 use crate::spec::partition_values::PartitionValues;
 use crate::spec::statistics::{self, IndexedColumns};
 
-/// A row group is closed, and its memory freed, at this encoded size.
+/// The encoded size at which a row group is closed and its memory freed.
 const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
-/// Smaller files go up in one request.
+/// Smaller files are uploaded in one request.
 const UPLOAD_PART_BYTES: usize = 8 << 20;
 const UPLOAD_PARTS_IN_FLIGHT_MAX: usize = 2;
 
@@ -69,9 +69,9 @@ impl DataFile {
         &self.values
     }
 
-    /// Encodes a batch. When the session has no memory left for the open row group, the group is closed early: smaller
-    /// groups are worse than large ones, and better than a failure. What is on its way to the store cannot be hurried,
-    /// so it is counted only while there is room for it.
+    /// Encodes a batch. If the session has no memory left for the open row group, the group is closed early: a small group is
+    /// better than a failure. Parts that are being uploaded cannot be sped up, so their memory is counted only if there is room
+    /// for it.
     pub(crate) async fn write(&mut self, batch: &RecordBatch, memory: &MemoryReservation) -> Result<()> {
         self.floats.note(batch);
         self.writer.write(batch).await?;
@@ -83,12 +83,12 @@ impl DataFile {
         Ok(())
     }
 
-    /// The size that the file would have if it were closed now, about.
+    /// The approximate size of the file if it were closed now.
     pub(crate) fn size_bytes(&self) -> u64 {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
-    /// Finishes the file, and waits until the store has all of it.
+    /// Finishes the file and waits until the store has all of it.
     pub(crate) async fn close(mut self, indexed: &IndexedColumns, memory: &MemoryReservation) -> Result<Add> {
         let footer = match self.writer.finish().await {
             Ok(footer) => footer,
@@ -114,7 +114,7 @@ impl DataFile {
         })
     }
 
-    /// Gives the upload up, so that no part of it stays in the store unseen.
+    /// Aborts the upload, so that no part of it stays in the store.
     pub(crate) async fn abort(self) {
         let path = self.path;
         if let Err(error) = self.writer.into_inner().abort().await {
@@ -123,10 +123,10 @@ impl DataFile {
     }
 }
 
-/// Hands the encoder's buffers to the store without copying them.
+/// Passes the buffers of the encoder to the store without a copy.
 struct Upload {
     buffer: BufWriter,
-    /// The buffer cannot be aborted once it began to complete; the store then drops the parts by its own rules.
+    /// The buffer cannot be aborted after it started to complete. The store then deletes the parts by its own rules.
     is_completing: bool,
 }
 
@@ -151,7 +151,7 @@ fn external(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Parqu
     ParquetError::External(error.into())
 }
 
-/// Deletes files that no commit will name. Best effort: what stays is an orphan that VACUUM takes.
+/// Deletes files that no commit will name. A failure is only logged: the file is then an orphan that VACUUM deletes.
 pub(crate) async fn delete_files(store: &Arc<dyn ObjectStore>, paths: Vec<Path>) {
     use futures::StreamExt;
     let locations = futures::stream::iter(paths.into_iter().map(Ok)).boxed();

@@ -1,4 +1,4 @@
-//! Runs a plan whose root is the writer node, and gathers what it wrote.
+//! Runs a plan with the writer on top, and collects the written files.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 
 use crate::error::external;
 
-/// What the node's output says was written.
+/// The written files and rows.
 pub(crate) struct Written {
     pub(crate) adds: Vec<Add>,
     pub(crate) rows: u64,
 }
 
-/// Runs the whole plan, all partitions at once. When one fails, the others are stopped before this returns.
+/// Runs all partitions of the plan at once. If one fails, the others are stopped before this returns.
 pub(crate) async fn run(plan: &Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<Written> {
     let mut tasks = JoinSet::new();
     for partition in 0..plan.output_partitioning().partition_count() {

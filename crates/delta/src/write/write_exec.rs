@@ -1,11 +1,11 @@
 //! The plan node that writes a table's data files.
 //!
-//! Each input partition has its own writer. The output has one row for each file: the Add action as JSON, and the number of records.
-//! The node commits nothing: the caller gets the rows and commits them (`commit`). So the node can run anywhere, and a task that runs
-//! twice leaves an orphan file and never a duplicate row.
+//! Each input partition has its own writer. The output has one row for each file: the Add action as JSON, and the number of
+//! records. The node commits nothing: the caller gets the rows and commits them (`commit`). So the node can run anywhere, and a
+//! task that runs twice leaves an orphan file and never a duplicate row.
 //!
-//! A writer has one file open at a time. So the input of a partitioned table is first sorted by the partition columns. The sort can
-//! spill, and a buffer for each partition value cannot.
+//! A writer has one file open at a time. So the input of a partitioned table is first sorted by the partition columns. The sort
+//! can spill, and a buffer for each partition value cannot.
 
 use std::fmt;
 use std::sync::Arc;

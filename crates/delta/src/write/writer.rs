@@ -1,4 +1,4 @@
-//! Writers of a table's data files. Each has one file open at a time, and nothing is committed here.
+//! Writers of data files. A writer has one file open at a time. Nothing is committed here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,16 +20,16 @@ use crate::storage::location::TableLocation;
 use crate::table::shape::Shape;
 use crate::write::data_file::{self, DataFile, delete_files};
 
-/// What the files are for, which decides over their names.
+/// The purpose of the files. It decides their folder and the prefix of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Rows,
-    /// The change data feed's: what became of each row.
+    /// Change files of the change data feed.
     Changes,
 }
 
 impl FileKind {
-    /// The table's folder for such files, and how their names begin.
+    /// The folder in the table, and the prefix of the names.
     fn place(self) -> (Path, &'static str) {
         match self {
             Self::Rows => (Path::default(), "part"),
@@ -38,22 +38,22 @@ impl FileKind {
     }
 }
 
-/// What all writers of one statement share.
+/// The shared state of all writers of a statement.
 #[derive(Debug)]
 pub(crate) struct WriteTarget {
     /// The store with the table's folder as its root.
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) file_schema: SchemaRef,
     pub(crate) partition_columns: Vec<String>,
-    /// Where the partition columns stand in the table's schema.
+    /// The positions of the partition columns in the schema of the table.
     pub(crate) partition_positions: Vec<usize>,
     pub(crate) properties: WriterProperties,
     pub(crate) indexed: IndexedColumns,
     pub(crate) target_file_bytes: u64,
     kind: FileKind,
-    /// Every file that was begun, so that a failed statement can delete them.
+    /// All files that were started, so that a failed statement can delete them.
     begun: Mutex<Vec<Path>>,
-    /// Uploads of dropped writers that are being taken back.
+    /// Uploads of dropped writers that are being aborted.
     aborting: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -89,11 +89,11 @@ impl WriteTarget {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
     }
 
-    /// Deletes all that this statement wrote. Only for a statement that certainly did not commit.
+    /// Deletes all files of the statement. Only for a statement that certainly did not commit.
     pub(crate) async fn discard(&self) {
         let aborting = std::mem::take(&mut *self.aborting.lock().unwrap_or_else(PoisonError::into_inner));
         for abort in aborting {
-            // An upload that cannot be taken back has said so by itself.
+            // A failed abort is already logged.
             let _ = abort.await;
         }
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
@@ -105,9 +105,9 @@ impl WriteTarget {
 pub(crate) struct TableWriter {
     target: Arc<WriteTarget>,
     memory: MemoryReservation,
-    /// The input partition, which file names begin with.
+    /// The input partition. File names begin with it.
     part: usize,
-    /// Names this writer's files apart from those of every other writer, of this statement and of others.
+    /// An id in the names of the files, unique among all writers.
     id: Uuid,
     files_begun: usize,
     open: Option<DataFile>,
@@ -136,7 +136,7 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes rows without their partition columns, all of one partition.
+    /// Writes rows of one partition, without their partition columns.
     pub(crate) async fn write_partition(&mut self, rows: &RecordBatch, values: PartitionValues) -> Result<()> {
         self.write_run(rows, values).await
     }
@@ -169,7 +169,7 @@ impl TableWriter {
         Ok(std::mem::take(&mut self.adds))
     }
 
-    /// Names sort in the order of writing, so that a sorted input stays sorted across the files of one writer.
+    /// Names sort in the order of writing, so a sorted input stays sorted across the files of a writer.
     fn begin_file(&mut self, values: PartitionValues) -> Result<DataFile> {
         let target = &self.target;
         let (folder, first) = target.kind.place();
@@ -182,7 +182,7 @@ impl TableWriter {
 }
 
 impl Drop for TableWriter {
-    /// A writer that is dropped half-way (its statement failed elsewhere) takes its upload back in the background.
+    /// A writer that is dropped before its end (the statement failed elsewhere) aborts its upload in the background.
     fn drop(&mut self) {
         if let (Some(file), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
             let abort = runtime.spawn(file.abort());

@@ -1,4 +1,4 @@
-//! What the commit of an ALTER TABLE says in the history.
+//! The operation name and parameters of an ALTER TABLE in the history.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::spec::alteration::Alteration;
 use crate::spec::definition::Constraint;
 
 impl Alteration {
-    /// The name that Spark gives the same operation.
+    /// The operation name of Spark.
     pub(crate) fn operation_name(&self) -> &'static str {
         match self {
             Self::AddColumns(_) => "ADD COLUMNS",
@@ -18,7 +18,7 @@ impl Alteration {
         }
     }
 
-    /// As Spark has them: every value is text, and lists are JSON in that text.
+    /// The operation parameters, as in Spark: every value is text, and lists are JSON.
     pub(crate) fn operation_parameters(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::AddColumns(columns) => {

@@ -1,7 +1,7 @@
-//! What one statement does to a table, before it is known on which version it lands.
+//! The change that one statement makes to a table, as data. The version that it makes is not known yet.
 //!
-//! The actions depend on the snapshot: replacing removes the files that are there then. So they are made anew for each
-//! attempt to commit.
+//! The actions depend on the snapshot: replacing a table removes the files that it has at that moment. So the actions are built
+//! again for each attempt to commit.
 
 mod alter;
 pub(crate) mod optimize;
@@ -30,30 +30,30 @@ use pinsql_base::error::Result;
 
 #[derive(Debug, Clone)]
 pub(crate) enum ChangeKind {
-    /// The table must not be there.
+    /// The table must not exist.
     Create {
         definition: TableDefinition,
     },
-    /// The table becomes the one defined, whether it is there or not.
+    /// The table gets this definition, whether it exists or not.
     Replace {
         definition: TableDefinition,
     },
     Append,
-    /// The rows are replaced, the table stays as it is defined.
+    /// All rows are replaced, and the definition stays.
     Overwrite,
-    /// The definition changes, and no row.
+    /// Only the definition changes.
     Alter(Box<Alteration>),
-    /// The rows of these files are in the new ones: no row changes.
+    /// The new files hold the rows of these files. No row changes.
     Compact {
         removes: Vec<Remove>,
     },
-    /// The same, because somebody asked for it.
+    /// The same for an OPTIMIZE.
     Optimize(OptimizeChange),
-    /// Nothing changes but the history.
+    /// Only the history changes.
     Vacuum(VacuumChange),
-    /// The table becomes what an older version of it was.
+    /// The table becomes equal to an older version.
     Restore(Box<RestoreChange>),
-    /// Rows change: the files that held them are written again.
+    /// Rows change, and their files are written again.
     Rewrite {
         replacement: Box<Replacement>,
         reading: Box<Reading>,
@@ -64,14 +64,14 @@ pub(crate) enum ChangeKind {
 pub(crate) struct Change {
     pub(crate) location: TableLocation,
     pub(crate) kind: ChangeKind,
-    /// Whether the rows come from a query (`… AS SELECT`), for the history.
+    /// True if the rows come from a query (`… AS SELECT`), for the history.
     pub(crate) has_query: bool,
     pub(crate) adds: Vec<Add>,
     pub(crate) rows: u64,
-    /// The version of this very table that the query read, if it did: what others changed since then is then a conflict.
+    /// The version of this table that the query read, if it did. Changes of other writers after it are then a conflict.
     pub(crate) read_version: Option<u64>,
     pub(crate) transaction: Option<ApplicationTransaction>,
-    /// What the definition becomes with it.
+    /// A change of the definition in the same commit.
     pub(crate) alteration: Option<Alteration>,
 }
 
@@ -94,7 +94,7 @@ impl Change {
         self.adds.iter().map(|add| add.size.unsigned_abs()).sum()
     }
 
-    /// Whether the table is made by it, or may have other columns or properties after it.
+    /// True if the commit creates the table, or may change its columns or properties.
     pub(crate) fn defines(&self) -> bool {
         let is_definition = matches!(
             self.kind,
@@ -103,7 +103,7 @@ impl Change {
         is_definition || self.alteration.is_some()
     }
 
-    /// By path, all files that the change brings.
+    /// The paths of all files that the commit adds.
     pub(crate) fn files_written(&self) -> Vec<String> {
         let changes = match &self.kind {
             ChangeKind::Rewrite { replacement, .. } => replacement.changes.as_slice(),
@@ -117,7 +117,7 @@ impl Change {
         matches!(self.kind, ChangeKind::Append | ChangeKind::Create { .. }) && self.read_version.is_none()
     }
 
-    /// Whether a stream appends a micro-batch. COPY INTO is the other that marks its steps.
+    /// True if this is a micro-batch of a stream. COPY INTO has transactions too.
     fn is_of_stream(&self) -> bool {
         let mark = self.transaction.as_ref().map(|transaction| transaction.application_id.as_str());
         matches!(self.kind, ChangeKind::Append) && mark.is_some_and(|application| application != COPY_INTO)
@@ -165,7 +165,7 @@ impl Change {
         Ok(actions)
     }
 
-    /// The name that Spark gives the same operation.
+    /// The operation name of Spark.
     pub(crate) fn operation_name(&self) -> &'static str {
         match (&self.kind, self.has_query) {
             (ChangeKind::Create { .. }, false) => "CREATE TABLE",

@@ -1,9 +1,9 @@
-//! What the commit of an OPTIMIZE says.
+//! The commit of an OPTIMIZE.
 
 use deltalake::kernel::{Add, Remove};
 use serde_json::{Value, json};
 
-/// What an OPTIMIZE puts into the log besides its new files.
+/// The part of an OPTIMIZE commit that is not a new file.
 #[derive(Debug, Clone)]
 pub(crate) struct OptimizeChange {
     pub(crate) removes: Vec<Remove>,
@@ -12,7 +12,7 @@ pub(crate) struct OptimizeChange {
 }
 
 impl OptimizeChange {
-    /// As Spark has them, every value is text.
+    /// The operation metrics of Spark. Every value is text.
     pub(crate) fn metrics(&self, adds: &[Add]) -> Value {
         let removed_bytes: i64 = self.removes.iter().filter_map(|remove| remove.size).sum();
         let mut sizes: Vec<i64> = adds.iter().map(|add| add.size).collect();

@@ -1,11 +1,11 @@
-//! What the commit of a RESTORE says.
+//! The commit of a RESTORE.
 
 use deltalake::kernel::{Action, Add, Metadata, Protocol, Remove};
 use serde_json::{Value, json};
 
 use crate::log::versions::AsOf;
 
-/// What a RESTORE puts into the log besides the files that come back.
+/// The part of a RESTORE commit that is not a restored file.
 #[derive(Debug, Clone)]
 pub(crate) struct RestoreChange {
     pub(crate) metadata: Option<Metadata>,
@@ -27,7 +27,7 @@ impl RestoreChange {
         self.removes.iter().filter_map(|remove| remove.size).map(i64::unsigned_abs).sum()
     }
 
-    /// As Spark has them, every value is text.
+    /// The operation metrics of Spark. Every value is text.
     pub(crate) fn metrics(&self, adds: &[Add]) -> Value {
         json!({
             "numRestoredFiles": adds.len().to_string(),

@@ -1,4 +1,4 @@
-//! What the commit of a statement that changes rows says: the files it replaces, and the operation for the history.
+//! The commit of a statement that changes rows: the replaced files, and the operation for the history.
 //!
 //! The names of operations and metrics are those of Delta.
 

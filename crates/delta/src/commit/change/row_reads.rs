@@ -1,9 +1,9 @@
-//! What a statement that changes rows has read, and so what another writer must not have done in the meantime.
+//! The rows and files that a statement read before it changed rows, for the detection of conflicts.
 //!
-//! The rules are Delta's (`ConflictChecker` in its sources): a file that is written again must still be there, whoever took it
-//! away; a file that was read must not have lost its rows; and files that were added must hold no row that the statement
-//! would have read. Under `WriteSerializable`, Delta's default, what a blind append adds counts as added after the statement;
-//! under `Serializable` (`delta.isolationLevel`) it does not.
+//! The rules are those of Delta (`ConflictChecker`): a file that is written again must still be part of the table; no row of a
+//! file that was read may have changed; and added files must not hold rows that the statement would have read. Under
+//! `WriteSerializable`, the default of Delta, a blind append counts as a commit after the statement. Under `Serializable`
+//! (`delta.isolationLevel`) it does not.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::table::shape::Shape;
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     pub(crate) files: HashSet<String>,
-    /// What the rows read have to meet, one for each scan; `None` reads all.
+    /// The predicate of each scan. `None` reads all rows.
     pub(crate) predicates: Vec<Option<Arc<dyn PhysicalExpr>>>,
     pub(crate) is_serializable: bool,
     pub(crate) table: Arc<TargetTable>,
@@ -27,7 +27,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// What `winner` did that a statement which read this and rewrites `removed` cannot follow.
+    /// The conflict of `winner` with a statement that read this and rewrites the files in `removed`.
     pub(crate) fn conflict(&self, winner: &Commit, removed: &HashSet<&str>) -> Option<&'static str> {
         let mut adds = Vec::new();
         for action in &winner.actions {

@@ -1,8 +1,8 @@
-//! What the commits of a VACUUM say: one before it deletes, one after.
+//! The commits of a VACUUM: one before it deletes files, one after it.
 
 use serde_json::{Value, json};
 
-/// What a VACUUM tells the history.
+/// The content of a VACUUM commit.
 #[derive(Debug, Clone)]
 pub(crate) enum VacuumChange {
     Start { files: usize, bytes: u64, checks_retention: bool, default_ms: u128, specified_ms: Option<u128> },
@@ -17,7 +17,7 @@ impl VacuumChange {
         }
     }
 
-    /// As Spark has them, every value is text.
+    /// The operation metrics of Spark. Every value is text.
     pub(crate) fn metrics(&self) -> Value {
         match self {
             Self::Start { files, bytes, .. } => {

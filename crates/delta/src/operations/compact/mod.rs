@@ -1,14 +1,13 @@
-//! Merging the small files of a table, beside the stream that appends to it.
+//! Compaction: merges the small files of a table while a stream appends to it.
 //!
-//! A stream leaves a file with each commit. [`compact`] merges them (`tiers.rs` says which) and replaces them in one commit
-//! that changes no row: readers of the table see the same rows, and those who follow it as a stream see nothing at all
-//! (`dataChange` is false). An append never waits for it but for the moment of that commit, and neither is refused because
-//! of the other. When another process has removed one of the merged files in the meantime, the new files are deleted and
-//! nothing is said: next time there is another choice.
+//! A stream writes a file with each commit. [`compact`] merges them (`tiers.rs` selects the files) and replaces them in one
+//! commit that changes no row. Readers see the same rows, and streams over the table see no change (`dataChange` is false). An
+//! append only waits during this commit, and neither is refused because of the other. If another process removed one of the
+//! merged files, the new files are deleted without a message, and the next round selects other files.
 //!
-//! The merged files stay in the folder until they are older than `delta.deletedFileRetentionDuration`: see `maintain.rs`.
+//! The merged files stay in the folder until they are older than `delta.deletedFileRetentionDuration`, see `maintain.rs`.
 //!
-//! OPTIMIZE merges by the same code (`optimize`), but decides by itself what is merged. Sorting and Z-ordering belong to it alone.
+//! OPTIMIZE uses the same merge (`optimize`) with its own selection of files. Only OPTIMIZE sorts rows.
 
 mod input;
 mod tiers;
@@ -40,8 +39,8 @@ use pinsql_base::storage_error::causes;
 /// Files opened ahead of the one that is being copied.
 const OPENED_AHEAD_MAX: usize = 4;
 
-/// Merges what is worth merging now, up to the table's target size (`delta.targetFileSize`, 128 MB). `None` when there is
-/// nothing to do, when it is being done already, and when another process changed one of the files.
+/// Merges files up to the target size of the table (`delta.targetFileSize`, 128 MB by default). `None` if there is nothing to do,
+/// if another compaction runs, or if another process changed one of the files.
 pub async fn compact(handle: &Arc<TableHandle>, context: &TaskContext) -> Result<Option<Committed>> {
     let Ok(_alone) = handle.upkeep.compacting.try_lock() else { return Ok(None) };
     let Some(base) = TableHandle::base(handle).await? else { return Ok(None) };
@@ -69,15 +68,15 @@ struct Merged {
     rows: u64,
 }
 
-/// Why files could not be merged.
+/// The reason why files could not be merged.
 #[derive(Debug)]
 pub(crate) enum MergeError {
-    /// One of them is not what the log says, or not what this can read. It is left alone from now on.
+    /// A file differs from the log, or cannot be read. It is excluded from now on.
     Unfit {
         path: String,
         reason: String,
     },
-    /// One of them is gone: another process merged it, or removed it with its rows.
+    /// A file is gone: another process merged it, or deleted its rows.
     Gone,
     Failed(DataFusionError),
 }
@@ -97,7 +96,7 @@ impl MergeError {
     }
 }
 
-/// Writes the new files. `None` when none came of it.
+/// Writes the new files. `None` if a file could not be merged.
 async fn merge_all(
     handle: &Arc<TableHandle>,
     target: &Arc<WriteTarget>,
@@ -202,7 +201,7 @@ async fn land(
     merged: Merged,
 ) -> Result<Option<Committed>> {
     let Merged { adds, mut removes, rows } = merged;
-    // Their retention begins when they leave the table, not when they were read.
+    // The retention of the files starts when they leave the table.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     removes.iter_mut().for_each(|remove| remove.deletion_timestamp = Some(now.as_millis() as i64));
     let kind = ChangeKind::Compact { removes };

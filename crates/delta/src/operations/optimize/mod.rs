@@ -1,15 +1,13 @@
 //! OPTIMIZE: fewer and larger files with the same rows, in one commit that changes no row.
 //!
-//! Without ZORDER BY, the files below the target size (`delta.targetFileSize`) are put together, smallest first, partition by
-//! partition, by the same code that merges a stream's files (`compact`). With it, all files of a partition are written anew in
-//! the order of a curve (`zorder`). A table on which there is nothing to do gets no commit.
+//! Without ZORDER BY, the files below the target size (`delta.targetFileSize`) of each partition are merged, smallest first, with
+//! the code of compaction (`compact`). With ZORDER BY, all files of a partition are written again in the order of a curve
+//! (`zorder`). If there is nothing to do, there is no commit.
 //!
-//! Readers see the same rows before, during and after; who follows the table as a stream or reads its changes sees nothing
-//! (`dataChange` is false). Appends pass; a writer that takes away one of the files in the meantime makes this one fail, and
-//! nothing of it is kept.
+//! Readers see the same rows. Streams over the table and `table_changes` see no change (`dataChange` is false). Appends of other
+//! writers are no conflict. If another writer removes one of the files, the OPTIMIZE fails and its new files are deleted.
 //!
-//! Deliberately absent: liquid clustering, and merging files from which rows were deleted by deletion vectors (tables
-//! that have them are refused).
+//! Deliberately absent: liquid clustering, and files with deletion vectors (tables that may have them are refused).
 
 mod curve;
 mod partitions;
@@ -139,7 +137,7 @@ fn change_of(location: &TableLocation, adds: Vec<Add>, removed: Vec<SmallFile>, 
     Change { adds, rows, ..Change::new(location.clone(), kind) }
 }
 
-/// What every unit of work needs.
+/// The context of each unit of work.
 struct Work<'a> {
     location: &'a TableLocation,
     target: &'a Arc<WriteTarget>,
@@ -156,7 +154,7 @@ struct Done {
 }
 
 impl Work<'_> {
-    /// Does everything that is to be done, as much of it at once as there are threads and memory for.
+    /// Does all units of work, as many at once as threads and memory allow.
     async fn all(&self, partitions: Vec<Partition>, threads: usize) -> Result<Done> {
         let units: Vec<Vec<SmallFile>> = match self.z_order_by {
             [] => partitions
@@ -196,7 +194,7 @@ impl Work<'_> {
             return Ok((unit, Outcome::Written(adds.map_err(|error| write_error(name, &error))?)));
         }
         let memory = MemoryConsumer::new("DeltaOptimize").register(self.context.memory_pool());
-        // A task of its own for each: encoding is what takes the time. Where one fails, the others are stopped.
+        // Each unit has its own task, since encoding takes the time. If one fails, the others are stopped.
         let target = Arc::clone(self.target);
         let task = SpawnedTask::spawn(async move {
             let merged = merge(&target, &unit, &memory).await;
@@ -227,7 +225,7 @@ fn gone(name: &str) -> Error {
         .with_hint("another writer replaced it and removed it; nothing of this statement was kept: run it again")
 }
 
-/// Files to be put together, smallest first: each bin has two or more, and the target size at most.
+/// Groups files for merging, smallest first. Each group has at least two files, and at most the target size.
 fn bins(mut files: Vec<SmallFile>, target_bytes: u64) -> Vec<Vec<SmallFile>> {
     files.retain(|file| file.bytes < target_bytes);
     files.sort_by_key(|file| (file.bytes, file.sequence));
@@ -244,7 +242,7 @@ fn bins(mut files: Vec<SmallFile>, target_bytes: u64) -> Vec<Vec<SmallFile>> {
         }
     }
     bins.retain(|bin| bin.len() > 1);
-    // Within a file, rows stay in the order in which they came.
+    // Rows keep their order within a file.
     bins.iter_mut().for_each(|bin| bin.sort_by_key(|file| file.sequence));
     bins
 }

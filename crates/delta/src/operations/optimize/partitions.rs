@@ -1,4 +1,4 @@
-//! Which files there are to optimize, by partition.
+//! The files to optimize, by partition.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::table::live_files::SmallFile;
 use crate::table::shape::Shape;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// The table's partition columns, for a predicate over them.
+/// The schema of the partition columns, for the predicate of OPTIMIZE.
 pub fn partition_schema(location: &TableLocation, table: &DeltaTable) -> Result<SchemaRef> {
     let shape = Shape::of_table(location.name(), table)?;
     Ok(Arc::new(partition_fields(&shape)))
@@ -30,7 +30,7 @@ fn partition_fields(shape: &Shape) -> Schema {
     Schema::new(shape.partition_columns.iter().filter_map(field).collect::<Vec<_>>())
 }
 
-/// The files of one partition, with a text by which those that one Z-ordering wrote are known, where they all have it.
+/// The files of one partition, and the Z-order tags of these files.
 #[derive(Debug, Default)]
 pub(super) struct PartitionFiles {
     pub(super) files: Vec<SmallFile>,
@@ -43,7 +43,7 @@ impl PartitionFiles {
         self.files.len()
     }
 
-    /// Whether one run wrote all of them in the order of these columns.
+    /// True if one OPTIMIZE wrote all of the files in the order of these columns.
     pub(super) fn is_ordered_by(&self, columns: &[String]) -> bool {
         let Some(first) = self.curves.first() else { return false };
         self.curves.len() == self.files.len()
@@ -59,8 +59,8 @@ pub(super) struct Found {
     pub(super) warning: Option<String>,
 }
 
-/// Files that lie elsewhere, have rows deleted from them, or do not say how many rows they have stay as they are: without
-/// that number, nobody could say afterwards that all rows are still there.
+/// The files of a snapshot by partition. Files outside the folder, with deleted rows, or without a row count are left alone:
+/// without the count it could not be checked that no row was lost.
 pub(super) fn files_by_partition(location: &TableLocation, base: &Base, shape: &Shape) -> Result<Found> {
     let state = base.state(location)?.ok_or_else(|| Error::internal("OPTIMIZE needs a snapshot"))?;
     require(Operation::Optimize, location.name(), state.protocol(), state.metadata())?;
@@ -98,7 +98,7 @@ pub(super) fn wanted(
     predicate: &Arc<dyn PhysicalExpr>,
 ) -> Result<Vec<Partition>> {
     let schema = Arc::new(partition_fields(shape));
-    // An empty text stands for NULL in the log.
+    // An empty text in the log is NULL.
     let text = |values: &[(String, Option<String>)], column: usize| {
         values.get(column)?.1.clone().filter(|text| !text.is_empty())
     };

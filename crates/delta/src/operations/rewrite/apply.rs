@@ -1,4 +1,4 @@
-//! A batch of a file and the entries about its rows, made into the rows that take its place.
+//! Applies the entries of the list to a batch of a file.
 
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use datafusion::error::{DataFusionError, Result};
 use super::read::relaxed;
 use super::row_changes::{RowAction, VALUES_FROM, actions, rows};
 
-/// How the values of the list become columns of the table.
+/// The mapping from value columns of the list to columns of the table.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) schema: SchemaRef,
-    /// For each value of the list, the column of the table that it is for.
+    /// For each value column of the list, the position of its column in the table.
     pub(super) assigned: Vec<usize>,
     pub(super) actions: Vec<RowAction>,
-    /// Where the partition columns stand in the table.
+    /// The positions of the partition columns.
     pub(super) partition_columns: Vec<usize>,
 }
 
-/// What became of the rows of one batch.
+/// The rows of one batch after the changes.
 #[derive(Debug)]
 pub(super) struct Applied {
     /// Rows that stay, changed or not, in their order.
     pub(super) rows: RecordBatch,
-    /// Rows that may have gone to another partition.
+    /// Updated rows that may belong to another partition.
     pub(super) moved: RecordBatch,
     pub(super) updated_before: RecordBatch,
     pub(super) updated_after: RecordBatch,
@@ -50,7 +50,7 @@ impl Layout {
         }
     }
 
-    /// Applies `changes` to the rows of a file from number `first` on.
+    /// Applies `changes` to the rows of a file that start at row number `first`.
     pub(super) fn apply(
         &self,
         old: &RecordBatch,
@@ -95,7 +95,7 @@ impl Layout {
         })
     }
 
-    /// All the rows, with the new values where an action assigns them.
+    /// All rows, with the new values that actions assign.
     fn updated(
         &self,
         old: &RecordBatch,
@@ -122,7 +122,7 @@ impl Layout {
         batch(old.schema(), columns, old.num_rows())
     }
 
-    /// The rows that are new.
+    /// The new rows.
     pub(super) fn inserted(&self, changes: &RecordBatch) -> Result<RecordBatch> {
         let numbers: &Int32Array = actions(changes);
         let count = changes.num_rows();
@@ -153,7 +153,7 @@ fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<Recor
     Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
-/// The batch in the order of some of its columns.
+/// The batch, sorted by some of its columns.
 pub(super) fn sorted_by(batch: &RecordBatch, columns: &[usize]) -> Result<RecordBatch> {
     let keys: Vec<_> = columns
         .iter()

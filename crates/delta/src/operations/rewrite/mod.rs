@@ -1,14 +1,14 @@
-//! Changing rows of a table: DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE.
+//! Statements that change rows: DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE.
 //!
-//! Copy on write: a file is either left alone or written again, so that readers of the first protocol see the change. A statement's
-//! own query runs first, over the table with two hidden columns (`scan.rs`): it reads only the columns that its conditions and values
-//! need, leaves files out by what the log says of them, and gives a list of what is to become of which row (`changes.rs`),
-//! sorted by file and row. Then each file that the list names is read once, in its order, and written with its changes applied
-//! (`apply.rs`); no other file is touched, and nothing but the list's sort and one row group is held in memory.
+//! Copy on write: a file stays, or is written again, so every reader sees the change. First the query of the statement runs over
+//! the table with two hidden columns (`read/target_scan.rs`). It reads only the columns of its conditions and values, skips files
+//! by their statistics, and returns a list with the action for each row (`row_changes.rs`), sorted by file and row. Then each
+//! file in the list is read once and written with its changes (`apply.rs`). No other file is read. Only the sort of the list and
+//! one row group are in memory.
 //!
-//! With the change data feed on, each change is written a second time, with what the row was before (`output.rs`).
+//! With the change data feed on, each change is also written to a change file, with the row before and after it (`output.rs`).
 //!
-//! Deliberately absent: deletion vectors, which need the third protocol of readers.
+//! Deliberately absent: writing deletion vectors, which need reader version 3.
 
 mod apply;
 mod output;
@@ -48,14 +48,14 @@ use crate::table::shape::Shape;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::Result;
 
-/// Files that a statement removes as they are.
+/// Files that a statement removes without reading them.
 #[derive(Debug, Clone)]
 pub struct Covered {
     files: BTreeSet<usize>,
     predicate: Option<Arc<dyn PhysicalExpr>>,
 }
 
-/// One version of a table whose rows a statement is about to change.
+/// A version of a table whose rows a statement will change.
 #[derive(Debug, Clone)]
 pub struct RewriteTarget {
     location: TableLocation,
@@ -65,13 +65,13 @@ pub struct RewriteTarget {
     list: Arc<FileList>,
     scan: Arc<TargetTable>,
     keeps_changes: bool,
-    /// What the commit changes of the table's definition.
+    /// A change of the definition in the same commit.
     alteration: Option<Alteration>,
     started: Instant,
 }
 
 impl RewriteTarget {
-    /// Opens the newest version. Refuses by name what this cannot change.
+    /// Opens the newest version. Fails if a feature of the table does not allow to change rows.
     pub async fn open(location: TableLocation) -> Result<Self> {
         location.require_writable().await?;
         let table = location.open_existing().await?;
@@ -103,7 +103,7 @@ impl RewriteTarget {
         })
     }
 
-    /// The table gets these columns in the statement's commit. What the statement reads of it does not have them yet.
+    /// Adds columns to the table in the commit of the statement. The rows that the statement reads do not have them yet.
     pub fn adding(mut self, columns: Vec<NewColumn>) -> Result<Self> {
         let alteration = Alteration::AddColumns(columns);
         self.shape = Arc::new(Shape::of_altered_table(self.location.name(), &self.table, &alteration)?);
@@ -116,7 +116,7 @@ impl RewriteTarget {
         self.version
     }
 
-    /// The table's columns, with those that it gets.
+    /// The columns of the table, with the added ones.
     pub fn schema(&self) -> &SchemaRef {
         &self.shape.schema
     }
@@ -126,23 +126,23 @@ impl RewriteTarget {
         &self.shape.partition_columns
     }
 
-    /// The table with the hidden columns [`FILE_COLUMN`] and [`ROW_COLUMN`]. It can be scanned once.
+    /// The table with the hidden columns [`FILE_COLUMN`](crate::FILE_COLUMN) and [`ROW_COLUMN`](crate::ROW_COLUMN), for one scan.
     pub fn rows(&self) -> Arc<dyn TableProvider> {
         Arc::clone(&self.scan) as Arc<dyn TableProvider>
     }
 
-    /// The same version as every other statement reads it.
+    /// The same version as a provider for ordinary queries.
     pub fn table(&self) -> Result<Arc<dyn TableProvider>> {
         self.location.provider(&self.table)
     }
 
-    /// How many files the version has.
+    /// The number of data files of the version.
     pub fn files(&self) -> usize {
         self.list.files.len()
     }
 
-    /// The files in which every row meets `condition`, which names partition columns alone; all files for none. No other file has
-    /// a row that meets it, and no row need be read to know that.
+    /// The files in which every row meets `condition`, or all files for `None`. The condition only has partition columns, so no
+    /// other file has a matching row, and no file must be read.
     pub fn covered(&self, condition: Option<&Expr>, state: &SessionState) -> Result<Covered> {
         let count = self.list.files.len();
         let Some(condition) = condition else {
@@ -160,14 +160,14 @@ impl RewriteTarget {
         Ok(Covered { files, predicate: Some(self.scan.physical(condition, state)?) })
     }
 
-    /// Removes whole files. Nothing is read or written.
+    /// Prepares a commit that removes whole files. Nothing is read or written.
     pub fn remove_files(self, covered: Covered, operation: Operation) -> PreparedWrite {
         let rows = Rewritten {
             deleted: self.rows_in(&covered),
             files_removed: covered.files.len() as u64,
             ..Rewritten::default()
         };
-        // What others add to these partitions in the meantime would have been removed too.
+        // Rows that others add to these partitions in the meantime are a conflict.
         let reading = self.reading(covered.files.clone(), vec![covered.predicate]);
         let replacement = Replacement {
             operation,
@@ -180,7 +180,7 @@ impl RewriteTarget {
         self.prepared(replacement, reading, Vec::new(), 0, None, Vec::new())
     }
 
-    /// What the statement has read: these files, and rows that meet one of these predicates.
+    /// The files that the statement read, and the predicates of the rows.
     fn reading(&self, files: BTreeSet<usize>, predicates: Vec<Option<Arc<dyn PhysicalExpr>>>) -> Reading {
         let level = state_of(self.location.name(), &self.table)
             .ok()
@@ -194,7 +194,7 @@ impl RewriteTarget {
         }
     }
 
-    /// As many as the log says.
+    /// The rows of the files by the statistics of the log.
     fn rows_in(&self, covered: &Covered) -> u64 {
         covered.files.iter().map(|file| self.list.files[*file].rows.unwrap_or(0)).sum()
     }

@@ -1,4 +1,4 @@
-//! Where the rows of a changed table go: into data files, and for the change data feed into files of changes.
+//! The output of a statement that changes rows: data files, and change files for the change data feed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +15,13 @@ use crate::spec::partition_values::{self, PartitionValues};
 use crate::write::conform::Conform;
 use crate::write::writer::{TableWriter, WriteTarget};
 
-/// The column that says what a change is (<https://github.com/delta-io/delta/blob/master/PROTOCOL.md#add-cdc-file>).
+/// The column with the type of a change (<https://github.com/delta-io/delta/blob/master/PROTOCOL.md#add-cdc-file>).
 const CHANGE_TYPE: &str = "_change_type";
 
-/// Partitions that rows are moved to at the same time. When there are more, the one that was written to longest ago gets its file
-/// finished.
+/// Partitions with an open file for moved rows. If there are more, the file that was used least recently is finished.
 const PARTITIONS_OPEN_MAX: usize = 16;
 
-/// The schema of files of changes.
+/// The schema of change files.
 pub(super) fn with_change_type(schema: &Schema) -> SchemaRef {
     let behind = Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true));
     Arc::new(Schema::new(schema.fields().iter().cloned().chain([behind]).collect::<Vec<_>>()))
@@ -33,9 +32,9 @@ pub(super) struct RowsOutput<'a> {
     target: Arc<WriteTarget>,
     conform: Conform,
     context: &'a TaskContext,
-    /// Rows that stay in their partition come in the order of the files.
+    /// The writer of rows that stay in their partition, in the order of the files.
     stay: TableWriter,
-    /// Rows that may go to any partition: newest last.
+    /// Writers of rows that may go to any partition, newest last.
     scattered: VecDeque<(PartitionValues, TableWriter)>,
     adds: Vec<Add>,
     pub(super) rows: u64,
@@ -54,7 +53,7 @@ impl<'a> RowsOutput<'a> {
         self.stay.write(&rows).await
     }
 
-    /// Rows that were in no file, or in a file of another partition. Gives them as they were written.
+    /// Writes new rows, and rows that may have moved to another partition. Returns them as they were written.
     pub(super) async fn scatter(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         let rows = self.conform.batch(rows).map_err(external)?;
         self.rows += rows.num_rows() as u64;

@@ -1,4 +1,4 @@
-//! One file of the table, row by row in its order, as batches of the table's own schema.
+//! Reads one data file in its order, as batches with the schema of the table.
 
 use std::sync::Arc;
 
@@ -27,10 +27,10 @@ pub(super) struct FileReader {
     file_schema: SchemaRef,
     partition_columns: Vec<String>,
     table_schema: SchemaRef,
-    /// By column of the table: the file's partition values.
+    /// For each column of the table, the partition value of the file.
     constants: Vec<Option<ScalarValue>>,
     name: String,
-    /// What is held of the file while it is read: a row group as it is stored.
+    /// The memory for one stored row group.
     _memory: MemoryReservation,
 }
 
@@ -71,7 +71,7 @@ impl FileReader {
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.batches.next().await.transpose()? else { return Ok(None) };
-        // Some writers put the partition columns into the files too. The log's values are those that count.
+        // Some writers also store the partition columns in the files. The values in the log count.
         let stored = without_partition_columns(&batch, &self.partition_columns)?;
         let stored = conformed(&stored, &self.file_schema).map_err(|error| {
             external(
@@ -93,7 +93,7 @@ impl FileReader {
     }
 }
 
-/// The same with NULL allowed: what a file holds is judged when it is written again.
+/// The schema with nullable columns. NOT NULL is checked when the rows are written again.
 pub(super) fn relaxed(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))

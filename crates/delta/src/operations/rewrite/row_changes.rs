@@ -1,7 +1,7 @@
-//! What is to become of which row: the query of a statement gives a list of it, in the order of the files and of the rows in them.
+//! The list of row changes: the query of a statement returns it, sorted by file and row.
 //!
-//! The list's columns are the file, the row in it, the number of the action, and a value for each column of the table that any
-//! action assigns. A row without a file is new. A row that the list does not name stays as it is.
+//! The columns of the list are the file, the row in it, the number of the action, and a value for each column of the table that
+//! any action assigns. A row without a file is new. Rows that are not in the list stay unchanged.
 
 use std::collections::VecDeque;
 
@@ -15,28 +15,28 @@ use futures::StreamExt;
 use crate::error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-/// Where the values begin, behind file, row and action.
+/// The first value column, after file, row and action.
 pub(super) const VALUES_FROM: usize = 3;
 
-/// What can become of a row.
+/// The change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowAction {
     Delete,
-    /// For each value of the list, whether this action assigns it. The other columns keep what they have.
+    /// For each value column, true if the action assigns it. Other columns keep their values.
     Update {
         assigns: Vec<bool>,
     },
-    /// The other columns are NULL.
+    /// For each value column, true if the action assigns it. Other columns are NULL.
     Insert {
         assigns: Vec<bool>,
     },
 }
 
-/// The list, read from its beginning to its end.
+/// A reader of the list, from its start to its end.
 pub(super) struct ChangeList {
     stream: SendableRecordBatchStream,
     ready: VecDeque<RecordBatch>,
-    /// Whether a row may be named more than once: deleting it twice is deleting it.
+    /// True if a row may be in the list more than once, as for DELETE.
     allows_repeats: bool,
     last: Option<(i64, i64)>,
 }
@@ -46,13 +46,13 @@ impl ChangeList {
         Self { stream, ready: VecDeque::new(), allows_repeats, last: None }
     }
 
-    /// The file that the next entry is about; `None` when what is left are new rows, or nothing.
+    /// The file of the next entry. `None` if only new rows are left, or nothing.
     pub(super) async fn next_file(&mut self) -> Result<Option<i64>> {
         self.fill().await?;
         Ok(self.ready.front().and_then(|batch| value(files(batch), 0)))
     }
 
-    /// The entries about `file` before `row_end`. Each row is in them once.
+    /// The entries of `file` before the row `row_end`. Each row is in them once.
     pub(super) async fn take(&mut self, file: i64, row_end: i64) -> Result<Option<RecordBatch>> {
         let mut taken: Vec<RecordBatch> = Vec::new();
         loop {
@@ -72,7 +72,7 @@ impl ChangeList {
         self.once(taken).map(Some)
     }
 
-    /// The next of the rows that are new.
+    /// The next batch of new rows.
     pub(super) async fn next_new(&mut self) -> Result<Option<RecordBatch>> {
         self.fill().await?;
         Ok(self.ready.pop_front())
@@ -89,7 +89,7 @@ impl ChangeList {
         Ok(())
     }
 
-    /// Refuses a row that two rows of the source would change.
+    /// Fails if two rows of the source change the same row.
     fn once(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
         let (files, rows) = (files(&batch), rows(&batch));
         let mut is_repeated = false;

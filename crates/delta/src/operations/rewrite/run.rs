@@ -1,4 +1,4 @@
-//! Applies a list of changes: one file after the other, each row group once.
+//! Applies a list of row changes: file by file, each row group once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,29 +27,29 @@ use crate::write::conform::Conform;
 use crate::write::writer::{FileKind, WriteTarget};
 use pinsql_base::error::{Error, Result};
 
-/// What a statement's query says is to become of the rows, and how to read it.
+/// The list of row changes of a statement, and its layout.
 #[derive(Debug)]
 pub struct RowChanges {
-    /// Gives file, row and action, sorted by file (new rows last) and row, and then the values.
+    /// The plan. It returns file, row, action and the values, sorted by file and row, new rows last.
     pub input: Arc<dyn ExecutionPlan>,
-    /// For each value, the column of the table that it is for.
+    /// For each value column, the position of the column in the table.
     pub assigned: Vec<usize>,
     /// The possible actions. The list has their numbers.
     pub actions: Vec<RowAction>,
-    /// For each action, whether it is about rows that no row of the source matches.
+    /// For each action, true if it applies to rows that no row of the source matches.
     pub is_not_matched: Vec<bool>,
-    /// Whether one row may be named more than once.
+    /// True if a row may be in the list more than once.
     pub allows_repeats: bool,
-    /// What new rows have to meet beside the table's own rules.
+    /// A condition that new rows must meet, besides the rules of the table.
     pub condition_of_new: Option<String>,
-    /// Files that are removed beside those that the list names.
+    /// Files that are removed besides those in the list.
     pub covered: Option<Covered>,
 }
 
 impl RewriteTarget {
-    /// Writes the files that take the place of those that `changes` names. When it fails, the new files are deleted again.
+    /// Writes the new files. If it fails, it deletes them.
     ///
-    /// `read_version` is the version of this table that the query read beside the rows to be changed, if it did.
+    /// `read_version` is the version of this table that the query read as a source, if it did.
     pub async fn run(
         self,
         mut changes: RowChanges,
@@ -103,7 +103,7 @@ impl RewriteTarget {
     }
 }
 
-/// What a run has written.
+/// The result of a run.
 struct Done {
     adds: Vec<deltalake::kernel::Add>,
     changes: Vec<deltalake::kernel::AddCDCFile>,
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
             }
             self.counts.inserted += rows.num_rows() as u64;
             let rows = self.output.scatter(&rows).await?;
-            // Files that only add rows say by themselves what was inserted.
+            // If no file is removed, the added files are the inserted rows, so no change file is needed.
             if let (Some(feed), false) = (&mut self.feed, touched.is_empty()) {
                 feed.write(&rows, "insert").await?;
             }
@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The list with its values in exactly the types of the table: the engine may have chosen another form of the same.
+/// The list with the types of the table: the engine may use other types for the same values.
 fn with_types(stream: SendableRecordBatchStream, table: &SchemaRef, assigned: &[usize]) -> SendableRecordBatchStream {
     let types: Vec<_> = assigned.iter().map(|column| relaxed(table).field(*column).data_type().clone()).collect();
     let cast = move |batch: RecordBatch| {

@@ -1,9 +1,9 @@
 //! The features of the Delta protocol: one file and one line in [`FEATURES`] for each.
 //!
-//! A feature says in which protocol versions it is, what turns it on, and what pinsql does with a table that has it. Every refusal
-//! of a table by its features comes from this table, so a new capability is a change of one file here and the code that it needs.
-//! The model is the table of delta-kernel-rs (`table_features/mod.rs`). The names and the versions are those of the protocol
-//! (<https://github.com/delta-io/delta/blob/master/PROTOCOL.md>).
+//! A feature says in which protocol versions it is, what turns it on, and what pinsql does with a table that has it. Every
+//! refusal of a table by its features comes from this table, so a new capability is a change of one file here and the code that
+//! it needs. The model is the table of delta-kernel-rs (`table_features/mod.rs`). The names and the versions are those of the
+//! protocol (<https://github.com/delta-io/delta/blob/master/PROTOCOL.md>).
 //!
 //! A feature that is not in the table cannot be read or written.
 //!
