@@ -1,10 +1,10 @@
-//! What DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE have in common: from a query that says what is to become of which row to
-//! a commit.
+//! The common part of DELETE, UPDATE, MERGE and INSERT … REPLACE WHERE: from a query that returns an action for each changed row
+//! to the commit.
 //!
-//! The query reads the target's rows with their places (`query::TargetRelation`) and gives file, row, the number of the action,
-//! and values. Behind the user's SQL, casts and the choice between the values of several actions are put into the plan. As in
-//! `write.rs`, a statement that fails on a record of its source runs a second time and isolates such records; and one that finds
-//! no memory for a hash join, which cannot spill, runs a second time with joins that sort.
+//! The query reads the rows of the target with their places (`query::TargetRelation`), and returns file, row, the number of the
+//! action, and values. The plan of the user's SQL gets a projection on top: casts, and the choice between the values of several
+//! actions. `write_path` holds the order of the steps. A hash join cannot spill, so if it finds no memory, the statement runs
+//! again with joins that sort.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,23 +32,25 @@ use pinsql_delta::{
     with_hidden_columns,
 };
 
-/// The columns in front of the values.
+/// The number of columns before the values: file, row and action.
 const PLACES: usize = 3;
 
-/// One value that an action gives a column, in the order of the query's columns.
+/// One value that an action assigns to a column. They have the order of the columns of the query.
 #[derive(Debug, Clone)]
 pub(super) struct Assigned {
+    /// The index of the action.
     pub(super) action: usize,
-    /// Of the table.
+    /// The index of the column in the table.
     pub(super) column: usize,
     pub(super) span: Span,
 }
 
-/// The statement, as far as it differs from others of its kind.
+/// The parts in which the statements differ.
 pub(super) struct RowStatement<'a> {
     pub(super) name: &'a TableName,
-    /// The statement's name, and where its table stands.
+    /// The name of the statement, for errors.
     pub(super) doing: &'static str,
+    /// The place of the table in the SQL.
     pub(super) span: Span,
     pub(super) query: &'a Query,
     pub(super) actions: Vec<RowAction>,
@@ -58,13 +60,13 @@ pub(super) struct RowStatement<'a> {
     pub(super) operation: Operation,
 }
 
-/// The table of a statement that changes rows; `doing` is the statement's name.
+/// The name of the table of a statement that changes rows. `doing` is the name of the statement.
 pub(super) fn table_of(session: &Session, table: &Name, doing: &str) -> Result<TableName> {
     object_names::refuse_temporary_view(session, table, doing)?;
     table.writable_table(session)
 }
 
-/// Opens the table.
+/// Opens the table. Fails if it does not exist.
 pub(super) async fn open(session: &Session, name: &TableName, span: Span) -> Result<RewriteTarget> {
     let location = session.warehouse().location(name).await?;
     if !location.exists().await? {
@@ -73,7 +75,7 @@ pub(super) async fn open(session: &Session, name: &TableName, span: Span) -> Res
     RewriteTarget::open(location).await.map_err(|error| error.at(span))
 }
 
-/// How a query knows a table that was opened.
+/// The relation of an open table in a query.
 pub(super) fn relation(name: &TableName, target: &RewriteTarget) -> Result<TargetRelation> {
     Ok(TargetRelation {
         name: name.clone(),
@@ -83,7 +85,7 @@ pub(super) fn relation(name: &TableName, target: &RewriteTarget) -> Result<Targe
     })
 }
 
-/// The same for a check, which reads no rows.
+/// The schema and the relation of a table for a check, which reads no rows.
 pub(super) async fn declared(session: &Session, name: &TableName, span: Span) -> Result<(SchemaRef, TargetRelation)> {
     let opened = session.open_table(name).await.map_err(|error| error.at(span))?;
     let schema = opened.schema();
@@ -92,7 +94,7 @@ pub(super) async fn declared(session: &Session, name: &TableName, span: Span) ->
     Ok((schema, relation))
 }
 
-/// The target in a query, under the name that the user's expressions give it.
+/// The target in a query, under its name in the user's expressions.
 pub(super) fn target_relation(target: &Target) -> Result<TableFactor> {
     let alias = alias_of(target);
     let sql = format!("SELECT 1 FROM {}.{} AS {}", quoted(TARGET_SCHEMA), TARGET_RELATION, quoted(&alias.value));
@@ -104,13 +106,13 @@ pub(super) fn target_relation(target: &Target) -> Result<TableFactor> {
     .ok_or_else(|| Error::internal("the target of a statement has no relation"))
 }
 
-/// The name that the user's expressions give the target.
+/// The name of the target in the user's expressions.
 pub(super) fn alias_of(target: &Target) -> Ident {
     let last = target.table.parts.last().cloned().unwrap_or_else(|| Ident::new(TARGET_RELATION));
     target.alias.clone().unwrap_or(last)
 }
 
-/// The column of the table that a name in SET or INSERT means.
+/// The index of the column for a name in SET or INSERT.
 pub(super) fn column_of(schema: &Schema, target: &Target, name: &Name) -> Result<usize> {
     let alias = alias_of(target);
     let mut parts = name.parts.as_slice();
@@ -159,7 +161,8 @@ pub(super) fn assigns(assigned: &[Assigned], columns: &[usize], action: usize) -
     columns.iter().map(is).collect()
 }
 
-/// Puts casts and the choice between actions on top of the user's query, and sorts. `partitions` are the partition columns.
+/// Adds the casts, the choice between actions and the sort above the plan of the user's query. `partitions` are the partition
+/// columns.
 pub(super) fn arrange(
     plan: LogicalPlan,
     table: &Schema,
@@ -183,14 +186,14 @@ pub(super) fn arrange(
     }
     let sort_by = |name: &str| Expr::Column(Column::from_name(name)).sort(true, false);
     let places = given.iter().take(2).map(|column| Expr::Column(column.clone()).sort(true, false));
-    // New rows, which have no place, come partition by partition.
+    // New rows have no place. They are sorted by partition.
     let by_partition = columns.iter().zip(&names);
     let by_partition = by_partition.filter(|(column, _)| partitions.contains(table.field(**column).name()));
     let order: Vec<_> = places.chain(by_partition.map(|(_, name)| sort_by(name))).collect();
     Ok(LogicalPlanBuilder::from(plan).project(expressions)?.sort(order)?.build()?)
 }
 
-/// A value as the column of the table has it.
+/// A value, cast to the type of its column.
 fn stored(source: &Column, wanted: &arrow::datatypes::Field, span: Span, schema: &DFSchema) -> Result<Expr> {
     let value = Expr::Column(source.clone());
     let from = value.get_type(schema)?;
@@ -206,7 +209,7 @@ fn stored(source: &Column, wanted: &arrow::datatypes::Field, span: Span, schema:
     Ok(value.cast_to(wanted.data_type(), schema)?)
 }
 
-/// The value of the action that a row gets.
+/// The value of the action of a row.
 fn chosen(mut values: Vec<(usize, Expr)>, given: &[Column]) -> Result<Expr> {
     if values.len() == 1
         && let Some((_, only)) = values.pop()
@@ -266,7 +269,7 @@ async fn run_once(
     rewrite(session, statement.name, target, planned, changes, statement.operation.clone(), watch).await
 }
 
-/// Refuses a condition that may choose other rows each time it is evaluated. `doing` is the statement's name.
+/// Refuses a condition that may choose other rows in each evaluation. `doing` is the name of the statement.
 pub(super) fn refuse_volatile(plan: &LogicalPlan, doing: &str, span: Span) -> Result<()> {
     match filter_of(plan).is_some_and(Expr::is_volatile) {
         true => Err(nondeterministic(&format!("the condition of {doing}")).at(span)),
@@ -277,12 +280,14 @@ pub(super) fn refuse_volatile(plan: &LogicalPlan, doing: &str, span: Span) -> Re
 pub(super) fn nondeterministic(what: &str) -> Error {
     Error::new(
         ErrorCode::InvalidCondition,
-        format!("{what} must give the same for a row each time: rand(), uuid() and their like cannot stand in it"),
+        format!(
+            "{what} must give the same for a row each time: rand(), uuid() and similar functions are not allowed in it"
+        ),
     )
     .with_hint("keep what it should compare with in a table first")
 }
 
-/// The condition under the projection of a statement's query.
+/// The condition below the projection of the query of a statement.
 fn filter_of(plan: &LogicalPlan) -> Option<&Expr> {
     let LogicalPlan::Projection(projection) = plan else { return None };
     match projection.input.as_ref() {
@@ -291,7 +296,7 @@ fn filter_of(plan: &LogicalPlan) -> Option<&Expr> {
     }
 }
 
-/// What is known of a list of changes beside its plan.
+/// The facts about a list of changes that are not in its plan. [`RowChanges`] describes the fields.
 #[derive(Debug, Clone)]
 pub(super) struct Changes {
     pub(super) assigned: Vec<usize>,
@@ -302,7 +307,7 @@ pub(super) struct Changes {
     pub(super) covered: Option<Covered>,
 }
 
-/// Runs a plan that is arranged, and commits.
+/// Runs a plan that [`arrange`] returned, and commits.
 pub(super) async fn rewrite(
     session: &Session,
     name: &TableName,

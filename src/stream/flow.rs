@@ -177,7 +177,7 @@ impl<'a> OpenFlow<'a> {
             warnings.push(format!("the checkpoint was not tidied: {error}"));
         }
         if let Err(error) = self.reader.acknowledge(&slice.range).await {
-            warnings.push(format!("the source was not told of it: {error}"));
+            warnings.push(format!("the source did not receive the acknowledgement: {error}"));
         }
         Ok(BatchReport {
             table: self.flow.name.clone(),

@@ -151,5 +151,5 @@ async fn is_left_alone(session: &Session, flow: &Flow) -> Result<bool> {
     }
     let create = if kind == "table" { "STREAMING TABLE" } else { "SINK" };
     Err(Error::new(ErrorCode::TableOrViewAlreadyExists, format!("the {kind} {} already exists", flow.name))
-        .with_hint(format!("CREATE OR REFRESH {create} carries it on")))
+        .with_hint(format!("CREATE OR REFRESH {create} continues it")))
 }

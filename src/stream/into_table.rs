@@ -134,17 +134,19 @@ async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -
     let Some(there) = location.open().await? else { return Ok(None) };
     let name = location.name();
     let id = property(&there, CHECKPOINT_PROPERTY)?.ok_or_else(|| {
-        Error::new(ErrorCode::WrongObjectType, format!("{name} is there already, and is not a streaming table"))
+        Error::new(ErrorCode::WrongObjectType, format!("{name} already exists and is not a streaming table"))
             .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
     })?;
     // Columns are written by position, so a changed query with other columns would mix them up.
     let (has, gives) = (column_names(&there)?, definition.schema());
     let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
     if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {
-        return Err(Error::new(ErrorCode::StreamDefinitionChanged, format!("{name} cannot go on with this query: it has other columns"))
-            .caused_by(format!("the table has {}; the query gives {gives:?}", has.join(", ")).replace(['[', ']', '"'], ""))
+        let message = format!("{name} cannot continue with this query: it has other columns");
+        let columns = format!("the table has {}; the query gives {gives:?}", has.join(", "));
+        return Err(Error::new(ErrorCode::StreamDefinitionChanged, message)
+            .caused_by(columns.replace(['[', ']', '"'], ""))
             .with_hint(format!(
-                "give the changed query a table of its own, or DROP TABLE {name} to read the stream anew from where the query begins"
+                "give the changed query a separate table, or DROP TABLE {name} to read the stream again from its start"
             )));
     }
     Ok(Some(id))

@@ -108,7 +108,7 @@ fn columns_are_the_parts_of_a_record() {
     assert_eq!(environment.value("SELECT position FROM numbers_rejects"), "partition 0, offset 1");
 
     let missing = format!("kafka://{brokers}/{}x", topics.to);
-    run(&missing).failure(1, &[&["default.numbers cannot go on with this query"], &["drop sink"]]);
+    run(&missing).failure(1, &[&["default.numbers cannot continue with this query"], &["drop sink"]]);
     environment.run_sql("DROP SINK numbers").output().success();
     run(&missing).failure(1, &[&["there is no topic"], &["did you mean"]]);
 }

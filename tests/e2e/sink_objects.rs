@@ -213,7 +213,7 @@ fn a_sink_stands_beside_tables_and_can_be_dropped() {
     sinking
         .run(&gzip)
         .output()
-        .failure(1, &[&["default.lake cannot go on with this query"], &["drop sink default.lake"]]);
+        .failure(1, &[&["default.lake cannot continue with this query"], &["drop sink default.lake"]]);
     environment.run_sql("DROP SINK lake").output().success();
     assert_eq!(environment.query("SHOW SINKS"), Vec::<Value>::new());
     environment.run_sql("CREATE TABLE lake (a INT)").output().success();

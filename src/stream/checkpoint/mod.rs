@@ -245,7 +245,7 @@ async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, lande
             format!("the checkpoint of {table} is damaged: {landed} batches landed, and {IDENTITY} is gone"),
         )
         .with_hint(format!(
-            "put the file back into the folder {FOLDER}, or delete the folder to read the stream anew"
+            "put the file back into the folder {FOLDER}, or delete the folder to read the stream again"
         )));
     }
     if landed > 0 {
@@ -254,7 +254,7 @@ async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, lande
             format!("the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"),
         )
         .with_hint(format!(
-            "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream anew"
+            "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream again"
         )));
     }
     // The position goes first, so that a checkpoint with an identity always has a position.
@@ -283,8 +283,9 @@ fn require_match(table: &str, there: &Identity, wanted: &Identity) -> Result<()>
         return Ok(());
     };
     let (kind, drop) = if wanted.sink.is_some() { ("sink", "DROP SINK") } else { ("table", "DROP TABLE") };
-    Err(Error::new(ErrorCode::StreamDefinitionChanged, format!("{table} cannot go on with this query: {why}")).with_hint(format!(
-        "give the changed query a {kind} of its own, or {drop} {table} to read the stream anew from where the query begins"
+    let message = format!("{table} cannot continue with this query: {why}");
+    Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(format!(
+        "give the changed query a separate {kind}, or {drop} {table} to read the stream again from its start"
     )))
 }
 

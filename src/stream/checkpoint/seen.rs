@@ -49,7 +49,7 @@ impl SeenState {
                 ErrorCode::CheckpointDamaged,
                 format!("the checkpoint of {table} has lost {name}, which its DISTINCT needs"),
             )
-            .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream anew")));
+            .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream again")));
         };
         self.rows.load(&content)?;
         Ok(content.len() as u64)
