@@ -26,7 +26,7 @@ mod tests {
     use super::all;
 
     #[test]
-    fn every_function_is_documented_and_has_a_name_of_its_own() {
+    fn every_function_is_documented_and_has_a_unique_name() {
         let functions = all();
         for function in &functions {
             let documentation = function.documentation().unwrap_or_else(|| panic!("{} says nothing", function.name()));

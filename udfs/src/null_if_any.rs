@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_meet() {
+    fn types_with_a_common_type() {
         use DataType::{Float64, Int32, Int64, LargeUtf8, Null, Utf8, Utf8View};
         let dictionary = DataType::Dictionary(Box::new(DataType::UInt16), Box::new(Utf8));
         let cases: [(&[DataType], Option<&[DataType]>); 11] = [

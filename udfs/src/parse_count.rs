@@ -148,7 +148,7 @@ mod tests {
             // Not whole.
             ("1.2345k", None),
             ("0.5", None),
-            // Past INT.
+            // Out of the range of INT.
             ("2147483648", None),
             ("2.147483648B", None),
             ("3B", None),

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_error_comes_back_through_every_wrapping() {
+    fn our_own_error_is_found_below_every_wrapper() {
         let own = || external(Error::new(ErrorCode::InvalidConfiguration, "mine").with_hint("h").caused_by("why"));
         let arrow = |error| DataFusionError::from(ArrowError::ExternalError(Box::new(error)));
         let parquet = |error| DataFusionError::from(ParquetError::External(Box::new(error)));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cast_that_fails_reads_the_same_shared_or_not() {
+    fn a_failed_cast_has_the_same_text_shared_or_not() {
         let cast = || {
             let message = "Cannot cast string 'First' to value of Int32 type".to_owned();
             DataFusionError::from(ArrowError::CastError(message))

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_set_to_nothing_is_not_set_and_secrets_are_not_shown() {
+    fn an_empty_variable_is_missing_and_secrets_are_not_printed() {
         let environment = DatabaseEnvironment::from_variables(|name| match name {
             "PINSQL_DB_PASSWORD" => Some("hunter2".to_owned()),
             "PINSQL_DB_URL" => Some("mysql://u:hunter2@h/d".to_owned()),

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_need_a_unit_that_is_known() {
+    fn durations_need_a_known_unit() {
         assert_eq!(duration("200ms"), Some(Duration::from_millis(200)));
         assert_eq!(duration("5 m"), Some(Duration::from_secs(300)));
         assert_eq!((duration("5"), duration("s"), duration("5 days")), (None, None, None));

@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// The type that an argument of type `given` is cast to. None if the type is not accepted.
-    fn taken(self, given: &DataType) -> Option<DataType> {
+    fn coerced(self, given: &DataType) -> Option<DataType> {
         let is_text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
         let is_time = matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
         let is_taken = match self {
@@ -143,7 +143,7 @@ macro_rules! read {
         pub(crate) fn $name(&self, argument: usize) -> Result<$native> {
             match self.columns.get(argument) {
                 Some(Column::$variant(values)) => Ok(values.value(self.index)),
-                _ => internal_err!("the argument {argument} is not what the function said it takes"),
+                _ => internal_err!("argument {argument} does not have the declared type"),
             }
         }
     };
@@ -202,7 +202,7 @@ impl<'a> Column<'a> {
             DataType::Float64 => Self::Double(values.as_primitive::<Float64Type>()),
             DataType::Date32 => Self::Date(values.as_primitive::<Date32Type>()),
             DataType::Timestamp(_, _) => Self::Moment(values.as_primitive::<TimestampMicrosecondType>()),
-            other => return internal_err!("no function of a row takes {other}"),
+            other => return internal_err!("a function over rows has no parameter of type {other}"),
         })
     }
 
@@ -227,9 +227,9 @@ pub(crate) type Body = fn(&Row<'_>) -> Result<Answer>;
 pub(crate) struct RowFunction {
     name: &'static str,
     aliases: Vec<String>,
-    takes: &'static [Kind],
+    parameters: &'static [Kind],
     required: usize,
-    gives: Kind,
+    result: Kind,
     /// True if the body handles NULL arguments. Otherwise the result of a NULL argument is NULL.
     sees_null: bool,
     signature: Signature,
@@ -237,13 +237,13 @@ pub(crate) struct RowFunction {
 }
 
 impl RowFunction {
-    pub(crate) fn new(name: &'static str, takes: &'static [Kind], gives: Kind, body: Body) -> Self {
+    pub(crate) fn new(name: &'static str, parameters: &'static [Kind], result: Kind, body: Body) -> Self {
         Self {
             name,
             aliases: Vec::new(),
-            takes,
-            required: takes.len(),
-            gives,
+            parameters,
+            required: parameters.len(),
+            result,
             sees_null: false,
             signature: Signature::user_defined(Volatility::Immutable),
             body,
@@ -305,14 +305,14 @@ impl ScalarUDFImpl for RowFunction {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let most = self.takes.len();
+        let most = self.parameters.len();
         if !(self.required..=most).contains(&types.len()) {
             let wanted = if self.required == most { most.to_string() } else { format!("{} to {most}", self.required) };
             return plan_err!("{} takes {wanted} argument(s), not {}", self.name, types.len());
         }
-        let kind = |position: usize| self.takes.get(position).copied().unwrap_or(Kind::Text);
-        let taken = |(position, given): (usize, &DataType)| match kind(position).taken(given) {
-            Some(taken) => Ok(taken),
+        let kind = |position: usize| self.parameters.get(position).copied().unwrap_or(Kind::Text);
+        let coerce = |(position, given): (usize, &DataType)| match kind(position).coerced(given) {
+            Some(coerced) => Ok(coerced),
             None => plan_err!(
                 "{}: argument {} must be {}, not {}",
                 self.name,
@@ -321,13 +321,13 @@ impl ScalarUDFImpl for RowFunction {
                 type_name(given)
             ),
         };
-        types.iter().enumerate().map(taken).collect()
+        types.iter().enumerate().map(coerce).collect()
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(match (self.gives, types.first()) {
+        Ok(match (self.result, types.first()) {
             (Kind::TextOrBinary, Some(DataType::Binary)) => DataType::Binary,
-            (gives, _) => gives.data_type(),
+            (result, _) => result.data_type(),
         })
     }
 
@@ -365,7 +365,7 @@ macro_rules! collect_as {
 }
 
 fn wrong_kind<T>(answer: &Answer) -> Result<T> {
-    internal_err!("a function gave {answer:?}, which is not what it said it gives")
+    internal_err!("a function returned {answer:?}, which does not have the declared type")
 }
 
 fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
@@ -385,12 +385,11 @@ fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
             let moments: Arc<TimestampMicrosecondArray> = collect_as!(answers, Moment, TimestampMicrosecondArray);
             Arc::new(moments.as_ref().clone().with_timezone("UTC"))
         }
-        other => return internal_err!("no function of a row gives {other}"),
+        other => return internal_err!("a function over rows has no result of type {other}"),
     })
 }
 
-/// The error for a value that the function does not accept. The message starts with the name of the function. Its kind is Data,
-/// so that the record becomes a reject.
+/// The error for a value that the function does not accept. `message` starts with the name of the function.
 pub(crate) fn wrong_value(message: String) -> DataFusionError {
     value_error(ErrorCode::InvalidValue, message)
 }

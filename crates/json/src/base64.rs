@@ -46,7 +46,7 @@ mod tests {
     use super::decode_into;
 
     #[test]
-    fn base64_is_read_as_rfc_4648_has_it() {
+    fn base64_is_decoded_as_in_rfc_4648() {
         let check = |text: &str, expected: Option<&[u8]>| {
             let mut out = Vec::new();
             assert_eq!(decode_into(text.as_bytes(), &mut out).map(|()| out.as_slice()), expected, "{text}");

@@ -294,7 +294,7 @@ mod tests {
     #[track_caller]
     fn check(records: &[&str], expected: &str) {
         let new = || Inferred::new(InferOptions { infer_timestamp: true, ..Default::default() }).unwrap();
-        // Together, in reverse, and each alone and then merged: it makes no difference.
+        // All together, in reverse order, and separately with a merge: the results are equal.
         let (mut together, mut reverse, mut merged) = (new(), new(), new());
         for record in records {
             learn(&mut together, record);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_record_teaches_nothing() {
+    fn a_bad_record_does_not_change_the_schema() {
         let mut inferred = Inferred::new(InferOptions::default()).unwrap();
         for record in [r#"{"a":1"#, r#"{"a":1,}"#, "[{\"a\":1}, 2]", "7", "", r#"{"a":1} x"#, "{\"a\":\"\u{1}\"}"] {
             assert!(infer_record(&mut inferred, record.as_bytes()).is_err(), "{record}");
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_too_deep_is_text() {
+    fn values_nested_too_deep_are_strings() {
         let mut inferred = Inferred::new(InferOptions::default()).unwrap();
         let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(900), "]".repeat(900));
         learn(&mut inferred, &deep);

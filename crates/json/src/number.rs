@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_round_half_up_and_know_their_bounds() {
+    fn decimals_round_half_up_within_their_bounds() {
         let check = |text: &str, expected| assert_eq!(parse_decimal(text.as_bytes(), 5, 2), expected, "{text}");
         check("1", Ok(100));
         check("-1.005", Ok(-101));

@@ -125,9 +125,9 @@ mod tests {
         found.then(|| text.to_owned())
     }
 
-    /// What PySpark gives is in `tests/slt/semantics_json.slt`; here is what SQL cannot reach.
+    /// The results of PySpark are in `tests/slt/semantics_json.slt`. Here are the cases that SQL cannot reach.
     #[test]
-    fn paths_are_read_or_refused() {
+    fn paths_are_parsed_or_rejected() {
         for path in [
             "",
             "a",
@@ -165,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_two_fields_can_mean_is_an_error() {
+    fn an_ambiguous_name_is_an_error() {
         let name = |name: &str| JsonPath { steps: vec![Step::Name(name.to_owned())], is_operator: true };
         let mut out = Vec::new();
         let found = name("É").find(r#"{"é":1,"É":2}"#, |value| value.to_string(), &mut out);
         assert_eq!(found, Err(Ambiguous("É".to_owned())));
-        // The same spelling twice is no choice.
+        // The same name twice is not ambiguous.
         assert_eq!(find(&name("A"), r#"{"a":1,"a":2}"#).as_deref(), Some("1"));
         assert_eq!(find(&name("a"), r#"{"a":null}"#), None);
     }

@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_read_what_spark_reads() {
+    fn patterns_parse_as_in_spark() {
         let check = |pattern: &str, text: &str, expected: Option<i64>| {
             let found = Pattern::new(pattern).unwrap().parse(text.as_bytes()).and_then(|parts| parts.microseconds());
             assert_eq!(found, expected.map(|seconds| seconds * 1_000_000), "{pattern}: {text}");
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_cannot_be_read_are_refused() {
+    fn unsupported_patterns_are_an_error() {
         for pattern in
             ["EEE yyyy", "yyyy-DDD", "QQQ", "yyyy-MM-dd'T", "[yyyy", "yyyy]", "MMMMM", "hhh", "{yyyy}", "SSSSSSSSSS"]
         {

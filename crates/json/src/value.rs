@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn permissive_keeps_what_it_cannot_read() {
+    fn permissive_keeps_the_text_of_invalid_values() {
         let options = DecoderOptions { permissive: Some(Permissive::default()), ..DecoderOptions::default() };
         let mut decoder = ValueDecoder::new(&record(), Some(2), &options).unwrap();
         for text in [&br#"{"a":"x","b":[1]}"#[..], b"\xff", br#"{"a":1,"corrupt":"mine"}"#] {

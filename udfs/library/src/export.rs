@@ -79,7 +79,7 @@ unsafe extern "C" fn evaluate(
         let result = function.evaluate(&arguments, rows)?;
         to_ffi(&result.to_data()).map_err(|error| error.to_string())
     };
-    let (code, said) = match catch_unwind(AssertUnwindSafe(call)) {
+    let (code, message) = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok((array, schema))) => {
             // SAFETY: both point to empty, writable structs of pinsql.
             unsafe {
@@ -88,11 +88,11 @@ unsafe extern "C" fn evaluate(
             }
             return DONE;
         }
-        Ok(Err(said)) => (FAILED, said),
+        Ok(Err(message)) => (FAILED, message),
         Err(panic) => (PANICKED, panic_text(panic.as_ref())),
     };
     // SAFETY: `error` points to an empty, writable struct of pinsql.
-    unsafe { error.write(error_text(said)) };
+    unsafe { error.write(error_text(message)) };
     code
 }
 
@@ -114,16 +114,17 @@ unsafe fn take(
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned()).or_else(|| panic.downcast_ref().cloned());
-    let said: String = said.unwrap_or_else(|| "it gave no message".to_owned());
+    let message =
+        panic.downcast_ref::<&str>().map(|message| (*message).to_owned()).or_else(|| panic.downcast_ref().cloned());
+    let message: String = message.unwrap_or_else(|| "it gave no message".to_owned());
     match PANICKED_AT.with(|last| last.borrow_mut().take()) {
-        Some(place) => format!("{said} (at {place})"),
-        None => said,
+        Some(place) => format!("{message} (at {place})"),
+        None => message,
     }
 }
 
-fn error_text(said: String) -> ErrorText {
-    let mut bytes = std::mem::ManuallyDrop::new(said.into_bytes());
+fn error_text(message: String) -> ErrorText {
+    let mut bytes = std::mem::ManuallyDrop::new(message.into_bytes());
     ErrorText { bytes: bytes.as_mut_ptr(), length: bytes.len(), capacity: bytes.capacity(), release: Some(release) }
 }
 

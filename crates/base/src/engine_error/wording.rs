@@ -72,9 +72,9 @@ fn timestamp_cast(message: &str) -> Option<String> {
 pub(super) fn outer_field(message: &str) -> Option<Error> {
     let column = message.split_once("Nested identifiers are not yet supported for OuterReferenceColumn ")?.1;
     let name = column.strip_prefix("session.").unwrap_or(column);
-    let said =
+    let text =
         format!("`{name}` is a variable or a column of the query around: its fields are read from it in brackets");
-    Some(Error::new(ErrorCode::InvalidExpression, said).with_hint(format!("({name}).field")))
+    Some(Error::new(ErrorCode::InvalidExpression, text).with_hint(format!("({name}).field")))
 }
 
 /// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same
@@ -84,9 +84,9 @@ pub(super) fn same_name(message: &str) -> Option<Error> {
     let (first, rest) = rest.split_once("\" at position ")?.1.split_once(" and ")?;
     let second = rest.rsplit_once(" at position ")?.1.split(' ').next()?;
     let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
-    let said = format!("the columns {} and {} of a select list have the same name", first + 1, second + 1);
+    let text = format!("the columns {} and {} of a select list have the same name", first + 1, second + 1);
     Some(
-        Error::new(ErrorCode::DuplicateColumn, said)
+        Error::new(ErrorCode::DuplicateColumn, text)
             .with_hint("name one of them: expression AS name; a `*` has the columns of its tables already"),
     )
 }
@@ -142,7 +142,7 @@ fn form_of(form: &str) -> String {
 
 /// Replaces names of Arrow types by SQL's, except in quotes: quoted text is data.
 fn with_sql_types(text: &str) -> String {
-    let mut said = String::with_capacity(text.len());
+    let mut rewritten = String::with_capacity(text.len());
     let mut rest = text;
     let mut is_quoted = false;
     while let Some(first) = rest.chars().next() {
@@ -150,17 +150,17 @@ fn with_sql_types(text: &str) -> String {
         let word = &rest[..word_end.unwrap_or(rest.len())];
         if word.is_empty() {
             is_quoted ^= first == '\'';
-            said.push(first);
+            rewritten.push(first);
             rest = &rest[first.len_utf8()..];
         } else if let Some((name, length)) = sql_type(rest, word).filter(|_| !is_quoted) {
-            said.push_str(&name);
+            rewritten.push_str(&name);
             rest = &rest[length..];
         } else {
-            said.push_str(word);
+            rewritten.push_str(word);
             rest = &rest[word.len()..];
         }
     }
-    said
+    rewritten
 }
 
 /// The type that `text` begins with, in SQL's spelling, and how long it was in Arrow's.
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_call_names_the_forms_there_are() {
+    fn a_wrong_call_lists_the_signatures() {
         let check = |message: &str, expected: &str, hint: &str| {
             let error = wrong_call(message);
             assert_eq!((error.message.as_str(), error.hint.as_deref()), (expected, Some(hint)));

@@ -195,7 +195,7 @@ mod tests {
 
     const BYTES: &[u8] = b"0123456789";
 
-    /// Gives only half of what is asked for, so many times, and refuses a range of an empty object, as S3 does.
+    /// Returns only half of a requested range, `times` times, and refuses a range of an empty object, as S3 does.
     #[derive(Debug)]
     struct Halving {
         inner: InMemory,
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_short_answer_left_out_is_asked_for() {
+    async fn missing_bytes_of_a_short_response_are_requested_again() {
         for short_times in 0..=4 {
             let (store, path) = store(BYTES, short_times).await;
             assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), BYTES, "{short_times}");
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_stays_short_is_an_error_with_both_sizes() {
+    async fn a_response_that_stays_short_is_an_error_with_both_sizes() {
         let (store, path) = store(BYTES, usize::MAX).await;
         let error = store.get(&path).await.unwrap().bytes().await.unwrap_err().to_string();
         assert!(error.contains("9 bytes arrived of the 10 bytes"), "{error}");
     }
 
     #[tokio::test]
-    async fn an_empty_object_is_whole() {
+    async fn an_empty_object_is_complete() {
         let (store, path) = store(b"", 0).await;
         assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), Bytes::new());
     }

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn states_that_were_gathered_apart_come_together() {
+    fn separate_states_are_merged() {
         let (mut first, mut second, mut last) = (medians(), medians(), medians());
         first.update_batch(&values(&[Some(1.0), Some(5.0), None]), &[0, 1, 0], None, 2).unwrap();
         second.update_batch(&values(&[Some(3.0), Some(2.0)]), &[1, 0], None, 3).unwrap();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_stay_are_numbered_anew() {
+    fn remaining_groups_are_renumbered() {
         let mut groups = medians();
         groups.update_batch(&values(&[Some(1.0), Some(2.0), Some(3.0)]), &[0, 1, 2], None, 4).unwrap();
         assert_eq!(floats(&groups.evaluate(EmitTo::First(1)).unwrap()), [Some(1.0)]);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_the_filter_leaves_out_have_an_empty_state() {
+    fn filtered_rows_have_an_empty_state() {
         let filter = BooleanArray::from(vec![Some(true), None, Some(false)]);
         let states = medians().convert_to_state(&values(&[Some(1.0), Some(2.0), Some(3.0)]), Some(&filter)).unwrap();
         let lengths: Vec<usize> = (0..3).map(|row| range(states[0].as_list(), row).len()).collect();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_forgets_what_came_first() {
+    fn a_window_removes_the_oldest_rows() {
         let mut window = OneGroup::new(medians());
         window.update_batch(&values(&[Some(9.0), None, Some(1.0), Some(3.0)])).unwrap();
         window.retract_batch(&values(&[Some(9.0), None])).unwrap();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gathered_counts_as_memory_in_use() {
+    fn collected_values_count_as_used_memory() {
         let mut groups = medians();
         groups.update_batch(&values(&vec![Some(0.5); 100_000]), &vec![0; 100_000], None, 1).unwrap();
         assert!(groups.size() >= 100_000 * (8 + size_of::<usize>()), "{}", groups.size());
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_lie_elsewhere_are_laid_alike() {
+    fn lists_with_other_offsets_are_aligned() {
         let list = |values: Vec<i32>, lengths: Vec<usize>| {
             let field = Arc::new(Field::new_list_field(DataType::Int32, true));
             let values: ArrayRef = Arc::new(Int32Array::from(values));

@@ -66,9 +66,9 @@ impl TextDecimal {
             DecimalProblem::NotANumber => "",
             DecimalProblem::OutOfRange => ": it is out of range",
         };
-        let said = format!("cannot cast the string '{}' to {}{why}", shorten(text), type_name(&self.result()));
+        let message = format!("cannot cast the string '{}' to {}{why}", shorten(text), type_name(&self.result()));
         external(
-            Error::new(ErrorCode::CastInvalidInput, said)
+            Error::new(ErrorCode::CastInvalidInput, message)
                 .with_hint("TRY_CAST gives NULL for a value that does not fit its type"),
         )
     }
@@ -120,9 +120,9 @@ impl ScalarUDFImpl for TextDecimal {
 mod tests {
     use super::*;
 
-    /// As `TRY_CAST(… AS DECIMAL(5, 2))` reads them in PySpark 4.2.
+    /// The results of `TRY_CAST(… AS DECIMAL(5, 2))` in PySpark 4.2.
     #[test]
-    fn texts_are_read_as_spark_reads_them() {
+    fn texts_are_parsed_as_in_spark() {
         let texts =
             ["1", " 1.005\t", "-1.005", "1e2", "5E-3", "+.5", "5.", "1e3", "1,000", "", "x", "1e", "0x1", "\u{a0}1"];
         let expected = [100, 101, -101, 10_000, 1, 50, 500].map(Some).into_iter().chain([None; 7]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_type_that_was_asked_for() {
+    fn an_error_names_the_requested_type() {
         for (text, message) in [
             ("x", "cannot cast the string 'x' to DECIMAL(5,2)"),
             ("1e3", "cannot cast the string '1e3' to DECIMAL(5,2): it is out of range"),

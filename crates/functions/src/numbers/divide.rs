@@ -207,7 +207,7 @@ fn overflow(precision: u8, scale: i8) -> ArrowError {
 mod tests {
     use super::*;
 
-    /// What `typeof(CAST(1 AS left) / CAST(1 AS right))` says in PySpark 4.2.
+    /// The results of `typeof(CAST(1 AS left) / CAST(1 AS right))` in PySpark 4.2.
     #[test]
     fn quotients_have_the_types_of_spark() {
         for (left, right, expected) in [
@@ -230,13 +230,13 @@ mod tests {
             |values: Vec<i128>, scale| Decimal128Array::from(values).with_precision_and_scale(10, scale).unwrap();
         let quotients = divide_decimals(&decimals(vec![1, -1, 5, -5, 7], 0), &decimals(vec![8, 8, 8, 8, 2], 0), 38, 2);
         assert_eq!(quotients.unwrap().values().to_vec(), vec![13, -13, 63, -63, 350]);
-        // A dividend of a finer scale than the quotient.
+        // The dividend has a larger scale than the quotient.
         let quotients = divide_decimals(&decimals(vec![12_345], 4), &decimals(vec![1], 0), 38, 2).unwrap();
         assert_eq!(quotients.values().to_vec(), vec![123]);
     }
 
     #[test]
-    fn no_dividend_is_no_division() {
+    fn a_null_dividend_is_not_divided() {
         let none = Decimal128Array::from(vec![None, Some(1)]);
         assert!(divide_decimals(&none, &Decimal128Array::from(vec![0, 1]), 38, 6).is_ok());
         assert!(divide_decimals(&none, &Decimal128Array::from(vec![1, 0]), 38, 6).is_err());

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_are_rounded_by_the_digits_they_are_printed_with() {
+    fn floats_are_rounded_by_their_printed_digits() {
         for (value, places, mode, expected) in [
             (1.005, 2, Mode::HalfUp, 1.01),
             (2.5, 0, Mode::HalfUp, 3.0),

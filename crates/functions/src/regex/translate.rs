@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_translated() {
+    fn different_syntax_is_translated() {
         for (pattern, text, found) in [
             (r"\d+", "٣12", Some("12")),
             (r"[\d-]+", "a1-2", Some("1-2")),
@@ -352,9 +352,9 @@ mod tests {
         }
     }
 
-    /// What Java has beyond regular languages.
+    /// Java syntax beyond regular languages.
     #[test]
-    fn what_needs_steps_back_has_them() {
+    fn patterns_beyond_regular_languages_use_backtracking() {
         for (pattern, text, found) in [
             ("a(?=b)", "ac ab", Some("a")),
             ("(?<!a)b", "ab b", Some("b")),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_steps_back_too_often_is_an_error() {
+    fn too_many_backtracking_steps_are_an_error() {
         let mut patterns = Patterns::default();
         let pattern = patterns.get(r"(a|aa)+(?!b)$").unwrap();
         let text = format!("{}b", "a".repeat(40));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_translated_is_refused() {
+    fn syntax_without_a_translation_is_an_error() {
         for (pattern, reason) in [
             ("[a--b]", "`--`"),
             ("(?d)a", "flag `d`"),

@@ -107,9 +107,9 @@ mod tests {
 
     use super::*;
 
-    /// A batch is bisected by slicing it: the halves without the bad value must do.
+    /// Isolation slices a batch. The slices without the bad value must succeed.
     #[test]
-    fn a_value_that_is_no_text_fails_alone() {
+    fn a_value_that_is_not_utf_8_fails_alone() {
         let all: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(b"a"), None, Some(b"\xff"), Some(b"b")]));
         assert!(texts(&all, OnError::Fail).is_err());
         assert_eq!(texts(&all, OnError::Null).unwrap().null_count(), 2);

@@ -126,9 +126,9 @@ fn timestamp_text(microseconds: i64) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// As `CAST(… AS STRING)` writes them in PySpark 4.2.
+    /// The results of `CAST(… AS STRING)` in PySpark 4.2.
     #[test]
-    fn floats_are_written_as_java_writes_them() {
+    fn floats_are_written_as_in_java() {
         for (value, text) in [
             (0.0, "0.0"),
             (-0.0, "-0.0"),

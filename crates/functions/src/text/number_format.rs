@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_not_read_is_refused() {
+    fn an_unsupported_pattern_is_an_error() {
         for pattern in ["", "#%", "0.0,0", "a"] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
         }

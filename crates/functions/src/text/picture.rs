@@ -228,9 +228,9 @@ fn wrong_picture(format: &str, reason: &str) -> DataFusionError {
 mod tests {
     use super::*;
 
-    /// What `to_char` gives in PySpark 4.2.
+    /// The results of `to_char` in PySpark 4.2.
     #[test]
-    fn numbers_are_written_as_spark_writes_them() {
+    fn numbers_are_written_as_in_spark() {
         for (number, format, text) in [
             ("5", "9PR", "5  "),
             ("5", "MI9", " 5"),
@@ -254,9 +254,9 @@ mod tests {
         }
     }
 
-    /// What `try_to_number` gives there, as a decimal without its point.
+    /// The results of `try_to_number` in PySpark 4.2, as decimals without the point.
     #[test]
-    fn numbers_are_read_as_spark_reads_them() {
+    fn numbers_are_parsed_as_in_spark() {
         for (text, format, number) in [
             ("1,2", "9,9", Some(12)),
             ("+5", "S9", Some(5)),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_none_is_refused() {
+    fn an_invalid_format_is_an_error() {
         for format in ["", "abc", "9.9.9", "9S9", "S9S", "$9$"] {
             assert!(Picture::parse(format).is_err(), "{format}");
         }

@@ -117,7 +117,7 @@ pub fn range(units: usize, position: i64, length: i64) -> std::ops::Range<usize>
 mod tests {
     use super::range;
 
-    /// What `substring('hello', position, length)` gives in PySpark 4.2.
+    /// The results of `substring('hello', position, length)` in PySpark 4.2.
     #[test]
     fn ranges_are_those_of_spark() {
         for (position, length, expected) in [

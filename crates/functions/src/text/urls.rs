@@ -12,13 +12,13 @@ pub(crate) fn functions() -> Vec<RowFunction> {
         RowFunction::new("parse_url", &[Text, Text, Text], Text, |row| {
             let url = row.text(0)?;
             match Url::parse(url) {
-                Some(url) => Ok(url.asked_for(row)?.into()),
+                Some(url) => Ok(url.requested_part(row)?.into()),
                 None => Err(wrong_value(format!("parse_url: `{url}` is not a URL"))),
             }
         })
         .with_required(2),
         RowFunction::new("try_parse_url", &[Text, Text, Text], Text, |row| {
-            let found = Url::parse(row.text(0)?).map(|url| url.asked_for(row)).transpose()?;
+            let found = Url::parse(row.text(0)?).map(|url| url.requested_part(row)).transpose()?;
             Ok(found.flatten().into())
         })
         .with_required(2),
@@ -74,7 +74,7 @@ impl<'a> Url<'a> {
     }
 
     /// Returns the part in the second argument, or the query parameter in the third one.
-    fn asked_for(&self, row: &Row<'_>) -> Result<Option<String>> {
+    fn requested_part(&self, row: &Row<'_>) -> Result<Option<String>> {
         if row.len() > 2 {
             let key = row.text(2)?;
             let parameters = self.query.filter(|_| row.text(1).is_ok_and(|part| part == "QUERY")).into_iter();

@@ -1,4 +1,4 @@
-//! Every coercion and every refusal of a value.
+//! All coercions, and all errors of values.
 
 use arrow::datatypes::{DataType, Field};
 
@@ -6,7 +6,7 @@ use super::{decoder_of, rows, structure};
 use crate::DecoderOptions;
 use pinsql_base::schema::{list_of, map_of, timestamp};
 
-/// Reads `{"a": <value>}` into one column, between two sound records; `expected` is the value or the error's sentence.
+/// Reads `{"a": <value>}` into one column, between two valid records. `expected` is the value or the error.
 #[track_caller]
 fn check(data_type: &DataType, value: &str, expected: Result<&str, &str>) {
     let mut decoder = decoder_of(vec![Field::new("a", data_type.clone(), true)], DecoderOptions::default());

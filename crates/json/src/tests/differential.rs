@@ -1,4 +1,4 @@
-//! The decoder against serde_json, over generated and mutated records: what one takes the other takes, with equal values.
+//! Compares the decoder with serde_json, on generated and mutated records: both accept the same records, with equal values.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{Decoder, DecoderOptions, Inferred, infer_record};
 use pinsql_base::schema::{list_of, map_of};
 
-/// The columns; the generator uses these names, and others that no column has.
+/// The columns. The generator uses these names, and names without a column.
 fn schema() -> Schema {
     let object = DataType::Struct(Fields::from(vec![
         Field::new("long", DataType::Int64, true),
@@ -71,7 +71,7 @@ const SCALARS: [&str; 25] = [
     "\"\u{7f}\u{2028}\"",
     "\"a text that is long enough to cross a few words of the scanner, and then some\"",
 ];
-/// Bytes that mutation puts in: all that mean something, and some that never do.
+/// The bytes that a mutation inserts: all bytes of the grammar, and some others.
 const BYTES: &[u8] = b"{}[]\",:\\ntfu0123456789.eE+- \n\r\t\x00\x1f\x7f\x80\xc3\xff'/";
 
 struct Generator(StdRng);
@@ -93,8 +93,8 @@ impl Generator {
         format!("{open}{}{close}", items.join(","))
     }
 
-    /// Names come twice only with NULL first: a value that does not fit is refused, as Spark does, even if the name
-    /// comes again, and serde_json cannot tell of it.
+    /// A duplicate name has NULL first. A value that does not fit is rejected, as in Spark, even if the name comes again, and
+    /// serde_json does not report it.
     fn object(&mut self, depth: usize) -> String {
         let count = self.0.random_range(0..6);
         let mut names: Vec<_> = NAMES.choose_multiple(&mut self.0, count).copied().collect();
@@ -159,7 +159,7 @@ impl Generator {
     }
 }
 
-/// The rows that serde_json's reading of the record should give, or none when it is to be refused.
+/// The expected rows, computed with serde_json. None if the record must be rejected.
 fn expected(record: &Value, columns: &Fields) -> Option<Vec<Value>> {
     match record {
         Value::Object(object) => Some(vec![expected_object(object, columns)?]),
@@ -182,7 +182,7 @@ fn expected_value(value: &Value, data_type: &DataType) -> Option<Value> {
     Some(match (data_type, value) {
         (_, Value::Null) => Value::Null,
         (DataType::Utf8 | DataType::Utf8View, Value::String(_)) => value.clone(),
-        // The text as it is written is compared by what it means.
+        // Raw JSON text is compared by its value.
         (DataType::Utf8 | DataType::Utf8View, other) => Value::String(format!("={other}")),
         (DataType::Int64, Value::Number(number)) => number.as_i64()?.into(),
         (DataType::Float64, Value::Number(number)) => number.as_f64()?.into(),
@@ -201,7 +201,7 @@ fn expected_value(value: &Value, data_type: &DataType) -> Option<Value> {
     })
 }
 
-/// What stands in the batch.
+/// The values in the batch.
 fn found(batch: &RecordBatch) -> Vec<Value> {
     let schema = batch.schema();
     let row = |row| found_members(schema.fields(), batch.columns(), row);
@@ -240,8 +240,8 @@ fn found_value(column: &dyn Array, row: usize) -> Value {
     }
 }
 
-/// Equal, where a text that stands for another value may be written in any way, and doubles may differ in their last
-/// bit, which serde_json does not promise.
+/// Compares two values. JSON text of a value can have any form. Doubles can differ in the last bit, which serde_json does not
+/// guarantee.
 fn same(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::String(text), Value::String(meant)) if meant.starts_with('=') => {
@@ -264,7 +264,7 @@ fn same(found: &Value, expected: &Value) -> bool {
     }
 }
 
-/// Runs `count` records through one decoder, so that refused records stand between others in the same columns.
+/// Runs `count` records through one decoder, so that rejected records are between others in the same columns.
 fn run(seed: u64, count: usize) -> (usize, usize) {
     let schema = Arc::new(schema());
     let mut generator = Generator(StdRng::seed_from_u64(seed));
@@ -290,7 +290,7 @@ fn run(seed: u64, count: usize) -> (usize, usize) {
     let batch = decoder.finish().unwrap();
     assert_eq!(batch.num_rows(), rows.len());
     for column in batch.columns() {
-        // Text is taken for UTF-8 without another look when a column is finished; here it is looked at.
+        // A finished column is not validated as UTF-8 again. The test does it here.
         column.to_data().validate_full().unwrap();
     }
     for (found, (record, expected)) in found(&batch).iter().zip(&rows) {
@@ -307,13 +307,13 @@ fn decoder_and_serde_json_agree() {
         rows += more_rows;
         refused += more_refused;
     }
-    // Both kinds were met in earnest.
+    // Both outcomes must be frequent.
     assert!(rows > 4000 && refused > 4000, "{rows} rows, {refused} refused");
 }
 
-/// The pipeline's real records, when they lie beside the repository.
+/// The real records of the pipeline, if they are next to the repository.
 #[test]
-fn real_records_are_read_as_serde_json_reads_them() {
+fn real_records_are_decoded_as_by_serde_json() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realdata");
     for topic in ["pin", "geo", "user"] {
         let Ok(text) = std::fs::read_to_string(folder.join(format!("{topic}.ndjson"))) else { continue };

@@ -1,4 +1,4 @@
-//! What the decoder and the splitter promise, one kind of promise a file.
+//! Tests of the decoder and the splitter, one topic per file.
 
 mod coercions;
 mod differential;
@@ -21,7 +21,7 @@ fn structure(fields: &[(&str, DataType)]) -> DataType {
     DataType::Struct(fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect())
 }
 
-/// Each row as one text: its values with ` | ` between them.
+/// Each row as one text: its values, separated by ` | `.
 fn rows(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     let columns: Vec<_> =

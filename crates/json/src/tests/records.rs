@@ -1,4 +1,4 @@
-//! Whole records: what is one, and what a refused one leaves behind.
+//! Whole records: which texts are records, and the state after a rejected one.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{decoder_of, rows, structure};
 use crate::{DEPTH_MAX, Decoder, DecoderOptions, Permissive, RECORD_BYTES_MAX};
 use pinsql_base::schema::{list_of, map_of, timestamp};
 
-/// What one record alone gives from the columns `a INT, b STRING`: its rows, or the error's sentence.
+/// Decodes one record to the columns `a INT, b STRING`. Returns the rows or the error.
 #[track_caller]
 fn check_record(record: &[u8], expected: Result<&[&str], &str>) {
     let columns = vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Utf8, true)];
@@ -166,7 +166,7 @@ fn permissive_keeps_what_fits() {
 }
 
 #[test]
-fn what_cannot_be_built_is_refused_at_once() {
+fn unsupported_types_are_an_error_of_the_schema() {
     let new = |field, options| Decoder::new(Arc::new(Schema::new(vec![field])), options).unwrap_err();
     let unsupported = [
         DataType::UInt8,
@@ -194,7 +194,7 @@ fn what_cannot_be_built_is_refused_at_once() {
 }
 
 #[test]
-fn formats_are_kept_to() {
+fn formats_are_exact() {
     let options = DecoderOptions {
         timestamp_format: Some("MM/dd/yyyy, HH:mm:ss".to_owned()),
         date_format: Some("dd.MM.yyyy".to_owned()),

@@ -1,4 +1,4 @@
-//! Records come out the same wherever the chunks' borders fall.
+//! The records are the same wherever the chunks end.
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::{Record, RecordError, RecordSplitter};
 
-/// What comes out of the chunks: each record with its line and offset, or `!` and the error.
+/// The records of the chunks, each with its line and offset, or `!` and the error.
 fn split(mut splitter: RecordSplitter, chunks: impl IntoIterator<Item = Bytes>) -> Vec<(u64, u64, String)> {
     let mut found = Vec::new();
     let mut note = |splitter: &RecordSplitter, record: Result<Record, RecordError>| {
@@ -71,7 +71,7 @@ fn documents() {
     check("{\"a\":\"}\\\"{\"}{\"b\":[{}]} {}", &[(1, 0, r#"{"a":"}\"{"}"#), (1, 12, r#"{"b":[{}]}"#), (1, 23, "{}")]);
     check("[{\"a\":[1,2]},\n {\"b\":\",]\"} , 3]", &[(1, 1, r#"{"a":[1,2]}"#), (2, 15, r#"{"b":",]"}"#), (2, 28, "3")]);
     check("[[1],[2]]\n[{}]", &[(1, 1, "[1]"), (1, 5, "[2]"), (2, 11, "{}")]);
-    // What is broken stands alone.
+    // A broken record does not affect its neighbours.
     check("[{\"a\": }, {\"b\":1}]", &[(1, 1, "{\"a\": }"), (1, 10, "{\"b\":1}")]);
     check("[{\"a\":1} {\"b\":1}, {}]", &[(1, 1, "{\"a\":1} {\"b\":1}"), (1, 18, "{}")]);
     check("[{}}, {}]", &[(1, 1, "{}}"), (1, 6, "{}")]);
@@ -80,7 +80,7 @@ fn documents() {
     check("[{\"a\":\"x\n}, {\"b\":\"y\"}]", &[(1, 1, "{\"a\":\"x\n}"), (2, 12, "{\"b\":\"y\"}")]);
     check("oh no {}\n{}\n7", &[(1, 0, "oh no {}"), (2, 9, "{}"), (3, 12, "7")]);
     check("{}]\n{}", &[(1, 0, "{}"), (1, 2, "]"), (2, 4, "{}")]);
-    // What is cut off is reported once.
+    // A truncated record is reported once.
     let unclosed = "!the JSON ends where a comma or ] should follow (truncated?)";
     check("[", &[(1, 1, unclosed)]);
     check("[{}", &[(1, 1, "{}"), (1, 3, unclosed)]);
@@ -91,7 +91,7 @@ fn documents() {
 }
 
 #[test]
-fn random_borders_change_nothing() {
+fn the_ends_of_chunks_do_not_matter() {
     let mut random = StdRng::seed_from_u64(7);
     let pieces = [
         "{\"a\":\"é\\\"\\\\\"}",
@@ -140,7 +140,7 @@ fn records_are_slices_of_their_chunk() {
 }
 
 #[test]
-fn a_line_of_64_megabytes_is_put_together_in_one_pass() {
+fn a_line_of_64_megabytes_is_assembled_in_one_pass() {
     let chunk = Bytes::from(vec![b'x'; 1 << 20]);
     let chunks = std::iter::repeat_n(chunk, 64).chain([Bytes::from("\ny")]);
     let found = split(RecordSplitter::lines(), chunks);
