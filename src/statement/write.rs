@@ -32,19 +32,26 @@ use pinsql_delta::{
 /// A table that was written and committed.
 #[derive(Debug)]
 pub struct Written {
+    /// The name of the table.
     pub table: TableName,
+    /// The version that the commit made, or the current version if the statement changed nothing.
     pub version: u64,
+    /// The account of the records.
     pub ledger: Ledger,
+    /// Data files written.
     pub files: usize,
+    /// The size of the data files.
     pub bytes: u64,
+    /// The time of the statement.
     pub seconds: f64,
     /// A line that names the table of the rejected records. `None` if no record was rejected.
     pub rejects: Option<String>,
+    /// Problems after the commit, such as a catalog service that could not be updated.
     pub warnings: Vec<String>,
 }
 
 impl Written {
-    /// One entry of `--report`.
+    /// One entry of `--report`: the fields of this struct and of its ledger.
     pub fn to_json(&self) -> serde_json::Value {
         let mut entry = json!({
             "table": self.table.to_string(),
