@@ -113,8 +113,10 @@ fn resolve(name: &str, versions: &Versions, range: ChangeRange) -> Result<(u64, 
 }
 
 fn not_recorded(name: &str, version: u64, why: &str) -> Error {
-    Error::new(ErrorCode::ChangesNotRecorded, format!("the changes of version {version} of {name} are not recorded: {why}")).with_hint(
-        "ALTER TABLE … SET TBLPROPERTIES (delta.enableChangeDataFeed = true) records those that follow; begin the range behind it",
+    let said = format!("the changes of version {version} of {name} are not recorded: {why}");
+    Error::new(ErrorCode::ChangesNotRecorded, said).with_hint(
+        "ALTER TABLE … SET TBLPROPERTIES (delta.enableChangeDataFeed = true) records those that follow; \
+         begin the range behind it",
     )
 }
 
@@ -145,7 +147,8 @@ fn check_definition(name: &str, newest: &SchemaRef, commit: &Commit) -> Result<(
         });
         if let Some(field) = misfit {
             let said = format!(
-                "the changes of {name} cannot be read across version {}: its column {} is not in the newest version, or is of another type",
+                "the changes of {name} cannot be read across version {}: its column {} is not in the newest version, \
+                 or is of another type",
                 commit.version,
                 field.name()
             );

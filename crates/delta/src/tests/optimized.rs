@@ -68,7 +68,8 @@ async fn appends_beside_it_are_no_hindrance() {
 #[tokio::test(flavor = "multi_thread")]
 async fn z_ordering_lets_queries_skip_files() {
     let fixture = Fixture::new();
-    let sql = "SELECT value AS n, CAST(value * 7919 % 20000 AS BIGINT) AS m, md5(CAST(value AS VARCHAR)) || md5(CAST(-value AS VARCHAR)) AS filler \
+    let sql = "SELECT value AS n, CAST(value * 7919 % 20000 AS BIGINT) AS m, \
+               md5(CAST(value AS VARCHAR)) || md5(CAST(-value AS VARCHAR)) AS filler \
                FROM generate_series(0, 19999)";
     let mut definition = fixture.definition_of(sql).await;
     definition.properties.insert("delta.targetFileSize".into(), "25kb".into());

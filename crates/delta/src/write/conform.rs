@@ -68,7 +68,7 @@ impl Conform {
             if !assignable(from.data_type(), to.data_type()) {
                 let (from_type, to_type) = (sql_name(from.data_type()), sql_name(to.data_type()));
                 let said = format!("a {from_type} cannot be stored in the column {} of type {to_type}", to.name());
-                return Err(Error::new(ErrorCode::DatatypeMismatch, said)
+                return Err(Error::new(ErrorCode::InvalidAssignment, said)
                     .with_hint(format!("cast it: CAST({} AS {to_type})", from.name())));
             }
         }

@@ -86,8 +86,12 @@ pub(super) fn files_by_partition(location: &TableLocation, base: &Base, shape: &
             sequence: sequence as u64,
         });
     }
-    let warning = (left_alone > 0)
-        .then(|| format!("{left_alone} files stay as they are: they lie elsewhere, have deleted rows, or do not say how many rows they have"));
+    let warning = (left_alone > 0).then(|| {
+        format!(
+            "{left_alone} files stay as they are: they lie elsewhere, have deleted rows, or do not say how many rows \
+             they have"
+        )
+    });
     Ok(Found { partitions: partitions.into_iter().collect(), warning })
 }
 

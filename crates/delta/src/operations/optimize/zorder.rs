@@ -35,7 +35,7 @@ use crate::write::writer::{TableWriter, WriteTarget};
 use pinsql_base::error::{Error, ErrorCode};
 
 /// The key of the tag, in the Add actions, that says which run wrote a file and by which columns.
-pub const ZORDER_TAG: &str = "PINSQL_ZORDER";
+pub(super) const ZORDER_TAG: &str = "PINSQL_ZORDER";
 
 /// Rows of which the ranges are made. The bounds of a thousand ranges are about 2 % off at this number.
 const SAMPLED_ROWS_MAX: u64 = 50_000;

@@ -106,8 +106,14 @@ impl ChangeList {
             (false, _) => Ok(batch),
             (true, true) => Ok(filter_record_batch(&batch, &keep)?),
             (true, false) => Err(external(
-                Error::new(ErrorCode::MultipleSourceRowsMatch, "several rows of the source match one row of the target, and would each change it")
-                    .with_hint("make the source have one row for each match, or narrow ON or the conditions of WHEN MATCHED (DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE)"),
+                Error::new(
+                    ErrorCode::MultipleSourceRowsMatch,
+                    "several rows of the source match one row of the target, and would each change it",
+                )
+                .with_hint(
+                    "make the source have one row for each match, or narrow ON or the conditions of WHEN MATCHED \
+                     (DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE)",
+                ),
             )),
         }
     }

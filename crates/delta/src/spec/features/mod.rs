@@ -7,6 +7,9 @@
 //!
 //! A feature that is not in the table cannot be read or written.
 //!
+//! deltalake checks the protocol again at the commit (`commit/base.rs`). This also refuses INSERT OVERWRITE on an append-only
+//! table.
+//!
 //! Deliberately absent: requirements of one feature on another, since pinsql adds only features that have none.
 
 mod allow_column_defaults;
