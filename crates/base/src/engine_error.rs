@@ -30,7 +30,7 @@ pub fn arrow_error(error: ArrowError) -> Error {
     DataFusionError::from(error).into()
 }
 
-/// Converts an error of DataFusion. `doing` completes the sentence "cannot …" if storage failed: `write the table default.pins`.
+/// Converts an error of DataFusion. If storage failed, `doing` completes the sentence "cannot …": `write the table a.b`.
 pub fn engine_error(doing: &str, error: &DataFusionError) -> Error {
     let converted = match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
         Some(ours) => copy_of(ours),

@@ -68,7 +68,7 @@ error_codes! {
     RoutineAlreadyExists "ROUTINE_ALREADY_EXISTS" Sql "A function has this name already.";
     VariableAlreadyExists "VARIABLE_ALREADY_EXISTS" Sql "A session variable has this name already.";
     WrongObjectType "WRONG_COMMAND_FOR_OBJECT_TYPE" Sql "The statement does not apply to this kind of object, such as a view.";
-    InvalidTempObjReference "INVALID_TEMP_OBJ_REFERENCE" Sql "A stored view or function refers to a variable or a temporary object.";
+    InvalidTempObjReference "INVALID_TEMP_OBJ_REFERENCE" Sql "A stored view or function uses a variable or a temporary object.";
     RecursiveDefinition "RECURSIVE_DEFINITION" Sql "A view or a function refers to itself.";
 
     // Types and arguments of expressions.
@@ -80,7 +80,7 @@ error_codes! {
     InvalidExpression "INVALID_EXPRESSION" Sql "The expression is not allowed in this place.";
     InvalidCondition "INVALID_CONDITION" Sql "A condition is not a BOOLEAN, or uses what a condition in this place cannot use.";
     DuplicateColumn "COLUMN_ALREADY_EXISTS" Sql "Two columns, fields or parameters have the same name.";
-    ColumnArityMismatch "INSERT_COLUMN_ARITY_MISMATCH" Sql "The query gives another number of columns than the table or view has.";
+    ColumnArityMismatch "INSERT_COLUMN_ARITY_MISMATCH" Sql "The query and the target have different numbers of columns.";
 
     // Options, clauses and properties.
     UnknownOption "UNKNOWN_OPTION" Sql "No option has this name.";
@@ -88,7 +88,7 @@ error_codes! {
     MissingOption "MISSING_OPTION" Sql "A required option is missing.";
     UnknownProperty "UNKNOWN_TABLE_PROPERTY" Sql "No table property or constraint has this name.";
     InvalidProperty "INVALID_TABLE_PROPERTY" Sql "The value of a table property is not valid, or the property is not supported.";
-    InvalidTableDefinition "INVALID_TABLE_DEFINITION" Sql "The columns, partitions, constraints or location do not make a valid table.";
+    InvalidTableDefinition "INVALID_TABLE_DEFINITION" Sql "The columns, partitions, constraints or location are not valid.";
     InvalidSinkDefinition "INVALID_SINK_DEFINITION" Sql "The destination, options or columns do not make a valid sink.";
     InvalidFunctionDefinition "INVALID_FUNCTION_DEFINITION" Sql "The parameters, clauses or body do not make a valid function.";
     InvalidLibrary "INVALID_LIBRARY" Sql "A library of user functions cannot be loaded, or breaks the interface.";
@@ -139,7 +139,7 @@ error_codes! {
     DeliveryRefused "DELIVERY_REFUSED" Data "A receiver refused records.";
 
     // Settings, credentials and limits.
-    InvalidConfiguration "INVALID_CONFIGURATION" Config "A setting of the command line, the environment or pinsql.toml is not valid.";
+    InvalidConfiguration "INVALID_CONFIGURATION" Config "A flag, an environment variable or pinsql.toml is not valid.";
     InvalidLocation "INVALID_LOCATION" Config "A path or URL is not a location that pinsql can use.";
     InvalidCredentials "INVALID_CREDENTIALS" Config "Credentials are missing, unreadable or refused.";
     PermissionDenied "PERMISSION_DENIED" Config "The service or the file system does not allow the operation.";
@@ -152,7 +152,7 @@ error_codes! {
     AddressInUse "CANNOT_LISTEN" Config "The server cannot listen on the address.";
 
     // Services and disks.
-    ServiceUnavailable "SERVICE_UNAVAILABLE" Service "A service did not answer, or answered with an error, and retries did not help.";
+    ServiceUnavailable "SERVICE_UNAVAILABLE" Service "A service failed or did not answer, and retries did not help.";
     StorageFailure "STORAGE_FAILURE" Service "A disk or an object store failed.";
     DiskFull "DISK_FULL" Service "The disk is full.";
     ConcurrentWrite "DELTA_CONCURRENT_WRITE" Service "Other writers committed first, and retries did not help.";

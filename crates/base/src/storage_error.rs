@@ -338,7 +338,8 @@ mod tests {
     #[test]
     fn the_cause_is_one_line() {
         let text = "Error performing list request: Error performing GET http://127.0.0.1:9000/b/a?x=y in 2.5s, \
-                    after 8 retries, max_retries: 8, retry_timeout: 60s  - Server returned non-2xx status code: 503 Slow Down: <?xml version=\"1.0\"?>\n\
+                    after 8 retries, max_retries: 8, retry_timeout: 60s  - Server returned non-2xx status code: \
+                    503 Slow Down: <?xml version=\"1.0\"?>\n\
                     <Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
         let cause =
             check(generic(text), ErrorKind::Service, "cannot read s3://b/a.json: the storage asks for fewer requests");

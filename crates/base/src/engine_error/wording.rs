@@ -280,8 +280,9 @@ mod tests {
 
     #[test]
     fn columns_with_the_same_name_are_reported_by_position() {
-        let message = "Error during planning: Projections require unique expression names but the expression \"NULL AS x and y\" at \
-                       position 2 and \"NULL AS x and y\" at position 3 have the same name. Consider aliasing (\"AS\") one of them.";
+        let message = "Error during planning: Projections require unique expression names but the expression \
+                       \"NULL AS x and y\" at position 2 and \"NULL AS x and y\" at position 3 have the same name. \
+                       Consider aliasing (\"AS\") one of them.";
         let error = same_name(message).unwrap();
         assert_eq!(error.message, "the columns 3 and 4 of a select list have the same name");
         assert!(same_name("something else").is_none());
