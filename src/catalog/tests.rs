@@ -15,7 +15,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// A warehouse in a folder that is not there yet.
+    /// A warehouse in a folder that does not exist yet.
     fn local() -> Self {
         let folder = TempDir::new().unwrap();
         let root = Url::from_directory_path(folder.path().join("not/yet")).unwrap();
@@ -48,7 +48,7 @@ impl Fixture {
         write.run(self.session.task_ctx()).await.unwrap().commit(None).await.unwrap();
     }
 
-    /// Runs `sql`, in which each of `tables` goes by its own name.
+    /// Runs `sql` with each of `tables` under its name without the schema.
     async fn query(&self, sql: &str, tables: &[&TableName]) -> String {
         for name in tables {
             let (location, table) = self.warehouse.open_table(name).await.unwrap();
@@ -66,7 +66,7 @@ fn name(schema: &str, table: &str) -> TableName {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schemas_and_tables_come_and_go() {
+async fn schemas_and_tables_are_created_and_dropped() {
     for fixture in [Fixture::local(), Fixture::s3()] {
         let warehouse = &fixture.warehouse;
         assert_eq!(warehouse.schemas().await.unwrap(), ["default"]);
@@ -102,7 +102,7 @@ async fn schemas_and_tables_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn columns_are_read_with_the_types_they_have() {
+async fn columns_keep_their_types() {
     let fixture = Fixture::local();
     let sql = "SELECT 'text' AS s, 1 AS i, DATE '2020-01-01' AS d, 'FR' AS p, CAST(7 AS BIGINT) AS year, \
                to_timestamp('1890-01-01T00:00:00Z') AS at, make_array('x') AS list";
@@ -120,8 +120,8 @@ async fn columns_are_read_with_the_types_they_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_is_asked_whether_it_can_create() {
-    // The first asks for as much as it needs, the next finds what the first has left.
+async fn a_store_must_support_conditional_puts() {
+    // The first warehouse writes the probe object. The second finds it.
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let root = Url::parse("s3://bucket/warehouse").unwrap();
     for _ in 0..2 {

@@ -47,7 +47,7 @@ impl Api {
         &self,
         doing: &str,
         make: &(dyn Fn(&Client) -> Result<Request> + Sync),
-        is_for_a_while: fn(&Answer) -> bool,
+        is_temporary: fn(&Answer) -> bool,
     ) -> Result<Answer> {
         let mut reason = String::new();
         for attempt in 0..ATTEMPTS_MAX {
@@ -55,7 +55,7 @@ impl Api {
                 tokio::time::sleep(BACKOFF.delay(attempt - 1)).await;
             }
             reason = match self.attempt(make(&self.client)?).await {
-                Ok(answer) if is_for_a_while(&answer) => said(&answer),
+                Ok(answer) if is_temporary(&answer) => describe(&answer),
                 Ok(answer) => return Ok(answer),
                 Err(Unread::Failed(reason)) => reason,
                 Err(Unread::TooLong(reason)) => return Err(self.failed(doing, reason)),
@@ -85,11 +85,11 @@ impl Api {
             StatusCode::NOT_FOUND => ErrorCode::ResourceNotFound,
             _ => ErrorCode::InvalidConfiguration,
         };
-        Error::new(code, format!("cannot {doing}: {} refuses it", self.who)).caused_by(said(answer))
+        Error::new(code, format!("cannot {doing}: {} refuses it", self.who)).caused_by(describe(answer))
     }
 
     /// The error for a response that does not match the documentation of the service.
-    pub(super) fn strange(&self, doing: &str) -> Error {
+    pub(super) fn unexpected(&self, doing: &str) -> Error {
         Error::new(
             ErrorCode::ServiceUnavailable,
             format!("cannot {doing}: {} gave an answer that makes no sense", self.who),
@@ -98,7 +98,7 @@ impl Api {
 }
 
 /// The status of a response, and the message in it.
-fn said(answer: &Answer) -> String {
+fn describe(answer: &Answer) -> String {
     let code = ["error_code", "__type"].iter().find_map(|key| answer.text(key));
     let message = ["message", "Message"].iter().find_map(|key| answer.text(key));
     let words: Vec<&str> = code.into_iter().chain(message).collect();
@@ -112,7 +112,7 @@ fn said(answer: &Answer) -> String {
 }
 
 /// True if a request with this status can be retried.
-pub(super) fn is_later(status: StatusCode) -> bool {
+pub(super) fn is_temporary_status(status: StatusCode) -> bool {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
         StatusCode::NOT_IMPLEMENTED => false,

@@ -15,7 +15,7 @@ use reqwest::{Client, Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::api::{Answer, Api, is_later};
+use super::api::{Answer, Api, is_temporary_status};
 use super::types::simple_string;
 use super::{CatalogService, DELTA, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
@@ -68,7 +68,8 @@ impl GlueCatalog {
         let body = Value::Object(input).to_string();
         let credential = self.access.credential().await?;
         let make = |client: &Client| self.request(client, &credential, operation, &body);
-        let answer = self.api.send(doing, &make, |answer| is_later(answer.status) || is_throttled(answer)).await?;
+        let answer =
+            self.api.send(doing, &make, |answer| is_temporary_status(answer.status) || is_throttled(answer)).await?;
         match (answer.status.is_success(), code(&answer)) {
             (true, _) => Ok(Some(answer.body)),
             (false, Some(NOT_FOUND | ALREADY_THERE)) => Ok(None),
@@ -113,7 +114,7 @@ impl GlueCatalog {
                 return Ok(found);
             }
         }
-        Err(self.api.strange(doing))
+        Err(self.api.unexpected(doing))
     }
 }
 
@@ -148,7 +149,7 @@ impl CatalogService for GlueCatalog {
         let doing = format!("look for {name}");
         let input = input(json!({"DatabaseName": name.schema(), "Name": name.table()}));
         let Some(found) = self.call(&doing, "GetTable", input).await? else { return Ok(None) };
-        let table = found.get("Table").ok_or_else(|| self.api.strange(&doing))?;
+        let table = found.get("Table").ok_or_else(|| self.api.unexpected(&doing))?;
         Ok(Some(Entry { location: location_of(table), format: format_of(table), is_managed: false }))
     }
 

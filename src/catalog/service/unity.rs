@@ -13,7 +13,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::api::{Answer, Api, is_later};
+use super::api::{Answer, Api, is_temporary_status};
 use super::types::simple_string;
 use super::{CatalogService, Entry, Listed, Registration, TableName};
 use crate::config::CatalogConfig;
@@ -59,7 +59,7 @@ impl UnityCatalog {
     }
 
     /// Sends a request with retries. Status 404 and "already exists" are returned, and every other failure is an error.
-    async fn ask(
+    async fn request(
         &self,
         doing: &str,
         method: Method,
@@ -84,7 +84,7 @@ impl UnityCatalog {
             }
             request.build().map_err(|error| Error::internal(format!("cannot {doing}")).caused_by(error.without_url()))
         };
-        let answer = self.api.send(doing, &make, |answer| is_later(answer.status)).await?;
+        let answer = self.api.send(doing, &make, |answer| is_temporary_status(answer.status)).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(answer),
             status if status.is_success() => Ok(answer),
@@ -108,7 +108,7 @@ impl UnityCatalog {
         for _ in 0..PAGES_MAX {
             let page = token.iter().map(|token| ("page_token", token.as_str()));
             let query: Vec<_> = query.iter().copied().chain(page).collect();
-            let mut answer = self.ask(doing, Method::GET, &[of], &query, None).await?;
+            let mut answer = self.request(doing, Method::GET, &[of], &query, None).await?;
             if answer.status == StatusCode::NOT_FOUND {
                 return Ok(None);
             }
@@ -120,7 +120,7 @@ impl UnityCatalog {
                 return Ok(Some(entries));
             }
         }
-        Err(self.api.strange(doing))
+        Err(self.api.unexpected(doing))
     }
 
     fn full_name(&self, name: &TableName) -> String {
@@ -148,14 +148,14 @@ impl CatalogService for UnityCatalog {
     async fn create_schema(&self, schema: &str) -> Result<()> {
         let body = json!({"name": schema, "catalog_name": self.catalog});
         let doing = format!("make the schema {schema}");
-        let answer = self.ask(&doing, Method::POST, &["schemas"], &[], Some(&body)).await?;
+        let answer = self.request(&doing, Method::POST, &["schemas"], &[], Some(&body)).await?;
         if answer.status == StatusCode::NOT_FOUND { Err(self.no_catalog()) } else { Ok(()) }
     }
 
     async fn drop_schema(&self, schema: &str) -> Result<()> {
         let full_name = format!("{}.{schema}", self.catalog);
         let doing = format!("drop the schema {schema}");
-        self.ask(&doing, Method::DELETE, &["schemas", &full_name], &[], None).await.map(drop)
+        self.request(&doing, Method::DELETE, &["schemas", &full_name], &[], None).await.map(drop)
     }
 
     async fn entries(&self, schema: &str) -> Result<Vec<Listed>> {
@@ -169,13 +169,13 @@ impl CatalogService for UnityCatalog {
 
     async fn table(&self, name: &TableName) -> Result<Option<Entry>> {
         let doing = format!("look for {name}");
-        let answer = self.ask(&doing, Method::GET, &["tables", &self.full_name(name)], &[], None).await?;
+        let answer = self.request(&doing, Method::GET, &["tables", &self.full_name(name)], &[], None).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         Ok(Some(Entry {
             location: answer.text("storage_location").filter(|location| !location.is_empty()).map(str::to_owned),
-            format: format_of(&answer.body).ok_or_else(|| self.api.strange(&doing))?,
+            format: format_of(&answer.body).ok_or_else(|| self.api.unexpected(&doing))?,
             is_managed: answer.text("table_type") == Some("MANAGED"),
         }))
     }
@@ -184,7 +184,7 @@ impl CatalogService for UnityCatalog {
         let name = registration.name;
         let doing = format!("register {name}");
         let body = table(&self.catalog, registration)?;
-        let answer = self.ask(&doing, Method::POST, &["tables"], &[], Some(&body)).await?;
+        let answer = self.request(&doing, Method::POST, &["tables"], &[], Some(&body)).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Err(self.api.refused(&doing, &answer).with_hint(format!(
                 "CREATE SCHEMA {} makes the schema in the catalog {}",
@@ -197,7 +197,7 @@ impl CatalogService for UnityCatalog {
 
     async fn unregister(&self, name: &TableName) -> Result<()> {
         let doing = format!("remove the entry of {name}");
-        self.ask(&doing, Method::DELETE, &["tables", &self.full_name(name)], &[], None).await.map(drop)
+        self.request(&doing, Method::DELETE, &["tables", &self.full_name(name)], &[], None).await.map(drop)
     }
 }
 
