@@ -195,10 +195,13 @@ pub(crate) struct Landed<R> {
 /// A write, with the parts that differ between its users.
 pub(crate) struct WritePath<'a, R> {
     pub(crate) run: Run<'a>,
+    /// The limit that is checked before the commit.
     pub(crate) max_rejects: MaxRejects,
     pub(crate) rejects: &'a dyn RejectsPlace,
     pub(crate) target: &'a dyn Target<Receipt = R>,
+    /// `None` if the query has no state.
     pub(crate) state: Option<&'a mut dyn QueryState>,
+    /// Receives the plan of each run, to show its progress.
     pub(crate) watch: &'a dyn Watch,
 }
 
@@ -248,7 +251,7 @@ struct Opened {
 impl Opened {
     async fn open(attempt: Attempt, run: Run<'_>, place: &dyn RejectsPlace) -> Result<Self> {
         let Attempt { plan: query, rejects, rejected } = attempt;
-        // From here on the scans of the plan hold the sending side.
+        // The scans of the plan hold their own senders. `OpenRejects::commit` closes the channel.
         drop(rejects);
         let run_id = run.id();
         let rejects = place.open(rejected, &run_id).await?;
