@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn storage_and_engine_are_told_as_everywhere() {
+    fn storage_and_engine_errors_have_the_usual_texts() {
         let generic = |kind: io::ErrorKind| object_store::Error::Generic {
             store: "LocalFileSystem",
             source: Box::new(io::Error::from(kind)),

@@ -75,7 +75,7 @@ impl Versions {
             AsOf::Version(version) if (self.earliest..=self.latest).contains(&version) => Ok(version),
             AsOf::Version(version) => {
                 let said = format!("the table {} has no version {version} that can be read", self.name);
-                Err(Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.what_there_is()))
+                Err(Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.existing_versions()))
             }
             AsOf::Timestamp(micros) => self.at_or_before(micros.div_euclid(1_000)),
         }
@@ -98,7 +98,7 @@ impl Versions {
         let found = readable.rev().find(|(_, time_ms)| **time_ms <= moment_ms).map(|(version, _)| *version);
         let said = |place: &str| {
             let said = format!("{} is {place} version of {} that can be read", moment_text(moment_ms), self.name);
-            Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.what_there_is())
+            Error::new(ErrorCode::InvalidTableVersion, said).with_hint(self.existing_versions())
         };
         match found {
             None => Err(said("before the first")),
@@ -109,7 +109,7 @@ impl Versions {
         }
     }
 
-    fn what_there_is(&self) -> String {
+    fn existing_versions(&self) -> String {
         let one = |version: u64| match self.time_ms(version) {
             Some(time_ms) => format!("{version} ({})", moment_text(time_ms)),
             None => version.to_string(),
@@ -130,9 +130,9 @@ fn moment_text(moment_ms: i64) -> String {
 
 #[derive(Debug, Default)]
 struct Listed {
-    /// Each commit's file with its modification time in milliseconds.
+    /// The modification time of each commit file, in milliseconds.
     commits: BTreeMap<u64, i64>,
-    /// Of checkpoints that are complete.
+    /// The versions of complete checkpoints.
     checkpoints: BTreeSet<u64>,
 }
 
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn an_unreadable_version_is_an_error_that_lists_the_others() {
         let versions = versions(2, &[(2, 1_000)]);
         assert_eq!(versions.resolve(AsOf::Version(2)).unwrap(), 2);
         for gone in [1, 3] {

@@ -22,7 +22,7 @@ use crate::commit::change::{Change, ChangeKind};
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::delta_error;
 use crate::log::versions::{AsOf, Versions};
-use crate::spec::features::{Operation, require};
+use crate::spec::features::{Access, require};
 use crate::storage::location::TableLocation;
 use crate::table::describe::add_of;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -54,7 +54,7 @@ pub struct Restored {
     pub warnings: Vec<String>,
 }
 
-/// RESTORE: makes the table what it was at `as_of`. Fails if a data file of that version is gone.
+/// RESTORE: makes the table equal to its version at `as_of`. Fails if a data file of that version is gone.
 pub async fn restore(location: &TableLocation, as_of: AsOf) -> Result<Restored> {
     let base = Base::of(&WriteRequest::new(location.clone(), WriteKind::Append)).await?;
     let Base::Snapshot(newest) = &base else { return Err(Error::internal("RESTORE needs a snapshot")) };
@@ -82,7 +82,7 @@ pub async fn restore(location: &TableLocation, as_of: AsOf) -> Result<Restored> 
     Ok(restored)
 }
 
-/// The files that come back, and the rest of what changes.
+/// The files to add again, and the other changes.
 fn difference(
     location: &TableLocation,
     newest: &DeltaTable,
@@ -99,7 +99,7 @@ fn difference(
         state.log_data().into_iter().enumerate().map(|(index, file)| (file.path().into_owned(), index)).collect()
     };
     for state in [&now, &then] {
-        require(Operation::Restore, location.name(), state.protocol(), state.metadata())?;
+        require(Access::Restore, location.name(), state.protocol(), state.metadata())?;
     }
     let (live_now, live_then) = (live(&now), live(&then));
     let (mut adds, mut bytes_after) = (Vec::new(), 0);

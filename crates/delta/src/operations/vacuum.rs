@@ -26,7 +26,7 @@ use crate::commit::change::{Change, ChangeKind};
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::delta_error;
 use crate::log;
-use crate::spec::features::{Operation, require};
+use crate::spec::features::{Access, require};
 use crate::storage::delete::delete;
 use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -64,7 +64,7 @@ pub async fn vacuum(location: &TableLocation, request: &VacuumRequest) -> Result
     // A table with unknown features may need files that only these features know.
     base.shape(&write)?;
     let state = base.state(location)?.ok_or_else(|| Error::internal("VACUUM needs a snapshot"))?;
-    require(Operation::Vacuum, location.name(), state.protocol(), state.metadata())?;
+    require(Access::Vacuum, location.name(), state.protocol(), state.metadata())?;
     let own = state.table_config().deleted_file_retention_duration();
     let retention = request.retention.unwrap_or(own);
     if request.checks_retention && retention < own {

@@ -26,7 +26,7 @@ use crate::error::delta_error;
 use crate::log::versions::{AsOf, Versions};
 use crate::log::{self, Commit};
 use crate::read::parquet_scan::{self, ParquetScan, data_file};
-use crate::spec::features::{Operation, has_change_data_feed, require};
+use crate::spec::features::{Access, has_change_data_feed, require};
 use crate::spec::partition_values::{file_schema, value_of};
 use crate::spec::schema::table_schema;
 use crate::storage::location::TableLocation;
@@ -79,7 +79,7 @@ pub async fn changes(
 
 fn readable_shape(name: &str, table: &DeltaTable) -> Result<Shape> {
     let state = state_of(name, table)?;
-    require(Operation::ReadChanges, name, state.protocol(), state.metadata())?;
+    require(Access::ReadChanges, name, state.protocol(), state.metadata())?;
     Shape::plain(name, state.metadata())
 }
 
@@ -120,9 +120,9 @@ fn not_recorded(name: &str, version: u64, why: &str) -> Error {
     )
 }
 
-/// The property must have been on when the first version of the range was made.
+/// The feed must be on in the first version of the range.
 async fn require_feed_before(location: &TableLocation, first: u64) -> Result<()> {
-    // The version that made the table brings its properties itself, which `check_definition` looks at.
+    // The version that created the table has its own Metadata action, which `check_definition` checks.
     let table = location.open_version(first).await?;
     let state = table.snapshot().map_err(|error| delta_error(&format!("read the table {}", location.name()), error))?;
     require_feed(location.name(), first, state.metadata())
@@ -136,7 +136,7 @@ fn require_feed(name: &str, version: u64, metadata: &Metadata) -> Result<()> {
     }
 }
 
-/// A version that changed the definition must have kept recording, with columns that the newest version still has.
+/// A version that changes the definition must leave the feed on, and its columns must be in the newest version.
 fn check_definition(name: &str, newest: &SchemaRef, commit: &Commit) -> Result<()> {
     for action in &commit.actions {
         let Action::Metadata(metadata) = action else { continue };

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_tables_is_refused_by_its_path() {
+    fn unknown_columns_and_types_are_refused_by_path() {
         let without_b = struct_of(&[("a", DataType::Int32)]);
         assert!(
             shown(pairs(), without_b).unwrap_err().contains("it has the column c.b, which the table does not have")

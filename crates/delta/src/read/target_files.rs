@@ -17,7 +17,7 @@ use deltalake::kernel::{Add, Remove};
 use deltalake::table::state::DeltaTableState;
 use serde_json::{Map, Value};
 
-use crate::spec::features::{Operation, refuse_file_with_deletion_vector};
+use crate::spec::features::{Access, refuse_file_with_deletion_vector};
 use crate::table::shape::Shape;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -67,7 +67,7 @@ impl FileList {
         let mut texts = Vec::new();
         for file in state.log_data() {
             if file.deletion_vector_descriptor().is_some() {
-                refuse_file_with_deletion_vector(Operation::Rewrite, name)?;
+                refuse_file_with_deletion_vector(Access::Rewrite, name)?;
             }
             let path = file.path().into_owned();
             if path.contains("://") {

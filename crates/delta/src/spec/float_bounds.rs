@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_struct_that_is_null_hides_is_not_counted() {
+    fn values_inside_a_null_struct_are_not_counted() {
         let fields: Fields = vec![Field::new("x", DataType::Float64, true)].into();
         let x: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
         let place = StructArray::new(fields, vec![x], Some(vec![true, false].into()));

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_delta_has_not_are_refused_by_name() {
+    fn types_without_a_delta_type_are_refused_by_name() {
         for (refused, said) in [
             (DataType::Null, "column c has type VOID"),
             (DataType::Time64(TimeUnit::Microsecond), "column c has type TIME"),

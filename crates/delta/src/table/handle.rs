@@ -196,7 +196,7 @@ impl TableHandle {
         for commit in commits {
             let is_own = commit.id.as_deref() == Some(own);
             if !is_own {
-                self.upkeep.keep_what_came_back(commit);
+                self.upkeep.keep_added(commit);
             }
             // After a change of the definition the table is opened again when it is needed.
             if known.as_mut().is_some_and(|known| !known.read(commit)) {

@@ -12,7 +12,7 @@ use deltalake::table::state::DeltaTableState;
 
 use crate::error::{delta_error, table_not_found};
 use crate::log::versions::{AsOf, Versions};
-use crate::spec::features::{Operation, require};
+use crate::spec::features::{Access, require};
 use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::schema::normalize_type;
@@ -64,7 +64,7 @@ impl TableLocation {
     /// the scan must have the store.
     pub fn provider(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
         let state = table.snapshot().map_err(|error| self.cannot_read(error))?;
-        require(Operation::Read, self.name(), state.protocol(), state.metadata())?;
+        require(Access::Read, self.name(), state.protocol(), state.metadata())?;
         // Partition columns keep the type of the table, without a dictionary.
         let config = DeltaScanConfig::new().with_wrap_partition_values(false);
         let scan = DeltaScanNext::new(state.snapshot().clone(), config)?;

@@ -10,7 +10,7 @@ use deltalake::table::state::DeltaTableState;
 
 use crate::spec::alteration::Alteration;
 use crate::spec::definition::TableDefinition;
-use crate::spec::features::{Operation, require};
+use crate::spec::features::{Access, require};
 use crate::spec::partition_values::file_schema;
 use crate::spec::properties::{TARGET_FILE_SIZE, file_size_bytes};
 use crate::spec::rules::{Rule, rules};
@@ -95,7 +95,7 @@ impl Shape {
 /// Refuses a table that pinsql cannot write.
 pub(crate) fn require_writable<'a>(name: &str, table: &'a DeltaTable) -> Result<&'a DeltaTableState> {
     let state = state_of(name, table)?;
-    require(Operation::Append, name, state.protocol(), state.metadata())?;
+    require(Access::Append, name, state.protocol(), state.metadata())?;
     Ok(state)
 }
 

@@ -56,7 +56,7 @@ impl Upkeep {
         self.queue().retain(|retired| !is_live(&retired.path));
     }
 
-    pub(crate) fn keep_what_came_back(&self, commit: &Commit) {
+    pub(crate) fn keep_added(&self, commit: &Commit) {
         if self.queue().is_empty() {
             return;
         }

@@ -167,7 +167,7 @@ async fn the_log_is_checkpointed_and_old_files_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_earlier_process_merged_is_deleted_too_and_what_came_back_is_not() {
+async fn merged_files_of_an_earlier_process_are_deleted_unless_they_came_back() {
     let (fixture, handle) = kept().await;
     for version in 1..=15 {
         fixture.step(&handle, version).await.unwrap();
@@ -195,7 +195,7 @@ async fn what_an_earlier_process_merged_is_deleted_too_and_what_came_back_is_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_is_told_once_a_minute_and_hinders_nobody() {
+async fn a_failed_task_is_reported_once_a_minute_and_stops_no_other() {
     let (store, fixture) = in_memory().await;
     let handle = TableHandle::new(fixture.location.clone());
     for version in 1..=15 {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::optimize::OptimizeChange;
 use self::restore::RestoreChange;
 use self::rewrite::Replacement;
-use self::row_reads::Reading;
+use self::row_reads::RowReads;
 use self::vacuum::VacuumChange;
 use crate::error::{table_already_exists, table_not_found};
 use crate::spec::alteration::Alteration;
@@ -56,7 +56,7 @@ pub(crate) enum ChangeKind {
     /// Rows change, and their files are written again.
     Rewrite {
         replacement: Box<Replacement>,
-        reading: Box<Reading>,
+        reading: Box<RowReads>,
     },
 }
 

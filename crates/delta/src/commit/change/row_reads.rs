@@ -17,7 +17,7 @@ use crate::table::shape::Shape;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
-pub(crate) struct Reading {
+pub(crate) struct RowReads {
     pub(crate) files: HashSet<String>,
     /// The predicate of each scan. `None` reads all rows.
     pub(crate) predicates: Vec<Option<Arc<dyn PhysicalExpr>>>,
@@ -26,7 +26,7 @@ pub(crate) struct Reading {
     pub(crate) shape: Arc<Shape>,
 }
 
-impl Reading {
+impl RowReads {
     /// The conflict of `winner` with a statement that read this and rewrites the files in `removed`.
     pub(crate) fn conflict(&self, winner: &Commit, removed: &HashSet<&str>) -> Option<&'static str> {
         let mut adds = Vec::new();

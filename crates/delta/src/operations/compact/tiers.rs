@@ -1,29 +1,29 @@
-//! Which files are merged with which.
+//! The choice of the files that compaction merges.
 //!
-//! As in a log-structured tree, files are sorted into classes, each sixteen times as large as the one before, and sixteen
-//! files of one class make one of the next. So a row is rewritten once for each class, four or five times until its file has
-//! the target size, however small the commits are, and at most fifteen files of each class are left lying. The measure
-//! is the number of rows: it adds up exactly, while the bytes of small files are mostly their footers.
+//! As in a log-structured merge tree, files are sorted into classes. Each class is sixteen times as large as the one before it,
+//! and sixteen files of a class make one file of the next class. So a row is rewritten once for each class, four or five times
+//! until its file has the target size, however small the commits are. At most fifteen files of each class are left. The measure
+//! is the number of rows: it adds up exactly, and the bytes of small files are mostly footers.
 //!
-//! A table that nobody compacted before has thousands of files in its lowest class. They are merged in one go.
+//! A table that was never compacted has thousands of files in its lowest class. They are merged in one go.
 
 use std::collections::BTreeMap;
 
 use crate::table::live_files::SmallFile;
 
-/// So many files of a class make one of the next.
+/// Files of a class that make one file of the next class.
 const FAN_IN: usize = 16;
-/// Files merged into one at once.
+/// Files merged into one file at most.
 const FILES_A_BIN_MAX: usize = 1_024;
-/// Files made in one commit: a table may have thousands of partitions.
+/// Files made in one commit. A table can have thousands of partitions.
 const BINS_A_COMMIT_MAX: usize = 64;
-/// Bytes merged in one commit, in target sizes: what is lost when another writer changes one of the files.
+/// Bytes merged in one commit, as a multiple of the target size. This work is lost if another writer changes one of the files.
 const TARGETS_A_COMMIT_MAX: u64 = 4;
 
 /// Files of one partition that become one file.
 pub(super) type Bin = Vec<SmallFile>;
 
-/// What is to be merged now, oldest first; nothing most of the time.
+/// The files to merge now, oldest first. Usually none.
 pub(super) fn bins<'a>(files: impl Iterator<Item = &'a SmallFile>, target_bytes: u64) -> Vec<Bin> {
     let mut classes: BTreeMap<_, Vec<&SmallFile>> = BTreeMap::new();
     for file in files {
@@ -52,7 +52,7 @@ fn class(rows: u64) -> u32 {
     rows.max(1).ilog(FAN_IN as u64)
 }
 
-/// How many of the oldest files of a class are merged, if there are enough of them to do it.
+/// The number of the oldest files of a class to merge, if there are enough files.
 fn first_bin(files: &[&SmallFile], target_bytes: u64) -> Option<usize> {
     let mut bytes = 0;
     let fitting = files.iter().take(FILES_A_BIN_MAX).take_while(|file| {

@@ -1,8 +1,8 @@
-//! The Z-order curve: rows that are near one another in several columns at once get numbers that are near one another.
+//! The Z-order curve: rows that are close in several columns at once get numbers that are close.
 //!
-//! As in Delta, a column counts by its rank and not by its value, so that text, dates and skewed numbers divide the space as
-//! evenly as any: a sample of the rows gives the bounds of [`RANGES`] ranges for each column, and the bits of the ranges'
-//! numbers are interleaved. A column with fewer values than ranges spreads them over all of its bits.
+//! As in Delta, the rank of a value counts and not the value, so that text, dates and skewed numbers divide the space evenly. A
+//! sample of the rows gives the bounds of [`RANGES`] ranges for each column, and the bits of the range numbers are interleaved. A
+//! column with fewer values than ranges spreads them over all bits.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 const BITS: u32 = 10;
 pub(super) const RANGES: usize = 1 << BITS;
 
-/// What is kept of a value to compare it by. Longer texts that begin alike are near one another anyway.
+/// The length of the prefix by which values are compared. Longer texts with the same prefix are close anyway.
 const VALUE_BYTES_MAX: usize = 64;
 
-/// A column of the curve: one of the file's, or a field in it.
+/// A column of the curve: a column of the file, or a field in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct CurveColumn {
     pub(super) root: String,
@@ -43,25 +43,25 @@ impl CurveColumn {
     }
 }
 
-/// Values in a form whose bytes sort as the values do, NULL first.
+/// The values as bytes that sort in the order of the values, NULL first.
 fn sortable(values: &ArrayRef) -> Result<Vec<Vec<u8>>> {
     let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
     let rows = converter.convert_columns(std::slice::from_ref(values))?;
     Ok(rows.iter().map(|row| row.as_ref().iter().take(VALUE_BYTES_MAX).copied().collect()).collect())
 }
 
-/// A sample of the rows, from which the ranges are made.
+/// A sample of the rows, for the ranges.
 #[derive(Debug)]
 pub(super) struct Sample {
     columns: Vec<CurveColumn>,
     values: Vec<Vec<Vec<u8>>>,
-    /// One row in so many is taken.
+    /// The distance between two sampled rows.
     stride: u64,
     seen: u64,
 }
 
 impl Sample {
-    /// For about `rows` rows, of which at most about `sampled_max` are kept.
+    /// A sample of about `rows` rows. It keeps about `sampled_max` of them at most.
     pub(super) fn new(columns: Vec<CurveColumn>, rows: u64, sampled_max: u64) -> Self {
         let values = vec![Vec::new(); columns.len()];
         Self { columns, values, stride: rows.div_ceil(sampled_max.max(1)).max(1), seen: 0 }
@@ -89,21 +89,21 @@ impl Sample {
     }
 }
 
-/// The values at which one range ends and the next begins.
+/// The upper bounds of the ranges.
 fn bounds(mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     values.sort_unstable();
     let count = values.len();
     let mut bounds: Vec<Vec<u8>> =
         (1..RANGES).filter_map(|range| values.get(range * count / RANGES).cloned()).collect();
     bounds.dedup();
-    // Nothing is below the least value.
+    // No value is below the smallest one.
     if bounds.first() == values.first() {
         bounds.drain(..1.min(bounds.len()));
     }
     bounds
 }
 
-/// The function from a row's values to its place on the curve.
+/// The function that returns the place of a row on the curve.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Curve {
     columns: Vec<CurveColumn>,
@@ -112,7 +112,7 @@ pub(super) struct Curve {
 }
 
 impl Curve {
-    /// The number of each value's range, stretched over all bits.
+    /// The range number of each value, scaled to all bits.
     fn ranges(&self, column: usize, values: &ArrayRef) -> Result<Vec<u32>> {
         let bounds = &self.bounds[column];
         let stretch = |range: usize| (range * RANGES / (bounds.len() + 1)) as u32;
@@ -149,7 +149,7 @@ impl ScalarUDFImpl for Curve {
         Ok(DataType::Binary)
     }
 
-    /// Its arguments are the roots of its columns, in their order.
+    /// The arguments are the root columns, in their order.
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = arguments.number_rows;
         let mut ranges = Vec::with_capacity(self.columns.len());

@@ -12,7 +12,7 @@ use deltalake::DeltaTable;
 
 use super::zorder::{ZORDER_TAG, tag_end};
 use crate::commit::base::Base;
-use crate::spec::features::{Operation, require};
+use crate::spec::features::{Access, require};
 use crate::storage::location::TableLocation;
 use crate::table::describe::add_of;
 use crate::table::live_files::SmallFile;
@@ -63,7 +63,7 @@ pub(super) struct Found {
 /// without the count it could not be checked that no row was lost.
 pub(super) fn files_by_partition(location: &TableLocation, base: &Base, shape: &Shape) -> Result<Found> {
     let state = base.state(location)?.ok_or_else(|| Error::internal("OPTIMIZE needs a snapshot"))?;
-    require(Operation::Optimize, location.name(), state.protocol(), state.metadata())?;
+    require(Access::Optimize, location.name(), state.protocol(), state.metadata())?;
     let mut partitions: BTreeMap<Vec<(String, Option<String>)>, PartitionFiles> = BTreeMap::new();
     let mut left_alone = 0;
     for (sequence, file) in state.log_data().into_iter().enumerate() {

@@ -1,11 +1,10 @@
-//! Writing the files of a partition anew in the order of a Z-order curve.
+//! Writes the files of a partition again, in the order of a Z-order curve.
 //!
-//! The rows are read twice: once a sample of the curve's columns alone, and once all of them through a sort that spills. A file
-//! then covers a small box of the space that the columns span, and a query that asks for a range of any of them skips the
-//! files whose statistics lie outside of it.
+//! The rows are read twice: first a sample of the columns of the curve, then all rows through a sort that can spill. Each new
+//! file covers a small box in the space of the columns, so a query for a range of any of them skips most files.
 //!
-//! Delta sorts anew each time. Here the new files are tagged with the columns and the run that wrote them, so that a second run
-//! over a partition to which nothing was added does nothing.
+//! Delta sorts again each time. Here the new files have a tag with the columns and the run, so that a second run over an
+//! unchanged partition does nothing.
 
 use std::sync::Arc;
 
@@ -34,16 +33,16 @@ use crate::table::shape::Shape;
 use crate::write::writer::{TableWriter, WriteTarget};
 use pinsql_base::error::{Error, ErrorCode};
 
-/// The key of the tag, in the Add actions, that says which run wrote a file and by which columns.
+/// The key of the tag in Add actions. The tag has the run that wrote the file, and its columns.
 pub(super) const ZORDER_TAG: &str = "PINSQL_ZORDER";
 
-/// Rows of which the ranges are made. The bounds of a thousand ranges are about 2 % off at this number.
+/// The number of sampled rows. The bounds of a thousand ranges are then about 2 % off.
 const SAMPLED_ROWS_MAX: u64 = 50_000;
-/// What the sample takes of memory for each row and column, at most.
+/// The memory of the sample for each row and column, at most.
 const SAMPLED_VALUE_BYTES: usize = 96;
 const PLACE: &str = "__z_order";
 
-/// Refuses columns by which ordering is not possible, or would be of no use.
+/// Refuses partition columns, and columns without statistics.
 pub(super) fn check(name: &str, shape: &Shape, columns: &[String]) -> pinsql_base::error::Result<()> {
     for path in columns {
         let column = CurveColumn::of(path);
@@ -65,12 +64,12 @@ pub(super) fn check(name: &str, shape: &Shape, columns: &[String]) -> pinsql_bas
     Ok(())
 }
 
-/// How the tag of files ends that are in the order of `columns`.
+/// The end of the tag of files in the order of `columns`.
 pub(super) fn tag_end(columns: &[String]) -> String {
     format!(" {}", serde_json::to_string(columns).unwrap_or_default())
 }
 
-/// Writes the rows of `files`, all of one partition, in the order of the curve over `columns`.
+/// Writes the rows of `files`, all in one partition, in the order of the curve over `columns`.
 pub(super) async fn write(
     location: &TableLocation,
     target: &Arc<WriteTarget>,
@@ -129,7 +128,7 @@ async fn curve(
     Ok(sample.into_curve())
 }
 
-/// The rows with their place on the curve behind their columns, in the order of that place.
+/// The rows with their place on the curve as the last column, sorted by it.
 fn sorted(
     scan: Arc<dyn ExecutionPlan>,
     curve: Curve,
@@ -164,7 +163,7 @@ fn sorted(
     Ok(if streams > 1 { Arc::new(SortPreservingMergeExec::new(ordering, sorted)) } else { sorted })
 }
 
-/// The rows of `files`: columns that were added to the table after one was written are NULL in it.
+/// The rows of `files`. Columns that are newer than a file are NULL in its rows.
 fn scan(
     location: &TableLocation,
     schema: &SchemaRef,

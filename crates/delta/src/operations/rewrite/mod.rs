@@ -35,13 +35,13 @@ pub use self::row_changes::RowAction;
 pub use self::run::RowChanges;
 use crate::commit::base::Base;
 use crate::commit::change::rewrite::{Operation, Replacement, Rewritten};
-use crate::commit::change::row_reads::Reading;
+use crate::commit::change::row_reads::RowReads;
 use crate::commit::change::{Change, ChangeKind};
 use crate::operations::write::PreparedWrite;
 use crate::read::target_files::FileList;
 use crate::read::target_scan::TargetTable;
 use crate::spec::alteration::{Alteration, NewColumn};
-use crate::spec::features::{self, has_change_data_feed, require};
+use crate::spec::features::{Access, has_change_data_feed, require};
 use crate::storage::location::TableLocation;
 use crate::table::open::state_of;
 use crate::table::shape::Shape;
@@ -78,7 +78,7 @@ impl RewriteTarget {
         let name = location.name();
         let state = state_of(name, &table)?;
         let shape = Shape::of_table(name, &table)?;
-        require(features::Operation::Rewrite, name, state.protocol(), state.metadata())?;
+        require(Access::Rewrite, name, state.protocol(), state.metadata())?;
         let list = Arc::new(FileList::of(name, state, &shape)?);
         let url = location.url();
         let store = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()))?;
@@ -181,11 +181,11 @@ impl RewriteTarget {
     }
 
     /// The files that the statement read, and the predicates of the rows.
-    fn reading(&self, files: BTreeSet<usize>, predicates: Vec<Option<Arc<dyn PhysicalExpr>>>) -> Reading {
+    fn reading(&self, files: BTreeSet<usize>, predicates: Vec<Option<Arc<dyn PhysicalExpr>>>) -> RowReads {
         let level = state_of(self.location.name(), &self.table)
             .ok()
             .and_then(|state| state.metadata().configuration().get("delta.isolationLevel").cloned());
-        Reading {
+        RowReads {
             files: files.into_iter().map(|file| self.list.files[file].path.clone()).collect(),
             predicates,
             is_serializable: level.is_some_and(|level| level == "Serializable"),
@@ -207,7 +207,7 @@ impl RewriteTarget {
     fn prepared(
         self,
         replacement: Replacement,
-        reading: Reading,
+        reading: RowReads,
         adds: Vec<deltalake::kernel::Add>,
         rows: u64,
         read_version: Option<u64>,

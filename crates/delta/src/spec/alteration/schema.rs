@@ -1,14 +1,14 @@
-//! Fields of a schema as the log has it, as JSON: found by their path, put in, and moved.
+//! Edits the JSON schema of the log: finds a field by its path, inserts a field, moves a field.
 //!
-//! A path goes through structs by the names of fields, through an array by `element`, through a map by `key` and `value`,
-//! as in Databricks. Names mean the same in any case.
+//! A path names fields of structs, `element` of an array, and `key` and `value` of a map, as in Databricks. Names are not
+//! case-sensitive.
 
 use serde_json::Value;
 
 use super::ColumnPosition;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
-/// The field at `path`, to be changed.
+/// The field at `path`.
 pub(super) fn field<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Value> {
     let (name, parents) = path.split_last().ok_or_else(|| Error::internal("a column without a name"))?;
     let fields = fields(schema, parents)?;
@@ -16,7 +16,7 @@ pub(super) fn field<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mu
     Ok(&mut fields[at])
 }
 
-/// Puts a field into the struct at `parents`.
+/// Inserts a field into the struct at `parents`.
 pub(super) fn insert_field(
     schema: &mut Value,
     parents: &[String],
@@ -62,21 +62,21 @@ fn place(fields: &[Value], parents: &[String], wanted: &ColumnPosition) -> Resul
     }
 }
 
-/// The fields of the struct that `path` leads to.
+/// The fields of the struct at `path`.
 fn fields<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Vec<Value>> {
     let mut at = schema;
     for (depth, name) in path.iter().enumerate() {
         at = step(at, name, &path[..depth])?;
     }
     let is_struct = at["type"] == "struct";
-    // A simple type is a text, which has no parts to ask for.
+    // A simple type is a JSON string, which has no members.
     match at.get_mut("fields") {
         Some(Value::Array(fields)) if is_struct => Ok(fields),
         _ => Err(Error::new(ErrorCode::UnresolvedField, format!("{} is no STRUCT, and has no fields", path.join(".")))),
     }
 }
 
-/// The type of what `name` is in the type `at`.
+/// The type of the member `name` of the type `at`.
 fn step<'a>(at: &'a mut Value, name: &str, parents: &[String]) -> Result<&'a mut Value> {
     let inner = match at["type"].as_str() {
         Some("array") if name.eq_ignore_ascii_case("element") => "elementType",

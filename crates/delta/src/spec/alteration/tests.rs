@@ -92,7 +92,7 @@ fn properties_and_constraints_come_and_go() {
 }
 
 #[test]
-fn what_cannot_be_changed_is_said() {
+fn impossible_alterations_are_errors() {
     let not_there = |keys: &str| Alteration::UnsetProperties { keys: vec![keys.to_owned()], if_exists: false };
     let constraint = |name: &str| Constraint { name: name.to_owned(), sql: "a > 0".to_owned() };
     for (alteration, said) in [

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Enablement, Feature, Support, Versions};
+use super::{Enablement, Feature, ProtocolVersions, Support};
 
 /// The property that turns the change data feed on.
 pub(crate) const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
 
 pub(super) const FEATURE: Feature = Feature {
-    versions: Some(Versions { reader: 1, writer: 4 }),
+    versions: Some(ProtocolVersions { reader: 1, writer: 4 }),
     enablement: Enablement::Properties(has_change_data_feed),
     is_added: true,
     support: Support::FULL,

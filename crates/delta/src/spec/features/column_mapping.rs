@@ -2,13 +2,13 @@
 //!
 //! deltalake maps the names when it reads. The writers here do not, so a table that maps its columns is read only.
 
-use super::{Decision, Enablement, Feature, FeatureKind, MISSING, Refusal, Support, Versions};
+use super::{Decision, Enablement, Feature, FeatureKind, MISSING, ProtocolVersions, Refusal, Support};
 
 const MODE: &str = "delta.columnMapping.mode";
 
 pub(super) const FEATURE: Feature = Feature {
     kind: FeatureKind::ReaderAndWriter,
-    versions: Some(Versions { reader: 2, writer: 5 }),
+    versions: Some(ProtocolVersions { reader: 2, writer: 5 }),
     enablement: Enablement::Properties(|properties| properties.get(MODE).is_some_and(|mode| mode != "none")),
     refused_property: Some((MODE, "it needs reader version 2")),
     support: Support::up_to_append(

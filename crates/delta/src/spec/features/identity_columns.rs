@@ -1,6 +1,6 @@
 //! Identity columns: a writer gives each row a new number.
 
-use super::{Feature, Versions};
+use super::{Feature, ProtocolVersions};
 
 pub(super) const FEATURE: Feature =
-    Feature { versions: Some(Versions { reader: 1, writer: 6 }), ..Feature::writer("identityColumns") };
+    Feature { versions: Some(ProtocolVersions { reader: 1, writer: 6 }), ..Feature::writer("identityColumns") };

@@ -46,7 +46,7 @@ pub(crate) use self::change_data_feed::{CHANGE_DATA_FEED, has_change_data_feed};
 pub(crate) use self::check_constraints::CONSTRAINT_PREFIX;
 pub(crate) use self::in_commit_timestamp::{IN_COMMIT_TIMESTAMPS, IN_COMMIT_TIMESTAMPS_SINCE};
 pub(crate) use self::invariants::INVARIANT_KEY;
-pub(crate) use self::require::{Operation, refuse_file_with_deletion_vector, require};
+pub(crate) use self::require::{Access, refuse_file_with_deletion_vector, require};
 
 /// The features that pinsql knows.
 pub(crate) static FEATURES: [Feature; 24] = [
@@ -90,7 +90,7 @@ pub(crate) struct Feature {
     pub(crate) name: &'static str,
     pub(crate) kind: FeatureKind,
     /// The protocol versions that include the feature without listing it. `None` for a feature that is always listed.
-    pub(crate) versions: Option<Versions>,
+    pub(crate) versions: Option<ProtocolVersions>,
     pub(crate) enablement: Enablement,
     /// True if pinsql adds the feature to the protocol of a table that turns it on.
     pub(crate) is_added: bool,
@@ -108,7 +108,7 @@ pub(crate) enum FeatureKind {
 
 /// The first reader and writer versions that include a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Versions {
+pub(crate) struct ProtocolVersions {
     pub(crate) reader: i32,
     pub(crate) writer: i32,
 }

@@ -9,9 +9,9 @@ use super::{
 use crate::spec::schema::parsed_schema;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
-/// What is to be done with a table. See [`Support`].
+/// A kind of access to a table. See [`Support`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub(crate) enum Access {
     Read,
     ReadChanges,
     Append,
@@ -21,7 +21,7 @@ pub(crate) enum Operation {
     Restore,
 }
 
-impl Operation {
+impl Access {
     /// The end of the sentence "cannot …", before the table's name.
     fn verb(self) -> &'static str {
         match self {
@@ -44,17 +44,17 @@ impl Operation {
     }
 }
 
-/// Refuses `operation` on the table `name` if one of its features does not allow it. Every operation that writes also needs
-/// [`Operation::Append`], which the caller checks first.
-pub(crate) fn require(operation: Operation, name: &str, protocol: &Protocol, metadata: &Metadata) -> Result<()> {
+/// Refuses `access` to the table `name` if one of its features does not allow it. Every operation that writes also needs
+/// [`Access::Append`], which the caller checks first.
+pub(crate) fn require(access: Access, name: &str, protocol: &Protocol, metadata: &Metadata) -> Result<()> {
     let mut missing = Vec::new();
     for (list, listed) in [(List::Reader, reader_features(protocol)), (List::Writer, writer_features(protocol))] {
-        if list == List::Writer && operation == Operation::Read {
+        if list == List::Writer && access == Access::Read {
             break;
         }
         for one in &listed {
             let known = find(&one.name);
-            match operation.decision(known.map_or(&Support::NONE, |feature| &feature.support)) {
+            match access.decision(known.map_or(&Support::NONE, |feature| &feature.support)) {
                 Decision::IfListed(refusal) => missing.push((list, one.name.clone(), refusal)),
                 Decision::IfListedOrEnabled(refusal) if one.is_explicit => {
                     missing.push((list, one.name.clone(), refusal));
@@ -63,26 +63,25 @@ pub(crate) fn require(operation: Operation, name: &str, protocol: &Protocol, met
             }
         }
     }
-    if let Some(error) = missing_error(operation, name, &missing) {
+    if let Some(error) = missing_error(access, name, &missing) {
         return Err(error);
     }
     for feature in &FEATURES {
-        let (Decision::IfEnabled(refusal) | Decision::IfListedOrEnabled(refusal)) =
-            operation.decision(&feature.support)
+        let (Decision::IfEnabled(refusal) | Decision::IfListedOrEnabled(refusal)) = access.decision(&feature.support)
         else {
             continue;
         };
         if is_enabled(feature, name, metadata)? {
-            return Err(enabled_error(operation, name, feature, refusal));
+            return Err(enabled_error(access, name, feature, refusal));
         }
     }
     Ok(())
 }
 
 /// The refusal of UPDATE, DELETE and MERGE when a data file has a deletion vector.
-pub(crate) fn refuse_file_with_deletion_vector(operation: Operation, name: &str) -> Result<()> {
-    match operation.decision(&deletion_vectors::FEATURE.support) {
-        Decision::IfInFile(refusal) => Err(enabled_error(operation, name, &deletion_vectors::FEATURE, refusal)),
+pub(crate) fn refuse_file_with_deletion_vector(access: Access, name: &str) -> Result<()> {
+    match access.decision(&deletion_vectors::FEATURE.support) {
+        Decision::IfInFile(refusal) => Err(enabled_error(access, name, &deletion_vectors::FEATURE, refusal)),
         _ => Ok(()),
     }
 }
@@ -135,7 +134,7 @@ fn is_enabled(feature: &Feature, name: &str, metadata: &Metadata) -> Result<bool
 }
 
 /// The error for features that the protocol lists.
-fn missing_error(operation: Operation, name: &str, missing: &[(List, String, Refusal)]) -> Option<Error> {
+fn missing_error(access: Access, name: &str, missing: &[(List, String, Refusal)]) -> Option<Error> {
     let names = |wanted: &dyn Fn(List, &Refusal) -> bool| -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for (list, feature, refusal) in missing {
@@ -146,32 +145,32 @@ fn missing_error(operation: Operation, name: &str, missing: &[(List, String, Ref
         names
     };
     let unsupported = |said: String| Error::new(ErrorCode::UnsupportedTableFeature, said);
-    match operation {
-        Operation::ReadChanges => {
+    match access {
+        Access::ReadChanges => {
             let all = names(&|_, _| true);
             (!all.is_empty()).then(|| changes_error(name, &all.join(", ")))
         }
-        Operation::Optimize | Operation::Vacuum | Operation::Restore => {
+        Access::Optimize | Access::Vacuum | Access::Restore => {
             let first = *names(&|_, _| true).first()?;
             let said = format!("the table {name} uses {first}, with which pinsql cannot do this");
             let hint = format!("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE {first}");
             Some(unsupported(said).with_hint(hint))
         }
-        Operation::Read | Operation::Append | Operation::Rewrite => {
+        Access::Read | Access::Append | Access::Rewrite => {
             let lacks = |verb: &str, names: &str| {
                 unsupported(format!("cannot {verb} {name}: it uses Delta features that pinsql does not have: {names}"))
             };
             for list in [List::Reader, List::Writer] {
                 let without_hint = names(&|of, refusal| of == list && hint_of(refusal).is_none());
                 if !without_hint.is_empty() {
-                    let error = lacks(operation.verb(), &without_hint.join(", "));
+                    let error = lacks(access.verb(), &without_hint.join(", "));
                     return Some(
                         error.with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE"),
                     );
                 }
             }
             let (_, feature, refusal) = missing.first()?;
-            let error = lacks(Operation::Read.verb(), feature);
+            let error = lacks(Access::Read.verb(), feature);
             Some(match hint_of(refusal) {
                 Some(hint) => error.with_hint(hint),
                 None => error,
@@ -194,10 +193,10 @@ fn changes_error(name: &str, features: &str) -> Error {
 }
 
 /// The error for a feature that the metadata or a data file uses.
-fn enabled_error(operation: Operation, name: &str, feature: &Feature, refusal: Refusal) -> Error {
-    let verb = operation.verb();
+fn enabled_error(access: Access, name: &str, feature: &Feature, refusal: Refusal) -> Error {
+    let verb = access.verb();
     match refusal {
-        Refusal::Missing { .. } if operation == Operation::ReadChanges => changes_error(name, feature.name),
+        Refusal::Missing { .. } if access == Access::ReadChanges => changes_error(name, feature.name),
         Refusal::Missing { .. } => {
             let said =
                 format!("cannot {verb} {name}: it uses Delta features that pinsql does not have: {}", feature.name);

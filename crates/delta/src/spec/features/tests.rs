@@ -9,14 +9,14 @@ use serde_json::json;
 use super::*;
 use crate::spec::properties;
 
-const OPERATIONS: [Operation; 7] = [
-    Operation::Read,
-    Operation::ReadChanges,
-    Operation::Append,
-    Operation::Rewrite,
-    Operation::Optimize,
-    Operation::Vacuum,
-    Operation::Restore,
+const ACCESSES: [Access; 7] = [
+    Access::Read,
+    Access::ReadChanges,
+    Access::Append,
+    Access::Rewrite,
+    Access::Optimize,
+    Access::Vacuum,
+    Access::Restore,
 ];
 
 fn protocol(reader: i32, writer: i32, readers: &[&str], writers: &[&str]) -> Protocol {
@@ -55,18 +55,15 @@ fn plain() -> Metadata {
     metadata(&[], &[])
 }
 
-fn refused(operation: Operation, protocol: &Protocol, metadata: &Metadata) -> Option<String> {
-    require(operation, "s.t", protocol, metadata).err().map(|error| error.message)
+fn refused(access: Access, protocol: &Protocol, metadata: &Metadata) -> Option<String> {
+    require(access, "s.t", protocol, metadata).err().map(|error| error.message)
 }
 
 /// The operations that a table refuses because its protocol lists a feature: `R`ead, read `C`hanges, `A`ppend, re`W`rite,
 /// `O`ptimize, `V`acuum, re`S`tore.
 fn letters(protocol: &Protocol, metadata: &Metadata) -> String {
-    let letter = "RCAWOVS".chars().zip(OPERATIONS);
-    letter
-        .filter(|(_, operation)| refused(*operation, protocol, metadata).is_some())
-        .map(|(letter, _)| letter)
-        .collect()
+    let letter = "RCAWOVS".chars().zip(ACCESSES);
+    letter.filter(|(_, access)| refused(*access, protocol, metadata).is_some()).map(|(letter, _)| letter).collect()
 }
 
 #[test]
@@ -120,10 +117,10 @@ fn names_are_unique_and_known_to_the_library() {
 }
 
 #[test]
-fn what_can_be_read_can_be_read_by_the_library_too() {
+fn every_readable_feature_is_readable_by_deltalake() {
     for feature in FEATURES.iter().filter(|feature| feature.kind == FeatureKind::ReaderAndWriter) {
         let protocol = listing(feature.name, feature.kind);
-        let is_read = refused(Operation::Read, &protocol, &plain()).is_none();
+        let is_read = refused(Access::Read, &protocol, &plain()).is_none();
         let library_reads = PROTOCOL.can_read_from_protocol(&protocol).is_ok();
         assert!(!is_read || library_reads, "{}", feature.name);
     }
@@ -145,7 +142,7 @@ fn a_protocol_version_includes_its_features() {
     {
         assert_eq!(letters(&protocol(reader, writer, &[], &[]), &plain()), expected, "{reader} {writer}");
     }
-    let said = refused(Operation::Append, &protocol(2, 6, &[], &[]), &plain()).unwrap();
+    let said = refused(Access::Append, &protocol(2, 6, &[], &[]), &plain()).unwrap();
     assert_eq!(said, "cannot write the table s.t: it uses Delta features that pinsql does not have: identityColumns");
 }
 
@@ -166,47 +163,47 @@ fn the_metadata_turns_a_feature_on() {
 
 #[test]
 fn refusals_name_the_feature_and_say_what_helps() {
-    let check = |operation, protocol: &Protocol, metadata: &Metadata, message: &str, hint: Option<&str>| {
-        let error = require(operation, "s.t", protocol, metadata).unwrap_err();
+    let check = |access, protocol: &Protocol, metadata: &Metadata, message: &str, hint: Option<&str>| {
+        let error = require(access, "s.t", protocol, metadata).unwrap_err();
         assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, hint));
     };
     let drop_feature = Some("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE");
     let both = protocol(3, 7, &["typeWidening-preview", "new"], &["typeWidening-preview", "rowTracking", "new"]);
-    for (operation, verb) in [(Operation::Read, "read"), (Operation::Append, "write")] {
+    for (access, verb) in [(Access::Read, "read"), (Access::Append, "write")] {
         let said = format!(
             "cannot {verb} the table s.t: it uses Delta features that pinsql does not have: typeWidening-preview, new"
         );
-        check(operation, &both, &plain(), &said, drop_feature);
+        check(access, &both, &plain(), &said, drop_feature);
     }
     check(
-        Operation::Append,
+        Access::Append,
         &listing("variantType", FeatureKind::ReaderAndWriter),
         &plain(),
         "cannot read the table s.t: it uses Delta features that pinsql does not have: variantType",
         Some("a writer such as Spark can make a table of it without its VARIANT columns"),
     );
     check(
-        Operation::Vacuum,
+        Access::Vacuum,
         &listing("deletionVectors", FeatureKind::ReaderAndWriter),
         &plain(),
         "the table s.t uses deletionVectors, with which pinsql cannot do this",
         Some("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE deletionVectors"),
     );
     check(
-        Operation::ReadChanges,
+        Access::ReadChanges,
         &protocol(2, 5, &[], &[]),
         &metadata(&[("delta.columnMapping.mode", "id")], &[]),
         "the changes of s.t cannot be read: the table uses columnMapping",
         Some("the table itself can be read, at each of its versions: VERSION AS OF"),
     );
     check(
-        Operation::Append,
+        Access::Append,
         &protocol(2, 5, &[], &[]),
         &metadata(&[("delta.columnMapping.mode", "id")], &[]),
         "cannot write the table s.t: it has column mapping, which pinsql reads but does not write",
         None,
     );
-    let in_file = refuse_file_with_deletion_vector(Operation::Rewrite, "s.t").unwrap_err();
+    let in_file = refuse_file_with_deletion_vector(Access::Rewrite, "s.t").unwrap_err();
     assert_eq!(
         in_file.message,
         "cannot change rows of the table s.t: it has deletion vectors, which pinsql reads but does not write"
