@@ -3,9 +3,8 @@
 //! [`Retry`] is the loop. Code that has more to do between two attempts (look whether a commit landed, report the error, use the
 //! delay that a server requests) writes its own loop around a [`Backoff`].
 //!
-//! No crate of the registry is used here: the loops above need single delays, and their jitter must shorten a delay, never
-//! extend it, because `delay_max` is a documented bound. The retries inside `object_store` have their own settings, in
-//! [`store`](crate::store).
+//! The crate `backon` is not used, for two reasons. The loops above need single delays. And `delay_max` is a documented bound, so
+//! jitter must shorten a delay and never extend it. `object_store` has its own retries, with settings in [`store`](crate::store).
 
 use std::time::Duration;
 
