@@ -70,7 +70,7 @@ pub(crate) fn table_already_exists(name: &str) -> Error {
 pub(crate) fn base_version_gone(name: &str) -> Error {
     Error::new(
         ErrorCode::ConcurrentWrite,
-        format!("the log of {name} no longer has the version upon which this was built"),
+        format!("the log of {name} no longer has the version that this write is built on"),
     )
     .with_hint("the table was replaced, or so many versions came after it that the log was cleaned; run it again")
 }

@@ -72,7 +72,9 @@ fn fields<'a>(schema: &'a mut Value, path: &[String]) -> Result<&'a mut Vec<Valu
     // A simple type is a JSON string, which has no members.
     match at.get_mut("fields") {
         Some(Value::Array(fields)) if is_struct => Ok(fields),
-        _ => Err(Error::new(ErrorCode::UnresolvedField, format!("{} is no STRUCT, and has no fields", path.join(".")))),
+        _ => {
+            Err(Error::new(ErrorCode::UnresolvedField, format!("{} is not a STRUCT and has no fields", path.join("."))))
+        }
     }
 }
 
@@ -90,7 +92,7 @@ fn step<'a>(at: &'a mut Value, name: &str, parents: &[String]) -> Result<&'a mut
             return Ok(&mut fields[place]["type"]);
         }
         _ => {
-            let said = format!("{} is no STRUCT, and has no field {name}", parents.join("."));
+            let said = format!("{} is not a STRUCT and has no field {name}", parents.join("."));
             return Err(Error::new(ErrorCode::UnresolvedField, said)
                 .with_hint("a field of an array is a.element.f, one of a map m.value.f"));
         }
