@@ -1,4 +1,4 @@
-//! What becomes of commits: rivals, lost answers, failures half-way.
+//! Commits: conflicts, lost answers, failures before the end.
 
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -15,7 +15,7 @@ async fn fixture() -> Fixture {
     fixture
 }
 
-/// A table whose version 0 is there, on a store that is about to fail.
+/// A table with version 0, on a store that is about to fail.
 async fn faulty() -> (Arc<FaultyStore>, Fixture) {
     let store = Arc::new(FaultyStore::new());
     let fixture = Fixture::over(store.clone());

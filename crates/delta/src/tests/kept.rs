@@ -1,4 +1,4 @@
-//! Appending through a handle: what it costs, and what becomes of it when others write too.
+//! Appends through a handle: their cost, and conflicts with other writers.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(super) async fn kept() -> (Fixture, Arc<TableHandle>) {
     (fixture, handle)
 }
 
-/// A table in a store of the network, which counts its requests.
+/// A table in an object store that counts its requests.
 pub(super) async fn in_memory() -> (Arc<FaultyStore>, Fixture) {
     let store = Arc::new(FaultyStore::over(InMemory::new()));
     let url = Url::parse("s3://bucket/t").unwrap();
@@ -68,7 +68,7 @@ async fn a_handle_learns_what_others_commit() {
     assert_eq!(fixture.step(&handle, 2).await.unwrap().version, 3);
     assert_eq!(other.landed("app").await.unwrap(), Some(2));
 
-    // The step has landed by another process: this one neither repeats it nor loses its place.
+    // Another process has committed the step: this one neither repeats it nor loses its place.
     let rival = fixture.step(&other, 3).await.unwrap();
     let lost = fixture.step(&handle, 3).await.unwrap_err();
     assert_eq!((rival.version, lost.kind()), (4, ErrorKind::Service));

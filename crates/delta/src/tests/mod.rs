@@ -99,13 +99,13 @@ impl Fixture {
         pretty_format_batches(&batches).unwrap().to_string()
     }
 
-    /// Makes rows that SQL has no literal for available as a table.
+    /// Registers rows that SQL has no literal for as a table.
     pub(super) fn register(&self, name: &str, batch: RecordBatch) {
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
         self.session.register_table(name, Arc::new(table)).unwrap();
     }
 
-    /// The actions of one version, as they stand in the log.
+    /// The actions of one version, as the log has them.
     pub(super) fn log(&self, version: u64) -> Vec<Value> {
         let path = self.folder.path().join(format!("t/_delta_log/{version:020}.json"));
         let text = std::fs::read_to_string(path).unwrap();
@@ -122,7 +122,7 @@ impl Fixture {
         texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
     }
 
-    /// Every Parquet file in the table's folder, whether the log names it or not.
+    /// The number of Parquet files in the folder of the table, whether the log names them or not.
     pub(super) fn files_on_disk(&self) -> usize {
         fn count(folder: &std::path::Path) -> usize {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! Finding old versions, going back to one, and deleting what none needs.
+//! Old versions: finding them, RESTORE, and VACUUM.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -48,7 +48,7 @@ async fn a_version_is_found_by_the_time_of_its_file() {
     assert_eq!((at(8).unwrap(), at(2).unwrap(), at(1).unwrap()), (0, 2, 3));
     assert!(at(10).unwrap_err().message.contains("before the first"));
     assert!(at(0).unwrap_err().message.contains("after the last"));
-    // Two files of one moment are a millisecond apart, as in Delta.
+    // Two files with the same time are a millisecond apart, as in Delta.
     assert!(versions.time_ms(2).unwrap() > versions.time_ms(1).unwrap());
 }
 
@@ -82,7 +82,7 @@ async fn a_stream_goes_on_after_a_restore_and_writes_nothing_twice() {
     let restored = restore(&fixture.location, AsOf::Version(2)).await.unwrap();
     assert_eq!((restored.version, restored.files_after, restored.removed_files, restored.restored_files), (6, 3, 3, 0));
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 3 | 3 |"));
-    // Batches 3 to 5 landed once, and were taken away on purpose: the stream does not do them again.
+    // Batches 3 to 5 landed once and RESTORE removed them: the stream does not write them again.
     assert_eq!(TableHandle::new(fixture.location.clone()).landed("app").await.unwrap(), Some(5));
     assert!(fixture.step(&handle, 5).await.is_err());
     fixture.step(&handle, 6).await.unwrap();
@@ -130,7 +130,7 @@ async fn vacuum_takes_what_is_old_and_in_no_version() {
     assert!(listed.paths[0].ends_with("/t/p=left/part-orphan.parquet"));
     assert!(orphan.exists());
 
-    // What left the table a moment ago is needed for as long as its retention.
+    // Files that left the table a moment ago are needed until their retention ends.
     fixture.write(WriteKind::Overwrite, "SELECT 2, 'c'").await.unwrap();
     let vacuumed = vacuum(&fixture.location, &request(false)).await.unwrap();
     assert_eq!((vacuumed.files, orphan.exists(), in_flight.exists(), checkpoint.exists()), (1, false, true, true));

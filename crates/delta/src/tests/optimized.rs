@@ -15,7 +15,7 @@ impl Fixture {
         optimize(&self.location, request, &state).await
     }
 
-    /// How many files the statistics of the newest version leave for a query with this range.
+    /// The number of files that the statistics of the newest version leave for a query with this range.
     fn files_with(&self, version: u64, column: &str, low: i64, high: i64) -> usize {
         let bound = |statistics: &Value, side: &str| statistics[side][column].as_i64().unwrap();
         let holds = |one: &&Value| bound(one, "minValues") <= high && bound(one, "maxValues") >= low;
@@ -40,7 +40,7 @@ async fn small_files_become_one_and_no_row_changes() {
     let info = &fixture.actions(10, "commitInfo")[0];
     assert_eq!((&info["operation"], &info["operationParameters"]["auto"]), (&"OPTIMIZE".into(), &"false".into()));
     assert_eq!(info["operationMetrics"]["numRemovedFiles"], "10");
-    // A second time there is nothing to do; the stream goes on.
+    // The second OPTIMIZE has nothing to do, and the stream continues.
     let again = fixture.optimize(&[]).await.unwrap();
     assert_eq!((again.version, again.added.len(), again.skipped), (None, 0, 1));
     assert_eq!(fixture.step(&handle, 10).await.unwrap().version, 11);

@@ -1,4 +1,4 @@
-//! Statements that change rows: which files they touch, and whom they may follow.
+//! Statements that change rows: the files that they touch, and their conflicts with other writers.
 
 use datafusion::execution::TaskContext;
 
@@ -18,7 +18,7 @@ async fn fixture(isolation: &str) -> Fixture {
     fixture
 }
 
-/// What DELETE plans and runs, before its commit.
+/// The plan and the run of a DELETE, before its commit.
 async fn deleting(fixture: &Fixture, condition: &str) -> PreparedWrite {
     let target = RewriteTarget::open(fixture.location.clone()).await.unwrap();
     let session = SessionContext::new_with_state(fixture.session.state());
@@ -61,7 +61,7 @@ async fn only_files_with_such_rows_are_written_again() {
     assert!(fixture.query("SELECT count(*) AS c, sum(n) AS s FROM t").await.contains("| 28 | 397 |"));
 }
 
-/// What another writer does between the statement's reading and its commit.
+/// A commit of another writer between the read and the commit of the statement.
 enum Rival {
     Append(&'static str),
     Delete(&'static str),
@@ -88,13 +88,13 @@ impl Rival {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_a_statement_may_follow() {
+async fn a_statement_follows_commits_that_do_not_conflict() {
     const REWRITES: Option<&str> = Some("removed files that this statement rewrites");
     const ADDED: Option<&str> = Some("added rows that this statement would have read");
     let near = "SELECT CAST(14 AS BIGINT)";
     let far = "SELECT CAST(500 AS BIGINT)";
     let cases = [
-        // A blind append counts as having come after, unless the table asks for more.
+        // A blind append counts as a later commit, unless the table is Serializable.
         ("WriteSerializable", "n = 13", Rival::Append(near), None),
         ("Serializable", "n BETWEEN 13 AND 15", Rival::Append(near), ADDED),
         ("Serializable", "n = 13", Rival::Append(far), None),
@@ -104,7 +104,7 @@ async fn whom_a_statement_may_follow() {
         ("WriteSerializable", "n >= 13 AND n <> 25 AND n < 14 OR n > 28", Rival::Delete("n = 3"), None),
         ("WriteSerializable", "n = 13", Rival::Overwrite, REWRITES),
         ("WriteSerializable", "n = 13", Rival::Replace, REWRITES),
-        // Merging files changes no row, but takes away the file that is being written again.
+        // Merging files changes no row, but removes the file that the statement rewrites.
         ("WriteSerializable", "n = 13", Rival::Compact, REWRITES),
     ];
     for (number, (isolation, condition, rival, conflict)) in cases.into_iter().enumerate() {

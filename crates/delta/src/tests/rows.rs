@@ -1,4 +1,4 @@
-//! What becomes of rows: types, partitions, statistics, rules.
+//! Written rows: types, partitions, statistics, rules.
 
 use std::collections::BTreeMap;
 

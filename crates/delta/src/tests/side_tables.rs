@@ -1,4 +1,4 @@
-//! Rejects, descriptions, and removing a table.
+//! Rejects, DESCRIBE, and DROP TABLE.
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -81,7 +81,7 @@ async fn a_batch_that_is_run_again_rejects_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_elses_table_is_no_rejects_table() {
+async fn a_table_with_other_columns_is_not_used_for_rejects() {
     let fixture = Fixture::new();
     fixture.create_as("SELECT 1 AS mine").await.unwrap();
     for mode in [RejectsMode::Append, RejectsMode::Replace] {
@@ -110,7 +110,7 @@ async fn a_statement_learns_why_its_rejects_could_not_be_kept() {
     store.inject(".parquet", Fault::Forbidden, usize::MAX);
     let fixture = Fixture::over(store);
     let (rejects, receiver) = Rejects::channel();
-    // Without memory every batch goes on its way at once, and the large ones in parts.
+    // Without memory each batch is uploaded at once, and large ones in parts.
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(1, 1.0).build_arc().unwrap();
     let context = TaskContext::default().with_runtime(runtime);
     let table = RejectsTable::start(receiver, fixture.location.clone(), "run-1", &context).unwrap();

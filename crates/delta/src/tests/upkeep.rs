@@ -1,4 +1,4 @@
-//! Compaction, checkpoints and cleaning, beside appends.
+//! Compaction, checkpoints and clean-up, next to appends.
 
 use std::collections::BTreeSet;
 
@@ -102,13 +102,13 @@ async fn compaction_gives_way_to_who_removes_its_files() {
     for version in 1..=15 {
         fixture.step(&handle, version).await.unwrap();
     }
-    // The handle has not heard of it when it plans.
+    // The handle does not see the commit when it plans.
     fixture.write(WriteKind::Overwrite, "SELECT CAST(9 AS BIGINT)").await.unwrap();
     assert!(compact(&handle, &fixture.session.task_ctx()).await.unwrap().is_none());
     assert!(fixture.query(COUNT_AND_SUM).await.contains("| 1 | 9 |"));
     assert_eq!((handle.status().unwrap().files, fixture.files_on_disk()), (1, 17), "its own file is gone again");
 
-    // An append of a rival is no hindrance.
+    // An append of another writer is no conflict.
     for version in 16..=30 {
         fixture.step(&handle, version).await.unwrap();
     }
@@ -118,7 +118,7 @@ async fn compaction_gives_way_to_who_removes_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_not_what_the_log_says_stays_as_it_is() {
+async fn a_file_that_differs_from_the_log_is_not_merged() {
     let (fixture, handle) = kept().await;
     for version in 1..=15 {
         fixture.step(&handle, version).await.unwrap();
@@ -174,7 +174,7 @@ async fn merged_files_of_an_earlier_process_are_deleted_unless_they_came_back() 
     }
     tended(&fixture, &handle).await;
     assert_eq!(fixture.files_on_disk(), 17, "seven days have not passed");
-    // The retention becomes short, and one of the merged files is restored, by writers that are not ours.
+    // Other writers shorten the retention and restore one of the merged files.
     let back = fixture.actions(3, "add")[0].clone();
     let mut metadata = fixture.actions(0, "metaData")[0].clone();
     metadata["configuration"]["delta.deletedFileRetentionDuration"] = "interval 0 seconds".into();
