@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(none.message, format!("there is no API key in {}", file.display()));
         fs::write(&file, "hunter2\n").unwrap();
         let short = ApiKeys::read(&file).unwrap_err();
-        assert!(short.message.starts_with("API key 1 is not one") && !format!("{short:?}").contains("hunter2"));
+        assert!(short.message.starts_with("API key 1 is not valid") && !format!("{short:?}").contains("hunter2"));
         assert!(ApiKeys::read(&folder.path().join("absent")).is_err());
     }
 }
