@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// first line.
 pub(super) fn long(commit: Option<&str>) -> String {
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
-    let profile = if cfg!(debug_assertions) { "unoptimized" } else { "optimized" };
+    let profile = if env!("PINSQL_OPT_LEVEL") == "0" { "unoptimized" } else { "optimized" };
     let parquet = parquet::file::properties::DEFAULT_CREATED_BY;
     let parts = [
         ("commit", commit.unwrap_or("not known").to_owned()),

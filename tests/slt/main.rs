@@ -25,7 +25,7 @@ use pinsql::config::{Config, Layer};
 use pinsql::session::Session;
 use pinsql::statement::{self, Outcome, Watch};
 use pinsql::stream::{BatchReport, Observer, refresh};
-use pinsql_base::error::Error;
+use pinsql_base::error::{Error, ErrorCode};
 use pinsql_sources::stream::Lag;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Record, Runner};
 
@@ -133,15 +133,15 @@ impl Database {
     /// A query of a file of Spark's answers has its types checked too.
     async fn run_as_spark(&self, sql: &str, types: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let statements = statement::parse(sql)?;
-        let [statement] = statements.as_slice() else { return Err(Error::sql("one query was expected")) };
+        let [statement] = statements.as_slice() else { return Err(Error::new(ErrorCode::InvalidStatement, "one query was expected")) };
         let Outcome::Rows(rows) = statement::execute(&self.session, statement, &Unwatched).await? else {
-            return Err(Error::sql("a query was expected"));
+            return Err(Error::new(ErrorCode::InvalidStatement, "a query was expected"));
         };
         let schema = rows.stream.schema();
         let batches: Vec<RecordBatch> = rows.stream.try_collect().await?;
         let ours = cells::types(&schema);
         if ours != types {
-            return Err(Error::sql(format!("the types are {ours}, Spark's are {types}")));
+            return Err(Error::new(ErrorCode::InvalidStatement, format!("the types are {ours}, Spark's are {types}")));
         }
         Ok(DBOutput::Rows {
             types: vec![DefaultColumnType::Text],

@@ -95,22 +95,6 @@ impl Error {
         Self::new(ErrorCode::Internal, message)
     }
 
-    pub fn sql(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::ParseSyntaxError, message)
-    }
-
-    pub fn data(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::InvalidValue, message)
-    }
-
-    pub fn config(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::InvalidConfiguration, message)
-    }
-
-    pub fn service(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::ServiceUnavailable, message)
-    }
-
     /// The kind of the code. It decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.code.kind()
