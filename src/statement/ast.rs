@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{Expr, Ident, Query, TableVersion};
 
-pub use self::row_changes::{Assignment, Delete, Insert, Merge, MergeAction, MergeClause, Target, Update, When};
-pub use self::tables::{
+pub(crate) use self::row_changes::{Assignment, Delete, Insert, Merge, MergeAction, MergeClause, Target, Update, When};
+pub(crate) use self::tables::{
     AddColumn, AlterAction, AlterTable, CheckConstraint, Column, ColumnChange, CopyColumns, CopyInto, CreateSink,
     CreateStreamingTable, CreateTable, ExplainForm, Position, Validate,
 };

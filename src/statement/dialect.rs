@@ -20,7 +20,7 @@ const NUMBER_TYPES: [&str; 6] = ["L", "S", "Y", "D", "F", "BD"];
 /// sqlparser's [`DatabricksDialect`] with back-slash escapes. It forwards every method for which that dialect differs from
 /// the defaults.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct PinsqlDialect(DatabricksDialect);
+pub(crate) struct PinsqlDialect(DatabricksDialect);
 
 impl Dialect for PinsqlDialect {
     fn dialect(&self) -> TypeId {
@@ -137,7 +137,7 @@ impl Dialect for PinsqlDialect {
 }
 
 /// The tokens of `sql`, with white space and comments. Literals have the values that Databricks gives them.
-pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
+pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
     let tokens = Tokenizer::new(&PinsqlDialect::default(), sql).with_unescape(false).tokenize_with_location()?;
     let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for mut token in tokens {
@@ -182,7 +182,7 @@ fn with_typed_numbers(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// The tokens of unfinished text, up to the first token that does not end. Literals keep their original text.
-pub fn tokenize_partly(sql: &str) -> Vec<TokenWithSpan> {
+pub(crate) fn tokenize_partly(sql: &str) -> Vec<TokenWithSpan> {
     let mut tokens = Vec::new();
     // The caller treats the text after the last token as unfinished.
     let _ = Tokenizer::new(&PinsqlDialect::default(), sql)

@@ -7,7 +7,7 @@ use crate::scratch::Scratch;
 use crate::terminal::Terminal;
 
 /// Debian's zsh, fish and mandoc, unpacked.
-pub fn shells() -> PathBuf {
+pub(crate) fn shells() -> PathBuf {
     let Some(folder) = std::env::var_os("PINSQL_TEST_SHELLS") else {
         panic!("PINSQL_TEST_SHELLS is not set: ./test installs the shells")
     };

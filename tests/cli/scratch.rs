@@ -8,21 +8,21 @@ use std::process::{Command, Stdio};
 /// Texts that no user may ever see.
 const FORBIDDEN: [&str; 6] = ["panicked", "unwrap()", "External(", "DataFusionError", "ArrowError", "Error {"];
 
-pub struct Scratch {
+pub(crate) struct Scratch {
     folder: tempfile::TempDir,
 }
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Writes a file below the folder, making its parents.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -31,11 +31,11 @@ impl Scratch {
 
     /// Runs the program and gives what it did as one text, with the folder's path and what changes from run to run
     /// taken out.
-    pub fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_with_input(arguments, "")
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> String {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pinsql"))
             .args(arguments)
             .current_dir(self.path())

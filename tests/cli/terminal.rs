@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Lines above the screen that can be looked at.
 const SCROLLBACK_ROWS: usize = 500;
 
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// None once the terminal is gone.
     line: Option<Line>,
     child: Box<dyn Child + Send + Sync>,
@@ -59,18 +59,23 @@ impl Seen {
 
 impl Terminal {
     /// Starts the shell in `scratch`, in a terminal of 100 columns and 30 rows, and waits for its prompt.
-    pub fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+    pub(crate) fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
         let terminal = Self::start_in(scratch, arguments, &[], (30, 100));
         terminal.wait_for("pinsql>");
         terminal
     }
 
-    pub fn start_in(scratch: &Scratch, arguments: &[&str], variables: &[(&str, &str)], size: (u16, u16)) -> Self {
+    pub(crate) fn start_in(
+        scratch: &Scratch,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Self {
         Self::of(env!("CARGO_BIN_EXE_pinsql"), scratch, arguments, variables, size)
     }
 
     /// Starts another program, as a user's own shell.
-    pub fn of(
+    pub(crate) fn of(
         program: impl AsRef<OsStr>,
         scratch: &Scratch,
         arguments: &[&str],
@@ -106,33 +111,33 @@ impl Terminal {
     }
 
     /// Types keys as they are.
-    pub fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         let mut writer = self.connected().writer.lock().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
 
     /// Types a line and Enter.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         self.press(&format!("{text}\r"));
     }
 
     /// What is on the screen.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.seen.lock().unwrap().text()
     }
 
     /// Everything that was printed since the start, with its escape sequences.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&self.seen.lock().unwrap().output).into_owned()
     }
 
     /// Waits until the screen shows `text`, and gives the screen.
-    pub fn wait_for(&self, text: &str) -> String {
+    pub(crate) fn wait_for(&self, text: &str) -> String {
         self.wait_until(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
-    pub fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
         self.wait(what, |_, screen| is_there(screen))
     }
 
@@ -153,31 +158,31 @@ impl Terminal {
     }
 
     /// Types a line, and gives the screen when the prompt has come back below it.
-    pub fn run(&self, text: &str) -> String {
+    pub(crate) fn run(&self, text: &str) -> String {
         let prompts = self.prompts();
         self.line(text);
         self.wait_for_prompts(prompts + 1)
     }
 
     /// How many prompts have been shown.
-    pub fn prompts(&self) -> usize {
+    pub(crate) fn prompts(&self) -> usize {
         self.seen.lock().unwrap().prompts()
     }
 
-    pub fn wait_for_prompts(&self, count: usize) -> String {
+    pub(crate) fn wait_for_prompts(&self, count: usize) -> String {
         self.wait("new prompt", |seen, screen| {
             let last = screen.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
             seen.prompts() >= count && last.ends_with('>')
         })
     }
 
-    pub fn resize(&self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
         self.seen.lock().unwrap().screen.screen_mut().set_size(extent(rows), extent(columns));
         self.connected().master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
     /// Closes the terminal, as when a window is closed or a connection is lost.
-    pub fn hang_up(&mut self) {
+    pub(crate) fn hang_up(&mut self) {
         let size = self.connected().master.get_size().unwrap();
         self.connected().is_closing.store(true, Ordering::Relaxed);
         // Drawing its screen anew makes the program print, which the emulator waits for.
@@ -185,12 +190,12 @@ impl Terminal {
         self.line.take().unwrap().emulator.join().unwrap();
     }
 
-    pub fn process_id(&self) -> u32 {
+    pub(crate) fn process_id(&self) -> u32 {
         self.child.process_id().unwrap()
     }
 
     /// Waits until the program has ended, and gives its exit code.
-    pub fn wait_for_end(&mut self) -> u32 {
+    pub(crate) fn wait_for_end(&mut self) -> u32 {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

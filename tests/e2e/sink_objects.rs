@@ -177,10 +177,7 @@ fn an_object_of_somebody_else_is_not_overwritten() {
     let name = format!("topics/{0}/partition=0/{0}+0+0000000000.json", sinking.topic);
     sinking.environment.write(&format!("lake/{name}"), "theirs\n");
     let file = sinking.write("", "SELECT value FROM STREAM");
-    sinking
-        .run(&file)
-        .output()
-        .failure(1, &[&["already exists with other content"], &["another sink or connector"]]);
+    sinking.run(&file).output().failure(1, &[&["already exists with other content"], &["another sink or connector"]]);
     assert_eq!(sinking.objects()[&name], b"theirs\n");
     // The same bytes are what an earlier attempt would have left.
     sinking.environment.write(&format!("lake/{name}"), "{\"index\":0}\n");

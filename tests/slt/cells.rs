@@ -9,17 +9,17 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pinsql_base::schema::type_name;
 
 /// Stands before the query in such a file, with the types of its columns behind it.
-pub const TYPES: &str = "-- types: ";
+pub(crate) const TYPES: &str = "-- types: ";
 /// Stands before a statement on which Spark fails, with the class of Spark's error behind it.
-pub const RAISES: &str = "-- raises: ";
+pub(crate) const RAISES: &str = "-- raises: ";
 
 /// What the line that starts with `marker` says, if there is one at the head of `sql`.
-pub fn marked<'a>(sql: &'a str, marker: &str) -> Option<&'a str> {
+pub(crate) fn marked<'a>(sql: &'a str, marker: &str) -> Option<&'a str> {
     sql.lines().next()?.strip_prefix(marker)
 }
 
 /// The types of the columns as Spark writes them; an interval is one whatever its units.
-pub fn types(schema: &Schema) -> String {
+pub(crate) fn types(schema: &Schema) -> String {
     let names: Vec<String> = schema.fields().iter().map(|field| type_text(field.data_type())).collect();
     names.join(", ")
 }
@@ -47,7 +47,7 @@ fn type_text(data_type: &DataType) -> String {
 }
 
 /// Each row as one text: the cells with ` | ` between them.
-pub fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
+pub(crate) fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
     let row = |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join(" | ");
     (0..batch.num_rows()).map(|number| vec![row(number)]).collect()
 }

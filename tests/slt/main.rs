@@ -133,7 +133,9 @@ impl Database {
     /// A query of a file of Spark's answers has its types checked too.
     async fn run_as_spark(&self, sql: &str, types: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let statements = statement::parse(sql)?;
-        let [statement] = statements.as_slice() else { return Err(Error::new(ErrorCode::InvalidStatement, "one query was expected")) };
+        let [statement] = statements.as_slice() else {
+            return Err(Error::new(ErrorCode::InvalidStatement, "one query was expected"));
+        };
         let Outcome::Rows(rows) = statement::execute(&self.session, statement, &Unwatched).await? else {
             return Err(Error::new(ErrorCode::InvalidStatement, "a query was expected"));
         };

@@ -52,7 +52,7 @@ pub struct OwnerRecord {
 
 /// The claim of this process. It is renewed until it is released or dropped.
 #[derive(Debug)]
-pub struct Owner {
+pub(crate) struct Owner {
     files: Files,
     epoch: u64,
     record: Arc<Mutex<OwnerRecord>>,
@@ -91,12 +91,12 @@ impl Owner {
     }
 
     /// The epoch of the claim.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// Fails with [`ErrorCode::WriterConflict`] if another process has claimed the table since.
-    pub async fn check(&self) -> Result<()> {
+    pub(crate) async fn check(&self) -> Result<()> {
         match newest(&self.files).await? {
             Some(other) if other.epoch > self.epoch => Err(owned_by(&self.files, &other)),
             _ => Ok(()),
@@ -104,7 +104,7 @@ impl Owner {
     }
 
     /// Releases the table, so that the next process need not wait. An error is ignored: the claim then ends after [`LEASE`].
-    pub async fn release(&self) {
+    pub(crate) async fn release(&self) {
         self.renewal.abort();
         let mut record = self.record.lock().await;
         record.released = true;

@@ -247,7 +247,10 @@ mod tests {
         assert_eq!(objects.attempt(0, 0, &records).await, Attempt::All(Answer::Acknowledged));
         assert_eq!(objects.attempt(0, 0, &records).await, Attempt::All(Answer::Acknowledged), "the same once more");
         let other = objects.attempt(0, 0, &[item("{\"a\":2}")]).await;
-        assert!(matches!(&other, Attempt::All(Answer::Refused(reason)) if reason.contains("another writer")), "{other:?}");
+        assert!(
+            matches!(&other, Attempt::All(Answer::Refused(reason)) if reason.contains("another writer")),
+            "{other:?}"
+        );
         let kept = folder.path().join("topics/0a1b.pin/partition=0/0a1b.pin+0+0000000000.json");
         assert_eq!(std::fs::read_to_string(kept).unwrap(), "{\"a\":1}\n");
     }

@@ -45,7 +45,7 @@ pub use self::messages::{messages, records};
 pub use self::topics::{PartitionDescription, ReplicaDescription, TopicDescription};
 pub use self::transactions::Transactions;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_sources::kafka::{ClientEvents, DeliveryState, KafkaFailure, Properties, is_secret, client_not_created};
+use pinsql_sources::kafka::{ClientEvents, DeliveryState, KafkaFailure, Properties, client_not_created, is_secret};
 
 type Events = ClientEvents<Deliveries>;
 type Client = ThreadedProducer<Events>;
