@@ -140,17 +140,18 @@ impl TextBuffer {
         }
         let bytes = Buffer::from_vec(take_with_room(&mut self.bytes));
         Ok(match &mut self.index {
-            // SAFETY: the NULL buffer has one bit per value, and the offsets are the ends of the values. Every value is UTF-8:
-            // `push` and `push_with` receive only whole strings of a record that `Cursor::new` validated as UTF-8, cut
-            // at their quotes, with escapes replaced by whole characters.
             Index::Text(offsets) => {
-                Arc::new(unsafe { StringArray::new_unchecked(finish_offsets(offsets), bytes, nulls) })
+                let offsets = finish_offsets(offsets);
+                // SAFETY: the NULL buffer has one bit per value, and the offsets are the ends of the values. Every value is
+                // UTF-8: `push` and `push_with` receive only whole strings of a record that `Cursor::new` validated as UTF-8,
+                // cut at their quotes, with escapes replaced by whole characters.
+                Arc::new(unsafe { StringArray::new_unchecked(offsets, bytes, nulls) })
             }
             Index::Binary(offsets) => Arc::new(BinaryArray::try_new(finish_offsets(offsets), bytes, nulls)?),
-            // SAFETY: as above. Also, Arrow made each view from its value and its position in the one buffer, and `truncate`
-            // removes no bytes that a remaining view points to.
             Index::Views(views) => {
                 let views = ScalarBuffer::from(take_with_room(views));
+                // SAFETY: as above. Also, Arrow made each view from its value and its position in the one buffer, and
+                // `truncate` removes no bytes that a remaining view points to.
                 Arc::new(unsafe { StringViewArray::new_unchecked(views, [bytes], nulls) })
             }
         })

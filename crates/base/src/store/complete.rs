@@ -134,7 +134,7 @@ impl ObjectStore for CompleteReads {
             // The rest must be of the same version of the object.
             let if_match = options.if_match.clone().or_else(|| answer.meta.e_tag.clone());
             let transfer = Transfer {
-                inner: self.inner.clone(),
+                inner: Arc::clone(&self.inner),
                 location: location.clone(),
                 options: GetOptions { if_match, ..options },
                 next: answer.range.start,
