@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let target = std::env::var_os("TARGET").ok_or("cargo gave no TARGET")?;
     println!("cargo::rustc-env=PINSQL_TARGET={}", target.display());
-    let level = std::env::var("OPT_LEVEL")?;
-    println!("cargo::rustc-env=PINSQL_OPT_LEVEL={level}");
+    let level = std::env::var_os("OPT_LEVEL").ok_or("cargo gave no OPT_LEVEL")?;
+    println!("cargo::rustc-env=PINSQL_OPT_LEVEL={}", level.display());
     Ok(())
 }
 
