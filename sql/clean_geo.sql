@@ -1,4 +1,4 @@
--- The table geo_data, from the objects of the geo topic. What becomes of a record is in rules/geo.sql.
+-- Makes the table geo_data from the objects of the geo topic. The rules for a record are in rules/geo.sql.
 SOURCE 'rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_records AS

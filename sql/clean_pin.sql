@@ -1,4 +1,4 @@
--- The table pin_data, from the objects of the pin topic. What becomes of a record is in rules/pin.sql.
+-- Makes the table pin_data from the objects of the pin topic. The rules for a record are in rules/pin.sql.
 SOURCE 'rules/pin_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW pin_records AS

@@ -1,4 +1,4 @@
--- The table user_data, from the objects of the user topic. What becomes of a record is in rules/user.sql.
+-- Makes the table user_data from the objects of the user topic. The rules for a record are in rules/user.sql.
 SOURCE 'rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_records AS

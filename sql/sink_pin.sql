@@ -1,5 +1,5 @@
--- Posts as they were sent, as objects: <raw>/topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json, from the Kafka topics
--- that are called `pin`, or whose name ends with `.pin`. The batch and the stream of files read what is laid down here.
+-- Writes posts as objects, unchanged: <raw>/topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json, from the Kafka topics
+-- with the name `pin` or a name that ends with `.pin`. The batch and the stream of files read these objects.
 CREATE OR REFRESH SINK pin_objects INTO :raw
 WITH ('flush.size' = 1000, 'rotate.interval' = '10s')
 AS SELECT value

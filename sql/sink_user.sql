@@ -1,5 +1,5 @@
--- Users as they were sent, as objects: <raw>/topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json, from the Kafka topics
--- that are called `user`, or whose name ends with `.user`. The batch and the stream of files read what is laid down here.
+-- Writes users as objects, unchanged: <raw>/topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json, from the Kafka topics
+-- with the name `user` or a name that ends with `.user`. The batch and the stream of files read these objects.
 CREATE OR REFRESH SINK user_objects INTO :raw
 WITH ('flush.size' = 1000, 'rotate.interval' = '10s')
 AS SELECT value

@@ -1,4 +1,4 @@
--- The table streamed_geo_data, from the objects of the geo topic as they land.
+-- Makes the table streamed_geo_data from the objects of the geo topic, and adds new objects as they arrive.
 SOURCE 'rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_records AS

@@ -1,4 +1,4 @@
--- The table streamed_pin_data, from the objects of the pin topic as they land.
+-- Makes the table streamed_pin_data from the objects of the pin topic, and adds new objects as they arrive.
 SOURCE 'rules/pin_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW pin_records AS

@@ -1,4 +1,4 @@
--- The table streamed_user_data, from the objects of the user topic as they land.
+-- Makes the table streamed_user_data from the objects of the user topic, and adds new objects as they arrive.
 SOURCE 'rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_records AS

@@ -1,5 +1,5 @@
--- The table streamed_geo_data, from the Kinesis stream :stream. Its records of the geo topic are those with the partition key
--- `geo`, or one that ends with `.geo`. Endpoint, region and credentials come from where every AWS tool takes them.
+-- Makes the table streamed_geo_data from the Kinesis stream :stream. Records of the geo topic have the partition key
+-- `geo` or one that ends with `.geo`. Endpoint, region and credentials come from the usual places of AWS tools.
 SOURCE 'rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_messages AS

@@ -1,4 +1,4 @@
--- The table streamed_geo_data, from the Kafka topics that are called `geo`, or whose name ends with `.geo`.
+-- Makes the table streamed_geo_data from the Kafka topics with the name `geo` or a name that ends with `.geo`.
 SOURCE 'rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_messages AS

@@ -1,4 +1,4 @@
--- The table streamed_pin_data, from the Kafka topics that are called `pin`, or whose name ends with `.pin`.
+-- Makes the table streamed_pin_data from the Kafka topics with the name `pin` or a name that ends with `.pin`.
 SOURCE 'rules/pin_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW pin_messages AS

@@ -1,4 +1,4 @@
--- The table streamed_user_data, from the Kafka topics that are called `user`, or whose name ends with `.user`.
+-- Makes the table streamed_user_data from the Kafka topics with the name `user` or a name that ends with `.user`.
 SOURCE 'rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_messages AS

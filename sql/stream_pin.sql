@@ -1,5 +1,5 @@
--- The table streamed_pin_data, from the Kinesis stream :stream. Its records of the pin topic are those with the partition key
--- `pin`, or one that ends with `.pin`. Endpoint, region and credentials come from where every AWS tool takes them.
+-- Makes the table streamed_pin_data from the Kinesis stream :stream. Records of the pin topic have the partition key
+-- `pin` or one that ends with `.pin`. Endpoint, region and credentials come from the usual places of AWS tools.
 SOURCE 'rules/pin_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW pin_messages AS

@@ -1,5 +1,5 @@
--- The table streamed_user_data, from the Kinesis stream :stream. Its records of the user topic are those with the partition key
--- `user`, or one that ends with `.user`. Endpoint, region and credentials come from where every AWS tool takes them.
+-- Makes the table streamed_user_data from the Kinesis stream :stream. Records of the user topic have the partition key
+-- `user` or one that ends with `.user`. Endpoint, region and credentials come from the usual places of AWS tools.
 SOURCE 'rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_messages AS

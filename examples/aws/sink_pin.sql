@@ -1,4 +1,4 @@
--- sql/sink_pin.sql over MSK with IAM. Roles and credentials come from where every AWS tool takes them.
+-- sql/sink_pin.sql over MSK with IAM. Roles and credentials come from the usual places of AWS tools.
 CREATE OR REFRESH SINK pin_objects INTO :raw
 WITH ('flush.size' = 1000, 'rotate.interval' = '60s')
 AS SELECT value

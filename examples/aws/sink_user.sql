@@ -1,4 +1,4 @@
--- sql/sink_user.sql over MSK with IAM. Roles and credentials come from where every AWS tool takes them.
+-- sql/sink_user.sql over MSK with IAM. Roles and credentials come from the usual places of AWS tools.
 CREATE OR REFRESH SINK user_objects INTO :raw
 WITH ('flush.size' = 1000, 'rotate.interval' = '60s')
 AS SELECT value

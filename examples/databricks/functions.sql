@@ -1,7 +1,7 @@
--- The functions that the pipeline's SQL needs, as SQL functions for Databricks and for Spark 4. They give what those of
--- pinsql give, which has them built in (`udfs/`) and needs no such definitions.
+-- The functions of the pipeline, as SQL functions for Databricks and for Spark 4. They return the same as the functions of
+-- pinsql. In pinsql these functions are built in (`udfs/`), so it does not need this file.
 
--- The age group of a person. The last one is everything else: ages under 18, and those that are not known.
+-- The age group of a person. The last group has all other ages: ages under 18 and unknown ages.
 CREATE OR REPLACE FUNCTION age_group(age BIGINT) RETURNS STRING
 RETURN CASE
   WHEN age BETWEEN 18 AND 24 THEN '18-24'
@@ -10,8 +10,8 @@ RETURN CASE
   ELSE '50+'
 END;
 
--- The value, or NULL when it equals one of the others. A function in SQL has so many parameters and no more: there are
--- at most five.
+-- The value, or NULL if it equals one of the other arguments. A function in SQL has a fixed number of parameters, so there
+-- are at most five of them.
 CREATE OR REPLACE FUNCTION null_if_any(
   value STRING, a STRING, b STRING DEFAULT NULL, c STRING DEFAULT NULL, d STRING DEFAULT NULL, e STRING DEFAULT NULL
 ) RETURNS STRING
@@ -25,8 +25,8 @@ RETURN CASE
   ELSE text
 END;
 
--- What a short count says, exactly: `1.2k` is 1200, `0.0005k` is 0.5. NULL for what is no count. Any white space may be
--- around it.
+-- The exact value of a short count: `1.2k` is 1200, `0.0005k` is 0.5. NULL if the text is not a count. White space before and
+-- after the count is ignored.
 CREATE OR REPLACE FUNCTION count_value(text STRING) RETURNS DECIMAL(31, 9)
 RETURN try_cast(
   regexp_extract(
@@ -41,6 +41,6 @@ RETURN try_cast(
   ELSE 1
 END;
 
--- The whole number that a short count names: `12k` is 12000. NULL for what is no count, is not whole, or is past INT.
+-- The integer value of a short count: `12k` is 12000. NULL if it is not a count, not an integer, or out of the range of INT.
 CREATE OR REPLACE FUNCTION parse_count(text STRING) RETURNS INT
 RETURN CASE WHEN count_value(text) % 1 = 0 THEN try_cast(count_value(text) AS INT) END;

@@ -1,7 +1,7 @@
 -- Databricks notebook source
 -- MAGIC %md
 -- MAGIC # Nine questions about the posts
--- MAGIC Those of `sql/queries/`, asked of the tables that pinsql writes. `tables.sql` and `functions.sql` were run before.
+-- MAGIC The questions of `sql/queries/`, over the tables that pinsql writes. Run `tables.sql` and `functions.sql` first.
 
 -- COMMAND ----------
 
@@ -9,7 +9,7 @@ USE pinterest.posts;
 
 -- COMMAND ----------
 
--- The category most posted in each country. Ties are kept.
+-- The most frequent category of the posts in each country. Ties are kept.
 SELECT *
 FROM (
   SELECT country, category, count(*) AS category_count
@@ -22,7 +22,7 @@ ORDER BY country, category;
 
 -- COMMAND ----------
 
--- The category most posted in each year. Ties are kept.
+-- The most frequent category of the posts in each year. Ties are kept.
 SELECT *
 FROM (
   SELECT EXTRACT(YEAR FROM timestamp) AS year, category, count(*) AS category_count
@@ -35,8 +35,8 @@ ORDER BY year, category;
 
 -- COMMAND ----------
 
--- The poster with the most followers in each country. Ties are kept. A poster counts with the most followers that any of
--- their posts there shows; posts whose count is not known say nothing.
+-- The poster with the most followers in each country. Ties are kept. The highest count in the posts of a poster in the
+-- country is their count. Posts with an unknown count are ignored.
 SELECT *
 FROM (
   SELECT country, poster_name, max(follower_count) AS follower_count
@@ -50,8 +50,8 @@ ORDER BY country, poster_name;
 
 -- COMMAND ----------
 
--- The country of the post whose poster has the most followers of all: one row. Of several such countries, the first in
--- the alphabet.
+-- One row: the country of the post whose poster has the most followers. If there are several such countries, the first in
+-- alphabetical order.
 SELECT
   country,
   follower_count
@@ -63,7 +63,7 @@ LIMIT 1;
 
 -- COMMAND ----------
 
--- The category most posted by each age group. Ties are kept.
+-- The most frequent category of the posts of each age group. Ties are kept.
 SELECT *
 FROM (
   SELECT age_group(age) AS age_group, category, count(*) AS category_count
@@ -76,7 +76,7 @@ ORDER BY age_group, category;
 
 -- COMMAND ----------
 
--- The median follower count of the posts of each age group. Posts whose count is not known say nothing.
+-- The median follower count of the posts of each age group. Posts with an unknown count are ignored.
 SELECT
   age_group(age) AS age_group,
   median(CAST(follower_count AS DOUBLE)) AS median_follower_count
@@ -87,7 +87,7 @@ ORDER BY age_group;
 
 -- COMMAND ----------
 
--- How many users joined in each year: rows of user_data, as many for a user as they have posts.
+-- The number of users who joined in each year. It counts rows of user_data, which has one row for each post of a user.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   count(*) AS number_users_joined
@@ -97,7 +97,7 @@ ORDER BY join_year;
 
 -- COMMAND ----------
 
--- The median follower count of posts, by the year their user joined. Posts whose count is not known say nothing.
+-- The median follower count of posts, by the year in which their user joined. Posts with an unknown count are ignored.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   median(CAST(follower_count AS DOUBLE)) AS median_follower_count
@@ -108,8 +108,8 @@ ORDER BY join_year;
 
 -- COMMAND ----------
 
--- The median follower count of posts, by the year their user joined and the user's age group. Posts whose count is not
--- known say nothing.
+-- The median follower count of posts, by the age group of their user and the year in which the user joined. Posts with
+-- an unknown count are ignored.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   age_group(age) AS age_group,

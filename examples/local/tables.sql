@@ -1,4 +1,4 @@
--- The three tables that users' posts are in, as the pipeline's database has them.
+-- The three tables of the pipeline's database that contain the posts of users.
 CREATE TABLE pinterest_data (
   `index` INT NOT NULL PRIMARY KEY,
   unique_id TEXT,

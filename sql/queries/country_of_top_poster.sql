@@ -1,5 +1,5 @@
--- The country of the post whose poster has the most followers of all: one row. Of several such countries, the first in
--- the alphabet.
+-- One row: the country of the post whose poster has the most followers. If there are several such countries, the first in
+-- alphabetical order.
 SELECT
   country,
   follower_count

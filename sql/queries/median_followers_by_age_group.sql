@@ -1,4 +1,4 @@
--- The median follower count of the posts of each age group. Posts whose count is not known say nothing.
+-- The median follower count of the posts of each age group. Posts with an unknown count are ignored.
 SELECT
   age_group(age) AS age_group,
   median(CAST(follower_count AS DOUBLE)) AS median_follower_count

@@ -1,4 +1,4 @@
--- The median follower count of posts, by the year their user joined. Posts whose count is not known say nothing.
+-- The median follower count of posts, by the year in which their user joined. Posts with an unknown count are ignored.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   median(CAST(follower_count AS DOUBLE)) AS median_follower_count

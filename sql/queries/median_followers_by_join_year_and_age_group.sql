@@ -1,5 +1,5 @@
--- The median follower count of posts, by the year their user joined and the user's age group. Posts whose count is not
--- known say nothing.
+-- The median follower count of posts, by the age group of their user and the year in which the user joined. Posts with
+-- an unknown count are ignored.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   age_group(age) AS age_group,

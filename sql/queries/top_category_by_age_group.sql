@@ -1,4 +1,4 @@
--- The category most posted by each age group. Ties are kept.
+-- The most frequent category of the posts of each age group. Ties are kept.
 SELECT *
 FROM (
   SELECT age_group(age) AS age_group, category, count(*) AS category_count

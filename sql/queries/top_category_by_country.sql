@@ -1,4 +1,4 @@
--- The category most posted in each country. Ties are kept.
+-- The most frequent category of the posts in each country. Ties are kept.
 SELECT *
 FROM (
   SELECT country, category, count(*) AS category_count

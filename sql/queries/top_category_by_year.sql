@@ -1,4 +1,4 @@
--- The category most posted in each year. Ties are kept.
+-- The most frequent category of the posts in each year. Ties are kept.
 SELECT *
 FROM (
   SELECT EXTRACT(YEAR FROM timestamp) AS year, category, count(*) AS category_count

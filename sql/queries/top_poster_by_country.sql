@@ -1,5 +1,5 @@
--- The poster with the most followers in each country. Ties are kept. A poster counts with the most followers that any of
--- their posts there shows; posts whose count is not known say nothing.
+-- The poster with the most followers in each country. Ties are kept. The highest count in the posts of a poster in the
+-- country is their count. Posts with an unknown count are ignored.
 SELECT *
 FROM (
   SELECT country, poster_name, max(follower_count) AS follower_count

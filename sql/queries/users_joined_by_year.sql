@@ -1,4 +1,4 @@
--- How many users joined in each year: rows of user_data, as many for a user as they have posts.
+-- The number of users who joined in each year. It counts rows of user_data, which has one row for each post of a user.
 SELECT
   EXTRACT(YEAR FROM date_joined) AS join_year,
   count(*) AS number_users_joined

@@ -1,5 +1,5 @@
--- Where and when each post was made. Coordinates are latitude, then longitude.
--- These rules are the same for every source: geo_records has the records, wherever they come from.
+-- The place and the time of each post. Coordinates are latitude, then longitude.
+-- These rules are the same for every source: geo_records has the records of any source.
 CREATE OR REPLACE TEMPORARY VIEW cleaned_geo AS
 SELECT
   ind,

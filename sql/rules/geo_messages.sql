@@ -1,5 +1,5 @@
--- The records of the geo topic that a stream carries: geo_records from geo_messages, which has the bytes of a message as `data`.
--- A message that is no such record fails, is set apart alone, and goes to the table of rejects. One without content is no record.
+-- Makes geo_records from geo_messages, the messages of a stream. Their column `data` has the bytes of a message.
+-- A message that is not a record of the topic fails and goes to the table of rejects. An empty message is filtered.
 CREATE OR REPLACE TEMPORARY VIEW geo_records AS
 SELECT geo.*
 FROM (

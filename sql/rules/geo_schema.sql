@@ -1,4 +1,4 @@
--- What a record of the geo topic has, wherever it is read from.
+-- The schema of a record of the geo topic, for every source.
 DECLARE OR REPLACE VARIABLE geo_schema STRING DEFAULT '
   ind BIGINT,
   timestamp TIMESTAMP,

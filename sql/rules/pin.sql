@@ -1,12 +1,12 @@
--- The posts: each distinct record once, what the source could not give as NULL.
--- These rules are the same for every source: pin_records has the records, wherever they come from.
+-- The posts: each distinct record once. Placeholders for missing values become NULL.
+-- These rules are the same for every source: pin_records has the records of any source.
 CREATE OR REPLACE TEMPORARY VIEW cleaned_pin AS
 SELECT
   index AS ind,
   unique_id,
   null_if_any(title, 'No Title Data Available') AS title,
   null_if_any(description, 'No description available Story format') AS description,
-  -- `User Info Error` is not a count, and so is NULL too.
+  -- `User Info Error` is not a count, so it becomes NULL too.
   parse_count(follower_count) AS follower_count,
   null_if_any(poster_name, 'User Info Error') AS poster_name,
   null_if_any(tag_list, 'N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e') AS tag_list,

@@ -1,5 +1,5 @@
--- The records of the pin topic that a stream carries: pin_records from pin_messages, which has the bytes of a message as `data`.
--- A message that is no such record fails, is set apart alone, and goes to the table of rejects. One without content is no record.
+-- Makes pin_records from pin_messages, the messages of a stream. Their column `data` has the bytes of a message.
+-- A message that is not a record of the topic fails and goes to the table of rejects. An empty message is filtered.
 CREATE OR REPLACE TEMPORARY VIEW pin_records AS
 SELECT pin.*
 FROM (

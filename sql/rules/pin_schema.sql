@@ -1,4 +1,4 @@
--- What a record of the pin topic has, wherever it is read from.
+-- The schema of a record of the pin topic, for every source.
 DECLARE OR REPLACE VARIABLE pin_schema STRING DEFAULT '
   index INT,
   unique_id STRING,

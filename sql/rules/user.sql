@@ -1,5 +1,5 @@
--- Who made each post. A user has a row for each of their posts.
--- These rules are the same for every source: user_records has the records, wherever they come from.
+-- The user of each post. A user has a row for each of their posts.
+-- These rules are the same for every source: user_records has the records of any source.
 CREATE OR REPLACE TEMPORARY VIEW cleaned_user AS
 SELECT
   ind,

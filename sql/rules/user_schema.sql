@@ -1,4 +1,4 @@
--- What a record of the user topic has, wherever it is read from.
+-- The schema of a record of the user topic, for every source.
 DECLARE OR REPLACE VARIABLE user_schema STRING DEFAULT '
   ind BIGINT,
   first_name STRING,

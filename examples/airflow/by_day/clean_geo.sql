@@ -1,5 +1,5 @@
--- The table geo_data, from the objects of one day, :date, where the connector lays them down by day: its DailyPartitioner
--- makes <raw>/topics/<topic>/year=YYYY/month=MM/day=DD/. What becomes of a record is in rules/geo.sql.
+-- Makes the table geo_data from the objects of the day :date, for a connector that writes one folder for each day: its
+-- DailyPartitioner makes <raw>/topics/<topic>/year=YYYY/month=MM/day=DD/. The rules for a record are in rules/geo.sql.
 SOURCE '../../../sql/rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_records AS

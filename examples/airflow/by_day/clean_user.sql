@@ -1,5 +1,5 @@
--- The table user_data, from the objects of one day, :date, where the connector lays them down by day: its DailyPartitioner
--- makes <raw>/topics/<topic>/year=YYYY/month=MM/day=DD/. What becomes of a record is in rules/user.sql.
+-- Makes the table user_data from the objects of the day :date, for a connector that writes one folder for each day: its
+-- DailyPartitioner makes <raw>/topics/<topic>/year=YYYY/month=MM/day=DD/. The rules for a record are in rules/user.sql.
 SOURCE '../../../sql/rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_records AS

@@ -1,5 +1,5 @@
--- The table geo_data, from the objects that had been laid down by the end of the day :date, in UTC. What becomes of a record
--- is in rules/geo.sql.
+-- Makes the table geo_data from the objects that were written before the end of the day :date, in UTC. The rules for a record
+-- are in rules/geo.sql.
 SOURCE '../../../sql/rules/geo_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW geo_records AS

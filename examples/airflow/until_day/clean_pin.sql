@@ -1,5 +1,5 @@
--- The table pin_data, from the objects that had been laid down by the end of the day :date, in UTC. What becomes of a record
--- is in rules/pin.sql.
+-- Makes the table pin_data from the objects that were written before the end of the day :date, in UTC. The rules for a record
+-- are in rules/pin.sql.
 SOURCE '../../../sql/rules/pin_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW pin_records AS

@@ -1,5 +1,5 @@
--- The table user_data, from the objects that had been laid down by the end of the day :date, in UTC. What becomes of a record
--- is in rules/user.sql.
+-- Makes the table user_data from the objects that were written before the end of the day :date, in UTC. The rules for a record
+-- are in rules/user.sql.
 SOURCE '../../../sql/rules/user_schema.sql';
 
 CREATE OR REPLACE TEMPORARY VIEW user_records AS
