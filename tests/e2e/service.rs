@@ -1,8 +1,8 @@
-//! Services that a test starts, and that never outlive it.
+//! Services that a test starts. They always end with the tests.
 //!
-//! Each runs under a small shell that waits for the end of its own standard input, which is a pipe from the tests. When
-//! the tests end, in whatever way (also by `kill -9`), the pipe closes, and the shell kills the service's process
-//! group and deletes its folder. No destructor has to run for that, so a service can be shared by all tests.
+//! Each service runs under a small bash supervisor. Its standard input is a pipe from the tests. When the tests end in
+//! any way (also by `kill -9`), the pipe closes. Then the supervisor kills the process group of the service and deletes
+//! its folder. This needs no destructor, so all tests can share a service.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::environment::PATIENCE;
 
 const SUPERVISE: &str = r#"
+trap : INT TERM HUP
 set -m
 folder=$1 leftovers=$2; shift 2
 "$@" < /dev/null > "$folder/log" 2>&1 &
@@ -35,12 +36,13 @@ pub(crate) struct Service {
     name: &'static str,
     folder: PathBuf,
     supervisor: Child,
-    /// Closing it ends the service.
+    /// Dropping it closes the pipe and ends the service.
     lifeline: Option<ChildStdin>,
 }
 
 impl Service {
-    /// Starts a program with a folder of its own. `leftovers` are patterns of what it leaves elsewhere when it is killed.
+    /// Starts a program with its own folder. `leftovers` are glob patterns of files that it leaves elsewhere when it is
+    /// killed.
     pub(crate) fn start(name: &'static str, folder: PathBuf, leftovers: &[String], program: &Command) -> Self {
         let mut supervisor = Command::new("bash");
         supervisor.args(["-c", SUPERVISE, "supervise"]).arg(&folder).arg(leftovers.join(" "));
@@ -60,7 +62,7 @@ impl Service {
         }
     }
 
-    /// The end of what the service wrote.
+    /// The end of the service's log.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(self.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned()
@@ -70,22 +72,22 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // The supervisor has nothing to do but to kill and to delete.
+        // After the pipe is closed, the supervisor only kills the service and deletes the folder.
         let _ = self.supervisor.wait();
     }
 }
 
-/// A folder for a service, below the build's own folder for tests. The service's supervisor deletes it.
+/// Creates a folder for a service in the build's folder for tests. The supervisor of the service deletes it.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(&parent).unwrap();
     tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(parent).unwrap().keep()
 }
 
-/// Ports on which nothing listens.
+/// Free ports: nothing listens on them.
 ///
-/// They lie below those the kernel gives to outgoing connections, so that none is taken between the look and the use;
-/// and each is handed out once, whichever test asks.
+/// They are below the range that the kernel uses for outgoing connections. So no connection takes one between this
+/// check and its use. Each port is returned only once, also to different tests.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: Mutex<u16> = Mutex::new(0);
     const FIRST: u16 = 20_000;
@@ -104,7 +106,8 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     })
 }
 
-/// One request over HTTP/1.1 with its own connection: the status and the body, or nothing if nobody answers.
+/// Sends one HTTP/1.1 request over its own connection. Returns the status and the body, or None if there is no
+/// response.
 pub(crate) fn http(method: &str, port: u16, path: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -119,7 +122,7 @@ pub(crate) fn http(method: &str, port: u16, path: &str, body: &str) -> Option<(u
     Some((status, body.to_owned()))
 }
 
-/// Writes a service's configuration into its folder.
+/// Writes a configuration file of a service into its folder.
 pub(crate) fn configure(folder: &std::path::Path, name: &str, contents: &str) -> PathBuf {
     let path = folder.join(name);
     File::create(&path).unwrap().write_all(contents.as_bytes()).unwrap();
