@@ -1,5 +1,5 @@
-//! Catalog services: what pinsql makes is registered there, what others registered is found by name, and what goes wrong on
-//! the way costs no row. Each test runs against every service that `[catalog]` can name.
+//! Catalog services. pinsql registers its tables and finds the tables of others by name, and a failure on the way loses
+//! no row. Each test runs against every service that `[catalog]` supports.
 
 use std::fs;
 
@@ -11,20 +11,20 @@ use crate::raw;
 use crate::s3::{self, Identity};
 use crate::unity::UnityServer;
 
-/// A service, as a client that is not pinsql's sees it.
+/// A catalog service, seen through a client that is not part of pinsql.
 trait CatalogServer {
-    /// The section of `pinsql.toml`, and the variables with the keys.
+    /// The section of `pinsql.toml`. The variables hold the keys.
     fn settings(&self) -> String;
     fn variables(&self) -> Vec<(&'static str, String)>;
     /// The catalog's name in SQL.
     fn catalog(&self) -> String;
-    /// The name of a schema that no other test has.
+    /// The name of a schema that no other test uses.
     fn schema(&self) -> String;
     fn table_names(&self, schema: &str) -> Vec<String>;
     fn location(&self, schema: &str, table: &str) -> Option<String>;
-    /// The names of columns with their types, partition columns last.
+    /// The names and types of the columns, partition columns last.
     fn columns(&self, schema: &str, table: &str) -> Vec<(String, String)>;
-    /// Adds the entry of a table of this format that another engine made at a place.
+    /// Adds the entry of a table in this format, as if another engine made it at this location.
     fn register(&self, schema: &str, table: &str, format: &str, location: &str);
 }
 
@@ -53,7 +53,7 @@ impl CatalogServer for Glue {
 
     fn location(&self, schema: &str, table: &str) -> Option<String> {
         let found = self.0.table(schema, table)?;
-        // Athena goes by the one, Spark by the other.
+        // Athena uses one of the two, Spark uses the other.
         let storage = &found["StorageDescriptor"];
         assert_eq!(storage["Location"], storage["SerdeInfo"]["Parameters"]["path"]);
         assert_eq!(found["Parameters"]["spark.sql.sources.provider"], "delta");
@@ -108,7 +108,7 @@ impl CatalogServer for Unity {
     }
 
     fn schema(&self) -> String {
-        // The catalog is this test's alone.
+        // Only this test uses the catalog.
         "lake".to_owned()
     }
 
@@ -149,7 +149,7 @@ fn each(test: impl Fn(&dyn CatalogServer, TestEnvironment)) {
 }
 
 #[test]
-fn what_is_made_is_registered_and_found_by_others() {
+fn new_tables_are_registered_and_found_by_others() {
     each(|server, environment| {
         let schema = server.schema();
         environment.run_sql(&format!("CREATE SCHEMA {schema}")).output().success();
@@ -172,7 +172,7 @@ fn what_is_made_is_registered_and_found_by_others() {
         let place = environment.path(&format!("warehouse/{schema}/parts"));
         assert_eq!(server.location(&schema, "parts"), Some(format!("file://{}", place.display())));
 
-        // Another warehouse, and the same tables.
+        // Another warehouse sees the same tables.
         let other = TestEnvironment::new().with_variables(server.variables());
         other.write("pinsql.toml", server.settings());
         let count = format!("SELECT count(*) FROM {}.{schema}.pin_data", server.catalog());
@@ -181,7 +181,7 @@ fn what_is_made_is_registered_and_found_by_others() {
         assert_eq!(other.query(&format!("SHOW TABLES IN {schema}")).len(), made.len());
         other.run_sql(&format!("UPDATE {schema}.parts SET id = 2; DROP TABLE {schema}.pin_data")).output().success();
         assert_eq!(environment.value(&format!("SELECT id FROM {schema}.parts")), 2);
-        // Its files are not in the other's warehouse: they stay, and the entry is gone.
+        // The files are not in this warehouse: DROP keeps them and removes only the entry.
         assert!(!server.table_names(&schema).contains(&"pin_data".to_owned()));
         assert!(environment.path(&format!("warehouse/{schema}/pin_data/_delta_log")).exists());
         environment.run_sql(&format!("DROP TABLE {schema}.parts")).output().success();
@@ -190,7 +190,7 @@ fn what_is_made_is_registered_and_found_by_others() {
 }
 
 #[test]
-fn tables_of_other_engines_are_read_and_written_where_they_are() {
+fn tables_of_other_engines_are_read_and_written_in_place() {
     each(|server, environment| {
         let schema = server.schema();
         environment.run_sql(&format!("CREATE SCHEMA {schema}")).output().success();
@@ -216,7 +216,7 @@ fn tables_of_other_engines_are_read_and_written_where_they_are() {
 
         environment.run_sql(&format!("DROP TABLE {schema}.foreign; DROP TABLE {schema}.named")).output().success();
         assert_eq!(theirs.value("SELECT sum(id) FROM t"), 3);
-        // What is left is another engine's, and would go with its schema.
+        // The remaining table belongs to another engine and would be dropped with its schema.
         let kept = environment.run_sql(&format!("DROP SCHEMA {schema}")).output();
         kept.failure(1, &[&["is not empty"], &["has frozen there, PARQUET"]]);
         assert_eq!(server.table_names(&schema), ["frozen"]);
@@ -224,7 +224,7 @@ fn tables_of_other_engines_are_read_and_written_where_they_are() {
 }
 
 #[test]
-fn managed_tables_are_read_and_left_to_the_service() {
+fn managed_tables_are_read_but_not_written() {
     let unity = Unity::new();
     let environment = TestEnvironment::new().with_variables(unity.variables());
     environment.write("pinsql.toml", unity.settings());
@@ -248,7 +248,7 @@ fn managed_tables_are_read_and_left_to_the_service() {
 fn a_table_without_an_entry_gets_one_with_its_next_commit() {
     each(|server, environment| {
         let schema = server.schema();
-        // Made before there was a service.
+        // The table is made before there is a catalog service.
         let before = TestEnvironment::new().with_warehouse(environment.warehouse());
         let make = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.old AS SELECT 1 AS id");
         before.run_sql(&make).output().success();
@@ -261,7 +261,7 @@ fn a_table_without_an_entry_gets_one_with_its_next_commit() {
 }
 
 #[test]
-fn tables_in_s3_are_registered_where_they_are() {
+fn tables_in_s3_are_registered_with_their_location() {
     let bucket = s3::server();
     each(|server, environment| {
         let (schema, warehouse) = (server.schema(), bucket.url(&bucket.prefix("catalog")));
@@ -276,7 +276,7 @@ fn tables_in_s3_are_registered_where_they_are() {
 }
 
 #[test]
-fn a_commit_that_cannot_be_registered_stands_and_says_so() {
+fn a_commit_that_cannot_be_registered_is_kept_with_a_warning() {
     let glue = GlueServer::shared();
     let schema = glue.database("refused");
     let environment = |identity| {
@@ -302,7 +302,7 @@ fn a_commit_that_cannot_be_registered_stands_and_says_so() {
 }
 
 #[test]
-fn a_token_that_is_not_valid_is_said_to_be_so_and_not_shown() {
+fn an_invalid_token_is_an_error_that_does_not_show_it() {
     let unity = Unity::new();
     let environment = TestEnvironment::new();
     environment.write("pinsql.toml", unity.settings());
@@ -341,7 +341,7 @@ fn every_type_is_registered_and_another_engine_reads_the_table_by_its_name() {
 }
 
 #[test]
-fn lists_are_read_to_their_last_page() {
+fn all_pages_of_a_list_are_read() {
     let unity = Unity::new();
     let environment = TestEnvironment::new().with_variables(unity.variables());
     environment.write("pinsql.toml", unity.settings());
@@ -354,7 +354,7 @@ fn lists_are_read_to_their_last_page() {
 }
 
 #[test]
-fn a_service_that_cannot_be_reached_is_one_that_may_come_back() {
+fn an_unreachable_service_is_a_retryable_error() {
     let environment = TestEnvironment::new();
     let [port] = crate::service::free_ports();
     let settings = format!("[catalog]\ntype = \"unity\"\nname = \"main\"\nendpoint = \"http://127.0.0.1:{port}\"\n");
@@ -362,7 +362,7 @@ fn a_service_that_cannot_be_reached_is_one_that_may_come_back() {
     let create = environment.run_sql("CREATE TABLE t AS SELECT 1 AS id").output();
     create.failure(3, &[&["the unity catalog at http://127.0.0.1"], &["connection refused"]]);
     assert!(fs::read_dir(environment.warehouse()).is_err(), "nothing was written");
-    // What names no table needs no catalog.
+    // A statement without a table name needs no catalog.
     assert_eq!(environment.value("SELECT 1 AS one"), 1);
 }
 

@@ -1,9 +1,9 @@
-//! A certificate for 127.0.0.1 that is its own authority, made for one run: no key lies in the repository.
+//! A self-signed certificate for 127.0.0.1, made for one run. So the repository contains no key.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Makes `server.pem` and `server.key` in a folder, and gives their paths.
+/// Writes `server.pem` and `server.key` to a folder and returns their paths.
 pub(crate) fn make(folder: &Path) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
     let mut openssl = Command::new("openssl");

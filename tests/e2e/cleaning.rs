@@ -1,4 +1,4 @@
-//! The pipeline's main job: raw objects become three tables, and nine questions are answered from them.
+//! The pipeline's main job: raw objects become three tables, and nine queries read them.
 
 use std::fs;
 use std::path::Path;
@@ -25,11 +25,11 @@ pub(crate) const QUESTIONS: [&str; 9] = [
 ];
 
 #[test]
-fn the_first_command_of_the_readme_cleans_the_example_data() {
+fn the_first_readme_command_cleans_the_example_data() {
     let environment = TestEnvironment::new();
     let report = environment.path("report.json");
     let arguments = ["run", "--report", report.to_str().unwrap(), CLEANINGS[0], CLEANINGS[1], CLEANINGS[2]];
-    // No parameter and no configuration but the one in the repository.
+    // No parameters, and only the configuration of the repository.
     let output = environment.pinsql(&arguments).folder(repository()).output().success();
     let tables = assert_ledgers(&environment, &output, &report);
     for table in &tables {
@@ -81,8 +81,8 @@ fn clean(environment: &TestEnvironment, raw: &str) {
     assert_ledgers(environment, &output, &report);
 }
 
-/// The report has all three tables, in order; every ledger adds up, by source too; people are told the same; and each
-/// rejected record is in the table of rejects.
+/// Asserts that the report has all three tables in order, and that every ledger adds up, also per source. The output
+/// for people has the same numbers, and the rejects table has each rejected record.
 fn assert_ledgers(environment: &TestEnvironment, output: &Output, report: &Path) -> Vec<Value> {
     let report: Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
     let tables = report["tables"].as_array().unwrap().clone();

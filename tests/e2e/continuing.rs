@@ -1,5 +1,5 @@
-//! What pinsql does when it goes on with the tables that Spark makes: the same statements run in Spark over a copy leave the same
-//! rows, or they are refused by the name of the feature and leave the table as it was, without a file of theirs.
+//! pinsql writes to tables that Spark makes. The same statements in Spark over a copy give the same rows. Or pinsql
+//! refuses them with the name of the feature, does not change the table, and leaves no files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,8 @@ use crate::foreign_tables;
 use crate::raw;
 use crate::spark::{self, Session};
 
-/// Statements that work, one after the other. `{t}` is the table. The zone is UTC on both sides, in which a TIMESTAMP is the same without one.
+/// Statements that work, in order. `{t}` is the table. The time zone is UTC on both sides, so a TIMESTAMP is the same
+/// with and without a zone.
 const CONTINUED: [(&str, &[&str]); 9] = [
     (
         "partitions",
@@ -80,7 +81,7 @@ const CONTINUED: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// Statements over a table with a change data feed. Spark's own copy has the same changes.
+/// Statements over a table with a change data feed. Spark's copy must have the same changes.
 const CHANGED: [&str; 6] = [
     "INSERT INTO {t} VALUES (10, 'a', 'x', 1)",
     "UPDATE {t} SET s = 'u' WHERE n = 5",
@@ -91,7 +92,7 @@ const CHANGED: [&str; 6] = [
     "INSERT OVERWRITE {t} VALUES (11, 'b', 'y/z', 2)",
 ];
 
-/// Statements that are refused, and what the error says.
+/// Statements that are refused, and the text of the error.
 const REFUSED: [(&str, &[&str], &str); 11] = [
     (
         "deletion_vectors",
@@ -131,7 +132,7 @@ const EVERY_WRITE_OF_A: [&str; 5] = [
     "OPTIMIZE {t}",
 ];
 
-/// Rows that break what Spark's table demands.
+/// Rows that violate the constraints of Spark's table.
 const BROKEN: [(&str, &str); 5] = [
     ("INSERT INTO {t} VALUES (-1, 'x')", "breaks the constraint positive: n > 0"),
     ("INSERT INTO {t} VALUES (NULL, 'x')", "NOT NULL"),
@@ -143,7 +144,7 @@ const BROKEN: [(&str, &str); 5] = [
     ),
 ];
 
-/// A table of Spark's, and a copy of it that Spark goes on with.
+/// A table made by Spark, and a copy of it in which Spark runs the same statements.
 struct Pair {
     name: &'static str,
     ours: PathBuf,
@@ -159,7 +160,8 @@ impl Pair {
         Self { name, ours, theirs }
     }
 
-    /// Runs a statement on both sides, and holds what Spark reads of each against the other, and what pinsql reads.
+    /// Runs a statement on both sides. Compares the rows that Spark reads from both tables, and the rows that pinsql
+    /// reads.
     fn run(&self, spark: &Session<'_>, environment: &TestEnvironment, statement: &str) {
         environment.run_sql(&statement.replace("{t}", self.name)).output().success();
         spark.sql(&statement.replace("{t}", &spark::at(&self.theirs)));
@@ -177,7 +179,7 @@ fn lines(rows: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn what_pinsql_does_to_tables_of_spark_is_what_spark_does() {
+fn pinsql_changes_spark_tables_as_spark_does() {
     let environment = TestEnvironment::new();
     let spark = spark::session();
     for (name, statements) in CONTINUED {
@@ -193,7 +195,7 @@ fn what_pinsql_does_to_tables_of_spark_is_what_spark_does() {
 }
 
 #[test]
-fn the_change_data_feed_of_spark_goes_on() {
+fn pinsql_continues_the_change_data_feed_of_spark() {
     let environment = TestEnvironment::new();
     let spark = spark::session();
     let pair = Pair::make(&spark, &environment, "changes");
@@ -204,7 +206,7 @@ fn the_change_data_feed_of_spark_goes_on() {
     let changes = |path: &Path| {
         let mut changes = spark.changes(path, first);
         for change in &mut changes {
-            // A version of its own for each statement; one in which nothing changed says nothing.
+            // Each statement has its own version. A version without changes has no rows in the feed.
             change.as_object_mut().unwrap().remove("_commit_timestamp");
         }
         lines(&changes)
@@ -213,7 +215,7 @@ fn the_change_data_feed_of_spark_goes_on() {
 }
 
 #[test]
-fn what_pinsql_cannot_write_is_refused_by_name_and_leaves_nothing() {
+fn unsupported_writes_name_the_feature_and_leave_no_files() {
     let environment = TestEnvironment::new();
     let spark = spark::session();
     let made = |name: &'static str| {

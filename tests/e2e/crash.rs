@@ -1,7 +1,7 @@
-//! A process that is killed leaves the old table or the new one, and always one that can be read.
+//! A killed process leaves the old table or the new one, and the table can always be read.
 //!
-//! The moments of death are spread over the whole length of a run: one in each of as many equal stretches as there are
-//! kills, at random inside it. The seed is printed, so that a failure can be had again.
+//! The kills are spread over the whole duration of a run. The run is divided into as many equal intervals as there are
+//! kills, and each kill is at a random time in its interval. The seed is printed, so that a failure can be reproduced.
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -17,7 +17,7 @@ const FILES: u64 = 20;
 const RECORDS_PER_FILE: u64 = 500;
 const RECORDS: u64 = FILES * RECORDS_PER_FILE;
 
-/// Some kills shall come too late, when the run is over: the table must be new then.
+/// Some kills must come after the run has ended. The table must be new then.
 const PAST_THE_END: f64 = 1.3;
 const SLOWER: f64 = 1.2;
 
@@ -51,7 +51,7 @@ fn write_records(environment: &TestEnvironment) -> std::path::PathBuf {
     environment.path("raw")
 }
 
-/// What the table holds: how many rows of each generation. Generations are the runs that landed.
+/// The number of rows of each generation in the table. A generation is a run that landed.
 type Generations = Vec<(u64, u64)>;
 
 fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
@@ -83,7 +83,7 @@ fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
             assert_eq!(found, table, "neither the old table nor the new one; {what}");
             assert!(!output.status.success(), "the run said that it was done, and the table is the old one; {what}");
             lost += 1;
-            // By then a full run has ended. The machine is slower than it was, because other tests come and go.
+            // A full run has ended by then. The machine is slower than before because of other tests.
             if delay > full_run {
                 full_run = delay.mul_f64(SLOWER);
             }
@@ -92,7 +92,7 @@ fn survive(environment: &TestEnvironment, raw: &str, kills: usize) {
     println!("a full run takes {full_run:?}; {landed} of {kills} landed, {lost} were lost");
     assert!(landed > 0 && lost > 0, "{landed} of {kills} landed: one side was not tested");
 
-    // What the dead left behind is in nobody's way.
+    // Files of killed runs do not disturb the next run.
     replace(environment, raw, 1_000_000).output().success();
     assert_eq!(generations(environment), [(1_000_000, RECORDS)]);
 }
@@ -124,7 +124,7 @@ fn generations(environment: &TestEnvironment) -> Generations {
     rows.iter().map(generation).collect()
 }
 
-/// Every version that was ever committed is whole, and none is missing.
+/// Asserts that every committed version is complete, and that none is missing.
 fn assert_versions_readable(versions: &Value) {
     let versions = versions.as_array().unwrap();
     for (number, version) in versions.iter().enumerate() {

@@ -1,12 +1,12 @@
-//! Definitions that pinsql and Spark make, each held by the other: constraints, protocols, and the statement that makes a
-//! table appear in Databricks.
+//! Definitions that pinsql and Spark make, each used by the other: constraints, protocols, and the statement that makes
+//! a table available in Databricks.
 
 use serde_json::{Value, json};
 
 use crate::environment::TestEnvironment;
 use crate::spark::{self, Session};
 
-/// The properties of a table, each as Spark's row.
+/// The properties of a table, one row of Spark for each.
 fn properties(spark: &Session<'_>, table: &str) -> Vec<Value> {
     spark.sql(&format!("SHOW TBLPROPERTIES {table}"))
 }
@@ -24,7 +24,7 @@ const TABLE: &str = "CREATE TABLE t (
 ) PARTITIONED BY (day) COMMENT 'some \\'posts\\'' TBLPROPERTIES ('quality' = 'gold', 'delta.enableChangeDataFeed' = 'true')";
 
 #[test]
-fn spark_holds_the_constraints_that_pinsql_made() {
+fn spark_enforces_the_constraints_that_pinsql_made() {
     let environment = TestEnvironment::new();
     let sql = format!("{TABLE}; INSERT INTO t (ind, title) VALUES (1, 'one')");
     environment.run_sql(&sql).output().success();
@@ -63,12 +63,12 @@ fn spark_holds_the_constraints_that_pinsql_made() {
         path.display()
     ));
     assert_eq!(changes, [json!({"change": "insert", "ind": 1}), json!({"change": "insert", "ind": 2})]);
-    // And the other way round.
+    // And the other direction.
     environment.run_sql("INSERT INTO t (ind, title) VALUES (0, 'zero')").output().failure(1, &[&["positive"]]);
 }
 
 #[test]
-fn pinsql_holds_the_constraints_that_spark_made() {
+fn pinsql_enforces_the_constraints_that_spark_made() {
     let environment = TestEnvironment::new();
     let path = environment.table("s");
     let table = spark::at(&path);
@@ -86,7 +86,7 @@ fn pinsql_holds_the_constraints_that_spark_made() {
 }
 
 #[test]
-fn a_table_that_was_altered_is_read_by_spark() {
+fn spark_reads_an_altered_table() {
     let environment = TestEnvironment::new();
     let sql = "CREATE TABLE t (ind INT, place STRUCT<city: STRING>);
         INSERT INTO t VALUES (1, named_struct('city', 'Paris'));
@@ -107,15 +107,15 @@ fn a_table_that_was_altered_is_read_by_spark() {
 }
 
 #[test]
-fn the_statement_of_a_table_makes_it_again() {
+fn show_create_table_makes_the_same_table_again() {
     let environment = TestEnvironment::new();
-    // Its own name in the catalog, which all tests of Spark share.
+    // A separate name in the catalog, because all tests of Spark share it.
     let create = TABLE.replacen("TABLE t", "TABLE made_again", 1);
     environment.run_sql(&format!("{create}; INSERT INTO made_again (ind, title) VALUES (1, 'one')")).output().success();
     let ddl = environment.value("SHOW CREATE TABLE made_again").as_str().unwrap().to_owned();
     let described = environment.query("DESCRIBE made_again");
 
-    // In Spark: the table appears, and one without the place has the same columns.
+    // In Spark: the table exists by its name. A table created without the location has the same columns.
     let location = format!("LOCATION 'file://{}/default/made_again'", environment.warehouse());
     let at = ddl.find("LOCATION '").unwrap();
     let end = at + ddl[at..].find('\n').unwrap();
@@ -139,7 +139,7 @@ fn the_statement_of_a_table_makes_it_again() {
     assert!(properties.contains(&json!({"key": "delta.constraints.positive", "value": "ind > 0"})), "{properties:?}");
     spark.sql("DROP TABLE default.made_again");
 
-    // Here: dropped, and made again by its own statement.
+    // In pinsql: the table is dropped and created again with its own statement.
     environment.run_sql(&format!("DROP TABLE made_again; {ddl}")).output().success();
     assert_eq!(environment.query("DESCRIBE made_again"), described);
     assert_eq!(environment.value("SHOW CREATE TABLE made_again"), ddl);

@@ -1,6 +1,6 @@
-//! A folder of its own for each test, and the binary run in it.
+//! A separate folder for each test, and the binary that runs in it.
 //!
-//! Nothing of the caller's environment reaches pinsql but `PATH`: no credentials, no configuration, no home folder.
+//! Of the caller's environment, pinsql gets only `PATH`: no credentials, no configuration, no home folder.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// No run of a test takes longer, or it hangs.
+/// Timeout of one run. Only a run that hangs takes longer.
 const RUN_MAX: Duration = Duration::from_secs(600);
-/// A test waits this long for something that must happen, before it fails. Only a hang takes so long: the tests share
-/// the machine with each other, and a step that takes a second alone can take many.
+/// How long a test waits for an expected event before it fails. Only a hang takes so long. The tests share the machine,
+/// so a step that usually takes a second can take many.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// A process is polled at this interval at first. One that runs for long is polled less often: polling takes processor time
-/// from the other tests.
+/// The first poll interval for a process. The interval grows for a long run, because polling takes processor time from
+/// the other tests.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const POLL_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
 const SHOWN_CHARS_MAX: usize = 2_000;
 
-/// What a person must never be shown: the insides of an error, or the backtrace of a panic.
+/// Texts that an error message must never contain: internal error details, or the backtrace of a panic.
 const NEVER_SHOWN: [&str; 9] = [
     "panicked at",
     "RUST_BACKTRACE",
@@ -41,7 +41,7 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The path of a file of the repository, as an argument.
+/// The path of a file in the repository, as an argument.
 pub(crate) fn file(path: &str) -> String {
     repository().join(path).to_str().unwrap().to_owned()
 }
@@ -54,7 +54,7 @@ pub(crate) struct TestEnvironment {
 }
 
 impl TestEnvironment {
-    /// An empty folder, and a warehouse in it.
+    /// Creates an empty folder with a warehouse in it.
     pub(crate) fn new() -> Self {
         let root = tempfile::Builder::new().prefix("pinsql-e2e-").tempdir().unwrap();
         fs::create_dir(root.path().join("home")).unwrap();
@@ -70,7 +70,7 @@ impl TestEnvironment {
         &self.warehouse
     }
 
-    /// The folder of a table in a warehouse on this machine.
+    /// The folder of a table in a local warehouse.
     pub(crate) fn table(&self, name: &str) -> PathBuf {
         Path::new(&self.warehouse).join("default").join(name)
     }
@@ -85,7 +85,7 @@ impl TestEnvironment {
         self
     }
 
-    /// Writes a file and gives its path as an argument.
+    /// Writes a file and returns its path as an argument.
     pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -93,7 +93,7 @@ impl TestEnvironment {
         path.to_str().unwrap().to_owned()
     }
 
-    /// `pinsql` with these arguments and this environment's warehouse.
+    /// Runs `pinsql` with these arguments and this environment's warehouse.
     pub(crate) fn pinsql(&self, arguments: &[&str]) -> Run {
         let mut run = Run::new(self.path("home"), self.root.path());
         run.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -110,12 +110,12 @@ impl TestEnvironment {
         self.pinsql(&["run", path.to_str().unwrap()])
     }
 
-    /// The rows of a query, one JSON object each.
+    /// The rows of a query, one JSON object for each row.
     pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
         self.pinsql(&["-c", sql, "--format", "ndjson"]).output().success().rows()
     }
 
-    /// The one value of a query that gives one row with one column.
+    /// The value of a query that returns one row with one column.
     pub(crate) fn value(&self, sql: &str) -> Value {
         let rows = self.query(sql);
         assert_eq!(rows.len(), 1, "{sql} gave {rows:?}");
@@ -123,14 +123,14 @@ impl TestEnvironment {
     }
 }
 
-/// One start of the binary, still to be made.
+/// A run of the binary that is not started yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
     home: PathBuf,
     folder: PathBuf,
-    /// A program with arguments that starts what follows them, such as `unshare` with a mount made first.
+    /// A program with arguments that starts the rest of the command line, such as `unshare` with a mount.
     wrapper: Vec<String>,
 }
 
@@ -158,7 +158,7 @@ impl Run {
         self
     }
 
-    /// Runs to the end.
+    /// Runs until the process ends.
     pub(crate) fn output(&self) -> Output {
         self.start().wait()
     }
@@ -184,7 +184,7 @@ impl Run {
     }
 }
 
-/// A process that runs, stopped when the test drops it.
+/// A running process. Dropping it stops the process.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -201,7 +201,7 @@ impl Running {
         self.into_output(status)
     }
 
-    /// Kills the process after this long, as the kernel or a power cut would, unless it ended before.
+    /// Kills the process with SIGKILL after this delay, unless it ends earlier.
     pub(crate) fn kill_after(mut self, delay: Duration) -> Output {
         if self.poll_until(delay).is_none() {
             self.child.kill().unwrap();
@@ -210,7 +210,7 @@ impl Running {
         self.into_output(status)
     }
 
-    /// Asks the process to end, as a scheduler does, and waits for it.
+    /// Sends SIGTERM, as a scheduler does, and waits for the end.
     pub(crate) fn terminate(self) -> Output {
         self.signal("TERM");
         self.wait()
@@ -225,12 +225,12 @@ impl Running {
         self.child.id()
     }
 
-    /// What it has written to standard error so far.
+    /// The standard error output so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.outputs.path().join("stderr")).unwrap()
     }
 
-    /// Waits until standard error has this text.
+    /// Waits until standard error contains this text.
     pub(crate) fn await_stderr(&mut self, text: &str) {
         while !self.stderr().contains(text) {
             let ended = self.child.try_wait().unwrap();
@@ -239,12 +239,12 @@ impl Running {
         }
     }
 
-    /// Kills the process as soon as `is_time`, unless it ends before.
+    /// Kills the process as soon as `is_time` returns true, unless it ends earlier.
     pub(crate) fn kill_when(mut self, is_time: impl Fn() -> bool) -> Output {
         while self.started.elapsed() < RUN_MAX && !is_time() && self.child.try_wait().unwrap().is_none() {
             thread::sleep(POLL_INTERVAL);
         }
-        // A process that has ended cannot be killed.
+        // The kill fails if the process has already ended.
         let _ = self.child.kill();
         let status = self.child.wait().unwrap();
         self.into_output(status)
@@ -265,7 +265,7 @@ impl Running {
         (self.started.elapsed() / 20).clamp(POLL_INTERVAL, POLL_INTERVAL_MAX)
     }
 
-    /// The most memory the process has held so far. Zero once it is gone.
+    /// The peak resident memory of the process so far. Zero after it has ended.
     fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -289,13 +289,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A process that has ended cannot be killed, and that is as good.
+        // The kill fails if the process has already ended. That is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a run left: checked for what must never be shown, whatever its test asks of it.
+/// The result of a run. Every result is checked for texts that must never be shown.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
@@ -312,7 +312,7 @@ impl Output {
         self
     }
 
-    /// Asserts the exit code, and that the error is one for people that has one word of each group, in any case.
+    /// Asserts the exit code, and that the error is readable and contains one word of each group, ignoring case.
     pub(crate) fn failure(self, code: i32, words: &[&[&str]]) -> Self {
         assert_eq!(self.status.code(), Some(code), "the wrong exit code: {}", self.describe());
         let error = self.stderr.to_lowercase();
@@ -324,7 +324,7 @@ impl Output {
         self
     }
 
-    /// Standard output as one JSON object a line.
+    /// Standard output, parsed as one JSON object per line.
     pub(crate) fn rows(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().filter(|line| !line.is_empty()).map(parse).collect()

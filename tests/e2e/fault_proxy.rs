@@ -1,7 +1,7 @@
-//! A proxy before the S3 server that fails as it is told to.
+//! A proxy in front of the S3 server that injects faults.
 //!
-//! It takes one request a connection and passes it on byte for byte, with the `Host` that the client signed, so the
-//! server still checks every signature. Each connection has a thread; a test makes a few hundred at most.
+//! It accepts one request per connection and forwards it unchanged, with the `Host` that the client signed. So the
+//! server still checks every signature. Each connection has a thread. A test makes at most a few hundred connections.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,30 +13,30 @@ use crate::s3::{self, Identity, S3Server};
 
 const OVERWRITTEN: &[u8] = b"HTTP/1.1 200 OK\r\nETag: \"new\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// What happens to a request.
+/// The fault that a request gets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// It is answered with 503 SlowDown, and the server never sees it.
+    /// The proxy responds with 503 SlowDown. The server never receives the request.
     Throttled,
-    /// The connection closes without an answer, and the server never sees the request.
+    /// The connection closes without a response. The server never receives the request.
     Dropped,
-    /// The answer's head and half of its body arrive, then the connection closes.
+    /// The client receives the head and half of the body of the response, then the connection closes.
     BrokenOff,
-    /// Half of the body arrives as if it were the whole.
+    /// The client receives half of the body, with headers as if it were complete.
     Shortened,
-    /// The server does what it was asked, and the connection closes without an answer.
+    /// The server executes the request, but the connection closes without a response.
     Unheard,
-    /// One of throttled, dropped, broken off and unheard, by chance.
+    /// Randomly throttled, dropped, broken off or unheard.
     Mixed,
-    /// The request is held, and neither the server nor the client hears of it again.
+    /// The proxy holds the request. The server never receives it, and the client never gets a response.
     HeldBefore,
-    /// The server does what it was asked, and the client hears nothing and waits.
+    /// The server executes the request, but the client waits and never gets a response.
     HeldAfter,
-    /// A refusal is told as a success, as by a store that overwrites whatever the condition of the PUT was.
+    /// A refusal becomes a success, like a store that ignores the condition of a PUT and overwrites.
     Careless,
 }
 
-/// A fault for `times` of the requests that it is meant for, after the first `skip` of them.
+/// Injects a fault into `times` matching requests, after it skips the first `skip` of them.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) applies: fn(&Request) -> bool,
@@ -49,7 +49,7 @@ pub(crate) struct Rule {
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Each line without its end, the first being the request's own.
+    /// The lines without line ends. The first is the request line.
     head: Vec<String>,
     body: Vec<u8>,
 }
@@ -59,12 +59,12 @@ impl Request {
         self.method == "GET" && self.path.split('?').next().is_some_and(|key| key.ends_with(".json"))
     }
 
-    /// Whether it changes anything.
+    /// True if the request changes anything in the store.
     pub(crate) fn is_change(&self) -> bool {
         self.method != "GET" && self.method != "HEAD"
     }
 
-    /// A PUT into a table's log that must not overwrite.
+    /// True for a conditional PUT into the log of a table, which must not overwrite.
     pub(crate) fn is_commit(&self) -> bool {
         self.method == "PUT" && self.path.contains("/_delta_log/") && self.header("if-none-match").is_some()
     }
@@ -87,7 +87,7 @@ struct State {
     upstream: u16,
     rule: Mutex<Rule>,
     faults: AtomicUsize,
-    /// Requests that were done and whose answer is held.
+    /// Requests that the server executed while the proxy holds the response.
     held: AtomicUsize,
 }
 
@@ -106,7 +106,7 @@ impl FaultProxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                // A client that goes away early is no failure of the proxy.
+                // A client that disconnects early is not an error of the proxy.
                 thread::spawn(move || state.serve(client));
             }
         });
@@ -117,7 +117,7 @@ impl FaultProxy {
         s3::variables(self.port, Identity::Owner)
     }
 
-    /// Whether a request that is held has reached its place: in front of the server, or behind it.
+    /// True if a held request has reached its point: before or after the server.
     pub(crate) fn holds(&self) -> bool {
         match self.state.rule.lock().unwrap().fault {
             Fault::HeldAfter => self.state.held.load(Ordering::Relaxed) > 0,
@@ -125,7 +125,7 @@ impl FaultProxy {
         }
     }
 
-    /// How many requests it has failed. A test that saw none has tested nothing.
+    /// The number of injected faults. A test without any fault has tested nothing.
     pub(crate) fn faults(&self) -> usize {
         self.state.faults.load(Ordering::Relaxed)
     }
@@ -184,7 +184,7 @@ impl State {
         Some(rule.fault)
     }
 
-    /// The server's whole answer.
+    /// Forwards the request and returns the whole response of the server.
     fn pass_on(&self, request: &Request) -> io::Result<Vec<u8>> {
         let mut server = TcpStream::connect(("127.0.0.1", self.upstream))?;
         let kept = request.head.iter().filter(|line| !line.to_lowercase().starts_with("connection:"));
@@ -224,7 +224,7 @@ fn read_request(client: &mut TcpStream) -> io::Result<Request> {
     Ok(request)
 }
 
-/// An answer's head, with the empty line that ends it, and its body.
+/// Splits a response into its head, with the empty line that ends it, and its body.
 fn split(mut answer: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |start| start + 4);
     let body = answer.split_off(end);

@@ -1,4 +1,5 @@
-//! What a topic and its brokers do to a stream: records deleted too early, topics made anew, a broker that dies.
+//! Faults of a topic and its brokers during a stream: records deleted too early, a recreated topic, a broker that is
+//! killed.
 
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::environment::PATIENCE;
 use crate::kafka::{Kafka, broker};
 use crate::kafka_source::{LIMITS, Table, WAIT, earliest, first_slice, reading, rows, source, values};
 
-/// Reads on until the gap is told. What the other partition has comes before it or after it.
+/// Reads until the gap is reported. Records of the other partition come before or after it.
 async fn until_gap(table: &mut Table, reader: &mut Box<dyn StreamReader>) -> Error {
     loop {
         match reader.next(&LIMITS, WAIT).await {
@@ -23,7 +24,7 @@ async fn until_gap(table: &mut Table, reader: &mut Box<dyn StreamReader>) -> Err
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
+async fn a_gap_is_reported_exactly_and_skipped_only_if_allowed() {
     let kafka = broker();
     let topic = kafka.topic("expired");
     kafka.client(&json!([
@@ -45,7 +46,7 @@ async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
     );
     assert_eq!(error.message, message);
     assert!(error.hint.unwrap().contains("--allow-gap"));
-    // It is told again, for as long as nobody allows it.
+    // The gap is reported again until the options allow it.
     assert_eq!(until_gap(&mut table, &mut reader).await.message, message);
     drop(reader);
 
@@ -69,7 +70,7 @@ async fn a_gap_is_told_exactly_and_passed_only_when_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_range_that_has_expired_is_not_replayed_in_part() {
+async fn an_expired_range_is_not_replayed_partially() {
     let kafka = broker();
     let topic = kafka.topic("expired-range");
     kafka.client(&json!([
@@ -89,14 +90,14 @@ async fn a_range_that_has_expired_is_not_replayed_in_part() {
     let slice = reader.replay(&range).await.unwrap();
     assert_eq!((rows(&slice).len(), slice.gaps[0].records), (15, Some(5)));
     kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 1, "first": 20}]));
-    // It goes on behind the range.
+    // Reading continues after the range.
     table.rows.clear();
     table.read_until(&mut reader, |rows| !rows.is_empty()).await;
     assert_eq!(table.rows.iter().map(|row| row.2).collect::<Vec<_>>(), [20]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
+async fn a_recreated_topic_and_a_deleted_topic_are_errors() {
     let kafka = broker();
     let topic = kafka.topic("anew");
     kafka.client(&json!([
@@ -127,7 +128,7 @@ async fn a_topic_that_was_made_anew_is_told_and_one_that_is_gone_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
+async fn a_broker_restart_loses_no_records() {
     let mut kafka = Kafka::start();
     let topic = kafka.topic("killed");
     kafka.client(&json!([
@@ -139,7 +140,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     let slice = first_slice(&mut reader, &LIMITS).await;
     table.take(&mut reader, slice).await;
     kafka.kill();
-    // What was read ahead is still given; then there is nothing, and no failure.
+    // Records that were read ahead are still returned. After them there is nothing, and no error.
     table.read_until(&mut reader, |rows| rows.len() >= 30_000).await;
     for _ in 0..4 {
         assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::Idle));
@@ -155,7 +156,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     let lag = kafka.client(&json!([{"do": "group_lag", "group": "pinsql-default.t", "topic": topic}]));
     assert_eq!(lag[0], json!({"0": [11_000, 0], "1": [11_000, 0], "2": [11_000, 0]}));
 
-    // Acknowledged when nobody can be told: closing does not wait for ever.
+    // Acknowledging while the broker is down: closing must not wait forever.
     let mut reader = table.open(&reading(false)).await.unwrap();
     kafka.client(&json!([{"do": "produce_many", "topic": topic, "partitions": 1, "count": 10}]));
     let slice = first_slice(&mut reader, &LIMITS).await;
@@ -165,7 +166,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
     let begun = Instant::now();
     drop(reader);
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-    // Nobody answers when a reader is opened: an error that the stream's loop may try again after.
+    // Opening a reader without a broker is an error that the stream's loop can retry.
     let error = table.open(&reading(false)).await.err().unwrap();
     assert_eq!(
         (error.kind(), error.message),
@@ -174,7 +175,7 @@ async fn a_broker_that_dies_and_returns_costs_nothing_but_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failing_on_data_loss_can_be_switched_off_as_in_spark() {
+async fn fail_on_data_loss_can_be_switched_off_as_in_spark() {
     let kafka = broker();
     let topic = kafka.topic("lossy");
     kafka.client(&json!([

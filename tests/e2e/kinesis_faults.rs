@@ -1,4 +1,4 @@
-//! What Kinesis can refuse, delay, cut off or have lost by the time that it is read.
+//! Faults of Kinesis: refused, delayed and broken responses, and records past the retention period.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use crate::kinesis::{HORIZON, records, stream_name};
 use crate::kinesis_services::{Kinesalite, KinesisLocal, Microburst, Producer};
 use crate::kinesis_table::{Table, told};
 
-/// Throttling, expired iterators, failures, torn and lost answers, all the time: nothing is lost, doubled or fatal.
+/// Constant throttling, expired iterators, failures, incomplete and lost responses. No record is lost or doubled, and
+/// no fault is fatal.
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_pass() {
+async fn transient_faults_are_retried() {
     const FAULTS: usize = 8;
     let emulator = Kinesalite::shared();
     let (producer, stream, proxy) = (Producer::start(emulator), stream_name(), Microburst::start(emulator));
@@ -34,7 +35,7 @@ async fn faults_pass() {
         kinesis("DescribeStreamSummary", json!({"error": {"code": "LimitExceededException"}}), 0.3),
     ]));
     let mut table = Table::make(&proxy.endpoint(), &stream, &HORIZON).await.with_limits(50, 1 << 20);
-    // Until each fault has happened: none is rare.
+    // Runs until each fault has happened. None of them is rare.
     let (mut written, mut kinds) = (0, BTreeSet::new());
     while kinds.len() < FAULTS {
         assert!(written < 10_000, "only {kinds:?}");
@@ -50,9 +51,9 @@ async fn faults_pass() {
     println!("{written} records through {kinds:?}");
 }
 
-/// Past its retention, and only then, what was not read is told; and left out when that is wanted.
+/// Only unread records past the retention period are reported as lost. An option skips them instead.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_retention_took_is_told() {
+async fn expired_unread_records_are_reported() {
     const HOUR: Duration = Duration::from_secs(3_600);
     let (data, stream) = (tempfile::tempdir().unwrap(), stream_name());
     let emulator = Kinesalite::start(data.path());
@@ -64,7 +65,7 @@ async fn what_retention_took_is_told() {
     table.assert_holds(&records(0, 100));
     drop((producer, emulator));
 
-    // A day and an hour later the records that were read are gone, and those that were not as well.
+    // A day and an hour later, the records that were read have expired, and those that were not read as well.
     let emulator = Kinesalite::start_at(data.path(), 25 * HOUR);
     let producer = Producer::start(&emulator);
     producer.put(&stream, &records(100, 150));
@@ -82,7 +83,7 @@ async fn what_retention_took_is_told() {
     table.options.allow_gap = false;
     drop((producer, emulator));
 
-    // Half a day later everything is still there.
+    // Half a day later, all records are still there.
     let emulator = Kinesalite::start_at(data.path(), 37 * HOUR);
     Producer::start(&emulator).put(&stream, &records(150, 200));
     let mut table = table.moved_to(&emulator.endpoint(), &stream);
@@ -90,7 +91,7 @@ async fn what_retention_took_is_told() {
     table.assert_holds(&records(0, 200));
     drop(emulator);
 
-    // A stream that was quiet for more than a day has lost nothing, if somebody looked meanwhile.
+    // A stream that is quiet for more than a day has lost nothing if it was read in between.
     for (hours, written) in [(50, records(200, 200)), (63, records(200, 210))] {
         let emulator = Kinesalite::start_at(data.path(), hours * HOUR);
         Producer::start(&emulator).put(&stream, &written);
@@ -101,7 +102,7 @@ async fn what_retention_took_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_pass_is_told_at_once() {
+async fn permanent_errors_are_reported_at_once() {
     let emulator = KinesisLocal::start();
     let (producer, stream) = (Producer::start(&emulator), stream_name());
     let make = |endpoint: String, stream: String| async move {

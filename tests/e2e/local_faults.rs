@@ -1,7 +1,7 @@
-//! What this machine can run out of or refuse: a folder that cannot be written, a full disk, too little memory.
+//! Limits and errors of this machine: a read-only folder, a full disk, too little memory.
 //!
-//! Permissions do not bind root, who runs tests in many places, and a disk is not filled lightly. So each
-//! run gets a mount of its own over its warehouse, in a namespace that ends with it.
+//! Permissions do not limit root, and in many places the tests run as root. Filling a real disk is not acceptable
+//! either. So each run mounts a separate file system over its warehouse, in a namespace that ends with the run.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,9 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use crate::environment::TestEnvironment;
 use crate::raw;
 
-/// The folder as it is, but read-only; then the program.
+/// Remounts the folder read-only, then starts the program.
 const READ_ONLY: &str = r#"mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@""#;
-/// An empty disk of a megabyte over the folder; then the program; then how many data files it has left there.
+/// Mounts an empty disk of one megabyte over the folder, starts the program, then prints how many data files it leaves
+/// there.
 const SMALL_DISK: &str = r#"
 mount -t tmpfs -o size=1m tmpfs "$0" || exit 99
 "$@"
@@ -21,7 +22,7 @@ exit $code
 "#;
 const MEBIBYTE: u64 = 1 << 20;
 
-/// The start of a command line that runs the rest with `script`'s mount over `folder`.
+/// The start of a command line that runs the rest with the mount of `script` over `folder`.
 fn mounted<'a>(script: &'a str, folder: &'a str) -> Vec<&'a str> {
     let mut line = vec!["unshare", "--mount"];
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -36,7 +37,7 @@ fn select(raw: &str) -> String {
 }
 
 #[test]
-fn a_read_only_warehouse_is_read_and_not_written() {
+fn a_read_only_warehouse_can_be_read_but_not_written() {
     let environment = TestEnvironment::new();
     let query = select(&environment.write("raw/records.json", raw::numbered(0, 10)));
     environment.run_sql(&format!("CREATE TABLE kept AS {query}")).output().success();
@@ -51,9 +52,9 @@ fn a_read_only_warehouse_is_read_and_not_written() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_cleaned_up() {
+fn a_full_disk_is_an_error_and_is_cleaned_up() {
     let environment = TestEnvironment::new();
-    // Random hexadecimal digits, so that no compression makes it fit.
+    // Random hexadecimal digits, so that compression cannot make the data fit.
     let payload = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
     let lines: String = (0..100_000).map(|id| format!("{{\"id\": {id}, \"payload\": \"{}\"}}\n", payload())).collect();
     let query = select(&environment.write("raw/records.json", lines));
@@ -66,7 +67,7 @@ fn a_full_disk_is_said_and_cleaned_up() {
 }
 
 #[test]
-fn little_memory_means_spilling_or_a_clear_error() {
+fn low_memory_causes_spilling_or_a_clear_error() {
     const RECORDS: u64 = 200_000;
     let environment = TestEnvironment::new();
     let lines: String = (0..RECORDS).map(|id| format!("{{\"id\": {id}, \"payload\": \"{id:0>200}\"}}\n")).collect();
@@ -86,7 +87,7 @@ fn an_unfinished_command_changes_nothing() {
     let environment = TestEnvironment::new();
     let query = select(&environment.write("raw/records.json", raw::numbered(0, 10)));
     environment.run_sql(&format!("CREATE TABLE kept AS {query}")).output().success();
-    // The second statement fails; the first has landed, the third is not begun.
+    // The second statement fails. The first is committed, the third is not started.
     let script = format!("INSERT INTO kept {query}; INSERT INTO kept SELECT nonsense FROM kept; DROP TABLE kept");
     environment.run_sql(&script).output().failure(1, &[&["nonsense"]]);
     assert_eq!(environment.value("SELECT count(*) FROM kept"), 20);

@@ -1,9 +1,8 @@
-//! The whole of pinsql, run as its users run it, against real services.
+//! End-to-end tests: they run the built binary against real services.
 //!
-//! Every test starts the built binary and judges it by its exit code, its output, its report and the tables it leaves,
-//! which other programs read back. The S3 server, Spark and the other readers are real and are
-//! installed by `./test`; what is missing fails. What one function or one statement does is tested closer
-//! to its code.
+//! A test checks the exit code, the output, the report and the tables of a run. Other programs read the tables back.
+//! The S3 server, Spark and the other readers are real. `./test` installs them, and a test fails if one is missing.
+//! Unit tests of a function or a statement are close to its code, not here.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]

@@ -1,4 +1,4 @@
-//! What goes wrong between pinsql and a database, who may know what, and what a check asks.
+//! Faults between pinsql and a database, credentials and their permissions, and the queries of a check.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn credentials(environment: &TestEnvironment, lines: &str) -> String {
 }
 
 #[test]
-fn every_failure_is_told_with_what_helps() {
+fn every_failure_has_an_error_with_a_hint() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("failures");
     database.load("CREATE TABLE pin_data (id INT)");
@@ -75,9 +75,9 @@ fn every_failure_is_told_with_what_helps() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+fn a_server_that_never_responds_is_a_timeout() {
     let environment = TestEnvironment::new();
-    // It takes connections, and says nothing.
+    // It accepts connections but sends nothing.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let sql = format!(
@@ -93,7 +93,7 @@ fn a_server_that_never_answers_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn tls_is_used_where_it_is_asked_for() {
+fn tls_is_used_if_it_is_requested() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("tls");
     let file = database.credentials_file();
@@ -119,7 +119,7 @@ fn tls_is_used_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_server_that_is_killed_leaves_no_table() {
+fn a_killed_server_leaves_no_table() {
     let environment = TestEnvironment::new();
     let mut server = Mariadb::start();
     let sql = format!(
@@ -144,7 +144,7 @@ fn a_server_that_is_killed_leaves_no_table() {
 }
 
 #[test]
-fn a_check_and_a_description_read_no_row() {
+fn check_and_describe_read_no_rows() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("checked");
     database
@@ -163,7 +163,7 @@ fn a_check_and_a_description_read_no_row() {
 }
 
 #[test]
-fn the_environment_says_which_database_too() {
+fn the_environment_can_select_the_database() {
     let database = mariadb::server().database("environment");
     database.load("CREATE TABLE t (id INT); INSERT INTO t VALUES (7)");
     let sql = "SELECT id FROM read_mysql(table => 't')";
@@ -181,7 +181,7 @@ fn the_environment_says_which_database_too() {
 }
 
 #[test]
-fn a_stream_joins_a_table_of_the_database() {
+fn a_stream_joins_a_database_table() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("joined");
     database
@@ -205,7 +205,7 @@ fn a_stream_joins_a_table_of_the_database() {
 }
 
 #[tokio::test]
-async fn rows_are_drawn_by_number_from_memory_or_from_the_server() {
+async fn rows_are_selected_by_number_from_memory_or_from_the_server() {
     let database = mariadb::server().database("drawn");
     database.load(
         "CREATE TABLE geolocation_data (ind INT, timestamp DATETIME, latitude DOUBLE, country VARCHAR(50), ok TINYINT(1));

@@ -1,9 +1,8 @@
-"""The one form of values in which the tests compare what different readers find.
-
-Times are texts in UTC, decimals texts, bytes hexadecimal digits, structs and maps objects; NaN and the infinities, for
-which JSON has no number, are texts.
-
-The digest of a table is that of its rows in this form, sorted: it is the same for whoever reads the same rows.
+"""The common form of values in which the tests compare the results of different readers.
+Times are texts in UTC, decimals are texts, bytes are hexadecimal digits, structs and maps are objects. NaN and the
+infinities are texts, because JSON has no numbers for them.
+The digest of a table is the digest of its sorted rows in this form. It is the same for every reader that reads the same
+rows.
 """
 
 import datetime
@@ -22,7 +21,7 @@ def plain(value):
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
-        # Never with an exponent, whatever the scale.
+        # Never with an exponent, for any scale.
         return f"{value:f}"
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).hex()

@@ -1,4 +1,4 @@
-//! The Python that `./test` installed, with the services and the readers of Delta tables in it.
+//! The Python that `./test` installs, with the services and the readers of Delta tables.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::environment::repository;
 
 const SECONDS_MAX: &str = "300";
 
-/// A program that was installed beside the interpreter.
+/// The path of a program that is installed next to the interpreter.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = interpreter().with_file_name(name);
     assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
@@ -25,7 +25,7 @@ pub(crate) fn jars() -> PathBuf {
     installed("PINSQL_TEST_JARS", "jars")
 }
 
-/// The folder of what Spark needs for S3, beside Delta's.
+/// The folder of the jars that Spark needs for S3, in addition to Delta's.
 pub(crate) fn s3a_jars() -> PathBuf {
     let path = jars().with_file_name("s3a");
     assert!(path.exists(), "{} is missing: run ./test, which installs it", path.display());
@@ -42,7 +42,7 @@ pub(crate) fn mariadb() -> PathBuf {
     installed("PINSQL_TEST_MARIADB", "mariadb")
 }
 
-/// The folder of the programs of an Airflow, which has an environment of its own.
+/// The folder of Airflow's programs. Airflow has a separate Python environment.
 pub(crate) fn airflow() -> PathBuf {
     installed("PINSQL_TEST_AIRFLOW", "airflow").join("bin")
 }
@@ -54,7 +54,7 @@ fn installed(variable: &str, default: &str) -> PathBuf {
     path
 }
 
-/// A script that was started, whose answer is JSON on standard output.
+/// A started script that prints JSON to standard output.
 #[derive(Debug)]
 pub(crate) struct Script {
     child: std::process::Child,
@@ -64,7 +64,7 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn start(script: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let name = script.display().to_string();
-        // `timeout` ends a script that hangs, and the Java that Spark started with it.
+        // `timeout` ends a script that hangs, and also the Java process that Spark starts with it.
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after=5", SECONDS_MAX])
@@ -72,8 +72,8 @@ impl Script {
             .arg(script)
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        // Spark looks up the machine's name otherwise, and gives timestamps in the machine's zone.
-        // Spark leaves a folder of its own wherever it is started.
+        // Without this, Spark looks up the machine's name and returns timestamps in the machine's time zone.
+        // Spark also creates a folder in the working directory of its start.
         command.current_dir(env!("CARGO_TARGET_TMPDIR"));
         command.env("SPARK_LOCAL_IP", "127.0.0.1").env("TZ", "UTC").env("PINSQL_TEST_JARS", jars());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -86,7 +86,7 @@ impl Script {
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{name}: {error}:\n{stdout}"))
     }
 
-    /// What the script printed; one that failed fails the test.
+    /// The output of the script. The test fails if the script failed.
     pub(crate) fn succeed(self) -> String {
         let output = self.child.wait_with_output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

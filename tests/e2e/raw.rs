@@ -1,4 +1,4 @@
-//! Raw records as the pipeline's connector lays them down: `topics/<topic>/partition=<n>/<topic>+<n>+<offset>.json`.
+//! Raw records in the layout of the pipeline's connector: `topics/<topic>/partition=<n>/<topic>+<n>+<offset>.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,7 @@ use crate::environment::{TestEnvironment, repository};
 
 const PARTITIONS: usize = 3;
 
-/// The most real records at hand, one object each: the real ones beside the repository when they are there, and
-/// the example data otherwise.
+/// Real records, one per object: those next to the repository if they exist, otherwise the example data.
 pub(crate) fn real(environment: &TestEnvironment) -> PathBuf {
     let records = repository().join("../shared/realdata");
     let folder = environment.path("raw");
@@ -21,12 +20,12 @@ pub(crate) fn real(environment: &TestEnvironment) -> PathBuf {
     folder
 }
 
-/// The data in the repository: some hundred records a topic, some of them twice, some broken.
+/// The example data in the repository: some hundred records per topic. Some are duplicates, some are broken.
 pub(crate) fn examples() -> PathBuf {
     repository().join("examples/data")
 }
 
-/// Writes each record as an object of its own.
+/// Writes each record as a separate object.
 pub(crate) fn lay<'a>(folder: &Path, topic: &str, records: impl IntoIterator<Item = &'a [u8]>) {
     for (index, record) in records.into_iter().enumerate() {
         let (partition, offset) = (index % PARTITIONS, index / PARTITIONS);
@@ -38,7 +37,7 @@ pub(crate) fn lay<'a>(folder: &Path, topic: &str, records: impl IntoIterator<Ite
     }
 }
 
-/// Every file below a folder.
+/// All files below a folder.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -52,7 +51,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `count` small records `{"id": n, "payload": "…"}`, ids from `first`, in one file of lines.
+/// Returns `count` small records `{"id": n, "payload": "…"}` with ids from `first`, as the lines of one file.
 pub(crate) fn numbered(first: u64, count: u64) -> String {
     (first..first + count).map(|id| format!("{{\"id\": {id}, \"payload\": \"payload of record {id}\"}}\n")).collect()
 }

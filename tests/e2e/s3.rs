@@ -1,6 +1,6 @@
 //! A real S3 server, one for the whole run.
 //!
-//! Every test has a prefix of its own in the one bucket. The server checks signatures and honours conditional PUT.
+//! Every test has its own prefix in the one bucket. The server checks signatures and supports conditional PUT.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,13 +26,13 @@ const BUCKET: &str = "lake";
 const REGION: &str = "eu-west-1";
 const UPLOADS_CONCURRENT: usize = 16;
 
-/// Who may do what; the server knows these and nobody else.
+/// The users that the server accepts, with their permissions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Identity {
     Owner,
-    /// May read and list, nothing else.
+    /// Can only read and list.
     Reader,
-    /// Has the owner's key and another secret.
+    /// Has the owner's key with a wrong secret.
     Impostor,
 }
 
@@ -45,7 +45,7 @@ impl Identity {
         }
     }
 
-    /// What must never be seen anywhere.
+    /// The secret, which must never be printed anywhere.
     pub(crate) fn secret(self) -> &'static str {
         self.credentials().1
     }
@@ -59,7 +59,7 @@ pub(crate) struct S3Server {
     service: Service,
 }
 
-/// The server that all tests share, started by the first that asks.
+/// The server that all tests share. The first call starts it.
 pub(crate) fn server() -> &'static S3Server {
     static SERVER: OnceLock<S3Server> = OnceLock::new();
     SERVER.get_or_init(S3Server::start)
@@ -80,13 +80,13 @@ impl S3Server {
         program.args([format!("-master.port={master}"), format!("-master.port.grpc={master_grpc}")]);
         program.args([format!("-volume.port={volume}"), format!("-volume.port.grpc={volume_grpc}")]);
         program.args([format!("-filer.port={filer}"), format!("-filer.port.grpc={filer_grpc}")]);
-        // It listens on sockets as well, at places that are not for us to choose.
+        // The server also creates Unix sockets. Their paths cannot be configured.
         let sockets = [port, s3_grpc, master_grpc, volume_grpc, filer, filer_grpc].map(socket);
         let service = Service::start("SeaweedFS", folder, &sockets, &program);
         let store = store(port);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = Self { port, store, runtime, service };
-        // The port opens before the bucket can be made, and the bucket before an object can be put.
+        // The port opens before the server can create the bucket, and the bucket exists before it accepts objects.
         server.service.await_ready(|| server.make_bucket() && server.try_put("ready", b"yes".to_vec()));
         server
     }
@@ -108,7 +108,7 @@ impl S3Server {
         self.runtime.block_on(self.store.put(&Key::from(key), body.into())).unwrap();
     }
 
-    /// Copies a folder, file by file, and gives its URL.
+    /// Copies a folder, file by file, and returns its URL.
     pub(crate) fn upload(&self, folder: &Path, prefix: &str) -> String {
         let uploads = raw::files(folder).into_iter().map(|file| {
             let key = Key::from(format!("{prefix}/{}", file.strip_prefix(folder).unwrap().to_str().unwrap()));
@@ -123,7 +123,7 @@ impl S3Server {
         format!("s3://{BUCKET}/{prefix}")
     }
 
-    /// The keys below a prefix.
+    /// The keys with a prefix.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
         let listing = self.store.list(Some(&Key::from(prefix))).map_ok(|object| object.location.to_string());
         let mut keys: Vec<String> = self.runtime.block_on(listing.try_collect()).unwrap();
@@ -136,7 +136,8 @@ impl S3Server {
         self.runtime.block_on(got).unwrap().to_vec()
     }
 
-    /// The keys below a prefix, each with the tag that changes when the object is written again, and the time of its writing.
+    /// The keys with a prefix. Each has its ETag, which changes when the object is written again, and the time of the
+    /// last write.
     pub(crate) fn tags(&self, prefix: &str) -> BTreeMap<String, String> {
         let listing = self.store.list(Some(&Key::from(prefix)));
         let tagged = listing.map_ok(|object| {
@@ -145,7 +146,7 @@ impl S3Server {
         self.runtime.block_on(tagged.try_collect()).unwrap()
     }
 
-    /// A prefix that no other test has.
+    /// A prefix that no other test uses.
     pub(crate) fn prefix(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -155,7 +156,7 @@ impl S3Server {
         self.port
     }
 
-    /// What AWS's own tools read from the environment to reach this server.
+    /// The variables that AWS's own tools read to reach this server.
     pub(crate) fn variables(&self, identity: Identity) -> Vec<(&'static str, String)> {
         variables(self.port, identity)
     }
@@ -165,7 +166,7 @@ fn socket(port: u16) -> String {
     format!("/tmp/seaweedfs-*-{port}.sock")
 }
 
-/// The same for whatever listens on this port and leads to the server.
+/// The same variables for any port that leads to the server, such as a proxy's.
 pub(crate) fn variables(port: u16, identity: Identity) -> Vec<(&'static str, String)> {
     let (key, secret) = identity.credentials();
     vec![

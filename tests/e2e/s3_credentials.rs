@@ -1,4 +1,4 @@
-//! Where S3's credentials, region and endpoint come from, each way against the real server.
+//! Sources of S3's credentials, region and endpoint. Each is tested against the real server.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,21 +19,21 @@ fn assert_reads(environment: &TestEnvironment, name: &str) {
     assert_eq!(environment.query(&sql), [json!({ "rows": 3 })], "{name}");
 }
 
-/// One of the variables that would reach the server.
+/// The value of one variable that reaches the server.
 fn variable(name: &str) -> String {
     let all = variables(s3::server().port(), Identity::Owner);
     all.into_iter().find(|(known, _)| *known == name).unwrap().1
 }
 
 #[test]
-fn the_environment() {
+fn credentials_from_the_environment() {
     let environment = TestEnvironment::new().with_variables(s3::server().variables(Identity::Owner));
     assert_reads(&environment, "environment");
 }
 
-/// Kinesis and S3 are often at two addresses: the one that is named for S3 alone is taken.
+/// Kinesis and S3 often have different endpoints. The S3-specific variable takes precedence.
 #[test]
-fn an_endpoint_for_s3_alone() {
+fn an_endpoint_only_for_s3() {
     let mut variables = s3::server().variables(Identity::Owner);
     variables.push(("AWS_ENDPOINT_URL_S3", variable("AWS_ENDPOINT_URL")));
     let nobody_answers = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9".to_owned());
@@ -42,7 +42,7 @@ fn an_endpoint_for_s3_alone() {
 }
 
 #[test]
-fn a_profile() {
+fn credentials_from_a_profile() {
     let environment = TestEnvironment::new().with_variables([("AWS_PROFILE", "posts".to_owned())]);
     environment.write(
         "home/.aws/config",
@@ -64,7 +64,7 @@ fn a_profile() {
 }
 
 #[test]
-fn a_container() {
+fn credentials_from_a_container() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/credentials", listener.local_addr().unwrap());
     let body = json!({
@@ -74,7 +74,7 @@ fn a_container() {
         "Expiration": "2100-01-01T00:00:00Z",
     })
     .to_string();
-    // It ends with the test's process.
+    // The thread ends with the test's process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -92,7 +92,7 @@ fn a_container() {
 }
 
 #[test]
-fn the_endpoint_of_the_settings() {
+fn the_endpoint_from_the_settings() {
     let environment = TestEnvironment::new().with_variables([
         ("AWS_ACCESS_KEY_ID", variable("AWS_ACCESS_KEY_ID")),
         ("AWS_SECRET_ACCESS_KEY", variable("AWS_SECRET_ACCESS_KEY")),

@@ -1,4 +1,4 @@
-//! What S3 can refuse, delay, cut short or leave unsaid.
+//! Faults of S3: refused, delayed, incomplete and missing responses.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const OBJECTS: u64 = 12;
 const RECORDS_PER_OBJECT: u64 = 50;
 const RECORDS: u64 = OBJECTS * RECORDS_PER_OBJECT;
 
-/// Objects in S3, and a warehouse beside them.
+/// Objects in S3, and a warehouse next to them.
 struct Lake {
     prefix: String,
     raw: String,
@@ -30,7 +30,7 @@ impl Lake {
         Self { prefix, raw }
     }
 
-    /// The environment of somebody who reaches the lake in a certain way.
+    /// An environment with the given variables to reach the lake.
     fn environment(&self, variables: Vec<(&'static str, String)>) -> TestEnvironment {
         let warehouse = s3::server().url(&format!("{}/warehouse", self.prefix));
         TestEnvironment::new().with_variables(variables).with_warehouse(warehouse)
@@ -40,7 +40,7 @@ impl Lake {
         environment.run_sql(&format!("CREATE TABLE records AS {}", select(&self.raw))).output()
     }
 
-    /// What the owner finds, with nobody in between.
+    /// Asserts the rows that the owner reads directly, without a proxy.
     fn assert_whole(&self) {
         let owner = self.environment(s3::server().variables(Identity::Owner));
         let rows = owner.query("SELECT count(*) AS rows, count(DISTINCT id) AS ids FROM records");
@@ -77,7 +77,7 @@ fn no_credentials_at_all() {
 }
 
 #[test]
-fn a_bucket_that_is_not_there() {
+fn a_missing_bucket() {
     let lake = Lake::new("bucket");
     let environment = lake.environment(s3::server().variables(Identity::Owner));
     let output = environment.run_sql(&select("s3://no-such-bucket/raw")).output();
@@ -96,7 +96,7 @@ fn a_prefix_without_objects() {
 }
 
 #[test]
-fn a_warehouse_that_may_only_be_read() {
+fn a_read_only_warehouse() {
     let lake = Lake::new("reader");
     let environment = lake.environment(s3::server().variables(Identity::Reader));
     assert_eq!(environment.query(&select(&lake.raw)).len() as u64, RECORDS, "reading is allowed");
@@ -105,7 +105,7 @@ fn a_warehouse_that_may_only_be_read() {
 }
 
 #[test]
-fn nobody_answers() {
+fn an_endpoint_that_does_not_respond() {
     let lake = Lake::new("nobody");
     let [port] = service::free_ports();
     let mut variables = s3::server().variables(Identity::Owner);
@@ -114,7 +114,7 @@ fn nobody_answers() {
     lake.create(&lake.environment(variables)).failure(3, &[&["connect", "reach", "answer"]]);
 }
 
-/// Creates the table through a proxy with this rule, and sees to it that it fired.
+/// Creates the table through a proxy with this rule, and asserts that the fault happened.
 fn create_through(lake: &Lake, rule: Rule) -> Output {
     let proxy = FaultProxy::start(s3::server(), rule);
     let output = lake.create(&lake.environment(proxy.variables()));
@@ -123,14 +123,14 @@ fn create_through(lake: &Lake, rule: Rule) -> Output {
 }
 
 #[test]
-fn throttling_is_waited_out() {
+fn throttled_requests_are_retried() {
     let lake = Lake::new("throttled");
     create_through(&lake, Rule { applies: |_| true, skip: 0, times: 8, fault: Fault::Throttled }).success();
     lake.assert_whole();
 }
 
 #[test]
-fn a_dropped_connection_is_made_again() {
+fn a_dropped_connection_is_retried() {
     let lake = Lake::new("dropped");
     create_through(&lake, Rule { applies: Request::is_get_of_object, skip: 0, times: 4, fault: Fault::Dropped })
         .success();
@@ -138,16 +138,16 @@ fn a_dropped_connection_is_made_again() {
 }
 
 #[test]
-fn an_object_whose_transfer_breaks_off_is_read_again() {
+fn an_interrupted_object_transfer_is_retried() {
     let lake = Lake::new("broken-off");
     create_through(&lake, Rule { applies: Request::is_get_of_object, skip: 0, times: 4, fault: Fault::BrokenOff })
         .success();
     lake.assert_whole();
 }
 
-/// The nastiest fault: an answer that is shorter than the object, and looks whole.
+/// The most dangerous fault: a response that is shorter than the object but looks complete.
 #[test]
-fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
+fn a_truncated_object_loses_no_record_silently() {
     let lake = Lake::new("shortened");
     let rule = Rule { applies: Request::is_get_of_object, skip: 0, times: 1, fault: Fault::Shortened };
     let output = create_through(&lake, rule);
@@ -159,25 +159,25 @@ fn an_object_that_arrives_shortened_loses_no_record_in_silence() {
     }
 }
 
-/// The commit is in the store, and its writer never hears of it.
+/// The commit is in the store, but its writer never gets the response.
 #[test]
-fn a_commit_whose_answer_is_lost_lands_once() {
+fn a_commit_with_a_lost_response_lands_once() {
     let lake = Lake::new("unheard");
     create_through(&lake, Rule { applies: Request::is_commit, skip: 0, times: 1, fault: Fault::Unheard }).success();
     lake.assert_whole();
 }
 
 #[test]
-fn a_store_that_stays_throttled_is_an_error_that_can_be_tried_again() {
+fn a_store_that_stays_throttled_is_a_retryable_error() {
     let lake = Lake::new("overloaded");
     let rule = Rule { applies: |request| request.method == "PUT", skip: 0, times: usize::MAX, fault: Fault::Throttled };
     create_through(&lake, rule).failure(3, &[&["slowdown", "slow down", "reduce your request rate", "503"]]);
     lake.assert_no_table();
 }
 
-/// Two writers could then both believe that they made a version.
+/// With such a store, two writers could both conclude that they created the same version.
 #[test]
-fn a_store_that_overwrites_what_is_to_be_created_is_refused() {
+fn a_store_that_ignores_conditional_put_is_refused() {
     let lake = Lake::new("careless");
     let rule = Rule { applies: |request| request.method == "PUT", skip: 0, times: usize::MAX, fault: Fault::Careless };
     create_through(&lake, rule).failure(1, &[&["overwrites an object"], &["hint:"]]);

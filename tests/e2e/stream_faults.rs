@@ -1,4 +1,4 @@
-//! A stream whose storage fails all the time, in every way, and that goes on nevertheless.
+//! A stream continues although its storage keeps failing in every way.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,8 @@ use crate::fault_proxy::{Fault, FaultProxy, Rule};
 use crate::s3::{self, Identity};
 use crate::stream::write_files;
 
-/// How long the stream runs over failing storage, and how many requests must fail until then. A slow machine takes longer.
+/// How long the stream runs over failing storage, and how many requests must fail in that time. A slow machine takes
+/// longer.
 const FAULTY_TIME: Duration = Duration::from_secs(15);
 const FAULTS_MIN: usize = 11;
 
@@ -27,7 +28,7 @@ fn a_stream_survives_storage_that_keeps_failing() {
         "CREATE OR REFRESH STREAMING TABLE faulty AS
          SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'serial BIGINT, payload STRING')",
     );
-    // The table is made while all is well: a start over failing storage is an error, and ought to be.
+    // Create the table before the faults begin. A start over failing storage is correctly an error.
     owner.pinsql(&["run", &file]).parameter("raw", raw).output().success();
     let one_in_eight = |_: &_| rand::random_ratio(1, 8);
     let proxy =
