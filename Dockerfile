@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && cp target/release/pinsql /usr/local/bin/pinsql
 
 FROM debian:bookworm-slim
-# What TLS trusts: S3, Kinesis, MSK. The newest list of certificates is meant, whatever its version.
+# The certificates that TLS trusts, for S3, Kinesis and MSK. No version is given, because the newest list is wanted.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \

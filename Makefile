@@ -1,7 +1,7 @@
-# What is more than one command. `./test` tests; cargo does the rest.
+# Tasks that need more than one command. `./test` runs the tests, cargo does the rest.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# Amazon Linux 2023 has glibc 2.34, Debian 12 has 2.36; what is linked with Debian 11's 2.31 runs on both.
+# Amazon Linux 2023 has glibc 2.34, Debian 12 has 2.36. A program linked with Debian 11's 2.31 runs on both.
 GLIBC := 2.31
 SYSROOT := $(abspath $(TARGET))/sysroot
 LIBRARIES := $(shell cc -print-multiarch)
@@ -10,7 +10,7 @@ COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null)
 
 .PHONY: dist install test clean
 
-# A release archive in dist/, for Linux machines that have the GLIBC above or a newer one.
+# Makes a release archive in dist/, for Linux machines with the GLIBC above or a newer one.
 dist:
 	packaging/sysroot $(SYSROOT)
 	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo rustc --release --locked --bin pinsql -- $(addprefix -Clink-arg=,$(LINK))
@@ -19,7 +19,7 @@ dist:
 	packaging/archive $(TARGET)/release/pinsql dist
 	packaging/try dist/*.tar.gz $(SYSROOT)
 
-# The program for this machine, where cargo installs.
+# Installs the program for this machine, in the folder that cargo uses.
 install:
 	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo install --path . --locked
 

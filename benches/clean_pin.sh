@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How long sql/clean_pin.sql takes, side by side with the same cleaning in Python's datafusion and deltalake.
+# Measures sql/clean_pin.sql, compared with the same cleaning in datafusion and deltalake for Python.
 #
-#   benches/clean_pin.sh [RECORDS] [RUNS]      (1000000 and 5, when not given)
+#   benches/clean_pin.sh [RECORDS] [RUNS]      (default: 1000000 and 5)
 #
-# Builds what it needs and generates the records below target/bench. The two programs take turns on the same machine.
-# No record is bad, for the peer would fail on the first; 5 % come twice.
+# Builds what it needs and generates the records in target/bench. The two programs take turns on the same machine.
+# There are no bad records, because the peer would fail on the first one. 5 % of the records are duplicates.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs sql/clean_pin.sql with pinsql and with its peer in turns, and prints what each took and whether they agree.
+"""Runs sql/clean_pin.sql with pinsql and with its peer in turns, and prints what each used, and whether they agree.
 
     python clean_pin_compare.py PINSQL RAW FOLDER RUNS
 
-A run is a whole process, from its start to its end, and writes a table of its own. The peak is the most resident memory
-that the process had. Exit code 1 when the two tables differ.
+A run is a whole process, from its start to its end, and writes a separate table. The peak is the maximum resident memory
+of the process. Exit code 1 if the two tables differ.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ def measure(command):
 
 
 def digest(table):
-    """The rows of a table and a digest of their values, whatever their order and their files."""
+    """The number of rows of a table, and a digest of their values that does not depend on their order or files."""
     rows = DeltaTable(table).to_pyarrow_table()
     rows = rows.select(sorted(rows.column_names)).sort_by("unique_id")
     values = hashlib.sha256()
@@ -53,7 +53,7 @@ def main():
         "peer": [sys.executable, str(HERE / "clean_pin_peer.py"), raw, str(tables["peer"])],
     }
     measured = {name: [] for name in commands}
-    # The first turn warms the disk's cache and is not counted.
+    # The first turn fills the disk cache and is not counted.
     for turn in range(runs + 1):
         for name, command in commands.items():
             shutil.rmtree(tables[name], ignore_errors=True)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The peer of sql/clean_pin.sql: the same cleaning with Python's datafusion and deltalake, as one would write it there.
+"""The peer of sql/clean_pin.sql: the same cleaning with datafusion and deltalake for Python, as usual in Python.
 
     python clean_pin_peer.py RAW TABLE
 
-The rows stream from the query into the table. There is one thing it does not do: a record that cannot be read fails it.
+The rows stream from the query into the table. There is one difference: it fails on a record that cannot be read.
 """
 
 import sys

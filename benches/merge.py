@@ -66,7 +66,7 @@ def compare(binary, folder, target_rows, source_rows, runs):
     original = os.path.join(folder, "original")
     columns = "value AS id, concat('name ', CAST(value AS STRING)) AS name, CAST(value % 1000 AS INT) AS n, value * 0.5 AS x"
     pinsql(binary, original, f"CREATE TABLE t AS SELECT {columns} FROM generate_series(1, {target_rows})")
-    # Every second row matches one of the target, the others are new.
+    # Every second row matches a row of the target, the others are new.
     keys = f"CASE WHEN value % 2 = 0 THEN (value * 7919) % {target_rows} + 1 ELSE {target_rows} + value END"
     pinsql(
         binary,
@@ -107,7 +107,7 @@ def compare(binary, folder, target_rows, source_rows, runs):
     for name, outcomes in found.items():
         seconds = sorted(seconds for seconds, _, _ in outcomes)
         listed = f"{seconds[0]:.2f}   {', '.join(f'{second:.2f}' for second in seconds)}"
-        # Spark's memory is that of a child, which is not waited for.
+        # Spark's memory is in a child process, which is not measured.
         peak = "-" if name == "spark" else f"{max(mebibytes for _, mebibytes, _ in outcomes):.0f}"
         print(f"{name:<12}{listed:<40}{peak:>9}")
 

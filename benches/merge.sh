@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# How long a MERGE takes and how much memory, side by side with deltalake's merge in Python and with Spark's.
+# Measures the time and the memory of a MERGE, compared with the merge of deltalake for Python and of Spark.
 #
-#   benches/merge.sh [TARGET_ROWS] [SOURCE_ROWS] [RUNS]      (1000000, 100000 and 3, when not given)
+#   benches/merge.sh [TARGET_ROWS] [SOURCE_ROWS] [RUNS]      (default: 1000000, 100000 and 3)
 #
-# Builds what it needs and makes the tables below target/bench. Half of the source's rows match, spread over the whole target. The
-# programs take turns on the same machine, each over a fresh copy of the table. Spark runs when PINSQL_TEST_PYTHON and
-# PINSQL_TEST_JARS, which ./test installs, are set.
+# Builds what it needs and makes the tables in target/bench. Half of the source rows match, spread over the whole target. The
+# programs take turns on the same machine, each on a fresh copy of the table. Spark runs if PINSQL_TEST_PYTHON and
+# PINSQL_TEST_JARS are set. ./test installs both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

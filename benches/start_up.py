@@ -1,9 +1,9 @@
-"""How long pinsql takes to its first answer, and to the shell's prompt.
+"""Measures the time from the start of pinsql to its first answer, and to the prompt of the shell.
 
     cargo build --release --bin pinsql
     python3 benches/start_up.py target/release/pinsql [RUNS]
 
-Prints the least and the median of RUNS (20) runs in milliseconds. Needs nothing but Python.
+Prints the minimum and the median of RUNS runs (default: 20) in milliseconds. Needs only Python.
 """
 
 import os
@@ -38,7 +38,7 @@ def prompt(program, folder):
         if not ready or time.monotonic() - start > LIMIT_S:
             raise SystemExit(f"no prompt: {seen!r}")
         seen += os.read(terminal, 4096)
-        # The editor asks where the cursor is.
+        # The editor requests the position of the cursor.
         while seen.count(b"\x1b[6n") > answered:
             answered += 1
             os.write(terminal, b"\x1b[2;1R")

@@ -1,4 +1,4 @@
-"""Starts a broker and what is measured against it: see way_in.sh."""
+"""Starts a broker and the programs that are measured with it: see way_in.sh."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def gateway_beside_a_producer(kafka, release, work):
 
 
 def emulate(kafka, release, work):
-    """Records a second of `pinsql emulate`, on one processor."""
+    """Records per second of `pinsql emulate`, on one processor."""
     report = work / "report.json"
     subprocess.run(
         ["taskset", "-c", "0", release / "pinsql", "emulate", "--generate", "--rate", "max", "--count", str(POSTS),
@@ -41,7 +41,7 @@ def emulate(kafka, release, work):
 
 
 def loop(kafka, records):
-    """Records a second of a confluent-kafka producer that is given records which are made already."""
+    """Records per second of a confluent-kafka producer. The records are made before the measurement."""
     producer = confluent_kafka.Producer({"bootstrap.servers": kafka.brokers, "acks": "all", "enable.idempotence": True,
                                          "linger.ms": 5})
     begun = time.monotonic()

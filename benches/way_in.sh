@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the way in costs, side by side on one machine: the gateway beside a bare rdkafka producer with as many records outstanding,
-# and `pinsql emulate` into Kafka beside a confluent-kafka loop.
+# Measures the paths into Kafka on one machine: the gateway compared with a plain rdkafka producer with the same number of records
+# in flight, and `pinsql emulate` compared with a confluent-kafka loop.
 #
-#   benches/way_in.sh [SERVICES]      (target/test-services, when not given)
+#   benches/way_in.sh [SERVICES]      (default: target/test-services)
 #
-# Builds what it needs, and starts a broker of its own.
+# Builds what it needs, and starts its own broker.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
