@@ -1,7 +1,7 @@
-//! Posts and where they arrive: every record that is acknowledged is there, and what is there is what was drawn.
+//! Posts and their destinations: every acknowledged record arrives, and the stored records are the generated ones.
 //!
-//! A run that posts to a service posts into a folder as well. What lies there is what was drawn, and what other programs read
-//! from the service is compared with it, byte for byte.
+//! A run that posts to a service also posts to a folder. The folder has the generated records. The test compares them,
+//! byte for byte, with the records that other programs read from the service.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,10 @@ use crate::s3::{self, Identity};
 
 const TOPICS: [&str; 3] = ["pin", "geo", "user"];
 
-/// The records of each topic, by its name.
+/// The records of each topic, by topic name.
 pub(crate) type Arrived = BTreeMap<String, Vec<String>>;
 
-/// What a run said of its receivers.
+/// The run's report about its receivers.
 #[derive(Debug)]
 pub(crate) struct Report(pub(crate) Value);
 
@@ -30,7 +30,8 @@ impl Report {
         Self(serde_json::from_slice(&fs::read(environment.path("report.json")).unwrap()).unwrap())
     }
 
-    /// Sent, acknowledged and failed, of the receiver whose name begins so, after holding the sums.
+    /// The sent, acknowledged and failed records of the receiver whose name starts with `to`. Asserts that the sums
+    /// match.
     pub(crate) fn counts(&self, to: &str) -> (u64, u64, u64) {
         let receiver = self.receiver(to);
         let of = |counts: &Value| ["sent", "acknowledged", "failed"].map(|name| counts[name].as_u64().unwrap());
@@ -48,14 +49,14 @@ impl Report {
     }
 }
 
-/// `pinsql emulate --generate` with a report.
+/// Runs `pinsql emulate --generate` with a report.
 pub(crate) fn emulate(environment: &TestEnvironment, arguments: &[&str]) -> crate::environment::Run {
     let report = environment.path("report.json");
     let fixed = ["emulate", "--generate", "--report", report.to_str().unwrap()];
     environment.pinsql(&[&fixed, arguments].concat())
 }
 
-/// The lines of the objects of each topic, in the order of their offsets, which have no gap.
+/// The lines of the objects of each topic, in the order of their offsets. Asserts that the offsets have no gap.
 pub(crate) fn laid_down(folder: &Path) -> Arrived {
     let mut arrived = Arrived::new();
     let mut files = raw::files(folder);
@@ -79,7 +80,7 @@ fn read(arguments: &[&str]) -> Value {
     Script::start(&repository().join("tests/e2e/emulate_reader.py"), arguments, &[]).answer()
 }
 
-/// Makes the topics of a prefix that no other test has.
+/// Creates topics with a prefix that no other test uses.
 pub(crate) fn make_topics(kafka: &Kafka, partitions: u32) -> String {
     let prefix = kafka.topic("emulate");
     let create = |topic| json!({"do": "create", "topic": format!("{prefix}.{topic}"), "partitions": partitions});
@@ -87,7 +88,7 @@ pub(crate) fn make_topics(kafka: &Kafka, partitions: u32) -> String {
     prefix
 }
 
-/// What confluent-kafka's consumer finds in them, in the order of the partitions and of the offsets in each.
+/// The records that confluent-kafka's consumer reads from the topics, ordered by partition and offset.
 pub(crate) fn in_kafka(kafka: &Kafka, prefix: &str) -> BTreeMap<String, Vec<(u64, String)>> {
     let topics = TOPICS.map(|topic| format!("{prefix}.{topic}"));
     let servers = kafka.servers();
@@ -99,7 +100,7 @@ pub(crate) fn values(arrived: BTreeMap<String, Vec<(u64, String)>>) -> Arrived {
     arrived.into_iter().map(|(topic, records)| (topic, records.into_iter().map(|(_, value)| value).collect())).collect()
 }
 
-/// What boto3 finds in a stream, by partition key.
+/// The records that boto3 reads from a stream, by partition key.
 pub(crate) fn in_kinesis(emulator: &Emulator, stream: &str) -> Arrived {
     let records: Vec<(String, String)> =
         serde_json::from_value(read(&["kinesis", &emulator.endpoint(), stream])).unwrap();
@@ -131,7 +132,7 @@ fn a_seed_gives_the_same_posts_in_the_same_order() {
     assert_eq!(first.values().map(Vec::len).collect::<Vec<_>>(), [40, 40, 40]);
     assert_eq!(first, posts("100"));
     assert_ne!(first, posts("101"));
-    // A post is one record for each topic, all with one index.
+    // A post is one record for each topic. All of them have the same index.
     let index = |topic: &str, name: &str| -> Vec<i64> {
         let records = first[topic].iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
         records.map(|record| record[name].as_i64().unwrap()).collect()
@@ -141,7 +142,7 @@ fn a_seed_gives_the_same_posts_in_the_same_order() {
 }
 
 #[test]
-fn objects_go_on_behind_what_is_there() {
+fn new_objects_continue_after_existing_offsets() {
     let environment = TestEnvironment::new();
     let raw = environment.path("raw");
     let to = raw.to_str().unwrap();
@@ -155,7 +156,7 @@ fn objects_go_on_behind_what_is_there() {
 }
 
 #[test]
-fn what_is_laid_down_is_what_the_pipeline_reads() {
+fn the_pipeline_reads_the_written_objects() {
     let environment = TestEnvironment::new();
     let raw = environment.path("raw");
     let to = raw.to_str().unwrap();
@@ -166,7 +167,7 @@ fn what_is_laid_down_is_what_the_pipeline_reads() {
     let glob = format!("{to}/topics/pin");
     let rows =
         environment.run_sql(reading).parameter("raw", glob).arguments(&["--format", "ndjson"]).output().success();
-    // Two hundred and the repeated ones: none of the bad can be read.
+    // Two hundred records and the repeated ones. None of the broken records can be read.
     assert_eq!(rows.rows(), [json!({"records": 220})]);
 }
 
@@ -186,7 +187,7 @@ fn each_record_goes_to_kafka_and_to_the_folder() {
 }
 
 #[test]
-fn a_password_comes_from_a_file_and_is_shown_nowhere() {
+fn a_password_comes_from_a_file_and_is_never_shown() {
     let (environment, kafka) = (TestEnvironment::new(), broker());
     let prefix = make_topics(kafka, 1);
     let to = format!("kafka://{}?security.protocol=SASL_PLAINTEXT&sasl.mechanism=PLAIN", kafka.sasl_servers());
@@ -207,7 +208,7 @@ fn a_password_comes_from_a_file_and_is_shown_nowhere() {
 }
 
 #[test]
-fn a_topic_or_a_stream_that_is_not_there_is_told() {
+fn a_missing_topic_or_stream_is_an_error() {
     let (environment, kafka, emulator) = (with_aws(), broker(), Kinesalite::shared());
     let to = format!("kafka://{}", kafka.servers());
     let arguments = ["--to", &to, "--prefix", "nobody-made", "--topics", "pin", "--count", "5", "--rate", "max"];
@@ -218,7 +219,7 @@ fn a_topic_or_a_stream_that_is_not_there_is_told() {
     emulate(&environment, &["--to", &to, "--count", "5"]).output().failure(1, &[&["nobody-made"], &["not found"]]);
 }
 
-/// As the reader prints them: what is no UTF-8 is replaced.
+/// The bytes as the reader prints them: invalid UTF-8 is replaced.
 fn laid_down_bytes(folder: &Path) -> Arrived {
     let mut arrived = Arrived::new();
     for file in raw::files(folder) {
@@ -230,7 +231,7 @@ fn laid_down_bytes(folder: &Path) -> Arrived {
 }
 
 #[test]
-fn each_record_goes_to_s3_as_it_goes_to_a_folder() {
+fn s3_gets_the_same_objects_as_a_folder() {
     let server = s3::server();
     let environment = TestEnvironment::new().with_variables(server.variables(Identity::Owner));
     let prefix = server.prefix("emulate");
@@ -271,7 +272,7 @@ fn each_record_goes_to_kinesis_under_the_key_of_its_topic() {
 }
 
 #[test]
-fn a_stream_may_be_one_for_each_topic() {
+fn each_topic_can_have_its_own_stream() {
     let (environment, emulator) = (with_aws(), Kinesalite::shared());
     let producer = Producer::start(emulator);
     TOPICS.iter().for_each(|topic| producer.create(&format!("streaming-0a1b-{topic}"), 1));
@@ -286,8 +287,8 @@ fn a_stream_may_be_one_for_each_topic() {
 }
 
 #[test]
-fn a_rate_and_a_time_are_kept() {
-    // Other tests can take the processor away at the end of the time, and the last posts are then missing.
+fn a_run_respects_its_rate_and_duration() {
+    // Other tests can take the processor near the end of the time. Then the last posts are missing.
     const RUNS_MAX: usize = 5;
     for run in 1.. {
         let environment = TestEnvironment::new();

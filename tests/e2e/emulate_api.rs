@@ -1,7 +1,7 @@
-//! Posts to the HTTP APIs: what is sent, and what becomes of it when the other side is slow, busy, breaks off or says no.
+//! Posts to the HTTP APIs: the requests, and the behaviour when the server is slow, busy, disconnects or refuses.
 //!
-//! A small server in the test plays the other side, since the failures are what is tested. How the emulator gets along with the
-//! real gateway is shown with the gateway.
+//! The failures are tested here, so a small server in the test acts as the API. The gateway's tests cover the emulator
+//! with the real gateway.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,29 +19,29 @@ use tokio::runtime::Runtime;
 use crate::emulate::{Arrived, Report, emulate, laid_down, sorted};
 use crate::environment::TestEnvironment;
 
-/// What happens to a request.
+/// The fault that a request gets.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// 503 with the seconds after which to come back.
+    /// 503 with a Retry-After header in seconds.
     Busy,
-    /// 429 without them.
+    /// 429 without Retry-After.
     TooMany,
-    /// The answer is slow.
+    /// The response is slow.
     Slow,
-    /// The head of an answer, and then the connection breaks; nothing was taken.
+    /// The connection closes after the head of the response. The server has stored nothing.
     BrokenOff,
-    /// The same, but everything was taken.
+    /// The same, but the server has stored everything.
     Unheard,
-    /// Kinesis' own complaint, as API Gateway passes it on.
+    /// An error of Kinesis, as API Gateway passes it on.
     Throttled,
-    /// A page that a proxy in front put up.
+    /// An HTML page from a proxy in front of the API.
     BadGateway,
 }
 
-/// The other side: two APIs, and a fault for each request whose number is in the plan.
+/// The server: two APIs, and a fault for each request number in the plan.
 struct Api {
     plan: fn(usize) -> Option<Fault>,
-    /// Asked for as `x-api-key`.
+    /// The key that the `x-api-key` header must have.
     key: Option<&'static str>,
     requests: AtomicUsize,
     faults: AtomicUsize,
@@ -50,7 +50,7 @@ struct Api {
     content_types: Mutex<BTreeMap<String, usize>>,
 }
 
-/// Listens as long as it lives.
+/// A server that runs until it is dropped.
 struct Listening {
     api: Arc<Api>,
     port: u16,
@@ -92,7 +92,7 @@ impl Listening {
     }
 }
 
-/// The same records with the same spaces: those that were drawn as the other side has parsed them.
+/// The generated records, parsed and written as JSON again. So they have the same spaces as the records of the server.
 fn parsed(drawn: Arrived) -> Arrived {
     let parse = |line: &String| serde_json::from_str::<Value>(line).unwrap().to_string();
     drawn.into_iter().map(|(topic, lines)| (topic, lines.iter().map(parse).collect())).collect()
@@ -158,7 +158,7 @@ fn take(api: &Api, path: &str, body: &Value) -> Value {
     }
 }
 
-/// An answer whose body ends before it is there.
+/// A response whose body ends too early.
 fn broken_off() -> Response {
     let chunks =
         futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{")), Err(std::io::Error::other("cut"))]);
@@ -169,7 +169,7 @@ fn never(_: usize) -> Option<Fault> {
     None
 }
 
-/// Posts into an API and a folder, and gives both.
+/// Posts to an API and a folder. Returns the report and the records of both.
 fn post(api: &Listening, path: &str, more: &[&str]) -> (Report, Arrived, Arrived) {
     let environment = TestEnvironment::new();
     let raw = environment.path("raw");
@@ -181,7 +181,7 @@ fn post(api: &Listening, path: &str, more: &[&str]) -> (Report, Arrived, Arrived
 }
 
 #[test]
-fn kafka_rest_gets_what_the_scripts_send() {
+fn kafka_rest_requests_match_the_pipelines_scripts() {
     let api = Listening::start(never, None);
     let (report, taken, drawn) = post(&api, "/dev/topics", &["--count", "100", "--prefix", "0a1b", "--bad", "5"]);
     assert_eq!(report.counts("http"), (315, 315, 0));
@@ -204,7 +204,7 @@ fn one_request_at_a_time_keeps_the_order() {
 }
 
 #[test]
-fn the_api_in_front_of_kinesis_gets_what_the_scripts_send() {
+fn kinesis_api_requests_match_the_pipelines_scripts() {
     for (more, requests) in [(&["--count", "40"][..], 120), (&["--count", "40", "--batch", "50"], 3)] {
         let api = Listening::start(never, None);
         let (report, taken, drawn) = post(&api, "/streams/posts", more);
@@ -217,7 +217,7 @@ fn the_api_in_front_of_kinesis_gets_what_the_scripts_send() {
 }
 
 #[test]
-fn what_is_busy_slow_or_broken_gets_every_record_once() {
+fn a_busy_slow_or_broken_server_gets_every_record_once() {
     let plan = |number: usize| match number % 12 {
         1 if number < 40 => Some(Fault::Busy),
         3 => Some(Fault::TooMany),
@@ -237,7 +237,7 @@ fn what_is_busy_slow_or_broken_gets_every_record_once() {
 }
 
 #[test]
-fn an_answer_that_is_lost_costs_a_record_twice_and_never_none() {
+fn a_lost_response_can_duplicate_records_but_loses_none() {
     let api = Listening::start(|number| (number % 10 == 4).then_some(Fault::Unheard), None);
     let (report, mut taken, drawn) = post(&api, "/dev/topics", &["--count", "50"]);
     assert_eq!(report.counts("http"), (150, 150, 0));
@@ -248,7 +248,7 @@ fn an_answer_that_is_lost_costs_a_record_twice_and_never_none() {
 }
 
 #[test]
-fn a_key_travels_in_the_header_and_is_shown_to_nobody_else() {
+fn a_key_is_sent_in_the_header_and_never_shown() {
     const KEY: &str = "key-of-the-tests";
     let api = Listening::start(never, Some(KEY));
     let environment = TestEnvironment::new();
@@ -270,7 +270,7 @@ fn a_key_travels_in_the_header_and_is_shown_to_nobody_else() {
 }
 
 #[test]
-fn what_is_no_api_acknowledges_nothing() {
+fn a_server_that_is_not_the_api_acknowledges_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
     let port = listener.local_addr().unwrap().port();

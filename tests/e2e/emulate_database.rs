@@ -1,4 +1,5 @@
-//! Posts drawn from a real database: rows as they are there, one number for the three tables, and what the server can do to a run.
+//! Posts from a real database: rows are unchanged, the three tables share one number, and server faults are errors of
+//! the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use crate::emulate::{Arrived, Report, laid_down};
 use crate::environment::{Output, TestEnvironment};
 use crate::mariadb::{Database, PASSWORD, server};
 
-/// The three tables as the pipeline has them, with so many rows; each `index` is three times the row's number.
+/// Creates the pipeline's three tables with `rows` rows. Each `index` is three times the row number.
 fn fill(database: &Database<'_>, rows: u64) {
     let numbers = format!("SELECT seq AS n FROM seq_0_to_{}", rows - 1);
     database.load(&format!(
@@ -21,7 +22,7 @@ fn fill(database: &Database<'_>, rows: u64) {
     ));
 }
 
-/// A run of `--db` into a folder, and what lies there.
+/// Runs with `--db` into a folder. Returns the output and the records in the folder.
 fn post(environment: &TestEnvironment, database: &Database<'_>, more: &[&str]) -> (Output, Arrived) {
     let (raw, report) = (environment.path("raw"), environment.path("report.json"));
     let credentials = database.credentials_file();
@@ -38,7 +39,7 @@ fn parse(lines: &[String]) -> Vec<Value> {
 }
 
 #[test]
-fn a_post_is_one_row_of_each_table_as_it_is_there() {
+fn a_post_is_one_unchanged_row_of_each_table() {
     let database = server().database("emulate");
     fill(&database, 1_000);
     let environment = TestEnvironment::new();
@@ -63,7 +64,7 @@ fn a_post_is_one_row_of_each_table_as_it_is_there() {
         assert_eq!((&user["first_name"], &user["age"]), (&Value::Null, &(20 + number % 60).into()));
         assert_eq!(user["date_joined"], "2015-10-21T11:37:56.000001");
     }
-    // Five hundred draws of a thousand rows: many rows, some of them more than once.
+    // Five hundred draws from a thousand rows: many different rows, some of them more than once.
     let drawn: BTreeSet<i64> = pins.iter().map(|pin| pin["index"].as_i64().unwrap()).collect();
     assert!((350..450).contains(&drawn.len()), "{} different rows", drawn.len());
 }
@@ -83,7 +84,7 @@ fn a_seed_draws_the_same_rows() {
 }
 
 #[test]
-fn a_database_that_has_not_what_is_drawn_is_an_error_at_once() {
+fn a_database_without_the_needed_tables_or_rows_is_an_error_at_once() {
     let environment = TestEnvironment::new();
     let database = server().database("emulate");
     let post = |more: &[&str]| post(&environment, &database, &[&["--count", "5", "--rate", "max"], more].concat()).0;

@@ -1,4 +1,5 @@
-//! Receivers that die, slow down or never were, and runs that are stopped: the sums hold, and nothing acknowledged is missing.
+//! Receivers that fail, slow down or never exist, and runs that are stopped. The sums always match, and no acknowledged
+//! record is missing.
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +15,13 @@ use crate::kinesis_services::{Kinesalite, Microburst, Producer};
 use crate::s3;
 use crate::service::free_ports;
 
-/// Whether the folder has this many posts, each an object.
+/// True if the folder has this number of posts, each an object.
 fn has_posts(folder: &Path, posts: usize) -> bool {
     let object = format!("topics/pin/partition=0/pin+0+{:010}.json", posts - 1);
     folder.join(object).exists()
 }
 
-/// Where the folder's topics have a prefix.
+/// The same for a folder whose topics have a prefix.
 fn has_prefixed_posts(folder: &Path, prefix: &str, posts: usize) -> bool {
     folder.join(format!("topics/{prefix}.pin/partition=0/{prefix}.pin+0+{:010}.json", posts - 1)).exists()
 }
@@ -34,7 +35,7 @@ fn await_that(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_broker_that_dies_and_returns_has_every_record_once_and_in_order() {
+fn a_restarted_broker_has_every_record_once_and_in_order() {
     let (environment, mut kafka) = (TestEnvironment::new(), Kafka::start());
     let prefix = make_topics(&kafka, 2);
     let raw = environment.path("raw");
@@ -62,14 +63,14 @@ fn a_broker_that_dies_and_returns_has_every_record_once_and_in_order() {
     assert_eq!(sorted(values(arrived)), sorted(drawn));
 }
 
-/// Whether `some` are among `all`, in that order.
+/// True if `some` are in `all`, in the same order.
 fn is_in_order<'a>(some: impl Iterator<Item = &'a String>, all: &[String]) -> bool {
     let mut rest = all.iter();
     some.into_iter().all(|record| rest.any(|other| other == record))
 }
 
 #[test]
-fn sigterm_finishes_what_is_under_way() {
+fn sigterm_finishes_the_requests_in_progress() {
     let (environment, kafka) = (TestEnvironment::new(), broker());
     let prefix = make_topics(kafka, 3);
     let raw = environment.path("raw");
@@ -88,7 +89,7 @@ fn sigterm_finishes_what_is_under_way() {
 }
 
 #[test]
-fn a_receiver_that_is_away_is_given_up_and_the_other_gets_everything() {
+fn an_unreachable_receiver_is_abandoned_and_the_other_gets_everything() {
     let environment = TestEnvironment::new();
     let raw = environment.path("raw");
     let [port] = free_ports();
@@ -116,7 +117,7 @@ fn a_run_whose_only_receiver_is_gone_ends() {
 }
 
 #[test]
-fn a_second_signal_waits_for_nothing() {
+fn a_second_signal_stops_at_once() {
     let environment = TestEnvironment::new();
     let [port] = free_ports();
     let to = format!("http://127.0.0.1:{port}/topics");
@@ -130,7 +131,7 @@ fn a_second_signal_waits_for_nothing() {
 }
 
 #[test]
-fn kinesis_that_throttles_gets_every_record() {
+fn throttling_kinesis_gets_every_record() {
     let environment = TestEnvironment::new().with_variables(AWS.map(|(name, value)| (name, value.to_owned())));
     let emulator = Kinesalite::shared();
     let (producer, proxy) = (Producer::start(emulator), Microburst::start(emulator));
@@ -150,7 +151,7 @@ fn kinesis_that_throttles_gets_every_record() {
 }
 
 #[test]
-fn s3_that_fails_and_forgets_to_answer_has_each_object_once() {
+fn s3_with_failures_and_lost_responses_has_each_object_once() {
     let server = s3::server();
     let rule = Rule { applies: |request: &Request| request.method == "PUT", skip: 3, times: 12, fault: Fault::Mixed };
     let proxy = FaultProxy::start(server, rule);

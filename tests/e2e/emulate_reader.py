@@ -1,4 +1,4 @@
-"""Reads what arrived, with clients that are not pinsql's, and prints it as JSON.
+"""Reads the stored records with clients that are not part of pinsql, and prints them as JSON.
 
     kafka SERVERS TOPIC…        {topic: [[partition, value], …]}, to the end of each topic, only committed records
     kinesis ENDPOINT STREAM     [[partition key, data], …], to the end of each shard
@@ -55,5 +55,5 @@ def kinesis(endpoint, stream):
 
 
 print(json.dumps({"kafka": kafka, "kinesis": kinesis}[sys.argv[1]](*sys.argv[2:])), flush=True)
-# Everything has been answered. librdkafka's threads would meet an interpreter that is being torn down.
+# All output is written. librdkafka's threads must not run while the interpreter shuts down.
 os._exit(0)

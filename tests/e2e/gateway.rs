@@ -1,5 +1,5 @@
-//! The gateway before real brokers and a Kinesis server: what is posted arrives to the byte, and every answer that is none of
-//! a success is the one that its client can act on.
+//! The gateway with real brokers and a Kinesis server. Records arrive byte for byte, and every error response is one
+//! that its client can act on.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use crate::python::Script;
 
 pub(crate) const JSON: &str = "application/vnd.kafka.json.v2+json";
 
-/// A gateway that serves, until it is stopped or dropped.
+/// A gateway that runs until it is stopped or dropped.
 pub(crate) struct Gateway {
-    /// Its folder lives as long as the gateway does.
+    /// Keeps the gateway's folder until the gateway is dropped.
     _environment: TestEnvironment,
     running: Running,
     address: String,
@@ -36,7 +36,7 @@ impl Gateway {
         Self { _environment: environment, running, address }
     }
 
-    /// Such as `http://127.0.0.1:40123/dev`.
+    /// The base URL, such as `http://127.0.0.1:40123/dev`.
     pub(crate) fn base(&self) -> &str {
         &self.address
     }
@@ -50,13 +50,13 @@ impl Gateway {
         self.running.terminate()
     }
 
-    /// Kills it as soon as the file is there.
+    /// Kills the gateway as soon as the file exists.
     pub(crate) fn kill_when_there(self, file: &std::path::Path) -> Output {
         self.running.kill_when(|| file.exists())
     }
 }
 
-/// Lets Python's requests and other clients that are not ours do something, and gives their answers.
+/// Runs actions with Python's requests and other clients that are not part of pinsql. Returns their results.
 pub(crate) fn client(actions: &Value) -> Vec<Value> {
     start_client(actions).answer().as_array().unwrap().clone()
 }
@@ -102,7 +102,7 @@ fn failure(answer: &Value) -> (u64, u64, &str) {
 }
 
 #[test]
-fn what_the_pipelines_scripts_post_arrives_to_the_byte() {
+fn posts_of_the_pipelines_scripts_arrive_byte_for_byte() {
     let kafka = broker();
     let topic = topic_of(kafka, "0b1.pin", 2);
     let emulator = Kinesalite::shared();
@@ -131,7 +131,7 @@ fn what_the_pipelines_scripts_post_arrives_to_the_byte() {
     ]));
     let [posts, puts, exact_answer, binary_answer, arrived, stream, topics, described] = &answers[..] else { panic!() };
 
-    // Each answer names the place where the very text that was sent is.
+    // Each response names the position of exactly the text that was sent.
     let arrived = arrived.as_array().unwrap();
     let at =
         |place: &Value| arrived.iter().find(|record| record[0] == place["partition"] && record[1] == place["offset"]);
@@ -162,7 +162,7 @@ fn what_the_pipelines_scripts_post_arrives_to_the_byte() {
             assert_eq!(put["status"], 200, "{put}");
             assert!(put["body"]["ShardId"].is_string() && put["body"]["SequenceNumber"].is_string());
             let sent = put["sent"].as_str().unwrap();
-            // Text is written as its bytes, anything else as its JSON text.
+            // Text is written as its bytes, other values as their JSON text.
             serde_json::from_str::<String>(sent).unwrap_or_else(|_| sent.to_owned())
         })
         .collect();
@@ -191,7 +191,7 @@ fn what_the_pipelines_scripts_post_arrives_to_the_byte() {
 }
 
 #[test]
-fn every_wrong_request_gets_the_answer_that_is_its_own() {
+fn every_invalid_request_gets_its_specific_response() {
     let kafka = broker();
     let topic = topic_of(kafka, "errors", 1);
     let environment = TestEnvironment::new();
@@ -233,7 +233,7 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
     assert_eq!(failure(&answers[3]), (401, 40_101, "the API key is not valid"));
     assert_eq!(failure(&answers[4]).0, 401);
     assert_eq!(failure(&answers[5]), (404, 40_402, &*format!("the topic `{topic}` has no partition 9")));
-    // One of two was written: that is a success, and says which.
+    // One of two records was written. That is a success, and the response says which one.
     let offsets = &answers[6]["body"]["offsets"];
     assert_eq!(
         (&answers[6]["status"], &offsets[0]["offset"], &offsets[1]["error_code"]),
@@ -246,7 +246,8 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
         slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("the body did not come within 1s"),
         "{slow_body}"
     );
-    // Where no request has begun there is nothing to answer: the connection ends. Without the option it ends after 30 s.
+    // A connection without the beginning of a request gets no response. It is closed after the timeout. Without the
+    // option the timeout is 30 s.
     for slow in [&answers[9], &answers[10]] {
         let seconds = slow[1].as_f64().unwrap();
         assert!((0.9..25.0).contains(&seconds) && slow[0] == "", "{slow}");
@@ -258,13 +259,14 @@ fn every_wrong_request_gets_the_answer_that_is_its_own() {
 }
 
 #[test]
-fn a_broker_that_goes_away_is_told_and_is_found_again() {
+fn a_stopped_broker_is_reported_and_found_again() {
     let mut kafka = Kafka::start();
     let topic = topic_of(&kafka, "away", 1);
     let gateway = Gateway::start(&["--kafka", &kafka.servers(), "--timeout", "2s"]);
     let base = gateway.base().to_owned();
     let post = || client(&json!([{"do": "post_topics", "base": base, "topic": topic, "values": [1]}]))[0][0].clone();
-    // The answer that a record was written. On a busy machine the first one can miss the gateway's two seconds.
+    // The response for a written record. On a busy machine, the first request can miss the gateway's timeout of two
+    // seconds.
     let await_written = || {
         let begun = Instant::now();
         while post()["status"] != 200 {

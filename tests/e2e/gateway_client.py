@@ -1,7 +1,6 @@
-"""Posts to the gateway as the pipeline's scripts do, with requests, and reads what arrived with clients that are not pinsql's.
-
-Argument: a list of actions as JSON. Each is an object whose `do` names a function below and whose other fields are its
-arguments. The answers come back as one JSON list.
+"""Posts to the gateway like the pipeline's scripts, with requests. Reads the records with clients that are not part of pinsql.
+Argument: a JSON list of actions. In each, `do` is the name of a function below, and the other fields are its arguments.
+Prints the results as one JSON list.
 """
 
 import base64
@@ -20,7 +19,7 @@ WAIT_SECONDS = 120
 
 
 def short(response):
-    """Status, body and what matters of the head."""
+    """Status, body and the relevant headers."""
     try:
         body = response.json()
     except ValueError:
@@ -31,7 +30,7 @@ def short(response):
 
 
 def post_topics(base, topic, values, headers={}):
-    """As `user_posting_emulation.py` of the pipeline does: one record a request. Gives the text that was sent, too."""
+    """Like `user_posting_emulation.py` of the pipeline: one record per request. Also returns the text that was sent."""
     answers = []
     for value in values:
         payload = json.dumps({"records": [{"value": value}]})
@@ -42,7 +41,7 @@ def post_topics(base, topic, values, headers={}):
 
 
 def put_streams(base, stream, values, key):
-    """As `user_posting_emulation_streaming.py` of the pipeline does."""
+    """Like `user_posting_emulation_streaming.py` of the pipeline."""
     answers = []
     for value in values:
         payload = json.dumps({"StreamName": stream, "Data": value, "PartitionKey": key})
@@ -57,12 +56,12 @@ def request(method, url, headers={}, body="", timeout=WAIT_SECONDS):
 
 
 def large(url, headers, bytes):
-    """A body that is too large, sent by a client that does not listen before it has sent all."""
+    """Sends a body that is too large. The client does not read before it has sent everything."""
     return short(requests.post(url, headers=headers, data=b" " * bytes, timeout=WAIT_SECONDS))
 
 
 def slow(host, port, head, wait):
-    """Sends a beginning and then nothing. Gives what came back, and after how many seconds the connection ended."""
+    """Sends the beginning of a request and then nothing. Returns the response, and the seconds until the connection ended."""
     begun = time.monotonic()
     with socket.create_connection((host, port)) as connection:
         connection.settimeout(wait)
@@ -71,7 +70,7 @@ def slow(host, port, head, wait):
         while True:
             try:
                 chunk = connection.recv(65536)
-            except ConnectionResetError:  # it was closed with what had come unread
+            except ConnectionResetError:  # the connection was closed with unread data
                 chunk = b""
             if not chunk:
                 return [answer.decode(), time.monotonic() - begun]
@@ -114,8 +113,8 @@ def read_stream(endpoint, stream):
 
 
 def storm(base, topic, threads, ready, seconds=WAIT_SECONDS):
-    """Posts numbers from many threads until nobody answers any more. Gives those that were acknowledged and the other
-    answers' statuses. The file `ready` is written when all threads have been answered."""
+    """Posts numbers from many threads until the server no longer responds. Returns the acknowledged numbers and the statuses of
+    the other responses. Writes the file `ready` when all threads have a response."""
     acknowledged, others = [], []
     begun, deadline = threading.Barrier(threads + 1), time.time() + seconds
 
@@ -150,7 +149,7 @@ def storm(base, topic, threads, ready, seconds=WAIT_SECONDS):
 
 
 def crowd(host, port, path, connections):
-    """Opens so many connections, then posts on all of them, then reads all answers. Gives how often each status came."""
+    """Opens this number of connections, posts on all of them, then reads all responses. Returns the count of each status."""
     body = json.dumps({"records": [{"value": {"index": 1}}]})
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/vnd.kafka.json.v2+json\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
@@ -174,5 +173,5 @@ for action in json.loads(sys.argv[1]):
     name = action.pop("do")
     answers.append(globals()[name](**action))
 print(json.dumps(answers), flush=True)
-# Everything has been answered. librdkafka's threads would meet an interpreter that is being torn down.
+# All output is written. librdkafka's threads must not run while the interpreter shuts down.
 os._exit(0)

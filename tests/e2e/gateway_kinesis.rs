@@ -1,4 +1,4 @@
-//! The gateway before Kinesis: streams, and what it does when Kinesis throttles, fails and cuts connections off.
+//! The gateway with Kinesis: streams, and throttling, failures and closed connections of Kinesis.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::gateway::{Gateway, client, kinesis_environment};
 use crate::kinesis_services::{Kinesalite, Microburst, Producer};
 
 #[test]
-fn streams_are_made_listed_described_and_deleted() {
+fn streams_are_created_listed_described_and_deleted() {
     let emulator = Kinesalite::shared();
     let gateway = Gateway::start_in(kinesis_environment(emulator.endpoint()), &["--kinesis", "--stream-changes"]);
     let base = gateway.base();
@@ -46,10 +46,10 @@ fn streams_are_made_listed_described_and_deleted() {
     gateway.terminate().success();
 }
 
-/// What Kinesis refuses for the moment is tried again. A call whose answer was lost is made again, so a record may be there twice,
-/// but none that was acknowledged is missing.
+/// The gateway retries transient errors of Kinesis. It repeats a call whose response was lost, so a record can be
+/// stored twice. No acknowledged record is missing.
 #[test]
-fn throttling_and_failures_pass_and_lose_nothing() {
+fn throttling_and_failures_are_retried_and_lose_nothing() {
     const REQUESTS: usize = 30;
     const RECORDS: usize = 20;
     let emulator = Kinesalite::shared();
@@ -93,7 +93,7 @@ fn throttling_and_failures_pass_and_lose_nothing() {
 }
 
 #[test]
-fn what_kinesis_goes_on_refusing_is_told_when_the_time_is_over() {
+fn a_persistent_kinesis_error_is_returned_after_the_timeout() {
     let emulator = Kinesalite::shared();
     Producer::start(emulator).create("gateway-throttled", 1);
     let proxy = Microburst::start(emulator);
@@ -107,7 +107,7 @@ fn what_kinesis_goes_on_refusing_is_told_when_the_time_is_over() {
                      "body": r#"{"Data": {"a": 1}, "PartitionKey": "k"}"#});
     let begun = Instant::now();
     let answer = client(&json!([put]))[0].clone();
-    // Without the option the gateway tries again for 30 s.
+    // Without the option the gateway retries for 30 s.
     assert!((Duration::from_secs(1)..Duration::from_secs(30)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     assert_eq!((&answer["status"], &answer["head"]["retry-after"]), (&json!(429), &json!("1")), "{answer}");
     assert_eq!(answer["body"]["__type"], "ProvisionedThroughputExceededException");

@@ -1,4 +1,4 @@
-//! The gateway under load, and stopped in the middle of it: what it has acknowledged is in the broker.
+//! The gateway under load, also stopped under load: every acknowledged record is in the broker.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ const THREADS: u32 = 16;
 const PARTITIONS: u32 = 3;
 const KILLS: u32 = 5;
 
-/// The numbers that are in the topic.
+/// The numbers in the topic.
 fn arrived(kafka: &Kafka, topic: &str) -> Vec<u64> {
     let answers =
         client(&json!([{"do": "consume", "servers": kafka.servers(), "topic": topic, "partitions": PARTITIONS}]));
@@ -27,7 +27,7 @@ fn arrived(kafka: &Kafka, topic: &str) -> Vec<u64> {
     answers[0].as_array().unwrap().iter().map(number).collect()
 }
 
-/// Stops a gateway on which many clients post. Gives what they were told and what is in the topic.
+/// Stops a gateway while many clients post. Returns the responses that they got and the numbers in the topic.
 fn stopped_under_load(name: &str, stop: impl FnOnce(Gateway, PathBuf)) -> (Value, BTreeSet<u64>, Vec<u64>) {
     let kafka = broker();
     let topic = topic_of(kafka, name, PARTITIONS);
@@ -55,13 +55,13 @@ fn sigterm_under_load_loses_nothing_and_leaves_no_request_unanswered() {
         gateway.terminate().success();
     });
     assert_eq!(told["others"], json!([]));
-    // Every request in hand was answered: what is in the topic is what was acknowledged, once.
+    // Every request in progress got its response. The topic has exactly the acknowledged records, once each.
     let arrived: BTreeSet<u64> = in_topic.iter().copied().collect();
     assert_eq!((in_topic.len(), &arrived), (acknowledged.len(), &acknowledged));
 }
 
 #[test]
-fn sigkill_under_load_loses_nothing_that_was_acknowledged() {
+fn sigkill_under_load_loses_no_acknowledged_record() {
     for _ in 0..KILLS {
         let (_, acknowledged, in_topic) = stopped_under_load("killed", |gateway, ready| {
             gateway.kill_when_there(&ready);
@@ -74,7 +74,7 @@ fn sigkill_under_load_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn a_thousand_connections_at_once_are_all_answered() {
+fn a_thousand_concurrent_connections_all_get_responses() {
     const CONNECTIONS: u32 = 1_000;
     let kafka = broker();
     let topic = topic_of(kafka, "crowd", 1);

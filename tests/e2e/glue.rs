@@ -1,7 +1,7 @@
-//! A Glue Data Catalog that is not AWS's: moto's, with the users of the S3 server.
+//! A Glue Data Catalog server from moto, with the users of the S3 server.
 //!
-//! It checks the signature of every request and what its user may do. One is shared by all tests, each with a database
-//! of its own in it.
+//! It checks the signature of every request and the permissions of its user. All tests share one server. Each test has
+//! a separate database in it.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ pub(crate) struct GlueServer {
 }
 
 impl GlueServer {
-    /// The server that all tests share, started by the first that asks.
+    /// The server that all tests share. The first call starts it.
     pub(crate) fn shared() -> &'static Self {
         static SERVER: OnceLock<GlueServer> = OnceLock::new();
         SERVER.get_or_init(Self::start)
@@ -40,33 +40,33 @@ impl GlueServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Who asks, and where, as AWS's own tools read it from the environment. With a table on the S3 server, its
-    /// variables say the same of the user.
+    /// The user's credentials and the endpoint, as AWS's own tools read them from the environment. The variables of the
+    /// S3 server have the same credentials, so both can be used together.
     pub(crate) fn variables(&self, identity: Identity) -> Vec<(&'static str, String)> {
         let of_user = s3::variables(self.port, identity).into_iter().filter(|(name, _)| *name != "AWS_ENDPOINT_URL");
         of_user.chain([("AWS_ENDPOINT_URL_GLUE", self.endpoint())]).collect()
     }
 
-    /// A database that no other test has.
+    /// Creates a database that no other test uses.
     pub(crate) fn database(&self, name: &str) -> String {
         let name = self.name(name);
         self.call(&json!({"do": "create_database", "DatabaseInput": {"Name": name}}));
         name
     }
 
-    /// The name of a database that no other test has, and that is not made yet.
+    /// The name of a database that no other test uses and that does not exist yet.
     pub(crate) fn name(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Adds a table by the whole of what the API takes for it.
+    /// Creates a table from the complete input of the API.
     pub(crate) fn create_table(&self, database: &str, table: &Value) {
         let call = json!({"do": "create_table", "DatabaseName": database, "TableInput": table});
         assert_eq!(self.call(&call), json!({}), "{table}");
     }
 
-    /// What the catalog has of a table, or nothing.
+    /// The catalog's entry of a table, or None.
     pub(crate) fn table(&self, database: &str, table: &str) -> Option<Value> {
         let answer = self.call(&json!({"do": "get_table", "DatabaseName": database, "Name": table}));
         if answer["Error"] == "EntityNotFoundException" {
@@ -93,7 +93,7 @@ impl GlueServer {
         self.client(&json!([call])).remove(0)
     }
 
-    /// Lets a client that is not ours do something as the owner, and gives its answers.
+    /// Runs calls as the owner with a client that is not part of pinsql, and returns the results.
     pub(crate) fn client(&self, calls: &Value) -> Vec<Value> {
         let script = repository().join("tests/e2e/glue_client.py");
         let arguments = [self.endpoint(), calls.to_string()];

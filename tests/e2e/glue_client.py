@@ -1,8 +1,7 @@
-"""A Glue client that is not pinsql's: does what it is told, in order, and prints what it was answered.
-
-Arguments: the endpoint and a list of calls, both JSON. Each call is an object whose `do` names a method of boto3's
-client and whose other fields are its arguments; a method that answers in pages gives the list of all of them. The
-answers come back as one JSON list; an error of the service is its code.
+"""A Glue client that is not part of pinsql. It runs calls in order and prints the results.
+Arguments: the endpoint and a JSON list of calls. In each, `do` is the name of a method of boto3's client, and the other
+fields are its arguments. A method with pages returns the items of all pages as one list. Prints the results as one JSON
+list. The result of a failed call is the error code of the service.
 """
 
 import json

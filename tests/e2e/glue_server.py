@@ -1,10 +1,9 @@
-"""Runs moto's Glue Data Catalog for a few users, whose signatures and permissions it checks.
-
-Arguments: a port on loopback, and the users as JSON: a name, then `key`, `secret` and what the user may do, as `glue:Get*`.
-moto itself gives out keys that nobody can choose. These are the S3 server's, as one AWS account has one set for both.
-
-Two things that moto leaves out are added, as AWS's reference of the Glue API has them: lists come in pages of at most
-100, and the names of databases and tables are folded to lower case when they are stored.
+"""Runs moto's Glue Data Catalog for a few users. It checks their signatures and permissions.
+Arguments: a port on loopback, and the users as JSON: a name with `key`, `secret` and the permissions, such as `glue:Get*`.
+moto itself creates keys that cannot be chosen. These are the keys of the S3 server, because one AWS account has one set
+of keys for both.
+This script adds two behaviours that moto lacks, as in AWS's reference of the Glue API: lists have pages of at most 100
+items, and the names of databases and tables are stored in lower case.
 """
 
 import functools
@@ -53,6 +52,6 @@ for name, user in users.items():
     iam.put_user_policy(name, "catalog", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     key = iam.create_access_key(name)
     key.access_key_id, key.secret_access_key = user["key"], user["secret"]
-# Otherwise every request is let through, whoever sends it.
+# Without this, every request of every user is allowed.
 settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0
 main(["--host", "127.0.0.1", "--port", port])

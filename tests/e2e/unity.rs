@@ -1,7 +1,7 @@
-//! A Unity Catalog that is not Databricks': minilake, an emulator of its REST API, which runs SQL over the tables as well.
+//! A Unity Catalog server: minilake, an emulator of Databricks' REST API that can also run SQL over the tables.
 //!
-//! The open-source server is not published where `./test` can fetch it. One emulator is shared by all tests, each with
-//! catalogs of its own in it. It asks for a token, as both real ones do.
+//! `./test` cannot download the open-source Unity Catalog server. All tests share one emulator. Each test has separate
+//! catalogs in it. It requires a token, as the real services do.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -20,13 +20,13 @@ const API: &str = "2.1/unity-catalog";
 #[derive(Debug)]
 pub(crate) struct UnityServer {
     port: u16,
-    /// Where it runs SQL.
+    /// The address that runs SQL.
     warehouse: String,
     service: Service,
 }
 
 impl UnityServer {
-    /// The server that all tests share, started by the first that asks.
+    /// The server that all tests share. The first call starts it.
     pub(crate) fn shared() -> &'static Self {
         static SERVER: OnceLock<UnityServer> = OnceLock::new();
         SERVER.get_or_init(Self::start)
@@ -49,19 +49,19 @@ impl UnityServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The token, where pinsql looks for it.
+    /// The token, in the variable that pinsql reads.
     pub(crate) fn variables(&self) -> [(&'static str, String); 1] {
         [("PINSQL_CATALOG_TOKEN", TOKEN.to_owned())]
     }
 
-    /// A catalog that no other test has.
+    /// Creates a catalog that no other test uses.
     pub(crate) fn catalog(&self, name: &str) -> String {
         let name = self.name(name);
         self.done("POST", &format!("{API}/catalogs"), &json!({"name": name}));
         name
     }
 
-    /// The name of a catalog that no other test has, and that is not made yet.
+    /// The name of a catalog that no other test uses and that does not exist yet.
     pub(crate) fn name(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -71,7 +71,7 @@ impl UnityServer {
         self.done("POST", &format!("{API}/schemas"), &json!({"name": schema, "catalog_name": catalog}));
     }
 
-    /// Registers a table of this format as another engine does.
+    /// Registers a table in this format, as another engine does.
     pub(crate) fn register(&self, full_name: &str, format: &str, location: &str) {
         self.register_as("EXTERNAL", full_name, format, location);
     }
@@ -86,7 +86,7 @@ impl UnityServer {
         self.done("POST", &format!("{API}/tables"), &body);
     }
 
-    /// Many tables in one go, to fill more than a page.
+    /// Creates many tables at once, to fill more than one page.
     pub(crate) fn create_tables(&self, catalog: &str, schema: &str, names: &[String], location: &str) {
         let table = |name| {
             json!(["POST", format!("{API}/tables"), {
@@ -100,7 +100,7 @@ impl UnityServer {
         }
     }
 
-    /// What the catalog has of a table, or nothing.
+    /// The catalog's entry of a table, or None.
     pub(crate) fn table(&self, full_name: &str) -> Option<Value> {
         let answer = self.ask("GET", &format!("{API}/tables/{full_name}"), &Value::Null);
         match answer[0].as_u64() {
@@ -115,7 +115,7 @@ impl UnityServer {
         self.names("tables", &format!("catalog_name={catalog}&schema_name={schema}"))
     }
 
-    /// Lets the emulator's own engine run a query over what is registered, and gives its rows.
+    /// Runs a query over the registered tables with the emulator's own engine, and returns the rows.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Value>> {
         let statement = json!({"statement": sql, "warehouse_id": self.warehouse, "wait_timeout": "30s"});
         let answer = self.done("POST", "2.0/sql/statements", &statement);
@@ -138,7 +138,7 @@ impl UnityServer {
         }
     }
 
-    /// The body of an answer to a request that has to succeed.
+    /// The body of the response. Asserts that the request succeeds.
     fn done(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = self.ask(method, path, body);
         assert_eq!(answer[0], 200, "{method} {path} {body}: {answer}\n{}", self.service.log());
@@ -149,7 +149,7 @@ impl UnityServer {
         self.client(&json!([[method, path, body]])).remove(0)
     }
 
-    /// Lets a client that is not ours ask something, and gives statuses with bodies.
+    /// Sends requests with a client that is not part of pinsql, and returns statuses and bodies.
     pub(crate) fn client(&self, requests: &Value) -> Vec<Value> {
         let script = repository().join("tests/e2e/unity_client.py");
         let script = Script::start(&script, &[&self.endpoint(), TOKEN, &requests.to_string()], &[]);

@@ -1,7 +1,6 @@
-"""A client of Unity Catalog's REST API that is not pinsql's: asks what it is told, in order, and prints the answers.
-
-Arguments: the endpoint, the token, and a list of requests as JSON: a method, a path below `/api/`, and maybe a body. The
-answers come back as one JSON list of statuses and bodies; a body that is no JSON is a text.
+"""A client of Unity Catalog's REST API that is not part of pinsql. It sends requests in order and prints the responses.
+Arguments: the endpoint, the token, and a JSON list of requests: a method, a path below `/api/`, and an optional body.
+Prints one JSON list of statuses and bodies. A body that is not JSON is a string.
 """
 
 import json

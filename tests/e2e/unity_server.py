@@ -1,10 +1,8 @@
-"""Runs minilake, an emulator of Databricks' REST API, as a Unity Catalog that asks for a token.
-
-Arguments: a port on loopback, a folder that nobody else has, and the token. DuckDB runs its SQL, and reads Delta tables
-from their logs with the extension that was installed, not one from the network.
-
-Two things that minilake leaves out are added as the open-source Unity Catalog server was seen to do them: no list is
-longer than 100, with the last name as the token of the next page, and who shows no valid token gets 401.
+"""Runs minilake, an emulator of Databricks' REST API, as a Unity Catalog that requires a token.
+Arguments: a port on loopback, a folder for this server only, and the token. DuckDB runs the SQL. It reads Delta tables
+from their logs with the installed extension, not with one from the network.
+This script adds two behaviours that minilake lacks, as observed in the open-source Unity Catalog server: a list has at
+most 100 items, with the last name as the token of the next page, and a request without a valid token gets 401.
 """
 
 import glob
@@ -34,18 +32,18 @@ def install_extension():
 
 
 install_extension()
-# It keeps what it makes of tables' locations below the folder where it is started.
+# minilake writes files about the tables' locations below its working directory.
 os.chdir(folder)
 os.environ["MINILAKE_DATA_DIR"] = os.path.join(folder, "data")
 os.environ["MINILAKE_DUCKDB_EXTENSION_DIR"] = os.path.join(folder, "extensions")
 os.environ["MINILAKE_SERVICES"] = "unity_catalog,sql_statements,sql_warehouses"
 os.environ["MINILAKE_NOTEBOOK"] = "0"
 
-# It reads its settings when it is imported.
+# minilake reads its settings at import.
 import minilake.app  # noqa: E402
 from fastapi.responses import JSONResponse, Response  # noqa: E402
 
-# It would fetch a container for jobs, which no test runs.
+# minilake would download a container for jobs. No test runs jobs.
 minilake.app.prewarm_spark_image = lambda: None
 app = minilake.app.create_app()
 
@@ -73,5 +71,5 @@ def page(rows, name, query):
     return {name: rows[:length], "next_page_token": more}
 
 
-# The other parser loses the body of a request that offers HTTP/2, as Java's does.
+# The other parser loses the body of a request that offers HTTP/2, as Java's client does.
 uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", http="h11")
