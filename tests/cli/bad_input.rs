@@ -1,4 +1,4 @@
-//! What bad data gets: its neighbours land, it is named, and nothing is lost.
+//! Bad data: good records are written, each bad record is reported with its position, and no record is lost.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -9,7 +9,7 @@ use crate::scratch::Scratch;
 
 const GOOD: &str = "{\"a\": 1, \"b\": \"x\"}\n";
 
-/// Reads `content` three ways: as rows, into a table, and the table's rejects.
+/// Writes `content` into a table, and prints the rows of the table and its rejects.
 fn check(name: &str, file: &str, content: &[u8]) {
     check_with(name, file, content, "schema => 'a INT, b STRING'");
 }
@@ -49,7 +49,7 @@ fn truncated_last_line() {
 }
 
 #[test]
-fn truncated_line_in_the_middle_does_not_swallow_the_next() {
+fn truncated_line_in_the_middle_does_not_affect_the_next() {
     check("bad_truncated_middle", "a.json", format!("{{\"a\": 2, \"b\": \"y\n{GOOD}").as_bytes());
 }
 
@@ -69,7 +69,7 @@ fn truncated_gzip() {
 }
 
 #[test]
-fn an_array_where_lines_were_expected() {
+fn an_array_instead_of_lines() {
     check("bad_array_over_lines", "a.json", b"[\n  {\"a\": 1, \"b\": \"x\"},\n  {\"a\": 2, \"b\": \"y\"}\n]\n");
     check("bad_array_on_a_line", "a.json", b"[{\"a\": 1, \"b\": \"x\"}, {\"a\": 2, \"b\": \"y\"}]\n");
     check_with(
@@ -86,7 +86,7 @@ fn wrong_types_and_ranges() {
 }
 
 #[test]
-fn missing_extra_and_doubled_fields() {
+fn missing_extra_and_duplicate_fields() {
     check(
         "bad_fields",
         "a.json",
@@ -95,7 +95,7 @@ fn missing_extra_and_doubled_fields() {
 }
 
 #[test]
-fn bytes_that_are_not_text() {
+fn bytes_that_are_not_utf8() {
     check("bad_utf8", "a.json", &[GOOD.as_bytes(), b"{\"a\": 2, \"b\": \"\xff\xfe\"}\n", GOOD.as_bytes()].concat());
     check("bad_surrogate", "a.json", b"{\"a\": 2, \"b\": \"\\ud83d\"}\n");
 }
@@ -137,7 +137,7 @@ fn nesting_of_ten_thousand() {
 }
 
 #[test]
-fn modes_mean_what_they_mean_in_spark() {
+fn modes_behave_as_in_spark() {
     let content = format!("{GOOD}{{\"a\": \"one\", \"b\": \"kept\"}}\nnot json\n");
     for mode in ["PERMISSIVE", "DROPMALFORMED", "FAILFAST"] {
         check_with(

@@ -1,4 +1,4 @@
-//! Statements that change rows: what they print, report and reject, and how their errors look.
+//! Statements that change rows: their output, report, rejects and errors.
 
 use crate::scratch::Scratch;
 use insta::assert_snapshot;
@@ -33,12 +33,12 @@ fn bad_records_of_a_source_are_rejected() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let changes = &report["tables"][0]["changes"];
     assert_eq!((&changes["updated"], &changes["inserted"]), (&1.into(), &1.into()), "{report}");
-    // What was replayed can go.
+    // Rejects that were replayed can be deleted.
     assert_snapshot!("changes_delete_rejects", scratch.run(&["-c", "DELETE FROM t_rejects WHERE position = 'line 2'"]));
 }
 
 #[test]
-fn errors_name_the_place() {
+fn errors_point_to_the_sql() {
     let scratch = scratch();
     for (name, sql) in [
         ("changes_no_column", "UPDATE t SET m = 1"),

@@ -1,4 +1,4 @@
-//! The commands, their output and the errors of the command line, of SQL and of settings.
+//! The commands: their output, and the errors of the command line, of SQL and of settings.
 
 use insta::assert_snapshot;
 
@@ -27,7 +27,7 @@ fn scratch() -> Scratch {
 }
 
 #[test]
-fn run_cleans_into_a_table_and_accounts_for_every_record() {
+fn run_writes_a_table_and_accounts_for_every_record() {
     let scratch = scratch();
     assert_snapshot!("run", scratch.run(&["run", "clean.sql", "--param", "raw=raw"]));
     assert_snapshot!(
@@ -43,7 +43,7 @@ fn run_cleans_into_a_table_and_accounts_for_every_record() {
 }
 
 #[test]
-fn the_report_holds_the_ledger() {
+fn the_report_contains_the_ledger() {
     let scratch = scratch();
     scratch.run(&["run", "clean.sql", "--param", "raw=raw", "--report", "report.json"]);
     let report: serde_json::Value =
@@ -58,7 +58,7 @@ fn the_report_holds_the_ledger() {
 }
 
 #[test]
-fn the_ledger_closes_when_a_limit_stops_the_reading() {
+fn the_ledger_adds_up_when_a_limit_stops_the_scan() {
     let scratch = Scratch::new();
     let records: String = (0..50_000).map(|n| format!("{{\"n\": {n}}}\n")).collect();
     scratch.file("raw/many.json", records);
@@ -77,7 +77,7 @@ fn the_ledger_closes_when_a_limit_stops_the_reading() {
 }
 
 #[test]
-fn check_types_every_statement_and_reads_nothing() {
+fn check_plans_every_statement_and_reads_no_data() {
     let scratch = scratch();
     assert_snapshot!("check", scratch.run(&["check", "clean.sql", "--param", "raw=nowhere"]));
     assert!(!scratch.path().join("warehouse").exists());
@@ -94,14 +94,14 @@ fn every_format() {
 }
 
 #[test]
-fn sql_comes_from_standard_input_too() {
+fn sql_is_read_from_standard_input() {
     let scratch = Scratch::new();
     assert_snapshot!("stdin", scratch.run_with_input(&["--format", "csv"], "SELECT 1 AS one; SELECT 2 AS two;"));
     assert_snapshot!("stdin_empty", scratch.run_with_input(&[], ""));
 }
 
 #[test]
-fn errors_of_sql_point_at_it() {
+fn errors_of_sql_point_to_the_sql() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| {
         scratch.file("query.sql", sql);
@@ -145,7 +145,7 @@ fn errors_of_the_command_line_and_of_settings() {
 }
 
 #[test]
-fn machines_get_json_on_standard_error() {
+fn the_json_log_format_is_used_on_standard_error() {
     let scratch = scratch();
     assert_snapshot!(
         "log_json",
@@ -155,7 +155,7 @@ fn machines_get_json_on_standard_error() {
 }
 
 #[test]
-fn a_failed_statement_leaves_its_table_as_it_was() {
+fn a_failed_statement_does_not_change_its_table() {
     let scratch = scratch();
     scratch.run(&["run", "clean.sql", "--param", "raw=raw"]);
     assert_snapshot!("max_rejects", scratch.run(&["run", "clean.sql", "--param", "raw=raw", "--max-rejects", "0"]));

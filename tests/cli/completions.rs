@@ -1,4 +1,4 @@
-//! Completions in the shells themselves: each reads the script as `docs/install.md` says, and is asked what a key would give.
+//! Completions in real shells. Each shell loads the script as in `docs/install.md`. The tests check the result of Tab.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,12 +14,12 @@ pub(crate) fn shells() -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// The library folder below `root`, whose name is the machine's.
+/// The library folder below `root`. Its name depends on the architecture.
 fn libraries(root: &Path) -> PathBuf {
     root.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH))
 }
 
-/// Writes the completions for `shell` into `file` of the scratch.
+/// Writes the completions for `shell` into `file` of the scratch folder.
 fn write_completions(scratch: &Scratch, shell: &str, file: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_pinsql")).args(["completions", shell]).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -33,11 +33,11 @@ fn printed_by(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What bash offers for the last of `words`, as a set in alphabetical order.
+/// The completions of bash for the last of `words`, sorted and without duplicates.
 fn offered_by_bash(words: &[&str]) -> Vec<String> {
     let scratch = Scratch::new();
     write_completions(&scratch, "bash", "pinsql.bash");
-    // What bash does itself when Tab is pressed: the function it registered, over the words of the line.
+    // The same as bash does for Tab: it calls the registered function with the words of the line.
     let script = r#"
         source pinsql.bash
         complete -p pinsql | grep --quiet -- '-F _pinsql' || { echo 'nothing is registered' >&2; exit 1; }
@@ -58,7 +58,7 @@ fn bash_completes_commands_flags_and_values() {
     assert_eq!(offered_by_bash(&["pinsql", "che"]), ["check", "checkpoint"]);
     assert_eq!(offered_by_bash(&["pinsql", "checkpoint", "s"]), ["show"]);
     assert_eq!(offered_by_bash(&["pinsql", "--ware"]), ["--warehouse"]);
-    // Flags of all commands are offered behind each of them, beside its own.
+    // After a command, its own flags and the flags of all commands are completed.
     assert_eq!(offered_by_bash(&["pinsql", "run", "--max"]), ["--max-rejects"]);
     assert_eq!(offered_by_bash(&["pinsql", "stream", "--trig"]), ["--trigger"]);
     assert_eq!(offered_by_bash(&["pinsql", "run", "--trig"]), [""]);
@@ -67,7 +67,7 @@ fn bash_completes_commands_flags_and_values() {
     assert_eq!(offered_by_bash(&["pinsql", "completions", ""]).join(" "), completions_words());
 }
 
-/// clap offers the flags with the values where nothing is typed yet: all of them that `--help` shows.
+/// If nothing is typed yet, clap completes values and flags: all flags that `--help` shows.
 fn completions_words() -> String {
     let help = printed_by(Command::new(env!("CARGO_BIN_EXE_pinsql")).args(["completions", "--help"]));
     let flags = help.split_whitespace().map(|word| word.trim_matches(|c: char| ",[]".contains(c)));
@@ -78,7 +78,7 @@ fn completions_words() -> String {
     words.join(" ")
 }
 
-/// What fish offers at the end of `line`, without the descriptions.
+/// The completions of fish at the end of `line`, without descriptions.
 fn offered_by_fish(line: &str) -> Vec<String> {
     let (scratch, root) = (Scratch::new(), shells());
     write_completions(&scratch, "fish", "pinsql.fish");
@@ -118,7 +118,7 @@ fn zsh_completes_commands_flags_and_values() {
     scratch.file(".zshrc", "autoload -U compinit\ncompinit -u -D\nPROMPT='ready> '\n");
     let terminal = Terminal::of(root.join("bin/zsh"), &scratch, &["-i"], &[], (40, 100));
     terminal.wait_for("ready>");
-    // What there is one of is written out; of several, the list is shown below.
+    // A single completion is inserted. Several completions are listed below the line.
     terminal.press("pinsql --ware\t");
     terminal.wait_for("pinsql --warehouse");
     terminal.press("\u{15}pinsql chec\t\t");
@@ -133,7 +133,7 @@ fn zsh_completes_commands_flags_and_values() {
 }
 
 #[test]
-fn other_shells_are_refused_by_name() {
+fn other_shells_are_an_error() {
     let transcript = Scratch::new().run(&["completions", "tcsh"]);
     assert!(
         transcript.contains("invalid value 'tcsh'") && transcript.contains("[possible values: bash, zsh, fish]"),

@@ -1,4 +1,4 @@
-//! Statements about definitions, constraints and COPY INTO: what they say, and where their errors point.
+//! Statements about definitions, constraints and COPY INTO: their output, and the places of their errors.
 
 use insta::assert_snapshot;
 
@@ -33,7 +33,7 @@ fn definitions_are_changed_and_shown() {
 }
 
 #[test]
-fn errors_of_definitions_point_at_their_clause() {
+fn errors_of_definitions_point_to_their_clause() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| assert_snapshot!(name, scratch.run(&["-c", sql]));
     check("constraint_broken", "INSERT INTO pins VALUES (3, 'three'), (-4, 'four')");
@@ -51,7 +51,7 @@ fn errors_of_definitions_point_at_their_clause() {
 }
 
 #[test]
-fn rows_that_are_kept_against_an_expectation_are_counted() {
+fn rows_that_fail_an_expectation_are_counted() {
     let scratch = scratch();
     let sql = "CREATE TABLE kept (CONSTRAINT titled EXPECT (title IS NOT NULL)) AS SELECT * FROM pins;
         CREATE TABLE dropped (CONSTRAINT titled EXPECT (title IS NOT NULL) ON VIOLATION DROP ROW) AS SELECT * FROM pins;
@@ -60,7 +60,7 @@ fn rows_that_are_kept_against_an_expectation_are_counted() {
 }
 
 #[test]
-fn copy_into_says_what_it_did() {
+fn copy_into_prints_its_files_and_rows() {
     let scratch = scratch();
     scratch.file("raw/a.json", "{\"ind\": 3, \"title\": \"three\"}\n{\"ind\": \"x\"}\n");
     let copy = "COPY INTO pins FROM 'raw' FILEFORMAT = JSON";

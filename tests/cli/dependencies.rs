@@ -1,4 +1,4 @@
-//! The number of dependencies is a decision: a new one changes `docs/dependencies.md`, where its reason is.
+//! Checks the number of dependencies in `docs/dependencies.md`. A new dependency is a decision with a reason there.
 
 use std::path::Path;
 

@@ -1,9 +1,10 @@
-//! What the documents show is what the program does: their examples are run, and their output is compared.
+//! Runs the examples in the documents, and compares their output with the output in the documents.
 //!
-//! A ```` ```sql ```` block is given to the program on standard input, and a ```` ```text ```` block right behind it is what it
-//! printed. In a ```` ```console ```` block a line `$ cargo run --profile quick -- …` or `$ pinsql …` is a command, and what
-//! follows is what it printed. The blocks of one document run one after the other, in one folder that has the
-//! repository's `examples`, `sql` and `pinsql.toml`. With `PINSQL_UPDATE_DOCS=1` the printed parts are written anew.
+//! A ```` ```sql ```` block is the standard input of the program. A ```` ```text ```` block directly after it is the
+//! output. In a ```` ```console ```` block, a line `$ cargo run --profile quick -- …` or `$ pinsql …` is a command, and
+//! the lines after it are its output. The blocks of one document run one after the other, in one folder that has the
+//! repository's `examples`, `sql` and `pinsql.toml`. `PINSQL_UPDATE_DOCS=1` writes the current output into the
+//! documents.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -42,7 +43,7 @@ fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The document with every printed part as the program prints it now.
+/// Returns the document with the current output of the program.
 fn run_document(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     for name in ["examples", "sql"] {
@@ -77,7 +78,7 @@ fn run_document(text: &str) -> String {
                 out.push_str("```\n");
             }
             "" => {}
-            // What is not printed right behind a block is not shown.
+            // The output is only compared if it is directly after its block.
             _ => printed = None,
         }
     }
@@ -89,7 +90,7 @@ fn body<'a>(lines: &mut impl Iterator<Item = &'a str>) -> String {
     lines.take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect()
 }
 
-/// As a shell divides words, as far as the documents need it.
+/// Splits a command into words like a shell. Supports only what the documents use.
 fn split(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
@@ -104,7 +105,7 @@ fn split(command: &str) -> Vec<String> {
     words
 }
 
-/// Everything the program prints, in the order in which it does.
+/// Returns standard output and standard error together, in the order of printing.
 fn run(folder: &Path, arguments: &[String], input: &str) -> String {
     let input_path = folder.join(".input.sql");
     std::fs::write(&input_path, input).unwrap();
@@ -121,6 +122,6 @@ fn run(folder: &Path, arguments: &[String], input: &str) -> String {
     let mut printed = String::new();
     std::io::Read::read_to_string(&mut reader, &mut printed).unwrap();
     child.wait().unwrap();
-    // Only temporary names differ from run to run.
+    // The path of the temporary folder differs in every run.
     printed.replace(&folder.display().to_string(), "…")
 }

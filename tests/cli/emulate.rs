@@ -1,10 +1,10 @@
-//! `pinsql emulate` as its user meets it where no service is: each error of the command line, and what a folder gets.
+//! `pinsql emulate` without services: the errors of the command line, and the files in a folder.
 
 use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
 
-/// What a run says, without how fast it was.
+/// The output of a run, without its speed.
 fn run(scratch: &Scratch, arguments: &[&str]) -> String {
     let said = scratch.run(&[&["emulate"], arguments].concat());
     let lines = said.lines().map(|line| match line.rsplit_once("), ") {
@@ -15,7 +15,7 @@ fn run(scratch: &Scratch, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_run_says_what_became_of_every_record() {
+fn a_run_prints_the_outcome_of_every_record() {
     let scratch = Scratch::new();
     let arguments = ["--generate", "--to", "raw", "--count", "20", "--rate", "max", "--report", "report.json"];
     assert_snapshot!("emulate", run(&scratch, &arguments));
@@ -37,7 +37,7 @@ fn a_run_says_what_became_of_every_record() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_refused() {
+fn an_invalid_command_line_is_an_error() {
     let scratch = Scratch::new();
     scratch.file("empty", "\n");
     scratch.file("broken.properties", "sasl.mechanism=PLAIN\npassword hush\n");
@@ -89,14 +89,14 @@ fn a_command_line_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn a_place_that_cannot_be_posted_to_is_an_error_at_once() {
+fn an_unreachable_target_is_an_error_at_once() {
     let scratch = Scratch::new();
     scratch.file("file", "no folder");
     let posting = ["--generate", "--count", "2", "--rate", "max", "--give-up-after", "300ms", "--topics", "pin"];
     let to = |to: &'static str| [&posting[..], &["--to", to]].concat();
     assert_snapshot!("emulate_into_a_file", run(&scratch, &to("file")));
     assert_snapshot!("emulate_no_region", run(&scratch, &to("kinesis://posts")));
-    // How often it was tried depends on chance.
+    // The number of attempts is random.
     let unreachable = run(&scratch, &to("http://127.0.0.1:1/topics"));
     for said in [
         "http://127.0.0.1:1/topics: no connection: Connection refused (os error 111); tried again",

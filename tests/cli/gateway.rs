@@ -1,11 +1,11 @@
-//! What `pinsql gateway` says when it cannot serve.
+//! The errors of `pinsql gateway` when it cannot start.
 
 use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
 
 #[test]
-fn a_gateway_that_cannot_serve_says_why() {
+fn a_gateway_that_cannot_start_prints_the_reason() {
     let scratch = Scratch::new();
     scratch.file("keys.txt", "hunter2\n");
     scratch.file("none.txt", "# nothing\n");

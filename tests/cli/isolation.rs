@@ -1,4 +1,4 @@
-//! Records that a query fails on, in statements that write a table.
+//! Records on which a query fails, in statements that write a table.
 
 use crate::scratch::Scratch;
 use insta::assert_snapshot;
@@ -22,14 +22,14 @@ fn scratch() -> Scratch {
 }
 
 #[test]
-fn a_record_that_the_query_fails_on_is_rejected() {
+fn a_record_on_which_the_query_fails_is_rejected() {
     let scratch = scratch();
     let transcript = scratch.run(&["-c", SQL, "--report", "report.json"]);
     assert!(transcript.contains("read 6 = written 1 + filtered 1 + duplicates 0 + rejected 4"), "{transcript}");
     assert_snapshot!("isolation_rows", scratch.run(&["-c", "SELECT * FROM t", "--format", "csv"]));
     let rejects = "SELECT source, position, reason, CAST(raw AS STRING) AS raw FROM t_rejects ORDER BY position";
     assert_snapshot!("isolation_rejects", scratch.run(&["-c", rejects, "--format", "csv"]));
-    // Of the first try nothing is left, neither files nor rejects.
+    // The first attempt leaves no files and no rejects.
     let ids = scratch.run(&["-c", "SELECT count(DISTINCT run_id) AS runs FROM t_rejects", "--format", "csv"]);
     assert!(ids.contains("\n1\n"), "{ids}");
     for folder in ["t", "t_rejects"] {
@@ -40,21 +40,21 @@ fn a_record_that_the_query_fails_on_is_rejected() {
 }
 
 #[test]
-fn rejects_of_a_query_count_for_the_limit() {
+fn rejects_of_a_query_count_towards_max_rejects() {
     let scratch = scratch();
     assert_snapshot!("isolation_max_rejects", scratch.run(&["-c", SQL, "--max-rejects", "2"]));
     assert!(!scratch.path().join("warehouse/default/t").exists());
 }
 
 #[test]
-fn a_query_that_writes_no_table_fails() {
+fn a_query_that_does_not_write_a_table_fails() {
     let scratch = scratch();
     let sql = "SELECT CAST(count AS INT) AS count FROM read_files('raw', schema => 'count STRING')";
     assert_snapshot!("isolation_query", scratch.run(&["-c", sql]));
 }
 
 #[test]
-fn joins_and_unions_isolate_what_is_below_them() {
+fn records_below_joins_and_unions_are_isolated() {
     let scratch = scratch();
     let read = "SELECT index, CAST(count AS INT) AS count FROM read_files('raw', schema => 'index INT, count STRING')";
     let union = format!("CREATE TABLE u AS {read} UNION ALL {read}");
@@ -77,7 +77,7 @@ fn a_limit_counts_the_records_that_are_not_rejected() {
 }
 
 #[test]
-fn a_number_that_the_tables_column_cannot_hold_rejects_its_record() {
+fn a_record_with_a_number_out_of_the_columns_range_is_rejected() {
     let scratch = Scratch::new();
     scratch.file("raw/a.json", "{\"n\": 1}\n{\"n\": 3000000000}\n{\"n\": 2}\n");
     scratch.run(&["-c", "CREATE TABLE t (n INT, text STRING)"]);

@@ -1,18 +1,19 @@
-//! Functions of SQL, variables and views of the warehouse: where their errors point, what outlives a command, and what a stream keeps.
+//! SQL functions, variables and stored views: the places of their errors, what is stored after a command, and the
+//! definitions that a stream keeps.
 
 use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
 
 #[test]
-fn errors_point_to_what_is_wrong() {
+fn errors_point_to_the_wrong_sql() {
     let scratch = Scratch::new();
     let mut runs = Vec::new();
     let mut check = |sql: &str| {
         scratch.file("file.sql", sql);
         runs.push(scratch.run(&["run", "file.sql", "--param", "p=1", "--format", "csv"]));
     };
-    // In a body, where it is defined.
+    // In the body of a function, at its definition.
     check("CREATE FUNCTION f(a INT)\nRETURN a + bb;");
     check("CREATE FUNCTION f(a INT)\nRETURN sum(a);");
     check("CREATE FUNCTION f(a INTT) RETURN a;");
@@ -34,14 +35,14 @@ fn errors_point_to_what_is_wrong() {
     check("DECLARE total INT;\nSET VAR totl = 1;");
     check("SET x = 1;");
     check("DECLARE a.b.c INT;");
-    // Names that are computed.
+    // Computed names.
     check("SELECT * FROM IDENTIFIER(:p);");
     check("DROP TABLE IDENTIFIER('a b');");
     assert_snapshot!("language_errors", runs.join("\n"));
 }
 
 #[test]
-fn views_and_functions_outlive_the_command() {
+fn views_and_functions_are_stored_after_the_command() {
     let scratch = Scratch::new();
     let mut runs = Vec::new();
     let mut check = |sql: &str| runs.push(scratch.run(&["-c", sql, "--format", "csv"]));
@@ -55,7 +56,7 @@ fn views_and_functions_outlive_the_command() {
     check("ALTER VIEW v AS SELECT n FROM t WHERE s = 'it\\'s'; SELECT * FROM v");
     check("DECLARE n INT = 7; SELECT n");
     check("SELECT n");
-    // A newer program's definition is not guessed at, and a damaged one is named.
+    // A definition of a newer version, and a damaged definition, are errors that name the view.
     scratch.file("warehouse/default/v/_pinsql_view.json", "{\"format\": 9, \"sql\": \"\", \"created_at_ms\": 0}");
     check("SELECT * FROM v");
     scratch.file("warehouse/default/v/_pinsql_view.json", "{");
@@ -64,7 +65,7 @@ fn views_and_functions_outlive_the_command() {
 }
 
 #[test]
-fn a_check_knows_what_would_be_made() {
+fn a_check_knows_the_definitions_before_a_statement() {
     let scratch = Scratch::new();
     scratch.file(
         "file.sql",
@@ -82,7 +83,7 @@ DROP FUNCTION plus;
 }
 
 #[test]
-fn a_stream_keeps_what_it_was_defined_with() {
+fn a_stream_keeps_the_definitions_of_its_creation() {
     let scratch = Scratch::new();
     scratch.file("raw/one.json", "{\"n\": 1}\n{\"n\": 2}\n");
     scratch.file(

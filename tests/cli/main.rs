@@ -1,4 +1,4 @@
-//! What a user sees: output, exit code and every error, as snapshots of whole runs of the program.
+//! The output, the exit codes and the errors that a user sees, as snapshots of whole runs of the program.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
 

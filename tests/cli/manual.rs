@@ -1,11 +1,11 @@
-//! Manual pages: one a command, which mandoc finds nothing wrong with, and which say what `--help` says.
+//! Manual pages: each command has one, mandoc finds no fault in it, and it has the content of `--help`.
 
 use std::process::Command;
 
 use crate::completions::shells;
 use crate::scratch::Scratch;
 
-/// Every command has its page, and no other.
+/// All pages: one for each command.
 const PAGES: [&str; 11] = [
     "pinsql-check.1",
     "pinsql-checkpoint-show.1",
@@ -20,13 +20,13 @@ const PAGES: [&str; 11] = [
     "pinsql.1",
 ];
 
-/// Unlike man-db, it says what is wrong with a page.
+/// mandoc reports faults in a page. man-db does not.
 fn mandoc() -> Command {
     Command::new(shells().join("usr/bin/mandoc"))
 }
 
 #[test]
-fn each_command_has_a_page_and_none_has_a_fault() {
+fn each_command_has_a_page_without_faults() {
     let scratch = Scratch::new();
     assert_eq!(scratch.run(&["man", "--out", "man/man1"]), "$ pinsql man --out man/man1\n--- exit code 0\n");
     let folder = scratch.path().join("man/man1");
@@ -34,7 +34,8 @@ fn each_command_has_a_page_and_none_has_a_fault() {
     pages.sort();
     assert_eq!(pages, PAGES);
     for page in PAGES {
-        // A page that is the same whenever it is made has no date. Breaks beside blank lines are clap's, and change nothing.
+        // Pages have no date, so that the same program makes the same pages. clap writes breaks next to blank lines,
+        // which change nothing.
         let is_meant = |line: &str| line.contains("missing date") || line.contains("skipping paragraph macro: br");
         let lint = mandoc().args(["-T", "lint", "-W", "warning"]).arg(folder.join(page)).output().unwrap();
         let found = String::from_utf8(lint.stdout).unwrap();
@@ -44,12 +45,12 @@ fn each_command_has_a_page_and_none_has_a_fault() {
 }
 
 #[test]
-fn a_page_says_what_the_help_says_and_more() {
+fn a_page_has_the_content_of_the_help_and_more() {
     let scratch = Scratch::new();
     assert!(scratch.run(&["man", "--out", "."]).ends_with("--- exit code 0\n"));
     let page = |name: &str| {
         let output = mandoc().args(["-T", "utf8", "-O", "width=200"]).arg(scratch.path().join(name)).output().unwrap();
-        // Bold letters are printed over themselves.
+        // Bold letters are printed twice, with a backspace between.
         let text = String::from_utf8(output.stdout).unwrap();
         let mut plain = String::new();
         for letter in text.chars() {
@@ -94,7 +95,7 @@ fn without_a_folder_the_main_page_is_printed() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_an_error() {
+fn a_folder_that_cannot_be_created_is_an_error() {
     let scratch = Scratch::new();
     scratch.file("taken", "");
     let transcript = scratch.run(&["man", "--out", "taken"]);

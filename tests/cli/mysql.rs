@@ -1,4 +1,4 @@
-//! What a wrong call of `read_mysql` gets, as far as no server is needed for it. What a server answers is in `tests/e2e`.
+//! Errors of `read_mysql` that need no server. Tests with a server are in `tests/e2e`.
 
 use insta::assert_snapshot;
 
@@ -21,7 +21,7 @@ fn check(name: &str, calls: &[&str]) {
 }
 
 #[test]
-fn a_call_that_is_not_whole_is_told_what_is_missing() {
+fn an_incomplete_call_is_an_error_that_names_the_missing_part() {
     check(
         "mysql_missing",
         &[
@@ -36,7 +36,7 @@ fn a_call_that_is_not_whole_is_told_what_is_missing() {
 }
 
 #[test]
-fn a_wrong_option_is_named() {
+fn a_wrong_option_is_an_error_that_names_it() {
     check(
         "mysql_options",
         &[
@@ -52,7 +52,7 @@ fn a_wrong_option_is_named() {
     );
 }
 
-/// Not the message alone: the line of SQL that an error shows must not have the password in it either.
+/// Neither the message nor the line of SQL in an error contains the password.
 #[test]
 fn a_password_is_refused_and_never_shown() {
     check(
@@ -69,6 +69,6 @@ fn a_password_is_refused_and_never_shown() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() {
+fn an_unreachable_server_is_an_error_that_names_it() {
     check("mysql_unreachable", &["read_mysql(table => 'pin_data', credentials => 'db_creds.yaml')"]);
 }

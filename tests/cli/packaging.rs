@@ -1,4 +1,4 @@
-//! The parts of `make dist` that need no release build: the check of a program, and the archive.
+//! The parts of `make dist` that do not need a release build: the check of a program, and the archive.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,20 +17,21 @@ fn errors(output: &Output) -> String {
 }
 
 #[test]
-fn a_program_that_needs_a_newer_glibc_is_found_out() {
+fn a_program_that_needs_a_newer_glibc_is_an_error() {
     let fine = packaging("check_binary", &[PINSQL, "99.0"]);
     assert!(fine.status.success(), "{}", errors(&fine));
     let says = String::from_utf8_lossy(&fine.stdout).into_owned();
     assert!(says.contains("needs glibc 2.") && says.contains("libc.so.6"), "{says}");
 
-    // 2.9 is older than 2.28, which no comparison of texts would say. Rust's own library needs more than it.
+    // 2.9 is older than 2.28, but a comparison of texts gives the opposite. Rust's standard library needs a newer
+    // version than 2.9.
     let old = packaging("check_binary", &[PINSQL, "2.9"]);
     assert_eq!(old.status.code(), Some(1));
     assert!(errors(&old).contains("newer than 2.9:\n") && errors(&old).contains("@GLIBC_2."), "{}", errors(&old));
 }
 
 #[test]
-fn a_program_that_needs_other_libraries_is_found_out() {
+fn a_program_that_needs_other_libraries_is_an_error() {
     let bash = packaging("check_binary", &["/bin/bash", "99.0"]);
     assert_eq!(bash.status.code(), Some(1));
     assert!(errors(&bash).contains("needs what not every Linux has: libtinfo.so.6"), "{}", errors(&bash));
@@ -40,7 +41,7 @@ fn a_program_that_needs_other_libraries_is_found_out() {
     assert!(errors(&script).contains("not a program that is linked with glibc"), "{}", errors(&script));
 }
 
-/// Packs a script that calls the program: the program of a test is too large to be packed in passing.
+/// Packs a script that calls the program. Packing the test build of the program itself would take too long.
 fn packed(scratch: &Scratch, out: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let script = scratch.file("pinsql", format!("#!/bin/sh\nexec '{PINSQL}' \"$@\"\n"));
@@ -52,7 +53,7 @@ fn packed(scratch: &Scratch, out: &str) -> PathBuf {
 }
 
 #[test]
-fn an_archive_has_all_that_a_user_needs_and_works_where_it_is_unpacked() {
+fn an_archive_is_complete_and_works_in_any_folder() {
     let scratch = Scratch::new();
     let out = packed(&scratch, "dist");
     let name = format!("pinsql-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
@@ -87,7 +88,7 @@ fn the_same_program_gives_the_same_archive() {
         std::fs::read_to_string(digest).unwrap()
     };
     let first = digest("first");
-    // What a file's time would change, changes by then.
+    // If the archive contained the time of a file, it would be different now.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(first, digest("second"));
 }

@@ -1,10 +1,10 @@
-//! Delta tables by their place, in queries and nowhere else.
+//! Delta tables by path, which only queries can read.
 
 use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
 
-/// A table in a folder that no name leads to: it has capitals, a blank and a dot.
+/// A table in a folder outside the warehouse. Its path has capitals, a blank and a dot.
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.run(&["-c", "CREATE TABLE posts AS SELECT 1 AS Ind, 'one' AS title; INSERT INTO posts VALUES (2, 'two')"]);
@@ -17,7 +17,7 @@ fn scratch() -> Scratch {
 const POSTS: &str = "delta.`Other Tables/v1.5/Posts`";
 
 #[test]
-fn a_query_reads_a_table_at_a_place() {
+fn a_query_reads_a_table_by_path() {
     let scratch = scratch();
     let csv = |sql: &str| scratch.run(&["-c", sql, "--format", "csv"]);
     assert_snapshot!("place", csv(&format!("SELECT IND, title FROM {POSTS} ORDER BY ind")));
@@ -43,7 +43,7 @@ fn a_query_reads_a_table_at_a_place() {
 }
 
 #[test]
-fn a_statement_knows_that_it_reads_the_table_it_writes() {
+fn an_insert_that_reads_its_table_by_path_is_not_a_blind_append() {
     let scratch = Scratch::new();
     let sql = "CREATE TABLE t AS SELECT 1 AS n; INSERT INTO t SELECT n + 1 FROM delta.`warehouse/default/t`";
     scratch.run(&["-c", sql]);
@@ -56,7 +56,7 @@ fn a_statement_knows_that_it_reads_the_table_it_writes() {
 }
 
 #[test]
-fn places_that_cannot_be_read_or_named() {
+fn invalid_uses_of_a_path_are_errors() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| assert_snapshot!(name, scratch.run(&["-c", sql]));
     check("place_missing", "SELECT * FROM delta.`Other Tables/v1.5`");

@@ -12,7 +12,7 @@ const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
 const CTRL_R: &str = "\u{12}";
 
-/// A query that nobody waits for to end by itself.
+/// A query that would run far longer than any test.
 const ENDLESS: &str = "SELECT max(a.n + b.n) FROM range(100000) AS a (n) CROSS JOIN range(100000000) AS b (n);";
 
 fn scratch() -> Scratch {
@@ -27,7 +27,7 @@ fn with_table(scratch: &Scratch) -> Terminal {
     terminal
 }
 
-/// The screen from the last line that contains `from`, without blank lines: a change of size can leave one.
+/// The screen from the last line that contains `from`. Without blank lines, because a resize can leave one.
 fn since(screen: &str, from: &str) -> String {
     let lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
     let start = lines.iter().rposition(|line| line.contains(from)).unwrap_or(0);
@@ -35,7 +35,7 @@ fn since(screen: &str, from: &str) -> String {
 }
 
 #[test]
-fn a_statement_takes_the_lines_it_needs() {
+fn a_statement_can_have_several_lines() {
     let terminal = Terminal::start(&Scratch::new(), &[]);
     terminal.line("SELECT 1 AS one, -- not yet;");
     terminal.wait_for("   ...>");
@@ -45,7 +45,7 @@ fn a_statement_takes_the_lines_it_needs() {
 }
 
 #[test]
-fn the_editor_completes_what_can_stand_there() {
+fn the_editor_completes_what_fits_the_place() {
     let scratch = scratch();
     let terminal = with_table(&scratch);
     for (typed, completed) in [
@@ -78,11 +78,11 @@ fn the_editor_completes_what_can_stand_there() {
 fn a_long_query_is_cancelled_and_the_shell_stays() {
     let terminal = Terminal::start(&Scratch::new(), &[]);
     terminal.line(ENDLESS);
-    // The line of progress says that it runs.
+    // The progress line shows that the query runs.
     terminal.wait_for(" of memory, ");
     let prompts = terminal.prompts();
     terminal.press(CTRL_C);
-    // The query would run for much longer than the test waits for a prompt.
+    // The query itself would run for much longer than the deadline of the test.
     let screen = terminal.wait_for_prompts(prompts + 1);
     assert!(screen.contains("error[INTERRUPTED]: interrupted"), "{screen}");
     assert!(terminal.run("SELECT 41 + 1 AS answer;").contains("│     42 │"), "{}", terminal.screen());
@@ -164,7 +164,7 @@ fn errors_have_the_place_and_the_hint() {
 }
 
 #[test]
-fn each_command_does_what_help_says() {
+fn each_command_does_what_its_help_describes() {
     let scratch = scratch();
     let terminal = Terminal::start_in(&scratch, &["--param", "day=monday"], &[], (60, 110));
     terminal.wait_for("pinsql>");
@@ -221,7 +221,7 @@ fn each_command_does_what_help_says() {
 }
 
 #[test]
-fn what_is_pasted_runs_when_it_is_whole() {
+fn a_pasted_statement_runs_when_it_is_complete() {
     let terminal = Terminal::start(&Scratch::new(), &[]);
     terminal.press("\u{1b}[200~SELECT 1 AS one;\nSELECT 2\n  AS two;\n.mode\n\u{1b}[201~");
     terminal.wait_for("AS two;");
@@ -230,7 +230,7 @@ fn what_is_pasted_runs_when_it_is_whole() {
 }
 
 #[test]
-fn ctrl_c_clears_the_line_and_the_session_goes_on() {
+fn ctrl_c_clears_the_line_and_the_session_continues() {
     let terminal = Terminal::start(&Scratch::new(), &[]);
     terminal.press("SELECT 'not this");
     terminal.wait_for("not this");
@@ -245,7 +245,7 @@ fn ctrl_c_clears_the_line_and_the_session_goes_on() {
 }
 
 #[test]
-fn no_color_means_none() {
+fn no_color_turns_colors_off() {
     let scratch = Scratch::new();
     let terminal = Terminal::start_in(&scratch, &[], &[("NO_COLOR", "1")], (30, 100));
     terminal.wait_for("pinsql>");
@@ -258,7 +258,7 @@ fn no_color_means_none() {
 }
 
 #[test]
-fn a_signal_ends_the_shell_in_order() {
+fn a_signal_ends_the_shell_cleanly() {
     let scratch = Scratch::new();
     for line in [None, Some(ENDLESS)] {
         let mut terminal = Terminal::start(&scratch, &[]);
@@ -273,7 +273,7 @@ fn a_signal_ends_the_shell_in_order() {
 }
 
 #[test]
-fn a_terminal_that_is_gone_ends_the_shell() {
+fn a_closed_terminal_ends_the_shell() {
     for line in [None, Some(ENDLESS)] {
         let mut terminal = Terminal::start(&Scratch::new(), &[]);
         if let Some(line) = line {
@@ -303,7 +303,7 @@ fn without_a_terminal_there_is_no_shell() {
 }
 
 #[test]
-fn memory_that_runs_out_is_an_error_and_not_a_death() {
+fn a_query_beyond_the_memory_limit_is_an_error() {
     let terminal = Terminal::start(&Scratch::new(), &["--memory", "8MB"]);
     let screen =
         terminal.run("SELECT count(*) FROM range(4000000) AS a (n) JOIN range(4000000) AS b (n) ON a.n = b.n;");

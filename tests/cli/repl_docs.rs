@@ -1,8 +1,8 @@
-//! The sessions in `docs/shell.md` are what the shell shows: they are typed into a terminal, and the screen is compared.
+//! Types the sessions in `docs/shell.md` into a terminal, and compares the screen with the page.
 //!
-//! In a ```` ```session ```` block the lines with a prompt are typed, and the others are what was seen. All blocks of the
-//! page are one session, in a folder that has the repository's `examples`. With `PINSQL_UPDATE_DOCS=1` the page is
-//! written anew.
+//! In a ```` ```session ```` block, the lines with a prompt are typed, and the other lines are the output. All blocks
+//! of the page are one session, in a folder that has the repository's `examples`. `PINSQL_UPDATE_DOCS=1` writes the
+//! current output into the page.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ const PROMPT: &str = "pinsql> ";
 const MORE: &str = "   ...> ";
 
 #[test]
-fn the_sessions_of_the_page_are_real() {
+fn the_sessions_of_the_page_match_the_shell() {
     let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let page = repository.join("docs/shell.md");
     let text = std::fs::read_to_string(&page).unwrap();
@@ -29,7 +29,7 @@ fn the_sessions_of_the_page_are_real() {
     }
 }
 
-/// The page with every session as the terminal shows it now.
+/// Returns the page with the sessions as the terminal shows them now.
 fn replay(terminal: &Terminal, text: &str) -> String {
     let mut page = String::new();
     let mut lines = text.lines();
@@ -44,7 +44,7 @@ fn replay(terminal: &Terminal, text: &str) -> String {
     page
 }
 
-/// Types the lines of one block, and gives what the screen shows from its first prompt to the one behind its last line.
+/// Types the lines of one block. Returns the screen from its first prompt to the prompt after its last line.
 fn session(terminal: &Terminal, block: &[&str]) -> String {
     let before = terminal.wait_for_prompts(1).trim_end().lines().count() - 1;
     let typed: Vec<&str> =
@@ -57,7 +57,7 @@ fn session(terminal: &Terminal, block: &[&str]) -> String {
                 terminal.line(keys);
                 terminal.wait_until("line to go on", |screen| screen.trim_end().ends_with(MORE.trim_end()));
             }
-            // What `run` gives ends with a prompt; a moment later the editor may be drawing it anew.
+            // The screen that `run` returns ends with a prompt. Later the editor may be drawing the prompt again.
             _ => screen = terminal.run(keys),
         }
     }

@@ -1,11 +1,11 @@
-//! A folder to run the program in, and a transcript of what it said.
+//! A folder in which a test runs the program, and the transcript of a run.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Texts that no user may ever see.
+/// Texts that must never be in an error that a user sees.
 const FORBIDDEN: [&str; 6] = ["panicked", "unwrap()", "External(", "DataFusionError", "ArrowError", "Error {"];
 
 pub(crate) struct Scratch {
@@ -21,7 +21,7 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// Writes a file below the folder, making its parents.
+    /// Writes a file in the folder, and creates its parent folders.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -29,8 +29,7 @@ impl Scratch {
         path
     }
 
-    /// Runs the program and gives what it did as one text, with the folder's path and what changes from run to run
-    /// taken out.
+    /// Runs the program and returns command, output and exit code as one text. The path of the folder is replaced.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_with_input(arguments, "")
     }

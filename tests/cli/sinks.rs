@@ -1,4 +1,4 @@
-//! CREATE SINK as its author meets it. What a sink writes needs a broker, and is in `tests/e2e`.
+//! CREATE SINK: checks and errors. Tests of the written data need a broker, and are in `tests/e2e`.
 
 use insta::assert_snapshot;
 
@@ -6,7 +6,7 @@ use crate::scratch::Scratch;
 
 const TOPIC: &str = "STREAM read_kafka(bootstrapServers => 'localhost:9092', subscribe => 'pins')";
 
-/// What `pinsql check` says of a sink over a topic, which `TOPIC` stands for.
+/// The output of `pinsql check` for a sink. `TOPIC` is replaced by a topic.
 fn check(sql: &str) -> String {
     let scratch = Scratch::new();
     scratch.file("raw/1.json", "{\"index\": 1}\n");
@@ -15,7 +15,7 @@ fn check(sql: &str) -> String {
 }
 
 #[test]
-fn a_sink_is_checked_without_reaching_anything() {
+fn a_sink_is_checked_without_a_connection() {
     let options = "WITH ('flush.size' = 500, 'rotate.interval' = '30s', compression = 'gzip')";
     assert_snapshot!(
         "sink_checked",
@@ -30,7 +30,7 @@ fn a_sink_is_checked_without_reaching_anything() {
 }
 
 #[test]
-fn what_a_sink_cannot_be_is_said() {
+fn invalid_sinks_are_errors() {
     for (name, sql) in [
         ("sink_without_place", "CREATE SINK pins AS SELECT value FROM TOPIC"),
         ("sink_without_query", "CREATE SINK pins INTO 's3://lake'"),
@@ -96,7 +96,7 @@ fn what_a_sink_cannot_be_is_said() {
 }
 
 #[test]
-fn a_sink_that_is_not_there() {
+fn a_sink_that_does_not_exist() {
     let scratch = Scratch::new();
     assert_snapshot!("sink_drop_nothing", scratch.run(&["-c", "DROP SINK pins"]));
     assert_snapshot!("sink_drop_if_exists", scratch.run(&["-c", "DROP SINK IF EXISTS pins"]));

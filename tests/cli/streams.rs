@@ -1,6 +1,6 @@
-//! Streaming tables as their user meets them: what a refresh says, what cannot be carried on, and where a table stands.
+//! Streaming tables: the output of a refresh, changes that a table cannot continue with, and checkpoints.
 //!
-//! The streams here are of files. Those of Kinesis and Kafka need their services, and are in `tests/e2e`.
+//! The streams here read files. Kinesis and Kafka need their services, and their tests are in `tests/e2e`.
 
 use insta::assert_snapshot;
 
@@ -21,12 +21,12 @@ fn scratch() -> Scratch {
 }
 
 #[test]
-fn a_refresh_takes_each_object_once() {
+fn a_refresh_reads_each_object_once() {
     let scratch = scratch();
     assert_snapshot!("refresh", scratch.run(&["run", "stream.sql"]));
     assert_snapshot!("refresh_nothing_new", scratch.run(&["run", "stream.sql"]));
     scratch.file("raw/2.json", "{\"index\": 3, \"title\": \"c\"}\n{\"index\": 300, \"title\": \"d\"}\n");
-    // Written again under its name: it was taken already.
+    // An object that is written again under the same name is not read again.
     scratch.file("raw/1.json", "{\"index\": 9, \"title\": \"again\"}\n");
     assert_snapshot!("refresh_more", scratch.run(&["run", "stream.sql", "--report", "report.json"]));
     assert_snapshot!("refresh_rows", scratch.run(&["-c", "SELECT * FROM pins ORDER BY ind", "--format", "csv"]));
@@ -37,7 +37,7 @@ fn a_refresh_takes_each_object_once() {
 }
 
 #[test]
-fn a_stream_of_files_tells_where_a_row_comes_from() {
+fn a_stream_of_files_has_the_metadata_column() {
     let scratch = scratch();
     scratch.file("named.sql", STREAM.replace("title\n", "title, _metadata.file_name AS file_name\n"));
     scratch.run(&["run", "named.sql"]);
@@ -51,7 +51,7 @@ fn a_stream_is_checked_without_reading_it() {
 }
 
 #[test]
-fn what_a_running_table_cannot_carry_is_refused() {
+fn changes_that_a_table_cannot_continue_with_are_errors() {
     let scratch = scratch();
     scratch.run(&["run", "stream.sql"]);
     scratch.file("other.sql", STREAM.replace("'raw'", "'raw2'"));
@@ -70,7 +70,7 @@ fn what_a_running_table_cannot_carry_is_refused() {
 }
 
 #[test]
-fn what_is_no_stream_is_an_error_with_its_place() {
+fn invalid_streams_are_errors_with_a_place() {
     let scratch = scratch();
     let call = "read_files('raw', format => 'json', schema => 'index INT')";
     for (name, sql) in [
@@ -106,7 +106,7 @@ fn what_is_no_stream_is_an_error_with_its_place() {
 }
 
 #[test]
-fn a_stream_runs_what_defines_it_and_nothing_else() {
+fn the_stream_command_accepts_definitions_only() {
     let scratch = scratch();
     scratch.file("query.sql", "SELECT 1");
     assert_snapshot!("stream_a_query", scratch.run(&["stream", "query.sql"]));
@@ -117,7 +117,7 @@ fn a_stream_runs_what_defines_it_and_nothing_else() {
 }
 
 #[test]
-fn a_checkpoint_can_be_looked_at() {
+fn checkpoint_show_prints_a_checkpoint() {
     let scratch = scratch();
     scratch.run(&["run", "stream.sql"]);
     let transcript = scratch.run(&["checkpoint", "show", "pins", "--format", "csv"]);

@@ -1,4 +1,4 @@
-//! A terminal that a test types into and looks at: a pty, and an emulator that keeps its screen.
+//! A terminal for tests that type and read the screen: a pty, and an emulator that keeps its screen.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -12,19 +12,19 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use crate::scratch::Scratch;
 
-/// How long a test waits for what it expects to see. A machine that is busy with other builds is slow.
+/// The time limit for an expected screen. It is long, because a machine that runs other builds is slow.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// Lines above the screen that can be looked at.
+/// The number of lines above the screen that the emulator keeps.
 const SCROLLBACK_ROWS: usize = 500;
 
 pub(crate) struct Terminal {
-    /// None once the terminal is gone.
+    /// None after the terminal is closed.
     line: Option<Line>,
     child: Box<dyn Child + Send + Sync>,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// All that keeps the pty open on this side.
+/// The parts that keep the pty open on this side.
 struct Line {
     master: Box<dyn MasterPty + Send>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -32,10 +32,10 @@ struct Line {
     is_closing: Arc<AtomicBool>,
 }
 
-/// What the program has printed: both at the same moment, so that what is counted in one can be seen on the other.
+/// The output of the program as a screen and as bytes. Both change under one lock, so that they always agree.
 struct Seen {
     screen: vt100::Parser,
-    /// Every byte that came, for what a screen does not keep.
+    /// All bytes of the output, including those that a screen does not show.
     output: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ impl Seen {
         contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
-    /// How many prompts have been shown. The editor draws a prompt many times; at a new one it turns pasting on.
+    /// The number of prompts. The editor draws a prompt many times, but turns bracketed paste on only once for each.
     fn prompts(&self) -> usize {
         String::from_utf8_lossy(&self.output).matches("\u{1b}[?2004h").count()
     }
@@ -74,7 +74,7 @@ impl Terminal {
         Self::of(env!("CARGO_BIN_EXE_pinsql"), scratch, arguments, variables, size)
     }
 
-    /// Starts another program, as a user's own shell.
+    /// Starts another program, such as bash or zsh.
     pub(crate) fn of(
         program: impl AsRef<OsStr>,
         scratch: &Scratch,
@@ -110,7 +110,7 @@ impl Terminal {
         self.line.as_ref().unwrap()
     }
 
-    /// Types keys as they are.
+    /// Types keys, without Enter.
     pub(crate) fn press(&self, keys: &str) {
         let mut writer = self.connected().writer.lock().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
@@ -122,17 +122,17 @@ impl Terminal {
         self.press(&format!("{text}\r"));
     }
 
-    /// What is on the screen.
+    /// The text on the screen.
     pub(crate) fn screen(&self) -> String {
         self.seen.lock().unwrap().text()
     }
 
-    /// Everything that was printed since the start, with its escape sequences.
+    /// All output since the start, with escape sequences.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&self.seen.lock().unwrap().output).into_owned()
     }
 
-    /// Waits until the screen shows `text`, and gives the screen.
+    /// Waits until the screen shows `text`, and returns the screen.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         self.wait_until(&format!("`{text}`"), |screen| screen.contains(text))
     }
@@ -157,14 +157,14 @@ impl Terminal {
         }
     }
 
-    /// Types a line, and gives the screen when the prompt has come back below it.
+    /// Types a line, waits for the next prompt, and returns the screen.
     pub(crate) fn run(&self, text: &str) -> String {
         let prompts = self.prompts();
         self.line(text);
         self.wait_for_prompts(prompts + 1)
     }
 
-    /// How many prompts have been shown.
+    /// The number of prompts since the start.
     pub(crate) fn prompts(&self) -> usize {
         self.seen.lock().unwrap().prompts()
     }
@@ -181,11 +181,12 @@ impl Terminal {
         self.connected().master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
-    /// Closes the terminal, as when a window is closed or a connection is lost.
+    /// Closes the terminal, like a closed window or a lost connection.
     pub(crate) fn hang_up(&mut self) {
         let size = self.connected().master.get_size().unwrap();
         self.connected().is_closing.store(true, Ordering::Relaxed);
-        // Drawing its screen anew makes the program print, which the emulator waits for.
+        // The emulator thread waits for output. A resize makes the program print, and then the thread sees
+        // `is_closing`.
         self.resize(size.rows, size.cols - 1);
         self.line.take().unwrap().emulator.join().unwrap();
     }
@@ -194,7 +195,7 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
-    /// Waits until the program has ended, and gives its exit code.
+    /// Waits until the program ends, and returns its exit code.
     pub(crate) fn wait_for_end(&mut self) -> u32 {
         let start = Instant::now();
         loop {
@@ -209,7 +210,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It is gone already where the test has waited for it.
+        // The program may have ended already. Then both calls fail, which does not matter.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -219,7 +220,7 @@ fn extent(cells: u16) -> NonZero<u16> {
     NonZero::new(cells).unwrap()
 }
 
-/// Feeds what the program prints to the emulator, and answers what a terminal is asked: where its cursor is.
+/// Feeds the output of the program to the emulator, and answers requests for the position of the cursor.
 fn emulate(
     mut reader: Box<dyn Read + Send>,
     answers: &Mutex<Box<dyn Write + Send>>,
@@ -247,7 +248,7 @@ fn emulate(
                 return;
             }
         }
-        // The start of a query may be all that has come of it.
+        // The buffer may end in the middle of a request. Keep that part for the next read.
         let kept =
             (1..CURSOR_QUERY.len()).rev().find(|length| pending.ends_with(&CURSOR_QUERY[..*length])).unwrap_or(0);
         let rest = pending.split_off(pending.len() - kept);

@@ -1,4 +1,4 @@
-//! Libraries of users: the example is built and used, and broken ones are errors that the process survives.
+//! Libraries of users: the example works, and broken libraries are errors that do not end the process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 
 use crate::scratch::Scratch;
 
-/// Where the libraries are, built once for all tests of this binary. They are crates of their own, as users' are.
+/// The folder of the libraries. They are built once for all tests, as separate crates like those of users.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -41,7 +41,7 @@ fn broken(library: &str) -> String {
     file_of(&built().join("examples"), library)
 }
 
-/// A run beside which the library stands as `library.so`, a name that every machine shows alike.
+/// Runs SQL with the library as `library.so` in the same folder, so that errors show the same name on every machine.
 fn run(scratch: &Scratch, library: &str, sql: &str) -> String {
     std::fs::copy(library, scratch.path().join("library.so")).unwrap();
     run_without(scratch, sql)
@@ -53,7 +53,7 @@ fn run_without(scratch: &Scratch, sql: &str) -> String {
 }
 
 #[test]
-fn the_example_serves_sql() {
+fn sql_calls_the_functions_of_the_example() {
     let scratch = Scratch::new();
     scratch.file("in.json", "{\"t\": \"tea\", \"a\": 1, \"b\": 2}\n{\"t\": \"bun\", \"a\": 3, \"b\": 2}\n{\"t\": null, \"a\": 0, \"b\": 7}\n");
     let sql = "CREATE FUNCTION shout USING LIBRARY 'library.so';
@@ -94,9 +94,9 @@ fn broken_libraries_are_errors() {
     assert_snapshot!("udf_library_broken", runs.join("\n"));
 }
 
-/// What the system's loader says is the system's.
+/// The message of the system's loader is not compared, because it differs between systems.
 #[test]
-fn what_is_no_library_of_functions_says_so() {
+fn a_file_that_is_not_a_library_of_functions_is_an_error() {
     let scratch = Scratch::new();
     scratch.file("library.so", "this is no library\n");
     let said = run_without(&scratch, "CREATE FUNCTION f USING LIBRARY 'library.so';");
@@ -109,7 +109,7 @@ fn what_is_no_library_of_functions_says_so() {
 }
 
 #[test]
-fn functions_that_break_their_promise_are_errors() {
+fn functions_that_break_the_interface_are_errors() {
     let scratch = Scratch::new();
     let mut runs = Vec::new();
     for function in ["panics", "fails", "short", "long", "other_type", "not_utf8"] {
@@ -124,7 +124,7 @@ SELECT no_arguments() AS n FROM VALUES ('a'), ('b') AS v (t);";
     assert_snapshot!("udf_library_volatile", run(&scratch, &broken("faults"), sql));
 }
 
-/// The process lives, the records at fault are found, and their neighbours land.
+/// The process continues, the bad record is rejected, and the other records are written.
 #[test]
 fn a_record_on_which_a_function_panics_is_rejected() {
     let scratch = Scratch::new();

@@ -1,4 +1,4 @@
-//! `--version` names what the program is made of: the versions that Cargo.lock has, since tests are built with it.
+//! `--version` prints the versions of the libraries. They are those in Cargo.lock.
 
 use crate::scratch::Scratch;
 
@@ -30,7 +30,7 @@ fn the_long_form_names_the_libraries() {
     for package in ["datafusion", "arrow", "parquet", "deltalake-core", "buoyant_kernel", "object_store"] {
         assert_eq!(of(package), locked(package), "{package}");
     }
-    // rdkafka-sys is named after the librdkafka in it: 4.10.0+2.12.1.
+    // The version of rdkafka-sys contains that of librdkafka: 4.10.0+2.12.1.
     let (_, librdkafka) = locked("rdkafka-sys").split_once('+').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert_eq!(of("rdkafka"), format!("{} (librdkafka {librdkafka})", locked("rdkafka")));
     assert!(of("target").starts_with(std::env::consts::ARCH), "{transcript}");

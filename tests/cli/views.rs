@@ -1,4 +1,4 @@
-//! Views and files that take in files: what comes of them, and where their errors point.
+//! Views and `SOURCE`: their results, and the places of their errors.
 
 use std::path::{Path, PathBuf};
 
@@ -30,17 +30,17 @@ SELECT * FROM pins ORDER BY ind;
 }
 
 #[test]
-fn a_file_takes_in_others_that_stand_beside_it() {
+fn source_runs_files_relative_to_the_file() {
     let scratch = scratch();
     assert_snapshot!("source", scratch.run(&["run", "sql/clean.sql", "--param", "raw=raw"]));
     assert_snapshot!("source_check", scratch.run(&["check", "sql/clean.sql", "--param", "raw=raw"]));
-    // Text that is in no file looks from the current folder.
+    // SQL that is not in a file resolves paths from the current folder.
     let sql = "SOURCE 'sql/rules/schema.sql'; SELECT count(*) AS n FROM read_files('raw', schema => pin_schema)";
     assert_snapshot!("source_command_line", scratch.run(&["-c", sql, "--format", "csv"]));
 }
 
 #[test]
-fn files_that_cannot_be_taken_in() {
+fn invalid_sources_are_errors() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| {
         scratch.file("sql/outer.sql", sql);
@@ -57,16 +57,16 @@ fn files_that_cannot_be_taken_in() {
 }
 
 #[test]
-fn errors_in_views_point_into_the_file_at_fault() {
+fn errors_in_views_point_into_the_right_file() {
     let scratch = scratch();
     let check = |name: &str, sql: &str| {
         scratch.file("sql/outer.sql", sql);
         assert_snapshot!(name, scratch.run(&["run", "sql/outer.sql", "--param", "raw=raw"]));
     };
-    // A mistake in a view is found where the view is made.
+    // A mistake in a view is found when the view is created.
     check("view_column", "CREATE TEMPORARY VIEW v AS\nSELECT titel FROM read_files('raw', schema => 'title STRING');");
     check("view_source_column", "CREATE TEMPORARY VIEW records AS SELECT 1 AS ind;\nSOURCE 'rules/rules.sql';");
-    // What fails in it later has no place in the file that only names the view.
+    // If a view fails later, the error has no place in the file that only names the view.
     check(
         "view_data",
         "CREATE TEMPORARY VIEW v AS\n\n\n\nSELECT CAST(title AS INT) AS n FROM read_files('raw', schema => 'title STRING');\n
@@ -137,9 +137,9 @@ fn the_rules_give_a_stream_of_objects_the_rows_of_the_batch() {
     }
 }
 
-/// The files over Kinesis and Kafka need no service to be typed.
+/// `check` needs no service, also for the files over Kinesis and Kafka.
 #[test]
-fn the_files_of_the_pipeline_are_sound() {
+fn the_files_of_the_pipeline_pass_check() {
     let scratch = Scratch::new();
     let files = [files("sql", "sql"), files("examples/aws", "sql")].concat();
     assert_eq!(files.len(), 18, "{files:?}");
@@ -160,9 +160,9 @@ fn the_files_of_the_pipeline_are_sound() {
     }
 }
 
-/// The roles of `examples/aws` have single actions on named resources.
+/// The policies in `examples/aws` allow single actions, and no resource is `*`.
 #[test]
-fn the_policies_give_single_rights() {
+fn the_policies_give_single_actions() {
     let policies = files("examples/aws/policies", "json");
     assert_eq!(policies.len(), 5, "{policies:?}");
     for file in policies {
