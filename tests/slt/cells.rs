@@ -1,24 +1,25 @@
-//! Rows in the form of the files that `spark/generate.py` makes: what a value is can be read off its cell.
+//! Rows in the format of `spark/generate.py`: each cell shows the exact value.
 //!
-//! A text is in quotes and shows its white space, so that NULL, `'NULL'`, `''` and `'\u{a0}'` are told apart; a float has
-//! the fewest digits that give it back. The script writes Spark's rows in this form, and both have to change together.
+//! A text is in quotes and its white space is visible, so that NULL, `'NULL'`, `''` and `'\u{a0}'` are different. A float
+//! has the fewest digits that identify it. The script writes Spark's rows in the same format, so both must change
+//! together.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, IntervalUnit, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pinsql_base::schema::type_name;
 
-/// Stands before the query in such a file, with the types of its columns behind it.
+/// The marker before a query in such a file. The types of the columns follow it.
 pub(crate) const TYPES: &str = "-- types: ";
-/// Stands before a statement on which Spark fails, with the class of Spark's error behind it.
+/// The marker before a statement on which Spark fails. The class of Spark's error follows it.
 pub(crate) const RAISES: &str = "-- raises: ";
 
-/// What the line that starts with `marker` says, if there is one at the head of `sql`.
+/// Returns the rest of the first line of `sql`, if it starts with `marker`.
 pub(crate) fn marked<'a>(sql: &'a str, marker: &str) -> Option<&'a str> {
     sql.lines().next()?.strip_prefix(marker)
 }
 
-/// The types of the columns as Spark writes them; an interval is one whatever its units.
+/// The types of the columns in Spark's notation. All intervals are `interval`, with any units.
 pub(crate) fn types(schema: &Schema) -> String {
     let names: Vec<String> = schema.fields().iter().map(|field| type_text(field.data_type())).collect();
     names.join(", ")
@@ -46,7 +47,7 @@ fn type_text(data_type: &DataType) -> String {
     }
 }
 
-/// Each row as one text: the cells with ` | ` between them.
+/// Each row as one text: the cells, separated by ` | `.
 pub(crate) fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
     let row = |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join(" | ");
     (0..batch.num_rows()).map(|number| vec![row(number)]).collect()
@@ -100,7 +101,7 @@ fn plain(column: &dyn Array, row: usize) -> String {
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f (no zone)"));
     let shown = ArrayFormatter::try_new(column, &options).unwrap().value(row).to_string();
     match (column.data_type(), shown.split_once('.')) {
-        // Of a fraction there is what it needs.
+        // Trailing zeros of a fraction are removed.
         (DataType::Timestamp(_, Some(_)), Some((seconds, fraction))) => {
             format!("{seconds}.{}", fraction.trim_end_matches('0'))
         }
@@ -108,7 +109,7 @@ fn plain(column: &dyn Array, row: usize) -> String {
     }
 }
 
-/// As Spark's script sees one: without months it is a number of microseconds.
+/// In the format of the script: without months, it is a number of microseconds.
 fn interval(column: &dyn Array, row: usize) -> String {
     let value = column.as_primitive::<arrow::datatypes::IntervalMonthDayNanoType>().value(row);
     let microseconds = i64::from(value.days) * 86_400_000_000 + value.nanoseconds / 1000;
@@ -147,7 +148,7 @@ fn text(text: &str) -> String {
     written
 }
 
-/// Whether a character shows what it is: neither white space beyond the blank nor a mark on another character.
+/// True if a character is visible and distinct: it is not white space other than a blank, and not a combining mark.
 fn is_plain(character: char) -> bool {
     !matches!(
         u32::from(character),

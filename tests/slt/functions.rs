@@ -1,5 +1,5 @@
-//! The functions that DataFusion has and Spark has not are listed in `docs/functions.md`; Spark's names stand in `spark/functions.txt`,
-//! one a line, as `SHOW FUNCTIONS` gives them. `PINSQL_UPDATE_DOCS=1` writes the list.
+//! `docs/functions.md` lists the functions that DataFusion has and Spark does not have. Spark's names are in
+//! `spark/functions.txt`, one per line, from `SHOW FUNCTIONS`. `PINSQL_UPDATE_DOCS=1` writes the list.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,23 +8,23 @@ use pinsql::session::Session;
 
 use crate::Database;
 
-/// Stand around the list.
+/// The lines before and after the list.
 const START: &str = "<!-- DataFusion's own: made by tests/slt/functions.rs -->\n";
 const END: &str = "<!-- end -->";
 
 const COLUMNS: usize = 120;
 
-/// Databricks' functions that Spark's `SHOW FUNCTIONS` leaves out, and the names that operators and `decode` go by here.
+/// Functions of Databricks that Spark's `SHOW FUNCTIONS` does not list, and our names of operators and of `decode`.
 const OURS: [&str; 5] = ["charindex", "timestampadd", "timestampdiff", "bitwise_not", "decode_bytes"];
 
 #[test]
-fn functions_that_spark_has_not_are_listed() {
+fn functions_that_spark_does_not_have_are_listed() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let names = runtime.block_on(async { names(&Database::open().await.unwrap().session) });
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let spark = std::fs::read_to_string(root.join("tests/slt/spark/functions.txt")).unwrap();
     let spark: BTreeSet<&str> = spark.lines().collect();
-    // A name with a blank is one that no SQL can call; the pipeline's own functions are on another page.
+    // SQL cannot call a name with a blank. The functions of the pipeline are on another page.
     let pipeline: BTreeSet<String> = pinsql_udfs::all().iter().map(|function| function.name().to_owned()).collect();
     let is_ours = |name: &String| pipeline.contains(name) || OURS.contains(&name.as_str());
     let is_listed = |name: &&String| !spark.contains(name.as_str()) && !name.contains(' ') && !is_ours(name);
@@ -47,7 +47,7 @@ fn names(session: &Session) -> BTreeSet<String> {
     names.chain(state.window_functions().keys()).chain(state.higher_order_functions().keys()).cloned().collect()
 }
 
-/// In lines of code, so that nothing in a name is read as a mark.
+/// The names in lines of a code block, so that Markdown does not interpret them.
 fn wrapped<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let mut lines = vec![String::new()];
     for name in names {

@@ -1,8 +1,8 @@
-//! SQL behaviour, as sqllogictest files: every `.slt` file, each in a session and a warehouse of its own.
+//! The behavior of SQL, as sqllogictest files. Each `.slt` file has its own session and warehouse.
 //!
-//! `$FOLDER` in a statement is that file's own scratch folder. A statement that writes a table gives its ledger as its
-//! one row, so that a `query T` can look at it. The files of `spark/` hold Spark's answers, and are made by its script;
-//! `PINSQL_TEST_SLT=part` runs the files whose path has that part.
+//! `$FOLDER` in a statement is the scratch folder of the file. A statement that writes a table returns its ledger as one
+//! row, so that a `query T` can compare it. The files of `spark/` contain Spark's answers, and a script there writes them.
+//! `PINSQL_TEST_SLT=part` runs only the files whose path contains `part`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it cannot go on")]
 
@@ -29,15 +29,15 @@ use pinsql_base::error::{Error, ErrorCode};
 use pinsql_sources::stream::Lag;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Record, Runner};
 
-/// A function's file stands beside the function.
+/// The folders of the files. The file of a function of the pipeline is in `udfs`, next to the function.
 const FOLDERS: [&str; 2] = ["tests/slt", "udfs/slt"];
 
-/// Statements are planned by recursion, for which the program, too, has a stack of its own.
+/// Planning is recursive and needs a large stack. The program also sets one.
 const STACK_BYTES: usize = 64 << 20;
 
 #[test]
-fn sql_behaves_as_its_files_say() {
-    // Each file has its own session, so the files run side by side.
+fn sql_behaves_as_in_its_files() {
+    // Each file has its own session, so the files run in parallel.
     let (files, next, failures) = (files(), AtomicUsize::new(0), Mutex::new(Vec::<String>::new()));
     let run = || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -67,7 +67,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Of a file of hand-written queries the first failure.
+/// Returns the first failure of a file of hand-written queries. Of a file of Spark's answers, it returns all failures.
 async fn run_file(file: &Path) -> Vec<String> {
     if file.parent().is_some_and(|folder| folder.ends_with("spark")) {
         let of_literals = run_spark_file(file, false).await;
@@ -78,11 +78,11 @@ async fn run_file(file: &Path) -> Vec<String> {
     ended.err().map(|error| error.display(false).to_string()).into_iter().collect()
 }
 
-/// Of a file of Spark's answers every failure, since each query stands for itself. What the queries are asked about are
-/// views of literals, or the same as Delta tables: what is read from files has other types in Arrow.
+/// Returns every failure of a file of Spark's answers, because its queries are independent. The queries read views of
+/// literals, or Delta tables with the same rows: data from files has other Arrow types.
 async fn run_spark_file(file: &Path, of_tables: bool) -> Vec<String> {
     let mut runner = Runner::new(Database::open);
-    // White space within a text counts.
+    // White space inside a text is compared.
     runner.with_normalizer(|line| line.trim_end().to_owned());
     let mut failures = Vec::new();
     for mut record in sqllogictest::parse_file(file).unwrap() {
@@ -123,14 +123,14 @@ impl Database {
             threads: Some(2),
             ..Layer::default()
         };
-        // The settings in the repository are for its users; a test starts from the defaults.
+        // The settings in the repository are for users. A test uses the defaults.
         let none = folder.path().join("none.toml");
         std::fs::write(&none, "").expect("an empty file of settings");
         let config = Config::resolve(flags, Some(&none)).map_err(Failure)?;
         Ok(Self { session: Session::new(config).await.map_err(Failure)?, folder })
     }
 
-    /// A query of a file of Spark's answers has its types checked too.
+    /// Runs a query of a file of Spark's answers, and checks its types too.
     async fn run_as_spark(&self, sql: &str, types: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let statements = statement::parse(sql)?;
         let [statement] = statements.as_slice() else {
@@ -151,7 +151,7 @@ impl Database {
         })
     }
 
-    /// Where Spark fails, a function that is not there is no failure of the same kind.
+    /// Runs a statement on which Spark fails. A missing function does not count as the same failure.
     async fn fail_as_spark(&self, sql: &str, class: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let is_absence = |error: &Error| {
             ["there is no function `", "not implemented"].iter().any(|part| error.message.contains(part))
@@ -221,7 +221,7 @@ impl Watch for Unwatched {
     }
 }
 
-/// An error with its hint: what a person would read.
+/// An error with its hint, as a user reads it.
 #[derive(Debug)]
 struct Failure(Error);
 

@@ -1,11 +1,11 @@
-//! Where an answer is not Spark's, `docs/functions.md` says so: the list there and the files of `spark/` are one.
+//! `docs/functions.md` lists each answer that differs from Spark. The list and the files of `spark/` must agree.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::Database;
 
-/// The heading of the list, whose rows start with the words of a directive.
+/// The heading of the list. A row starts with the text of a `differs` directive.
 const HEADING: &str = "## Different in the conformance suite";
 
 #[test]
@@ -28,13 +28,13 @@ fn every_difference_from_spark_is_documented() {
     assert_eq!(documented, differences, "docs/functions.md on the left, the directives on the right");
 }
 
-/// The heading of the table of functions that give what Spark gives.
+/// The heading of the table of functions with Spark's results.
 const CONFORMING: &str = "## The same, function by function";
-/// As many as cleaning data takes.
+/// The minimum number of functions in that table.
 const CONFORMING_MIN: usize = 150;
 
 #[test]
-fn every_function_that_is_said_to_conform_is_asked_about() {
+fn every_function_of_the_table_has_a_query() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/functions.md")).unwrap();
     let section = page.split(CONFORMING).nth(1).expect("the table").split("\n## ").next().unwrap_or_default();
