@@ -1,5 +1,5 @@
-//! The DAGs of `examples/airflow`, run by a real Airflow as its `dags test` runs them: every task in order, with its
-//! retries, variables and connections, but without a scheduler that starts them.
+//! The DAGs of `examples/airflow` in a real Airflow. `airflow dags test` runs every task in order, with its retries,
+//! variables and connections. There is no scheduler.
 
 use std::fs;
 use std::path::Path;
@@ -16,16 +16,16 @@ use crate::service;
 
 const TABLES: [&str; 3] = ["pin_data", "geo_data", "user_data"];
 const CLEANINGS: [&str; 3] = ["sql/clean_pin.sql", "sql/clean_geo.sql", "sql/clean_user.sql"];
-/// As in `pinsql_daily.py`.
+/// The same value as in `pinsql_daily.py`.
 const RETRIES: usize = 3;
 
-/// The names of the questions, which are those of the files in `sql/queries`.
+/// The names of the questions. They are the names of the files in `sql/queries`.
 fn questions() -> Vec<String> {
     let files = raw::files(&repository().join("sql/queries"));
     files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
-/// What pinsql makes of raw objects when nobody is in between.
+/// The result of pinsql for raw objects, without Airflow.
 struct Direct(TestEnvironment);
 
 impl Direct {
@@ -48,7 +48,7 @@ impl Direct {
         }
     }
 
-    /// Asserts that the results are the nine answers and nothing else.
+    /// Asserts that the results are exactly the nine answers.
     fn assert_results(&self, server: &S3Server, prefix: &str) {
         let questions = questions();
         assert_eq!(questions.len(), 9);
@@ -60,7 +60,7 @@ impl Direct {
     }
 }
 
-/// A day of the pipeline in S3, the same day again, and another day that a parameter asks for.
+/// A day of the pipeline in S3, the same day again, and another day that a parameter selects.
 #[test]
 fn days_of_the_pipeline_in_airflow() {
     let server = s3::server();
@@ -98,7 +98,7 @@ fn days_of_the_pipeline_in_airflow() {
     let again = server.tags(&results("2026-01-02"));
     assert!(written.iter().all(|(key, tag)| again[key] != *tag), "not written again: {written:?} {again:?}");
 
-    // The logical date is another one: the parameter goes over it.
+    // The logical date is different. The parameter takes precedence.
     said += &airflow.daily(&["2026-01-05", "--conf", r#"{"date": "2026-01-03"}"#]).expect(0).said;
     other.assert_tables(&environment);
     other.assert_results(server, &results("2026-01-03"));
@@ -121,16 +121,16 @@ fn connections(server: &S3Server, identity: Identity) -> Value {
     json!({"pinsql_aws": {"conn_type": "aws", "login": key, "password": secret, "extra": extra}})
 }
 
-/// Asserts with which key pinsql ran, and that nothing that configures Airflow reached it.
+/// Asserts which key pinsql used, and that it got none of Airflow's environment variables.
 fn assert_identities(airflow: &Airflow, key: &str) {
     let identities = fs::read_to_string(airflow.record(".identities")).unwrap();
     assert!(identities.lines().all(|line| line == format!("{key} 0")), "{identities}");
 }
 
-/// Where the connector lays objects down by day, the SQL reads the day's; and where it does not, those that were there
-/// by its end.
+/// If the connector writes a folder per day, the SQL reads the folder of the day. If not, the SQL reads the objects
+/// that existed at the end of the day.
 #[test]
-fn objects_laid_down_by_day_and_objects_up_to_a_day() {
+fn objects_in_daily_folders_and_objects_up_to_a_day() {
     let environment = TestEnvironment::new();
     let (by_day, plain) = (environment.path("by_day"), environment.path("plain"));
     for topic in ["pin", "geo", "user"] {
@@ -172,9 +172,9 @@ fn copy(from: &Path, to: &Path, changed: Option<&str>) {
     }
 }
 
-/// What is at fault in the SQL, the data or the settings is so at the next try as well.
+/// Errors in the SQL, the data or the settings are permanent, so a retry cannot help.
 #[test]
-fn a_task_that_cannot_succeed_fails_at_once_with_what_pinsql_said() {
+fn a_task_with_a_permanent_error_fails_at_once_with_the_error_of_pinsql() {
     let environment = TestEnvironment::new();
     let raw = raw::examples();
     let mut airflow = Airflow::new(&environment);
@@ -206,9 +206,9 @@ fn a_task_that_cannot_succeed_fails_at_once_with_what_pinsql_said() {
     assert_identities(&airflow, "none");
 }
 
-/// Nobody listens where the connection says that S3 is: another try can help, and is made as often as the DAG says.
+/// Nothing listens at the S3 endpoint of the connection. A retry can help, so the DAG's number of retries is used.
 #[test]
-fn a_service_that_fails_is_tried_again() {
+fn a_failing_service_is_retried() {
     let environment = TestEnvironment::new();
     let mut airflow = Airflow::new(&environment);
     let [port] = service::free_ports();
@@ -216,14 +216,14 @@ fn a_service_that_fails_is_tried_again() {
     let extra = json!({"region_name": "eu-west-1", "endpoint_url": format!("http://127.0.0.1:{port}")});
     let connection = json!({"conn_type": "aws", "login": "PINSQLOWNER", "password": secret, "extra": extra});
     airflow.given("AIRFLOW_CONN_PINSQL_AWS", &connection.to_string());
-    // What the worker has of its own must not mix with the connection's.
+    // The worker's own credentials must not mix with the connection's.
     airflow.given("AWS_SESSION_TOKEN", "token-of-the-worker");
     airflow.set("aws_connection", "pinsql_aws");
     airflow.set("program", environment.path("pinsql").to_str().unwrap());
     airflow.set("project", repository().to_str().unwrap());
     airflow.set("warehouse", environment.warehouse());
     airflow.set("raw", "s3://lake/raw");
-    // The other tables would fail in the same way, and take as long.
+    // The other tables would fail in the same way and take as long.
     let ended = airflow.daily(&["2026-01-02", "--mark-success-pattern", "clean.(geo|user)_data"]).expect(1);
     assert_eq!(ended.count("pinsql ended with exit code 3"), 1 + RETRIES, "{}", ended.said);
     assert_eq!(ended.count("new_state=up_for_retry"), RETRIES, "{}", ended.said);
@@ -234,12 +234,12 @@ fn a_service_that_fails_is_tried_again() {
     assert_identities(&airflow, "PINSQLOWNER");
 }
 
-/// Both DAGs are read without an error, and Databricks' operators take what they are given. No workspace is asked.
+/// Both DAGs load without errors, and the Databricks operators accept their templates. No workspace is contacted.
 #[test]
-fn the_dags_are_read_and_the_operators_of_databricks_take_their_templates() {
+fn the_dags_load_and_the_databricks_operators_accept_their_templates() {
     let environment = TestEnvironment::new();
     let mut airflow = Airflow::new(&environment);
-    // The DAGs as they are, without the tests' policy.
+    // The DAGs without the tests' policy.
     fs::remove_file(environment.path("airflow/config/airflow_local_settings.py")).unwrap();
     let ended = airflow.run(&["dags", "list-import-errors", "--local", "--bundle-name", "dags-folder"]).expect(0);
     assert!(ended.said.contains("No data found"), "{}", ended.said);

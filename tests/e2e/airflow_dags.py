@@ -1,6 +1,5 @@
-"""Tells what Airflow reads in a folder of DAGs: errors, and of each task its operator, what it waits for, its retries, and
-its templates as they are on a day. The answer is JSON, on the last line of what is printed: Airflow has its say before.
-
+"""Prints what Airflow reads from a folder of DAGs: import errors, and for each task its operator, its upstream tasks, its
+retries and its rendered templates for a day. The output is JSON, on the last line, because Airflow prints its own lines first.
 usage: airflow_dags.py FOLDER
 """
 
@@ -21,7 +20,7 @@ def task(task):
         "retries": task.retries,
         "retry_seconds": task.retry_delay.total_seconds(),
     }
-    # Only the provider's templates are filled in here: those of pinsql's tasks are, where they run.
+    # Only the provider's templates are rendered here. The templates of pinsql's tasks are rendered when they run.
     if told["operator"] != "PinsqlOperator":
         task.render_template_fields(Context(ds=DAY.strftime("%Y-%m-%d"), params={}, dag=task.dag, task=task))
         told["rendered"] = {name: getattr(task, name) for name in task.template_fields}

@@ -1,7 +1,7 @@
-//! An Airflow with a database of its own, asked on its command line.
+//! An Airflow with a separate database, controlled through its command line.
 //!
-//! Two things of it are the tests' own: the place of pinsql, which is a script that writes down how it was called, and
-//! a policy of the cluster that waits a second before a task is tried again, where the DAG says minutes.
+//! Two parts exist only for the tests. A script replaces pinsql, records its arguments and then runs pinsql. A cluster
+//! policy sets the retry delay of tasks to one second, because the DAG waits minutes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ def task_policy(task):
     task.retry_delay = timedelta(seconds=1)
 ";
 
-/// Writes down how it and the processes above it were called, and becomes pinsql.
+/// Records the command lines of itself and its parent processes, then runs pinsql.
 const RECORDED: &str = r#"#!/bin/bash
 process=$$
 while [ "$process" -gt 1 ]; do
@@ -35,14 +35,14 @@ echo "${AWS_ACCESS_KEY_ID:-none} $(env | grep -c ^AIRFLOW)" >> "$RECORD.identiti
 exec "$PINSQL" "$@"
 "#;
 
-/// An Airflow with a database of its own.
+/// An Airflow with a separate database.
 #[derive(Debug)]
 pub(crate) struct Airflow<'a> {
     environment: &'a TestEnvironment,
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// How a run of the command line ended, and all that it said, the logs of tasks with it.
+/// The exit code and the whole output of an Airflow command, including the logs of its tasks.
 #[derive(Debug)]
 pub(crate) struct Ended {
     code: i32,
@@ -73,12 +73,12 @@ impl<'a> Airflow<'a> {
         airflow
     }
 
-    /// One more environment variable.
+    /// Adds an environment variable.
     pub(crate) fn given(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A variable of Airflow, from the environment, which goes over the database.
+    /// Sets an Airflow variable through the environment. It takes precedence over the database.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.given(&format!("AIRFLOW_VAR_PINSQL_{}", name.to_uppercase()), value);
     }
@@ -97,13 +97,13 @@ impl<'a> Airflow<'a> {
         self.environment.path(&format!("record{what}"))
     }
 
-    /// How pinsql was called, a line a run.
+    /// The arguments of each run of pinsql, one line per run.
     pub(crate) fn runs(&self) -> String {
         fs::read_to_string(self.record(".runs")).unwrap_or_default()
     }
 }
 
-/// The folder of an Airflow whose database was just made, for all tests.
+/// A folder of Airflow with a new database, shared by all tests.
 fn migrated() -> &'static Path {
     static MIGRATED: OnceLock<PathBuf> = OnceLock::new();
     MIGRATED.get_or_init(|| {
@@ -121,7 +121,7 @@ fn run<'a>(home: &Path, variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     Ended { code: output.status.code().unwrap_or(-1), said }
 }
 
-/// A program of Airflow's environment, with this folder as Airflow's own. `timeout` ends one that hangs.
+/// A program of Airflow's environment, with this folder as its home. `timeout` ends a program that hangs.
 pub(crate) fn airflow_environment(program: &str, home: &Path) -> Command {
     let programs = python::airflow();
     let mut path = programs.clone().into_os_string();
@@ -131,7 +131,7 @@ pub(crate) fn airflow_environment(program: &str, home: &Path) -> Command {
     command.args(["--kill-after=5", SECONDS_MAX]).arg(programs.join(program));
     command.env_clear().env("PATH", path).env("HOME", home).env("AIRFLOW_HOME", home).current_dir(home);
     command.env("AIRFLOW__CORE__LOAD_EXAMPLES", "False").env("AIRFLOW__CORE__DAGS_FOLDER", file("examples/airflow"));
-    // Nothing is written beside the DAGs, nor sent anywhere.
+    // Airflow writes nothing next to the DAGs and sends nothing anywhere.
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("AIRFLOW__USAGE_DATA_COLLECTION__ENABLED", "False");
     command.env("AWS_EC2_METADATA_DISABLED", "true");
     command

@@ -1,5 +1,5 @@
-//! DELETE, UPDATE and MERGE beside Spark: the same statements over copies of one table leave the same rows, the same changes in
-//! the change data feed, and the same counts in the history.
+//! DELETE, UPDATE and MERGE compared with Spark. The same statements over copies of one table give the same rows, the
+//! same changes in the change data feed, and the same metrics in the history.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::environment::TestEnvironment;
 use crate::spark::{self, Session};
 
-/// Metrics that both engines keep, and that say the same whatever the files look like.
+/// Metrics that both engines write and that do not depend on the layout of files.
 const COUNTS: [&str; 9] = [
     "numDeletedRows",
     "numUpdatedRows",
@@ -28,7 +28,7 @@ const COUNTS: [&str; 9] = [
 const ROWS: u64 = 400;
 const STATEMENTS: usize = 8;
 
-/// The table as it is before: several files, NULLs, two partitions and one that is NULL.
+/// The initial table: several files, NULLs, two partitions and a NULL partition.
 const TABLE: &str = "
     CREATE TABLE changed PARTITIONED BY (part) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true') AS
     SELECT value AS id, CAST(value % 7 AS INT) AS n, CASE WHEN value % 5 <> 0 THEN 'name ' || CAST(value AS STRING) END AS name,
@@ -49,7 +49,7 @@ fn condition(random: &mut StdRng, table: &str) -> String {
     choices.choose(random).unwrap().clone()
 }
 
-/// Each row of the target is matched by one row of the source at most.
+/// At most one source row matches each target row.
 fn source(random: &mut StdRng) -> String {
     let (from, step) = (random.random_range(0..ROWS), random.random_range(1..5));
     format!(
@@ -94,7 +94,7 @@ fn statement(random: &mut StdRng) -> String {
     }
 }
 
-/// Columns that the table has not, by `*` and by name.
+/// Columns that the table does not have, by `*` and by name.
 const EVOLVING: [&str; 2] = [
     "MERGE WITH SCHEMA EVOLUTION INTO {target} AS t
      USING (SELECT CAST(id * 9 AS BIGINT) AS id, CAST(id * 2 AS BIGINT) AS score FROM {numbers}) AS s ON t.id = s.id
@@ -106,8 +106,8 @@ const EVOLVING: [&str; 2] = [
 ];
 
 #[test]
-fn the_same_statements_do_the_same_in_spark() {
-    // The statements are written into a failure's message.
+fn the_same_statements_have_the_same_result_in_spark() {
+    // The statements are part of a failure's message.
     let mut random = StdRng::seed_from_u64(11);
     let drawn = (0..STATEMENTS).map(|_| statement(&mut random));
     let statements: Vec<String> = drawn.chain(EVOLVING.map(str::to_owned)).collect();
@@ -116,8 +116,8 @@ fn the_same_statements_do_the_same_in_spark() {
     let (ours, theirs) = (environment.table("changed"), environment.path("theirs"));
     let copied = Command::new("cp").arg("-r").arg(&ours).arg(&theirs).status().unwrap();
     assert!(copied.success());
-    // A statement that changes nothing makes no version here, and one in Spark: both tables get the same statements as long as
-    // each changes something, which these seeds see to.
+    // A statement without changes makes no version in pinsql, but it makes one in Spark. Both tables get the same
+    // versions only if each statement changes something. With these seeds it does.
     let numbers = |sql: &str, numbers: &str| sql.replace("{numbers}", numbers);
     let for_us: Vec<String> = statements
         .iter()
@@ -135,7 +135,7 @@ fn the_same_statements_do_the_same_in_spark() {
     assert_eq!(ours.history, theirs.history, "{statements:#?}");
 }
 
-/// What Spark finds in a table: its rows, its changes by version, and what each version counts.
+/// The state of a table as Spark reads it: rows, changes by version, and the metrics of each version.
 struct Found {
     rows: Vec<Value>,
     changes: Vec<Value>,

@@ -1,5 +1,5 @@
-//! Several processes change rows of one table at once, and one is killed while it does: what lands is what would have landed one
-//! after the other, and what does not land says why.
+//! Several processes change rows of one table at once, and some are killed. Commits that land have the same result as
+//! statements in sequence. A statement that does not land has an error with the reason.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn at_once(environment: &TestEnvironment, statements: &[String]) -> Vec<Output> 
     running.into_iter().map(|run| run.wait()).collect()
 }
 
-/// How many landed. One that did not has to say that another was there.
+/// The number of statements that landed. The error of every other one must name the conflict with another writer.
 fn landed(outputs: &[Output]) -> u64 {
     for output in outputs.iter().filter(|output| !output.status.success()) {
         assert!(output.stderr.contains("another writer was faster on default."), "{}", output.describe());
@@ -40,7 +40,7 @@ fn each_update_that_lands_counts_once() {
 }
 
 #[test]
-fn updates_of_different_partitions_do_not_disturb_each_other() {
+fn updates_of_different_partitions_do_not_conflict() {
     let environment = TestEnvironment::new();
     let table = "CREATE TABLE parts PARTITIONED BY (p) AS SELECT value AS id, value % 3 AS p, 0 AS n FROM generate_series(0, 29)";
     environment.run_sql(table).output().success();
@@ -53,7 +53,7 @@ fn updates_of_different_partitions_do_not_disturb_each_other() {
 }
 
 #[test]
-fn merges_and_appends_give_what_they_give_one_after_the_other() {
+fn concurrent_merges_and_appends_give_the_sequential_result() {
     let environment = TestEnvironment::new();
     environment.run_sql("CREATE TABLE t AS SELECT value AS id, 0 AS n FROM generate_series(1, 100)").output().success();
     let (mut merged, mut appended) = (0, 0);
@@ -63,7 +63,7 @@ fn merges_and_appends_give_what_they_give_one_after_the_other() {
         let append = format!("INSERT INTO t VALUES ({}, 0)", 1000 + round);
         let outputs = at_once(&environment, &[merge.to_owned(), append]);
         merged += landed(&outputs[..1]);
-        // An append disturbs nobody, and nobody turns it away.
+        // An append conflicts with nothing, so it must always land.
         appended += landed(&outputs[1..]);
     }
     assert_eq!((merged, appended), (ROUNDS, ROUNDS));
@@ -72,7 +72,7 @@ fn merges_and_appends_give_what_they_give_one_after_the_other() {
 }
 
 #[test]
-fn a_merge_that_is_killed_leaves_the_table_as_it_was() {
+fn a_killed_merge_does_not_change_the_table() {
     let environment = TestEnvironment::new();
     let table = "CREATE TABLE t AS SELECT value AS id, CAST(value AS STRING) AS name, CAST(0 AS BIGINT) AS n FROM generate_series(1, 200000)";
     environment.run_sql(table).output().success();
@@ -90,7 +90,7 @@ fn a_merge_that_is_killed_leaves_the_table_as_it_was() {
         let history = environment.query("DESCRIBE HISTORY t").len() as u64 - 1;
         assert!(history == landed || history == landed + 1, "{}", output.describe());
         landed = history;
-        // Every row was changed by each merge that landed, and by none that did not.
+        // Each merge that landed changed every row. The others changed none.
         assert_eq!(state(), [json!({ "c": 300_000, "least": landed, "most": landed })]);
     }
 }

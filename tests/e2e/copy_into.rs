@@ -1,4 +1,4 @@
-//! COPY INTO loads each file once, whatever is killed and however many run at once.
+//! COPY INTO loads each file once, also after kills and with concurrent runs.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -55,8 +55,8 @@ fn a_killed_copy_loads_each_file_once() {
                 assert_eq!(rows, expected - RECORDS, "a part of it, seed {seed}: {}", output.describe());
                 assert!(!output.status.success(), "it said that it was done: {}", output.describe());
                 lost += 1;
-                // What did not land is loaded by the next, which also tells how long a run takes by now: the table has grown, and
-                // other tests come and go.
+                // The next run loads the files of the run that failed to land. It also measures the current duration of
+                // a run, because the table grows and the load of other tests varies.
                 full_run = copy(&environment, &raw).output().success().elapsed;
                 assert_eq!(counts(&environment), (expected, expected), "seed {seed}");
             }
@@ -69,14 +69,14 @@ fn a_killed_copy_loads_each_file_once() {
 }
 
 #[test]
-fn copies_at_once_load_each_file_once() {
+fn concurrent_copies_load_each_file_once() {
     let environment = TestEnvironment::new();
     let raw = environment.path("raw").display().to_string();
     compete(&environment, &raw, &mut |first| write_files(&environment, first));
 }
 
 #[test]
-fn copies_at_once_load_each_file_once_in_s3() {
+fn concurrent_copies_load_each_file_once_in_s3() {
     let server = s3::server();
     let prefix = server.prefix("copy-into");
     let environment = TestEnvironment::new()

@@ -1,5 +1,5 @@
-//! What `examples/databricks` shows, as far as plain Spark with Delta can run it: the tables of pinsql by name, the
-//! functions, the notebook. A workspace is not at hand, and what only one has (`setup.sql`) is not run.
+//! The code in `examples/databricks`, as far as open-source Spark with Delta can run it: the tables of pinsql by name,
+//! the functions, the notebook. There is no workspace, so `setup.sql`, which needs one, does not run.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn example(name: &str) -> String {
     fs::read_to_string(file(&format!("examples/databricks/{name}"))).unwrap()
 }
 
-/// An example with this test's warehouse in the place of the bucket, and its schema in that of the catalog's.
+/// An example, with this test's warehouse instead of the bucket and this test's schema instead of the catalog's.
 fn placed(name: &str, environment: &TestEnvironment, schema: &str) -> String {
     let warehouse = format!("file://{}", environment.warehouse());
     example(name)
@@ -24,7 +24,7 @@ fn placed(name: &str, environment: &TestEnvironment, schema: &str) -> String {
         .replace("pinterest.posts", &format!("spark_catalog.{schema}"))
 }
 
-/// The text and the answer of each of the nine cells that ask something.
+/// The text and the result of each of the nine query cells.
 fn run_notebook(session: &Session<'_>, environment: &TestEnvironment, schema: &str) -> Vec<Value> {
     let source = placed("questions.sql", environment, schema);
     let answers = asked(session, &json!({"do": "notebook", "source": source}));
@@ -43,7 +43,7 @@ fn assert_answers(environment: &TestEnvironment, answers: &[Value]) {
 }
 
 #[test]
-fn the_tables_appear_by_name_and_the_notebook_answers_as_pinsql_does_after_each_run() {
+fn tables_are_found_by_name_and_the_notebook_gives_the_results_of_pinsql() {
     let environment = TestEnvironment::new();
     let schema = "appearing";
     same_rows::run(&environment, "clean", &[("raw", raw::examples().to_str().unwrap())]);
@@ -56,7 +56,7 @@ fn the_tables_appear_by_name_and_the_notebook_answers_as_pinsql_does_after_each_
         assert_eq!(count[0]["count"], environment.value(&format!("SELECT count(*) FROM {rejects}")));
     }
 
-    // The next run: other records, and nothing is to be done in Spark.
+    // The next run has other records. Spark needs no action to see them.
     let more = environment.path("more");
     for (topic, count) in [("pin", 40), ("geo", 50), ("user", 60)] {
         let records = same_rows::records(topic);
@@ -65,7 +65,7 @@ fn the_tables_appear_by_name_and_the_notebook_answers_as_pinsql_does_after_each_
     same_rows::run(&environment, "clean", &[("raw", more.to_str().unwrap())]);
     assert_answers(&environment, &run_notebook(&session, &environment, schema));
 
-    // The same by the statement that SHOW CREATE TABLE gives, with all that the table is.
+    // The statement from SHOW CREATE TABLE gives the same, with all properties of the table.
     for topic in TOPICS {
         let name = format!("{topic}_data");
         let created = environment.value(&format!("SHOW CREATE TABLE {name}"));
@@ -79,7 +79,7 @@ fn the_tables_appear_by_name_and_the_notebook_answers_as_pinsql_does_after_each_
     }
 }
 
-/// Ages, texts and counts at the edges of what the functions tell apart.
+/// Ages, texts and counts at the boundaries of the functions' cases.
 const EDGES: &str = r"SELECT * FROM VALUES
   (17, '0'), (18, '942k'), (24, '1.20K'), (25, '0.5m'), (35, '1.2340k'), (36, '1.000001M'), (50, '2.147483647B'),
   (51, '2147483648'), (-1, '3B'), (NULL, NULL), (0, '12.0'), (0, '00000000000000000007k'), (0, '  12k\n'),
@@ -98,7 +98,7 @@ fn calls(prefix: &str) -> String {
 }
 
 #[test]
-fn the_functions_in_sql_give_what_those_of_pinsql_give_in_both() {
+fn the_sql_functions_give_the_results_of_the_built_in_functions() {
     let environment = TestEnvironment::new();
     environment.pinsql(&["run", &file("examples/databricks/functions.sql")]).output().success();
     let built_in = environment.query(&calls(""));

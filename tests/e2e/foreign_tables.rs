@@ -1,4 +1,4 @@
-//! Delta tables that Spark makes, each with something that pinsql's own tables do not have.
+//! Delta tables that Spark makes, each with a feature that pinsql's own tables do not have.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::spark::{self, Session};
 
-/// The statements that make each table; `{t}` is the table.
+/// The statements that create each table. `{t}` is the table.
 const TABLES: [(&str, &[&str]); 20] = [
     (
         "partitions",
@@ -201,7 +201,7 @@ const TABLES: [(&str, &[&str]); 20] = [
     ),
 ];
 
-/// Makes some of the tables in a folder. Gives of each what [`described`] gives, by its name.
+/// Creates some of the tables in a folder. Returns the result of [`described`] for each, by name.
 pub(crate) fn make(spark: &Session<'_>, folder: &Path, names: &[&str]) -> Map<String, Value> {
     let made = names.iter().map(|name| {
         let path = folder.join(name);
@@ -214,7 +214,7 @@ pub(crate) fn make(spark: &Session<'_>, folder: &Path, names: &[&str]) -> Map<St
     made.collect()
 }
 
-/// What Spark reads in a table: its rows, its history, and the rows of each version.
+/// The contents of a table as Spark reads them: its rows, its history, and the rows of each version.
 pub(crate) fn described(spark: &Session<'_>, path: &Path) -> Value {
     json!({"rows": spark.rows(path), "history": spark.history(path), "versions": spark.versions(path)})
 }

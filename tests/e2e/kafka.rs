@@ -1,7 +1,7 @@
 //! A real Kafka broker: Apache Kafka 4 in KRaft mode, one node.
 //!
-//! One is shared by the tests that do it no harm; a test that kills its broker has one of its own. It listens three times on
-//! loopback: in the clear, with SASL (PLAIN and SCRAM), and with TLS under a certificate that was made for this run.
+//! Tests that do not harm it share one broker. A test that kills its broker has a separate one. The broker has three
+//! listeners on loopback: plaintext, SASL (PLAIN and SCRAM), and TLS with a certificate made for this run.
 
 use std::fs;
 use std::net::TcpStream;
@@ -24,15 +24,16 @@ pub(crate) const SCRAM_USER: &str = "scram";
 pub(crate) const SCRAM_PASSWORD: &str = "scram-secret-of-the-tests";
 const STORE_PASSWORD: &str = "store-secret-of-the-tests";
 
-/// Any identity will do: there is one cluster in a folder.
+/// Any identifier works, because each folder has only one cluster.
 const CLUSTER: &str = "qsBQN1BRRFeIyxOVbI0xeQ";
 
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    /// The log, which a killed broker leaves behind.
+    /// The log. It stays after the broker is killed.
     data: TempDir,
     ports: Ports,
-    /// Then it lives to the end of the process, and no destructor deletes its log.
+    /// True for the shared broker. It lives until the process ends, so its supervisor deletes the log instead of a
+    /// destructor.
     is_shared: bool,
     service: Option<Service>,
 }
@@ -45,14 +46,14 @@ struct Ports {
     controller: u16,
 }
 
-/// The broker that all tests share, started by the first that asks.
+/// The broker that all tests share. The first call starts it.
 pub(crate) fn broker() -> &'static Kafka {
     static BROKER: OnceLock<Kafka> = OnceLock::new();
     BROKER.get_or_init(|| Kafka::make(true))
 }
 
 impl Kafka {
-    /// A broker of one's own, to be killed and begun again.
+    /// A separate broker that can be killed and started again.
     pub(crate) fn start() -> Self {
         Self::make(false)
     }
@@ -70,7 +71,7 @@ impl Kafka {
         kafka
     }
 
-    /// Starts the broker on the log that is there.
+    /// Starts the broker with its existing log.
     pub(crate) fn begin(&mut self) {
         let mut program = java();
         program.args(["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
@@ -82,7 +83,7 @@ impl Kafka {
         self.service = Some(service);
     }
 
-    /// Kills the broker in the middle of whatever it does. Its log stays.
+    /// Kills the broker at an arbitrary moment. Its log stays.
     pub(crate) fn kill(&mut self) {
         self.service = None;
     }
@@ -99,18 +100,18 @@ impl Kafka {
         format!("127.0.0.1:{}", self.ports.tls)
     }
 
-    /// The certificate that the broker shows, as PEM.
+    /// The certificate of the broker, as PEM.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.data.path().join("server.pem")
     }
 
-    /// A topic that no other test has.
+    /// A topic that no other test uses.
     pub(crate) fn topic(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Lets a client that is not ours do something, and gives its answers.
+    /// Runs actions with a client that is not part of pinsql, and returns the results.
     pub(crate) fn client(&self, actions: &Value) -> Vec<Value> {
         self.start_client(actions).answer().as_array().unwrap().clone()
     }
@@ -178,7 +179,7 @@ impl Kafka {
 
 fn java() -> Command {
     let mut program = Command::new("java");
-    // The options that need the least processor time, which the other tests share.
+    // These options need the least processor time, which the tests share.
     program.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
     program.arg("-cp").arg(format!("{}/*", python::kafka_jars().display()));
     program
@@ -190,7 +191,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&said));
 }
 
-/// An option's value that leads to a file.
+/// A path as the value of an option.
 pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }

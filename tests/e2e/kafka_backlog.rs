@@ -1,7 +1,7 @@
-//! How fast a backlog is read, beside a bare consumer of the same library over the same broker.
+//! The speed of reading a backlog, compared with a bare consumer of the same library and broker.
 //!
-//! The test holds the reader to a part of the bare consumer's speed. For figures, `PINSQL_TEST_KAFKA_BACKLOG` sets how many
-//! records there are, and they are printed with `--nocapture`.
+//! The reader must reach a fixed part of the bare consumer's speed. To measure it, set `PINSQL_TEST_KAFKA_BACKLOG` to
+//! the number of records and pass `--nocapture` to print the results.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ const RECORDS: usize = 300_000;
 const RECORD_BYTES: usize = 100;
 const PARTITIONS: i32 = 4;
 const LIMITS: SliceLimits = SliceLimits { records_max: 500_000, bytes_max: 128 << 20 };
-/// Rows in Arrow's buffers are worth more than messages thrown away; a reader that has to wait for its own queue
-/// is far below this.
+/// The bare consumer discards its messages, but the reader writes rows to Arrow buffers, so it can be slower. A reader
+/// that waits for its own queue is far slower than this.
 const SHARE_MIN: f64 = 0.2;
-/// Other tests take the processor away from either reader for a while. One undisturbed comparison shows the speed.
+/// Other tests take processor time from both readers. One undisturbed comparison is enough.
 const COMPARISONS_MAX: usize = 5;
 
 fn records() -> usize {
@@ -29,7 +29,7 @@ fn records() -> usize {
     given.map_or(RECORDS, |given| given.to_str().unwrap().parse().unwrap())
 }
 
-/// Records that arrive at a consumer that does nothing with them.
+/// Reads records with a consumer that does nothing with them.
 fn read_bare(kafka: &Kafka, topic: &str, records: usize, more: &[(&str, &str)]) -> Duration {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", kafka.servers()).set("group.id", "bare").set("enable.auto.commit", "false");
@@ -78,7 +78,7 @@ async fn read_slices(kafka: &Kafka, topic: &str, records: usize) -> (Duration, u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backlog_is_read_at_a_good_part_of_a_bare_consumers_speed() {
+async fn a_backlog_is_read_almost_as_fast_as_by_a_bare_consumer() {
     let kafka = broker();
     let topic = kafka.topic("backlog");
     let records = records();
@@ -93,7 +93,7 @@ async fn a_backlog_is_read_at_a_good_part_of_a_bare_consumers_speed() {
         per_second
     };
     describe("bare consumer as it comes", read_bare(kafka, &topic, records, &[]));
-    // Without the second that it pauses for whenever its queue is full.
+    // Without the pause of one second whenever the consumer's queue is full.
     let quick = [("fetch.queue.backoff.ms", "10")];
     for comparison in 1.. {
         let bare = describe("bare consumer, quick", read_bare(kafka, &topic, records, &quick));

@@ -1,7 +1,6 @@
-"""A Kafka client that is not pinsql's: does what it is told, in order, and prints what it was asked.
-
-Arguments: the client's configuration and a list of actions, both JSON. Each action is an object whose `do` names a
-function below and whose other fields are its arguments. The answers come back as one JSON list.
+"""A Kafka client that is not part of pinsql. It runs actions in order and prints their results.
+Arguments: the client's configuration and a list of actions, both JSON. In each action, `do` is the name of a function
+below, and the other fields are its arguments. Prints the results as one JSON list.
 """
 
 import faulthandler
@@ -52,7 +51,7 @@ def delete_records(topic, partition, before):
 
 
 def put(producer, record):
-    """[topic, partition, key, value], then maybe headers and a timestamp."""
+    """Sends [topic, partition, key, value], optionally with headers and a timestamp."""
     topic, partition, key, value, *rest = record
     more = {}
     if rest and rest[0] is not None:
@@ -70,7 +69,7 @@ def produce(records):
 
 
 def produce_many(topic, partitions, count, bytes=100, first=0):
-    """Records with their number as the beginning of the value, dealt to the partitions in turn."""
+    """Sends records whose values start with their number, distributed over the partitions in turn."""
     producer = Producer({**configuration, "linger.ms": 50, "batch.size": 500_000, "queue.buffering.max.messages": 500_000})
     filling = "x" * bytes
     for number in range(first, first + count):
@@ -100,9 +99,9 @@ def transaction(id, records, commits):
 
 
 def await_groups():
-    """Waits for the topic of the groups' offsets, which is made when the first group is asked for.
+    """Waits until the topic of the groups' offsets exists. Kafka creates it at the first request for a group.
 
-    A consumer asks: the admin client, asked too early, hangs or crashes."""
+    The request comes from a consumer, because the admin client hangs or crashes if it sends one too early."""
     deadline = time.time() + WAIT_SECONDS
     while True:
         consumer = Consumer({**configuration, "group.id": "first"})
@@ -117,7 +116,7 @@ def await_groups():
 
 
 def group_lag(group, topic):
-    """What consumer-group tools show: the offset that the group committed, and how far behind the end it is."""
+    """The output of consumer-group tools: the committed offset of the group, and its lag."""
     request = [ConsumerGroupTopicPartitions(group)]
     committed = done(admin.list_consumer_group_offsets(request))[0].topic_partitions
     committed = {place.partition: place.offset for place in committed if place.topic == topic}
@@ -150,7 +149,7 @@ def read_all(topic):
 
 
 def await_fewer(topic, count):
-    """Waits until compaction has left fewer records than `count` in partition 0, and says which offsets are left."""
+    """Waits until compaction has left fewer records than `count` in partition 0, and returns their offsets."""
     deadline = time.time() + WAIT_SECONDS
     while True:
         consumer = Consumer({**configuration, "group.id": "compaction", "enable.partition.eof": True})
@@ -174,5 +173,5 @@ for action in json.loads(sys.argv[2]):
     name = action.pop("do")
     answers.append(globals()[name](**action))
 print(json.dumps(answers), flush=True)
-# Everything has been answered. librdkafka's threads would meet an interpreter that is being torn down.
+# All output is written. librdkafka's threads must not run while the interpreter shuts down.
 os._exit(0)

@@ -1,6 +1,7 @@
-//! Who may read: SASL and TLS against a real broker. What cannot heal is told at once, and without the secret.
+//! Authentication and encryption: SASL and TLS with a real broker. Permanent errors are reported at once, and without
+//! the secret.
 //!
-//! MSK's IAM cannot be run outside AWS; that tokens are made and signed is tested beside the code.
+//! MSK's IAM does not run outside AWS. Unit tests cover how its tokens are made and signed.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use crate::kafka::{self, Kafka, PLAIN_PASSWORD, PLAIN_USER, SCRAM_PASSWORD, SCRAM_USER, broker};
 use crate::kafka_source::{Table, source, values};
 
-/// A refusal that is treated as a failure that can pass takes as long as the first contact may: 30 s.
+/// An error that is wrongly treated as transient takes as long as the first contact may take: 30 s.
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
 fn topic_with_records(kafka: &Kafka, name: &str) -> String {
@@ -72,7 +73,7 @@ async fn sasl_plain_and_scram() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_with_a_certificate_that_is_trusted_and_one_that_is_not() {
+async fn tls_with_a_trusted_and_an_untrusted_certificate() {
     let kafka = broker();
     let topic = topic_with_records(kafka, "tls");
     let servers = kafka.tls_servers();

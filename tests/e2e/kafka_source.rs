@@ -1,4 +1,4 @@
-//! `read_kafka` against a real broker, with a client that is not ours on the other side.
+//! `read_kafka` with a real broker. A client that is not part of pinsql writes the records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub(crate) fn values(rows: &[Row]) -> Vec<&str> {
     values
 }
 
-/// A table's way, without the table: where it stands, and everything it was given.
+/// Reads a stream as a table does, without a table: its position, and every slice it received.
 pub(crate) struct Table {
     pub(crate) source: Arc<dyn StreamSource>,
     pub(crate) position: Position,
@@ -89,13 +89,13 @@ impl Table {
         self.slices.push(slice);
     }
 
-    /// Reads all that is available now.
+    /// Reads all records that are available now.
     pub(crate) async fn read_all(&mut self) {
         let mut reader = self.open(&reading(true)).await.unwrap();
         self.read_until(&mut reader, |_| false).await;
     }
 
-    /// Reads until the end, or until enough is there.
+    /// Reads until the end, or until the rows are enough.
     pub(crate) async fn read_until(&mut self, reader: &mut Box<dyn StreamReader>, is_enough: impl Fn(&[Row]) -> bool) {
         let begun = Instant::now();
         while !is_enough(&self.rows) {
@@ -122,7 +122,7 @@ pub(crate) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// The first slice that comes.
+/// The first slice of the reader.
 pub(crate) async fn first_slice(reader: &mut Box<dyn StreamReader>, limits: &SliceLimits) -> Slice {
     let begun = Instant::now();
     loop {
@@ -188,7 +188,7 @@ async fn every_column_is_what_the_producer_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn latest_earliest_offsets_and_timestamps_become_numbers_at_once() {
+async fn latest_earliest_offsets_and_timestamps_are_resolved_at_the_start() {
     let kafka = broker();
     let topic = kafka.topic("starts");
     let stamped = |number: i64| json!([topic, number % 2, null, number.to_string(), null, 1_700_000_000_000 + number]);
@@ -210,7 +210,7 @@ async fn latest_earliest_offsets_and_timestamps_become_numbers_at_once() {
     let incomplete = json!({&topic: {"0": -2}}).to_string();
     let error = start(&[("startingOffsets", &incomplete)]).await.unwrap_err();
     assert_eq!(error.message, format!("the option startingOffsets has no entry for partition {topic}-1"));
-    // Partition 0 has no record as young as this.
+    // Partition 0 has no record as recent as this.
     let error = start(&[("startingTimestamp", "1700000000009")]).await.unwrap_err();
     assert!(error.message.starts_with(&format!("partition {topic}-0 has no record")), "{error}");
     let at_the_end = [("startingTimestamp", "1700000000009"), ("startingOffsetsByTimestampStrategy", "latest")];
@@ -218,7 +218,7 @@ async fn latest_earliest_offsets_and_timestamps_become_numbers_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_committed_records_are_read_and_markers_stall_nothing() {
+async fn only_committed_records_are_read_and_markers_block_nothing() {
     let kafka = broker();
     let topic = kafka.topic("transactions");
     let some = |prefix: &str| records(&topic, 0, (0..50).map(|number| format!("{prefix} {number}")));
@@ -233,8 +233,8 @@ async fn only_committed_records_are_read_and_markers_stall_nothing() {
     let before = table.position.clone();
     let mut reader = table.open(&reading(false)).await.unwrap();
     table.read_until(&mut reader, |rows| rows.len() >= 150).await;
-    // 200 records, one marker behind each of the three transactions. The broker answers that there is no more only after
-    // it has waited for more.
+    // 200 records, and one marker after each of the three transactions. The broker waits for more records before it
+    // responds that there are none.
     let begun = Instant::now();
     while reader.lag()[0].records != Some(0) {
         assert!(begun.elapsed() < PATIENCE, "{:?}", reader.lag());
@@ -251,14 +251,14 @@ async fn only_committed_records_are_read_and_markers_stall_nothing() {
         table.assert_replays(&position, slice).await;
         position = table.source.advance(&position, &slice.range).unwrap();
     }
-    // What is available now ends, though nothing but markers is left.
+    // A run over the available records ends, although only markers are left.
     kafka.client(&json!([{"do": "transaction", "id": "b", "records": some("aborted"), "commits": false}]));
     table.read_all().await;
     assert_eq!(table.rows.len(), 150);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn holes_of_compaction_are_no_gaps() {
+async fn offsets_removed_by_compaction_are_no_gaps() {
     let kafka = broker();
     let topic = kafka.topic("compacted");
     let policy = json!({
@@ -275,7 +275,7 @@ async fn holes_of_compaction_are_no_gaps() {
     let mut table = Table::new(earliest(kafka, &topic)).await;
     let before = table.position.clone();
     table.read_all().await;
-    // A new segment has to begin before the one before it can be compacted.
+    // Kafka compacts a segment only after the next segment has started.
     let left = kafka.client(&json!([
         {"do": "produce", "records": [[topic, 0, "end", "1"]]},
         {"do": "await_fewer", "topic": topic, "count": 100},
@@ -294,7 +294,7 @@ async fn holes_of_compaction_are_no_gaps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slices_keep_to_their_limits_and_a_cancelled_call_loses_nothing() {
+async fn slices_respect_their_limits_and_a_cancelled_call_loses_nothing() {
     let kafka = broker();
     let topic = kafka.topic("limits");
     kafka.client(&json!([
@@ -305,7 +305,7 @@ async fn slices_keep_to_their_limits_and_a_cancelled_call_loses_nothing() {
     let mut reader = table.open(&reading(true)).await.unwrap();
     let limits = SliceLimits { records_max: 700, bytes_max: 100_000 };
     loop {
-        // Cancelled, most often before it can have anything.
+        // Usually cancelled before it can return anything.
         let cancelled = tokio::time::timeout(Duration::from_micros(1), reader.next(&limits, WAIT)).await;
         let next = match cancelled {
             Ok(next) => next,
@@ -326,7 +326,7 @@ async fn slices_keep_to_their_limits_and_a_cancelled_call_loses_nothing() {
     numbers.sort_unstable();
     assert!(numbers == (0..3000).collect::<Vec<_>>(), "{} records came", numbers.len());
 
-    // One record is taken whatever its size.
+    // A slice can always have one record, of any size.
     let mut reader = Table::new(earliest(kafka, &topic)).await.open(&reading(true)).await.unwrap();
     let slice = first_slice(&mut reader, &SliceLimits { records_max: 10, bytes_max: 1 }).await;
     assert_eq!(rows(&slice).len(), 1);

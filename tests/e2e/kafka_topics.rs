@@ -1,4 +1,4 @@
-//! Topics and partitions as `read_kafka` finds them: made while it reads, behind, or not there.
+//! Topics and partitions in `read_kafka`: created during the read, lag, and missing topics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ async fn error_of(source: &Arc<dyn StreamSource>) -> Error {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partitions_and_topics_that_are_made_while_reading_are_read_from_their_beginning() {
+async fn new_partitions_and_topics_are_read_from_their_beginning() {
     let kafka = broker();
     let prefix = kafka.topic("growing");
     let (first, second) = (format!("{prefix}.first"), format!("{prefix}.second"));
@@ -38,7 +38,7 @@ async fn partitions_and_topics_that_are_made_while_reading_are_read_from_their_b
     table.read_until(&mut reader, |rows| rows.len() >= 3).await;
     assert_eq!(values(&table.rows), ["a", "b", "c"]);
     assert_eq!(table.position.0, json!({&first: {"0": 2, "1": 1}, &second: {"0": 1}}));
-    // Also while nobody read.
+    // Also if they are created while nothing reads.
     drop(reader);
     kafka.client(&json!([
         {"do": "add_partitions", "topic": second, "total": 2},
@@ -73,7 +73,7 @@ async fn the_consumer_group_shows_the_lag_of_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_said_with_what_is_near() {
+async fn missing_topics_and_partitions_are_errors_with_hints() {
     let kafka = broker();
     let topic = kafka.topic("pins_of_today");
     kafka.client(&json!([{"do": "create", "topic": topic}]));

@@ -1,6 +1,5 @@
-"""Writes to Kinesis as others do: boto3, and Amazon's own module for aggregates.
-
-Takes one JSON command a line and answers each with one line: {"ok": …} or {"error": …}.
+"""Writes to Kinesis like other producers: with boto3, and with Amazon's own module for aggregates.
+Reads one JSON command per line and prints one line for each: {"ok": …} or {"error": …}.
 """
 
 import json
@@ -26,7 +25,7 @@ client = boto3.client(
 
 
 def active(stream):
-    """Waits until the stream takes the next change."""
+    """Waits until the stream accepts the next change."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < deadline:
         summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
@@ -52,7 +51,7 @@ def delete(stream):
 
 
 def put(stream, records):
-    """Each record is [key, data]. What is refused is sent again: order within a key is kept only where nothing is."""
+    """Sends records as [key, data]. Sends refused records again, so the order within a key holds only if none is refused."""
     for start in range(0, len(records), PUT_RECORDS_MAX):
         waiting = [{"PartitionKey": key, "Data": data.encode()} for key, data in records[start : start + PUT_RECORDS_MAX]]
         while waiting:
@@ -62,7 +61,7 @@ def put(stream, records):
 
 
 def aggregate(stream, records):
-    """All records in one."""
+    """Sends all records in one aggregate."""
     packer = RecordAggregator()
     for key, data in records:
         packer.add_user_record(key, data.encode())
@@ -72,7 +71,7 @@ def aggregate(stream, records):
 
 
 def put_raw(stream, key, data):
-    """One record of any bytes, in hexadecimal."""
+    """Sends one record of any bytes, given in hexadecimal."""
     client.put_record(StreamName=stream, PartitionKey=key, Data=bytes.fromhex(data))
     return True
 
@@ -94,7 +93,7 @@ def merge(stream, shard, other):
 
 
 def touch():
-    """Asks, whatever the answer is."""
+    """Sends a request and ignores the response."""
     try:
         client.describe_stream_summary(StreamName="none")
     except ClientError:
@@ -103,7 +102,7 @@ def touch():
 
 
 def read_bare(stream, shard, records):
-    """The seconds in which a client that does nothing else reads so many records of one shard."""
+    """The seconds in which a client that does nothing else reads this number of records of one shard."""
     started = time.monotonic()
     iterator = client.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
     while records > 0:

@@ -1,7 +1,7 @@
-//! Two emulators of Kinesis, a proxy that fails as real Kinesis does, and a producer that is not ours.
+//! Two emulators of Kinesis, a proxy that fails as real Kinesis does, and a producer that is not part of pinsql.
 //!
-//! The emulators differ where it matters (aggregated answers, children of shards, moments without records), so what holds
-//! with both is not fitted to one. Neither enforces Kinesis' limits or lets iterators expire: the proxy does.
+//! The emulators differ in important points (aggregated responses, child shards, times without records). So code that
+//! works with both is not written for only one. Neither enforces Kinesis' limits or expires iterators. The proxy does.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -25,7 +25,7 @@ pub(crate) struct Emulator {
     _service: Service,
 }
 
-/// LevelDB below, so it keeps its streams over a restart, and it is quick.
+/// It stores its streams in LevelDB, so they survive a restart. It is fast.
 pub(crate) struct Kinesalite;
 
 impl Kinesalite {
@@ -43,7 +43,7 @@ impl Kinesalite {
         Self::start_at(data, Duration::ZERO)
     }
 
-    /// One whose clock, and with it every arrival time, is ahead of the machine's.
+    /// An emulator whose clock is ahead of the machine's. All arrival times are ahead too.
     pub(crate) fn start_at(data: &Path, ahead: Duration) -> Emulator {
         let [port] = free_ports();
         let mut program = node("kinesalite/cli.js", &[("CLOCK_AHEAD_MS", ahead.as_millis().to_string())]);
@@ -53,7 +53,7 @@ impl Kinesalite {
     }
 }
 
-/// Tells of children and lag as Kinesis does.
+/// It returns child shards and lag as Kinesis does.
 pub(crate) struct KinesisLocal;
 
 impl KinesisLocal {
@@ -90,7 +90,7 @@ impl Emulator {
     }
 }
 
-/// A script of an installed package, on the loopback interface.
+/// A script of an installed npm package, on the loopback interface.
 fn node(script: &str, variables: &[(&str, String)]) -> Command {
     let mut program = Command::new("env");
     program.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
@@ -98,7 +98,7 @@ fn node(script: &str, variables: &[(&str, String)]) -> Command {
     program
 }
 
-/// What `./test` installed with npm.
+/// The folder of npm packages that `./test` installs.
 fn modules() -> PathBuf {
     let given = std::env::var_os("PINSQL_TEST_NODE_MODULES").map(PathBuf::from);
     let path = given.unwrap_or_else(|| file("target/test-services/node_modules").into());
@@ -106,7 +106,7 @@ fn modules() -> PathBuf {
     path
 }
 
-/// Fails requests in the service's own words, and counts them.
+/// Fails requests with the errors of Kinesis, and counts them.
 #[derive(Debug)]
 pub(crate) struct Microburst {
     port: u16,
@@ -128,14 +128,14 @@ impl Microburst {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Replaces all rules, and lets the first request that they are held against pass: it may take many seconds.
+    /// Replaces all rules, then sends a first request, because the first request with new rules can take many seconds.
     pub(crate) fn set_rules(&self, rules: &Value) {
         let answer = http("POST", self.port, "/_microburst/rules", &rules.to_string());
         assert!(matches!(answer, Some((200..=204, _))), "{answer:?}");
         Producer::at(&self.endpoint()).ask("touch", &json!([]));
     }
 
-    /// How many requests each action was done to.
+    /// The operation and action of each request that a rule changed.
     pub(crate) fn fired(&self) -> Vec<String> {
         let (_, body) = http("GET", self.port, "/_microburst/fired", "").unwrap();
         let fired: Value = serde_json::from_str(&body).unwrap();
@@ -144,7 +144,7 @@ impl Microburst {
     }
 }
 
-/// Passes bytes on, and at times ends every connection where it stands.
+/// Forwards bytes, and can close all connections at arbitrary moments.
 #[derive(Debug)]
 pub(crate) struct Relay {
     port: u16,
@@ -166,7 +166,7 @@ impl Relay {
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A server that is gone is seen by the client as a connection that ends.
+                // If the server has stopped, the client's connection closes.
                 let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { continue };
                 let both = |stream: &TcpStream| stream.try_clone().unwrap();
                 shared.live.lock().unwrap().extend([both(&client), both(&server)]);
@@ -202,9 +202,9 @@ impl Relay {
     }
 }
 
-/// Until either side has ended.
+/// Copies until one side closes.
 fn pass_on(mut from: TcpStream, mut to: TcpStream) {
-    // However it ended, the other side has to learn of it.
+    // Close the other side too, for any kind of end.
     let _ = std::io::copy(&mut from, &mut to);
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
@@ -254,7 +254,7 @@ impl Producer {
         self.ask("put", &json!([stream, records]));
     }
 
-    /// All records in one, as the Kinesis Producer Library packs them.
+    /// Writes all records in one aggregate, as the Kinesis Producer Library does.
     pub(crate) fn aggregate(&self, stream: &str, records: &[(String, String)]) {
         self.ask("aggregate", &json!([stream, records]));
     }
@@ -278,7 +278,7 @@ impl Producer {
         open.map(|shard| shard["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// How long a client that does nothing else reads so many records of a shard.
+    /// The time in which a client that does nothing else reads this number of records of a shard.
     pub(crate) fn read_bare(&self, stream: &str, shard: &str, records: usize) -> Duration {
         Duration::from_secs_f64(self.ask("read_bare", &json!([stream, shard, records])).as_f64().unwrap())
     }
@@ -286,20 +286,20 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        // A process that has ended cannot be killed, and that is as good.
+        // The kill fails if the process has already ended. That is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The library finds credentials where the AWS command line does; the emulators take any.
+/// The library looks for credentials where the AWS command line does. The emulators accept any.
 fn give_credentials() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let variables =
             [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")];
         for (name, value) in variables {
-            // SAFETY: every reader of the environment in this process is Rust's standard library, which locks it.
+            // SAFETY: in this process, only Rust's standard library reads the environment, and it locks it.
             unsafe { std::env::set_var(name, value) };
         }
     });

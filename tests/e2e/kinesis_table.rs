@@ -1,4 +1,4 @@
-//! A table as a stream's loop keeps it, without the engine: a position, what was written ahead, and the rows that landed.
+//! A table as the stream's loop uses it, without the engine: a position, the write-ahead slice, and the committed rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use pinsql_sources::stream::{
 use serde_json::Value;
 
 const WAIT: Duration = Duration::from_millis(500);
-/// No test reads longer for what it wants, or it hangs.
+/// Timeout of one read. Only a read that hangs takes longer.
 const READ_MAX: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,19 +82,19 @@ impl Table {
         self
     }
 
-    /// Goes on with the same position by another endpoint, as after a restart of the service.
+    /// Continues from the same position with another endpoint, as after a restart of the service.
     pub(crate) fn moved_to(mut self, endpoint: &str, stream: &str) -> Self {
         self.source = source(endpoint, stream, &[("initialPosition", "trim_horizon")], &Arc::default()).unwrap();
         self
     }
 
-    /// All that is available now.
+    /// Reads all records that are available now.
     pub(crate) async fn catch_up(&mut self) -> Result<()> {
         self.options.available_now = true;
         self.read(|_| false).await
     }
 
-    /// Goes on until the rows are enough.
+    /// Reads until the rows are enough.
     pub(crate) async fn follow(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<()> {
         self.options.available_now = false;
         self.read(is_enough).await
@@ -119,7 +119,7 @@ impl Table {
         done.unwrap_or_else(|_| panic!("not enough after {READ_MAX:?}: {} rows, {}", self.rows.len(), self.position.0))
     }
 
-    /// A reader in front of the position; what was written ahead is replayed and must be the same.
+    /// Opens a reader at the position. Replays the slice that was written ahead, and asserts that it has the same rows.
     pub(crate) async fn open(&mut self) -> Result<Box<dyn StreamReader>> {
         let mut reader = self.source.open(&self.position, &self.options).await?;
         if let Some((range, rows)) = &self.pending {
@@ -136,14 +136,14 @@ impl Table {
         let is_for_something = !rows.is_empty() || !slice.gaps.is_empty() || self.notes_an_hour(&slice);
         assert!(is_for_something, "a slice without a record");
         assert!(rows.len() as u64 <= self.limits.records_max.max(1), "{} rows", rows.len());
-        // As the checkpoint does it: through text.
+        // Through text, as in the checkpoint.
         let text = serde_json::to_string(&slice.range).unwrap();
         self.gaps.extend(slice.gaps);
         self.slices += 1;
         self.pending = Some((serde_json::from_str(&text).unwrap(), rows));
     }
 
-    /// Whether a shard of the slice was quiet for an hour, which is worth writing down.
+    /// True if a shard of the slice had no records for an hour. Such a slice is written although it is empty.
     fn notes_an_hour(&self, slice: &Slice) -> bool {
         let complete_to_ms = |shard: &Value| shard["complete_to_ms"].as_i64().unwrap();
         let shards = slice.range.0["shards"].as_object().unwrap();
@@ -165,7 +165,8 @@ impl Table {
         data
     }
 
-    /// Each of the records once, and those of one key in the order in which they were written.
+    /// Asserts that each of the records is there once, and that the records of one key are in the order of their
+    /// writes.
     pub(crate) fn assert_holds(&self, written: &[(String, String)]) {
         let mut wanted: Vec<&str> = written.iter().map(|(_, data)| data.as_str()).collect();
         wanted.sort_unstable();

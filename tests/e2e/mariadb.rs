@@ -1,8 +1,8 @@
 //! A real MariaDB server.
 //!
-//! One is shared by the tests that do it no harm, each with a database of its own in it; a test that kills its server
-//! has one of its own. It listens on loopback, in the clear and with TLS under a
-//! certificate that was made for this run, and writes down every statement that it is asked.
+//! Tests that do not harm it share one server. Each test has a separate database in it. A test that kills its server
+//! has a separate one. The server listens on loopback, with and without TLS. The certificate is made for this run. The
+//! server logs every statement.
 
 use std::fs;
 use std::net::TcpStream;
@@ -18,32 +18,33 @@ use crate::certificate;
 use crate::python;
 use crate::service::{self, Service};
 
-/// May read and write every database, as those who set a pipeline up may.
+/// Can read and write every database, like the administrator of a pipeline.
 pub(crate) const USER: &str = "pins";
 pub(crate) const PASSWORD: &str = "mariadb-secret-of-the-tests";
-/// May sign in, and read nothing.
+/// Can sign in, but read nothing.
 pub(crate) const STRANGER: &str = "stranger";
-/// The database that a server has from the beginning.
+/// The database that exists from the beginning.
 const DATABASE: &str = "pinterest";
 
 #[derive(Debug)]
 pub(crate) struct Mariadb {
-    /// What a killed server leaves behind.
+    /// The data. It stays after the server is killed.
     data: TempDir,
     port: u16,
-    /// Then it lives to the end of the process, and no destructor deletes its data.
+    /// True for the shared server. It lives until the process ends, so its supervisor deletes the data instead of a
+    /// destructor.
     is_shared: bool,
     service: Option<Service>,
 }
 
-/// The server that all tests share, started by the first that asks.
+/// The server that all tests share. The first call starts it.
 pub(crate) fn server() -> &'static Mariadb {
     static SERVER: OnceLock<Mariadb> = OnceLock::new();
     SERVER.get_or_init(|| Mariadb::make(true))
 }
 
 impl Mariadb {
-    /// A server of one's own, to be killed and begun again.
+    /// A separate server that can be killed and started again.
     pub(crate) fn start() -> Self {
         Self::make(false)
     }
@@ -60,14 +61,14 @@ impl Mariadb {
         server
     }
 
-    /// Starts the server on the data that is there.
+    /// Starts the server with its existing data.
     pub(crate) fn begin(&mut self) {
         let folder = self.data.path();
         let mut program = program("sbin/mariadbd");
         program.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]).args(as_root());
         program.args(["--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--general-log=1"]);
         program.arg(format!("--basedir={}", python::mariadb().join("usr").display()));
-        // A socket's path is short, wherever the tests are run: the server takes it from its data.
+        // The path of a Unix socket must be short, wherever the tests run. So it is relative to the data folder.
         program.args([format!("--port={}", self.port), "--socket=server.sock".to_owned()]);
         for (option, file) in [
             ("datadir", "data"),
@@ -84,7 +85,7 @@ impl Mariadb {
         self.service = Some(service);
     }
 
-    /// Kills the server in the middle of whatever it does. Its data stays.
+    /// Kills the server at an arbitrary moment. Its data stays.
     pub(crate) fn kill(&mut self) {
         self.service = None;
     }
@@ -93,12 +94,12 @@ impl Mariadb {
         self.port
     }
 
-    /// The certificate that the server shows, as PEM.
+    /// The certificate of the server, as PEM.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.data.path().join("server.pem")
     }
 
-    /// A database that no other test has.
+    /// A database that no other test uses.
     pub(crate) fn database(&self, name: &str) -> Database<'_> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -106,12 +107,12 @@ impl Mariadb {
         Database { server: self, name }
     }
 
-    /// Runs SQL in the database that the server has from the beginning.
+    /// Runs SQL in the database that exists from the beginning.
     pub(crate) fn load(&self, sql: &str) {
         self.main().load(sql);
     }
 
-    /// A `db_creds.yaml` for the database that the server has from the beginning.
+    /// A `db_creds.yaml` for the database that exists from the beginning.
     pub(crate) fn credentials_file(&self) -> String {
         self.main().credentials_file()
     }
@@ -120,7 +121,7 @@ impl Mariadb {
         Database { server: self, name: DATABASE.to_owned() }
     }
 
-    /// The statements with this text that the server was asked.
+    /// The statements in the server's log that contain this text.
     pub(crate) fn statements(&self, text: &str) -> Vec<String> {
         let log = fs::read(self.data.path().join("general.log")).unwrap();
         let log = String::from_utf8_lossy(&log).into_owned();
@@ -151,12 +152,12 @@ pub(crate) struct Database<'a> {
 }
 
 impl Database<'_> {
-    /// Runs SQL as a client that is not ours.
+    /// Runs SQL with a client that is not part of pinsql.
     pub(crate) fn load(&self, sql: &str) {
         self.client(sql);
     }
 
-    /// The rows of a query, each as the client prints it: fields behind tabulators, NULL as `NULL`.
+    /// The rows of a query as the client prints them: fields separated by tabs, NULL as `NULL`.
     pub(crate) fn query(&self, sql: &str) -> Vec<String> {
         self.client(sql).lines().map(str::to_owned).collect()
     }
@@ -172,7 +173,7 @@ impl Database<'_> {
         run(&mut client)
     }
 
-    /// A `db_creds.yaml` as the pipeline's scripts have it; the file lies beside the server's data.
+    /// A `db_creds.yaml` in the format of the pipeline's scripts. The file is next to the server's data.
     pub(crate) fn credentials_file(&self) -> String {
         let (port, name) = (self.server.port, &self.name);
         let text = format!("HOST: 127.0.0.1\nUSER: {USER}\nPASSWORD: {PASSWORD}\nDATABASE: {name}\nPORT: {port}\n");
@@ -180,7 +181,7 @@ impl Database<'_> {
         path.to_str().unwrap().to_owned()
     }
 
-    /// The same as variables of the environment.
+    /// The same credentials as environment variables.
     pub(crate) fn variables(&self) -> [(&'static str, String); 5] {
         [
             ("PINSQL_DB_HOST", "127.0.0.1".to_owned()),
@@ -192,7 +193,7 @@ impl Database<'_> {
     }
 }
 
-/// A program of the server's folder, which has the libraries that it needs.
+/// A program from the server's folder, with the libraries that it needs.
 fn program(name: &str) -> Command {
     let usr = python::mariadb().join("usr");
     let mut program = Command::new("env");
@@ -204,7 +205,7 @@ fn libraries(usr: &Path) -> String {
     usr.join("lib/x86_64-linux-gnu").display().to_string()
 }
 
-/// The server refuses to run as root unless it is told to.
+/// The server refuses to run as root without this option.
 fn as_root() -> Option<&'static str> {
     (fs::metadata("/proc/self").unwrap().uid() == 0).then_some("--user=root")
 }

@@ -1,4 +1,4 @@
-//! `read_mysql` against a real MariaDB server: types, what is pushed down, and how much memory it takes.
+//! `read_mysql` with a real MariaDB server: types, pushdown, and memory use.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::mariadb::{self, Database, PASSWORD};
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// The table function's call for a table, with more options behind.
+/// The call of the table function for a table. `more` adds options at the end.
 pub(crate) fn call(database: &Database<'_>, table: &str, more: &str) -> String {
     format!("read_mysql(table => '{table}', credentials => '{}'{more})", database.credentials_file())
 }
@@ -53,7 +53,7 @@ INSERT INTO kinds (id, day, at, stamp) VALUES (3, '0000-00-00', '2026-00-10 01:0
 "#;
 
 #[test]
-fn every_type_is_what_the_documents_say() {
+fn every_type_is_as_documented() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("types");
     database.load(TYPES);
@@ -117,7 +117,7 @@ fn every_type_is_what_the_documents_say() {
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&rows[0][name], value, "{name}");
     }
-    // DATETIME has no zone and is taken as UTC; TIMESTAMP is an instant, written here at +02:00.
+    // DATETIME has no time zone and is read as UTC. TIMESTAMP is an instant, written here at +02:00.
     let exact = "SELECT CAST(at AS STRING) AS at, CAST(at_us AS STRING) AS at_us, CAST(stamp AS STRING) AS stamp, \
                  CAST(long_amount AS STRING) AS amount FROM kinds WHERE id = 1";
     assert_eq!(
@@ -137,7 +137,7 @@ fn every_type_is_what_the_documents_say() {
 }
 
 #[test]
-fn a_value_that_no_type_has_is_an_error_that_names_the_column() {
+fn a_value_outside_its_type_is_an_error_with_the_column_name() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("values");
     database.load(
@@ -162,7 +162,7 @@ fn a_value_that_no_type_has_is_an_error_that_names_the_column() {
 }
 
 #[test]
-fn what_is_pushed_down_stands_in_the_plan_and_in_the_servers_log() {
+fn pushed_down_parts_are_in_the_plan_and_in_the_servers_log() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("pushed");
     database.load(
@@ -221,7 +221,7 @@ fn what_is_pushed_down_stands_in_the_plan_and_in_the_servers_log() {
 }
 
 #[test]
-fn a_table_larger_than_the_memory_is_streamed_and_accounted_for() {
+fn a_table_larger_than_the_memory_limit_is_streamed() {
     const ROWS: u64 = 200_000;
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("large");
@@ -247,7 +247,7 @@ fn a_table_larger_than_the_memory_is_streamed_and_accounted_for() {
     assert!(!report.contains(PASSWORD));
     assert_eq!(environment.value("SELECT sum(id) FROM posts"), ROWS * (ROWS + 1) / 2);
 
-    // What the server filters was never read; what is filtered here was.
+    // Rows that the server filters are never read. Rows that are filtered here are read.
     let filtered = format!("CREATE TABLE few AS SELECT id FROM {from} WHERE id <= 10 AND upper(title) <> 'POST 3'");
     let output = environment.run_sql(&filtered).output().success();
     assert!(output.stderr.contains("few: read 10 = written 9 + filtered 1"), "{}", output.describe());
@@ -257,10 +257,10 @@ fn a_table_larger_than_the_memory_is_streamed_and_accounted_for() {
 }
 
 #[test]
-fn a_limit_ends_the_servers_query_without_reading_its_rest() {
+fn a_limit_stops_the_servers_query_early() {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("endless");
-    // Ten milliard rows: who reads them all does not come back.
+    // Ten billion rows. A reader that reads all of them does not finish.
     let query = "SELECT seq AS stopped_early FROM seq_1_to_10000000000";
     let from = format!("read_mysql(query => '{query}', credentials => '{}')", database.credentials_file());
     let sql = format!("SELECT stopped_early FROM {from} WHERE CAST(stopped_early AS STRING) LIKE '%7' LIMIT 3");

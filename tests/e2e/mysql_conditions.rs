@@ -1,10 +1,10 @@
-//! Conditions that the server holds to: each gives the rows that it gives where nothing is pushed down.
+//! Conditions that the server evaluates. Each must give the same rows with and without pushdown.
 
 use crate::environment::TestEnvironment;
 use crate::mariadb;
 use crate::mysql::call;
 
-/// Texts on which collations and bytes disagree, for columns of several collations.
+/// Texts that collations and byte comparison order differently, for columns with several collations.
 const TEXTS: &str = r"
 CREATE TABLE texts (
   id INT PRIMARY KEY,
@@ -34,7 +34,7 @@ INSERT INTO texts VALUES
 UPDATE texts SET x = -0e0 WHERE id = 4;
 ";
 
-/// Texts that collations take for each other, and bytes do not.
+/// Conditions on columns of text. For some texts, a collation treats different bytes as equal.
 fn text_conditions() -> Vec<String> {
     let mut conditions = Vec::new();
     for column in ["general", "bin", "nopad", "latin", "fixed", "named"] {
@@ -112,7 +112,7 @@ fn other_conditions() -> Vec<String> {
     conditions
 }
 
-/// Asks the server's table with each condition, and a copy of it here.
+/// Evaluates each condition over the server's table and over a copy in pinsql.
 fn check_conditions(conditions: &[String]) {
     let environment = TestEnvironment::new();
     let database = mariadb::server().database("texts");
@@ -134,11 +134,11 @@ fn check_conditions(conditions: &[String]) {
 }
 
 #[test]
-fn a_condition_on_texts_gives_the_same_rows_pushed_down_or_not() {
+fn conditions_on_texts_give_the_same_rows_with_and_without_pushdown() {
     check_conditions(&text_conditions());
 }
 
 #[test]
-fn a_condition_on_others_gives_the_same_rows_pushed_down_or_not() {
+fn conditions_on_other_types_give_the_same_rows_with_and_without_pushdown() {
     check_conditions(&other_conditions());
 }

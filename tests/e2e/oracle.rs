@@ -1,4 +1,4 @@
-//! What the tables and the answers should be, computed by an independent program, and the comparison with what is.
+//! The expected tables and answers, computed by an independent program, and the comparison with the actual ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,8 +42,8 @@ fn array<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
     value.as_array().unwrap_or_else(|| panic!("the oracle says nothing of {name}"))
 }
 
-/// A value in the one form in which both sides are compared: a number is a number whether it has a fraction or not, and
-/// a time is the same with a space or a `T`, with or without a zone that is UTC.
+/// A value in the common form for the comparison. Numbers are equal with and without a fraction. Times are equal with a
+/// space or a `T`, and with or without a UTC zone.
 fn canonical(column: &str, value: &Value) -> (String, Value) {
     let value = match value {
         Value::Number(number) => Value::from(number.as_f64().unwrap()),
@@ -86,7 +86,7 @@ fn assert_same(name: &str, wanted: Vec<Map<String, Value>>, got: Vec<Map<String,
     assert!(!wanted.is_empty(), "{name}: nothing was compared");
 }
 
-/// Two lists of rows, in any order.
+/// Asserts that two lists have the same rows, in any order.
 pub(crate) fn assert_same_rows(name: &str, wanted: &[Value], got: &[Value]) {
     let objects = |rows: &[Value]| rows.iter().map(|row| row.as_object().unwrap().clone()).collect();
     assert_same(name, objects(wanted), objects(got));

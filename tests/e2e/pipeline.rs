@@ -1,5 +1,5 @@
-//! The whole way in, as `examples/local` shows it: what the database's users post is in the tables of the batch and of the
-//! stream, or in their rejects, once.
+//! The complete way in, as in `examples/local`: every post of the database's users is once in the tables of the batch
+//! and of the stream, or in their rejects.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::environment::file;
 use crate::python;
 
 #[test]
-fn all_that_was_acknowledged_is_in_the_tables_of_batch_and_stream_once() {
+fn every_acknowledged_record_is_once_in_the_tables_of_batch_and_stream() {
     let services: PathBuf = python::mariadb().parent().unwrap().into();
     let mut pipeline = Command::new(python::interpreter());
     pipeline.arg(file("examples/local/pipeline.py")).args(["--seconds", "12", "--rate", "40/s"]);

@@ -1,10 +1,7 @@
-"""Reads Delta tables with a reader that is not pinsql, and prints what it found as JSON.
-
+"""Reads Delta tables with a reader that is not part of pinsql, and prints the rows as JSON.
     read_tables.py (deltalake | polars | duckdb | clickhouse | deltalake-versions) TABLE...
-
-A table is a folder, or a prefix of a bucket (s3://bucket/prefix), for which AWS's environment variables are read.
-
-Every reader's values are brought into the form of plain.py, so that they can be compared. Spark is asked by spark.rs.
+A table is a folder, or a prefix of a bucket (s3://bucket/prefix). For a bucket, AWS's environment variables are read.
+The values of every reader are converted to the form of plain.py, so that they can be compared. spark.rs reads with Spark.
 """
 
 import glob
@@ -55,7 +52,7 @@ def with_duckdb(paths):
     import duckdb
 
     connection = duckdb.connect()
-    # Loaded from where they were installed; DuckDB's own way copies them into the home folder first.
+    # Load the extensions from their installed place. DuckDB's own way first copies them into the home folder.
     for name in ["httpfs", "delta"]:
         folder = os.path.dirname(importlib.import_module(f"duckdb_extension_{name}").__file__)
         [extension] = glob.glob(os.path.join(folder, "extensions", "*", "**", "*.duckdb_extension"), recursive=True)
@@ -74,8 +71,8 @@ def with_duckdb(paths):
 
 
 def with_clickhouse(paths):
-    """ClickHouse has one type for texts and bytes: which is which is taken from the table's definition. It reads files below its
-    working folder alone."""
+    """ClickHouse has one type for text and bytes. The table's definition decides which one a column is. It reads only files below
+    its working folder."""
     if not paths[0].startswith("s3://"):
         os.chdir(os.path.commonpath(paths))
     import chdb
@@ -97,7 +94,7 @@ def s3():
     return [os.environ[f"AWS_{name}"] for name in ["ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"]]
 
 
-# The tests' server speaks HTTP.
+# The tests' server uses HTTP without TLS.
 OBJECT_STORE = {"aws_allow_http": "true"}
 
 READERS = {
@@ -114,6 +111,6 @@ if __name__ == "__main__":
         if "rows" in table:
             table["digest"] = digest(table["rows"])
     print(json.dumps(plain(found), sort_keys=True), flush=True)
-    # The libraries leave native threads behind, and the interpreter that unwinds under them now and then aborts
-    # ("terminate called without an active exception"). The answer is complete: leave without unwinding.
+    # The libraries leave native threads running. If the interpreter shuts down normally, they sometimes abort it ("terminate
+    # called without an active exception"). The output is complete, so exit without a shutdown.
     os._exit(0)

@@ -1,15 +1,15 @@
-//! The tables that every other reader is shown: those of the pipeline, every type, values at the edges of the types, odd partitions,
-//! and one for each thing that is done to a table after it was made.
+//! The tables for the tests of other readers: the pipeline's tables, every type, values at the limits of the types,
+//! unusual partitions, and one table for each operation on an existing table.
 
 use serde_json::{Map, Value, json};
 
 use crate::environment::{TestEnvironment, file};
 use crate::raw;
 
-/// What the pipeline leaves.
+/// The tables of the pipeline.
 const PIPELINE: [&str; 4] = ["pin_data", "geo_data", "user_data", "pin_data_rejects"];
 
-/// Tables to which things were done, each with what was done after [`BEGINNING`].
+/// Tables with later operations. Each entry has the statements after [`BEGINNING`].
 const LIVES: [(&str, &str); 9] = [
     ("updated", "UPDATE {t} SET n = n + 1, p = 'moved' WHERE id % 5 = 0"),
     ("deleted_from", "DELETE FROM {t} WHERE id BETWEEN 30 AND 40; DELETE FROM {t} WHERE p IS NULL"),
@@ -46,7 +46,8 @@ const BEGINNING: &str = "
     SELECT value AS id, CAST(value % 7 AS INT) AS n, CASE WHEN value % 5 <> 1 THEN concat('name ', value) END AS name,
            CASE value % 3 WHEN 0 THEN 'a/b %' WHEN 1 THEN 'x=y é' END AS p FROM generate_series(1, 100);";
 
-/// Values at the edges of what the types hold, and nesting. Python's own calendar begins with the year 1 and needs a day before.
+/// Values at the limits of the types, and nested values. Python's calendar starts in year 1 and needs spare days before
+/// a value, so the first date is 0001-01-03.
 const EDGES: &str = "
     CREATE TABLE edges (
         id INT, whole DECIMAL(38, 0), fraction DECIMAL(38, 38), a_double DOUBLE, a_float FLOAT, d DATE, t TIMESTAMP, s STRING,
@@ -71,7 +72,7 @@ const EDGES: &str = "
      TIMESTAMP'1899-12-31 23:59:59.999999', ' ', array(0), array(array('')), map(),
      named_struct('a', named_struct('b', named_struct('c', TIMESTAMP'2024-10-27 01:30:00', 'd', NULL))))";
 
-/// Every type that a table can have, as Spark names it, with a value at an edge of it in JSON.
+/// Every type that a table can have, with Spark's name and a limit value as JSON.
 pub(crate) fn every_type() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("a_boolean", "boolean", json!(true)),
@@ -92,7 +93,7 @@ pub(crate) fn every_type() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// The same values as the readers' script gives them.
+/// The same values in the form of the readers' script.
 pub(crate) fn every_type_as_read() -> Value {
     let mut row: Map<String, Value> =
         every_type().into_iter().map(|(name, _, value)| (name.to_owned(), value)).collect();
@@ -101,12 +102,12 @@ pub(crate) fn every_type_as_read() -> Value {
     Value::Object(row)
 }
 
-/// The row of that table in which nothing has a value.
+/// The row of that table in which every value is NULL.
 pub(crate) fn every_type_without_value() -> Value {
     every_type().iter().map(|(name, _, _)| ((*name).to_owned(), Value::Null)).collect::<Map<_, _>>().into()
 }
 
-/// Partition values that have to be escaped in a path, or are none.
+/// Partition values that must be escaped in a path, or are NULL.
 const COUNTRIES: [Option<&str>; 9] = [
     Some("France"),
     Some("Côte d'Ivoire"),
@@ -119,7 +120,7 @@ const COUNTRIES: [Option<&str>; 9] = [
     None,
 ];
 
-/// The rows of the table with odd partitions.
+/// The rows of the table with unusual partitions.
 pub(crate) fn partitioned() -> Vec<Value> {
     let row = |(country, id): (&Option<&str>, i64)| json!({"id": id, "day": "2020-02-29", "country": country});
     let rows: Vec<Value> = COUNTRIES.iter().zip(0..).map(row).collect();
@@ -132,7 +133,7 @@ pub(crate) fn names() -> Vec<&'static str> {
     PIPELINE.into_iter().chain(["every_type", "edges", "partitioned"]).chain(lives).collect()
 }
 
-/// Makes them in the environment's warehouse, wherever that is.
+/// Creates the tables in the environment's warehouse, in a folder or in S3.
 pub(crate) fn make(environment: &TestEnvironment) {
     let [pin, geo, user] = ["pin", "geo", "user"].map(|topic| file(&format!("sql/clean_{topic}.sql")));
     let raw = raw::examples();

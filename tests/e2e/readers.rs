@@ -1,5 +1,6 @@
-//! What others read in the tables: deltalake's Python package, Polars, Spark with Delta, DuckDB and ClickHouse. Each makes a digest of
-//! each table's rows, and the digests are the same; where they are not, the rows that differ are shown.
+//! Other readers of the tables: deltalake's Python package, Polars, Spark with Delta, DuckDB and ClickHouse. Each makes
+//! a digest of the rows of each table, and all digests must be equal. If they differ, the failure shows the different
+//! rows.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::reader_tables::{self, every_type, every_type_as_read, every_type_with
 use crate::s3::{self, Identity};
 use crate::spark;
 
-/// All are held against the first.
+/// All readers are compared with the first.
 const READERS: [&str; 4] = ["deltalake", "polars", "duckdb", "clickhouse"];
 
 const ROWS_SHOWN_MAX: usize = 5;
@@ -29,7 +30,7 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     assert_same_digests(&environment, &answers, &path);
 
     for name in reader_tables::names() {
-        // A change data feed asks for writer version 4, and no reader for more than version 1.
+        // A change data feed needs writer version 4, but only reader version 1.
         let protocol = if name == "kept_changes" { json!([1, 4]) } else { json!([1, 2]) };
         for reader in ["deltalake", "spark"] {
             assert_eq!(answers[reader][path(name)]["protocol"], protocol, "{reader}: the protocol of {name}");
@@ -41,7 +42,7 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     assert_eq!(*parts, json!(["country", "day"]));
 }
 
-/// Spark has a test of its own there, which writes as well (`taking_turns.rs`).
+/// Spark has a separate test for S3, which also writes (`taking_turns.rs`).
 #[test]
 fn every_reader_finds_the_same_rows_in_s3() {
     let server = s3::server();
@@ -50,7 +51,7 @@ fn every_reader_finds_the_same_rows_in_s3() {
         TestEnvironment::new().with_warehouse(&warehouse).with_variables(server.variables(Identity::Owner));
     reader_tables::make(&environment);
     let path = |name: &str| format!("{warehouse}/default/{name}");
-    // Who may only read reads all of it.
+    // A user with read permission only reads all of it.
     let answers = ask(&path, &server.variables(Identity::Reader));
     assert_same_digests(&environment, &answers, &path);
 }
@@ -73,7 +74,8 @@ fn read_with_spark(path: &dyn Fn(&str) -> String) -> Value {
     Value::Object(found.collect())
 }
 
-/// Every reader's rows of every table, and with literal rows those tables whose rows are known.
+/// Compares the digests of all readers for every table. For tables with known rows, compares the rows with literals
+/// too.
 fn assert_same_digests(environment: &TestEnvironment, answers: &Answers, path: &dyn Fn(&str) -> String) {
     for name in reader_tables::names() {
         let count = environment.value(&format!("SELECT count(*) FROM {name}"));
@@ -96,7 +98,7 @@ fn assert_same_digests(environment: &TestEnvironment, answers: &Answers, path: &
     }
 }
 
-/// ClickHouse has no arrays, maps and structs that are NULL: it reads empty ones, and a struct of NULLs.
+/// ClickHouse has no NULL arrays, maps or structs: it reads empty arrays and maps, and a struct of NULLs.
 fn as_clickhouse_has_no_value() -> Value {
     let mut row = every_type_without_value();
     row["an_array"] = json!([]);
@@ -111,7 +113,7 @@ fn sorted(rows: &[Value]) -> Vec<String> {
     lines
 }
 
-/// The row as text, its columns in alphabetical order.
+/// The row as text, with its columns in alphabetical order.
 fn line(row: &Value) -> String {
     let row: BTreeMap<&String, &Value> = row.as_object().unwrap().iter().collect();
     json!(row).to_string()
@@ -137,7 +139,7 @@ fn difference(wanted: &[Value], got: &[Value]) -> String {
     )
 }
 
-/// All versions of a table as deltalake's Python package reads them, with the number of rows of each.
+/// All versions of a table that deltalake's Python package reads, with the number of rows of each.
 pub(crate) fn versions(table: &str, variables: &[(&str, String)]) -> Value {
     let answer = read("deltalake-versions", &[table], variables).answer();
     answer[table].clone()

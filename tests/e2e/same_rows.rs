@@ -1,5 +1,5 @@
-//! One set of rules, four doors: objects read in one batch, objects as they land, Kinesis, Kafka. The rows behind each are the
-//! same, and what cannot be read is in the rejects of each.
+//! The same rules for four kinds of sources: objects read in a batch, objects as they arrive, Kinesis, Kafka. All give
+//! the same rows, and all write unreadable records to the rejects.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::raw;
 
 pub(crate) const TOPICS: [&str; 3] = ["pin", "geo", "user"];
 
-/// What the batch makes of the example data: the rows of each topic, and how many of its records are rejected.
+/// The batch result for the example data: the rows of each topic, and the number of its rejected records.
 struct Expected {
     rows: Vec<Vec<Value>>,
     rejected: Vec<u64>,
@@ -29,7 +29,7 @@ impl Expected {
         }
     }
 
-    /// `unsendable` records of each topic were not given to the stream.
+    /// Compares the streamed tables with the batch. The stream did not get `unsendable` records of each topic.
     fn assert_streamed(&self, environment: &TestEnvironment, unsendable: u64) {
         for (topic, (rows, rejected_by_batch)) in TOPICS.iter().zip(self.rows.iter().zip(&self.rejected)) {
             let table = format!("streamed_{topic}_data");
@@ -58,11 +58,11 @@ pub(crate) fn records(topic: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn objects_as_they_land_give_the_rows_of_the_batch() {
+fn arriving_objects_give_the_rows_of_the_batch() {
     let expected = Expected::of_the_batch();
     let environment = TestEnvironment::new();
     let raw = raw::examples();
-    // Twice: what has been taken is not taken again.
+    // Twice: records that were already read are not read again.
     for _ in 0..2 {
         run(&environment, "stream_files", &[("raw", raw.to_str().unwrap())]);
         expected.assert_streamed(&environment, 0);
@@ -82,7 +82,7 @@ fn kinesis_gives_the_rows_of_the_batch() {
             producer.put_raw(stream, &key, record);
         }
     }
-    // Nothing of these is anybody's: no content, and another topic.
+    // No table reads these records: one is empty, one belongs to another topic.
     producer.put_raw(stream, "pin", b" ");
     producer.put_raw(stream, "opinion", br#"{"index": 1}"#);
     let environment = TestEnvironment::new().with_variables([
@@ -100,12 +100,12 @@ fn kinesis_gives_the_rows_of_the_batch() {
 #[test]
 fn kafka_gives_the_rows_of_the_batch() {
     let expected = Expected::of_the_batch();
-    // Of its own: the files read every topic whose name fits, and other tests post to such topics.
+    // Separate topics: the SQL files read every topic with a matching name, and other tests post to such topics.
     let kafka = Kafka::start();
     let name = kafka.topic("same-rows");
     for topic in TOPICS {
         let topic_name = format!("{name}.{topic}");
-        // The client takes texts: the one record of each topic that is none stays out.
+        // The client can send only text, so the one record of each topic that is not text is left out.
         let texts = records(topic).into_iter().filter_map(|record| String::from_utf8(record).ok()).enumerate();
         let messages: Vec<Value> = texts.map(|(number, text)| json!([topic_name, number % 3, null, text])).collect();
         assert_eq!(messages.len() + 1, records(topic).len());

@@ -1,4 +1,4 @@
-//! The objects of a sink, read by names and bytes alone, and what they have to be.
+//! The objects of a sink, read only by their names and bytes, and the rules that they must follow.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::kafka::Kafka;
 use crate::raw;
 use crate::s3::S3Server;
 
-/// Objects by name, from the topic's folder's parent on: `topics/pins/partition=0/pins+0+0000000000.json`.
+/// Objects by name, relative to the parent of the topics folder: `topics/pins/partition=0/pins+0+0000000000.json`.
 pub(crate) type Objects = BTreeMap<String, Vec<u8>>;
 
 pub(crate) fn objects_in_folder(folder: &Path) -> Objects {
@@ -20,7 +20,7 @@ pub(crate) fn objects_in_folder(folder: &Path) -> Objects {
         return Objects::new();
     }
     let name = |file: &Path| file.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-    // What is being written has another suffix until it is whole.
+    // An incomplete file has another suffix.
     let files = raw::files(folder).into_iter().filter(|file| !name(file).contains('#'));
     files.map(|file| (name(&file), fs::read(&file).unwrap())).collect()
 }
@@ -30,7 +30,7 @@ pub(crate) fn objects_in_s3(server: &S3Server, prefix: &str) -> Objects {
     server.keys(prefix).into_iter().map(|key| (name(&key), server.get(&key))).collect()
 }
 
-/// What a name says: topic, partition, first offset.
+/// Splits a name into topic, partition and first offset.
 fn parse(name: &str) -> (String, i64, i64) {
     let [dir, topic, partition, file] = name.split('/').collect::<Vec<_>>()[..] else { panic!("{name}") };
     assert_eq!(dir, "topics");
@@ -51,8 +51,8 @@ fn lines(name: &str, content: &[u8]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// The objects have every record of the topic that is JSON, once, in the order of their offsets; each object is named by its
-/// first, and the next begins where it ends. Gives the number of records.
+/// Asserts that the objects have every JSON record of the topic once, in the order of offsets. The name of each object
+/// has its first offset, and the next object starts where it ends. Returns the number of records.
 pub(crate) fn assert_has_topic(objects: &Objects, kafka: &Kafka, topic: &str) -> usize {
     let answers = kafka.client(&json!([{"do": "read_all", "topic": topic}]));
     let mut expected: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
@@ -85,7 +85,7 @@ pub(crate) fn assert_has_topic(objects: &Objects, kafka: &Kafka, topic: &str) ->
     expected.values().map(Vec::len).sum()
 }
 
-/// Objects that were there stay there, byte for byte.
+/// Asserts that existing objects did not change by a byte.
 pub(crate) fn assert_only_more(before: &Objects, now: &Objects) {
     for (name, content) in before {
         let now = now.get(name).unwrap_or_else(|| panic!("{name} is gone"));

@@ -1,4 +1,4 @@
-//! A sink that is killed again and again: no object missing, doubled or torn, and none that ever changes.
+//! A sink is killed many times. No object is missing, doubled or incomplete, and no object ever changes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +102,7 @@ fn produce(kafka: &Kafka, topic: &str, over: &AtomicBool) -> Sent {
     sent
 }
 
-/// What is no JSON is in the rejects, once.
+/// Asserts that each record that is not JSON is in the rejects once.
 fn assert_rejected(environment: &TestEnvironment, sent: &Sent) {
     let broken = (0..sent.count()).filter(|serial| crate::stream::is_broken(*serial)).count();
     let counts = environment.query("SELECT count(*) AS rows, count(DISTINCT raw) AS raws FROM killed_rejects");

@@ -1,4 +1,5 @@
-//! Sinks into Kafka, exactly once, and into Kinesis, at least once, read by clients that are not ours.
+//! Sinks into Kafka (exactly once) and into Kinesis (at least once). Clients that are not part of pinsql read the
+//! records.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use crate::stream_kills::kill_while;
 const KILLS_OF_KAFKA: usize = 30;
 const KILLS_OF_KINESIS: usize = 20;
 
-/// Two topics: what is read, and what is written.
+/// Two topics: the source and the target.
 struct Topics {
     kafka: &'static Kafka,
     from: String,
@@ -31,7 +32,7 @@ impl Topics {
         Self { kafka, from, to }
     }
 
-    /// `[partition, offset, key, value]` of the records that count.
+    /// `[partition, offset, key, value]` of the committed records.
     fn committed(&self, topic: &str) -> Vec<Value> {
         self.kafka.client(&json!([{"do": "read_all", "topic": topic}]))[0].as_array().unwrap().clone()
     }
@@ -52,7 +53,7 @@ fn values(records: &[Value]) -> BTreeMap<String, usize> {
     values
 }
 
-/// Whoever reads what is committed finds each record once, however often its writer was killed.
+/// A reader of committed records finds each record once, after any number of kills of the writer.
 #[test]
 fn a_sink_into_kafka_survives_kills() {
     let topics = Topics::new("sink-kafka-kills");
@@ -79,7 +80,7 @@ fn a_sink_into_kafka_survives_kills() {
 }
 
 #[test]
-fn columns_are_the_parts_of_a_record() {
+fn columns_become_the_parts_of_a_record() {
     let topics = Topics::new("sink-kafka-columns");
     let record = |value: &str| json!([topics.from, 0, "k", value]);
     topics.kafka.client(&json!([{"do": "produce", "records": [record("1"), record("x"), record("3")]}]));
@@ -113,9 +114,9 @@ fn columns_are_the_parts_of_a_record() {
     run(&missing).failure(1, &[&["there is no topic"], &["did you mean"]]);
 }
 
-/// Kinesis cannot tell a record that it has already: none is missing, and some may be there twice.
+/// Kinesis cannot detect a duplicate record. So none is missing, but some can be there twice.
 #[test]
-fn a_sink_into_kinesis_loses_nothing_when_it_is_killed() {
+fn a_killed_sink_into_kinesis_loses_nothing() {
     let topics = Topics::new("sink-kinesis");
     let emulator = Kinesalite::shared();
     let stream = topics.to.as_str();

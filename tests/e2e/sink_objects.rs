@@ -1,4 +1,4 @@
-//! A sink of objects against a real broker and a real S3 server: the layout, what a line is, and what can go wrong.
+//! A sink of objects with a real broker and a real S3 server: the layout, the content of a line, and errors.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::raw;
 use crate::s3::{self, Identity};
 use crate::sink::{Objects, assert_has_topic, objects_in_folder, objects_in_s3};
 
-/// A topic, and a sink of it that writes into a folder of the test's own.
+/// A topic, and a sink of it that writes into a folder for this test.
 struct Sinking {
     kafka: &'static Kafka,
     environment: TestEnvironment,
@@ -29,14 +29,14 @@ impl Sinking {
         Self { kafka, environment: TestEnvironment::new(), topic }
     }
 
-    /// `[partition, value]` each.
+    /// Sends records, each as `[partition, value]`.
     fn produce(&self, records: &[(i32, &str)]) {
         let records: Vec<Value> =
             records.iter().map(|(partition, value)| json!([self.topic, partition, null, value])).collect();
         self.kafka.client(&json!([{"do": "produce", "records": records}]));
     }
 
-    /// The file of a sink; `STREAM` in its query is the topic.
+    /// Writes the file of a sink. `STREAM` in its query is the topic.
     fn write(&self, options: &str, query: &str) -> String {
         let topic =
             "STREAM read_kafka(bootstrapServers => :brokers, subscribe => :topic, startingOffsets => 'earliest')";
@@ -68,7 +68,7 @@ impl Sinking {
 }
 
 #[test]
-fn objects_are_named_by_their_first_offset_and_hold_what_was_sent() {
+fn objects_are_named_by_their_first_offset_and_have_the_sent_records() {
     let sinking = Sinking::new("sink-layout", 3);
     let numbered: Vec<String> = (0..25).map(|number| format!("{{\"index\": {number}, \"x\":1.50}}")).collect();
     let records: Vec<(i32, &str)> =
@@ -93,7 +93,7 @@ fn objects_are_named_by_their_first_offset_and_hold_what_was_sent() {
     assert_eq!(sinking.text("partition=2/TOPIC+2+0000000000.json"), "{\"a\": 1}\n", "no line end in a line");
     let report: Value = serde_json::from_slice(&fs::read(sinking.environment.path("report.json")).unwrap()).unwrap();
     assert_eq!((&report["tables"][0]["files"], &report["tables"][0]["version"]), (&json!(4), &Value::Null));
-    // What is written is read as any other objects are.
+    // The written objects are read like any other objects.
     let rows = sinking.environment.query(&format!(
         "SELECT count(*) AS rows, sum(index) AS sum FROM read_files('{}/topics/{}/*/*.json', format => 'json', schema => 'index INT')",
         sinking.folder().display(),
@@ -106,7 +106,7 @@ fn objects_are_named_by_their_first_offset_and_hold_what_was_sent() {
 }
 
 #[test]
-fn what_cannot_be_a_line_is_rejected_and_a_query_may_filter_and_shape() {
+fn invalid_lines_are_rejected_and_a_query_can_filter_and_transform() {
     let sinking = Sinking::new("sink-shape", 1);
     sinking.produce(&[
         (0, "not json"),
@@ -128,7 +128,7 @@ fn what_cannot_be_a_line_is_rejected_and_a_query_may_filter_and_shape() {
         "{}",
         output.stderr
     );
-    // Named by the first record that is in it.
+    // The name has the first record in the object.
     assert_eq!(
         sinking.text("partition=0/TOPIC+0+0000000001.json"),
         "{\"ind\":1,\"title\":\"a\",\"tags\":[\"x\"],\"offset\":1}\n{\"ind\":2,\"offset\":2}\n"
@@ -139,7 +139,7 @@ fn what_cannot_be_a_line_is_rejected_and_a_query_may_filter_and_shape() {
     assert_eq!(rejects.len(), 2);
 }
 
-/// The stream is stopped and started again: what waits is not written as small objects.
+/// The stream is stopped and started again. Waiting records are not written as small objects.
 #[test]
 fn a_stream_leaves_open_files_unwritten_and_a_run_writes_them() {
     let sinking = Sinking::new("sink-open", 1);
@@ -157,7 +157,7 @@ fn a_stream_leaves_open_files_unwritten_and_a_run_writes_them() {
 }
 
 #[test]
-fn age_closes_an_object_while_the_stream_goes_on() {
+fn an_old_object_is_closed_while_the_stream_continues() {
     let sinking = Sinking::new("sink-age", 1);
     sinking.produce(&[(0, "{\"index\":0}")]);
     let file = sinking.write("WITH ('flush.size' = 1000, 'rotate.interval' = '300ms')", "SELECT value FROM STREAM");
@@ -171,7 +171,7 @@ fn age_closes_an_object_while_the_stream_goes_on() {
 }
 
 #[test]
-fn an_object_of_somebody_else_is_not_overwritten() {
+fn an_object_of_another_writer_is_not_overwritten() {
     let sinking = Sinking::new("sink-rival", 1);
     sinking.produce(&[(0, "{\"index\":0}")]);
     let name = format!("topics/{0}/partition=0/{0}+0+0000000000.json", sinking.topic);
@@ -179,14 +179,14 @@ fn an_object_of_somebody_else_is_not_overwritten() {
     let file = sinking.write("", "SELECT value FROM STREAM");
     sinking.run(&file).output().failure(1, &[&["already exists with other content"], &["another sink or connector"]]);
     assert_eq!(sinking.objects()[&name], b"theirs\n");
-    // The same bytes are what an earlier attempt would have left.
+    // The same bytes are treated as the result of an earlier attempt.
     sinking.environment.write(&format!("lake/{name}"), "{\"index\":0}\n");
     sinking.run(&file).output().success();
     assert_eq!(sinking.objects().len(), 1);
 }
 
 #[test]
-fn a_sink_stands_beside_tables_and_can_be_dropped() {
+fn a_sink_cannot_be_used_as_a_table_and_can_be_dropped() {
     let sinking = Sinking::new("sink-names", 1);
     sinking.produce(&[(0, "{\"index\":0}")]);
     let file = sinking.write("", "SELECT value FROM STREAM");
@@ -218,9 +218,10 @@ fn a_sink_stands_beside_tables_and_can_be_dropped() {
     assert_eq!(sinking.objects().len(), 1, "what was written stays");
 }
 
-/// Records that were deleted before they were read: the sink stops with the number of them, and goes on only if told to.
+/// Some records are deleted before they are read. The sink stops with an error that has their number. It continues only
+/// if the options allow it.
 #[test]
-fn a_gap_is_said_and_no_object_reaches_over_it() {
+fn a_gap_is_reported_and_no_object_spans_it() {
     let sinking = Sinking::new("sink-gap", 1);
     let values: Vec<String> = (0..30).map(|number| format!("{{\"index\":{number}}}")).collect();
     sinking.produce(&values[..10].iter().map(|value| (0, value.as_str())).collect::<Vec<_>>());
@@ -234,7 +235,7 @@ fn a_gap_is_said_and_no_object_reaches_over_it() {
     assert_eq!(sinking.text("partition=0/TOPIC+0+0000000015.json"), values[15..].join("\n") + "\n");
 }
 
-/// Every eighth request fails in one of many ways, those of the objects and those of the checkpoint.
+/// Every eighth request for objects or the checkpoint fails in one of many ways.
 #[test]
 fn a_sink_survives_storage_that_keeps_failing() {
     let mut sinking = Sinking::new("sink-faults", 2);
@@ -245,7 +246,7 @@ fn a_sink_survives_storage_that_keeps_failing() {
         TestEnvironment::new().with_variables(server.variables(Identity::Owner)).with_warehouse(&warehouse);
     let into = server.url(&format!("{prefix}/lake"));
     let file = sinking.write("WITH ('flush.size' = 1)", "SELECT value FROM STREAM");
-    // The sink is made while all is well.
+    // Create the sink before the faults begin.
     sinking.pinsql(&["run", &file], &into).output().success();
     let values: Vec<String> = (0..600).map(|number| format!("{{\"index\":{number}}}")).collect();
     sinking.produce(&values.iter().enumerate().map(|(at, value)| (at as i32 % 2, value.as_str())).collect::<Vec<_>>());
@@ -266,7 +267,7 @@ fn a_sink_survives_storage_that_keeps_failing() {
     assert_eq!((objects.len(), assert_has_topic(&objects, sinking.kafka, &sinking.topic)), (600, 600));
 }
 
-/// Many partitions with records that wait may not take more memory than there is.
+/// Waiting records of many partitions must not need more memory than the limit.
 #[test]
 fn open_files_are_written_early_when_they_fill_the_memory() {
     let sinking = Sinking::new("sink-memory", 8);
