@@ -1,8 +1,8 @@
-//! Spark with Delta, one for the whole run: it takes up to a minute to start.
+//! Spark with Delta, one for the whole run, because it takes up to a minute to start.
 //!
-//! Each test has a session of its own. What Spark can be asked is in `spark_service.py`, one small function each; what is
-//! asked of all readers alike is in `readers.rs`. Spark's catalog is shared: a table that has a name in it needs one
-//! that no other test uses.
+//! Each test has its own session. Spark's operations are in `spark_service.py`, one small function each. Operations for
+//! all readers are in `readers.rs`. All tests share Spark's catalog, so a table in it needs a name that no other test
+//! uses.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::environment::file;
 use crate::python;
 use crate::service::{self, Service};
 
-/// No request takes longer, or it hangs.
+/// Timeout of one request. Only a request that hangs takes longer.
 const ANSWER_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Spark {
 }
 
 impl Spark {
-    /// The Spark that all tests share, started by the first that asks.
+    /// The Spark that all tests share. The first call starts it.
     pub(crate) fn shared() -> &'static Self {
         static SPARK: OnceLock<Spark> = OnceLock::new();
         SPARK.get_or_init(Self::start)
@@ -37,7 +37,7 @@ impl Spark {
         let folder = service::folder("spark");
         let [port] = service::free_ports();
         let mut program = Command::new("env");
-        // It leaves a folder of its own wherever it is started. Without an address it looks up the machine's name.
+        // Spark creates a folder in its working directory. Without an address it looks up the machine's name.
         program.arg("-C").arg(&folder).args(["SPARK_LOCAL_IP=127.0.0.1", "TZ=UTC"]);
         program.arg(format!("PINSQL_TEST_JARS={}", python::jars().display()));
         program.arg(format!("PINSQL_TEST_S3A={}", python::s3a_jars().display()));
@@ -69,12 +69,12 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What an operation of the service gives, or the text of its error.
+    /// The result of an operation of the service, or the text of its error.
     pub(crate) fn ask(&self, request: &Value) -> Result<Value, String> {
         let mut stream = &self.stream;
         writeln!(stream, "{request}").unwrap();
         let mut line = String::new();
-        // One answer a request: nothing of the next is lost with the reader.
+        // Each request has exactly one response, so dropping this reader loses no data of the next one.
         let read = BufReader::new(stream).read_line(&mut line);
         let is_whole = matches!(read, Ok(bytes) if bytes > 0);
         assert!(is_whole, "{request}: Spark gave {read:?}: {}", self.spark.service.log());
@@ -94,7 +94,7 @@ impl Session<'_> {
         rows(self.asked(&json!({"do": "sql", "statement": statement})))
     }
 
-    /// The error of a statement that Spark must not take.
+    /// The error of a statement that Spark must refuse.
     pub(crate) fn refusal(&self, statement: &str) -> String {
         match self.ask(&json!({"do": "sql", "statement": statement})) {
             Ok(answer) => panic!("{statement}: Spark took it: {answer}"),
@@ -121,24 +121,24 @@ impl Session<'_> {
         array(self.asked(&json!({"do": "history", "path": path})))
     }
 
-    /// The rows of each version, by its number as text; of one that is gone, the error.
+    /// The rows of each version, by the version number as text. For a version that no longer exists, the error.
     pub(crate) fn versions(&self, path: &Path) -> Value {
         self.asked(&json!({"do": "versions", "path": path}))
     }
 
-    /// The change data feed from a version on.
+    /// The change data feed from version `first` on.
     pub(crate) fn changes(&self, path: &Path, first: u64) -> Vec<Value> {
         array(self.asked(&json!({"do": "changes", "path": path, "first": first})))
     }
 
-    /// The files that the plan of a filtered scan reads, by their names, and its rows.
+    /// The names of the files that the plan of a filtered scan reads, and the rows of the scan.
     pub(crate) fn filtered(&self, path: &Path, condition: &str) -> (Vec<String>, Vec<Value>) {
         let mut answer = self.asked(&json!({"do": "files_read", "path": path, "condition": condition}));
         let name = |url: &Value| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         (answer["files"].as_array().unwrap().iter().map(name).collect(), rows(answer.take()))
     }
 
-    /// What in `tests/slt/spark` is not what Spark gives today.
+    /// The differences between `tests/slt/spark` and Spark's actual results.
     pub(crate) fn conformance(&self) -> String {
         self.asked(&json!({"do": "conformance"})).as_str().unwrap().to_owned()
     }
@@ -155,12 +155,12 @@ fn rows(mut answer: Value) -> Vec<Value> {
     array(answer["rows"].take())
 }
 
-/// The place of a table as Spark's SQL takes it.
+/// The location of a table in Spark's SQL.
 pub(crate) fn at(path: &Path) -> String {
     format!("delta.`{}`", path.display())
 }
 
-/// The rows of pinsql in the form in which Spark's come, which writes a moment in another way.
+/// The rows of pinsql in the form of Spark's rows. The two write timestamps differently.
 pub(crate) fn plain(rows: &[Value]) -> Vec<Value> {
     rows.iter().map(plain_value).collect()
 }
@@ -174,7 +174,7 @@ fn plain_value(value: &Value) -> Value {
     }
 }
 
-/// `2020-01-01T10:00:00.500Z` as `2020-01-01 10:00:00.500000`, and no other text.
+/// Converts `2020-01-01T10:00:00.500Z` to `2020-01-01 10:00:00.500000`. Returns None for any other text.
 fn plain_moment(text: &str) -> Option<String> {
     let (day, time) = text.strip_suffix('Z')?.split_once('T')?;
     let is_moment = day.len() == 10 && day.split('-').count() == 3 && time.split(':').count() == 3;

@@ -1,5 +1,5 @@
-//! What pinsql writes, read by Spark with Delta: values at the edges of every type, odd partitions, every version of a table that
-//! went through all that can be done to one, and which files Spark skips by the statistics.
+//! Spark with Delta reads the tables of pinsql: limit values of every type, unusual partitions, every version of a
+//! table after every kind of operation, and the files that Spark skips by the statistics.
 
 mod life;
 mod skipping;

@@ -1,4 +1,4 @@
-"""What `spark_same_sql.rs` and `databricks.rs` ask of Spark: the pipeline's SQL files and a notebook."""
+"""Operations in Spark for `spark_same_sql.rs` and `databricks.rs`: the pipeline's SQL files and a notebook."""
 
 import pathlib
 import sys
@@ -14,21 +14,21 @@ def found(frame):
 
 
 def run_file(spark, path, parameters=None, checkpoints=None, messages=None):
-    """What the last statement of a file gives."""
-    # A stream that makes a table asks for the session of its thread, which has to be this one.
+    """The result of the last statement of a file."""
+    # A stream that makes a table uses the active session of its thread, which must be this one.
     type(spark)._get_j_spark_session_class(spark._jvm).setActiveSession(spark._jsparkSession)
     frame = in_spark.run(spark, path, parameters, checkpoints, messages)
     return None if frame is None else found(frame)
 
 
 def messages(spark, path, view, columns, condition):
-    """A view over the messages in a folder, as a stream that has the columns of `read_kinesis` or `read_kafka`."""
+    """A view over the messages in a folder, as a stream with the columns of `read_kinesis` or `read_kafka`."""
     lines = spark.readStream.schema("key STRING, data STRING").json(path)
     lines.where(condition).selectExpr(*columns).createOrReplaceTempView(view)
 
 
 def notebook(spark, source):
-    """The text and the answer of each cell of SQL of a notebook in Databricks' source format, run in order."""
+    """The text and the result of each SQL cell of a notebook in Databricks' source format, run in order."""
     first, rest = source.split("\n", 1)
     if first != "-- Databricks notebook source":
         raise ValueError(f"no notebook begins with {first}")

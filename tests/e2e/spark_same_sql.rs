@@ -1,10 +1,10 @@
-//! The SQL means the same: each file in `sql/` runs in Spark as it stands, and gives the rows and the types that pinsql
-//! gives.
+//! The SQL means the same in Spark. Each file in `sql/` runs unchanged in Spark and gives the rows and the types of
+//! pinsql.
 //!
-//! What Databricks has and open-source Spark has not comes from `examples/databricks/in_spark.py`, the pipeline's
-//! functions from `functions.sql` beside it. Spark reads the same objects, broken records too: what it leaves out as
-//! malformed is what pinsql rejects, or the rows would not be the same. In the place of Kinesis and Kafka Spark has the
-//! same messages in a folder; that pinsql gives the same rows from the services themselves is shown in `same_rows.rs`.
+//! `examples/databricks/in_spark.py` adds the features of Databricks that open-source Spark lacks. The pipeline's
+//! functions come from `functions.sql` next to it. Spark reads the same objects, including broken records. The rows are
+//! the same only if Spark drops as malformed exactly the records that pinsql rejects. Instead of Kinesis and Kafka,
+//! Spark reads the same messages from a folder. `same_rows.rs` tests that pinsql gives the same rows from the services.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::raw;
 use crate::same_rows::{self, TOPICS};
 use crate::spark::{self, Session};
 
-/// A session in a schema of its own, with the pipeline's functions.
+/// A session in a separate schema, with the pipeline's functions.
 pub(crate) fn in_schema(schema: &str) -> Session<'static> {
     let session = spark::session();
     session.sql(&format!("CREATE SCHEMA {schema}"));
@@ -32,7 +32,8 @@ pub(crate) fn asked(session: &Session<'_>, request: &Value) -> Value {
     session.ask(request).unwrap_or_else(|error| panic!("{request}: Spark failed: {error}"))
 }
 
-/// What the last statement of a file gives in Spark. `more` is what the file needs: parameters, checkpoints, messages.
+/// The result of the last statement of a file in Spark. `more` has the file's inputs: parameters, checkpoints,
+/// messages.
 pub(crate) fn run_file(session: &Session<'_>, path: &str, more: &Value) -> Value {
     let mut request = json!({"do": "run_file", "path": path});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -43,7 +44,7 @@ pub(crate) fn rows(answer: &Value) -> &[Value] {
     answer["rows"].as_array().unwrap_or_else(|| panic!("no rows: {answer}"))
 }
 
-/// A table that Spark made has the rows and the types of the one that pinsql made.
+/// Asserts that a table of Spark has the rows and the types of a table of pinsql.
 fn assert_same_table(session: &Session<'_>, name: &str, environment: &TestEnvironment, of_pinsql: &str) {
     let ours = session.table(&environment.table(of_pinsql));
     let theirs = asked(session, &json!({"do": "sql", "statement": format!("SELECT * FROM {name}")}));
@@ -51,7 +52,7 @@ fn assert_same_table(session: &Session<'_>, name: &str, environment: &TestEnviro
     assert_same_rows(name, rows(&ours), rows(&theirs));
 }
 
-/// The rows of a question are the same, in their order, and so are the types.
+/// Asserts that the answer to a question has the same rows in the same order, and the same types.
 pub(crate) fn assert_same_answer(environment: &TestEnvironment, question: &str, of_spark: &Value) {
     let path = file(&format!("sql/queries/{question}.sql"));
     let ours = environment.pinsql(&["run", "--format", "ndjson", &path]).output().success().rows();
@@ -79,11 +80,11 @@ fn assert_same_batch(raw: &Path, schema: &str) {
 }
 
 #[test]
-fn the_batch_and_the_questions_give_the_same_in_spark() {
+fn the_batch_and_the_questions_have_the_same_result_in_spark() {
     assert_same_batch(&raw::examples(), "same_batch");
 }
 
-/// The same records with one object a topic, since Spark takes long over thousands of small ones.
+/// The same records with one object per topic, because Spark is slow with thousands of small objects.
 fn gathered(raw: &Path, folder: PathBuf) -> PathBuf {
     for topic in TOPICS {
         let ending = format!(".{topic}");
@@ -96,14 +97,14 @@ fn gathered(raw: &Path, folder: PathBuf) -> PathBuf {
 }
 
 #[test]
-fn real_records_give_the_same_in_spark() {
+fn real_records_have_the_same_result_in_spark() {
     let environment = TestEnvironment::new();
     let raw = gathered(&raw::real(&environment), environment.path("gathered"));
     assert_same_batch(&raw, "same_real_batch");
 }
 
 #[test]
-fn objects_as_they_land_give_the_same_in_spark() {
+fn arriving_objects_have_the_same_result_in_spark() {
     let environment = TestEnvironment::new();
     let raw = raw::examples();
     same_rows::run(&environment, "stream_files", &[("raw", raw.to_str().unwrap())]);
@@ -117,7 +118,7 @@ fn objects_as_they_land_give_the_same_in_spark() {
 }
 
 #[test]
-fn no_file_of_the_pipeline_is_left_out() {
+fn every_file_of_the_pipeline_is_tested() {
     let kinds = ["clean", "sink", "stream", "stream_files", "stream_kafka"];
     let asked = kinds.iter().flat_map(|kind| TOPICS.map(|topic| format!("{kind}_{topic}.sql")));
     let names = fs::read_dir(file("sql")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -129,8 +130,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The example data as messages, key and bytes: those that pinsql does not reject, and some that are nobody's. A key is the
-/// name of the topic or ends with it.
+/// The example data as messages with key and bytes: the records that pinsql does not reject, and some that match no
+/// table. A key is the topic's name or ends with it.
 fn messages(rejected: &BTreeSet<String>) -> Vec<(String, String)> {
     let mut messages = vec![("pin".to_owned(), hex(b" ")), ("opinion".to_owned(), hex(br#"{"index": 1}"#))];
     for topic in TOPICS {
@@ -159,7 +160,8 @@ fn lines(folder: &Path) -> Vec<String> {
     lines
 }
 
-/// Spark fails on a record that pinsql rejects. Only a text that is not UTF-8 it may read, with a mark for what is none.
+/// Asserts that Spark fails on a record that pinsql rejects. Only if the record is not valid UTF-8 can Spark read it,
+/// with replacement characters for the invalid bytes.
 fn assert_fails_as_json(session: &Session<'_>, read: &str, record: &str) {
     match session.ask(&json!({"do": "sql", "statement": read})) {
         Err(error) => assert!(error.contains("MALFORMED_RECORD_IN_PARSING"), "{record}: {error}"),
@@ -173,7 +175,7 @@ fn assert_fails_as_json(session: &Session<'_>, read: &str, record: &str) {
 }
 
 #[test]
-fn messages_give_the_same_in_spark_and_what_is_rejected_fails_there() {
+fn messages_have_the_same_result_in_spark_and_rejected_records_fail() {
     let environment = TestEnvironment::new();
     same_rows::run(&environment, "clean", &[("raw", raw::examples().to_str().unwrap())]);
     let session = in_schema("same_messages");

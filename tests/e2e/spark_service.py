@@ -1,10 +1,8 @@
-"""One Spark with Delta for all tests of a run: it starts once, and answers requests over TCP.
-
+"""One Spark with Delta for all tests of a run. It starts once and serves requests over TCP.
     spark_service.py PORT FOLDER
-
-FOLDER is where Spark puts what it needs while it runs. A connection is a session of its own: settings and temporary
-views of one test are not seen by another. The catalog's tables are, so their names have to be the test's own. A request
-is a line of JSON, {"do": OPERATION, …arguments}; the answer is a line {"answer": …} or {"error": "…"}.
+FOLDER is for the files of the running Spark. A connection is a separate session: tests do not see the settings and temporary
+views of each other. But they share the tables of the catalog, so each test needs its own table names. A request is a line of
+JSON, {"do": OPERATION, …arguments}. The response is a line {"answer": …} or {"error": "…"}.
 """
 
 import datetime
@@ -29,20 +27,20 @@ SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
-    # Small tables: fifty tasks to read each log would take longer than the rest.
+    # The tables are small. Reading each log with the default of fifty tasks would take longer than everything else.
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.shuffle.partitions": "1",
-    # Each query runs once: what compiling and optimizing it costs never comes back. With one tier alone Java keeps 48 MB
-    # for compiled code, which a long run fills, and then compiles nothing more.
-    # The serial collector needs the least processor time, which the other tests share.
+    # Each query runs only once, so the cost of compiling and optimizing it is wasted. With only one compiler tier, Java
+    # reserves 48 MB for compiled code. A long run fills them, and then Java compiles nothing more.
+    # The serial collector needs the least processor time, which the tests share.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     " -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
-    # One Java stack in the message of an error is enough to read.
+    # The Java stack in the error message is enough.
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
-    # Tables are at places of their own, and need no Hive beside them.
+    # Tables have explicit locations and need no Hive metastore.
     "spark.sql.catalogImplementation": "in-memory",
 }
 
@@ -50,7 +48,7 @@ SETTINGS = {
 def start_spark(folder):
     from pyspark.sql import SparkSession, types
 
-    # PySpark's own goes through the zone of this machine, and cannot read the first day of year 1.
+    # PySpark's own conversion uses the time zone of this machine, and cannot read the first day of year 1.
     epoch = datetime.datetime(1970, 1, 1)
     types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
     folders = [os.environ[name] for name in ["PINSQL_TEST_JARS", "PINSQL_TEST_S3A"]]
@@ -63,8 +61,8 @@ def start_spark(folder):
 
 
 def exact(value, kind):
-    """A value as its type has it: a decimal with the digits of its scale, which on the way from Java it can lose, and a
-    VARIANT as the value it stands for."""
+    """A value exactly as in its type: a decimal with the digits of its scale, which it can lose on the way from Java, and a
+    VARIANT as the JSON value in it."""
     from pyspark.sql import types
 
     if value is None:
@@ -100,7 +98,7 @@ def sql(spark, statement):
 
 
 def table(spark, path, version=None):
-    """A table as it is, or as it was at a version."""
+    """The current state of a table, or its state at a version."""
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
@@ -110,7 +108,7 @@ def table(spark, path, version=None):
 
 
 def detail(spark, path):
-    """What a table is beside its rows."""
+    """The metadata of a table."""
     detail = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first().asDict()
     return {
         "protocol": [detail["minReaderVersion"], detail["minWriterVersion"]],
@@ -142,7 +140,7 @@ def history(spark, path):
 
 
 def versions(spark, path):
-    """The rows of each version that the history has, or the first line of the error of one that is gone."""
+    """The rows of each version in the history. For a version that no longer exists, the first line of the error."""
     found = {}
     for entry in history(spark, path):
         try:
@@ -153,19 +151,19 @@ def versions(spark, path):
 
 
 def changes(spark, path, first):
-    """The change data feed from a version on."""
+    """The change data feed from version `first` on."""
     reader = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", first)
     return rows_of(reader.load(path))
 
 
 def files_read(spark, path, condition):
-    """The files that the plan of a filtered scan reads, and the rows that it gives."""
+    """The files that the plan of a filtered scan reads, and the rows of the scan."""
     frame = spark.read.format("delta").load(path).where(condition)
     return {"files": sorted(frame.inputFiles()), "rows": rows_of(frame)}
 
 
 def conformance(spark):
-    """What in tests/slt/spark is not what Spark gives: nothing, or the differences."""
+    """The differences between tests/slt/spark and Spark's results. Empty if there are none."""
     sys.path.insert(0, str(REPOSITORY / "tests/slt/spark"))
     import generate
 
@@ -187,7 +185,7 @@ class Connection(socketserver.StreamRequestHandler):
             request = json.loads(line)
             try:
                 answer = {"answer": plain(OPERATIONS[request.pop("do")](session, **request))}
-            except Exception as error:  # Whatever it is, the test looks at its text.
+            except Exception as error:  # Any error: the test checks its text.
                 answer = {"error": f"{type(error).__name__}: {error}"}
             self.wfile.write(json.dumps(answer).encode() + b"\n")
 
@@ -200,7 +198,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 if __name__ == "__main__":
     spark = start_spark(sys.argv[2])
-    # Nobody can connect before Spark is there.
+    # The port opens only after Spark is ready.
     with Server(("127.0.0.1", int(sys.argv[1])), Connection) as server:
         server.spark = spark
         server.serve_forever()

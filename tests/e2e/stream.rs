@@ -1,4 +1,5 @@
-//! Records that a stream must bring to its table once each: what is sent is remembered, what arrived is compared.
+//! Records that a stream must write to its table exactly once. The test stores the sent records and compares them with
+//! the table.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 
-/// Every tenth record is broken, and belongs in the rejects.
+/// Every tenth record is broken and must be in the rejects.
 const BROKEN_EVERY: u64 = 10;
 
 /// All records that were sent so far, numbered without a gap.
@@ -23,7 +24,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The next record to send: one line of JSON, or of what ought to be JSON.
+    /// The next record to send: one line of JSON, or a broken line.
     pub(crate) fn next(&mut self) -> String {
         let serial = self.count;
         self.count += 1;
@@ -34,7 +35,7 @@ impl Sent {
         self.count
     }
 
-    /// Each record that was sent is in `table` once or in its rejects once, and nothing else is in either.
+    /// Asserts that each sent record is once in `table` or once in its rejects, and that there are no other records.
     pub(crate) fn assert_arrived(&self, environment: &TestEnvironment, table: &str) {
         let good = (0..self.count).filter(|serial| !is_broken(*serial));
         assert_once(
@@ -49,7 +50,7 @@ impl Sent {
     }
 }
 
-/// Files of a few records, each there in one step, until it is over.
+/// Writes files of a few records until `over` is set. Each file appears in one step.
 pub(crate) fn write_files(folder: &Path, over: &AtomicBool) -> Sent {
     let mut sent = Sent::default();
     let mut random = StdRng::seed_from_u64(1);
@@ -86,7 +87,7 @@ fn assert_once(expected: impl Iterator<Item = String>, found: &[String]) {
     assert_eq!(found.len(), distinct.len(), "some are there more than once");
 }
 
-/// The values of a query's one column, as text.
+/// The values of a query with one column, as text.
 fn column(environment: &TestEnvironment, sql: &str) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = environment.query(sql);

@@ -1,4 +1,4 @@
-//! A stream continues although its storage keeps failing in every way.
+//! A stream continues although requests to its storage keep failing in every way.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

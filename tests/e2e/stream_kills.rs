@@ -1,6 +1,7 @@
-//! A stream that is killed again and again, at random moments, while records keep coming and its source changes its shape.
+//! A stream is killed many times at random moments. Meanwhile records keep arriving, and shards and partitions of its
+//! source change.
 //!
-//! `PINSQL_TEST_KILLS` multiplies the kills, for a longer run than every test run can afford.
+//! `PINSQL_TEST_KILLS` multiplies the number of kills, for a run that is too long for every day.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,12 +21,12 @@ use crate::stream::{Sent, write_files};
 const KILLS_OF_FILES: usize = 70;
 const KILLS_OF_KINESIS: usize = 45;
 const KILLS_OF_KAFKA: usize = 45;
-/// A process lives this long: from before its first batch to after many.
+/// The lifetime of a process: from before its first batch until after many batches.
 const LIFE_MS: std::ops::Range<u64> = 50..900;
 const TRIGGER: &str = "50ms";
-/// Messages are sent in rounds, with this much time between them.
+/// The pause between two rounds of messages.
 const ROUND_MS: u64 = 60;
-/// A stream of Kinesis is split or merged every so many rounds.
+/// A Kinesis stream is split or merged after this number of rounds.
 const RESHARD_ROUNDS: u64 = 25;
 const OPEN_SHARDS_MAX: usize = 4;
 
@@ -48,13 +49,14 @@ fn a_stream_over_kinesis_survives_kills_and_resharding() {
     kinesis("kills", Kinesalite::shared());
 }
 
-/// The other emulator tells of children as Kinesis does.
+/// This emulator returns child shards as Kinesis does.
 #[test]
-fn a_stream_over_kinesis_survives_kills_and_resharding_that_is_told() {
+fn a_stream_over_kinesis_survives_kills_and_resharding_with_child_shards() {
     kinesis("kills-told", KinesisLocal::shared());
 }
 
-/// Every record may be there twice or thrice, aggregated or not; DISTINCT lets each through once, whatever is killed.
+/// Every record can be there two or three times, in an aggregate or not. DISTINCT keeps each once, in spite of the
+/// kills.
 fn kinesis(stream: &str, emulator: &Emulator) {
     let environment = TestEnvironment::new().with_variables([
         ("AWS_ENDPOINT_URL_KINESIS", emulator.endpoint()),
@@ -94,7 +96,7 @@ fn a_stream_over_kafka_survives_kills_and_new_partitions() {
     killed_while(&environment, &file, &parameters, KILLS_OF_KAFKA, |over| {
         let mut sent = Sent::default();
         for round in 0_u64.. {
-            // Each start of the client takes a while, so it is given many records at once.
+            // Each start of the client is slow, so it sends many records at once.
             let records: Vec<Value> = (0..200).map(|number| json!([topic, number % 2, null, sent.next()])).collect();
             kafka.client(&json!([{"do": "produce", "records": records}]));
             if round == 2 {
@@ -108,7 +110,7 @@ fn a_stream_over_kafka_survives_kills_and_new_partitions() {
     });
 }
 
-/// Kills a stream over and over while `produce` sends, and looks at what arrived when it has sent all.
+/// Kills a stream many times while `produce` sends. Checks the arrived records after all are sent.
 fn killed_while(
     environment: &TestEnvironment,
     file: &str,
@@ -120,8 +122,8 @@ fn killed_while(
     sent.assert_arrived(environment, "killed");
 }
 
-/// The same without a look at the end: `look` is called after each kill, and what was sent is given back when a last run has
-/// taken in all of it.
+/// The same without the check at the end. Calls `look` after each kill. Returns the sent records after a last run has
+/// read all of them.
 pub(crate) fn kill_while(
     environment: &TestEnvironment,
     file: &str,
@@ -136,11 +138,11 @@ pub(crate) fn kill_while(
         parameters.iter().fold(environment.pinsql(arguments), |run, (name, value)| run.parameter(name, value))
     };
     let over = AtomicBool::new(false);
-    // Processes that found a batch which the one before had written ahead and not finished.
+    // The number of processes that found an unfinished batch, written ahead by the process before.
     let mut resumed = 0;
     let sent = thread::scope(|scope| {
         let producer = scope.spawn(|| produce(&over));
-        // Also when the test fails: it waits for the producer then.
+        // Set even if the test fails, because the scope waits for the producer.
         let over = SetWhenDropped(&over);
         let seed = rand::random();
         println!("seed {seed}");
@@ -170,7 +172,7 @@ impl Drop for SetWhenDropped<'_> {
     }
 }
 
-/// Sends records, some of them again and some of them in aggregates, while shards are split and merged.
+/// Sends records, some of them twice and some in aggregates, while shards are split and merged.
 fn send_kinesis(producer: &Producer, stream: &str, over: &AtomicBool) -> Sent {
     let mut sent = Sent::default();
     let mut random = StdRng::seed_from_u64(1);
@@ -196,11 +198,11 @@ fn send_kinesis(producer: &Producer, stream: &str, over: &AtomicBool) -> Sent {
     sent
 }
 
-/// Splits a shard while there are few, and merges two that were one before when there are many.
+/// Splits a shard if there are few. If there are many, merges two that come from the same split.
 fn reshard(producer: &Producer, stream: &str, random: &mut StdRng) {
     let open = producer.open_shards(stream);
     match open.as_slice() {
-        // The last two come from one split: they are neighbours.
+        // The last two come from one split, so they are adjacent.
         [.., one, other] if open.len() >= OPEN_SHARDS_MAX => producer.merge(stream, one, other),
         _ => producer.split(stream, open.choose(random).unwrap()),
     }

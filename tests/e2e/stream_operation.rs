@@ -1,4 +1,4 @@
-//! A stream as its operator handles it: signals, a second process, what it logs.
+//! The operation of a stream: signals, a second process, and the log.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn operated() -> Operated {
 }
 
 #[test]
-fn sigterm_ends_a_stream_and_is_no_error() {
+fn sigterm_ends_a_stream_without_an_error() {
     let Operated { environment, file, raw } = operated();
     let run = environment.pinsql(&["stream", &file, "--trigger", "100ms"]).parameter("raw", &raw);
     let mut stream = run.start();
@@ -43,7 +43,7 @@ fn sigterm_ends_a_stream_and_is_no_error() {
 }
 
 #[test]
-fn a_second_process_is_told_who_the_first_is() {
+fn a_second_process_fails_with_the_pid_of_the_first() {
     let Operated { environment, file, raw } = operated();
     let run = environment.pinsql(&["stream", &file]).parameter("raw", &raw);
     let mut first = run.start();
@@ -52,6 +52,6 @@ fn a_second_process_is_told_who_the_first_is() {
     run.output().failure(1, &[&["another process streams into default.operated"], &[&format!("process {pid} on")]]);
     let killed = first.kill_when(|| true);
     assert!(killed.status.code().is_none());
-    // Nobody has to wait for a process that is gone.
+    // The lock of a killed process does not block the next one.
     environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
 }

@@ -1,15 +1,15 @@
-//! A stream that dies in front of, or right behind, each single change it makes in its store.
+//! A stream is killed before or after each single change that it makes in its store.
 //!
-//! A proxy holds the n-th request that changes anything, before the server has seen it or when the server has done it; the
-//! process is killed while it waits, and its successor must bring in everything once. n grows until a run ends untouched:
-//! then every step of a batch has been the last one, in both ways.
+//! A proxy holds the n-th request that changes anything, either before the server receives it or after the server has
+//! executed it. The process is killed while it waits. Its successor must write every record once. n grows until a run
+//! ends without a held request. Then every step of a batch was the last one, in both ways.
 
 use crate::environment::TestEnvironment;
 use crate::fault_proxy::{Fault, FaultProxy, Request, Rule};
 use crate::s3::{self, Identity};
 use crate::stream::Sent;
 
-/// Records of one run: enough for one that is broken.
+/// Records of one run: enough to include a broken one.
 const RECORDS: usize = 12;
 /// No run makes more changes than this.
 const STEPS_MAX: usize = 60;
@@ -18,16 +18,16 @@ const STATEMENT: &str = "CREATE OR REFRESH STREAMING TABLE steps AS
     SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'serial BIGINT, payload STRING')";
 
 #[test]
-fn a_stream_that_dies_before_any_step_loses_nothing() {
+fn a_stream_killed_before_any_step_loses_nothing() {
     assert!(die_at_each_step("before", Fault::HeldBefore) > 5);
 }
 
 #[test]
-fn a_stream_that_dies_after_any_step_doubles_nothing() {
+fn a_stream_killed_after_any_step_doubles_nothing() {
     assert!(die_at_each_step("after", Fault::HeldAfter) > 5);
 }
 
-/// Gives the number of steps at which a run died.
+/// Returns the number of steps at which a run was killed.
 fn die_at_each_step(name: &str, fault: Fault) -> usize {
     let server = s3::server();
     let prefix = server.prefix(&format!("steps-{name}"));

@@ -1,4 +1,4 @@
-//! What a stream leaves after many small batches, and what its pages tell an operator.
+//! The table after many small batches of a stream, and the stream's HTTP pages for operators.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::service::{free_ports, http};
 const OBJECTS: u64 = 120;
 const RECORDS_AN_OBJECT: u64 = 10;
 
-/// The files of the newest version, from the log alone.
+/// The files of the newest version, read only from the log.
 fn active_files(environment: &TestEnvironment, table: &str) -> (usize, usize) {
     let log = environment.table(table).join("_delta_log");
     let mut names: Vec<_> = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -36,7 +36,7 @@ fn active_files(environment: &TestEnvironment, table: &str) -> (usize, usize) {
 }
 
 #[test]
-fn many_small_batches_leave_few_files_and_every_reader_finds_all_rows() {
+fn many_small_batches_leave_few_files_and_every_reader_reads_all_rows() {
     let environment = TestEnvironment::new();
     for object in 0..OBJECTS {
         let name = format!("raw/{object:04}.json");
@@ -105,7 +105,7 @@ fn metrics_and_health_are_served() {
     assert_eq!((&health["tables"][0]["table"], &health["tables"][0]["batch"]), (&"default.watched".into(), &1.into()));
     assert_eq!(http("GET", port, "/else", "").unwrap().0, 404);
 
-    // The address is taken: another stream says so instead of going on unseen.
+    // The address is in use. Another stream fails instead of running without its pages.
     environment
         .pinsql(&["stream", &file, "--listen", &address])
         .parameter("raw", &raw)

@@ -1,6 +1,7 @@
-//! pinsql and Spark write to one table in S3 in turn, ten rounds: after each statement both read what both have written.
+//! pinsql and Spark take turns writing to one table in S3, for ten rounds. After each statement, both read all rows.
 //!
-//! In turn, not at once: Spark's own commits to S3 are safe from other commits of the same Spark alone.
+//! They do not write at the same time, because a commit of Spark to S3 is safe only against other commits of the same
+//! Spark.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::spark::{self, Session};
 
 const ROUNDS: i64 = 10;
 
-/// The table as it has to be: the number of each id.
+/// The expected table: the number of each id.
 type Rows = BTreeMap<i64, i64>;
 
 struct Turns<'a> {
@@ -73,7 +74,7 @@ impl Turns<'_> {
         let values: Vec<String> = (first..first + 3).map(|id| format!("({id}, {}, '{}')", id * 100, id % 2)).collect();
         self.ours(&format!("INSERT INTO {{t}} VALUES {}", values.join(", ")));
 
-        // Even ids grow by one, and three new ones come.
+        // Even ids grow by one, and three new ids are added.
         self.wanted.iter_mut().filter(|(id, _)| *id % 2 == 0).for_each(|(_, n)| *n += 1);
         self.wanted.extend((first + 3..first + 6).map(given));
         self.theirs(&format!(
@@ -84,7 +85,7 @@ impl Turns<'_> {
             first + 3
         ));
 
-        // The first of this round goes, and those that can be divided by three grow by ten.
+        // The first id of this round is deleted, and the ids divisible by three grow by ten.
         self.wanted.remove(&first);
         self.wanted.iter_mut().filter(|(id, _)| *id % 3 == 0).for_each(|(_, n)| *n += 10);
         self.wanted.insert(first + 6, given(first + 6).1);
@@ -113,16 +114,16 @@ fn pinsql_and_spark_write_to_one_table_in_s3_in_turn() {
     for round in 0..ROUNDS {
         turns.round(round);
     }
-    // By its place, as Spark writes it, there is the same table.
+    // The location that Spark uses leads to the same table.
     let by_place = turns.environment.query(&format!("SELECT id, n FROM {} ORDER BY id", spark::at(&turns.path)));
     let wanted: Vec<Value> = turns.wanted.iter().map(|(id, n)| json!({"id": id, "n": n})).collect();
     assert_eq!(by_place, wanted);
-    // Every statement is in the history, whoever reads it.
+    // Both engines see every statement in the history.
     let spark = turns.spark.history(&turns.path);
     let (optimized, written): (Vec<&Value>, Vec<&Value>) =
         spark.iter().partition(|entry| entry["operation"] == "OPTIMIZE");
     assert_eq!(written.len() as i64, 1 + 4 * ROUNDS);
-    // One that finds nothing to do makes no version.
+    // An OPTIMIZE without anything to do makes no version.
     assert!(optimized.len() as i64 > ROUNDS / 2, "{optimized:?}");
     let ours = turns.environment.query("DESCRIBE HISTORY turns");
     let operations = |entries: &[Value]| -> Vec<Value> {

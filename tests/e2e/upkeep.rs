@@ -1,5 +1,5 @@
-//! Old versions and upkeep, with Spark beside pinsql: the same tables, the same versions, the same changes, and what Spark reads of a
-//! table that pinsql optimized, restored and vacuumed.
+//! Old versions and maintenance, compared with Spark: the same tables, versions and changes. Spark also reads a table
+//! that pinsql optimized, restored and vacuumed.
 
 use serde_json::{Value, json};
 
@@ -10,18 +10,18 @@ use crate::{foreign_tables, spark};
 fn same(what: &str, spark: &Value, ours: &[Value]) {
     let theirs = spark.as_array().unwrap_or_else(|| panic!("{what}: Spark gave {spark}"));
     match theirs.as_slice() {
-        // The version that made the table.
+        // No rows, as in the version that creates the table.
         [] => assert!(ours.is_empty(), "{what}: {ours:?}"),
         rows => assert_same_rows(what, rows, &spark::plain(ours)),
     }
 }
 
-/// What a statement that cannot work says.
+/// The error of a statement that must fail.
 fn said(environment: &TestEnvironment, sql: &str) -> String {
     environment.pinsql(&["-c", sql]).output().failure(1, &[]).stderr
 }
 
-/// What pinsql reads of tables whose features it does not write.
+/// Tables that pinsql reads. It does not write to some of them.
 const READ: [&str; 14] = [
     "partitions",
     "checkpoints",
@@ -39,10 +39,10 @@ const READ: [&str; 14] = [
     "changes",
 ];
 
-/// What it refuses to read, and by which name.
+/// Tables that pinsql refuses to read, and the name of the feature.
 const UNREADABLE: [(&str, &str); 2] = [("type_widening", "typeWidening"), ("variants", "variantType")];
 
-/// What it refuses to write, and by which name.
+/// Tables that pinsql refuses to write, values for an INSERT, and the name of the feature.
 const UNWRITABLE: [(&str, &str, &str); 6] = [
     ("column_mapping_name", "VALUES ('a', 'b', 1)", "column mapping"),
     ("in_commit_timestamps", "VALUES (1)", "inCommitTimestamp"),
@@ -53,7 +53,7 @@ const UNWRITABLE: [(&str, &str, &str); 6] = [
 ];
 
 #[test]
-fn tables_of_spark_are_read_right_or_refused_by_name() {
+fn spark_tables_are_read_correctly_or_refused_with_the_feature() {
     let environment = TestEnvironment::new();
     let folder = environment.table("");
     let names: Vec<&str> = READ.into_iter().chain(UNREADABLE.map(|(name, _)| name)).collect();
@@ -124,7 +124,7 @@ fn tables_of_spark_are_read_right_or_refused_by_name() {
 }
 
 #[test]
-fn spark_reads_what_was_optimized_restored_and_vacuumed() {
+fn spark_reads_an_optimized_restored_and_vacuumed_table() {
     let environment = TestEnvironment::new();
     environment
         .run_sql(
@@ -171,7 +171,7 @@ fn spark_reads_what_was_optimized_restored_and_vacuumed() {
             "CREATE TABLE"
         ]
     );
-    // OPTIMIZE changes no row; RESTORE does, and its changes are read off the files.
+    // OPTIMIZE changes no rows. RESTORE does, and its changes are computed from the files.
     let changed = environment.query(
         "SELECT _commit_version AS v, _change_type AS c, count(*) AS n FROM table_changes('t', 3) GROUP BY ALL ORDER BY v, c",
     );

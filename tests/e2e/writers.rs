@@ -30,7 +30,7 @@ fn compete(environment: &TestEnvironment) {
     };
     let mut versions = 0;
     for round in 0..ROUNDS {
-        // In the first round nothing is there yet: the writers race to create.
+        // In the first round there is no table yet, so the writers race to create it.
         let generations = || (0..WRITERS).map(|writer| round * WRITERS + writer);
         let replace = |generation| format!("CREATE OR REPLACE TABLE contested AS {}", select(generation));
         let outputs = at_once(environment, generations().map(replace));
@@ -44,7 +44,7 @@ fn compete(environment: &TestEnvironment) {
 
         let insert = |generation| format!("INSERT INTO contested {}", select(generation));
         for output in at_once(environment, generations().map(insert)) {
-            // Appending disturbs nobody, so nobody may be turned away.
+            // An append conflicts with nothing, so every one must succeed.
             output.success();
         }
         versions += WRITERS;
@@ -58,7 +58,7 @@ fn at_once(environment: &TestEnvironment, statements: impl Iterator<Item = Strin
     running.into_iter().map(|run| run.wait()).collect()
 }
 
-/// Whether a writer won. One that lost has to say that another was there.
+/// True if the writer committed. The error of every other one must name the conflict with another writer.
 fn landed(output: &Output) -> bool {
     if output.status.success() {
         return true;

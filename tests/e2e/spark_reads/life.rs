@@ -1,4 +1,5 @@
-//! Tables that went through everything that can be done to one: each version and the history as Spark reads them, and what Spark makes of such a table when it goes on with it.
+//! Tables after every kind of operation. Spark reads each version and the history. Spark and pinsql also continue each
+//! other's table.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use crate::oracle::assert_same_rows;
 use crate::raw;
 use crate::spark::{self, Session};
 
-/// Versions from 0 on, each with the operation that Spark's history shows.
+/// Statements from version 0 on, each with the operations in Spark's history.
 const LIFE: &[(&str, &[&str])] = &[
     (
         "CREATE TABLE t (id BIGINT NOT NULL, name STRING, amount DOUBLE, at TIMESTAMP, p STRING) PARTITIONED BY (p)
@@ -53,7 +54,7 @@ const LIFE: &[(&str, &[&str])] = &[
     ("VACUUM t", &["VACUUM START", "VACUUM END"]),
 ];
 
-/// A history's entry by what both show of it.
+/// The fields of a history entry that both engines show.
 fn shown(entry: &Value, parameters: &str, metrics: &str) -> Value {
     let known = ["version", "operation", "readVersion", "isBlindAppend", "userMetadata"];
     let shown = known.iter().map(|key| ((*key).to_owned(), entry[*key].clone()));
@@ -62,7 +63,7 @@ fn shown(entry: &Value, parameters: &str, metrics: &str) -> Value {
     Value::Object(shown.chain(maps).collect())
 }
 
-/// Every version has the same rows in both, and the histories are the same.
+/// Asserts that every version has the same rows in both engines, and that the histories are equal.
 fn assert_same_life(environment: &TestEnvironment, spark: &Session<'_>, table: &str) -> Vec<Value> {
     let path = environment.table(table);
     let theirs = spark.history(&path);
@@ -84,7 +85,7 @@ fn assert_same_life(environment: &TestEnvironment, spark: &Session<'_>, table: &
 }
 
 #[test]
-fn spark_reads_every_version_of_a_table_to_which_everything_was_done() {
+fn spark_reads_every_version_after_every_kind_of_operation() {
     let environment = TestEnvironment::new();
     let statements: Vec<&str> = LIFE.iter().map(|(sql, _)| *sql).collect();
     environment.run_sql(&statements.join(";\n")).output().success();
@@ -100,7 +101,7 @@ fn spark_reads_every_version_of_a_table_to_which_everything_was_done() {
 }
 
 #[test]
-fn spark_goes_on_with_a_table_of_pinsql_and_pinsql_after_it() {
+fn spark_and_pinsql_both_write_to_a_table_of_pinsql() {
     let environment = TestEnvironment::new();
     let create =
         "CREATE TABLE t (id BIGINT NOT NULL, s STRING, p DATE, CONSTRAINT counted CHECK (id > 0)) PARTITIONED BY (p)
@@ -126,7 +127,7 @@ fn spark_goes_on_with_a_table_of_pinsql_and_pinsql_after_it() {
 }
 
 #[test]
-fn spark_reads_what_a_stream_wrote_and_merged() {
+fn spark_reads_a_table_that_a_stream_wrote_and_compacted() {
     let environment = TestEnvironment::new();
     for object in 0..30 {
         environment.write(&format!("raw/{object:04}.json"), raw::numbered(object * 4, 4));

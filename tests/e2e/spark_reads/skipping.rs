@@ -1,4 +1,5 @@
-//! Which files Spark leaves out of a filtered scan, shown from its plan: the statistics in the log say enough, and nothing wrong.
+//! The files that Spark skips in a filtered scan, read from its plan. So the statistics in the log are sufficient and
+//! correct.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::environment::TestEnvironment;
 use crate::spark;
 
-/// Longer than what a file keeps of a bound, and different behind that.
+/// A prefix longer than the part of a bound that a file stores. The values differ only after it.
 const COMMON: &str = "https://example.org/a/path/that/is/longer/than/what/parquet/keeps/of/a/bound/";
 
 /// The data files in the order in which their versions added them.
@@ -43,7 +44,7 @@ fn make(environment: &TestEnvironment) {
     environment.run_sql(&sql).output().success();
 }
 
-/// Conditions, the files that can have such rows, and the rows that are such.
+/// Conditions, the indices of the files that can have matching rows, and the matching ids.
 const CONDITIONS: [(&str, &[usize], &[i64]); 24] = [
     ("n = 10", &[1], &[10]),
     ("n = 15", &[1], &[]),
@@ -53,7 +54,7 @@ const CONDITIONS: [(&str, &[usize], &[i64]); 24] = [
     ("s > 'k2a'", &[2, 3], &[29, 30, 39]),
     ("s LIKE 'k1%'", &[1], &[10, 19]),
     ("s >= 'k3🎉'", &[3], &[39]),
-    // A microsecond that the bounds, which are in milliseconds, do not have.
+    // The bounds are in milliseconds, so they do not contain this microsecond.
     ("at = TIMESTAMP'2021-12-31 23:59:59.999999'", &[1], &[19]),
     ("at = TIMESTAMP'2021-02-01 00:00:00.000001'", &[1], &[10]),
     ("at < TIMESTAMP'2021-02-01 00:00:00'", &[0], &[0, 9]),
@@ -63,7 +64,7 @@ const CONDITIONS: [(&str, &[usize], &[i64]); 24] = [
     ("amount >= 3.9999999999BD", &[3], &[39]),
     ("day = DATE'2021-12-31'", &[1], &[19]),
     ("day > DATE'2022-12-30'", &[2, 3], &[29, 30, 39]),
-    // NaN is larger than every number: the file that has one has no bounds, and is never left out.
+    // NaN is larger than every number. The file with a NaN has no bounds and is never skipped.
     ("x > 4.1D", &[2, 3], &[29, 39]),
     ("x < 0.5D", &[0, 2], &[0]),
     ("long < 'i'", &[0, 1, 2, 3], &[9, 19, 29, 39]),
@@ -74,7 +75,7 @@ const CONDITIONS: [(&str, &[usize], &[i64]); 24] = [
 ];
 
 #[test]
-fn spark_skips_the_files_that_cannot_have_what_is_asked() {
+fn spark_skips_files_without_matching_rows() {
     let environment = TestEnvironment::new();
     make(&environment);
     let table = environment.table("t");
@@ -96,7 +97,7 @@ fn spark_skips_the_files_that_cannot_have_what_is_asked() {
     assert!(read.contains(&names[2]), "{read:?}");
     assert_eq!(ids, [&json!(29)]);
 
-    // What OPTIMIZE sorts along a column has bounds that tell its files apart as well: here all is in one file.
+    // OPTIMIZE with ZORDER also writes bounds that let Spark skip files. Here all rows are in one file.
     environment.run_sql("OPTIMIZE t ZORDER BY (n)").output().success();
     let (read, rows) = spark.filtered(&table, "n = 10");
     assert_eq!((read.len(), rows.len()), (1, 1));

@@ -1,4 +1,4 @@
-//! Every type with its edge values, nested and NULL, and partitions by odd values.
+//! Every type with its limit values, nested values and NULL, and partitions by unusual values.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use crate::environment::TestEnvironment;
 use crate::oracle::assert_same_rows;
 use crate::spark;
 
-/// The type of a column as Spark names it, and its values: as SQL, and as Spark gives them.
+/// Spark's name of a column's type, and the values: as SQL, and as Spark returns them.
 type Column = (&'static str, Vec<(&'static str, Value)>);
 
-/// A number as it is read from text, which in its last digit need not be the number itself.
+/// A number parsed from text. Its last digit can differ from the number itself.
 fn double(value: f64) -> Value {
     serde_json::from_str(&format!("{value:e}")).unwrap()
 }
@@ -115,7 +115,7 @@ fn texts_and_times() -> Vec<Column> {
                 ("TIMESTAMP'9999-12-31 23:59:59.999999'", json!("9999-12-31 23:59:59.999999")),
                 ("TIMESTAMP'1883-11-18 12:03:58.000001'", json!("1883-11-18 12:03:58.000001")),
                 ("TIMESTAMP'1582-10-10 00:00:00'", json!("1582-10-10 00:00:00")),
-                // Hours that Berlin and New York never had, and one that they had twice.
+                // Hours that do not exist in Berlin and New York, and an hour that exists twice.
                 ("TIMESTAMP'2021-03-28 02:30:00'", json!("2021-03-28 02:30:00")),
                 ("TIMESTAMP'2021-03-14 02:30:00.5'", json!("2021-03-14 02:30:00.500000")),
                 ("TIMESTAMP'2021-10-31 02:30:00'", json!("2021-10-31 02:30:00")),
@@ -158,7 +158,8 @@ fn nested() -> Vec<Column> {
     ]
 }
 
-/// A table of these columns, named by their places. Each column's values are on the first rows, and the rest of it is NULL.
+/// Checks a table of these columns, with names by index. The first rows have the values of each column. The other rows
+/// are NULL.
 fn check(table: &str, columns: &[Column]) {
     let environment = TestEnvironment::new();
     let rows_count = columns.iter().map(|(_, values)| values.len()).max().unwrap() + 1;
@@ -174,7 +175,7 @@ fn check(table: &str, columns: &[Column]) {
     }
     let inserts: Vec<String> = sql.iter().map(|row| format!("INSERT INTO {table} VALUES {row}")).collect();
     let create = format!("CREATE TABLE {table} (id INT, {})", schema.join(", "));
-    // One row a file, so that some files have nothing but NULL in a column, and then all in one.
+    // First one row per file, so that in some files a column has only NULL. Then all rows in one file.
     environment.run_sql(&format!("{create}; {}", inserts.join("; "))).output().success();
     let spark = spark::session();
     let path = environment.table(table);
@@ -190,19 +191,19 @@ fn check(table: &str, columns: &[Column]) {
     assert_eq!(described[1..], types, "{table}: what DESCRIBE says");
 }
 
-/// A row of DESCRIBE as Spark gives a column.
+/// A row of DESCRIBE in the form of Spark's columns.
 fn described(row: &Value) -> Value {
     let data_type = row["data_type"].as_str().unwrap().to_lowercase();
     json!([row["col_name"], data_type.replace(": ", ":").replace(", ", ",")])
 }
 
 #[test]
-fn numbers_at_their_edges_are_the_same_in_spark() {
+fn limit_values_of_numbers_are_the_same_in_spark() {
     check("numbers", &numbers());
 }
 
 #[test]
-fn texts_and_times_at_their_edges_are_the_same_in_spark() {
+fn limit_values_of_texts_and_times_are_the_same_in_spark() {
     check("texts_and_times", &texts_and_times());
 }
 
@@ -211,7 +212,7 @@ fn nested_values_are_the_same_in_spark() {
     check("nested", &nested());
 }
 
-/// Columns to partition by, with values that are odd as folders or in the log.
+/// Partition columns with values that are unusual in a folder name or in the log.
 fn partitions() -> Vec<Column> {
     vec![
         (
@@ -257,7 +258,7 @@ fn partitions() -> Vec<Column> {
 }
 
 #[test]
-fn odd_partitions_are_the_same_in_spark() {
+fn unusual_partitions_are_the_same_in_spark() {
     let environment = TestEnvironment::new();
     let spark = spark::session();
     for (at, (data_type, values)) in partitions().into_iter().enumerate() {
@@ -272,7 +273,7 @@ fn odd_partitions_are_the_same_in_spark() {
         let path = environment.table(&table);
         assert_same_rows(&format!("by {data_type}"), &expected, &spark.rows(&path));
         assert_eq!(spark.detail(&path)["partitions"], json!(["p"]));
-        // Each value leads to its one folder, in both.
+        // In both engines, each value selects exactly one folder.
         for (id, (literal, value)) in values.iter().enumerate() {
             let wanted = [json!({"id": id, "p": value})];
             let (files, rows) = spark.filtered(&path, &format!("p = {literal}"));
@@ -286,7 +287,7 @@ fn odd_partitions_are_the_same_in_spark() {
 }
 
 #[test]
-fn an_empty_partition_value_is_null_as_spark_has_it() {
+fn an_empty_partition_value_is_null_as_in_spark() {
     let environment = TestEnvironment::new();
     let create = "CREATE TABLE t (id INT, p STRING) PARTITIONED BY (p)";
     environment.run_sql(&format!("{create}; INSERT INTO t VALUES (1, '')")).output().success();
