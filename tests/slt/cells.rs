@@ -1,7 +1,7 @@
 //! Rows in the format of `spark/generate.py`: each cell shows the exact value.
 //!
-//! A text is in quotes and its white space is visible, so that NULL, `'NULL'`, `''` and `'\u{a0}'` are different. A float
-//! has the fewest digits that identify it. The script writes Spark's rows in the same format, so both must change
+//! A text is in quotes and its white space is visible, so that NULL, `'NULL'`, `''` and `'\u{a0}'` are different. A
+//! float has the fewest digits that identify it. The script writes Spark's rows in the same format, so both must change
 //! together.
 
 use arrow::array::{Array, AsArray, RecordBatch};

@@ -1,8 +1,8 @@
 //! The behavior of SQL, as sqllogictest files. Each `.slt` file has its own session and warehouse.
 //!
-//! `$FOLDER` in a statement is the scratch folder of the file. A statement that writes a table returns its ledger as one
-//! row, so that a `query T` can compare it. The files of `spark/` contain Spark's answers, and a script there writes them.
-//! `PINSQL_TEST_SLT=part` runs only the files whose path contains `part`.
+//! `$FOLDER` in a statement is the scratch folder of the file. A statement that writes a table returns its ledger as
+//! one row, so that a `query T` can compare it. The files of `spark/` contain Spark's answers, and a script there
+//! writes them. `PINSQL_TEST_SLT=part` runs only the files whose path contains `part`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it cannot go on")]
 

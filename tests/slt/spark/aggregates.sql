@@ -1,4 +1,4 @@
--- Aggregates. Where an answer hangs on the order of rows, it is sorted.
+-- Aggregates. If a result depends on the order of rows, the query sorts it.
 
 SELECT sum(i8), sum(i16), sum(i32), count(*), count(i8), count(DISTINCT i8), min(i64), max(i64) FROM wholes;
 

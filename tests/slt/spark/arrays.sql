@@ -1,4 +1,4 @@
--- Arrays. A NULL among the elements is one that might equal anything.
+-- Arrays. A NULL element is unknown: it could equal any value.
 
 SELECT id, array_append(a, 9), array_prepend(a, 9), array_compact(a), array_distinct(a) FROM nested;
 

@@ -1,4 +1,4 @@
--- Every function that takes bytes, over a column of them.
+-- Every function with a BINARY parameter, over a column of bytes.
 SELECT id, hex(b), base64(b), md5(b), sha(b), sha1(b), sha2(b, 256), sha2(b, 224), crc32(b), hash(b), xxhash64(b) FROM raws;
 SELECT id, length(b), len(b), char_length(b), bit_length(b), octet_length(b) FROM raws;
 SELECT id, b || b, concat(b, X'01'), concat(b, b, b), concat_ws('-', b, b), elt(1, b, 'a'), elt(2, b, 1) FROM raws WHERE id <> 4;

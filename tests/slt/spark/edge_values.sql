@@ -1,4 +1,4 @@
--- What the queries of every family are asked about. A view stands in a file when a query of it names the view.
+-- The views that all queries read. The file of a family contains a view if one of its queries names it.
 
 CREATE TEMPORARY VIEW texts AS SELECT * FROM VALUES
 (1, ''), (2, CAST(NULL AS STRING)), (3, ' '), (4, '  a b  '), (5, 'Hello, World'), (6, '\u00a0x\u00a0'), (7, '😀é日本'),
@@ -31,7 +31,7 @@ CREATE TEMPORARY VIEW dates AS SELECT * FROM VALUES
 (DATE '0001-01-01'), (DATE '1582-10-04'), (DATE '1582-10-15'), (DATE '1969-12-31'), (DATE '1970-01-01'), (DATE '2000-02-29'), (DATE '2020-12-31'),
 (DATE '2021-01-01'), (DATE '2021-01-31'), (DATE '2024-02-29'), (DATE '2026-03-29'), (DATE '9999-12-31'), (CAST(NULL AS DATE)) AS t(d);
 
--- Among them the hours around the change of the clocks in Berlin and New York.
+-- Includes the hours around the clock changes in Berlin and New York.
 CREATE TEMPORARY VIEW moments AS SELECT * FROM VALUES
 (TIMESTAMP '0001-01-01 00:00:00'), (TIMESTAMP '1582-10-04 23:59:59.999999'), (TIMESTAMP '1969-12-31 23:59:59.999999'), (TIMESTAMP '1970-01-01 00:00:00'),
 (TIMESTAMP '2020-02-29 12:34:56.789'), (TIMESTAMP '2026-03-29 00:59:59'), (TIMESTAMP '2026-03-29 01:00:00'), (TIMESTAMP '2026-03-29 02:30:00'),

@@ -1,4 +1,4 @@
--- Generators: functions that make rows.
+-- Generators: functions that return rows.
 
 SELECT id, explode(a) FROM nested;
 
@@ -80,7 +80,7 @@ SELECT id, (SELECT max(x) FROM nested i LATERAL VIEW explode(i.a) e AS x WHERE i
 
 SELECT explode(a) AS x, explode(a) AS y FROM nested;
 
--- Conditions see the columns of FROM, and none of a generator in the select list.
+-- Conditions can use the columns of FROM, but not the columns of a generator in the select list.
 SELECT explode(a) AS id FROM nested WHERE id = 1;
 
 SELECT explode(m) FROM (SELECT id AS key, m FROM nested) WHERE key = 1;

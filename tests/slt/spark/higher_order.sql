@@ -26,7 +26,7 @@ SELECT transform_keys(map('a', 1), (k, v) -> CAST(NULL AS STRING));
 
 SELECT map_zip_with(map('a', 1, 'b', 2), map('b', 20, 'c', 30), (k, x, y) -> concat(k, coalesce(x, 0), coalesce(y, 0))), map_zip_with(map(1, 'a'), CAST(NULL AS MAP<INT, STRING>), (k, x, y) -> x);
 
--- A lambda in a lambda, and one that hides a column's name.
+-- A lambda in a lambda, and a parameter that hides a column.
 SELECT transform(array(array(1, 2), array(3)), xs -> transform(xs, x -> x + size(xs))), transform(array(1, 2), x -> aggregate(array(10, 20), x, (s, y) -> s + y + x));
 
 SELECT id, transform(a, id -> id + 1), transform(array(1, 2), x -> transform(a, y -> coalesce(y, 0) + x + id)) FROM nested WHERE id < 3;

@@ -1,4 +1,4 @@
--- JSON. A text that is no JSON gives NULL.
+-- JSON. A text that is not JSON gives NULL.
 
 SELECT id, to_json(r), to_json(a), to_json(m), to_json(struct(id, a, m, r)) FROM nested;
 

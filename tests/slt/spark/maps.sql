@@ -1,4 +1,4 @@
--- Maps: no key is NULL, and none is there twice.
+-- Maps: keys are never NULL, and never duplicate.
 
 SELECT id, map_keys(m), map_values(m), map_entries(m), map_contains_key(m, 'a'), m['b'] FROM nested;
 

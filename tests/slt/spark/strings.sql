@@ -1,6 +1,6 @@
 SELECT id, ascii(s), length(s), char_length(s), character_length(s), bit_length(s), octet_length(s) FROM texts;
 SELECT id, upper(s), ucase(s), lower(s), lcase(s), initcap(s) FROM texts WHERE id <> 10;
--- Letters that become two are written by the tables of Unicode.
+-- Letters that become two letters follow the tables of Unicode.
 SELECT upper('ß'), upper('ﬁ'), lower('İ') = 'i̇', lower('ΣΑΣ'), initcap('hello wORLD foo-bar it''s'), initcap('éa ÇB');
 SELECT id, reverse(s), trim(s), ltrim(s), rtrim(s), btrim(s) FROM texts;
 SELECT trim('x' FROM 'xxaxbxx'), trim(LEADING 'x' FROM 'xxaxbxx'), trim(TRAILING 'xb' FROM 'xxaxbxx'), btrim('xyaxy', 'yx'), ltrim('ab', 'abcab'), rtrim('ab', 'abcab');

@@ -1,4 +1,4 @@
--- Structs: fields are called as the columns they come from, and by their number, from 1, where they come from none.
+-- Structs: a field has the name of its column. Without a column, the name has the number of the field, from 1.
 
 SELECT id, r, r.x, r.y, struct(id, r.x, 7, id + 1) FROM nested;
 
