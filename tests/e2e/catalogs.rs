@@ -276,7 +276,7 @@ fn tables_in_s3_are_registered_with_their_location() {
 }
 
 #[test]
-fn a_commit_that_cannot_be_registered_is_kept_with_a_warning() {
+fn a_commit_that_cannot_be_registered_is_kept_and_reported() {
     let glue = GlueServer::shared();
     let schema = glue.database("refused");
     let environment = |identity| {

@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     Shortened,
     /// The server executes the request, but the connection closes without a response.
     Unheard,
-    /// Randomly throttled, dropped, broken off or unheard.
+    /// One of `Throttled`, `Dropped`, `BrokenOff` and `Unheard`, at random.
     Mixed,
     /// The proxy holds the request. The server never receives it, and the client never gets a response.
     HeldBefore,

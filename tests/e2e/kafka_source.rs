@@ -240,7 +240,7 @@ async fn only_committed_records_are_read_and_markers_block_nothing() {
         assert!(begun.elapsed() < PATIENCE, "{:?}", reader.lag());
         assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::Idle));
     }
-    drop(reader); // waits for the answer to the last commit
+    drop(reader); // waits for the response to the last commit
     let lag = kafka.client(&json!([{"do": "group_lag", "group": "pinsql-default.t", "topic": topic}]));
     assert_eq!(lag[0], json!({"0": [203, 0]}));
     assert!(table.rows.iter().all(|row| !row.3.as_deref().unwrap().starts_with("aborted")));

@@ -121,5 +121,5 @@ for line in sys.stdin:
     command, arguments = json.loads(line)
     try:
         print(json.dumps({"ok": COMMANDS[command](*arguments)}), flush=True)
-    except Exception as error:  # the test says what it was about
+    except Exception as error:  # the test reports the command
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)

@@ -299,7 +299,7 @@ fn give_credentials() {
         let variables =
             [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")];
         for (name, value) in variables {
-            // SAFETY: in this process, only Rust's standard library reads the environment, and it locks it.
+            // SAFETY: in this process, only Rust's standard library reads the environment, and it takes a lock.
             unsafe { std::env::set_var(name, value) };
         }
     });

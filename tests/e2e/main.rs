@@ -2,7 +2,7 @@
 //!
 //! A test checks the exit code, the output, the report and the tables of a run. Other programs read the tables back.
 //! The S3 server, Spark and the other readers are real. `./test` installs them, and a test fails if one is missing.
-//! Unit tests of a function or a statement are close to its code, not here.
+//! Tests of one function or one statement are next to its code.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what a failed test prints is shown with it")]

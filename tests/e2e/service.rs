@@ -2,7 +2,8 @@
 //!
 //! Each service runs under a small bash supervisor. Its standard input is a pipe from the tests. When the tests end in
 //! any way (also by `kill -9`), the pipe closes. Then the supervisor kills the process group of the service and deletes
-//! its folder. This needs no destructor, so all tests can share a service.
+//! its folder. This needs no destructor, so all tests can share a service. The supervisor traps SIGINT, SIGTERM and
+//! SIGHUP, because they are often sent to the process group of the tests, which includes it.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -53,7 +54,7 @@ impl Service {
         Self { name, folder, supervisor, lifeline }
     }
 
-    /// Waits until the service answers.
+    /// Waits until `is_ready` returns true. Panics with the end of the log after [`READY_MAX`].
     pub(crate) fn await_ready(&self, is_ready: impl Fn() -> bool) {
         let started = Instant::now();
         while !is_ready() {

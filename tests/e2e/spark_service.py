@@ -31,7 +31,8 @@ SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.shuffle.partitions": "1",
     # Each query runs only once, so the cost of compiling and optimizing it is wasted. With only one compiler tier, Java
-    # reserves 48 MB for compiled code. A long run fills them, and then Java compiles nothing more.
+    # reserves 48 MB for compiled code. A long run fills them, and then Java compiles nothing more. So this setting
+    # reserves 256 MB.
     # The serial collector needs the least processor time, which the tests share.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     " -Duser.timezone=UTC -Duser.language=en -Duser.country=US",

@@ -10,8 +10,7 @@ use crate::fault_proxy::{Fault, FaultProxy, Rule};
 use crate::s3::{self, Identity};
 use crate::stream::write_files;
 
-/// How long the stream runs over failing storage, and how many requests must fail in that time. A slow machine takes
-/// longer.
+/// The stream runs over failing storage for at least this time, and until `FAULTS_MIN` requests have failed.
 const FAULTY_TIME: Duration = Duration::from_secs(15);
 const FAULTS_MIN: usize = 11;
 

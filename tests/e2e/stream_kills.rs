@@ -1,7 +1,7 @@
 //! A stream is killed many times at random moments. Meanwhile records keep arriving, and shards and partitions of its
 //! source change.
 //!
-//! `PINSQL_TEST_KILLS` multiplies the number of kills, for a run that is too long for every day.
+//! `PINSQL_TEST_KILLS` multiplies the number of kills, for a longer run than the usual one.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
