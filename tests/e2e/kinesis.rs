@@ -44,13 +44,13 @@ macro_rules! with_both {
 
 with_both! {
     records_of_all_shards_arrive_once
-    latest_begins_when_the_table_is_made
+    latest_starts_when_the_table_is_created
     shards_that_split_and_merge_while_they_are_read
-    shards_that_split_and_merge_while_nobody_reads
-    a_crash_at_any_record_loses_and_doubles_nothing
-    aggregates_are_their_records
+    shards_that_split_and_merge_while_nothing_reads
+    a_crash_at_any_record_loses_or_doubles_nothing
+    aggregates_are_split_into_their_records
     tables_share_one_reader
-    a_moment_in_the_past
+    reading_starts_at_a_timestamp
 }
 
 async fn records_of_all_shards_arrive_once(emulator: &Emulator) {
@@ -77,7 +77,7 @@ async fn records_of_all_shards_arrive_once(emulator: &Emulator) {
     assert_eq!(table.rows.len(), written.len(), "read again");
 }
 
-async fn latest_begins_when_the_table_is_made(emulator: &Emulator) {
+async fn latest_starts_when_the_table_is_created(emulator: &Emulator) {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 2);
     producer.put(&stream, &records(0, 50));
@@ -129,7 +129,7 @@ async fn shards_that_split_and_merge_while_they_are_read(emulator: &Emulator) {
     assert_eq!(table.rows.len(), 1_400);
 }
 
-async fn shards_that_split_and_merge_while_nobody_reads(emulator: &Emulator) {
+async fn shards_that_split_and_merge_while_nothing_reads(emulator: &Emulator) {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 2);
     let mut table = Table::make(&emulator.endpoint(), &stream, &HORIZON).await;
@@ -150,7 +150,7 @@ async fn shards_that_split_and_merge_while_nobody_reads(emulator: &Emulator) {
 }
 
 /// Slices have random sizes and limits. The reader is killed before, after or between the write-ahead and the commit.
-async fn a_crash_at_any_record_loses_and_doubles_nothing(emulator: &Emulator) {
+async fn a_crash_at_any_record_loses_or_doubles_nothing(emulator: &Emulator) {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 2);
     let mut written = Vec::new();
@@ -195,7 +195,7 @@ async fn a_crash_at_any_record_loses_and_doubles_nothing(emulator: &Emulator) {
     table.assert_holds(&written);
 }
 
-async fn aggregates_are_their_records(emulator: &Emulator) {
+async fn aggregates_are_split_into_their_records(emulator: &Emulator) {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 1);
     let packed = records(0, 100);
@@ -249,7 +249,7 @@ async fn tables_share_one_reader(emulator: &Emulator) {
     assert!(calls as f64 <= allowed, "{calls} calls, and the service allows {allowed}");
 }
 
-async fn a_moment_in_the_past(emulator: &Emulator) {
+async fn reading_starts_at_a_timestamp(emulator: &Emulator) {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 1);
     producer.put(&stream, &records(0, 20));
