@@ -1,6 +1,6 @@
-"""Cleans the posts of a day into three tables, and asks the nine questions of them.
+"""Cleans the posts of a day into three tables, and runs the nine questions over them.
 
-The settings are variables of Airflow, `pinsql_raw` and its like, and a connection for AWS: README.md says which.
+The settings are variables of Airflow, such as `pinsql_raw`, and a connection for AWS. README.md lists them.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -25,11 +25,11 @@ QUESTIONS = [
 with DAG(
     dag_id="pinsql_daily",
     description="Posts of a day, cleaned into tables and asked nine questions",
-    # A run is about the day that its logical date names, and starts when that day is over.
+    # A run processes the day of its logical date, and starts when that day is over.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    # Two days that replace the same tables at once would answer questions about each other.
+    # Runs replace the same tables. With two runs at once, the questions could read the tables of the other run.
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
@@ -47,7 +47,7 @@ with DAG(
                 task_id=table,
                 file="{{ setting('cleaning') }}/clean_" + table.removesuffix("_data") + ".sql",
                 parameters={"raw": "{{ setting('raw') }}", "date": "{{ day() }}"},
-                # What waits for these tables, such as pinsql_databricks.py, runs when they are new.
+                # DAGs that wait for these tables, such as pinsql_databricks.py, run when the tables are new.
                 outlets=[Asset(table)],
             )
 

@@ -1,7 +1,7 @@
-"""Makes pinsql's tables appear in Databricks, and asks a question there, whenever pinsql_daily has made them anew.
+"""Registers pinsql's tables in Databricks, and runs a question there, after each run of pinsql_daily.
 
-It needs a Databricks workspace, whose SQL warehouse is named by the connection `databricks_default` and may read the
-place of the tables in S3 (an external location).
+It needs a Databricks workspace. The connection `databricks_default` names its SQL warehouse, which must be allowed to read
+the tables in S3 (an external location).
 """
 
 from datetime import datetime, timedelta, timezone
@@ -13,14 +13,14 @@ from airflow.sdk import DAG, Asset, TaskGroup
 
 TABLES = ["pin_data", "geo_data", "user_data"]
 
-# The log beside the data says what the columns are, so nothing has to be said of them here.
+# The columns are in the log of the table, so they are not needed here.
 REGISTER = """
 CREATE TABLE IF NOT EXISTS {table}
 USING DELTA
 LOCATION '{{{{ setting("warehouse") }}}}/{{{{ setting("schema") }}}}/{table}'
 """
 
-# As in sql/queries/top_category_by_country.sql.
+# The same query as sql/queries/top_category_by_country.sql.
 QUESTION = """
 SELECT *
 FROM (
@@ -36,7 +36,7 @@ ORDER BY country, category
 with DAG(
     dag_id="pinsql_databricks",
     description="pinsql's tables in Databricks",
-    # Runs when all three are new.
+    # Runs when all three tables are new.
     schedule=[Asset(table) for table in TABLES],
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
@@ -45,7 +45,7 @@ with DAG(
     user_defined_macros={"setting": setting},
     tags=["pinsql", "databricks"],
 ) as dag:
-    # The catalog and the schema of the workspace in which the tables appear.
+    # The catalog and the schema in which the tables are registered.
     place = {"catalog": "{{ setting('databricks_catalog') }}", "schema": "{{ setting('databricks_schema') }}"}
 
     with TaskGroup("register") as register:

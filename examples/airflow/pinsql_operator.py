@@ -15,7 +15,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-# A setting is the variable `pinsql_<name>`. One that is not here has to be set.
+# A setting is the variable `pinsql_<name>`. A setting without a default here must be set.
 DEFAULTS = {
     "program": "pinsql",
     "schema": "default",
@@ -24,13 +24,13 @@ DEFAULTS = {
     "aws_connection": "",
 }
 
-# pinsql's exit code for a service that kept failing. A run that a signal ended has a negative code, or 130.
+# pinsql's exit code if a service keeps failing. If a signal ends the run, the code is negative, or 130.
 SERVICE_FAILED = 3
 INTERRUPTED = 130
 
 STOP_SECONDS_MAX = 60
 
-# Credentials come from one place: with a connection, none of these of the worker's own counts.
+# Credentials come from one place only: with a connection, these variables of the worker are not passed on.
 AWS_IDENTITY = {
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
     "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -38,9 +38,9 @@ AWS_IDENTITY = {
 
 
 def day_of(context):
-    """The day a run is about: the one that was asked for, or else that of its logical date.
+    """The day that a run processes: the parameter `date`, or else the day of its logical date.
 
-    A run that somebody starts by hand may have neither: it is about the day before, as the scheduled run of its day is.
+    A run that is started by hand may have neither. Then it processes the day before, like the scheduled run of its day.
     """
     asked = context["params"].get("date")
     return asked or context.get("ds") or (context["dag_run"].run_after - timedelta(days=1)).strftime("%Y-%m-%d")
@@ -54,9 +54,9 @@ def day(context):
 
 @pass_context
 def setting(context, name):
-    """`{{ setting("raw") }}` in a template: the variable `pinsql_raw`, which is a template too.
+    """`{{ setting("raw") }}` in a template: the value of the variable `pinsql_raw`, which is a template too.
 
-    In it, `ds` is the day that the run is about, whether that is its own or one that was asked for.
+    In it, `ds` is the day that the run processes, also if the parameter `date` gives another day.
     """
     value = Variable.get(f"pinsql_{name}", default=DEFAULTS.get(name))
     if value is None:
@@ -70,9 +70,9 @@ def setting(context, name):
 class PinsqlOperator(BaseOperator):
     """Runs one SQL file of the project with `pinsql run`.
 
-    :param file: the SQL file, relative to the project's folder
-    :param parameters: values of `:name` in it
-    :param result: the file, or the `s3://` address, that takes the rows as CSV in place of what it had
+    :param file: the SQL file, relative to the folder of the project
+    :param parameters: the values of `:name` in the file
+    :param result: the file or the `s3://` address for the rows as CSV. An existing file is replaced
     """
 
     template_fields = (
@@ -101,7 +101,7 @@ class PinsqlOperator(BaseOperator):
         return self.result
 
     def run(self, rows):
-        """Runs pinsql: its rows go to `rows`, and all else that it says to the task's log."""
+        """Runs pinsql. Rows are written to `rows`, and all other output to the log of the task."""
         command = [self.program, "run", self.file, "--warehouse", self.warehouse, "--schema", self.schema]
         command += ["--format", "csv"]
         for name, value in self.parameters.items():
@@ -121,7 +121,7 @@ class PinsqlOperator(BaseOperator):
         self.judge(self.process.wait(), said)
 
     def judge(self, code, said):
-        """Fails the task with what pinsql said, and for good where another try would say the same."""
+        """Fails the task with the output of pinsql. There is no retry if a retry cannot help."""
         if code == 0:
             return
         error = next((number for number, line in enumerate(said) if line.startswith(("error[", "error:"))), 0)
@@ -131,7 +131,7 @@ class PinsqlOperator(BaseOperator):
         raise AirflowFailException(reason)
 
     def environment(self):
-        """The worker's environment, less what Airflow keeps there of its own, with the connection's credentials."""
+        """The environment of the worker without the variables of Airflow, and with the credentials of the connection."""
         worker = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith("AIRFLOW")}
         if not self.aws_connection:
             return worker
@@ -148,7 +148,7 @@ class PinsqlOperator(BaseOperator):
         return {name: value for name, value in worker.items() if name not in AWS_IDENTITY} | given
 
     def keep(self, rows):
-        """Puts the rows in their place at once: who reads it meanwhile has the old ones or the new ones."""
+        """Replaces the result in one step: a reader sees the old rows or the new rows."""
         if self.result.startswith("s3://"):
             bucket, key = S3Hook.parse_s3_url(self.result)
             hook = S3Hook(aws_conn_id=self.aws_connection or None)
@@ -163,7 +163,7 @@ class PinsqlOperator(BaseOperator):
         self.log.info("The rows are in %s", self.result)
 
     def on_kill(self):
-        """Ends pinsql with the task. What it has not committed by then leaves no trace in the tables."""
+        """Ends pinsql with the task. Data that is not committed by then is not visible in the tables."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGTERM)

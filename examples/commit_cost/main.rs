@@ -1,12 +1,12 @@
-//! What a commit costs when the log has 10, 10,000 and 80,000 versions.
+//! Measures the time of a commit to logs with 10, 10,000 and 80,000 versions.
 //!
 //! ```text
 //! cargo run --release --example commit_cost -- FOLDER [COMMITS]
 //! ```
 //!
-//! makes three tables in FOLDER with so many versions, and then appends to them in turns (300 times, when not given), so
-//! that whatever else the machine does meets all three alike. Each is written twice: through the handle that a stream
-//! keeps, and as a statement writes, which opens the table each time.
+//! It makes three tables in FOLDER with so many versions, and then appends to them in turns (COMMITS times, default:
+//! 300). Because of the turns, other load on the machine affects all three equally. Each table is written in two ways:
+//! through a handle that stays open, as in a stream, and with a new opening each time, as in a statement.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -27,7 +27,7 @@ use url::Url;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const VERSIONS: [usize; 3] = [10, 10_000, 80_000];
-/// A statement reads the whole log each time, so it is asked less often.
+/// The number of statements for each 100 commits. A statement reads the whole log each time, so there are fewer.
 const STATEMENTS_OF_A_HUNDRED: usize = 1;
 
 #[tokio::main]
@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// A table whose log has `versions` commits, without data, and a checkpoint at none of them.
+/// Makes a table whose log has `versions` commits without data, and no checkpoint.
 async fn make(folder: &Path, versions: usize) -> Result<TableLocation> {
     let url = Url::from_directory_path(folder).map_err(|()| "not a folder")?;
     let location = TableLocation::with_store("default.t", &url, Arc::new(LocalFileSystem::new()))?;

@@ -1,21 +1,20 @@
-"""Runs the pipeline's SQL files in open-source Spark with Delta, as they are.
+"""Runs the SQL files of the pipeline in open-source Spark with Delta, without changes.
 
     >>> from in_spark import run
     >>> run(spark, "sql/clean_pin.sql", {"raw": "examples/data"})
     >>> run(spark, "sql/queries/users_joined_by_year.sql").show()
 
-The statements go to Spark as they stand, but for what Databricks or pinsql has and open-source Spark has not:
+The statements run in Spark unchanged. Only parts that Databricks or pinsql has, and open-source Spark does not have, are
+replaced:
 
-- `SOURCE 'file'`, a statement of Spark's shell: the statements of that file, which is looked for beside the one that
-  says it.
-- `read_files(…)`: Spark's own reader of the same format, with the given schema, options and path, as a view in its
-  place. What is no record is left out (DROPMALFORMED): pinsql sets it apart in `<table>_rejects`. Behind STREAM it is a
-  stream.
-- `read_kinesis(…)` and `read_kafka(…)`: a view that the caller gives, with the columns that the source would have.
-- `CREATE OR REFRESH STREAMING TABLE … AS query`: the query runs as a stream over what is there now, and ends. Its
-  table is the whole result of the query: in append mode Spark takes no DISTINCT without a watermark.
-- `CREATE OR REFRESH SINK … INTO place … AS query`: likewise; the rows become lines of text in the place.
-- `:name`: Spark's own parameters. In the arguments of `read_files` Spark evaluates them too.
+- `SOURCE 'file'`, a statement of Spark's shell: the statements of that file. Its path is relative to the current file.
+- `read_files(…)`: a view over Spark's reader of the same format, with the given schema, options and path. Bad records are
+  dropped (DROPMALFORMED), where pinsql writes them to `<table>_rejects`. After STREAM, the view is a stream.
+- `read_kinesis(…)` and `read_kafka(…)`: a view from the caller, with the columns of the source.
+- `CREATE OR REFRESH STREAMING TABLE … AS query`: the query runs as a stream over the current data, and ends. The table
+  has the whole result of the query, because Spark does not support DISTINCT without a watermark in append mode.
+- `CREATE OR REFRESH SINK … INTO place … AS query`: the same, and the rows become lines of text in the place.
+- `:name`: parameters of Spark. Spark also evaluates them in the arguments of `read_files`.
 """
 
 import itertools
@@ -35,11 +34,11 @@ SINK = re.compile(
 )
 
 SETTINGS = {
-    # In Databricks a table is a Delta table, unless the statement says otherwise.
+    # In Databricks, a table is a Delta table by default.
     "spark.sql.sources.default": "delta",
-    # A view whose `from_json` has its schema in a variable forgets the variable, unless Spark keeps the view's plan.
+    # A view with `from_json` and a schema in a variable loses the variable, unless Spark stores the plan of the view.
     "spark.sql.legacy.storeAnalyzedPlanForView": "true",
-    # Spark 4.2 puts the values of `:name` in before it parses, which Delta 4.4's parser passes over.
+    # Spark 4.2 inserts the values of `:name` before it parses. The parser of Delta 4.4 does not do that.
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
 }
 
@@ -47,10 +46,10 @@ view_numbers = itertools.count(1)
 
 
 def run(spark, path, parameters=None, checkpoints=None, messages=None):
-    """Runs the statements of a file in order, and gives what the last one gave.
+    """Runs the statements of a file in order, and returns the result of the last one.
 
-    `parameters` are the values of `:name`, `checkpoints` is a folder for the checkpoints of streams, `messages` the
-    name of the view in the place of `read_kinesis` or `read_kafka`.
+    `parameters` are the values of `:name`. `checkpoints` is a folder for the checkpoints of streams. `messages` is the name
+    of the view that replaces `read_kinesis` or `read_kafka`.
     """
     for name, value in SETTINGS.items():
         spark.conf.set(name, value)
@@ -75,7 +74,7 @@ def run(spark, path, parameters=None, checkpoints=None, messages=None):
 
 
 def statements(path):
-    """The statements of a file, and in the place of each SOURCE those of the file it names."""
+    """The statements of a file. Each SOURCE is replaced by the statements of its file."""
     with open(path, encoding="utf-8") as file:
         for statement in split(file.read(), ";"):
             if match := SOURCE.fullmatch(statement):
@@ -85,7 +84,7 @@ def statements(path):
 
 
 def split(sql, separator):
-    """The parts of a text between separators outside of quotes and parentheses, without the comments."""
+    """Splits a text at the separators outside quotes and parentheses, and removes comments."""
     parts, depth = [""], 0
     for token in TOKEN.findall(sql):
         depth += {"(": 1, ")": -1}.get(token, 0)
@@ -97,7 +96,7 @@ def split(sql, separator):
 
 
 def with_readers(spark, statement, parameters, messages):
-    """The statement with a view in the place of each call of a reader."""
+    """Replaces each call of a reader in the statement by a view."""
     while match := READER.search(statement):
         arguments = parenthesized(statement[match.end() :])
         if match.group(2).lower() == "read_files":
@@ -109,7 +108,7 @@ def with_readers(spark, statement, parameters, messages):
 
 
 def parenthesized(text):
-    """What stands between the parenthesis at the beginning of a text and the one that closes it."""
+    """The text between the parenthesis at the start and the one that closes it."""
     depth, length = 0, 0
     for token in TOKEN.findall(text):
         depth += {"(": 1, ")": -1}.get(token, 0)
@@ -120,7 +119,7 @@ def parenthesized(text):
 
 
 def files_view(spark, arguments, parameters, is_stream):
-    """A view over the files that the arguments of `read_files` say."""
+    """Makes a view over the files of the arguments of `read_files`, and returns its name."""
     path, *options = split(arguments, ",")
     named = [re.fullmatch(r"(\w+)\s*=>\s*(.*)", option, re.DOTALL).groups() for option in options]
     columns = [f"{path} AS path", *(f"{value} AS {name}" for name, value in named)]

@@ -1,12 +1,12 @@
-//! What the gateway costs: records a second and the time to an acknowledgement, beside a bare rdkafka producer that has as many
-//! records outstanding, in turns and against the same broker.
+//! Measures the gateway: records per second, and the time to an acknowledgement. A plain rdkafka producer with the same
+//! number of records in flight is measured in turns with it, against the same broker.
 //!
 //! ```text
 //! cargo run --release --example gateway_load -- BROKERS TOPIC GATEWAY-PORT GATEWAY-PID
 //! ```
 //!
-//! `benches/gateway.py` starts a broker and a gateway for it. Clients, gateway, producer and broker share the machine's processors, so
-//! the figures say how the two stand to each other and not what a machine can do.
+//! `benches/way_in.sh` starts a broker and a gateway, and then this program. Clients, gateway, producer and broker
+//! share the processors of the machine, so the figures compare the two and do not show the maximum of a machine.
 
 use std::error::Error;
 use std::io::{self, BufReader, Read as _, Write as _};
@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const CLIENTS: usize = 32;
 const MEASURED: Duration = Duration::from_secs(10);
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
-/// As large as a post of the pipeline.
+/// A record with the size of a post of the pipeline.
 const RECORD: &str = r#"{"index": 17, "unique_id": "3175defb-95ec-4361-b90f-0b2d7b12e2ec", "title": "Bright Cakes for small rooms", "description": "All on a small budget, for children of all ages. The story of Traditional Journeys.", "poster_name": "Fern Valley", "follower_count": "95k", "tag_list": "Handmade Gardens,Bright Gifts,Colourful Journeys", "is_image_or_video": "image", "image_src": "https://images.example.com/originals/05/86/c7/05.jpg", "downloaded": 1, "save_location": "Local save in /data/tattoos", "category": "tattoos"}"#;
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Figures {
     records_per_second: f64,
     p50: Duration,
     p99: Duration,
-    /// Of the process that writes, clients not counted where they are another.
+    /// The processors used by the process that writes to Kafka. Clients in another process are not counted.
     processors: f64,
 }
 
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let (port, pid) = (port.parse()?, pid.parse()?);
     let mut out = io::stdout();
     writeln!(out, "{CLIENTS} clients, {} bytes a record, {MEASURED:?} each", RECORD.len())?;
-    // Once for nothing: connections and the broker's own code warm up.
+    // The first run is not counted: it warms up connections and the broker.
     bare(brokers, topic, 1)?;
     for records in [1, 100] {
         let figures = [
@@ -62,7 +62,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Lets as many clients as there are do `post` again and again. Each turn is one request of so many records.
+/// Lets `CLIENTS` clients call `post` in a loop. Each call is one request with `records` records.
 fn measure<C: Send + 'static>(
     records: usize,
     writer: u32,
@@ -103,11 +103,11 @@ fn measure<C: Send + 'static>(
     Ok(Figures { records_per_second, p50: at(50), p99: at(99), processors })
 }
 
-/// What a process has used of processors so far, in user and in kernel mode.
+/// The processor time of a process so far, in user and in kernel mode.
 fn processor_time(pid: u32) -> Result<Duration> {
     const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // Behind the program's name, which may have blanks, the twelfth and thirteenth fields.
+    // The twelfth and thirteenth fields after the name of the program. The name can contain blanks.
     let fields = stat.rsplit_once(')').ok_or("the process has no name")?.1.split_whitespace();
     let ticks: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
     Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 1000 / TICKS_PER_SECOND))

@@ -1,4 +1,4 @@
-//! The Kafka Connect S3 sink's layout: `topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json`.
+//! The layout of the Kafka Connect S3 sink: `topics/<topic>/partition=<n>/<topic>+<n>+<first offset>.json`.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -22,7 +22,7 @@ struct Partition {
 }
 
 impl TopicWriter {
-    /// Fails when the topic is already there: two sets in one folder would be neither.
+    /// Fails if the folder of the topic exists already, so that two sets of data are never mixed.
     pub(crate) fn create(out: &Path, topic: &str, partitions: u64, records_per_object: u64) -> io::Result<Self> {
         let folder = out.join("topics").join(topic);
         if folder.exists() {
@@ -39,7 +39,7 @@ impl TopicWriter {
         Ok(Self { partitions, records_per_object, objects: 0 })
     }
 
-    /// Appends the message to a partition of chance, as a producer without keys does.
+    /// Appends the message to a random partition, like a producer without keys.
     pub(crate) fn write(&mut self, message: &[u8], random: &mut Random) -> io::Result<()> {
         let chosen = random.below(self.partitions.len() as u64) as usize;
         let partition = &mut self.partitions[chosen];
@@ -57,7 +57,7 @@ impl TopicWriter {
         Ok(())
     }
 
-    /// Closes the last objects and says how many there are.
+    /// Closes the last objects, and returns the number of objects.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         for partition in &mut self.partitions {
             partition.close()?;

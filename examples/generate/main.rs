@@ -1,14 +1,15 @@
-//! Generates the pipeline's raw input: posts, their places and their users, as the Kafka Connect S3 sink lays them out.
+//! Generates the raw input of the pipeline: posts, places and users, in the layout of the Kafka Connect S3 sink.
 //!
 //! ```text
 //! cargo run --example generate -- --records 100 --seed 100 --records-per-object 5 --out examples/data
 //! ```
 //!
-//! made the data in `examples/data`. The same arguments always give the same bytes: every record is drawn from the seed
-//! and its own number. The records carry the dirt of the real ones (placeholders, short counts, every kind of text,
-//! repeated messages) and some cannot be read at all. Standard output says how many of each there are.
+//! This command made the data in `examples/data`. The same arguments always give the same bytes, because each record is
+//! generated from the seed and its number. The records have the faults of real records (placeholders, short counts, all
+//! kinds of text, repeated messages), and some cannot be read. Standard output shows the number of each kind.
 //!
-//! The records are made by the library (`pinsql emulate --generate` posts the same ones without end); this lays them down.
+//! The records come from the library `pinsql-emulate`. `pinsql emulate --generate` posts the same records without end.
+//! This program writes them as objects.
 
 mod arguments;
 mod layout;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| generate(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // Nothing is left to tell when standard error is closed, too.
+            // If standard error is closed too, the message cannot be shown anywhere.
             let _ = writeln!(io::stderr(), "error: {message}\n\n{USAGE}");
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-"""The whole pipeline on one machine: posts leave a database, and end as tables that batch and stream agree on.
+"""Runs the whole pipeline on one machine, from posts in a database to tables. Batch and stream must give the same rows.
 
     MariaDB ─ emulate ─▶ gateway ─┬▶ Kafka ─ sinks ─▶ objects in S3 ─ clean_*.sql ─▶ pin_data, geo_data, user_data
                                   └▶ Kinesis ──────── stream_*.sql ──────────────▶ streamed_pin_data, …
@@ -40,7 +40,7 @@ def heading(text):
 
 
 class Pinsql:
-    """The program, with the settings that all its commands share in the environment."""
+    """The program, with the common settings of its commands in the environment."""
 
     def __init__(self, program, work, environment):
         self.program = program
@@ -51,7 +51,7 @@ class Pinsql:
         return Process(name, [self.program, *arguments], self.work, self.environment)
 
     def run(self, *arguments, quiet=False):
-        """Runs a command to its end, shows what it says, and gives its standard output."""
+        """Runs a command, shows its output, and returns its standard output."""
         command = [str(word) for word in [self.program, *arguments]]
         if not quiet:
             shown = [re.sub(f"^{ROOT}/", "", word) for word in command[1:]]
@@ -65,11 +65,11 @@ class Pinsql:
         return done.stdout
 
     def value(self, sql):
-        """The one value that a query gives."""
+        """The single value of a query."""
         return int(self.run("-c", sql, "--format", "csv", quiet=True).split()[-1])
 
     def report(self, *arguments):
-        """Runs a command with --report, and gives the ledger of each table in it."""
+        """Runs a command with --report, and returns the report."""
         report = Path(tempfile.mkstemp(suffix=".json", dir=self.work)[1])
         self.run(*arguments, "--report", report)
         return json.loads(report.read_text())
@@ -95,7 +95,7 @@ def fill(database, pinsql, work):
 
 
 def post_what_is_no_post(gateway):
-    """Posts, to both sides, what the real topics had as well: messages that are no record of their topic."""
+    """Posts messages that are not records of their topic to both sides. The real topics had such messages too."""
     strays = ["index", {"index": "not a number"}, ["a", "list"]]
     for topic in TOPICS:
         records = {"records": [{"value": stray} for stray in strays]}
@@ -114,7 +114,7 @@ def request(method, url, body, content_type):
 
 
 def ledger_of_stream(table, options):
-    """The ledgers of all micro-batches of a table added up, as its commits tell any reader of Delta."""
+    """The sum of the ledgers of all micro-batches of a table, from its commits, which every reader of Delta can read."""
     total = dict.fromkeys(["read", "written", "filtered", "duplicates", "rejected"], 0)
     for commit in deltalake.DeltaTable(f"s3://{BUCKET}/warehouse/default/{table}", storage_options=options).history():
         ledger = json.loads(commit.get("userMetadata") or "{}").get("pinsql", {}).get("ledger", {})
@@ -123,7 +123,7 @@ def ledger_of_stream(table, options):
 
 
 def pipeline(given, work, running):
-    """Starts everything, posts, cleans both ways, and holds the two against each other."""
+    """Starts everything, posts, cleans in a batch and in streams, and compares the two."""
     started = time.monotonic()
 
     heading("services")
@@ -190,7 +190,7 @@ def sql(name):
 
 
 def start_gateway(pinsql, kafka):
-    """The API in front of both sides; it may make the stream, which in AWS somebody else does."""
+    """Starts the API in front of both sides. Here it can create the stream; in AWS, the stream exists already."""
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     gateway = pinsql.start(
@@ -201,7 +201,7 @@ def start_gateway(pinsql, kafka):
 
 
 def post(pinsql, gateway, credentials, given):
-    """Sends posts as their users would, and gives how many of each topic were acknowledged by both sides."""
+    """Sends posts like their users, and returns how many of each topic both sides acknowledged."""
     report = pinsql.work / "posts.json"
     pinsql.run(
         "emulate", "--db", "--credentials", credentials, "--prefix", PREFIX, "--duration", f"{given.seconds}s",
@@ -220,7 +220,7 @@ def shorten(table, lines_max=9):
 
 
 def agree(pinsql, s3, expected, batch):
-    """Fails unless each record is once in the batch's tables or rejects, once in the stream's, and the rows are the same."""
+    """Fails unless batch and stream each have every record once, as a row or a reject, and have the same rows."""
     options = {"AWS_ENDPOINT_URL": s3.endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": REGION,
                "AWS_ACCESS_KEY_ID": s3.key, "AWS_SECRET_ACCESS_KEY": s3.secret}
     by_batch = {ledger["table"].split(".")[-1]: ledger for ledger in batch["tables"]}
@@ -234,7 +234,7 @@ def agree(pinsql, s3, expected, batch):
                         for one, other in [(table, streamed), (streamed, table)])
         say(f"{topic}: {expected[topic]} records acknowledged by Kafka and by Kinesis")
         for name, ledger in ledgers.items():
-            # The stream has the records of all topics, and each table's query leaves those of the others out.
+            # The stream has the records of all topics. The query of a table filters the records of other topics.
             mine = ledger["read"] - ledger["filtered"]
             say(f"  {name + ':':7} {mine} = {ledger['written']} rows + {ledger['duplicates']} duplicates"
                 f" + {ledger['rejected']} rejected")

@@ -1,6 +1,6 @@
 """The real services of the pipeline on one machine: MariaDB, Apache Kafka, an S3 server, and an emulator of Kinesis.
 
-Each listens on 127.0.0.1, on a free port, in a folder of its own below `work`, and ends with this process.
+Each service listens on a free port of 127.0.0.1, has its own folder in `work`, and ends with this process.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ REGION = "eu-west-1"
 
 
 def free_ports(count):
-    """Ports that nobody listens on at this moment, all different."""
+    """Distinct ports that are free at this moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -37,12 +37,12 @@ def free_ports(count):
 
 
 def die_with_parent():
-    """Runs in a child before it becomes the service: no service outlives a pipeline that was killed."""
+    """Runs in the child before the service starts. If the pipeline is killed, its services end too."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Process:
-    """A program that runs beside this one and writes what it says into a file."""
+    """A program that runs in the background. Its output goes to a file."""
 
     def __init__(self, name, command, work, environment=None, stop_signal=signal.SIGTERM):
         self.name = name
@@ -60,7 +60,7 @@ class Process:
             )
 
     def await_ready(self, is_ready):
-        """Waits until `is_ready` neither fails nor says no."""
+        """Waits until `is_ready` returns a true value and raises no error."""
         until = time.monotonic() + READY_WITHIN_S
         why = None
         while time.monotonic() < until:
@@ -75,7 +75,7 @@ class Process:
         raise SystemExit(f"{self.name} was not ready within {READY_WITHIN_S} s ({why}):\n{self.last_words()}")
 
     def stop(self):
-        """Ends the process, and gives its exit code."""
+        """Ends the process, and returns its exit code."""
         if self.child.poll() is None:
             self.child.send_signal(self.stop_signal)
         try:
@@ -89,7 +89,7 @@ class Process:
 
 
 class Mariadb:
-    """A MariaDB with a database `pinterest` and a user who may read it."""
+    """A MariaDB with a database `pinterest`, and a user who can read it."""
 
     user, password, database = "pinterest", secrets.token_urlsafe(12), "pinterest"
 
@@ -160,7 +160,7 @@ class Kafka:
 
 
 class S3:
-    """SeaweedFS, whose S3 honours signatures and conditional PUT."""
+    """SeaweedFS, an S3 server that checks signatures and supports conditional PUT."""
 
     key, secret = "PIPELINE", secrets.token_urlsafe(24)
 
@@ -176,7 +176,7 @@ class S3:
             f' "credentials": [{{"accessKey": "{self.key}", "secretKey": "{self.secret}"}}]}}]}}'
         )
         (work / "s3").mkdir()
-        # Nothing in its folder is kept, so it need not take the time to end in good order.
+        # Its folder is not kept, so a slow, clean stop is not necessary.
         self.process = Process("s3", [
             installed / "python/bin/weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
             "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64",
@@ -193,7 +193,7 @@ class S3:
 
 
 class Kinesis:
-    """kinesalite, which keeps shards and sequence numbers as Kinesis does."""
+    """kinesalite, an emulator with the shards and sequence numbers of Kinesis."""
 
     def __init__(self, installed, work):
         [port] = free_ports(1)

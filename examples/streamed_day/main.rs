@@ -1,13 +1,14 @@
-//! A day of a stream that commits every second, as fast as the machine goes: what becomes of the table and of its commits.
+//! Runs the commits of a day of a stream, one per second, at full speed. Shows how the table and its commits develop.
 //!
 //! ```text
 //! cargo run --release --example streamed_day -- FOLDER [COMMITS] [ROWS_A_COMMIT] [RETENTION]
 //! ```
 //!
-//! appends 86,400 batches of 20 rows to the Delta table FOLDER/t through the handle that a stream keeps, with the upkeep beside
-//! it. RETENTION (`interval 12 seconds`) is given to the log and to merged files; without it they have Delta's defaults, so
-//! that nothing grows old enough to be deleted and the log ends with all its versions. A line for each tenth of the day says
-//! what a commit took (median and 99th percentile of the last thousand), and what lies in the folder.
+//! It appends 86,400 batches of 20 rows to the Delta table FOLDER/t, through an open handle as in a stream, while the
+//! maintenance of a stream runs. RETENTION (such as `interval 12 seconds`) is the retention of the log and of merged
+//! files. Default: the retention of Delta. Then nothing is old enough to be deleted, and the log keeps all its
+//! versions. For each tenth of the day, a line shows the time of a commit (median and 99th percentile of the last
+//! thousand) and the content of the folder.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -30,7 +31,7 @@ use url::Url;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Commits whose times make one line.
+/// The number of commits whose times are in one line.
 const WINDOW: usize = 1_000;
 
 struct Day {
@@ -142,23 +143,23 @@ fn session() -> SessionContext {
     SessionContext::new_with_state(SessionStateBuilder::new().with_config(config).with_default_features().build())
 }
 
-/// As a stream does: round after round beside the commits.
+/// The maintenance of a stream: it runs in a loop during the commits.
 async fn keep_up(handle: Arc<TableHandle>, session: SessionContext) {
     loop {
         let done = maintain(&handle, &session.task_ctx()).await;
         for warning in done.warnings {
-            // There is nobody else to tell.
+            // If standard error is closed, the warning is lost.
             let _ = writeln!(std::io::stderr(), "warning: {warning}");
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// The files right in a folder, and their bytes.
+/// The number and the total bytes of the files directly in a folder.
 fn files_in(folder: &Path) -> Result<(usize, u64)> {
     let (mut files, mut bytes) = (0, 0);
     for entry in std::fs::read_dir(folder)? {
-        // Old files vanish while they are counted.
+        // The maintenance can delete files during the count.
         if let Ok(metadata) = entry?.metadata()
             && metadata.is_file()
         {
@@ -169,7 +170,7 @@ fn files_in(folder: &Path) -> Result<(usize, u64)> {
     Ok((files, bytes))
 }
 
-/// What this process holds in memory, where the system tells.
+/// The resident memory of this process, if the system provides it.
 fn memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,5 +1,5 @@
-// Loaded in front of a service that has no option for it: listens on the loopback interface alone, and with
-// CLOCK_AHEAD_MS lives at another time than the machine.
+// Loaded before a service that has no option for this. The service then listens only on the loopback interface, and with
+// CLOCK_AHEAD_MS its clock is ahead of the clock of the machine.
 'use strict';
 
 const http = require('http');
@@ -33,7 +33,7 @@ if (aheadMs !== 0) {
       return RealDate.now() + aheadMs;
     }
   };
-  // Node's own header would tell the machine's time.
+  // Node's own header would have the time of the machine.
   const writeHead = http.ServerResponse.prototype.writeHead;
   http.ServerResponse.prototype.writeHead = function (...parts) {
     this.setHeader('Date', new Date().toUTCString());

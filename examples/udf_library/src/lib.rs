@@ -1,4 +1,4 @@
-//! Functions of one's own for pinsql: see `README.md`.
+//! An example of user functions for pinsql: see `README.md`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use pinsql_udf::arrow::datatypes::Float64Type;
 
 pinsql_udf::library![Shout, Ratio];
 
-/// `shout(text)`: in capitals, with a mark behind it.
+/// `shout(text)`: the text in capitals, with an exclamation mark.
 struct Shout;
 
 impl Function for Shout {
@@ -35,7 +35,7 @@ impl Function for Shout {
     }
 }
 
-/// `ratio(part, whole)`: a share between 0 and 1; anything else is an error of the record.
+/// `ratio(part, whole)`: a ratio between 0 and 1. Other values are an error of the record.
 struct Ratio;
 
 impl Function for Ratio {

@@ -1,4 +1,4 @@
-//! Functions that break what they promise, each in another way.
+//! Functions that break the interface, each in another way.
 
 use std::sync::Arc;
 
@@ -42,13 +42,14 @@ impl Function for Faulty {
     }
 }
 
-/// Texts that are none, made without a check.
+/// Strings that are not valid UTF-8, built without validation.
 fn not_utf8(rows: usize) -> ArrayRef {
     let offsets: Vec<i32> = (0..=rows as i32).collect();
     let builder = ArrayData::builder(DataType::Utf8)
         .len(rows)
         .add_buffer(Buffer::from_vec(offsets))
         .add_buffer(Buffer::from_vec(vec![0xFF_u8; rows]));
+    // SAFETY: this is unsound on purpose. The test checks that pinsql validates the strings of a library.
     make_array(unsafe { builder.build_unchecked() })
 }
 

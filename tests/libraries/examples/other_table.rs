@@ -1,4 +1,4 @@
-//! A library that exports the name, and something else behind it.
+//! A library that exports the symbol of pinsql with other data behind it.
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pinsql_udf_v1() -> *const [u64; 5] {

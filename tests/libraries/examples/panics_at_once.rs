@@ -1,4 +1,4 @@
-//! A library whose function panics when it is asked for its name.
+//! A library whose function panics in `name`, so while the library is loaded.
 
 use pinsql_udf::Function;
 use pinsql_udf::arrow::array::ArrayRef;

@@ -1,1 +1,1 @@
-//! Libraries that do what a library should not: each of `examples/` is one (`tests/cli/udf_library.rs`).
+//! Libraries that break the interface, one in each file of `examples/`. `tests/cli/udf_library.rs` loads them.

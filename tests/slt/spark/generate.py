@@ -1,21 +1,21 @@
-"""Asks PySpark what the queries of this folder give, and writes its answers as sqllogictest files.
+"""Runs the queries of this folder in PySpark, and writes the answers as sqllogictest files.
 
     generate.py [--check] [FAMILY...]     every <family>.sql becomes <family>.slt
-    generate.py --ask 'SELECT …'          prints what Spark gives, and writes nothing
+    generate.py --ask 'SELECT …'          prints Spark's answer, and writes nothing
 
-The answers are Spark's in ANSI mode with the session time zone UTC, Databricks' defaults. With --check nothing is
-written: files that are not what Spark gives today are shown, and the exit code is 1.
+Spark runs in ANSI mode with the session time zone UTC, the defaults of Databricks. With --check, no file is written. If a
+file differs from Spark's answers, the difference is shown and the exit code is 1.
 
-A <family>.sql has one query a statement, each ended by a `;` at the end of a line. Queries may read the views of
-edge_values.sql. The lines of comment right above a query are kept, but for these directives:
+A <family>.sql has queries that end with `;` at the end of a line. Queries can read the views of edge_values.sql. Comment
+lines directly above a query are copied, except these directives:
 
-    -- differs: <why>         pinsql gives another answer, for a reason that docs/functions.md lists by these words:
+    -- differs: <why>         pinsql gives another answer. docs/functions.md lists the reason with the same words:
     -- ours: <row>            … these rows, in the form of an expected row,
-    -- our types: <types>     … with these types, when they differ too,
+    -- our types: <types>     … with these types, if they differ too,
     -- our error: <regex>     … or this error
 
-An expected row is one line: cells joined by ` | `, every text in quotes, so that white space, NULL and 'NULL' are told
-apart. Times of moments are in UTC. `cells.rs` writes our rows in the same form.
+An expected row is one line: cells joined by ` | `. Every text is in quotes, so that white space, NULL and 'NULL' are
+different. Timestamps are in UTC. `cells.rs` writes our rows in the same format.
 """
 
 import datetime
@@ -33,24 +33,24 @@ import tempfile
 FOLDER = pathlib.Path(__file__).resolve().parent
 VIEWS = "edge_values"
 
-# Classes of Spark's errors whose words ours share. Of any other error only the fact is compared.
+# Classes of Spark's errors for which our text is compared too. For other classes, only the failure is compared.
 ERROR_WORDS = {
     "DIVIDE_BY_ZERO": "(?i)(division|divided?) by zero|by 0",
     "REMAINDER_BY_ZERO": "(?i)by zero",
 }
 
-# What a session has to have set, in whichever Spark it is.
+# The settings of the session, for every Spark.
 SESSION_SETTINGS = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
-    # One partition of a view, so that what has no order has one.
+    # Views have one partition, so that rows without ORDER BY have a stable order.
     "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.shuffle.partitions": "1",
-    # Each query runs once: what compiling it costs never comes back.
+    # Each query runs once, so compiling it is not worth the time.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
-    # One Java stack in the message of an error is enough to read.
+    # One Java stack in the message of an error is enough.
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
 }
 
@@ -60,13 +60,13 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
     "spark.log.level": "OFF",
-    # Nothing is written there.
+    # Nothing is written into this folder.
     "spark.sql.warehouse.dir": tempfile.gettempdir(),
 }
 
 
 def settle(spark):
-    """Makes a session of a Spark that others started one for these queries."""
+    """Sets up a session of a running Spark for these queries."""
     prepare()
     for name, value in SESSION_SETTINGS.items():
         spark.conf.set(name, value)
@@ -75,9 +75,9 @@ def settle(spark):
 def prepare():
     from pyspark.sql import types
 
-    # It writes every error of a query, which here is an answer.
+    # PySpark logs every error of a query. Here an error is an answer.
     logging.disable(logging.CRITICAL)
-    # PySpark's own goes through the zone of this machine, and cannot read the first day of year 1.
+    # PySpark's own conversion uses the time zone of this machine, and cannot read the first day of year 1.
     epoch = datetime.datetime(1970, 1, 1)
     types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
 
@@ -96,7 +96,7 @@ def start_spark():
 
 
 def is_plain(character):
-    """Whether a character shows what it is: neither white space beyond the blank nor a mark on another character."""
+    """True if a character is visible and distinct: not white space other than a blank, and not a combining mark."""
     code = ord(character)
     hidden = (
         code < 0x20
@@ -126,7 +126,7 @@ def text_cell(text):
 
 
 def shortest(value, single):
-    """The fewest digits that give the float back."""
+    """The fewest digits that identify the float."""
     if not single:
         return repr(value)
     for precision in range(1, 10):
@@ -225,7 +225,7 @@ def read(path):
         if not line.strip():
             if lines:
                 sys.exit(f"{path}: a blank line in {lines[0]}")
-            # A comment that stands alone is about the file.
+            # A comment with a blank line after it is about the file.
             comments = []
         elif line.startswith("--") and not lines:
             comments.append(line)
@@ -240,7 +240,7 @@ def read(path):
 
 
 def is_ordered(sql):
-    """Whether the outermost query says an order."""
+    """True if the outermost query has ORDER BY."""
     depth, outer = 0, []
     for character in re.sub(r"'(\\.|[^'\\])*'", "", sql):
         depth += {"(": 1, ")": -1}.get(character, 0)
@@ -275,7 +275,7 @@ def ours_record(query, types):
 
 
 def rows_record(types, rows, sql):
-    # What has no order is compared in one: both sides are sorted by the runner.
+    # Without ORDER BY, the runner sorts both sides before it compares them.
     head = "query T" if len(rows) < 2 or is_ordered(sql) else "query T rowsort"
     if "rowsort" in head:
         rows = sorted(rows)
@@ -313,7 +313,7 @@ def make_views(spark):
 
 
 def made_and_kept(spark, families):
-    """Of each family its name, the answers that Spark gives, and those that the file has."""
+    """Yields for each family its name, the answers of Spark, and the answers in the file."""
     views = make_views(spark)
     for family in families or sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem != VIEWS):
         path = FOLDER / f"{family}.slt"
@@ -321,7 +321,7 @@ def made_and_kept(spark, families):
 
 
 def differences(spark, families=()):
-    """The files that are not what Spark gives, as a text that is empty when there are none."""
+    """The differences between the files and Spark's answers as a text, which is empty if there are none."""
     texts = []
     for family, made, kept in made_and_kept(spark, families):
         if made != kept:
@@ -350,7 +350,6 @@ def main(arguments):
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # What is left of the JVM is not waited for: native threads that are left behind can abort an interpreter that
-    # unwinds under them.
+    # Do not wait for the JVM: its native threads can abort the interpreter while the interpreter exits.
     sys.stdout.flush()
     os._exit(code)
