@@ -193,7 +193,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
     match (subcommand, sql) {
         (Some(Command::Repl), _) => repl::repl(settings, output).await,
-        (Some(Command::Run { files }), _) => run::run(read_scripts(&files)?, settings, output).await,
+        (Some(Command::Run { files }), _) => run::run(read_scripts(&files), settings, output).await,
         (Some(Command::Stream { files, arguments }), _) => {
             stream::stream(read_scripts(&files)?, arguments, settings, output).await
         }
@@ -207,8 +207,8 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
             Ok(completions::completions(shell, Arguments::command(), output)?)
         }
         (Some(Command::Man { out }), _) => Ok(man::man(out.as_deref(), Arguments::command(), output)?),
-        (None, Some(sql)) => run::run(vec![Script::new("<command line>", sql)], settings, output).await,
-        (None, None) if !io::stdin().is_terminal() => run::run(vec![read_standard_input()?], settings, output).await,
+        (None, Some(sql)) => run::run(Ok(vec![Script::new("<command line>", sql)]), settings, output).await,
+        (None, None) if !io::stdin().is_terminal() => run::run(read_standard_input().map(|script| vec![script]), settings, output).await,
         (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")
             .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output")

@@ -26,24 +26,36 @@ use crate::stream::{BatchReport, Observer, refresh};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::stream::Lag;
 
-/// Runs all statements of `scripts` and stops at the first error. The report is written in both cases.
-pub(super) async fn run(scripts: Vec<Script>, settings: Settings, output: Output) -> Result<(), Failure> {
-    let config = settings.resolve()?;
-    let format = settings.format(&config)?;
+/// Runs all statements of `scripts` and stops at the first error. `scripts` is an error if a file cannot be read. The report is
+/// written in every case.
+pub(super) async fn run(scripts: Result<Vec<Script>>, settings: Settings, output: Output) -> Result<(), Failure> {
     // The empty report shows now, before any statement runs, whether the file can be written.
     if let Some(path) = &settings.report {
         write_report(path, &[], None)?;
     }
-    let placed = statements_with(scripts, &settings.params, &config.params)?;
-    let session = Session::new(config).await?;
     let mut written = Vec::new();
-    let rows = StandardOutput { format, output, memory: session.memory_pool() };
-    let mut runner = Runner { session: &session, rows, output, allow_gap: settings.allow_gap };
-    let outcome = runner.run_all(placed, &mut written).await;
+    let outcome = run_scripts(scripts, &settings, output, &mut written).await;
     let failure = outcome.as_ref().err();
     let report = settings.report.as_ref().map_or(Ok(()), |path| write_report(path, &written, failure));
     outcome?;
     Ok(report?)
+}
+
+/// Adds the report of each table to `written`.
+async fn run_scripts(
+    scripts: Result<Vec<Script>>,
+    settings: &Settings,
+    output: Output,
+    written: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    let scripts = scripts?;
+    let config = settings.resolve()?;
+    let format = settings.format(&config)?;
+    let placed = statements_with(scripts, &settings.params, &config.params)?;
+    let session = Session::new(config).await?;
+    let rows = StandardOutput { format, output, memory: session.memory_pool() };
+    let mut runner = Runner { session: &session, rows, output, allow_gap: settings.allow_gap };
+    runner.run_all(placed, written).await
 }
 
 /// The destination of the rows of a query.

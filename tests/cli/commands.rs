@@ -43,6 +43,24 @@ fn run_writes_a_table_and_accounts_for_every_record() {
 }
 
 #[test]
+fn the_report_has_the_error_of_a_run_that_writes_nothing() {
+    let scratch = Scratch::new();
+    for (arguments, code) in [
+        (["-c", "selct 1"].as_slice(), "PARSE_SYNTAX_ERROR"),
+        (&["-c", "SELECT x"], "UNRESOLVED_COLUMN"),
+        (&["run", "absent.sql"], "INVALID_USAGE"),
+        (&["-c", "SELECT 1", "--memory", "x"], "INVALID_CONFIGURATION"),
+    ] {
+        // The report of an earlier run must not stay.
+        scratch.file("report.json", "{}");
+        scratch.run(&[arguments, &["--report", "report.json"]].concat());
+        let report = std::fs::read_to_string(scratch.path().join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!((&report["error"]["code"], &report["tables"]), (&code.into(), &serde_json::json!([])), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_report_contains_the_ledger() {
     let scratch = scratch();
     scratch.run(&["run", "clean.sql", "--param", "raw=raw", "--report", "report.json"]);

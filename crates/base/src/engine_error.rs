@@ -15,7 +15,7 @@ use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use self::wording::{cast_failure, is_wrong_call, outer_field, same_name, sentence, wrong_call};
+use self::wording::{cast_failure, code_of, is_wrong_call, outer_field, same_name, sentence, wrong_call};
 use crate::error::{Error, ErrorCode, ErrorKind, Span, nearest};
 use crate::storage_error::{causes, shorten, storage_failure};
 
@@ -103,11 +103,17 @@ fn convert(error: &DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::ResourcesExhausted(message) => memory_error(message),
         DataFusionError::Plan(message) => plan_error(message),
-        DataFusionError::NotImplemented(message) => outer_field(message).unwrap_or_else(|| {
-            Error::new(ErrorCode::UnsupportedFeature, sentence(message)).with_hint("this part of SQL is not supported")
-        }),
+        DataFusionError::NotImplemented(message) => {
+            outer_field(message).unwrap_or_else(|| match code_of(message, ErrorCode::UnsupportedFeature) {
+                ErrorCode::UnsupportedFeature => Error::new(ErrorCode::UnsupportedFeature, sentence(message))
+                    .with_hint("this part of SQL is not supported"),
+                code => Error::new(code, sentence(message)),
+            })
+        }
         DataFusionError::Configuration(message) => Error::new(ErrorCode::InvalidConfiguration, sentence(message)),
-        DataFusionError::Execution(message) => Error::new(ErrorCode::ExecutionFailed, sentence(message)),
+        DataFusionError::Execution(message) => {
+            Error::new(code_of(message, ErrorCode::ExecutionFailed), sentence(message))
+        }
         DataFusionError::ExecutionJoin(inner) => {
             Error::internal("a task of the engine ended early").caused_by(shorten(&inner.to_string()))
         }
@@ -137,7 +143,10 @@ fn convert_arrow(error: &ArrowError) -> Error {
         ArrowError::ArithmeticOverflow(_) => Error::new(ErrorCode::ArithmeticOverflow, sentence(&error.to_string())),
         ArrowError::MemoryError(message) => memory_error(message),
         ArrowError::ExternalError(inner) => convert_external(inner.as_ref()),
-        other => Error::new(ErrorCode::ExecutionFailed, sentence(&other.to_string())),
+        other => {
+            let message = other.to_string();
+            Error::new(code_of(&message, ErrorCode::ExecutionFailed), sentence(&message))
+        }
     }
 }
 
@@ -205,7 +214,7 @@ fn plan_error(message: &str) -> Error {
     if let Some(error) = same_name(message) {
         return error;
     }
-    Error::new(ErrorCode::InvalidStatement, sentence(message))
+    Error::new(code_of(message, ErrorCode::InvalidStatement), sentence(message))
 }
 
 fn diagnostic_span(diagnostic: &Diagnostic) -> Option<Span> {

@@ -41,13 +41,13 @@ macro_rules! error_codes {
 
 error_codes! {
     // The command line.
-    InvalidUsage "INVALID_USAGE" Usage "A flag, an argument or a command of the shell is wrong.";
+    InvalidUsage "INVALID_USAGE" Usage "A flag, an argument, a file on the command line or a command of the shell is wrong.";
 
     // The text of a statement.
     ParseSyntaxError "PARSE_SYNTAX_ERROR" Sql "The statement does not parse.";
     ConflictingClauses "CONFLICTING_CLAUSES" Sql "A clause is given twice, or two clauses exclude each other.";
     UnsupportedFeature "UNSUPPORTED_FEATURE" Sql "Databricks has this form, and pinsql does not.";
-    InvalidSqlFile "INVALID_SQL_FILE" Sql "A SQL file cannot be read.";
+    InvalidSqlFile "INVALID_SQL_FILE" Sql "A file that SOURCE names cannot be read.";
     InvalidIdentifier "INVALID_IDENTIFIER" Sql "A name is not valid for the object it names.";
     UnboundSqlParameter "UNBOUND_SQL_PARAMETER" Sql "A parameter marker has no value.";
     StatementTooComplex "STATEMENT_TOO_COMPLEX" Sql "The statement nests or expands beyond a limit.";
@@ -105,7 +105,7 @@ error_codes! {
     CheckpointNotFound "CHECKPOINT_NOT_FOUND" Sql "The table or sink has no checkpoint.";
 
     // The data.
-    PathNotFound "PATH_NOT_FOUND" Sql "No file matches the path.";
+    PathNotFound "PATH_NOT_FOUND" Sql "COPY INTO names a file or a folder that has no files.";
     UnknownFileFormat "UNKNOWN_FILE_FORMAT" Sql "The format of the files is unknown.";
     NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the path of read_files.";
     UnableToInferSchema "UNABLE_TO_INFER_SCHEMA" Data "The files have no record that shows their columns.";

@@ -91,6 +91,26 @@ pub(super) fn same_name(message: &str) -> Option<Error> {
     )
 }
 
+/// Parts of messages of DataFusion and Arrow, and the codes of such errors. These libraries have no codes.
+const CODES: [(&str, ErrorCode); 10] = [
+    ("Cannot coerce", ErrorCode::DatatypeMismatch),
+    ("can't cast to", ErrorCode::DatatypeMismatch),
+    ("Incompatible inputs for Union", ErrorCode::DatatypeMismatch),
+    ("Unsupported CAST from", ErrorCode::DatatypeMismatch),
+    ("Unsupported SQL type", ErrorCode::UnsupportedDatatype),
+    ("not found in struct", ErrorCode::UnresolvedField),
+    ("non-boolean predicate", ErrorCode::InvalidCondition),
+    ("specified more than once", ErrorCode::ConflictingClauses),
+    ("Scalar subquery returned more than one row", ErrorCode::ScalarSubqueryTooManyRows),
+    ("is too large to store in a Decimal", ErrorCode::CastInvalidInput),
+];
+
+/// The code of a message of DataFusion. It has the kind of `otherwise`, the code of messages that are not in the table.
+pub(super) fn code_of(message: &str, otherwise: ErrorCode) -> ErrorCode {
+    let found = CODES.iter().find(|(part, code)| code.kind() == otherwise.kind() && message.contains(part));
+    found.map_or(otherwise, |(_, code)| *code)
+}
+
 const CALL_BEGINS: &str = "No function matches the given name and argument types '";
 const FORMS_BEGIN: &str = "Candidate functions:";
 /// Precedes the reason of a function that checks its own arguments.
@@ -105,7 +125,10 @@ pub(super) fn is_wrong_call(message: &str) -> bool {
 pub(super) fn wrong_call(message: &str) -> Error {
     let parts = message.split_once(CALL_BEGINS).and_then(|(before, rest)| Some((before, rest.split_once("'.")?.0)));
     let Some((before, call)) = parts else { return Error::new(ErrorCode::WrongNumArgs, sentence(message)) };
-    let error = Error::new(ErrorCode::UnresolvedRoutine, format!("there is no function {}", with_sql_types(call)));
+    let is_about_number =
+        call.ends_with("()") || ["arguments but received", "argument(s), not"].iter().any(|part| before.contains(part));
+    let code = if is_about_number { ErrorCode::WrongNumArgs } else { ErrorCode::DatatypeMismatch };
+    let error = Error::new(code, format!("there is no function {}", with_sql_types(call)));
     if let Some((_, reason)) = before.split_once(REASON_BEGINS) {
         return error.with_hint(sentence(reason.trim_end_matches([' ', '.'])));
     }
@@ -228,6 +251,18 @@ fn bracketed(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_of_the_engine_have_precise_codes_of_the_same_kind() {
+        let check = |message: &str, otherwise, code| assert_eq!(code_of(message, otherwise), code, "{message}");
+        let plan = ErrorCode::InvalidStatement;
+        check("Cannot coerce arithmetic expression Date32 + Boolean to valid types", plan, ErrorCode::DatatypeMismatch);
+        check("Field b not found in struct", plan, ErrorCode::UnresolvedField);
+        check("something else", plan, plan);
+        let run = ErrorCode::ExecutionFailed;
+        check("Scalar subquery returned more than one row", run, ErrorCode::ScalarSubqueryTooManyRows);
+        check("Cannot coerce a row", run, run);
+    }
 
     #[test]
     fn types_have_their_sql_names() {
