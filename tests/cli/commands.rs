@@ -56,7 +56,11 @@ fn the_report_has_the_error_of_a_run_that_writes_nothing() {
         scratch.run(&[arguments, &["--report", "report.json"]].concat());
         let report = std::fs::read_to_string(scratch.path().join("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-        assert_eq!((&report["error"]["code"], &report["tables"]), (&code.into(), &serde_json::json!([])), "{arguments:?}");
+        assert_eq!(
+            (&report["error"]["code"], &report["tables"]),
+            (&code.into(), &serde_json::json!([])),
+            "{arguments:?}"
+        );
     }
 }
 
