@@ -314,7 +314,7 @@ fn decoder_and_serde_json_agree() {
 /// The real records of the pipeline, if they are next to the repository.
 #[test]
 fn real_records_are_decoded_as_by_serde_json() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realdata");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/realdata");
     for topic in ["pin", "geo", "user"] {
         let Ok(text) = std::fs::read_to_string(folder.join(format!("{topic}.ndjson"))) else { continue };
         let mut inferred = Inferred::new(Default::default()).unwrap();
