@@ -2,7 +2,7 @@
 //!
 //! A statement passes through these steps:
 //!
-//! 1. [`parse`] divides the text into statements ([`ast`]). `dialect` reads string literals as Databricks does, and `parser`
+//! 1. [`parse`] divides the text into statements (`ast`). `dialect` reads string literals as Databricks does, and `parser`
 //!    has one file for each statement.
 //! 2. [`execute`] calls the file of the statement. Its match is the list of all statements. [`check`] is the same list for
 //!    `pinsql check`, which resolves and types a statement and does not run it.

@@ -11,7 +11,7 @@
 //! The modules, in reading order:
 //!
 //! - [`stream`]: the traits of a streaming source, and the data that they exchange with the loop of a stream;
-//! - [`slice`]: the records of one micro-batch as a table; [`peek`]: the records that a stream has now as a table;
+//! - [`mod@slice`]: the records of one micro-batch as a table; [`peek`]: the records that a stream has now as a table;
 //! - [`places`]: finds the position and the bytes of a record, for rejects that are found after the scan;
 //! - [`objects`]: `read_files`, for JSON, CSV and Parquet in S3 and in local folders;
 //! - [`kafka`]: `read_kafka`; [`kinesis`]: `read_kinesis`; [`mysql`]: `read_mysql`;

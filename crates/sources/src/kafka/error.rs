@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use pinsql_base::error::{Error, ErrorCode, nearest};
 
-/// A failure of a reader or a producer of Kafka. It becomes an [`Error`] with its code, the reason as the cause, and a hint.
+/// A failure of a reader or a producer of Kafka. It becomes an [`struct@Error`] with its code, the reason as the cause, and a hint.
 ///
 /// `servers` are the brokers as the user gave them. `reason` is the text of librdkafka or of a broker.
 #[derive(Debug, Error)]
