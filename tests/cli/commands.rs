@@ -46,7 +46,7 @@ fn run_writes_a_table_and_accounts_for_every_record() {
 fn the_report_has_the_error_of_a_run_that_writes_nothing() {
     let scratch = Scratch::new();
     for (arguments, code) in [
-        (["-c", "selct 1"].as_slice(), "PARSE_SYNTAX_ERROR"),
+        (["-c", "selekt 1"].as_slice(), "PARSE_SYNTAX_ERROR"),
         (&["-c", "SELECT x"], "UNRESOLVED_COLUMN"),
         (&["run", "absent.sql"], "INVALID_USAGE"),
         (&["-c", "SELECT 1", "--memory", "x"], "INVALID_CONFIGURATION"),
