@@ -113,7 +113,7 @@ pub(crate) async fn commit(change: &Change, mut base: Base, user_metadata: Optio
             Ok(landed) => return Ok(committed(change, &base, landed).await),
             Err(failed) => failed,
         };
-        // Not bounded by a number: whoever lost an answer has to see all that came since.
+        // Not bounded by a number: a writer that lost an answer must read all later commits.
         let news = match log::since(location, on, usize::MAX).await {
             Ok(news) => news,
             Err(error) if storage_failures < STORAGE_FAILURES_MAX && error.kind().is_retryable() => {
@@ -213,7 +213,7 @@ async fn checkpoint(location: &TableLocation, version: u64, log_retention: Optio
     Ok(())
 }
 
-/// Tells whoever lists the table what it has become.
+/// Tells the catalog service about the commit.
 async fn registered(change: &Change, location: &TableLocation, version: u64) -> Result<()> {
     let Some(registrar) = location.registrar() else { return Ok(()) };
     registrar.committed(location, change.defines()).await.map_err(|error| {
