@@ -314,9 +314,15 @@ fn decoder_and_serde_json_agree() {
 /// The real records of the pipeline, if they are next to the repository.
 #[test]
 fn real_records_are_decoded_as_by_serde_json() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/realdata");
+    // The lock file marks the repository, wherever this crate is in it.
+    let mut folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let repository = folders.find(|folder| folder.join("Cargo.lock").exists()).unwrap();
+    let records = repository.join("../shared/realdata");
+    if !records.exists() {
+        return;
+    }
     for topic in ["pin", "geo", "user"] {
-        let Ok(text) = std::fs::read_to_string(folder.join(format!("{topic}.ndjson"))) else { continue };
+        let text = std::fs::read_to_string(records.join(format!("{topic}.ndjson"))).unwrap();
         let mut inferred = Inferred::new(Default::default()).unwrap();
         for line in text.lines() {
             infer_record(&mut inferred, line.as_bytes()).unwrap();
