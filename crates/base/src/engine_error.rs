@@ -4,6 +4,8 @@
 //! a query. The conversion removes the layers. It finds our own errors and errors of storage below them. Any other error gets a
 //! code, a message and a hint. It works by reference, because a repartition shares one error among all of its outputs.
 
+mod grammar;
+mod replaced;
 mod wording;
 
 use std::error::Error as StdError;
@@ -15,7 +17,10 @@ use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use self::wording::{cast_failure, code_of, is_wrong_call, outer_field, same_name, sentence, wrong_call};
+pub use self::grammar::{counted, with_article};
+pub use self::replaced::duplicated_query_name;
+use self::replaced::replaced;
+use self::wording::{cast_failure, code_of, is_wrong_call, sentence, wrong_call};
 use crate::error::{Error, ErrorCode, ErrorKind, Span, nearest};
 use crate::storage_error::{causes, shorten, storage_failure};
 
@@ -104,16 +109,14 @@ fn convert(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => memory_error(message),
         DataFusionError::Plan(message) => plan_error(message),
         DataFusionError::NotImplemented(message) => {
-            outer_field(message).unwrap_or_else(|| match code_of(message, ErrorCode::UnsupportedFeature) {
+            replaced(message).unwrap_or_else(|| match code_of(message, ErrorCode::UnsupportedFeature) {
                 ErrorCode::UnsupportedFeature => Error::new(ErrorCode::UnsupportedFeature, sentence(message))
                     .with_hint("this part of SQL is not supported"),
                 code => Error::new(code, sentence(message)),
             })
         }
         DataFusionError::Configuration(message) => Error::new(ErrorCode::InvalidConfiguration, sentence(message)),
-        DataFusionError::Execution(message) => {
-            Error::new(code_of(message, ErrorCode::ExecutionFailed), sentence(message))
-        }
+        DataFusionError::Execution(message) => execution_error(message),
         DataFusionError::ExecutionJoin(inner) => {
             Error::internal("a task of the engine ended early").caused_by(shorten(&inner.to_string()))
         }
@@ -143,11 +146,13 @@ fn convert_arrow(error: &ArrowError) -> Error {
         ArrowError::ArithmeticOverflow(_) => Error::new(ErrorCode::ArithmeticOverflow, sentence(&error.to_string())),
         ArrowError::MemoryError(message) => memory_error(message),
         ArrowError::ExternalError(inner) => convert_external(inner.as_ref()),
-        other => {
-            let message = other.to_string();
-            Error::new(code_of(&message, ErrorCode::ExecutionFailed), sentence(&message))
-        }
+        other => execution_error(&other.to_string()),
     }
+}
+
+fn execution_error(message: &str) -> Error {
+    replaced(message)
+        .unwrap_or_else(|| Error::new(code_of(message, ErrorCode::ExecutionFailed), sentence(message)))
 }
 
 fn parquet_error(error: &ParquetError) -> Error {
@@ -211,10 +216,8 @@ fn plan_error(message: &str) -> Error {
     if is_wrong_call(message) {
         return wrong_call(message);
     }
-    if let Some(error) = same_name(message) {
-        return error;
-    }
-    Error::new(code_of(message, ErrorCode::InvalidStatement), sentence(message))
+    replaced(message)
+        .unwrap_or_else(|| Error::new(code_of(message, ErrorCode::InvalidStatement), sentence(message)))
 }
 
 fn diagnostic_span(diagnostic: &Diagnostic) -> Option<Span> {

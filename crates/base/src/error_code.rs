@@ -48,6 +48,7 @@ error_codes! {
     ConflictingClauses "CONFLICTING_CLAUSES" Sql "A clause is given twice, or two clauses exclude each other.";
     UnsupportedFeature "UNSUPPORTED_FEATURE" Sql "Databricks has this form, and pinsql does not.";
     InvalidSqlFile "INVALID_SQL_FILE" Sql "A file that SOURCE names cannot be read.";
+    DuplicatedCteNames "DUPLICATED_CTE_NAMES" Sql "Two queries of a WITH clause have the same name.";
     InvalidIdentifier "INVALID_IDENTIFIER" Sql "A name is not valid for the object it names.";
     UnboundSqlParameter "UNBOUND_SQL_PARAMETER" Sql "A parameter marker has no value.";
     StatementTooComplex "STATEMENT_TOO_COMPLEX" Sql "The statement nests or expands beyond a limit.";
@@ -105,9 +106,9 @@ error_codes! {
     CheckpointNotFound "CHECKPOINT_NOT_FOUND" Sql "The table or sink has no checkpoint.";
 
     // The data.
-    PathNotFound "PATH_NOT_FOUND" Sql "COPY INTO names a file or a folder that has no files.";
+    PathNotFound "PATH_NOT_FOUND" Sql "A path without a wildcard names no file and no folder with files.";
     UnknownFileFormat "UNKNOWN_FILE_FORMAT" Sql "The format of the files is unknown.";
-    NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the path of read_files.";
+    NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the wildcards of a path, or its filters.";
     UnableToInferSchema "UNABLE_TO_INFER_SCHEMA" Data "The files have no record that shows their columns.";
     InvalidRecord "INVALID_RECORD" Data "A record cannot be read.";
     TooManyRejects "TOO_MANY_REJECTS" Data "More records were rejected than --max-rejects allows.";

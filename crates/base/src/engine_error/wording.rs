@@ -68,38 +68,16 @@ fn timestamp_cast(message: &str) -> Option<String> {
     Some(format!("cannot cast the string '{}' to TIMESTAMP", shorten(value)))
 }
 
-/// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`. Variables give the same message.
-pub(super) fn outer_field(message: &str) -> Option<Error> {
-    let column = message.split_once("Nested identifiers are not yet supported for OuterReferenceColumn ")?.1;
-    let name = column.strip_prefix("session.").unwrap_or(column);
-    let text =
-        format!("`{name}` is a variable or a column of the query around: its fields are read from it in brackets");
-    Some(Error::new(ErrorCode::InvalidExpression, text).with_hint(format!("({name}).field")))
-}
-
-/// `Projections require unique expression names but the expression "t.a" at position 0 and "t.a" at position 1 have the same
-/// name.`
-pub(super) fn same_name(message: &str) -> Option<Error> {
-    let rest = message.split_once("Projections require unique expression names but the expression ")?.1;
-    let (first, rest) = rest.split_once("\" at position ")?.1.split_once(" and ")?;
-    let second = rest.rsplit_once(" at position ")?.1.split(' ').next()?;
-    let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
-    let text = format!("the columns {} and {} of a select list have the same name", first + 1, second + 1);
-    Some(
-        Error::new(ErrorCode::DuplicateColumn, text)
-            .with_hint("name one of them: expression AS name; a `*` has the columns of its tables already"),
-    )
-}
-
 /// Parts of messages of DataFusion and Arrow, and the codes of such errors. These libraries have no codes.
-const CODES: [(&str, ErrorCode); 10] = [
+const CODES: [(&str, ErrorCode); 11] = [
     ("Cannot coerce", ErrorCode::DatatypeMismatch),
+    ("Cannot automatically convert", ErrorCode::DatatypeMismatch),
+    ("Unary operator", ErrorCode::DatatypeMismatch),
     ("can't cast to", ErrorCode::DatatypeMismatch),
     ("Incompatible inputs for Union", ErrorCode::DatatypeMismatch),
     ("Unsupported CAST from", ErrorCode::DatatypeMismatch),
     ("Unsupported SQL type", ErrorCode::UnsupportedDatatype),
-    ("not found in struct", ErrorCode::UnresolvedField),
-    ("non-boolean predicate", ErrorCode::InvalidCondition),
+    ("functions are not allowed in the", ErrorCode::InvalidExpression),
     ("specified more than once", ErrorCode::ConflictingClauses),
     ("Scalar subquery returned more than one row", ErrorCode::ScalarSubqueryTooManyRows),
     ("is too large to store in a Decimal", ErrorCode::CastInvalidInput),
@@ -139,8 +117,8 @@ pub(super) fn wrong_call(message: &str) -> Error {
     forms.truncate(FORMS_SHOWN_MAX);
     match (forms.is_empty(), more) {
         (true, _) => error,
-        (false, 0) => error.with_hint(format!("what there is: {}", forms.join(", "))),
-        (false, more) => error.with_hint(format!("what there is: {} and {more} more", forms.join(", "))),
+        (false, 0) => error.with_hint(format!("its forms: {}", forms.join(", "))),
+        (false, more) => error.with_hint(format!("its forms: {} and {more} more", forms.join(", "))),
     }
 }
 
@@ -164,7 +142,7 @@ fn form_of(form: &str) -> String {
 }
 
 /// Replaces names of Arrow types by SQL's, except in quotes: quoted text is data.
-fn with_sql_types(text: &str) -> String {
+pub(super) fn with_sql_types(text: &str) -> String {
     let mut rewritten = String::with_capacity(text.len());
     let mut rest = text;
     let mut is_quoted = false;
@@ -257,7 +235,7 @@ mod tests {
         let check = |message: &str, otherwise, code| assert_eq!(code_of(message, otherwise), code, "{message}");
         let plan = ErrorCode::InvalidStatement;
         check("Cannot coerce arithmetic expression Date32 + Boolean to valid types", plan, ErrorCode::DatatypeMismatch);
-        check("Field b not found in struct", plan, ErrorCode::UnresolvedField);
+        check("Unary operator 'NOT' requires a boolean expression, got Int64", plan, ErrorCode::DatatypeMismatch);
         check("something else", plan, plan);
         let run = ErrorCode::ExecutionFailed;
         check("Scalar subquery returned more than one row", run, ErrorCode::ScalarSubqueryTooManyRows);
@@ -296,13 +274,13 @@ mod tests {
             "Function 'f' expects 1 arguments but received 2. No function matches the given name and argument types \
              'f(Int64, Utf8)'. You might need to add explicit type casts.\n\tCandidate functions:\n\tf(String(2))",
             "there is no function f(BIGINT, STRING)",
-            "what there is: f(STRING, STRING)",
+            "its forms: f(STRING, STRING)",
         );
         check(
             "No function matches the given name and argument types 'g()'. You might…\n\tCandidate functions:\n\
              \tg(Float64, Int64)\n\tg(Float32)",
             "there is no function g()",
-            "what there is: g(DOUBLE, BIGINT), g(FLOAT)",
+            "its forms: g(DOUBLE, BIGINT), g(FLOAT)",
         );
         check(
             "Execution error: Function 'h' user-defined coercion failed with: Error during planning: h needs more. No \
@@ -311,16 +289,6 @@ mod tests {
             "there is no function h(STRING)",
             "h needs more",
         );
-    }
-
-    #[test]
-    fn columns_with_the_same_name_are_reported_by_position() {
-        let message = "Error during planning: Projections require unique expression names but the expression \
-                       \"NULL AS x and y\" at position 2 and \"NULL AS x and y\" at position 3 have the same name. \
-                       Consider aliasing (\"AS\") one of them.";
-        let error = same_name(message).unwrap();
-        assert_eq!(error.message, "the columns 3 and 4 of a select list have the same name");
-        assert!(same_name("something else").is_none());
     }
 
     #[test]
