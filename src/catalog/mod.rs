@@ -29,6 +29,7 @@ pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
 use self::service::{Found, Service, is_same_place};
 
 use crate::config::Config;
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::storage_error::{io_error, storage_error};
 use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
@@ -222,12 +223,14 @@ impl Warehouse {
         }
         let tables = self.tables(&schema).await?;
         if let Some(table) = tables.first() {
-            let said = format!("the schema {schema} is not empty: it has {} tables, such as {table}", tables.len());
+            let count = counted(tables.len(), "table");
+            let said = format!("the schema {schema} is not empty: it has {count}, such as {table}");
             return Err(Error::new(ErrorCode::SchemaNotEmpty, said).with_hint("drop them first"));
         }
         for (what, names) in [("view", self.views(&schema).await?), ("function", self.functions(&schema).await?)] {
             if let Some(name) = names.first() {
-                let said = format!("the schema {schema} is not empty: it has {} {what}s, such as {name}", names.len());
+                let count = counted(names.len(), what);
+                let said = format!("the schema {schema} is not empty: it has {count}, such as {name}");
                 return Err(Error::new(ErrorCode::SchemaNotEmpty, said).with_hint("drop them first"));
             }
         }
@@ -319,7 +322,7 @@ impl Warehouse {
     pub async fn no_table(&self, name: &TableName) -> Error {
         if self.sink_exists(name).await.unwrap_or(false) {
             return Error::new(ErrorCode::WrongObjectType, format!("{name} is a sink, and not a table"))
-                .with_hint("what it writes is where its INTO says; DROP SINK removes it");
+                .with_hint("a sink writes to the destination of its INTO; DROP SINK removes the sink");
         }
         if self.view_exists(name).await.unwrap_or(false) {
             return Error::new(ErrorCode::WrongObjectType, format!("{name} is a view, and not a table"));

@@ -77,7 +77,7 @@ fn no_name(format: &str, place: &str) -> Error {
     let hint = match format.to_ascii_lowercase().as_str() {
         "delta" => "only a query takes a table at a place: FROM delta.`path`".to_owned(),
         "json" | "csv" | "parquet" => {
-            format!("a query reads what is there with read_files('{place}', format => '{format}')")
+            format!("a query reads these files with read_files('{place}', format => '{format}')")
         }
         _ => format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data"),
     };

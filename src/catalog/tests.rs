@@ -93,7 +93,7 @@ async fn schemas_and_tables_are_created_and_dropped() {
         assert_eq!(missing.hint.as_deref(), Some("did you mean silver?"));
 
         let full = warehouse.drop_schema("silver").await.unwrap_err();
-        assert_eq!(full.message, "the schema silver is not empty: it has 1 tables, such as geo");
+        assert_eq!(full.message, "the schema silver is not empty: it has 1 table, such as geo");
         warehouse.drop_table(&name("silver", "geo")).await.unwrap();
         assert!(!warehouse.table_exists(&name("silver", "geo")).await.unwrap());
         warehouse.drop_schema("silver").await.unwrap();

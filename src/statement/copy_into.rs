@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{Column as PlanColumn, ScalarValue};
 use datafusion::logical_expr::{Expr as EngineExpr, LogicalPlan, LogicalPlanBuilder};
 use object_store::ObjectMeta;
-use sqlparser::ast::{Query, SetExpr};
+use sqlparser::ast::{Query, SetExpr, Spanned};
 
 use super::ast::{CopyColumns, CopyInto, StatementKind, Validate};
 use super::parser::parse;
@@ -33,6 +33,8 @@ use pinsql_sources::objects::{
 
 /// The number of attempts if other COPY INTO commit first.
 const ATTEMPTS_MAX: u32 = 10;
+/// A path with one of these characters is a pattern, as in `read_files`.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 /// The most rows that VALIDATE shows, as in Databricks.
 const PREVIEW_ROWS_MAX: u64 = 50;
 
@@ -93,8 +95,6 @@ fn resolve_target(session: &Session, copy: &CopyInto) -> Result<TableName> {
 }
 
 fn constant_path(session: &Session, copy: &CopyInto) -> Result<String> {
-    use sqlparser::ast::Spanned;
-
     let mut path = copy.path.clone();
     parameters::bind(&mut path, &session.params())?;
     let given = query::constant(&session.state(), &path)?;
@@ -188,9 +188,12 @@ async fn files_to_load(session: &Session, copy: &CopyInto, loaded: &LoadedFiles)
     let environment = SourceEnvironment::new(session.state(), rejects);
     let mut files = list_files(&call, &choice, &environment).await?;
     if files.is_empty() && copy.pattern.is_none() {
-        return Err(
-            Error::new(ErrorCode::PathNotFound, format!("there are no files in {}", call.path)).at(copy.table.span)
-        );
+        let (code, hint) = match call.path.contains(WILDCARDS) {
+            true => (ErrorCode::NoMatchingFiles, "check the pattern"),
+            false => (ErrorCode::PathNotFound, "check the path"),
+        };
+        let error = Error::new(code, format!("there are no files in {}", call.path));
+        return Err(error.at(copy.path.span()).with_hint(hint));
     }
     files.retain(|file| copy.force || !loaded.contains(&file.url));
     Ok(files)

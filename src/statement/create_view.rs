@@ -14,6 +14,7 @@ use super::{Mode, Outcome};
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::temporary_views::View;
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Creates the view. It reads no rows.
@@ -99,7 +100,7 @@ fn check_columns(create: &CreateView, given: &Schema) -> Result<()> {
     if !listed.is_empty() && listed.len() != given.len() {
         return Err(Error::new(
             ErrorCode::ColumnArityMismatch,
-            format!("the view names {} columns, its query gives {}", listed.len(), given.len()),
+            format!("the view names {}, its query gives {}", counted(listed.len(), "column"), given.len()),
         )
         .at(create.name.span));
     }

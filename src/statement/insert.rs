@@ -15,6 +15,7 @@ use super::query::{self, Purpose};
 use super::write::{Additions, write_with};
 use super::{Checked, Outcome, Watch, describe_columns, object_names, replace_where, schema_evolution};
 use crate::session::Session;
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{Alteration, WriteKind};
 
@@ -131,7 +132,8 @@ fn check_count(plan: LogicalPlan, wanted: usize, insert: &Insert) -> Result<Logi
     if given == wanted {
         return Ok(plan);
     }
-    Err(Error::new(ErrorCode::ColumnArityMismatch, format!("the query gives {given} columns, {wanted} are expected"))
+    let given = counted(given, "column");
+    Err(Error::new(ErrorCode::ColumnArityMismatch, format!("the query gives {given}, {wanted} are expected"))
         .at(insert.table.span)
         .with_hint("list the columns: INSERT INTO t (a, b) SELECT …; those left out become NULL"))
 }

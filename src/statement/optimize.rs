@@ -14,6 +14,7 @@ use super::query::parameters;
 use super::rows::Rows;
 use super::{Checked, object_names};
 use crate::session::Session;
+use pinsql_base::engine_error::with_article;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
 
@@ -104,7 +105,7 @@ fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> 
         DataType::Boolean => Ok(Some(logical)),
         other => Err(Error::new(
             ErrorCode::InvalidCondition,
-            format!("the WHERE of OPTIMIZE is a {}, and not a condition", delta::sql_name(&other)),
+            format!("the WHERE of OPTIMIZE is {}, and not a condition", with_article(&delta::sql_name(&other))),
         )
         .at(statement.table.span)),
     }

@@ -223,15 +223,18 @@ impl StatementParser<'_> {
 
     fn end_of_statement(&mut self) -> Result<()> {
         let rest = self.parser.peek_token();
-        match rest.token {
-            Token::EOF => Ok(()),
-            _ => Err(Error::new(
-                ErrorCode::ParseSyntaxError,
-                format!("unexpected `{}` after the end of the statement", rest.token),
-            )
-            .at(rest.span)
-            .with_hint("statements are separated by `;`")),
+        if rest.token == Token::EOF {
+            return Ok(());
         }
+        self.parser.prev_token();
+        let last = self.parser.next_token();
+        // A misspelled keyword is parsed as an alias: in `FROM t LIMT 5`, the rest is `5`.
+        let hint = match [&rest, &last].into_iter().find_map(misspelled) {
+            Some((word, keyword)) => format!("did you mean {keyword} instead of {word}?"),
+            None => "statements are separated by `;`".to_owned(),
+        };
+        let text = format!("unexpected `{}` after the end of the statement", rest.token);
+        Err(Error::new(ErrorCode::ParseSyntaxError, text).at(rest.span).with_hint(hint))
     }
 
     fn create(&mut self) -> Result<StatementKind> {
@@ -272,6 +275,15 @@ impl StatementParser<'_> {
             other => Err(unsupported(&format!("ALTER {other}"), &what)),
         }
     }
+}
+
+/// The word and the keyword of a query that it is close to. None for a keyword itself.
+fn misspelled(token: &TokenWithSpan) -> Option<(String, &'static str)> {
+    const KEYWORDS: [&str; 10] =
+        ["FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "JOIN", "UNION"];
+    let word = upper(token);
+    let keyword = nearest(&word, KEYWORDS)?;
+    (word != keyword).then_some((word, keyword))
 }
 
 fn unknown_statement(word: &str, at: &TokenWithSpan) -> Error {

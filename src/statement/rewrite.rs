@@ -26,6 +26,7 @@ use super::{Outcome, Watch, object_names, template};
 use crate::catalog::TableName;
 use crate::session::Session;
 use crate::write_path::{self, Plans, PreparedRows, Run, WritePath};
+use pinsql_base::engine_error::with_article;
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 use pinsql_delta::{
     Committed, Covered, Operation, RejectsMode, RewriteTarget, RowAction, RowChanges, assignable, sql_name,
@@ -201,7 +202,7 @@ fn stored(source: &Column, wanted: &arrow::datatypes::Field, span: Span, schema:
         let (from, to) = (sql_name(&from), sql_name(wanted.data_type()));
         return Err(Error::new(
             ErrorCode::InvalidAssignment,
-            format!("a {from} cannot be stored in the column {} of type {to}", wanted.name()),
+            format!("{} cannot be stored in the column {} of type {to}", with_article(&from), wanted.name()),
         )
         .at(span)
         .with_hint(format!("cast it: CAST(… AS {to})")));
@@ -284,7 +285,7 @@ pub(super) fn nondeterministic(what: &str) -> Error {
             "{what} must give the same for a row each time: rand(), uuid() and similar functions are not allowed in it"
         ),
     )
-    .with_hint("keep what it should compare with in a table first")
+    .with_hint("store the values to compare with in a table first")
 }
 
 /// The condition below the projection of the query of a statement.

@@ -71,7 +71,7 @@ impl Written {
 
 /// A line that names the table of the rejected records of `table`.
 pub fn rejects_note(table: &TableName) -> String {
-    format!("{}{REJECTS_SUFFIX}: the rejected, each with its place and the reason", table.table())
+    format!("rejects: {}{REJECTS_SUFFIX} (place and reason of each record)", table.table())
 }
 
 /// Parts of a commit that only some statements have.

@@ -17,7 +17,7 @@ use datafusion::common::{Result as EngineResult, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use pinsql_udf::abi;
 
-use pinsql_base::engine_error::external;
+use pinsql_base::engine_error::{counted, external, with_article};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{normalize_type, type_name};
 
@@ -158,7 +158,11 @@ impl LibraryFunction {
         }
         // First, because the length decides how many bytes of the buffers are read.
         if result.len() != rows {
-            return Err(self.said(&format!("it returned {} results for {rows} rows", result.len())));
+            return Err(self.said(&format!(
+                "it returned {} for {}",
+                counted(result.len(), "result"),
+                counted(rows, "row")
+            )));
         }
         let imported = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the library hands over the array by Arrow's C data interface. The release callback and the length are
@@ -174,7 +178,7 @@ impl LibraryFunction {
         };
         let (given, wanted) = (type_name(&normalize_type(array.data_type())), type_name(&self.result));
         if given != wanted {
-            return Err(self.said(&format!("it returned a {given}, and its declared type is {wanted}")));
+            return Err(self.said(&format!("it returned {}, and its declared type is {wanted}", with_article(&given))));
         }
         cast(&array, &self.result).map_err(|error| self.failed(&error))
     }
@@ -200,7 +204,12 @@ impl ScalarUDFImpl for LibraryFunction {
     fn coerce_types(&self, types: &[DataType]) -> EngineResult<Vec<DataType>> {
         match types.len() == self.parameters.len() {
             true => Ok(self.parameters.clone()),
-            false => plan_err!("{} takes {} arguments, {} are given", self.called, self.parameters.len(), types.len()),
+            false => plan_err!(
+                "{} takes {}, and the call has {}",
+                self.called,
+                counted(self.parameters.len(), "argument"),
+                types.len()
+            ),
         }
     }
 

@@ -1,13 +1,13 @@
 //! COPY INTO, with Databricks' clauses
 //! (<https://docs.databricks.com/en/sql/language-manual/delta-copy-into.html>).
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, Ident};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{StatementParser, upper};
 use crate::statement::ast::{CopyColumns, CopyInto, StatementKind, Validate};
-use pinsql_base::error::{Error, ErrorCode, Result, Span};
+use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 /// Databricks' limit for the list of FILES.
 const FILES_MAX: usize = 1_000;
@@ -30,14 +30,7 @@ impl StatementParser<'_> {
             path,
             select,
             format_span: Span::from(format.span),
-            format: file_format(&format.value).ok_or_else(|| {
-                Error::new(
-                    ErrorCode::UnsupportedFeature,
-                    format!("FILEFORMAT = {} is not supported", format.value.to_uppercase()),
-                )
-                .at(format.span)
-                .with_hint("JSON, CSV and PARQUET are read")
-            })?,
+            format: file_format(&format)?,
             validate: None,
             files: Vec::new(),
             pattern: None,
@@ -194,6 +187,21 @@ impl StatementParser<'_> {
     }
 }
 
-fn file_format(name: &str) -> Option<&'static str> {
-    ["json", "csv", "parquet"].into_iter().find(|format| format.eq_ignore_ascii_case(name))
+/// The format in lower case. Formats that only Databricks has are UNSUPPORTED_FEATURE, others UNKNOWN_FILE_FORMAT.
+fn file_format(written: &Ident) -> Result<&'static str> {
+    const FORMATS: [&str; 3] = ["json", "csv", "parquet"];
+    const OF_DATABRICKS: [&str; 5] = ["AVRO", "ORC", "TEXT", "BINARYFILE", "XML"];
+    if let Some(format) = FORMATS.into_iter().find(|format| format.eq_ignore_ascii_case(&written.value)) {
+        return Ok(format);
+    }
+    let name = written.value.to_uppercase();
+    let error = match OF_DATABRICKS.contains(&name.as_str()) {
+        true => Error::new(ErrorCode::UnsupportedFeature, format!("FILEFORMAT = {name} is not supported")),
+        false => Error::new(ErrorCode::UnknownFileFormat, format!("there is no file format {name}")),
+    };
+    let hint = match nearest(&name, FORMATS) {
+        Some(near) => format!("did you mean {}?", near.to_uppercase()),
+        None => "JSON, CSV and PARQUET are read".to_owned(),
+    };
+    Err(error.at(written.span).with_hint(hint))
 }

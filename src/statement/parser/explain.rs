@@ -42,7 +42,7 @@ impl StatementParser<'_> {
                     "EXPLAIN ANALYZE of a statement that writes is not supported",
                 )
                 .at(explain.span)
-                .with_hint("ANALYZE runs what it explains: EXPLAIN shows the plan and writes nothing"));
+                .with_hint("ANALYZE runs the statement. EXPLAIN without it shows the plan and writes nothing"));
             }
             StatementKind::Insert(_) => {}
             StatementKind::CreateTable(create) if create.query.is_some() => {}

@@ -16,6 +16,21 @@ fn statements_are_divided_and_placed() {
 }
 
 #[test]
+fn a_misspelled_keyword_is_named() {
+    for (sql, hint) in [
+        ("SELECT * FROM t LIMT 5", "did you mean LIMIT instead of LIMT?"),
+        ("SELECT * FROM t AS u LIMT 5", "did you mean LIMIT instead of LIMT?"),
+        ("SELECT a\nform t", "did you mean FROM instead of FORM?"),
+        ("SELECT * FROM t wehre a = 1", "did you mean WHERE instead of WEHRE?"),
+        ("SELECT a FROM t GROPU BY a", "did you mean GROUP instead of GROPU?"),
+        ("SELECT 1 LIMIT 5 WHERE a", "statements are separated by `;`"),
+        ("SELECT 1 SELECT 2", "statements are separated by `;`"),
+    ] {
+        assert_eq!(parse(sql).unwrap_err().hint.as_deref(), Some(hint), "{sql}");
+    }
+}
+
+#[test]
 fn create_table_takes_every_clause_in_any_order() {
     let StatementKind::CreateTable(table) = parse_single(
         "CREATE OR REPLACE TABLE s.t (a INT NOT NULL COMMENT 'x', b STRUCT<c: ARRAY<DOUBLE>, d: DECIMAL(10, 2)>)
@@ -56,6 +71,7 @@ fn errors_carry_their_place() {
     check("SELECT 'open", (1, 8), "Unterminated string literal");
     check("CREATE TABLE t USING parquet", (1, 22), "USING PARQUET is not supported");
     check("SELECT 1 SELECT 2", (1, 10), "unexpected `SELECT` after");
+    check("SELECT * FROM t LIMT 5", (1, 22), "unexpected `5` after");
     check("INSERT INTO t REPLACE USING (a) SELECT 1", (1, 15), "INSERT INTO … REPLACE USING is not supported");
     check(&format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500)), (1, 107), "nests deeper than");
 }

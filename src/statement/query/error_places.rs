@@ -55,7 +55,20 @@ impl FunctionPlaces {
 
     /// The error of the planner or the optimizer as the user reads it.
     pub(super) fn explain(&self, error: Error, state: &SessionState) -> Error {
-        self.locate(unknown_function(without_hidden(error), state))
+        self.locate(unknown_function(without_hidden(aggregate_of_change(error)), state))
+    }
+}
+
+/// The query of UPDATE and DELETE adds columns to those of the user, so an aggregate in it is an error about these columns.
+fn aggregate_of_change(error: Error) -> Error {
+    match [FILE_COLUMN, ROW_COLUMN, PRESENT_COLUMN].iter().any(|name| error.message.contains(&format!("`{name}` must")))
+    {
+        true => Error {
+            message: "an aggregate function is not allowed in the values of UPDATE, DELETE and MERGE".to_owned(),
+            ..error
+        }
+        .with_hint("compute it in a subquery: SET a = (SELECT sum(b) FROM t)"),
+        false => error,
     }
 }
 

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDFImpl, Signature, Subquery, Volatility,
 };
 
-use pinsql_base::engine_error::external;
+use pinsql_base::engine_error::{counted, external};
 use pinsql_base::error::{Error, ErrorCode};
 
 /// The largest number of nodes of an inlined call. Functions that use a parameter twice and call each other grow exponentially.
@@ -51,7 +51,7 @@ impl ScalarUDFImpl for Placeholder {
     fn coerce_types(&self, types: &[DataType]) -> EngineResult<Vec<DataType>> {
         match types.len() == self.parameters.len() {
             true => Ok(self.parameters.clone()),
-            false => plan_err!("{} takes {} arguments", self.name, self.parameters.len()),
+            false => plan_err!("{} takes {}", self.name, counted(self.parameters.len(), "argument")),
         }
     }
 

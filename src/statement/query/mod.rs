@@ -23,6 +23,7 @@ mod lambdas;
 mod literals;
 mod metadata_column;
 mod minus;
+mod misplaced;
 mod open;
 pub(super) mod parameters;
 mod passes;
@@ -202,7 +203,7 @@ async fn broken_view(session: &Session, views: &[(TableName, Arc<View>)]) -> Opt
     for (name, view) in views {
         if let Err(error) = plan(session, &view.query, Purpose::Check).await {
             let said = format!("the view {name} cannot be read: {}", error.message);
-            let hint = "what it reads has changed since it was made: ALTER VIEW … AS, or DROP VIEW";
+            let hint = "a table or function that it uses has changed: correct it with ALTER VIEW … AS, or remove it with DROP VIEW";
             return Some(Error { message: said, ..error }.with_hint(hint));
         }
     }

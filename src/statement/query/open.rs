@@ -59,7 +59,7 @@ pub(super) async fn open_call(
             "a batch statement cannot read a STREAM",
         )
         .with_hint(
-            "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads what is there now",
+            "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads the current records",
         )),
         Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) if call.function != "read_files" => {
             Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, with_metadata, purpose).await?)))

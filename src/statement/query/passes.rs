@@ -17,8 +17,9 @@ use super::spelling::Spelling;
 use super::table_function_calls::{self, TableFunctionCalls};
 use super::time_travel::{self, Versioned};
 use super::{
-    column_names, generators, identifiers, json_calls, lambdas, literals, metadata_column, minus, parameters, pivot,
-    session_facts, sql_function_bodies, sql_functions, unsupported_clauses, variable_values, view_expansion,
+    column_names, generators, identifiers, json_calls, lambdas, literals, metadata_column, minus, misplaced,
+    parameters, pivot, session_facts, sql_function_bodies, sql_functions, unsupported_clauses, variable_values,
+    view_expansion,
 };
 use crate::catalog::TableName;
 use crate::session::Session;
@@ -77,7 +78,7 @@ pub(super) struct Pass {
 }
 
 /// The passes over the text of the user alone. After them, the definitions that the query names are loaded.
-pub(super) const BEFORE_DEFINITIONS: [Pass; 5] = [
+pub(super) const BEFORE_DEFINITIONS: [Pass; 6] = [
     // `:name` becomes a literal. First, because a value can be anywhere, also in the argument of IDENTIFIER.
     Pass { name: "parameters", run: |context, query| parameters::bind(query, &context.session.params()) },
     // IDENTIFIER(text) becomes a name. Before every pass that reads names.
@@ -94,6 +95,8 @@ pub(super) const BEFORE_DEFINITIONS: [Pass; 5] = [
     },
     // Clauses that DataFusion ignores are errors. Before `views`, whose queries were checked when the views were made.
     Pass { name: "unsupported clauses", run: |_, query| unsupported_clauses::refuse_ignored(query) },
+    // Errors that get a place only here. Before `views`, for the same reason.
+    Pass { name: "misplaced forms", run: |_, query| misplaced::refuse(query) },
 ];
 
 /// The passes that make the query independent of the session. A stream keeps the query that comes out.

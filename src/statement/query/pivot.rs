@@ -19,6 +19,7 @@ use sqlparser::ast::{
 use super::conditions::parsed;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Rewrites every PIVOT and UNPIVOT in `query`, the innermost first.
@@ -138,7 +139,8 @@ fn condition(columns: &[Expr], value: &Expr) -> Result<Expr> {
         value => vec![value.clone()],
     };
     if values.len() != columns.len() {
-        let said = format!("PIVOT has {} columns after FOR, but a value has {}", columns.len(), values.len());
+        let said =
+            format!("PIVOT has {} after FOR, but a value has {}", counted(columns.len(), "column"), values.len());
         return Err(Error::new(ErrorCode::InvalidStatement, said).at(value.span()));
     }
     let mut equal = columns.iter().zip(values).map(|(column, value)| {

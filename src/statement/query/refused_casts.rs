@@ -8,7 +8,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
-use pinsql_base::engine_error::external;
+use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 
@@ -49,7 +49,10 @@ fn refused(from: &DataType, to: &DataType) -> DataFusionError {
         false => "unix_seconds(t) gives the seconds since 1970",
     };
     external(
-        Error::new(ErrorCode::DatatypeMismatch, format!("a {} cannot be cast to {}", type_name(from), type_name(to)))
-            .with_hint(hint),
+        Error::new(
+            ErrorCode::DatatypeMismatch,
+            format!("{} cannot be cast to {}", with_article(&type_name(from)), type_name(to)),
+        )
+        .with_hint(hint),
     )
 }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier,
-    Spanned, TableFactor, TableVersion, Visit, Visitor,
+    Spanned, TableFactor, TableVersion, Top, TopQuantity, Visit, Visitor,
 };
 
 use crate::session::is_generator;
@@ -91,6 +91,9 @@ impl Visitor for Refuse {
             value_table_mode,
             flavor,
         } = select;
+        if let Some(top) = top {
+            return ControlFlow::Break(top_refused(top).at(select.span()));
+        }
         check(
             select.span(),
             &[
@@ -98,7 +101,6 @@ impl Visitor for Refuse {
                 (from.iter().flat_map(|from| &from.joins).any(is_full_join_using), "FULL JOIN … USING"),
                 (!optimizer_hints.is_empty(), "an optimizer hint"),
                 (select_modifiers.is_some(), "a modifier of SELECT"),
-                (top.is_some(), "TOP"),
                 (exclude.is_some(), "SELECT … EXCLUDE"),
                 (into.is_some(), "SELECT … INTO"),
                 (prewhere.is_some(), "PREWHERE"),
@@ -156,6 +158,17 @@ impl Visitor for Refuse {
             other => check(other.span(), &[(true, "this kind of relation")]),
         }
     }
+}
+
+/// `TOP 5` of SQL Server.
+fn top_refused(top: &Top) -> Error {
+    let count = match &top.quantity {
+        Some(TopQuantity::Constant(count)) => count.to_string(),
+        Some(TopQuantity::Expr(count)) => count.to_string(),
+        None => "n".to_owned(),
+    };
+    Error::new(ErrorCode::UnsupportedFeature, "TOP is not supported")
+        .with_hint(format!("write LIMIT {count} at the end of the query"))
 }
 
 /// `GROUP BY a WITH ROLLUP`. DataFusion supports only `GROUP BY ROLLUP (a)`.
@@ -218,6 +231,7 @@ mod tests {
             ("SELECT a FROM t ASOF JOIN u MATCH_CONDITION (t.a > u.a)", "this kind of JOIN"),
             ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
             ("SELECT * FROM t PIVOT (count(a) FOR b IN ('x'))", "PIVOT"),
+            ("SELECT TOP 5 a FROM t", "TOP"),
             ("SELECT a INTO u FROM t", "SELECT … INTO"),
             ("SELECT a FROM t GROUP BY a WITH ROLLUP", "GROUP BY … WITH ROLLUP, CUBE or TOTALS"),
             ("SELECT a FROM t FULL JOIN u USING (a)", "FULL JOIN … USING"),
