@@ -144,6 +144,20 @@ fn errors_of_sql_point_to_the_sql() {
     check("sql_void_column", "CREATE TABLE t AS SELECT NULL AS nothing");
     check("sql_cast", "SELECT CAST(title AS INT) FROM read_files('raw/*.json')");
     check("sql_schema_text", "SELECT * FROM read_files('raw/*.json', schema => 'index INTT')");
+    check("sql_field_of_string", "SELECT title.x FROM read_files('raw/*.json')");
+    check("sql_field_unknown", "SELECT named_struct('a', 1).b");
+    check("sql_null_key", "SELECT map(NULL, 1)");
+    check("sql_window_in_where", "SELECT * FROM read_files('raw/*.json')\nWHERE rank() OVER (ORDER BY title) = 1");
+    check(
+        "sql_window_in_join",
+        "SELECT 1 FROM VALUES (1) AS t (a) JOIN VALUES (1) AS u (b) ON rank() OVER (ORDER BY t.a) = u.b",
+    );
+    check("sql_with_twice", "WITH a AS (SELECT 1), a AS (SELECT 2) SELECT * FROM a");
+    check("sql_not_grouped", "SELECT title, count(*) FROM read_files('raw/*.json')");
+    check("sql_aggregate_of_aggregate", "SELECT sum(max(a)) FROM VALUES (1) AS t (a)");
+    check("sql_subquery_of_outer_column", "SELECT EXISTS (SELECT 1 FROM VALUES (1) AS u (b) WHERE b > a) FROM VALUES (1) AS t (a)");
+    check("sql_limt", "SELECT * FROM read_files('raw/*.json') LIMT 5");
+    check("sql_top", "SELECT TOP 5 * FROM read_files('raw/*.json')");
     check("sql_two_mistakes_one_message", "SELECT a FROM read_files('raw/*.json', schema => 'index INT') WHERE b = 1");
 }
 

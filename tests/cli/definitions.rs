@@ -71,5 +71,9 @@ fn copy_into_prints_its_files_and_rows() {
     assert_snapshot!("copy_into_csv", scratch.run(&["-c", &format!("{csv}; SELECT * FROM pins ORDER BY ind")]));
     scratch.file("raw/c.json", "{\"ind\": 6, \"titel\": \"six\"}\n");
     assert_snapshot!("copy_into_new_column", scratch.run(&["-c", copy]));
-    assert_snapshot!("copy_into_format", scratch.run(&["-c", "COPY INTO pins FROM 'raw' FILEFORMAT = ORC"]));
+    let check = |name: &str, sql: &str| assert_snapshot!(name, scratch.run(&["-c", sql]));
+    check("copy_into_format", "COPY INTO pins FROM 'raw' FILEFORMAT = ORC");
+    check("copy_into_unknown_format", "COPY INTO pins FROM 'raw' FILEFORMAT = ZZ");
+    check("copy_into_no_path", "COPY INTO pins FROM 'row' FILEFORMAT = JSON");
+    check("copy_into_no_match", "COPY INTO pins FROM 'raw/*.gz' FILEFORMAT = JSON");
 }
