@@ -13,10 +13,10 @@ COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null)
 # Makes a release archive in dist/, for Linux machines with the GLIBC above or a newer one.
 dist:
 	packaging/sysroot $(SYSROOT)
-	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo rustc --release --locked --bin pinsql -- $(addprefix -Clink-arg=,$(LINK))
-	packaging/check_binary $(TARGET)/release/pinsql $(GLIBC)
+	$(if $(COMMIT),PINSQL_COMMIT=$(COMMIT)) cargo rustc --profile dist --locked --bin pinsql -- $(addprefix -Clink-arg=,$(LINK))
+	packaging/check_binary $(TARGET)/dist/pinsql $(GLIBC)
 	rm -rf dist
-	packaging/archive $(TARGET)/release/pinsql dist
+	packaging/archive $(TARGET)/dist/pinsql dist
 	packaging/try dist/*.tar.gz $(SYSROOT)
 
 # Installs the program for this machine, in the folder that cargo uses.

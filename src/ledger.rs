@@ -271,7 +271,7 @@ fn sum(metrics: &MetricsSet, name: &str) -> Option<u64> {
     metrics.sum_by_name(name).map(|value| value.as_usize() as u64)
 }
 
-/// The node of deltalake above the Parquet scan of a table.
+/// The scan of a Delta table with deletion vectors.
 const DELTA_SCAN: &str = "DeltaScanExec";
 
 /// The name of a leaf in [`SourceCount::source`].

@@ -1,11 +1,13 @@
-//! Reading files of a table, in other ways than queries do: the change data feed, the rows that a statement changes, single
-//! files.
-//!
-//! Queries read through deltalake's provider (`table/open.rs`).
+//! Reading files of a table: queries, the change data feed, the rows that a statement changes, single files.
 
 pub(crate) mod change_feed;
+pub(crate) mod column_adapter;
 pub(crate) mod conformed;
+pub(crate) mod deletion_vectors;
+pub(crate) mod file_list;
+pub(crate) mod nested;
 pub(crate) mod parquet_scan;
+pub(crate) mod row_counts;
 pub(crate) mod stored_file;
-pub(crate) mod target_files;
+pub(crate) mod table_scan;
 pub(crate) mod target_scan;

@@ -1,7 +1,7 @@
-//! Plain scans of a given list of Parquet files.
+//! Plain scans of a given list of Parquet files, and the places of data files.
 //!
-//! Queries use deltalake's provider, which skips files and supports features that change the meaning of a file. These scans are
-//! only for tables without such features (see `spec/features`).
+//! Queries use `table_scan`, which skips files and supports features that change the meaning of a file. These scans are only for
+//! tables without such features (see `spec/features`).
 
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use crate::error::external;
+use crate::read::file_list::DataFile;
 use crate::storage::location::TableLocation;
 
 /// Files with the same schema. A column that a file lacks is NULL in its rows.
@@ -68,6 +70,22 @@ impl ParquetScan {
 /// The URL of the store that has the files of the table.
 pub(crate) fn store_url(location: &TableLocation) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(&location.url()[..url::Position::BeforePath])
+}
+
+/// The store and the path of a data file, which may be outside of the table's folder.
+pub(crate) fn object_of(location: &TableLocation, file: &DataFile) -> Result<(ObjectStoreUrl, Path)> {
+    if !file.is_elsewhere() {
+        let path = Path::parse(format!("{}/{}", location.path(), file.path)).map_err(external)?;
+        return Ok((store_url(location)?, path));
+    }
+    // Hadoop writes `file:/folder` too.
+    let (scheme, rest) = file.path.split_once(":/").unwrap_or_default();
+    let (authority, path) = match rest.strip_prefix('/') {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", rest),
+    };
+    let scheme = if matches!(scheme, "s3a" | "s3n") { "s3" } else { scheme };
+    Ok((ObjectStoreUrl::parse(format!("{scheme}://{authority}"))?, Path::parse(path).map_err(external)?))
 }
 
 /// A data file by its path in the log.

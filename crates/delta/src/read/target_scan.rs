@@ -1,7 +1,6 @@
 //! The table provider for statements that change rows. It adds two hidden columns: the file of a row, and the row number in it.
 //!
-//! deltalake's provider has no row numbers. Tables with features that only deltalake's provider can read (column mapping,
-//! deletion vectors) are refused before a scan.
+//! It reads the types that data files have. Tables with column mapping or deletion vectors are refused before a scan.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +17,6 @@ use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use deltalake::kernel::Add;
@@ -27,9 +25,8 @@ use object_store::path::Path;
 use parquet::arrow::RowNumber;
 
 use crate::error::external;
-use crate::read::target_files::FileList;
+use crate::read::file_list::FileList;
 use crate::spec::types::nullable;
-use crate::table::shape::Shape;
 
 /// The hidden column with the number of the file. Its name has a space, so no column of a table can have the same name.
 pub const FILE_COLUMN: &str = "file of target";
@@ -70,16 +67,8 @@ struct Read {
 }
 
 impl TargetTable {
-    pub(crate) fn new(
-        table: &Schema,
-        partition_columns: &[String],
-        list: Arc<FileList>,
-        store: ObjectStoreUrl,
-        folder: Path,
-    ) -> Self {
-        let is_partition = |field: &&FieldRef| partition_columns.contains(field.name());
-        let in_files: Vec<FieldRef> =
-            table.fields().iter().filter(|field| !is_partition(field)).map(readable).collect();
+    pub(crate) fn new(table: &Schema, list: Arc<FileList>, store: ObjectStoreUrl, folder: Path) -> Self {
+        let in_files: Vec<FieldRef> = list.columns().in_files().iter().map(|column| readable(&column.column)).collect();
         let [file, row] = hidden();
         let partitions = list.partitions.schema();
         let behind: Vec<FieldRef> = partitions.fields().iter().cloned().chain([file]).collect();
@@ -103,8 +92,8 @@ impl TargetTable {
     }
 
     /// True if a row in one of the added files may meet `predicate`.
-    pub(crate) fn may_match(&self, predicate: &Arc<dyn PhysicalExpr>, adds: &[&Add], shape: &Shape) -> bool {
-        match FileList::of_adds("the table", adds, shape) {
+    pub(crate) fn may_match(&self, predicate: &Arc<dyn PhysicalExpr>, adds: &[&Add]) -> bool {
+        match FileList::of_adds("the table", adds, self.list.columns()) {
             Ok(list) => !self.candidates(&list, Some(predicate)).is_empty(),
             // Files that cannot be understood may hold any row.
             Err(_) => true,
@@ -113,19 +102,7 @@ impl TargetTable {
 
     /// The files of `list` in which a row may meet `predicate`.
     fn candidates(&self, list: &FileList, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Vec<usize> {
-        let count = list.files.len();
-        let all = || (0..count).collect();
-        let Some(predicate) = predicate else { return all() };
-        let columns = Arc::clone(self.reading.table_schema());
-        let Ok(pruning) = PruningPredicateBuilder::new().with_file_schema(columns).try_build(Arc::clone(predicate))
-        else {
-            return all();
-        };
-        match pruning.prune(&list.prunable()) {
-            Ok(kept) if kept.len() == count => (0..count).filter(|file| kept[*file]).collect(),
-            // The condition does not allow pruning.
-            _ => all(),
-        }
+        list.candidates(predicate, self.reading.table_schema())
     }
 
     fn partitioned_file(&self, index: usize) -> Result<PartitionedFile> {

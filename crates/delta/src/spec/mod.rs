@@ -13,5 +13,6 @@ pub(crate) mod protocol;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod statistics;
+pub(crate) mod stored_columns;
 pub(crate) mod transaction;
 pub(crate) mod types;

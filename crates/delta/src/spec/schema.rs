@@ -26,6 +26,6 @@ pub(crate) fn table_schema(name: &str, metadata: &Metadata) -> Result<SchemaRef>
     Ok(Arc::new(Schema::new(bare.collect::<Vec<_>>())))
 }
 
-fn broken(name: &str, error: String) -> Error {
+pub(crate) fn broken(name: &str, error: String) -> Error {
     Error::new(ErrorCode::InvalidDeltaLog, format!("the schema of {name} cannot be read")).caused_by(error)
 }

@@ -16,6 +16,7 @@ use crate::spec::properties::{TARGET_FILE_SIZE, file_size_bytes};
 use crate::spec::rules::{Rule, rules};
 use crate::spec::schema::table_schema;
 use crate::spec::statistics::IndexedColumns;
+use crate::spec::stored_columns::StoredColumns;
 use crate::table::open::state_of;
 use pinsql_base::error::Result;
 
@@ -64,6 +65,11 @@ impl Shape {
                 .and_then(|size| file_size_bytes(size))
                 .unwrap_or(TARGET_FILE_BYTES_DEFAULT),
         })
+    }
+
+    /// The columns for reading files whose rows are written again.
+    pub(crate) fn columns(&self) -> StoredColumns {
+        StoredColumns::plain(&self.schema, &self.partition_columns)
     }
 
     pub(crate) fn target_file_bytes(&self) -> u64 {

@@ -112,6 +112,13 @@ impl Fixture {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Writes a commit as another writer would.
+    pub(super) fn commit(&self, version: u64, actions: &[Value]) {
+        let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
+        let path = self.folder.path().join(format!("t/_delta_log/{version:020}.json"));
+        std::fs::write(path, lines.join("\n")).unwrap();
+    }
+
     /// All actions of one kind in one version.
     pub(super) fn actions(&self, version: u64, kind: &str) -> Vec<Value> {
         self.log(version).into_iter().filter_map(|mut action| Some(action.get_mut(kind)?.take())).collect()

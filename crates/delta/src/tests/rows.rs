@@ -223,8 +223,12 @@ async fn partitions_of_every_type_come_back() {
 async fn constraints_that_others_set_are_kept() {
     let fixture = Fixture::new();
     fixture.create_as("SELECT 1 AS n, 'a' AS s").await.unwrap();
-    let table = fixture.location.open_existing().await.unwrap();
-    table.add_constraint().with_constraint("positive", "n > 0").await.unwrap();
+    let mut metadata = fixture.actions(0, "metaData").remove(0);
+    metadata["configuration"]["delta.constraints.positive"] = json!("n > 0");
+    fixture.commit(
+        1,
+        &[json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 3}}), json!({"metaData": metadata})],
+    );
     fixture.append("SELECT 2, 'b'").await.unwrap();
     let broken = fixture.append("SELECT * FROM (VALUES (3, 'c'), (-4, 'd')) v(n, s)").await.unwrap_err();
     assert_eq!(

@@ -13,7 +13,6 @@ use deltalake::kernel::{Action, Add};
 
 use crate::log::Commit;
 use crate::read::target_scan::TargetTable;
-use crate::table::shape::Shape;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -23,7 +22,6 @@ pub(crate) struct RowReads {
     pub(crate) predicates: Vec<Option<Arc<dyn PhysicalExpr>>>,
     pub(crate) is_serializable: bool,
     pub(crate) table: Arc<TargetTable>,
-    pub(crate) shape: Arc<Shape>,
 }
 
 impl RowReads {
@@ -50,7 +48,7 @@ impl RowReads {
         !adds.is_empty()
             && self.predicates.iter().any(|predicate| match predicate {
                 None => true,
-                Some(predicate) => self.table.may_match(predicate, adds, &self.shape),
+                Some(predicate) => self.table.may_match(predicate, adds),
             })
     }
 }

@@ -38,7 +38,7 @@ use crate::commit::change::rewrite::{Operation, Replacement, Rewritten};
 use crate::commit::change::row_reads::RowReads;
 use crate::commit::change::{Change, ChangeKind};
 use crate::operations::write::PreparedWrite;
-use crate::read::target_files::FileList;
+use crate::read::file_list::FileList;
 use crate::read::target_scan::TargetTable;
 use crate::spec::alteration::{Alteration, NewColumn};
 use crate::spec::features::{Access, has_change_data_feed, require};
@@ -79,16 +79,12 @@ impl RewriteTarget {
         let state = state_of(name, &table)?;
         let shape = Shape::of_table(name, &table)?;
         require(Access::Rewrite, name, state.protocol(), state.metadata())?;
-        let list = Arc::new(FileList::of(name, state, &shape)?);
+        let list = FileList::of(name, state, &shape.columns())?;
+        list.require_rewritable(name)?;
+        let list = Arc::new(list);
         let url = location.url();
         let store = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()))?;
-        let scan = TargetTable::new(
-            &shape.schema,
-            &shape.partition_columns,
-            Arc::clone(&list),
-            store,
-            location.path().clone(),
-        );
+        let scan = TargetTable::new(&shape.schema, Arc::clone(&list), store, location.path().clone());
         let keeps_changes = has_change_data_feed(state.metadata().configuration());
         Ok(Self {
             version: state.version(),
@@ -190,7 +186,6 @@ impl RewriteTarget {
             predicates,
             is_serializable: level.is_some_and(|level| level == "Serializable"),
             table: Arc::clone(&self.scan),
-            shape: Arc::clone(&self.shape),
         }
     }
 

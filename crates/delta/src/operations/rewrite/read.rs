@@ -14,8 +14,8 @@ use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
 use crate::error::external;
 use crate::read::conformed::conformed;
+use crate::read::file_list::DataFile;
 use crate::read::stored_file::StoredFile;
-use crate::read::target_files::TargetFile;
 use crate::spec::partition_values::without_partition_columns;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::{Error, ErrorCode};
@@ -38,7 +38,7 @@ impl FileReader {
     pub(super) async fn open(
         target: &WriteTarget,
         table_schema: &SchemaRef,
-        file: &TargetFile,
+        file: &DataFile,
         partition_values: Vec<ScalarValue>,
         memory: MemoryReservation,
     ) -> Result<Self> {

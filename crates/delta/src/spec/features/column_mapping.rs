@@ -1,6 +1,7 @@
 //! Column mapping: data files have other column names than the table, so that columns can be renamed and dropped.
 //!
-//! deltalake maps the names when it reads. The writers here do not, so a table that maps its columns is read only.
+//! Queries map the names (`spec/stored_columns`, `read/column_adapter`). The writers do not, so a table that maps its columns is
+//! read only.
 
 use super::{Decision, Enablement, Feature, FeatureKind, MISSING, ProtocolVersions, Refusal, Support};
 

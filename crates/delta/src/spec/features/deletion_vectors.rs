@@ -1,7 +1,7 @@
 //! Deletion vectors: bitmaps of the deleted rows of a file, in place of a new file.
 //!
-//! deltalake applies them when it reads. What works on files alone (OPTIMIZE, VACUUM, RESTORE) refuses every table that may have
-//! them. UPDATE, DELETE and MERGE refuse a table only if one of its files has one.
+//! Queries apply them (`read/deletion_vectors`). What works on files alone (OPTIMIZE, VACUUM, RESTORE) refuses every table that
+//! may have them. UPDATE, DELETE and MERGE refuse a table only if one of its files has one.
 
 use super::{Decision, Feature, FeatureKind, MISSING, Refusal, Support};
 
