@@ -20,7 +20,7 @@ use crate::statement::{Flow, FlowTarget};
 use pinsql_base::error::{Error, Result};
 use pinsql_base::retry::Backoff;
 use pinsql_delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
-use pinsql_sinks::objects::{Gathering, Place, Rotation};
+use pinsql_sinks::objects::{Destination, Gathering, Rotation};
 use pinsql_sinks::{SinkDefinition, kinesis};
 use pinsql_sources::operators::{SeenRows, StateOptions};
 use pinsql_sources::stream::{
@@ -342,9 +342,9 @@ async fn connect(
         FlowTarget::Sink(SinkDefinition::Objects(definition)) => {
             let partitioning = flow.source.partitioning();
             let partitioning = partitioning.ok_or_else(|| Error::internal("a sink's source has no partitions"))?;
-            let place = Place::open(definition, session.state().runtime_env())?;
+            let destination = Destination::open(definition, session.state().runtime_env())?;
             let (definition, commits) = (definition.clone(), Commits::of(location));
-            Ok(Box::new(ObjectsTarget { definition, place, partitioning, commits }))
+            Ok(Box::new(ObjectsTarget { definition, destination, partitioning, commits }))
         }
         FlowTarget::Sink(SinkDefinition::Kafka(definition)) => {
             Ok(Box::new(KafkaTarget::new(definition, &identity.id, Commits::of(location))))

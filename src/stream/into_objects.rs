@@ -17,19 +17,19 @@ use super::target::{Landed, Receipt, Target, Work};
 use crate::ledger::Ledger;
 use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_sinks::objects::{Definition, Object, Place, encode};
+use pinsql_sinks::objects::{Definition, Destination, Object, encode};
 use pinsql_sources::stream::Partitioning;
 
 #[derive(Debug)]
 pub(super) struct ObjectsTarget {
     pub(super) definition: Definition,
-    pub(super) place: Place,
+    pub(super) destination: Destination,
     pub(super) partitioning: Arc<dyn Partitioning>,
     pub(super) commits: Commits,
 }
 
 struct PreparedObjects {
-    place: Place,
+    destination: Destination,
     commits: Commits,
     batch: u64,
     rows: u64,
@@ -52,7 +52,7 @@ impl Target for ObjectsTarget {
             let encoded = tokio::task::spawn_blocking(move || encode(&definition, &spans, &batches)).await;
             let objects = encoded.map_err(|panic| Error::internal("the objects were not made").caused_by(panic))??;
             let prepared: PreparedRows<Receipt> = Box::new(PreparedObjects {
-                place: self.place.clone(),
+                destination: self.destination.clone(),
                 commits: self.commits.clone(),
                 batch: work.record.batch,
                 rows,
@@ -91,10 +91,10 @@ impl Prepared for PreparedObjects {
 
     fn commit(self: Box<Self>, account: &Account) -> LocalBoxFuture<'_, Result<Receipt>> {
         Box::pin(async move {
-            let Self { place, commits, batch, rows: _, objects } = *self;
+            let Self { destination, commits, batch, rows: _, objects } = *self;
             let files = objects.len();
             let bytes = objects.iter().map(|object| object.content.len() as u64).sum();
-            place.put_all(objects).await?;
+            destination.put_all(objects).await?;
             let committed_at = Utc::now().trunc_subsecs(3);
             commits
                 .make(&CommitRecord { batch, entry: account.entry.clone(), objects: files, bytes, committed_at })

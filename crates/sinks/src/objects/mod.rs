@@ -14,17 +14,17 @@
 //! partitioners of Connect; read_files and Delta tables do that), and sources without partitions and offsets.
 //!
 //! The modules: `options` (CREATE SINK), `line` (rows as lines of JSON), `gather` and `files` (records wait until an object is
-//! complete), `encode` (a batch as objects), `place` (writes objects).
+//! complete), `encode` (a batch as objects), `destination` (writes objects).
 
+mod destination;
 mod encode;
 mod files;
 mod gather;
 mod line;
 mod options;
-mod place;
 
+pub use self::destination::Destination;
 pub use self::encode::{Object, encode};
 pub use self::gather::Gathering;
 pub use self::line::lines;
 pub use self::options::{Compression, Definition, Rotation};
-pub use self::place::Place;

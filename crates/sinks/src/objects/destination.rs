@@ -29,13 +29,13 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 
 /// A folder or a bucket with a prefix (see the documentation of the module).
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Destination {
     url: Url,
     root: Path,
     store: Arc<dyn ObjectStore>,
 }
 
-impl Place {
+impl Destination {
     /// Opens the destination. Its store must be known to `runtime` already (`Session::connect`).
     pub fn open(definition: &Definition, runtime: &RuntimeEnv) -> Result<Self> {
         let url = store::to_url(&definition.destination)?;
