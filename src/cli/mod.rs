@@ -208,7 +208,10 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         }
         (Some(Command::Man { out }), _) => Ok(man::man(out.as_deref(), Arguments::command(), output)?),
         (None, Some(sql)) => run::run(Ok(vec![Script::new("<command line>", sql)]), settings, output).await,
-        (None, None) if !io::stdin().is_terminal() => run::run(read_standard_input().map(|script| vec![script]), settings, output).await,
+        (None, None) if !io::stdin().is_terminal() => {
+            let scripts = read_standard_input().map(|script| vec![script]);
+            run::run(scripts, settings, output).await
+        }
         (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")
             .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output")

@@ -150,7 +150,10 @@ impl Observer for Status {
 }
 
 fn landed_as_json(report: &BatchReport) -> Value {
-    let lag = |lag: &Lag| json!({"partition": lag.partition, "records": lag.records, "behind_ms": lag.behind.map(|behind| behind.as_millis())});
+    let lag = |lag: &Lag| {
+        let behind_ms = lag.behind.map(|behind| behind.as_millis());
+        json!({"partition": lag.partition, "records": lag.records, "behind_ms": behind_ms})
+    };
     json!({
         "level": "info",
         "event": "landed",

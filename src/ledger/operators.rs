@@ -146,8 +146,8 @@ mod tests {
     fn every_operator_of_datafusion_has_a_rule() {
         assert!(
             DATAFUSION_VERSION.starts_with("55."),
-            "compare `OPERATORS` with each `impl ExecutionPlan for` in the crates of DataFusion {DATAFUSION_VERSION}, give each new \
-             operator a rule, and then change the version in this test"
+            "compare `OPERATORS` with each `impl ExecutionPlan for` in the crates of DataFusion {DATAFUSION_VERSION}, \
+             give each new operator a rule, and then change the version in this test"
         );
         for name in OPERATORS {
             let needs_rule = !LEAVES.contains(&name) && name != "AggregateExec";

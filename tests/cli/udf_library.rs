@@ -55,7 +55,9 @@ fn run_without(scratch: &Scratch, sql: &str) -> String {
 #[test]
 fn sql_calls_the_functions_of_the_example() {
     let scratch = Scratch::new();
-    scratch.file("in.json", "{\"t\": \"tea\", \"a\": 1, \"b\": 2}\n{\"t\": \"bun\", \"a\": 3, \"b\": 2}\n{\"t\": null, \"a\": 0, \"b\": 7}\n");
+    let records =
+        [r#"{"t": "tea", "a": 1, "b": 2}"#, r#"{"t": "bun", "a": 3, "b": 2}"#, r#"{"t": null, "a": 0, "b": 7}"#];
+    scratch.file("in.json", format!("{}\n", records.join("\n")));
     let sql = "CREATE FUNCTION shout USING LIBRARY 'library.so';
 CREATE TEMPORARY FUNCTION share AS 'ratio' USING LIBRARY 'library.so';
 SELECT Shout('a' || 'b') AS constant, share(1, '4') AS quarter, session.shout('x') AS of_session, shout(CAST(NULL AS STRING)) AS nothing;

@@ -151,8 +151,7 @@ fn convert_arrow(error: &ArrowError) -> Error {
 }
 
 fn execution_error(message: &str) -> Error {
-    replaced(message)
-        .unwrap_or_else(|| Error::new(code_of(message, ErrorCode::ExecutionFailed), sentence(message)))
+    replaced(message).unwrap_or_else(|| Error::new(code_of(message, ErrorCode::ExecutionFailed), sentence(message)))
 }
 
 fn parquet_error(error: &ParquetError) -> Error {
@@ -216,8 +215,7 @@ fn plan_error(message: &str) -> Error {
     if is_wrong_call(message) {
         return wrong_call(message);
     }
-    replaced(message)
-        .unwrap_or_else(|| Error::new(code_of(message, ErrorCode::InvalidStatement), sentence(message)))
+    replaced(message).unwrap_or_else(|| Error::new(code_of(message, ErrorCode::InvalidStatement), sentence(message)))
 }
 
 fn diagnostic_span(diagnostic: &Diagnostic) -> Option<Span> {

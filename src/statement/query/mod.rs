@@ -203,7 +203,8 @@ async fn broken_view(session: &Session, views: &[(TableName, Arc<View>)]) -> Opt
     for (name, view) in views {
         if let Err(error) = plan(session, &view.query, Purpose::Check).await {
             let said = format!("the view {name} cannot be read: {}", error.message);
-            let hint = "a table or function that it uses has changed: correct it with ALTER VIEW … AS, or remove it with DROP VIEW";
+            let hint =
+                "a table or function that it uses has changed: ALTER VIEW … AS corrects it, DROP VIEW removes it";
             return Some(Error { message: said, ..error }.with_hint(hint));
         }
     }

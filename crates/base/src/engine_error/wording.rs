@@ -103,8 +103,8 @@ pub(super) fn is_wrong_call(message: &str) -> bool {
 pub(super) fn wrong_call(message: &str) -> Error {
     let parts = message.split_once(CALL_BEGINS).and_then(|(before, rest)| Some((before, rest.split_once("'.")?.0)));
     let Some((before, call)) = parts else { return Error::new(ErrorCode::WrongNumArgs, sentence(message)) };
-    let is_about_number =
-        call.ends_with("()") || ["arguments but received", "argument(s), not", "and the call has"].iter().any(|part| before.contains(part));
+    let about_number = ["arguments but received", "argument(s), not", "and the call has"];
+    let is_about_number = call.ends_with("()") || about_number.iter().any(|part| before.contains(part));
     let code = if is_about_number { ErrorCode::WrongNumArgs } else { ErrorCode::DatatypeMismatch };
     let error = Error::new(code, format!("there is no function {}", with_sql_types(call)));
     if let Some((_, reason)) = before.split_once(REASON_BEGINS) {

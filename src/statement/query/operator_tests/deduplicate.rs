@@ -95,8 +95,10 @@ async fn a_watermark_forgets_and_rejects_what_is_late() {
     assert_eq!(
         outcome.rejects,
         [
-            "number 1: arrived later than the watermark: its event time is 1970-01-01 00:00:50, the watermark 1970-01-01 00:01:30",
-            "number 2: arrived later than the watermark: its event time is 1970-01-01 00:01:30, the watermark 1970-01-01 00:01:30",
+            "number 1: arrived later than the watermark: its event time is 1970-01-01 00:00:50, \
+             the watermark 1970-01-01 00:01:30",
+            "number 2: arrived later than the watermark: its event time is 1970-01-01 00:01:30, \
+             the watermark 1970-01-01 00:01:30",
         ]
     );
     assert_eq!((outcome.ledger.duplicates, outcome.ledger.rejected, outcome.ledger.late), (1, 2, 2));
