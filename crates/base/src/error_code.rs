@@ -106,7 +106,7 @@ error_codes! {
     CheckpointNotFound "CHECKPOINT_NOT_FOUND" Sql "The table or sink has no checkpoint.";
 
     // The data.
-    PathNotFound "PATH_NOT_FOUND" Sql "A path without a wildcard names no file and no folder with files.";
+    PathNotFound "PATH_NOT_FOUND" Data "A path without a wildcard names no file and no folder with files.";
     UnknownFileFormat "UNKNOWN_FILE_FORMAT" Sql "The format of the files is unknown.";
     NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the wildcards of a path, or its filters.";
     UnableToInferSchema "UNABLE_TO_INFER_SCHEMA" Data "The files have no record that shows their columns.";

@@ -18,7 +18,7 @@ use pinsql_sources::objects::{self, ReadFiles, ScanObjects, SourceEnvironment};
 use pinsql_sources::peek::PeekTable;
 use pinsql_sources::slice::SliceTable;
 use pinsql_sources::stream::{Content, StreamSource};
-use pinsql_sources::{kafka, kinesis, mysql};
+use pinsql_sources::{kinesis, mysql};
 
 /// Opens the relation of `call`. `with_metadata` is true if the query names `_metadata`.
 pub(super) async fn open_call(
@@ -122,9 +122,12 @@ async fn open_stream(
             objects::open_stream(files, &environment).await
         }
         "read_kinesis" => kinesis::open(&arguments.options, session.kinesis()),
-        "read_kafka" => kafka::open(&arguments.options),
+        #[cfg(feature = "kafka")]
+        "read_kafka" => pinsql_sources::kafka::open(&arguments.options),
+        #[cfg(not(feature = "kafka"))]
+        "read_kafka" => Err(pinsql_sources::without_kafka()),
         other => Err(Error::new(ErrorCode::NotAStream, format!("{other} cannot be read as a stream")).with_hint(
-            "STREAM stands in front of read_kinesis(…), read_kafka(…), read_files(…), or a temporary view over one",
+            "write STREAM before read_kinesis(…), read_kafka(…), read_files(…), or a temporary view over one",
         )),
     }
 }
