@@ -6,10 +6,13 @@
 mod check;
 mod checkpoint;
 mod completions;
+#[cfg(feature = "kafka")]
 mod emulate;
 mod failure;
+#[cfg(feature = "kafka")]
 mod gateway;
 mod include;
+#[cfg(feature = "kafka")]
 mod kafka_config;
 mod man;
 mod output;
@@ -35,8 +38,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ErrorOf};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completions::Shell;
+#[cfg(feature = "kafka")]
 use self::emulate::EmulateArguments;
 use self::failure::Failure;
+#[cfg(feature = "kafka")]
 use self::gateway::GatewayArguments;
 use self::output::{Output, is_broken_pipe};
 use self::script::Script;
@@ -77,8 +82,10 @@ enum Command {
         arguments: StreamArguments,
     },
     /// Posts records like the users of the pipeline: to Kafka, to Kinesis, to their HTTP APIs, or as objects.
+    #[cfg(feature = "kafka")]
     Emulate(Box<EmulateArguments>),
     /// Serves the HTTP API in front of Kafka and Kinesis, until SIGTERM or Ctrl-C.
+    #[cfg(feature = "kafka")]
     Gateway(Box<GatewayArguments>),
     /// Inspects the checkpoint of a streaming table or a sink.
     Checkpoint {
@@ -107,7 +114,12 @@ impl Command {
     /// True if the command handles signals itself: to finish the work in progress, or in the shell to cancel a statement. The
     /// other commands end at once.
     fn handles_signals(&self) -> bool {
-        matches!(self, Self::Repl | Self::Stream { .. } | Self::Emulate(_) | Self::Gateway(_))
+        match self {
+            Self::Repl | Self::Stream { .. } => true,
+            #[cfg(feature = "kafka")]
+            Self::Emulate(_) | Self::Gateway(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -197,7 +209,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
         (Some(Command::Stream { files, arguments }), _) => {
             stream::stream(read_scripts(&files)?, arguments, settings, output).await
         }
+        #[cfg(feature = "kafka")]
         (Some(Command::Emulate(arguments)), _) => Ok(emulate::emulate(*arguments, settings, output).await?),
+        #[cfg(feature = "kafka")]
         (Some(Command::Gateway(arguments)), _) => gateway::gateway(*arguments, output).await,
         (Some(Command::Checkpoint { command: CheckpointCommand::Show { table } }), _) => {
             checkpoint::show(&table, settings, output).await

@@ -39,6 +39,7 @@ impl Output {
     }
 
     /// True if messages are JSON.
+    #[cfg(feature = "kafka")]
     pub(crate) fn is_json(self) -> bool {
         self.log_format == LogFormat::Json
     }

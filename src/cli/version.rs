@@ -20,14 +20,21 @@ pub(super) fn long(commit: Option<&str>) -> String {
         ("deltalake-core", pinsql_delta::library_version().to_owned()),
         ("buoyant_kernel", env!("PINSQL_KERNEL_VERSION").to_owned()),
         ("object_store", env!("PINSQL_OBJECT_STORE_VERSION").to_owned()),
-        (
-            "rdkafka",
-            format!("{} (librdkafka {})", env!("PINSQL_RDKAFKA_VERSION"), pinsql_sources::kafka::library_version()),
-        ),
+        ("rdkafka", rdkafka()),
     ];
     for (name, what) in parts {
         // Writing to a String does not fail.
         let _ = write!(text, "\n{name:<16}{what}");
     }
     text
+}
+
+#[cfg(feature = "kafka")]
+fn rdkafka() -> String {
+    format!("{} (librdkafka {})", env!("PINSQL_RDKAFKA_VERSION"), pinsql_sources::kafka::library_version())
+}
+
+#[cfg(not(feature = "kafka"))]
+fn rdkafka() -> String {
+    "not built in".to_owned()
 }

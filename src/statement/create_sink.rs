@@ -17,7 +17,7 @@ use super::{Checked, Flow, FlowTarget, Outcome, describe_columns};
 use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::rejects::Rejects;
-use pinsql_sinks::{SinkDefinition, SinkOption, kafka, kinesis, objects};
+use pinsql_sinks::{SinkDefinition, SinkOption, kinesis, objects};
 use pinsql_sources::stream::StreamSource;
 
 pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flow> {
@@ -153,7 +153,8 @@ pub(super) fn shape(definition: &SinkDefinition, prepared: StreamPlan) -> Result
     let StreamPlan { plan, state } = prepared;
     let plan = match definition {
         SinkDefinition::Objects(_) => objects::lines(plan)?,
-        SinkDefinition::Kafka(_) => kafka::messages(plan)?,
+        #[cfg(feature = "kafka")]
+        SinkDefinition::Kafka(_) => pinsql_sinks::kafka::messages(plan)?,
         SinkDefinition::Kinesis(_) => kinesis::messages(plan)?,
     };
     Ok(StreamPlan { plan, state })

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::batch::{self, Landing};
 use super::checkpoint::{Checkpoint, Commits, Identity, Opened, SeenState};
+#[cfg(feature = "kafka")]
 use super::into_kafka::KafkaTarget;
 use super::into_kinesis::KinesisTarget;
 use super::into_objects::ObjectsTarget;
@@ -346,6 +347,7 @@ async fn connect(
             let (definition, commits) = (definition.clone(), Commits::of(location));
             Ok(Box::new(ObjectsTarget { definition, destination, partitioning, commits }))
         }
+        #[cfg(feature = "kafka")]
         FlowTarget::Sink(SinkDefinition::Kafka(definition)) => {
             Ok(Box::new(KafkaTarget::new(definition, &identity.id, Commits::of(location))))
         }

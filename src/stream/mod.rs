@@ -19,6 +19,7 @@ pub mod checkpoint;
 mod flow;
 mod follow;
 mod health;
+#[cfg(feature = "kafka")]
 mod into_kafka;
 mod into_kinesis;
 mod into_objects;

@@ -16,6 +16,7 @@
 //! - [`kafka`]: a producer, and transactions that contain whole batches;
 //! - [`kinesis`]: a writer that repeats what Kinesis throttles.
 
+#[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod kinesis;
 mod messages;
@@ -32,6 +33,7 @@ pub enum SinkDefinition {
     /// Objects in a local folder or in S3.
     Objects(objects::Definition),
     /// A Kafka topic.
+    #[cfg(feature = "kafka")]
     Kafka(kafka::Definition),
     /// A Kinesis stream.
     Kinesis(kinesis::Definition),
@@ -46,6 +48,9 @@ impl SinkDefinition {
             None | Some(("file" | "s3" | "s3a", _)) => {
                 objects::Definition::parse(destination, options).map(Self::Objects)
             }
+            #[cfg(not(feature = "kafka"))]
+            Some(("kafka", _)) => Err(pinsql_sources::without_kafka()),
+            #[cfg(feature = "kafka")]
             Some(("kafka", place)) => kafka::Definition::parse(place, options).map(Self::Kafka),
             Some(("kinesis", stream)) => kinesis::Definition::parse(stream, options).map(Self::Kinesis),
             Some((other, _)) => {
@@ -61,6 +66,7 @@ impl SinkDefinition {
         match self {
             Self::Objects(definition) => definition.identity(),
             // Without the brokers, because the brokers of a cluster may change.
+            #[cfg(feature = "kafka")]
             Self::Kafka(definition) => format!("kafka topic {}", definition.topic),
             Self::Kinesis(definition) => format!("kinesis stream {}", definition.stream),
         }

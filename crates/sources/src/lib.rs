@@ -17,6 +17,7 @@
 //! - [`kafka`]: `read_kafka`; [`kinesis`]: `read_kinesis`; [`mysql`]: `read_mysql`;
 //! - [`operators`]: filters and projections that isolate bad records, DISTINCT over a stream, and expectations.
 
+#[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod kinesis;
 pub mod mysql;
@@ -26,3 +27,11 @@ pub mod peek;
 pub mod places;
 pub mod slice;
 pub mod stream;
+
+/// The error of a program that was built without Kafka.
+#[cfg(not(feature = "kafka"))]
+pub fn without_kafka() -> pinsql_base::error::Error {
+    use pinsql_base::error::{Error, ErrorCode};
+    Error::new(ErrorCode::UnsupportedFeature, "this program was built without Kafka")
+        .with_hint("build it with the default features: without --no-default-features")
+}

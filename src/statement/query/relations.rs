@@ -28,7 +28,7 @@ use crate::session::Session;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::rejects::Rejects;
 use pinsql_sources::objects;
-use pinsql_sources::{kafka, kinesis, mysql};
+use pinsql_sources::{kinesis, mysql};
 
 /// The table functions of pinsql, in alphabetical order.
 pub const TABLE_FUNCTIONS: [&str; 5] = ["read_files", "read_kafka", "read_kinesis", "read_mysql", TABLE_CHANGES];
@@ -42,7 +42,8 @@ pub(super) fn is_table_function(name: &ObjectName) -> bool {
 pub fn table_function_options(function: &str) -> &'static [&'static str] {
     match function.to_ascii_lowercase().as_str() {
         "read_files" => objects::option_names(),
-        "read_kafka" => kafka::option_names(),
+        #[cfg(feature = "kafka")]
+        "read_kafka" => pinsql_sources::kafka::option_names(),
         "read_kinesis" => kinesis::option_names(),
         "read_mysql" => mysql::option_names(),
         _ => &[],
