@@ -15,7 +15,7 @@ use sqlparser::ast::{
     TableAlias, TableFactor, Value,
 };
 
-use pinsql_base::engine_error::external;
+use pinsql_base::engine_error::{counted, external};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_functions::generators::generator;
 
@@ -165,7 +165,7 @@ fn column_names<'a>(
             let columns: Vec<&str> = columns.collect();
             let error = Error::new(
                 ErrorCode::WrongNumArgs,
-                format!("{name} makes {made} columns, and {given} names are given"),
+                format!("{name} makes {}, and {} are given", counted(made, "column"), counted(given, "name")),
             );
             Err(external(error.with_hint(format!("its columns are {}", columns.join(", ")))))
         }

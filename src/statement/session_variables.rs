@@ -15,6 +15,7 @@ use super::query::{self, Purpose};
 use super::{Mode, rows, template};
 use crate::session::Session;
 use crate::session::variables::Variable;
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// The variable that `name` means. Returns UNRESOLVED_VARIABLE if there is none.
@@ -87,7 +88,7 @@ pub(super) async fn values_of_query(
 ) -> Result<Vec<ScalarValue>> {
     let row = row(session, query, mode).await?;
     if row.len() != variables.len() {
-        let said = format!("the query gives {} columns, {} variables are set", row.len(), variables.len());
+        let said = format!("the query gives {}, {} variables are set", counted(row.len(), "column"), variables.len());
         return Err(Error::new(ErrorCode::ColumnArityMismatch, said).at(query.span()));
     }
     let cast = |((value, _), variable): ((ScalarValue, DataType), &Variable)| {

@@ -6,6 +6,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{StatementParser, unsupported, upper};
 use crate::statement::ast::{Merge, MergeAction, MergeClause, StatementKind, When};
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The name of a source that has no name and no alias.
@@ -155,7 +156,7 @@ impl StatementParser<'_> {
         let values = self.comma_separated(Self::value)?;
         self.expect(&Token::RParen)?;
         if columns.len() != values.len() {
-            let said = format!("INSERT lists {} columns and {} values", columns.len(), values.len());
+            let said = format!("INSERT lists {} and {}", counted(columns.len(), "column"), counted(values.len(), "value"));
             return Err(Error::new(ErrorCode::ColumnArityMismatch, said).at(start));
         }
         Ok(MergeAction::Insert { columns, values })

@@ -147,7 +147,11 @@ impl Selection {
 
 /// The error for a path without objects. Its hint shows how much of the path exists.
 async fn no_match_error(store: &dyn ObjectStore, location: &Location, filtered: usize) -> Error {
-    let error = Error::new(ErrorCode::NoMatchingFiles, format!("no file matches {}", location.written));
+    let code = match location.pattern.is_some() || filtered > 0 {
+        true => ErrorCode::NoMatchingFiles,
+        false => ErrorCode::PathNotFound,
+    };
+    let error = Error::new(code, format!("no file matches {}", location.written));
     if filtered > 0 {
         return error.with_hint(format!(
             "{filtered} do, but pathGlobFilter, modifiedAfter and modifiedBefore leave none of them"
