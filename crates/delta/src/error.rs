@@ -22,12 +22,6 @@ pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
         return Error::new(ErrorCode::UnsupportedTableFeature, said)
             .with_hint("a writer such as Spark can drop them with ALTER TABLE … DROP FEATURE");
     }
-    if let DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } = &error {
-        return Error::new(
-            ErrorCode::AppendOnlyTable,
-            format!("cannot {doing}: the table is append-only (delta.appendOnly = true)"),
-        );
-    }
     if let Some(told) = storage_failure(doing, &error).or_else(|| storage_failure(doing, below_kernel(&error)?)) {
         return told;
     }

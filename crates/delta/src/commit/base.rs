@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use deltalake::DeltaTable;
 use deltalake::kernel::Action;
-use deltalake::kernel::transaction::PROTOCOL;
-use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
 
 use crate::commit::change::{Change, ChangeKind};
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::{delta_error, table_already_exists, table_not_found};
 use crate::log::{self, Commit};
+use crate::spec::features::refuse_removed_rows;
 use crate::storage::location::TableLocation;
 use crate::table::handle::{KeptBase, TableHandle};
 use crate::table::shape::{Shape, require_writable};
@@ -113,13 +112,12 @@ impl Base {
                 kept.handle.next_version(&kept.shape, transaction, merged).map_err(Attempt::Outdone)
             }
             Self::Snapshot(table) => {
-                let failed = |error| {
-                    let doing = format!("write the table {}", change.location.name());
-                    Attempt::Refused(delta_error(&doing, error))
-                };
-                let state = table.snapshot().map_err(failed)?;
-                let allowed = PROTOCOL.can_commit(state, actions, &operation(change));
-                allowed.map_err(|error| failed(error.into()))?;
+                let name = change.location.name();
+                let state = require_writable(name, table).map_err(Attempt::Refused)?;
+                let removes_rows = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);
+                if actions.iter().any(removes_rows) {
+                    refuse_removed_rows(name, state.metadata()).map_err(Attempt::Refused)?;
+                }
                 Ok(state.version() + 1)
             }
         }
@@ -165,20 +163,4 @@ fn shape_after(request: &WriteRequest, table: Option<&DeltaTable>) -> Result<Sha
         },
         (WriteKind::Append | WriteKind::Overwrite, None) => Err(table_not_found(name)),
     }
-}
-
-/// The operation for deltalake, which checks append-only tables by it.
-fn operation(change: &Change) -> DeltaOperation {
-    let mode = match change.kind {
-        ChangeKind::Append
-        | ChangeKind::Alter(_)
-        | ChangeKind::Compact { .. }
-        | ChangeKind::Optimize(_)
-        | ChangeKind::Vacuum(_) => SaveMode::Append,
-        ChangeKind::Create { .. } => SaveMode::ErrorIfExists,
-        ChangeKind::Overwrite | ChangeKind::Replace { .. } | ChangeKind::Restore(_) | ChangeKind::Rewrite { .. } => {
-            SaveMode::Overwrite
-        }
-    };
-    DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }

@@ -20,6 +20,7 @@ use datafusion::physical_expr_adapter::{
 };
 use datafusion::physical_plan::PhysicalExpr;
 
+use crate::read::conformed::require_same_values;
 use crate::read::nested;
 use crate::spec::stored_columns::StoredColumn;
 
@@ -27,12 +28,18 @@ use crate::spec::stored_columns::StoredColumn;
 #[derive(Debug)]
 pub(crate) struct ColumnAdapterFactory {
     columns: Vec<StoredColumn>,
+    is_for_rewrite: bool,
 }
 
 impl ColumnAdapterFactory {
     /// The factory for files with these columns.
     pub(crate) fn new(columns: &[StoredColumn]) -> Self {
-        Self { columns: columns.to_vec() }
+        Self { columns: columns.to_vec(), is_for_rewrite: false }
+    }
+
+    /// The same for rows that are written again. A column that could change a value is an error.
+    pub(crate) fn for_rewrite(self) -> Self {
+        Self { is_for_rewrite: true, ..self }
     }
 }
 
@@ -47,6 +54,9 @@ impl PhysicalExprAdapterFactory for ColumnAdapterFactory {
             let stored = known.map_or(wanted, |column| &column.stored);
             let Some(position) = nested::find(file.fields(), stored) else { continue };
             let given = file.field(position);
+            if self.is_for_rewrite {
+                require_same_values(wanted.name(), given.data_type(), wanted.data_type())?;
+            }
             let is_converted = wanted.data_type().is_nested() && given.data_type() != wanted.data_type();
             let data_type = if is_converted { wanted.data_type() } else { given.data_type() };
             let is_nullable = given.is_nullable() || is_converted;

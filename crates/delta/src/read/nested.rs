@@ -24,6 +24,10 @@ pub(crate) fn find(file: &Fields, stored: &FieldRef) -> Option<usize> {
 
 /// `array` of a data file as `wanted`, whose names in the file are those of `stored`.
 pub(crate) fn convert(array: &ArrayRef, wanted: &DataType, stored: &DataType) -> Result<ArrayRef, ArrowError> {
+    // The items of another layout keep their type here, so that their fields are found by name below.
+    if let (Some(item), DataType::List(_)) = (item_of(array.data_type()), wanted) {
+        return convert(&cast(array, &DataType::List(Arc::clone(item)))?, wanted, stored);
+    }
     match (array.data_type(), wanted, stored) {
         (DataType::Struct(_), DataType::Struct(fields), DataType::Struct(names)) => {
             Ok(Arc::new(fields_of(array.as_struct(), fields, names)?))
@@ -46,9 +50,27 @@ pub(crate) fn convert(array: &ArrayRef, wanted: &DataType, stored: &DataType) ->
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted)?))
         }
+        (DataType::Dictionary(_, value), wanted, _) if wanted.is_nested() => {
+            convert(&cast(array, value)?, wanted, stored)
+        }
         (given, wanted, _) if given == wanted => Ok(Arc::clone(array)),
-        _ => cast_with_options(array, wanted, &CastOptions { safe: false, ..CastOptions::default() }),
+        _ => cast(array, wanted),
     }
+}
+
+/// The item of an array type with another layout than [`DataType::List`].
+pub(crate) fn item_of(data_type: &DataType) -> Option<&FieldRef> {
+    match data_type {
+        DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => Some(item),
+        _ => None,
+    }
+}
+
+fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, wanted, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 fn fields_of(given: &StructArray, wanted: &Fields, stored: &Fields) -> Result<StructArray, ArrowError> {
@@ -62,7 +84,7 @@ fn fields_of(given: &StructArray, wanted: &Fields, stored: &Fields) -> Result<St
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Array, Int64Array, StringArray, StringViewArray};
+    use arrow::array::{FixedSizeListArray, Int32Array, Int64Array, LargeListArray, StringArray, StringViewArray};
     use arrow::buffer::{NullBuffer, OffsetBuffer};
     use arrow::datatypes::Field;
 
@@ -91,6 +113,26 @@ mod tests {
         assert_eq!(rows.column(0).as_ref(), &Int64Array::from(vec![1, 2]));
         assert_eq!(rows.column(1).as_ref(), &StringViewArray::from(vec![Some("a"), None]));
         assert_eq!((rows.column(2).null_count(), rows.is_null(1)), (2, true));
+    }
+
+    #[test]
+    fn arrays_of_every_layout_become_lists() {
+        let rows = |name: &str| -> ArrayRef {
+            let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+            Arc::new(StructArray::new(fields(&[(name, DataType::Utf8)]), vec![texts], None))
+        };
+        let item = Arc::new(Field::new("item", rows("T").data_type().clone(), true));
+        let large = LargeListArray::new(Arc::clone(&item), OffsetBuffer::from_lengths([2]), rows("T"), None);
+        let fixed = FixedSizeListArray::new(item, 2, rows("T"), None);
+        let new = fields(&[("t", DataType::Utf8View), ("n", DataType::Int32)]);
+        let wanted = DataType::List(Arc::new(Field::new("element", DataType::Struct(new), true)));
+        for given in [Arc::new(large) as ArrayRef, Arc::new(fixed)] {
+            let found = convert(&given, &wanted, &wanted).unwrap();
+            assert_eq!(found.data_type(), &wanted);
+            let rows = found.as_list::<i32>().values().as_struct().clone();
+            assert_eq!(rows.column(0).as_ref(), &StringViewArray::from(vec!["a", "b"]));
+            assert_eq!(rows.column(1).null_count(), 2);
+        }
     }
 
     #[test]

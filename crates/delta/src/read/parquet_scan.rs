@@ -1,7 +1,7 @@
 //! Plain scans of a given list of Parquet files, and the places of data files.
 //!
 //! Queries use `table_scan`, which skips files and supports features that change the meaning of a file. These scans are only for
-//! tables without such features (see `spec/features`).
+//! tables without such features (see `spec/features`). Columns of files become those of the table in the same way.
 
 use std::sync::Arc;
 
@@ -19,7 +19,9 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use crate::error::external;
+use crate::read::column_adapter::ColumnAdapterFactory;
 use crate::read::file_list::DataFile;
+use crate::spec::stored_columns::StoredColumns;
 use crate::storage::location::TableLocation;
 
 /// Files with the same schema. A column that a file lacks is NULL in its rows.
@@ -30,6 +32,8 @@ pub(crate) struct ParquetScan {
     /// Columns with one value for each file, in the order of `partition_values` of the files.
     pub(crate) constants: Vec<FieldRef>,
     pub(crate) files: Vec<PartitionedFile>,
+    /// True if the rows are written again, so that a column that could change a value is an error.
+    pub(crate) is_for_rewrite: bool,
 }
 
 impl ParquetScan {
@@ -57,10 +61,14 @@ impl ParquetScan {
         };
         let columns = names.iter().map(index).collect::<Result<Vec<_>>>()?;
         let source = ParquetSource::new(schema).with_table_parquet_options(options);
+        let columns_of_files = StoredColumns::plain(&self.file_schema, &[]);
+        let adapter = ColumnAdapterFactory::new(columns_of_files.in_files());
+        let adapter = if self.is_for_rewrite { adapter.for_rewrite() } else { adapter };
         let groups = FileGroup::new(self.files.clone()).split_files(config.target_partitions());
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(adapter)))
             .with_projection_indices(Some(columns))?
             .build();
         Ok(DataSourceExec::from_data_source(config))

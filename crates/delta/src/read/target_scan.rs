@@ -25,6 +25,7 @@ use object_store::path::Path;
 use parquet::arrow::RowNumber;
 
 use crate::error::external;
+use crate::read::column_adapter::ColumnAdapterFactory;
 use crate::read::file_list::FileList;
 use crate::spec::types::nullable;
 
@@ -189,6 +190,7 @@ impl TargetTable {
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(FileGroup::new(partitioned).split_files(partitions))
             .with_statistics(self.statistics(&files))
+            .with_expr_adapter(Some(Arc::new(ColumnAdapterFactory::new(self.list.columns().in_files()))))
             .with_projection_indices(Some(wanted))?
             .build();
         Ok(DataSourceExec::from_data_source(config))

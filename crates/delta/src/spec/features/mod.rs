@@ -7,8 +7,8 @@
 //!
 //! A feature that is not in the table cannot be read or written.
 //!
-//! deltalake checks the protocol again at the commit (`commit/base.rs`). This also refuses INSERT OVERWRITE on an append-only
-//! table.
+//! The commit checks again (`commit/base.rs`), since the newest version may have other features. This also refuses INSERT OVERWRITE
+//! on an append-only table.
 //!
 //! Deliberately absent: requirements of one feature on another, since pinsql adds only features that have none.
 
@@ -46,7 +46,7 @@ pub(crate) use self::change_data_feed::{CHANGE_DATA_FEED, has_change_data_feed};
 pub(crate) use self::check_constraints::CONSTRAINT_PREFIX;
 pub(crate) use self::in_commit_timestamp::{IN_COMMIT_TIMESTAMPS, IN_COMMIT_TIMESTAMPS_SINCE};
 pub(crate) use self::invariants::INVARIANT_KEY;
-pub(crate) use self::require::{Access, refuse_file_with_deletion_vector, require};
+pub(crate) use self::require::{Access, refuse_file_with_deletion_vector, refuse_removed_rows, require};
 
 /// The features that pinsql knows.
 pub(crate) static FEATURES: [Feature; 24] = [

@@ -4,7 +4,7 @@ use deltalake::kernel::{Metadata, Protocol};
 
 use super::{
     Decision, Enablement, FEATURES, Feature, FeatureKind, READER_VERSION_OF_FEATURES, Refusal, Support,
-    WRITER_VERSION_OF_FEATURES, deletion_vectors, find,
+    WRITER_VERSION_OF_FEATURES, append_only, deletion_vectors, find,
 };
 use crate::spec::schema::parsed_schema;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -83,6 +83,14 @@ pub(crate) fn refuse_file_with_deletion_vector(access: Access, name: &str) -> Re
     match access.decision(&deletion_vectors::FEATURE.support) {
         Decision::IfInFile(refusal) => Err(enabled_error(access, name, &deletion_vectors::FEATURE, refusal)),
         _ => Ok(()),
+    }
+}
+
+/// The refusal of a commit that removes rows from an append-only table.
+pub(crate) fn refuse_removed_rows(name: &str, metadata: &Metadata) -> Result<()> {
+    match is_enabled(&append_only::FEATURE, name, metadata)? {
+        true => Err(enabled_error(Access::Append, name, &append_only::FEATURE, Refusal::AppendOnly)),
+        false => Ok(()),
     }
 }
 

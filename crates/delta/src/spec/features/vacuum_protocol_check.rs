@@ -1,5 +1,7 @@
-//! VACUUM must check the protocol before it deletes files.
+//! VACUUM must check the protocol before it deletes files. Only VACUUM must support it, and `operations/vacuum` always checks
+//! the protocol.
 
-use super::Feature;
+use super::{Feature, FeatureKind, Support};
 
-pub(super) const FEATURE: Feature = Feature::reader_and_writer("vacuumProtocolCheck");
+pub(super) const FEATURE: Feature =
+    Feature { kind: FeatureKind::ReaderAndWriter, support: Support::FULL, ..Feature::writer("vacuumProtocolCheck") };
