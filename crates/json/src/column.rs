@@ -1,5 +1,6 @@
 //! A column under construction: its buffers, which can be truncated to any row, and the Arrow array made of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, ListArray, MapArray, PrimitiveArray, StructArray};
@@ -11,7 +12,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use super::error::{Problem, RecordError};
-use super::names::Names;
+use super::names::{FieldRules, Names};
 use super::text_buffer::{TextBuffer, finish_offsets, take_with_room};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::{UTC, type_name};
@@ -88,15 +89,33 @@ pub(super) struct Members {
     fields: Fields,
     pub(super) names: Names,
     pub(super) columns: Vec<Column>,
+    /// True for the fields of a record, and not of a STRUCT in it.
+    pub(super) is_root: bool,
 }
 
 impl Members {
-    /// `hidden` is the index of a field that records cannot fill.
-    pub(super) fn new(fields: &Fields, hidden: Option<usize>) -> Result<Self> {
-        let columns = fields.iter().map(|field| Column::new(field)).collect::<Result<_>>()?;
-        let fillable = fields.iter().enumerate().filter(|(index, _)| Some(*index) != hidden);
-        let names = Names::new(fillable.map(|(index, field)| (index, field.name().as_str())));
-        Ok(Self { fields: fields.clone(), names, columns })
+    pub(super) fn new(fields: &Fields, rules: FieldRules<'_>) -> Result<Self> {
+        let columns = fields.iter().map(|field| Column::new(field, rules.ignore_case)).collect::<Result<_>>()?;
+        let names = Names::new(fields.iter().map(|field| field.name().as_str()), rules);
+        Ok(Self { fields: fields.clone(), names, columns, is_root: false })
+    }
+
+    /// Adds the number of values of each field without a column, since the last call. `path` is in front of each name.
+    pub(super) fn take_unread(&mut self, path: &str, counts: &mut BTreeMap<String, u64>) {
+        self.names.take_unread(path, counts);
+        for column in &mut self.columns {
+            let members = match &mut column.values {
+                Values::Struct(members) => Some(members),
+                Values::List { element, .. } => match &mut element.values {
+                    Values::Struct(members) => Some(members),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(members) = members {
+                members.take_unread(&format!("{path}{}.", column.name), counts);
+            }
+        }
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
@@ -122,10 +141,11 @@ impl Members {
 }
 
 impl Column {
-    pub(super) fn new(field: &Field) -> Result<Self> {
+    /// `ignore_case` is for the names of fields inside the values.
+    pub(super) fn new(field: &Field, ignore_case: bool) -> Result<Self> {
         Ok(Self {
             name: field.name().clone(),
-            values: Values::new(field)?,
+            values: Values::new(field, ignore_case)?,
             nullable: field.is_nullable(),
             len: 0,
             validity: None,
@@ -273,7 +293,7 @@ impl Column {
 }
 
 impl Values {
-    fn new(field: &Field) -> Result<Self> {
+    fn new(field: &Field, ignore_case: bool) -> Result<Self> {
         Ok(match field.data_type() {
             DataType::Boolean => Self::Boolean(BooleanBufferBuilder::new(0)),
             DataType::Int8 => Self::Int8(Vec::new()),
@@ -290,11 +310,18 @@ impl Values {
             DataType::Utf8 => Self::Text(TextBuffer::with_offsets()),
             DataType::Utf8View => Self::Text(TextBuffer::with_views()),
             DataType::Binary => Self::Binary(TextBuffer::of_bytes()),
-            DataType::Struct(fields) => Self::Struct(Box::new(Members::new(fields, None)?)),
-            DataType::List(element) => {
-                Self::List { field: element.clone(), offsets: vec![0], element: Box::new(Column::new(element)?) }
+            DataType::Struct(fields) => {
+                let rules = FieldRules { ignore_case, ..FieldRules::default() };
+                Self::Struct(Box::new(Members::new(fields, rules)?))
             }
-            DataType::Map(entry, false) => Self::Map(Box::new(Entries::new(entry).ok_or_else(|| unsupported(field))??)),
+            DataType::List(element) => Self::List {
+                field: element.clone(),
+                offsets: vec![0],
+                element: Box::new(Column::new(element, ignore_case)?),
+            },
+            DataType::Map(entry, false) => {
+                Self::Map(Box::new(Entries::new(entry, ignore_case).ok_or_else(|| unsupported(field))??))
+            }
             _ => return Err(unsupported(field)),
         })
     }
@@ -302,7 +329,7 @@ impl Values {
 
 impl Entries {
     /// None unless the keys are strings.
-    fn new(entry: &FieldRef) -> Option<Result<Self>> {
+    fn new(entry: &FieldRef, ignore_case: bool) -> Option<Result<Self>> {
         let DataType::Struct(fields) = entry.data_type() else { return None };
         let [key, value] = fields.iter().as_slice() else { return None };
         let keys = match key.data_type() {
@@ -310,7 +337,7 @@ impl Entries {
             DataType::Utf8View => TextBuffer::with_views(),
             _ => return None,
         };
-        Some(Column::new(value).map(|value| Self { field: entry.clone(), offsets: vec![0], keys, value }))
+        Some(Column::new(value, ignore_case).map(|value| Self { field: entry.clone(), offsets: vec![0], keys, value }))
     }
 }
 

@@ -4,10 +4,15 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 
 use super::RECORD_BYTES_MAX;
+use std::collections::BTreeMap;
+
 use super::column::{Members, Values};
 use super::cursor::Cursor;
 use super::error::{Problem, RecordError};
+use super::names::FieldRules;
 use super::read::Context;
+use super::relaxed::{Grammar, NonNumeric, to_strict};
+use super::rescued::Rescued;
 use super::temporal::TemporalFormats;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -27,6 +32,15 @@ pub struct DecoderOptions {
     pub timestamp_format: Option<String>,
     /// Spark's `dateFormat`. None: `yyyy-MM-dd`, as in a SQL cast.
     pub date_format: Option<String>,
+    /// The grammar of the records. The default is strict JSON.
+    pub grammar: Grammar,
+    /// A field whose name differs from a column only in upper and lower case is this column. [`ValueDecoder`](crate::ValueDecoder)
+    /// ignores this, as Spark's `from_json` does.
+    pub ignore_case: bool,
+    /// The names of columns of the table that are not read. [`Decoder::take_unread`] does not count them.
+    pub not_read: Vec<String>,
+    /// The index of the STRING column that receives values without a column, and values that do not fit, as JSON.
+    pub rescued_column: Option<usize>,
 }
 
 /// Spark's PERMISSIVE mode: a value that does not fit becomes NULL. See [`Decoder::decode`] for the errors that remain.
@@ -43,6 +57,8 @@ pub struct Decoder {
     members: Members,
     context: Context,
     corrupt_record_column: Option<usize>,
+    rescued_column: Option<usize>,
+    grammar: Grammar,
     rows: usize,
     /// Bytes of the records since the last batch: no column has more bytes or elements than that.
     record_bytes: usize,
@@ -62,25 +78,42 @@ impl Decoder {
     /// # Errors
     /// `UNSUPPORTED_DATATYPE`, `INVALID_OPTION` or `INVALID_PATTERN`.
     pub fn new(schema: SchemaRef, options: DecoderOptions) -> Result<Self> {
-        let DecoderOptions { permissive, timestamp_format, date_format } = options;
+        let DecoderOptions {
+            permissive,
+            timestamp_format,
+            date_format,
+            grammar,
+            ignore_case,
+            not_read,
+            rescued_column,
+        } = options;
         let corrupt_record_column = permissive.as_ref().and_then(|permissive| permissive.corrupt_record_column);
         if permissive.is_some() {
             schema.fields().iter().try_for_each(check_nullable)?;
         }
-        let members = Members::new(schema.fields(), corrupt_record_column)?;
-        if let Some(index) = corrupt_record_column
-            && !members.columns.get(index).is_some_and(|column| matches!(column.values, Values::Text(_)))
-        {
+        let hidden: Vec<usize> = corrupt_record_column.into_iter().chain(rescued_column).collect();
+        let mut members =
+            Members::new(schema.fields(), FieldRules { hidden: &hidden, not_read: &not_read, ignore_case })?;
+        members.is_root = true;
+        let is_text =
+            |index: &usize| members.columns.get(*index).is_some_and(|column| matches!(column.values, Values::Text(_)));
+        if !corrupt_record_column.iter().all(is_text) {
             return Err(Error::new(ErrorCode::InvalidOption, "the column for corrupt records must be a STRING"));
+        }
+        if !rescued_column.iter().all(is_text) {
+            return Err(Error::new(ErrorCode::InvalidOption, "the column for rescued data must be a STRING"));
         }
         let formats = TemporalFormats::new(timestamp_format.as_deref(), date_format.as_deref())?;
         let is_permissive = permissive.is_some();
-        let context = Context { formats, is_permissive, met_misfit: false, scratch: Vec::new() };
+        let rescued = rescued_column.map(|_| Rescued::default());
+        let context = Context { formats, is_permissive, met_misfit: false, rescued, scratch: Vec::new() };
         Ok(Self {
             schema,
             members,
             context,
             corrupt_record_column,
+            rescued_column,
+            grammar,
             rows: 0,
             record_bytes: 0,
             memory: Measured::default(),
@@ -100,9 +133,8 @@ impl Decoder {
             return Err(Problem::BatchFull.into());
         }
         let before = self.rows;
-        if let Err(error) = self.read(record) {
-            self.members.truncate(before);
-            self.rows = before;
+        if let Err(error) = self.read_in_grammar(record) {
+            self.take_back(before);
             if !self.context.is_permissive {
                 return Err(error);
             }
@@ -115,6 +147,29 @@ impl Decoder {
             self.memory = Measured { record_bytes: self.record_bytes, memory_bytes: self.members.memory_bytes() };
         }
         Ok(self.rows - before)
+    }
+
+    /// Removes the rows from `rows`.
+    fn take_back(&mut self, rows: usize) {
+        self.members.truncate(rows);
+        self.rows = rows;
+        self.context.rescued.iter_mut().for_each(Rescued::clear);
+    }
+
+    /// Reads strict JSON, or what the grammar allows in addition.
+    fn read_in_grammar(&mut self, record: &[u8]) -> Result<(), RecordError> {
+        let before = self.rows;
+        let Err(error) = self.read(record) else { return Ok(()) };
+        if error.is_misfit() {
+            return Err(error);
+        }
+        let Some(strict) = to_strict(record, self.grammar, NonNumeric::Text) else { return Err(error) };
+        self.take_back(before);
+        if strict.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        // The positions in an error of the grammar are those in the record.
+        self.read(&strict).map_err(|strict| if strict.is_misfit() { strict } else { error })
     }
 
     fn read(&mut self, record: &[u8]) -> Result<(), RecordError> {
@@ -142,6 +197,12 @@ impl Decoder {
         if self.context.met_misfit {
             self.keep_corrupt(&cursor.text[start..cursor.at]);
         }
+        if let Some(index) = self.rescued_column
+            && let Some(text) = self.context.rescued.as_mut().and_then(Rescued::take)
+            && let Some(column) = self.members.columns.get_mut(index)
+        {
+            column.replace_last_text(self.rows, text.as_bytes());
+        }
         self.rows += 1;
         Ok(())
     }
@@ -152,6 +213,18 @@ impl Decoder {
         if let Some(column) = self.corrupt_record_column.and_then(|index| self.members.columns.get_mut(index)) {
             column.replace_last_text(self.rows, text);
         }
+    }
+
+    /// The name of the file of the next records, for the column with rescued data.
+    pub fn set_source(&mut self, source: &str) {
+        self.context.rescued.iter_mut().for_each(|rescued| rescued.set_source(source));
+    }
+
+    /// The number of values of fields without a column, by their paths, since the last call.
+    pub fn take_unread(&mut self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        self.members.take_unread("", &mut counts);
+        counts
     }
 
     /// The number of rows since the last batch.

@@ -29,6 +29,12 @@ pub(super) enum Problem {
     LoneSurrogate { at: usize, code: u32 },
     #[error("byte {at}: a number starts with 0 and goes on with more digits")]
     LeadingZero { at: usize },
+    #[error("byte {at}: the quote is not closed")]
+    OpenQuote { at: usize },
+    #[error("byte {at}: text follows the closing quote of a value")]
+    AfterQuote { at: usize },
+    #[error("expected {expected} fields, found {found}")]
+    FieldCount { expected: usize, found: usize },
     #[error("invalid UTF-8 at byte {at}")]
     Utf8 { at: usize },
     #[error("byte {at}: nested {} deep; at most {DEPTH_MAX} is read", DEPTH_MAX + 1)]

@@ -2,12 +2,13 @@
 //!
 //! The result does not depend on the order of the samples, so they can be read concurrently and merged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Fields, Schema};
 
 use super::cursor::Cursor;
 use super::error::RecordError;
+use super::relaxed::{Grammar, NonNumeric, to_strict};
 use super::temporal::TemporalFormats;
 use pinsql_base::error::Result;
 use pinsql_base::schema::{STRING, list_of, timestamp};
@@ -26,11 +27,21 @@ pub struct InferOptions {
     pub infer_timestamp: bool,
     /// Spark's `timestampFormat`, for `infer_timestamp`.
     pub timestamp_format: Option<String>,
+    /// The grammar of the records. The default is strict JSON.
+    pub grammar: Grammar,
+    /// Names that differ only in upper and lower case are one field, with the first spelling in the order of the names.
+    pub ignore_case: bool,
 }
 
 impl Default for InferOptions {
     fn default() -> Self {
-        Self { string_type: STRING, infer_timestamp: false, timestamp_format: None }
+        Self {
+            string_type: STRING,
+            infer_timestamp: false,
+            timestamp_format: None,
+            grammar: Grammar::default(),
+            ignore_case: false,
+        }
     }
 }
 
@@ -48,11 +59,13 @@ struct Rules {
     string_type: DataType,
     /// None if timestamps are not inferred.
     formats: Option<TemporalFormats>,
+    grammar: Grammar,
+    ignore_case: bool,
     scratch: Vec<u8>,
 }
 
 /// A type that further records can widen.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Kind {
     /// Only NULLs and empty strings so far. Spark treats an empty string as NULL here.
     #[default]
@@ -74,9 +87,9 @@ impl Inferred {
     /// # Errors
     /// `INVALID_PATTERN` if the timestamp format is not valid.
     pub fn new(options: InferOptions) -> Result<Self> {
-        let InferOptions { string_type, infer_timestamp, timestamp_format } = options;
+        let InferOptions { string_type, infer_timestamp, timestamp_format, grammar, ignore_case } = options;
         let formats = infer_timestamp.then(|| TemporalFormats::new(timestamp_format.as_deref(), None)).transpose()?;
-        let rules = Rules { string_type, formats, scratch: Vec::new() };
+        let rules = Rules { string_type, formats, grammar, ignore_case, scratch: Vec::new() };
         Ok(Self { fields: Members::new(), rules })
     }
 
@@ -87,14 +100,29 @@ impl Inferred {
 
     /// Returns the schema: fields sorted by name, as in Spark, all nullable. Fields whose only value is `{}` are left out.
     pub fn schema(&self) -> Schema {
-        Schema::new(fields_of(&self.fields, &self.rules.string_type))
+        match self.rules.ignore_case {
+            true => Schema::new(fields_of(&one_spelling(&self.fields), &self.rules.string_type)),
+            false => Schema::new(fields_of(&self.fields, &self.rules.string_type)),
+        }
     }
 }
 
 /// Reads one record, which is an object or an array of objects. After an error `inferred` is unchanged.
 pub fn infer_record(inferred: &mut Inferred, record: &[u8]) -> Result<(), RecordError> {
+    let Err(error) = Cursor::new(record).and_then(check) else { return learn(inferred, record) };
+    if error.is_misfit() {
+        return Err(error);
+    }
+    match to_strict(record, inferred.rules.grammar, NonNumeric::Number) {
+        Some(strict) if strict.trim_ascii().is_empty() => Ok(()),
+        Some(strict) if Cursor::new(&strict).and_then(check).is_ok() => learn(inferred, &strict),
+        _ => Err(error),
+    }
+}
+
+/// Reads a record that is valid.
+fn learn(inferred: &mut Inferred, record: &[u8]) -> Result<(), RecordError> {
     let mut cursor = Cursor::new(record)?;
-    check(cursor)?;
     let Inferred { fields, rules } = inferred;
     if cursor.value_start()? == b'[' {
         cursor.elements(|cursor| rules.learn_members(fields, 0, cursor))
@@ -208,6 +236,14 @@ impl Rules {
 }
 
 impl Kind {
+    fn in_one_spelling(&self) -> Self {
+        match self {
+            Self::Array(element) => Self::Array(Box::new(element.in_one_spelling())),
+            Self::Struct(members) => Self::Struct(one_spelling(members)),
+            other => other.clone(),
+        }
+    }
+
     /// The members to extend. An unknown type becomes a struct.
     fn as_struct(&mut self) -> Option<&mut Members> {
         if *self == Self::Unknown {
@@ -263,6 +299,18 @@ impl Kind {
             }
         })
     }
+}
+
+/// The fields with one spelling of each name.
+fn one_spelling(members: &Members) -> Members {
+    let mut names: HashMap<String, &String> = HashMap::new();
+    let mut merged = Members::new();
+    for (name, kind) in members {
+        let kind = kind.in_one_spelling();
+        let first = *names.entry(name.to_lowercase()).or_insert(name);
+        merged.entry(first.clone()).or_default().merge(kind);
+    }
+    merged
 }
 
 fn merge_members(members: &mut Members, other: Members) {

@@ -9,7 +9,9 @@ use super::base64;
 use super::column::{Column, Entries, Members, Values};
 use super::cursor::{Cursor, excerpt};
 use super::error::{Problem, RecordError};
+use super::names::Place;
 use super::number::{DecimalProblem, Number, parse_decimal};
+use super::rescued::Rescued;
 use super::temporal::{MICROSECONDS_PER_SECOND, TemporalFormats};
 use super::text_buffer::TextBuffer;
 
@@ -20,6 +22,8 @@ pub(super) struct Context {
     pub(super) is_permissive: bool,
     /// True if a value became NULL because it does not fit.
     pub(super) met_misfit: bool,
+    /// The values of the current record without a column. None if they are not kept.
+    pub(super) rescued: Option<Rescued>,
     /// A buffer for strings with escapes.
     pub(super) scratch: Vec<u8>,
 }
@@ -36,11 +40,15 @@ impl Members {
         self.names.restart();
         let mut more = !cursor.leave(b'}');
         while more {
-            let column = self.names.read(cursor, &mut context.scratch)?;
+            let place = self.names.read(cursor, &mut context.scratch)?;
             cursor.colon()?;
-            match column {
-                Some(index) => self.columns[index].read_member(row, cursor, context)?,
-                None => cursor.skip_value()?,
+            match place {
+                Place::Column(index) => self.columns[index].read_member(row, self.is_root, cursor, context)?,
+                Place::NotRead => cursor.skip_value()?,
+                Place::OtherCase(index) if self.columns[index].len() == row => {
+                    self.columns[index].read_member(row, self.is_root, cursor, context)?;
+                }
+                Place::OtherCase(_) | Place::Unknown => self.skip_unread(cursor, context)?,
             }
             more = cursor.another(b'}')?;
         }
@@ -53,8 +61,28 @@ impl Members {
     }
 }
 
+impl Members {
+    /// Steps over a value without a column, and counts it.
+    fn skip_unread(&mut self, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
+        self.names.count_unread();
+        cursor.value_start()?;
+        let start = cursor.at;
+        cursor.skip_value()?;
+        if let Some(rescued) = context.rescued.as_mut().filter(|_| self.is_root) {
+            rescued.add_json(&self.names.last_name(), &cursor.text[start..cursor.at]);
+        }
+        Ok(())
+    }
+}
+
 impl Column {
-    fn read_member(&mut self, row: usize, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<(), RecordError> {
+    fn read_member(
+        &mut self,
+        row: usize,
+        is_root: bool,
+        cursor: &mut Cursor<'_>,
+        context: &mut Context,
+    ) -> Result<(), RecordError> {
         if self.len() > row {
             // The object has the field twice, and the last one counts. If the earlier one does not fit, the record is
             // rejected, as in Spark.
@@ -63,7 +91,19 @@ impl Column {
         let start = cursor.mark();
         match self.read(cursor, context) {
             Ok(()) => Ok(()),
-            Err(error) if context.is_permissive && error.is_misfit() => {
+            Err(error) if is_root && context.rescued.is_some() && error.is_misfit() => {
+                cursor.back_to(start);
+                cursor.value_start()?;
+                let first = cursor.at;
+                cursor.skip_value()?;
+                self.truncate(row);
+                self.push_null();
+                if let Some(rescued) = &mut context.rescued {
+                    rescued.add_json(&self.name, &cursor.text[first..cursor.at]);
+                }
+                Ok(())
+            }
+            Err(error) if context.is_permissive && context.rescued.is_none() && error.is_misfit() => {
                 cursor.back_to(start);
                 cursor.skip_value()?;
                 self.truncate(row);

@@ -14,7 +14,7 @@ use super::RECORD_BYTES_MAX;
 use super::documents::DocumentScanner;
 use super::error::{Problem, RecordError};
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One record, as in the object, without its line end.
 #[derive(Debug, Clone, PartialEq, Eq)]

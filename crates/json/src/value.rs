@@ -11,7 +11,9 @@ use super::column::{Column, Members, Values};
 use super::cursor::Cursor;
 use super::decoder::{BATCH_BYTES_MAX, DecoderOptions};
 use super::error::{Problem, RecordError};
+use super::names::FieldRules;
 use super::read::Context;
+use super::relaxed::{Grammar, NonNumeric, to_strict};
 use super::temporal::TemporalFormats;
 use pinsql_base::error::{Error, Result};
 
@@ -21,6 +23,7 @@ pub struct ValueDecoder {
     column: Column,
     context: Context,
     corrupt_record: Option<usize>,
+    grammar: Grammar,
     text_bytes: usize,
 }
 
@@ -28,14 +31,16 @@ impl ValueDecoder {
     /// `data_type` is the type of the array. `corrupt_record` is the index of a field of a STRUCT. No text fills this field; in
     /// PERMISSIVE mode it receives the text of a value that does not fit. The index in `options` is ignored.
     pub fn new(data_type: &DataType, corrupt_record: Option<usize>, options: &DecoderOptions) -> Result<Self> {
-        let mut column = Column::new(&Field::new("value", data_type.clone(), true))?;
+        let mut column = Column::new(&Field::new("value", data_type.clone(), true), false)?;
         if let (DataType::Struct(fields), Some(_)) = (data_type, corrupt_record) {
-            column.values = Values::Struct(Box::new(Members::new(fields, corrupt_record)?));
+            let hidden: Vec<usize> = corrupt_record.into_iter().collect();
+            let rules = FieldRules { hidden: &hidden, ..FieldRules::default() };
+            column.values = Values::Struct(Box::new(Members::new(fields, rules)?));
         }
         let formats = TemporalFormats::new(options.timestamp_format.as_deref(), options.date_format.as_deref())?;
         let is_permissive = options.permissive.is_some();
-        let context = Context { formats, is_permissive, met_misfit: false, scratch: Vec::new() };
-        Ok(Self { column, context, corrupt_record, text_bytes: 0 })
+        let context = Context { formats, is_permissive, met_misfit: false, rescued: None, scratch: Vec::new() };
+        Ok(Self { column, context, corrupt_record, grammar: options.grammar, text_bytes: 0 })
     }
 
     /// Decodes one text. An empty text, or one of white space, is NULL. After an error the decoder is unchanged. In PERMISSIVE
@@ -51,7 +56,7 @@ impl ValueDecoder {
         }
         let row = self.column.len();
         self.context.met_misfit = false;
-        match self.read(text) {
+        match self.read_in_grammar(text) {
             Ok(()) if !self.context.met_misfit => return Ok(()),
             Ok(()) => {}
             Err(error) => {
@@ -70,6 +75,19 @@ impl ValueDecoder {
         }
         self.keep_corrupt(row, text);
         Ok(())
+    }
+
+    /// Reads strict JSON, or what the grammar allows in addition.
+    fn read_in_grammar(&mut self, text: &[u8]) -> Result<(), RecordError> {
+        let row = self.column.len();
+        let Err(error) = self.read(text) else { return Ok(()) };
+        if error.is_misfit() {
+            return Err(error);
+        }
+        let Some(strict) = to_strict(text, self.grammar, NonNumeric::Text) else { return Err(error) };
+        self.column.truncate(row);
+        self.context.met_misfit = false;
+        self.read(&strict).map_err(|strict| if strict.is_misfit() { strict } else { error })
     }
 
     fn read(&mut self, text: &[u8]) -> Result<(), RecordError> {

@@ -22,7 +22,7 @@ fn structure(fields: &[(&str, DataType)]) -> DataType {
 }
 
 /// Each row as one text: its values, separated by ` | `.
-fn rows(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn rows(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     let columns: Vec<_> =
         batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap()).collect();
