@@ -153,8 +153,8 @@ struct Pair {
 
 impl Pair {
     fn make(spark: &Session<'_>, environment: &TestEnvironment, name: &'static str) -> Self {
-        let (ours, theirs) = (environment.table(name), environment.path(&format!("theirs_{name}")));
-        foreign_tables::make(spark, &environment.table(""), &[name]);
+        let ours = foreign_tables::create(spark, &environment.table(""), name);
+        let theirs = environment.path(&format!("theirs_{name}"));
         let copied = Command::new("cp").arg("-r").arg(&ours).arg(&theirs).status().unwrap();
         assert!(copied.success());
         Self { name, ours, theirs }
@@ -220,7 +220,7 @@ fn unsupported_writes_name_the_feature_and_leave_no_files() {
     let spark = spark::session();
     let made = |name: &'static str| {
         if !environment.table(name).exists() {
-            foreign_tables::make(&spark, &environment.table(""), &[name]);
+            foreign_tables::create(&spark, &environment.table(""), name);
         }
     };
     let refused = |name: &str, statement: &str, said: &str| {

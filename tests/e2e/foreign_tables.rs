@@ -1,6 +1,9 @@
 //! Delta tables that Spark makes, each with a feature that pinsql's own tables do not have.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -201,16 +204,28 @@ const TABLES: [(&str, &[&str]); 20] = [
     ),
 ];
 
-/// Creates some of the tables in a folder. Returns the result of [`described`] for each, by name.
-pub(crate) fn make(spark: &Session<'_>, folder: &Path, names: &[&str]) -> Map<String, Value> {
-    let made = names.iter().map(|name| {
-        let path = folder.join(name);
-        let (_, statements) = TABLES.iter().find(|(one, _)| one == name).unwrap();
-        for statement in *statements {
+/// Puts one of the tables into a folder, and returns its path. Spark creates each table once in a run, because that takes
+/// seconds. Each test gets a copy with the same modification times, because Delta takes the time of a version from them.
+pub(crate) fn create(spark: &Session<'_>, folder: &Path, name: &str) -> PathBuf {
+    static ORIGINALS: [OnceLock<PathBuf>; TABLES.len()] = [const { OnceLock::new() }; TABLES.len()];
+    let index = TABLES.iter().position(|(one, _)| *one == name).unwrap();
+    let original = ORIGINALS[index].get_or_init(|| {
+        let path = spark.folder().join("foreign").join(name);
+        for statement in TABLES[index].1 {
             spark.sql(&statement.replace("{t}", &spark::at(&path)));
         }
-        ((*name).to_owned(), described(spark, &path))
+        path
     });
+    fs::create_dir_all(folder).unwrap();
+    let path = folder.join(name);
+    let copied = Command::new("cp").arg("-a").arg(original).arg(&path).status().unwrap();
+    assert!(copied.success());
+    path
+}
+
+/// Creates some of the tables in a folder. Returns the result of [`described`] for each, by name.
+pub(crate) fn make(spark: &Session<'_>, folder: &Path, names: &[&str]) -> Map<String, Value> {
+    let made = names.iter().map(|name| ((*name).to_owned(), described(spark, &create(spark, folder, name))));
     made.collect()
 }
 

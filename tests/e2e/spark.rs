@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -23,6 +23,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Spark {
     port: u16,
+    folder: PathBuf,
     service: Service,
 }
 
@@ -43,8 +44,8 @@ impl Spark {
         program.arg(format!("PINSQL_TEST_S3A={}", python::s3a_jars().display()));
         program.arg(python::interpreter()).arg(file("tests/e2e/spark_service.py"));
         program.arg(port.to_string()).arg(&folder);
-        let service = Service::start("Spark", folder, &[], &program);
-        let spark = Self { port, service };
+        let service = Service::start("Spark", folder.clone(), &[], &program);
+        let spark = Self { port, folder, service };
         spark.service.await_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
         spark
     }
@@ -69,6 +70,11 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// A folder that is deleted when Spark ends.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.spark.folder
+    }
+
     /// The result of an operation of the service, or the text of its error.
     pub(crate) fn ask(&self, request: &Value) -> Result<Value, String> {
         let mut stream = &self.stream;

@@ -7,7 +7,6 @@ JSON, {"do": OPERATION, …arguments}. The response is a line {"answer": …} or
 
 import datetime
 import decimal
-import glob
 import json
 import os
 import pathlib
@@ -33,9 +32,17 @@ SETTINGS = {
     # Each query runs only once, so the cost of compiling and optimizing it is wasted. With only one compiler tier, Java
     # reserves 48 MB for compiled code. A long run fills them, and then Java compiles nothing more. So this setting
     # reserves 256 MB.
-    # The serial collector needs the least processor time, which the tests share.
+    # The serial collector needs the least processor time, which the tests share. A large heap and metaspace from the start
+    # save collections while both grow. The jars come from one locked list, so their bytecode needs no verification.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
+    " -Xms1g -Xmn400m -XX:MetaspaceSize=512m -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
     " -Duser.timezone=UTC -Duser.language=en -Duser.country=US",
+    # Spark collects data for its UI also if there is no UI. A simple plan is cheaper to write, and with high limits Spark
+    # does not search for old entries to delete.
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.ui.retainedExecutions": "100000",
+    "spark.ui.retainedJobs": "100000",
+    "spark.ui.retainedStages": "100000",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -53,8 +60,10 @@ def start_spark(folder):
     epoch = datetime.datetime(1970, 1, 1)
     types.TimestampType.fromInternal = lambda _, us: None if us is None else epoch + datetime.timedelta(microseconds=us)
     folders = [os.environ[name] for name in ["PINSQL_TEST_JARS", "PINSQL_TEST_S3A"]]
-    jars = sorted(jar for folder in folders for jar in glob.glob(os.path.join(folder, "*.jar")))
-    builder = SparkSession.builder.master("local[2]").config("spark.jars", ",".join(jars))
+    # Java adds these jars to its class path, after Spark's own. With `spark.jars`, the executor would load all classes of
+    # Delta a second time, and Spark would first search each of them in more than three hundred jars.
+    os.environ["SPARK_DIST_CLASSPATH"] = ":".join(os.path.join(folder, "*") for folder in folders)
+    builder = SparkSession.builder.master("local[2]")
     builder = builder.config("spark.sql.warehouse.dir", f"{folder}/warehouse").config("spark.local.dir", folder)
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
