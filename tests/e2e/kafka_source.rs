@@ -117,6 +117,13 @@ impl Table {
     }
 }
 
+/// A position or range without the ids of its topics.
+pub(crate) fn offsets(json: &Value) -> Value {
+    let mut json = json.clone();
+    assert!(json.as_object_mut().unwrap().remove("topic ids").is_some(), "{json}");
+    json
+}
+
 pub(crate) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows.sort();
     rows
@@ -153,7 +160,7 @@ async fn every_column_is_what_the_producer_sent() {
     ]));
     let options = [("includeHeaders", "true"), ("BOOTSTRAPSERVERS", &kafka.servers()), ("startingOffsets", "earliest")];
     let mut table = Table::new(source(&[&options[..], &[("subscribe", topic.as_str())]].concat())).await;
-    assert_eq!(table.position.0, json!({&topic: {"0": 0, "1": 0}}));
+    assert_eq!(offsets(&table.position.0), json!({&topic: {"0": 0, "1": 0}}));
     table.read_all().await;
 
     let slice = &table.slices[0];
@@ -183,8 +190,8 @@ async fn every_column_is_what_the_producer_sent() {
         (origin.source, origin.position.as_str(), &origin.raw[..]),
         (topic.clone(), "partition 1, offset 0", &b"a value"[..])
     );
-    assert_eq!(slice.range.0, json!({&topic: {"1": {"from": 0, "to": 3}}}));
-    assert_eq!(table.position.0, json!({&topic: {"0": 0, "1": 3}}));
+    assert_eq!(offsets(&slice.range.0), json!({&topic: {"1": {"from": 0, "to": 3}}}));
+    assert_eq!(offsets(&table.position.0), json!({&topic: {"0": 0, "1": 3}}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

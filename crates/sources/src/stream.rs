@@ -151,10 +151,16 @@ pub struct Gap {
     pub records: Option<u64>,
     /// The length of the lost time, if the service gives it.
     pub seconds: Option<u64>,
+    /// What happened, if records were not simply deleted before they were read, and what is not known about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(note) = &self.note {
+            return write!(f, "{}: {note}", self.partition);
+        }
         write!(f, "{} no longer has the records between {} and {}", self.partition, self.after, self.before)?;
         match (self.records, self.seconds) {
             (Some(records), _) => write!(f, ": {records} records are lost"),
@@ -220,6 +226,8 @@ impl fmt::Display for PartitionName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionSpan {
     pub name: PartitionName,
+    /// The id of the topic, if the service gives topics an id. A topic that is created again has another id.
+    pub topic_id: Option<Arc<str>>,
     pub from: i64,
     pub to: i64,
     /// The first offsets of all objects except the first one, in order.

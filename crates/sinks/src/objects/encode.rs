@@ -161,7 +161,8 @@ mod tests {
     }
 
     fn span(topic: &str, partition: i32, from: i64, to: i64, cuts: &[i64]) -> PartitionSpan {
-        PartitionSpan { name: PartitionName { topic: topic.into(), partition }, from, to, cuts: cuts.to_vec() }
+        let name = PartitionName { topic: topic.into(), partition };
+        PartitionSpan { name, topic_id: None, from, to, cuts: cuts.to_vec() }
     }
 
     fn batch(rows: &[(&str, &str, i32, i64)]) -> RecordBatch {

@@ -23,6 +23,7 @@ const BATCHES_MAX: usize = 64;
 /// Records of a future object.
 #[derive(Debug)]
 struct File {
+    topic_id: Option<Arc<str>>,
     from: i64,
     to: i64,
     batches: Vec<RecordBatch>,
@@ -153,7 +154,7 @@ impl Files {
         let mut left = rows;
         let mut from = span.from;
         loop {
-            let mut file = partition.open.take().unwrap_or_else(|| File::new(from));
+            let mut file = partition.open.take().unwrap_or_else(|| File::new(span.topic_id.clone(), from));
             file.gaps.append(&mut gaps);
             let fitting = file.fitting(left, &self.rotation);
             let (now_in, rest) = left.split_at(fitting);
@@ -247,8 +248,8 @@ impl Files {
                 taken.gaps.extend(file.gaps);
                 match &mut span {
                     None => {
-                        span =
-                            Some(PartitionSpan { name: name.clone(), from: file.from, to: file.to, cuts: Vec::new() });
+                        let (name, topic_id) = (name.clone(), file.topic_id);
+                        span = Some(PartitionSpan { name, topic_id, from: file.from, to: file.to, cuts: Vec::new() });
                     }
                     Some(span) => {
                         span.cuts.push(file.from);
@@ -271,8 +272,9 @@ impl Partition {
 }
 
 impl File {
-    fn new(from: i64) -> Self {
+    fn new(topic_id: Option<Arc<str>>, from: i64) -> Self {
         Self {
+            topic_id,
             from,
             to: from,
             batches: Vec::new(),

@@ -13,8 +13,9 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::connection::{Consumer, partition_list};
 use super::error::KafkaFailure;
-use super::offsets::{Offsets, TopicPartition};
+use super::offsets::{Offsets, TopicIds, TopicPartition};
 use super::options::Subscription;
+use super::topic_ids;
 
 /// Special timestamps of Kafka's ListOffsets request: they request the end and the first offset.
 pub(super) const LATEST: i64 = -1;
@@ -30,13 +31,23 @@ pub(super) struct View {
     pub(super) looks: u64,
     /// The partitions, each with its end if its leader returned it.
     pub(super) ends: BTreeMap<TopicPartition, Option<i64>>,
+    /// The ids of the topics, as far as the brokers returned them.
+    pub(super) ids: TopicIds,
 }
 
 impl View {
-    pub(super) fn update(&mut self, ends: BTreeMap<TopicPartition, Option<i64>>) {
+    pub(super) fn update(&mut self, seen: Seen) {
         self.looks += 1;
-        self.ends = ends;
+        self.ends = seen.ends;
+        self.ids = seen.ids;
     }
+}
+
+/// One listing.
+#[derive(Debug)]
+pub(super) struct Seen {
+    ends: BTreeMap<TopicPartition, Option<i64>>,
+    ids: TopicIds,
 }
 
 /// The partitions that a subscription has now.
@@ -93,6 +104,11 @@ fn find_topics<'a>(
 }
 
 impl Found {
+    /// The topics that have partitions.
+    pub(super) fn topics(&self) -> BTreeSet<String> {
+        self.partitions.iter().map(|place| place.topic.to_string()).collect()
+    }
+
     fn add(&mut self, topic: &MetadataTopic) -> Result<(), KafkaFailure> {
         match topic.error().map(RDKafkaErrorCode::from) {
             Some(
@@ -144,12 +160,9 @@ pub(super) fn offsets(consumer: &Consumer, timestamps: &Offsets, wait_max: Durat
 }
 
 /// The partitions of a subscription, each with its end if its leader answers.
-pub(super) fn look(
-    consumer: &Consumer,
-    subscription: &Subscription,
-    wait_max: Duration,
-) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaFailure> {
+pub(super) fn look(consumer: &Consumer, subscription: &Subscription, wait_max: Duration) -> Result<Seen, KafkaFailure> {
     let found = find(consumer, subscription, wait_max)?;
+    let ids = topic_ids::find(consumer, &found.topics(), wait_max).unwrap_or_default();
     let asked = found.partitions.iter().map(|place| (place.clone(), LATEST)).collect();
     let answered = ask_offsets(consumer, &asked, wait_max).unwrap_or_default();
     let mut ends: BTreeMap<TopicPartition, Option<i64>> =
@@ -157,7 +170,7 @@ pub(super) fn look(
     for place in found.partitions {
         ends.entry(place).or_default();
     }
-    Ok(ends)
+    Ok(Seen { ends, ids })
 }
 
 /// The failure for an answer that misses a partition.

@@ -45,12 +45,30 @@ pub enum KafkaFailure {
          deleted before they were read"
     )]
     Expired { topic: String, partition: i32, next: i64, last: i64, records: i64 },
-    /// The next offset is after the end of the partition.
+    /// The topic has another id than the one that was read.
+    #[error("the topic `{topic}` was deleted and created again: its id was {old_id} and is {new_id}")]
+    Recreated { topic: String, old_id: String, new_id: String },
+    /// A topic that is open has another id now, and the reader may read the new topic. The loop opens it again.
+    #[error("the topic `{topic}` was deleted and created again, and is read from its beginning")]
+    StartsAgain { topic: String },
+    /// The next offset is after the end of the partition, and the topic is the same.
     #[error(
-        "the topic `{topic}` was deleted and created again: partition {partition} ends at offset {end}, and was \
-         already read up to offset {next}"
+        "the end of partition {partition} of the topic `{topic}` is lost: it ends at offset {end}, and was already \
+         read up to offset {next}"
     )]
-    Recreated { topic: String, partition: i32, next: i64, end: i64 },
+    Truncated { topic: String, partition: i32, next: i64, end: i64 },
+    /// The next offset is in the partition, but records before it were replaced by others.
+    #[error(
+        "the end of partition {partition} of the topic `{topic}` was lost and written again: some records before \
+         offset {next} are not those that were read"
+    )]
+    Replaced { topic: String, partition: i32, next: i64 },
+    /// The next offset is after the end of the partition, and the checkpoint or the brokers have no id of the topic.
+    #[error(
+        "partition {partition} of the topic `{topic}` ends at offset {end}, and was already read up to offset {next}: the \
+         topic was created again, or the end of its log is lost"
+    )]
+    Shrunk { topic: String, partition: i32, next: i64, end: i64 },
     /// A topic or partition of the position no longer exists.
     #[error("the topic `{topic}` no longer exists: partition {partition} was read up to offset {next}")]
     TopicGone { topic: String, partition: i32, next: i64 },
@@ -68,11 +86,13 @@ pub enum KafkaFailure {
 impl KafkaFailure {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NoBroker { .. } | Self::Request { .. } | Self::Partition { .. } | Self::ReplayStalled { .. } => {
-                ErrorCode::ServiceUnavailable
-            }
-            Self::Expired { .. } => ErrorCode::StreamDataLoss,
-            Self::Recreated { .. } | Self::TopicGone { .. } => ErrorCode::StreamRecreated,
+            Self::NoBroker { .. }
+            | Self::Request { .. }
+            | Self::Partition { .. }
+            | Self::ReplayStalled { .. }
+            | Self::StartsAgain { .. } => ErrorCode::ServiceUnavailable,
+            Self::Expired { .. } | Self::Truncated { .. } | Self::Replaced { .. } => ErrorCode::StreamDataLoss,
+            Self::Recreated { .. } | Self::Shrunk { .. } | Self::TopicGone { .. } => ErrorCode::StreamRecreated,
             Self::Checkpoint { .. } => ErrorCode::CheckpointDamaged,
             Self::Property { .. } => ErrorCode::InvalidOption,
             Self::Authentication { .. } => ErrorCode::InvalidCredentials,
@@ -118,6 +138,16 @@ impl KafkaFailure {
             Self::Recreated { .. } => {
                 Some("--allow-gap reads the new topic from its beginning and records the gap".to_owned())
             }
+            Self::Truncated { .. } | Self::Replaced { .. } => Some(
+                "a leader without all records was elected (unclean.leader.election.enable); --allow-gap continues without \
+                 reading any offset twice, and records the gap"
+                    .to_owned(),
+            ),
+            Self::Shrunk { .. } => Some(
+                "the checkpoint has no id of the topic, so the two cases look the same, and --allow-gap could write records \
+                 twice or leave them out: read the topic into a new table"
+                    .to_owned(),
+            ),
             Self::TopicGone { .. } => {
                 Some("create the topic again, or continue with the other topics by --allow-gap".to_owned())
             }

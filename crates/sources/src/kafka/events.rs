@@ -5,9 +5,10 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::columns::{self, Rows};
 use super::connection::Connection;
 use super::error::KafkaFailure;
-use super::gap;
+use super::gap::{self, Circumstances};
 use super::offsets::{Offsets, TopicPartition};
 use super::reader::Reading;
+use super::start;
 use crate::stream::SliceLimits;
 use pinsql_base::error::Result;
 
@@ -25,6 +26,8 @@ pub(super) struct Event {
     pub(super) place: TopicPartition,
     pub(super) code: RDKafkaErrorCode,
     pub(super) reason: String,
+    /// The offset of the failure. Negative if it has none.
+    pub(super) offset: i64,
 }
 
 impl Reading {
@@ -49,7 +52,7 @@ impl Reading {
                 }
                 Some(_) if !rows.is_empty() => return Ok(Stop::Full),
                 Some((code, reason)) => {
-                    let event = Event { place: progress.place.clone(), code, reason: reason.into_owned() };
+                    let event = Event { place: progress.place.clone(), code, reason: reason.into_owned(), offset };
                     feed.pending.remove_first();
                     return Ok(Stop::Event(event));
                 }
@@ -72,14 +75,16 @@ impl Reading {
 
     /// Handles an event of a partition. Most failures end by themselves.
     pub(super) fn handle(&mut self, event: Event) -> Result<()> {
-        let Event { place, code, reason } = event;
+        let Event { place, code, reason, offset } = event;
         match code {
             RDKafkaErrorCode::AutoOffsetReset => {
                 // Without a feed, the next call connects again. If this call fails, the next one meets the same event again.
-                match self.feed.take() {
-                    Some(feed) => self.skip_gap(&feed.connection, &place),
-                    None => Ok(()),
-                }
+                let Some(feed) = self.feed.take() else { return Ok(()) };
+                self.compare_ids(&start::find_ids_of(&feed.connection, &place)?)?;
+                // librdkafka gives no offset if it found that the leader has lost the end of the log.
+                let (is_allowed, is_same_topic) = (self.allows_gaps(), self.ids.contains_key(&*place.topic));
+                let circumstances = Circumstances { is_allowed, is_same_topic, is_replaced: offset < 0 };
+                self.skip_gap(&feed.connection, &place, circumstances)
             }
             RDKafkaErrorCode::UnknownPartition
             | RDKafkaErrorCode::UnknownTopic
@@ -113,12 +118,20 @@ impl Reading {
     }
 
     /// Continues after offsets that the brokers no longer have, if gaps are allowed. Otherwise it is an error.
-    pub(super) fn skip_gap(&mut self, connection: &Connection, place: &TopicPartition) -> Result<()> {
-        let is_allowed = self.allows_gaps();
+    pub(super) fn skip_gap(
+        &mut self,
+        connection: &Connection,
+        place: &TopicPartition,
+        circumstances: Circumstances,
+    ) -> Result<()> {
         let Some(progress) = self.partitions.get_mut(place) else { return Ok(()) };
-        let resumption = gap::resume(connection, place, progress.next, is_allowed)?;
+        let resumption = gap::resume(connection, place, progress.next, circumstances)?;
         if let Some(gap) = resumption.gap {
-            progress.jump(resumption.next);
+            if resumption.next < progress.next {
+                progress.rewind(resumption.next);
+            } else {
+                progress.jump(resumption.next);
+            }
             progress.sees_end(resumption.end);
             progress.end = progress.end.map(|end| end.min(resumption.end));
             self.gaps.push(gap);
@@ -131,6 +144,8 @@ impl Reading {
         let Some(feed) = &self.feed else { return Ok(()) };
         let Some(view) = feed.connection.view_after(self.looks_seen) else { return Ok(()) };
         self.looks_seen = view.looks;
+        self.compare_ids(&view.ids)?;
+        let Some(feed) = &self.feed else { return Ok(()) };
         let change = self.partitions.look(|place| view.ends.get(place).copied());
         let mut added = Offsets::new();
         for (place, end) in view.ends {

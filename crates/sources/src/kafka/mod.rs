@@ -11,9 +11,9 @@
 //! them back: there is no group membership, no rebalance and no automatic commit.
 //!
 //! Modules in reading order. What the SQL says: `options`, `properties` with `refusals`, `jaas`, `tls` and `iam`. Offsets as
-//! JSON: `offsets`, and `partitioning` for sinks. The connection: `client` (librdkafka's callbacks), `connection`, `native` (all
-//! calls of the C interface), `discovery` (partitions and their offsets). Reading: `start`, `reader`, `feed`, `events`, `gap`,
-//! `progress`, `replay`, `columns`. Failures: `error`.
+//! JSON: `offsets`, and `partitioning` for sinks. The connection: `client` (librdkafka's callbacks), `connection`, `native` and
+//! `topic_ids` (all calls of the C interface), `discovery` (partitions and their offsets). Reading: `start`, `reader`, `feed`,
+//! `events`, `identity` (topics that are created again), `gap`, `progress`, `replay`, `columns`. Failures: `error`.
 //!
 //! Types of rdkafka leave this folder in two places, both for the producer in `pinsql-sinks`. [`ClientEvents`] is the context
 //! of its client, so it implements rdkafka's context traits, and [`DeliveryState`] receives rdkafka's delivery result.
@@ -36,11 +36,13 @@ mod client;
 mod connection;
 mod discovery;
 mod native;
+mod topic_ids;
 
 mod columns;
 mod events;
 mod feed;
 mod gap;
+mod identity;
 mod progress;
 mod reader;
 mod replay;
@@ -109,19 +111,21 @@ impl StreamSource for KafkaSource {
 
     async fn start(&self) -> Result<Position> {
         let options = self.options.clone();
-        blocking(move |runtime| offsets::position(&start::start(&options, &runtime)?)).await
+        let start = move |runtime| {
+            let (offsets, ids) = start::start(&options, &runtime)?;
+            offsets::position(&offsets, &ids)
+        };
+        blocking(start).await
     }
 
     fn advance(&self, position: &Position, range: &SliceRange) -> Result<Position> {
-        let mut offsets = offsets::from_position(position)?;
-        offsets.extend(offsets::from_range(range)?.into_iter().map(|(place, span)| (place, span.to)));
-        offsets::position(&offsets)
+        offsets::advance(position, range)
     }
 
     async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>> {
-        let offsets = offsets::from_position(position)?;
+        let from = offsets::from_position(position)?;
         let (source, options) = (self.options.clone(), options.clone());
-        let reader = blocking(move |runtime| reader::Reading::open(source, offsets, options, runtime)).await?;
+        let reader = blocking(move |runtime| reader::Reading::open(source, from, options, runtime)).await?;
         Ok(Box::new(reader::KafkaReader::new(reader)))
     }
 }

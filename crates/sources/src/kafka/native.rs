@@ -1,4 +1,4 @@
-//! Records in librdkafka's memory: the only module that calls its C interface.
+//! Records in librdkafka's memory. Only this module and `topic_ids.rs` call its C interface.
 //!
 //! rdkafka's Rust interface has three faults for us. Its event for the end of a partition has no topic and no offset, and without
 //! that offset a partition that ends with a transaction marker seems to lag forever. It creates an event, an allocation and a

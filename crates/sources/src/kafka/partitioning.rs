@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{KEY, OFFSET, PARTITION, TOPIC, VALUE};
 use super::error::KafkaFailure;
+use super::offsets::{self, TopicIds};
 use crate::stream::{PartitionName, PartitionSpan, Partitioning, SliceRange};
 use pinsql_base::error::Result;
 
@@ -30,13 +31,15 @@ type Topics = BTreeMap<String, BTreeMap<i32, CutSpan>>;
 
 impl Partitioning for KafkaPartitioning {
     fn split(&self, range: &SliceRange) -> Result<Vec<PartitionSpan>> {
-        let topics: Topics = serde_json::from_value(range.0.clone()).map_err(|error| not_ours(&error))?;
+        let (json, ids) = offsets::split_ids("range", &range.0)?;
+        let topics: Topics = serde_json::from_value(json).map_err(|error| not_ours(&error))?;
         let mut spans = Vec::new();
         for (topic, partitions) in topics {
+            let topic_id: Option<Arc<str>> = ids.get(&topic).map(|id| id.as_str().into());
             let topic: Arc<str> = topic.into();
             for (partition, CutSpan { from, to, cuts }) in partitions {
                 let name = PartitionName { topic: topic.clone(), partition };
-                spans.push(PartitionSpan { name, from, to, cuts });
+                spans.push(PartitionSpan { name, topic_id: topic_id.clone(), from, to, cuts });
             }
         }
         Ok(spans)
@@ -44,11 +47,17 @@ impl Partitioning for KafkaPartitioning {
 
     fn join(&self, spans: &[PartitionSpan]) -> Result<SliceRange> {
         let mut topics = Topics::new();
-        for PartitionSpan { name, from, to, cuts } in spans {
+        let mut ids = TopicIds::new();
+        for PartitionSpan { name, topic_id, from, to, cuts } in spans {
+            if let Some(id) = topic_id {
+                ids.insert(name.topic.to_string(), id.to_string());
+            }
             let span = CutSpan { from: *from, to: *to, cuts: cuts.clone() };
             topics.entry(name.topic.to_string()).or_default().insert(name.partition, span);
         }
-        Ok(SliceRange(serde_json::to_value(topics).map_err(|error| not_ours(&error))?))
+        let mut json = serde_json::to_value(topics).map_err(|error| not_ours(&error))?;
+        offsets::add_ids(&mut json, &ids);
+        Ok(SliceRange(json))
     }
 
     fn columns(&self) -> [usize; 3] {
@@ -77,14 +86,14 @@ mod tests {
 
     #[test]
     fn cuts_stay_in_a_range_and_the_reader_ignores_them() {
-        let written = SliceRange(
-            json!({"geo": {"0": {"from": 0, "to": 3}}, "pins": {"1": {"from": 12, "to": 17, "cuts": [14]}}}),
-        );
+        let written =
+            SliceRange(json!({"geo": {"0": {"from": 0, "to": 3}}, "pins": {"1": {"from": 12, "to": 17, "cuts": [14]}},
+                "topic ids": {"pins": "a"}}));
         let spans = KafkaPartitioning.split(&written).unwrap();
         assert_eq!((spans[1].from, spans[1].to, spans[1].cuts.as_slice()), (12, 17, [14].as_slice()));
         assert_eq!(spans[1].name.to_string(), "pins-1");
         assert_eq!(KafkaPartitioning.join(&spans).unwrap(), written);
-        let read = from_range(&written).unwrap();
+        let (read, _) = from_range(&written).unwrap();
         assert_eq!(read[&TopicPartition::new("pins", 1)], Span { from: 12, to: 17 });
         assert!(KafkaPartitioning.split(&SliceRange(json!([1]))).is_err());
     }

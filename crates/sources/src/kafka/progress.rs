@@ -30,6 +30,8 @@ pub(super) struct Progress {
     absent_looks: u32,
     /// librdkafka no longer reads it, and only a new connection can.
     is_given_up: bool,
+    /// Reading went back, so the next slice has this partition even without a record.
+    is_rewound: bool,
 }
 
 impl Progress {
@@ -41,6 +43,18 @@ impl Progress {
     pub(super) fn jump(&mut self, next: i64) {
         self.next = next;
         self.taken = next;
+    }
+
+    /// Continues at an offset that may be smaller than the one before.
+    pub(super) fn rewind(&mut self, next: i64) {
+        self.jump(next);
+        self.is_rewound = true;
+    }
+
+    /// Continues after a range of the checkpoint.
+    pub(super) fn resume_after(&mut self, end: i64) {
+        self.jump(end);
+        self.is_rewound = false;
     }
 
     pub(super) fn passes(&mut self, offset: i64) {
@@ -95,6 +109,7 @@ impl Partitions {
             known_end,
             absent_looks: 0,
             is_given_up: false,
+            is_rewound: false,
         });
     }
 
@@ -161,12 +176,18 @@ impl Partitions {
         change
     }
 
+    /// True if the next slice has a partition that may have no record.
+    pub(super) fn are_rewound(&self) -> bool {
+        self.all.iter().any(|one| one.is_rewound)
+    }
+
     /// Takes the ranges that were read since the last call.
     pub(super) fn take(&mut self) -> Spans {
-        let moved = self.all.iter_mut().filter(|one| one.next > one.taken);
+        let moved = self.all.iter_mut().filter(|one| one.next > one.taken || one.is_rewound);
         let spans = moved.map(|one| {
             let span = Span { from: one.taken, to: one.next };
             one.taken = one.next;
+            one.is_rewound = false;
             (one.place.clone(), span)
         });
         spans.collect()
@@ -246,6 +267,16 @@ mod tests {
         assert_eq!(partitions.uncommitted(), Offsets::new());
         partitions.get_mut(&place(0)).unwrap().passes(22); // more markers
         assert_eq!(partitions.uncommitted(), Offsets::from([(place(0), 22)]));
+    }
+
+    #[test]
+    fn a_rewound_partition_is_in_the_next_range_also_without_a_record() {
+        let mut partitions = partitions();
+        partitions.get_mut(&place(0)).unwrap().rewind(3);
+        assert!(partitions.are_rewound());
+        assert_eq!(partitions.take(), Spans::from([(place(0), Span { from: 3, to: 3 })]));
+        assert!(!partitions.are_rewound());
+        assert_eq!(partitions.take(), Spans::new());
     }
 
     #[test]

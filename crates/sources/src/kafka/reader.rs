@@ -4,6 +4,7 @@
 //! the others. After any failure of a partition the connection is dropped, and a new one continues at the same offsets:
 //! librdkafka keeps no usable state for a partition that it gave up or whose offset was out of range.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use super::discovery::{self, LATEST};
 use super::error::KafkaFailure;
 use super::events::Stop;
 use super::feed::Feed;
-use super::offsets::{self, Offsets, TopicPartition};
+use super::gap::{self, Circumstances};
+use super::offsets::{self, Offsets, TopicIds, TopicPartition};
 use super::options::Options;
 use super::progress::Partitions;
 use super::replay;
@@ -96,7 +98,7 @@ impl StreamReader for KafkaReader {
     }
 
     async fn acknowledge(&mut self, range: &SliceRange) -> Result<()> {
-        let spans = offsets::from_range(range)?;
+        let (spans, _) = offsets::from_range(range)?;
         let reading = self.wait_for_task().await?;
         let offsets = reading.partitions.acknowledge(&spans);
         reading.commit_to_group(&offsets);
@@ -120,13 +122,22 @@ pub(super) struct Reading {
     opened: Option<Connection>,
     pub(super) feed: Option<Feed>,
     pub(super) partitions: Partitions,
+    /// The ids of the topics that are read. A topic has none if the brokers give none.
+    pub(super) ids: TopicIds,
     /// How many listings of this connection were applied.
     pub(super) looks_seen: u64,
     pub(super) gaps: Vec<Gap>,
 }
 
 impl Reading {
-    pub(super) fn open(source: Arc<Options>, position: Offsets, options: ReadOptions, runtime: Handle) -> Result<Self> {
+    /// `from` is the position, with the ids of the topics from which its offsets are.
+    pub(super) fn open(
+        source: Arc<Options>,
+        from: (Offsets, TopicIds),
+        options: ReadOptions,
+        runtime: Handle,
+    ) -> Result<Self> {
+        let (position, ids) = from;
         let group = match (&source.properties.group, &source.group_prefix) {
             (Some(group), _) => group.clone(),
             (None, Some(prefix)) => format!("{prefix}-{}", options.reader),
@@ -135,21 +146,43 @@ impl Reading {
         let schema = columns::schema(source.include_headers);
         let partitions = Partitions::default();
         let (opened, feed, looks_seen, gaps) = (None, None, 0, Vec::new());
-        let mut reading = Self { source, group, options, runtime, schema, opened, feed, partitions, looks_seen, gaps };
+        let mut reading =
+            Self { source, group, options, runtime, schema, opened, feed, partitions, ids, looks_seen, gaps };
         let connection = reading.connect(true)?;
-        let ends = reading.find_ends(&connection, &position)?;
+        let with_id: BTreeSet<String> = reading.ids.keys().cloned().collect();
+        let (ends, recreated) = reading.find_ends(&connection, &position)?;
         for (place, known_end) in ends {
+            let read_to = position.get(&place).copied();
+            if recreated.contains(&*place.topic) {
+                reading.restart(&connection, place, read_to)?;
+                continue;
+            }
             // A partition that the position does not have is newer than the position. It is read from its first offset.
-            let next = position.get(&place).copied().unwrap_or(0);
+            let next = read_to.unwrap_or(0);
             let end = reading.options.available_now.then_some(known_end);
             reading.partitions.add(place.clone(), next, known_end, end);
             if next > known_end {
-                // The topic was created again. Waiting until its end reaches `next` would miss all records before it.
-                reading.skip_gap(&connection, &place)?;
+                // Waiting until the end reaches `next` would miss all records before it.
+                let is_same_topic = with_id.contains(&*place.topic);
+                let is_allowed = reading.allows_gaps();
+                let circumstances = Circumstances { is_allowed, is_same_topic, is_replaced: false };
+                reading.skip_gap(&connection, &place, circumstances)?;
             }
         }
         reading.opened = Some(connection);
         Ok(reading)
+    }
+
+    /// Adds a partition of a topic that was created again. `read_to` is the next offset of the old topic.
+    fn restart(&mut self, connection: &Connection, place: TopicPartition, read_to: Option<i64>) -> Result<()> {
+        let resumption = gap::restart(connection, &place, read_to)?;
+        let end = self.options.available_now.then_some(resumption.end);
+        self.partitions.add(place.clone(), resumption.next, resumption.end, end);
+        if let Some(progress) = self.partitions.get_mut(&place) {
+            progress.rewind(resumption.next);
+        }
+        self.gaps.extend(resumption.gap);
+        Ok(())
     }
 
     pub(super) fn allows_gaps(&self) -> bool {
@@ -166,12 +199,13 @@ impl Reading {
         Connection::open(&settings, &self.runtime)
     }
 
-    /// All partitions of the subscription, each with its end.
-    fn find_ends(&self, connection: &Connection, position: &Offsets) -> Result<Offsets> {
+    /// All partitions of the subscription, each with its end, and the topics that were created again.
+    fn find_ends(&mut self, connection: &Connection, position: &Offsets) -> Result<(Offsets, BTreeSet<String>)> {
         let subscription = &self.source.subscription;
         let found =
             connection.ask(CONTACT_WAIT_MAX, |consumer, wait_max| discovery::find(consumer, subscription, wait_max))?;
-        for (place, next) in position {
+        let recreated = self.take_ids(start::find_ids(connection, &found)?)?;
+        for (place, next) in position.iter().filter(|(place, _)| !recreated.contains(&*place.topic)) {
             if !found.partitions.contains(place) {
                 self.check_gone(place, *next)?;
             }
@@ -181,7 +215,8 @@ impl Reading {
             let topics = discovery::topic_names(connection.consumer(), CONTACT_WAIT_MAX);
             return Err(KafkaFailure::UnknownTopic { topic: topic.clone(), topics }.into());
         }
-        start::ask(connection, &found.partitions.into_iter().map(|place| (place, LATEST)).collect())
+        let ends = start::ask(connection, &found.partitions.into_iter().map(|place| (place, LATEST)).collect())?;
+        Ok((ends, recreated))
     }
 
     /// An error for a deleted partition, or a warning if gaps are allowed.
@@ -196,11 +231,13 @@ impl Reading {
     }
 
     fn replay(&mut self, range: SliceRange) -> Result<Slice> {
-        let spans = offsets::from_range(&range)?;
-        let (batches, gaps) = replay::read(self, &spans, Rows::new(self.schema.clone()))?;
+        let (mut spans, ids) = offsets::from_range(&range)?;
+        let mut gaps = self.leave_out_old_topics(&mut spans, &ids)?;
+        let (batches, more_gaps) = replay::read(self, &spans, Rows::new(self.schema.clone()))?;
+        gaps.extend(more_gaps);
         for (place, span) in &spans {
             if let Some(one) = self.partitions.get_mut(place) {
-                one.jump(span.to);
+                one.resume_after(span.to);
             }
         }
         Ok(Slice { range, content: Content::Rows(batches), gaps, more: true })
@@ -239,12 +276,16 @@ impl Reading {
     }
 
     fn give(&mut self, rows: Rows) -> Result<Next> {
-        if rows.is_empty() {
+        // A position that went back is written also if no record follows.
+        if rows.is_empty() && !self.partitions.are_rewound() {
             let offsets = self.partitions.uncommitted();
             self.commit_to_group(&offsets);
             return Ok(if self.is_over() { Next::End } else { Next::Idle });
         }
-        let range = offsets::range(&self.partitions.take())?;
+        if !rows.is_empty() {
+            self.check_identity()?;
+        }
+        let range = offsets::range(&self.partitions.take(), &self.ids)?;
         let has_more = self.feed.as_ref().is_some_and(Feed::has_more);
         let more = has_more || self.partitions.are_behind();
         Ok(Next::Slice(Slice {

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::columns::Rows;
 use super::error::KafkaFailure;
 use super::feed::Feed;
-use super::gap;
+use super::gap::{self, Circumstances};
 use super::offsets::{Offsets, Spans, TopicPartition};
 use super::reader::Reading;
 use crate::stream::Gap;
@@ -23,6 +23,14 @@ const POLL_WAIT: Duration = Duration::from_millis(100);
 /// After this time without any record the attempt fails, and the stream retries.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// Why a connection reads no more of the range.
+enum Ended {
+    Complete,
+    OutOfRange(TopicPartition),
+    /// No record arrived for [`SILENCE_MAX`].
+    Silent,
+}
+
 pub(super) fn read(reading: &Reading, spans: &Spans, mut rows: Rows) -> Result<(Vec<RecordBatch>, Vec<Gap>)> {
     let mut gaps = Vec::new();
     let mut left: Offsets = spans.iter().map(|(place, span)| (place.clone(), span.from)).collect();
@@ -30,12 +38,19 @@ pub(super) fn read(reading: &Reading, spans: &Spans, mut rows: Rows) -> Result<(
     while !left.is_empty() {
         let mut feed = Feed::new(reading.connect(false)?)?;
         feed.assign(&left)?;
-        let Some(place) = read_until_event(&mut feed, spans, &mut left, &mut rows)? else { break };
-        // The only event that stops reading: the offset is out of range.
+        let place = match read_until_event(&mut feed, spans, &mut left, &mut rows)? {
+            Ended::Complete => break,
+            Ended::Silent => {
+                gaps.extend(skip_lost_ends(reading, &feed, spans, &mut left)?);
+                continue;
+            }
+            Ended::OutOfRange(place) => place,
+        };
         let Some(next) = left.get(&place).copied() else { continue };
-        let resumption = gap::resume(&feed.connection, &place, next, reading.allows_gaps())?;
+        let resumption = gap::resume(&feed.connection, &place, next, circumstances(reading, &place))?;
         gaps.extend(resumption.gap);
-        if resumption.next >= end(spans, &place) {
+        // A log that lost its end has nothing more of the range.
+        if resumption.next >= end(spans, &place) || resumption.next < next {
             left.remove(&place);
         } else {
             left.insert(place, resumption.next);
@@ -44,23 +59,39 @@ pub(super) fn read(reading: &Reading, spans: &Spans, mut rows: Rows) -> Result<(
     Ok((rows.finish()?, gaps))
 }
 
+fn circumstances(reading: &Reading, place: &TopicPartition) -> Circumstances {
+    let is_same_topic = reading.ids.contains_key(&*place.topic);
+    Circumstances { is_allowed: reading.allows_gaps(), is_same_topic, is_replaced: false }
+}
+
+/// Removes the partitions whose log ends before their range. An error if there are none, or if gaps are not allowed.
+fn skip_lost_ends(reading: &Reading, feed: &Feed, spans: &Spans, left: &mut Offsets) -> Result<Vec<Gap>> {
+    let mut gaps = Vec::new();
+    for place in left.keys().cloned().collect::<Vec<_>>() {
+        let end = end(spans, &place);
+        if let Some(gap) = gap::resume(&feed.connection, &place, end, circumstances(reading, &place))?.gap {
+            gaps.push(gap);
+            left.remove(&place);
+        }
+    }
+    match gaps.is_empty() {
+        true => Err(KafkaFailure::ReplayStalled { seconds: SILENCE_MAX.as_secs() }.into()),
+        false => Ok(gaps),
+    }
+}
+
 fn end(spans: &Spans, place: &TopicPartition) -> i64 {
     spans.get(place).map_or(0, |span| span.to)
 }
 
-/// Reads the rest. Returns the partition whose offset is out of range, if there is one.
-fn read_until_event(
-    feed: &mut Feed,
-    spans: &Spans,
-    left: &mut Offsets,
-    rows: &mut Rows,
-) -> Result<Option<TopicPartition>> {
+/// Reads the rest, until it is complete or the connection gives no more of it.
+fn read_until_event(feed: &mut Feed, spans: &Spans, left: &mut Offsets, rows: &mut Rows) -> Result<Ended> {
     let mut last_arrival = Instant::now();
     while !left.is_empty() {
         if feed.poll(POLL_MESSAGES, POLL_WAIT) {
             last_arrival = Instant::now();
         } else if last_arrival.elapsed() > SILENCE_MAX {
-            return Err(KafkaFailure::ReplayStalled { seconds: SILENCE_MAX.as_secs() }.into());
+            return Ok(Ended::Silent);
         }
         let mut done = Offsets::new();
         while let Some(message) = feed.pending.first() {
@@ -74,7 +105,7 @@ fn read_until_event(
                         *next = offset + 1;
                     }
                     None | Some((RDKafkaErrorCode::PartitionEOF, _)) => *next = (*next).max(offset),
-                    Some((RDKafkaErrorCode::AutoOffsetReset, _)) => return Ok(Some(place)),
+                    Some((RDKafkaErrorCode::AutoOffsetReset, _)) => return Ok(Ended::OutOfRange(place)),
                     // Other failures end by themselves, or no record arrives any more and the attempt fails.
                     Some((_, reason)) => tracing::debug!("Kafka: {place}: {reason}"),
                 }
@@ -89,5 +120,5 @@ fn read_until_event(
             feed.unassign(&done);
         }
     }
-    Ok(None)
+    Ok(Ended::Complete)
 }

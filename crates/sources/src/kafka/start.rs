@@ -2,6 +2,7 @@
 //!
 //! The offsets are fixed once, so that `latest` means the time when the table was created.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -9,8 +10,9 @@ use tokio::runtime::Handle;
 use super::connection::{Connection, ConnectionSettings, Consumer};
 use super::discovery::{self, EARLIEST, Found, LATEST};
 use super::error::KafkaFailure;
-use super::offsets::{Offsets, TopicPartition};
+use super::offsets::{Offsets, TopicIds, TopicPartition};
 use super::options::{NoSuchTimestamp, Options, Starting};
+use super::topic_ids;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// How long a request to brokers that do not answer is repeated before it fails.
@@ -20,7 +22,8 @@ pub(super) const CONTACT_WAIT_MAX: Duration = Duration::from_secs(30);
 const NO_READ_AHEAD: u64 = 0;
 const NO_GROUP: &str = "pinsql";
 
-pub(super) fn start(options: &Options, runtime: &Handle) -> Result<Offsets> {
+/// The offsets at which a new table starts, and the ids of their topics.
+pub(super) fn start(options: &Options, runtime: &Handle) -> Result<(Offsets, TopicIds)> {
     let settings = ConnectionSettings {
         properties: &options.properties,
         group: NO_GROUP,
@@ -32,23 +35,41 @@ pub(super) fn start(options: &Options, runtime: &Handle) -> Result<Offsets> {
     if found.partitions.is_empty() {
         tracing::warn!("no topic matches `{}` yet", options.subscription.name());
     }
+    // The ids come first. If a topic is created again in between, the offsets have an old id, and opening the stream fails.
+    let ids = find_ids(&connection, &found)?;
+    Ok((start_offsets(&connection, options, &found)?, ids))
+}
+
+fn start_offsets(connection: &Connection, options: &Options, found: &Found) -> Result<Offsets> {
     let each = |timestamp: i64| found.partitions.iter().map(|place| (place.clone(), timestamp)).collect();
     match &options.starting {
-        Starting::Latest => ask(&connection, &each(LATEST)),
-        Starting::Earliest => ask(&connection, &each(EARLIEST)),
-        Starting::TimestampMs(timestamp_ms) => at_timestamps(&connection, options, &each(*timestamp_ms)),
+        Starting::Latest => ask(connection, &each(LATEST)),
+        Starting::Earliest => ask(connection, &each(EARLIEST)),
+        Starting::TimestampMs(timestamp_ms) => at_timestamps(connection, options, &each(*timestamp_ms)),
         Starting::TimestampsMs(timestamps) => {
-            check_complete("startingOffsetsByTimestamp", timestamps, &found)?;
-            at_timestamps(&connection, options, timestamps)
+            check_complete("startingOffsetsByTimestamp", timestamps, found)?;
+            at_timestamps(connection, options, timestamps)
         }
         Starting::Offsets(offsets) => {
-            check_complete("startingOffsets", offsets, &found)?;
+            check_complete("startingOffsets", offsets, found)?;
             let asked: Offsets = offsets.iter().filter(|(_, offset)| **offset < 0).map(clone_pair).collect();
             let mut start: Offsets = offsets.iter().filter(|(_, offset)| **offset >= 0).map(clone_pair).collect();
-            start.extend(ask(&connection, &asked)?);
+            start.extend(ask(connection, &asked)?);
             Ok(start)
         }
     }
+}
+
+/// The ids of the topics of `found`.
+pub(super) fn find_ids(connection: &Connection, found: &Found) -> Result<TopicIds> {
+    let topics = found.topics();
+    connection.ask(CONTACT_WAIT_MAX, |consumer, wait_max| topic_ids::find(consumer, &topics, wait_max))
+}
+
+/// The id of the topic of one partition.
+pub(super) fn find_ids_of(connection: &Connection, place: &TopicPartition) -> Result<TopicIds> {
+    let topics = BTreeSet::from([place.topic.to_string()]);
+    connection.ask(CONTACT_WAIT_MAX, |consumer, wait_max| topic_ids::find(consumer, &topics, wait_max))
 }
 
 fn clone_pair((place, offset): (&TopicPartition, &i64)) -> (TopicPartition, i64) {

@@ -13,13 +13,13 @@ use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::connection::{Connection, ConnectionSettings};
 use super::iam::Iam;
 use super::properties::Properties;
-use crate::stream::{Content, Next, ReadOptions, SliceLimits, StreamSource};
+use crate::stream::{Content, Next, Position, ReadOptions, SliceLimits, SliceRange, StreamSource};
 use pinsql_base::error::ErrorKind;
 
 const LIMITS: SliceLimits = SliceLimits { records_max: 1000, bytes_max: 1 << 20 };
@@ -64,7 +64,7 @@ async fn records_come_from_all_partitions_up_to_their_ends_at_opening() {
     }
     let source = source(&cluster.bootstrap_servers());
     let position = source.start().await.unwrap();
-    assert_eq!(position.0, json!({"pins": {"0": 0, "1": 0, "2": 0}}));
+    assert_eq!(without_ids(&position.0), json!({"pins": {"0": 0, "1": 0, "2": 0}}));
     let mut reader = source.open(&position, &reading(true)).await.unwrap();
     produce(&cluster, 0, 5); // after the end
     let mut position = position;
@@ -80,7 +80,7 @@ async fn records_come_from_all_partitions_up_to_their_ends_at_opening() {
             Next::End => break,
         }
     }
-    assert_eq!((rows, position.0), (30, json!({"pins": {"0": 10, "1": 10, "2": 10}})));
+    assert_eq!((rows, without_ids(&position.0)), (30, json!({"pins": {"0": 10, "1": 10, "2": 10}})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,13 +101,76 @@ async fn requests_are_repeated_after_errors_of_a_broker() {
         assert!(begun.elapsed() < PATIENCE);
         match reader.next(&LIMITS, WAIT).await.unwrap() {
             Next::Slice(slice) => {
-                assert_eq!(slice.range.0, json!({"pins": {"0": {"from": 0, "to": 10}}}));
+                assert_eq!(without_ids(&slice.range.0), json!({"pins": {"0": {"from": 0, "to": 10}}}));
                 break;
             }
             Next::Idle => {}
             Next::End => panic!("a stream has no end"),
         }
     }
+}
+
+/// The JSON of a position or range without the ids of its topics, which the mock cluster draws at random.
+fn without_ids(json: &Value) -> Value {
+    let mut json = json.clone();
+    assert!(json.as_object_mut().unwrap().remove(super::offsets::TOPIC_IDS).is_some(), "{json}");
+    json
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_with_another_id_is_read_from_its_beginning_only_if_gaps_are_allowed() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, 10);
+    let source = source(&cluster.bootstrap_servers());
+    let is = source.start().await.unwrap().0["topic ids"]["pins"].as_str().unwrap().to_owned();
+    let read = Position(json!({"pins": {"0": 4, "1": 7}, "topic ids": {"pins": "old"}}));
+    let error = source.open(&read, &reading(true)).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let message = format!("the topic `pins` was deleted and created again: its id was old and is {is}");
+    assert_eq!(error.message, message);
+
+    let mut reader = source.open(&read, &ReadOptions { allow_gap: true, ..reading(true) }).await.unwrap();
+    let slice = loop {
+        match reader.next(&LIMITS, WAIT).await.unwrap() {
+            Next::Slice(slice) => break slice,
+            Next::Idle => {}
+            Next::End => panic!("nothing was read"),
+        }
+    };
+    assert_eq!(slice.range.0, json!({"pins": {"0": {"from": 0, "to": 10}}, "topic ids": {"pins": is}}));
+    assert_eq!((slice.gaps[0].partition.as_str(), slice.gaps[0].after.as_str()), ("pins-0", "3"));
+    let position = source.advance(&read, &slice.range).unwrap();
+    assert_eq!(position.0, json!({"pins": {"0": 10}, "topic ids": {"pins": is}}));
+    // The range of the old topic has no records any more.
+    let old = SliceRange(json!({"pins": {"0": {"from": 4, "to": 9}}, "topic ids": {"pins": "old"}}));
+    let mut reader = source.open(&read, &ReadOptions { allow_gap: true, ..reading(true) }).await.unwrap();
+    let slice = reader.replay(&old).await.unwrap();
+    let Content::Rows(batches) = slice.content else { panic!("Kafka has no objects") };
+    assert_eq!((batches.len(), slice.gaps.len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_end_of_a_log_is_skipped_without_reading_a_record_twice() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, 5);
+    let source = source(&cluster.bootstrap_servers());
+    let is = source.start().await.unwrap().0["topic ids"]["pins"].clone();
+    let read = Position(json!({"pins": {"0": 100}, "topic ids": {"pins": is}}));
+    let error = source.open(&read, &reading(true)).await.err().unwrap();
+    let message = "the end of partition 0 of the topic `pins` is lost: it ends at offset 5, and was already read up to \
+                   offset 100";
+    assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Data, message));
+
+    let mut reader = source.open(&read, &ReadOptions { allow_gap: true, ..reading(true) }).await.unwrap();
+    let Next::Slice(slice) = reader.next(&LIMITS, WAIT).await.unwrap() else { panic!("the position did not change") };
+    assert_eq!(without_ids(&slice.range.0), json!({"pins": {"0": {"from": 5, "to": 5}}}));
+    assert_eq!((slice.gaps[0].after.as_str(), slice.gaps[0].before.as_str()), ("99", "5"));
+    assert!(matches!(reader.next(&LIMITS, WAIT).await.unwrap(), Next::End));
+
+    // A checkpoint without ids does not show which of the two happened.
+    let unknown = Position(json!({"pins": {"0": 100}}));
+    let error = source.open(&unknown, &ReadOptions { allow_gap: true, ..reading(true) }).await.err().unwrap();
+    assert!(error.message.ends_with("the topic was created again, or the end of its log is lost"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

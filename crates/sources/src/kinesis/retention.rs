@@ -68,6 +68,7 @@ impl Loss {
             before: self.before.clone(),
             records: None,
             seconds: Some(self.seconds()),
+            note: None,
         }
     }
 

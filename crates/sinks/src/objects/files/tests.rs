@@ -18,7 +18,13 @@ impl Partitioning for TenBytes {
     fn split(&self, range: &SliceRange) -> Result<Vec<PartitionSpan>> {
         let spans = range.0.as_array().unwrap().iter().map(|span| {
             let number = |at: usize| span[at].as_i64().unwrap();
-            PartitionSpan { name: name(number(0) as i32), from: number(1), to: number(2), cuts: Vec::new() }
+            PartitionSpan {
+                name: name(number(0) as i32),
+                topic_id: None,
+                from: number(1),
+                to: number(2),
+                cuts: Vec::new(),
+            }
         });
         Ok(spans.collect())
     }
@@ -130,8 +136,14 @@ fn the_largest_files_are_closed_while_too_much_memory_is_used() {
 
 #[test]
 fn no_object_and_no_batch_spans_a_gap() {
-    let gap =
-        Gap { partition: "pins-0".into(), after: "1".into(), before: "50".into(), records: Some(48), seconds: None };
+    let gap = Gap {
+        partition: "pins-0".into(),
+        after: "1".into(),
+        before: "50".into(),
+        records: Some(48),
+        seconds: None,
+        note: None,
+    };
     let mut files = files(rotation(100));
     files.add(slice(&[(0, 0), (0, 1)], json!([[0, 0, 2]]), Vec::new()), Instant::now()).unwrap();
     files.add(slice(&[(0, 50)], json!([[0, 50, 51]]), vec![gap.clone()]), Instant::now()).unwrap();
