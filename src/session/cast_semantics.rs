@@ -2,9 +2,10 @@
 //!
 //! It replaces explicit casts and the casts that type coercion adds:
 //!
-//! - Floats and timestamps become STRING in the form of Spark.
+//! - Floats, times, intervals and nested values become STRING in the form of Spark.
 //! - Bytes become STRING row by row, so that one bad value is one error.
-//! - A STRING becomes a TIMESTAMP, a DATE or a DECIMAL by the same rules as in a JSON object.
+//! - A STRING becomes a TIMESTAMP, a DATE or a DECIMAL by the same rules as in a JSON object, and a BOOLEAN or a float by Spark's.
+//! - The same holds for the elements of an ARRAY, a MAP and a STRUCT.
 //! - `-x` is an error for the smallest number of a type.
 //!
 //! The rule runs after type coercion and changes no type. Absent: casts between numbers and times, which
@@ -22,35 +23,17 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
-use pinsql_functions::numbers::arithmetic::{IntegerArithmetic, Operation};
-use pinsql_functions::numbers::cast_to_decimal::TextDecimal;
-use pinsql_functions::text::binary_text::BinaryText;
-use pinsql_functions::text::cast_to_string::Text;
-use pinsql_functions::times::to_date::ToDate;
-use pinsql_functions::times::to_timestamp::{OnError, ToTimestamp, timestamp_type};
+use pinsql_functions::casts::cast_function;
+use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
 
 #[derive(Debug)]
 pub(super) struct DatabricksCasts {
-    text: Arc<ScalarUDF>,
-    binary_text: Arc<ScalarUDF>,
-    try_binary_text: Arc<ScalarUDF>,
-    to_date: Arc<ScalarUDF>,
-    to_timestamp: Arc<ScalarUDF>,
-    try_to_timestamp: Arc<ScalarUDF>,
     subtract: Arc<ScalarUDF>,
 }
 
 impl DatabricksCasts {
     pub(super) fn new() -> Self {
-        Self {
-            text: Arc::new(ScalarUDF::new_from_impl(Text::new())),
-            binary_text: Arc::new(ScalarUDF::new_from_impl(BinaryText::new(OnError::Fail))),
-            try_binary_text: Arc::new(ScalarUDF::new_from_impl(BinaryText::new(OnError::Null))),
-            to_date: Arc::new(ScalarUDF::new_from_impl(ToDate::new())),
-            to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Fail))),
-            try_to_timestamp: Arc::new(ScalarUDF::new_from_impl(ToTimestamp::new(OnError::Null))),
-            subtract: Arc::new(ScalarUDF::new_from_impl(IntegerArithmetic::new(Operation::Subtract))),
-        }
+        Self { subtract: Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(Operation::Subtract))) }
     }
 
     fn rewrite_plan(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -71,46 +54,12 @@ impl DatabricksCasts {
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match &expr {
-            Expr::Cast(Cast { expr: operand, field }) => self.cast(operand, field.data_type(), false, schema),
-            Expr::TryCast(TryCast { expr: operand, field }) => self.cast(operand, field.data_type(), true, schema),
+            Expr::Cast(Cast { expr: operand, field }) => cast(operand, field.data_type(), false, schema),
+            Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema),
             Expr::Negative(operand) => self.negate(operand, schema),
             _ => Ok(None),
         }
         .map(|rewritten| rewritten.map_or_else(|| Transformed::no(expr), Transformed::yes))
-    }
-
-    fn cast(&self, operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
-        // The type of a lambda parameter is unknown here, so its casts stay those of DataFusion.
-        let Ok(source) = operand.get_type(schema) else { return Ok(None) };
-        let Some(function) = self.function_for(&source, target, is_try) else { return Ok(None) };
-        let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
-        let result = function.return_type(std::slice::from_ref(&argument))?;
-        let operand = operand.clone().cast_to(&argument, schema)?;
-        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![operand]));
-        Ok(Some(if result == *target { call } else { Expr::Cast(Cast::new(Box::new(call), target.clone())) }))
-    }
-
-    /// The function with the cast of Databricks. None if the cast of DataFusion gives the same.
-    fn function_for(&self, source: &DataType, target: &DataType, is_try: bool) -> Option<Arc<ScalarUDF>> {
-        let is_text =
-            |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        if is_text(target) && (source.is_floating() || matches!(source, DataType::Timestamp(_, _))) {
-            return Some(Arc::clone(&self.text));
-        }
-        if is_text(target) && source.is_binary() {
-            return Some(Arc::clone(if is_try { &self.try_binary_text } else { &self.binary_text }));
-        }
-        match target {
-            DataType::Date32 if is_text(source) && !is_try => Some(Arc::clone(&self.to_date)),
-            target if *target == timestamp_type() && is_text(source) => {
-                Some(Arc::clone(if is_try { &self.try_to_timestamp } else { &self.to_timestamp }))
-            }
-            DataType::Decimal128(precision, scale) if is_text(source) => {
-                let on_error = if is_try { OnError::Null } else { OnError::Fail };
-                Some(Arc::new(ScalarUDF::new_from_impl(TextDecimal::new(*precision, *scale, on_error))))
-            }
-            _ => None,
-        }
     }
 
     fn negate(&self, operand: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
@@ -121,6 +70,17 @@ impl DatabricksCasts {
         let operands = vec![zero, operand.clone()];
         Ok(Some(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&self.subtract), operands))))
     }
+}
+
+fn cast(operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
+    // The type of a lambda parameter is unknown here, so its casts stay those of DataFusion.
+    let Ok(source) = operand.get_type(schema) else { return Ok(None) };
+    let Some(function) = cast_function(&source, target, is_try) else { return Ok(None) };
+    let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
+    let result = function.return_type(std::slice::from_ref(&argument))?;
+    let operand = operand.clone().cast_to(&argument, schema)?;
+    let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![operand]));
+    Ok(Some(if result == *target { call } else { Expr::Cast(Cast::new(Box::new(call), target.clone())) }))
 }
 
 impl AnalyzerRule for DatabricksCasts {

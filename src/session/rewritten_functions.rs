@@ -5,7 +5,7 @@
 //! have the name of one.
 
 /// The names, in lower case and in alphabetical order.
-pub(super) const NAMES: [&str; 39] = [
+pub(super) const NAMES: [&str; 38] = [
     "approx_count_distinct",
     "bigint",
     "binary",
@@ -33,7 +33,6 @@ pub(super) const NAMES: [&str; 39] = [
     "negative",
     "nullifzero",
     "percentile_disc",
-    "positive",
     "smallint",
     "string",
     "timestamp",

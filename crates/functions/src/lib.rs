@@ -13,12 +13,14 @@
 //! - `row` and `plain`: the two ways to write a function with little code: per row, or per column. `lists` has the common code of
 //!   ARRAY and MAP.
 //! - [`numbers`], [`text`], `regex`, [`times`], [`conditions`]: scalar functions, a family each.
+//! - [`casts`]: the functions that replace casts.
 //! - [`arrays`], [`maps`], [`json`]: functions of nested types and of JSON text.
 //! - [`higher_order`]: functions with a lambda.
 //! - [`aggregates`]: aggregate functions. [`generators`]: functions that return rows, such as `explode`.
 
 pub mod aggregates;
 pub mod arrays;
+pub mod casts;
 pub mod conditions;
 pub mod generators;
 pub mod higher_order;

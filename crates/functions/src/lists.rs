@@ -12,8 +12,8 @@ use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 
+use super::numbers::coercion;
 use super::plain::{call_error, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -60,7 +60,7 @@ pub(crate) fn map_types(function: &str, data_type: &DataType) -> Result<(DataTyp
 
 /// The type that all of these can be cast to.
 pub(crate) fn common_type(function: &str, types: &[DataType]) -> Result<DataType> {
-    type_union_resolution(types).ok_or_else(|| {
+    coercion::common_type_of(types).ok_or_else(|| {
         let names: Vec<String> = types.iter().map(type_name).collect();
         wrong_call(function, format!("{} have no common type", names.join(" and ")), "cast one of them")
     })
@@ -76,6 +76,8 @@ pub(crate) fn common_element(function: &str, types: &[DataType]) -> Result<DataT
 pub(crate) fn wrong_count<T>(function: &str, usage: &str) -> Result<T> {
     Err(call_error(ErrorCode::WrongNumArgs, function, "the number of arguments is wrong", usage))
 }
+
+pub(crate) use super::text::value_text::is_null;
 
 /// The range of the elements of a row.
 pub(crate) fn range(list: &ListArray, row: usize) -> Range<usize> {
@@ -167,8 +169,32 @@ pub(crate) fn too_long(what: &str, elements: usize) -> Result<()> {
     }
 }
 
+/// Returns an error if values of this type have no order: those with a MAP in them, as in Spark.
+fn expect_order(data_type: &DataType) -> Result<()> {
+    match has_map(data_type) {
+        true => Err(external(
+            Error::new(
+                ErrorCode::DatatypeMismatch,
+                format!("values of type {} cannot be compared", type_name(data_type)),
+            )
+            .with_hint("map_entries(map) gives an array, which can be compared"),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// True if the type is a MAP, or has one in it.
+pub(crate) fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(_, _) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        other => element_type(other).filter(|_| !other.is_null()).is_some_and(|element| has_map(&element)),
+    }
+}
+
 /// Encodes values as bytes that compare as the values do in Spark.
 pub(crate) fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> {
+    expect_order(values.data_type())?;
     let field = SortField::new_with_options(values.data_type().clone(), order);
     let converter = RowConverter::new(vec![field])?;
     Ok(converter.convert_columns(&[normalized(values)?])?)
@@ -176,6 +202,7 @@ pub(crate) fn comparable(values: &ArrayRef, order: SortOptions) -> Result<Rows> 
 
 /// Encodes two arrays of one type as bytes that compare across both.
 pub(crate) fn comparable_pair(left: &ArrayRef, right: &ArrayRef) -> Result<(Rows, Rows)> {
+    expect_order(left.data_type())?;
     let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
     Ok((converter.convert_columns(&[normalized(left)?])?, converter.convert_columns(&[normalized(right)?])?))
 }

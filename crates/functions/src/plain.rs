@@ -12,6 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 
 /// The types of a call: those that the arguments are cast to, and that of the result.
 #[derive(Debug)]
@@ -89,6 +90,18 @@ pub(crate) fn wrong_call(function: &str, what: impl std::fmt::Display, hint: &st
 /// As [`wrong_call`], for a fault that has another code of the kind Sql.
 pub(crate) fn call_error(code: ErrorCode, function: &str, what: impl std::fmt::Display, hint: &str) -> DataFusionError {
     external(Error::new(code, format!("{function}: {what}")).with_hint(hint))
+}
+
+/// The types of arguments that are texts. Values of other types are cast to STRING, except for an ARRAY, a MAP or a STRUCT, which
+/// Spark casts only in an explicit CAST.
+pub(crate) fn texts(function: &str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.iter().find(|given| given.is_nested()) {
+        Some(nested) => {
+            let what = format!("expected a STRING, got {}", type_name(nested));
+            Err(wrong_call(function, what, "CAST(value AS STRING)"))
+        }
+        None => Ok(vec![DataType::Utf8; types.len()]),
+    }
 }
 
 impl ScalarUDFImpl for PlainFunction {

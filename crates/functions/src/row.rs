@@ -30,7 +30,8 @@ pub(crate) const VALUES_BYTES_MAX: usize = i32::MAX as usize;
 pub(crate) enum Kind {
     Text,
     Binary,
-    /// BINARY stays BINARY, and any other type is cast to STRING. As a result type: the type of the first argument.
+    /// BINARY, if all arguments of this kind are BINARY; otherwise they are cast to STRING. As a result type: the type of the
+    /// first argument.
     TextOrBinary,
     Boolean,
     Int,
@@ -60,7 +61,6 @@ impl Kind {
         let is_time = matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
         let is_taken = match self {
             Self::Text => !given.is_nested(),
-            Self::TextOrBinary if given.is_binary() => return Some(DataType::Binary),
             Self::TextOrBinary => !given.is_nested(),
             Self::Binary => is_text || given.is_binary(),
             Self::Boolean => is_text || *given == DataType::Boolean,
@@ -232,6 +232,8 @@ pub(crate) struct RowFunction {
     result: Kind,
     /// True if the body handles NULL arguments. Otherwise the result of a NULL argument is NULL.
     sees_null: bool,
+    /// True if the arguments of the kind [`Kind::TextOrBinary`] must have one type.
+    is_uniform: bool,
     signature: Signature,
     body: Body,
 }
@@ -245,6 +247,7 @@ impl RowFunction {
             required: parameters.len(),
             result,
             sees_null: false,
+            is_uniform: false,
             signature: Signature::user_defined(Volatility::Immutable),
             body,
         }
@@ -263,6 +266,12 @@ impl RowFunction {
 
     pub(crate) fn sees_null(mut self) -> Self {
         self.sees_null = true;
+        self
+    }
+
+    /// STRING and BINARY cannot be mixed.
+    pub(crate) fn uniform(mut self) -> Self {
+        self.is_uniform = true;
         self
     }
 
@@ -311,7 +320,17 @@ impl ScalarUDFImpl for RowFunction {
             return plan_err!("{} takes {wanted} argument(s), not {}", self.name, types.len());
         }
         let kind = |position: usize| self.parameters.get(position).copied().unwrap_or(Kind::Text);
-        let coerce = |(position, given): (usize, &DataType)| match kind(position).coerced(given) {
+        let mut either = types.iter().enumerate().filter(|(position, _)| kind(*position) == Kind::TextOrBinary);
+        let is_binary = either.clone().all(|(_, given)| given.is_binary() || given.is_null())
+            && either.clone().any(|(_, given)| given.is_binary());
+        if self.is_uniform && !is_binary && either.any(|(_, given)| given.is_binary()) {
+            return plan_err!("{}: STRING and BINARY cannot be mixed", self.name);
+        }
+        let coerced = |position: usize, given: &DataType| match kind(position) {
+            Kind::TextOrBinary if is_binary => Some(DataType::Binary),
+            kind => kind.coerced(given),
+        };
+        let coerce = |(position, given): (usize, &DataType)| match coerced(position, given) {
             Some(coerced) => Ok(coerced),
             None => plan_err!(
                 "{}: argument {} must be {}, not {}",

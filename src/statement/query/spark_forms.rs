@@ -18,6 +18,9 @@ use pinsql_functions::DECODE_BYTES;
 const UNITS: [&str; 10] =
     ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"];
 
+/// The exponents of decimals are below this. A larger one has more digits than a DECIMAL.
+const EXPONENT_MAX: u32 = 100;
+
 /// The other form of a call with these arguments. None if it stays a call.
 pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
     let binary = |op: BinaryOperator, left: &Expr, right: Expr| Expr::BinaryOp {
@@ -25,7 +28,7 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
         op,
         right: Box::new(right),
     };
-    let or_null = |divisor: &Expr| call("nullif", vec![divisor.clone(), zero()]);
+    let or_null = |divisor: &Expr| null_if(divisor, zero());
     Some(match (name, arguments) {
         ("if" | "iff", [condition, yes, no]) => {
             case(None, vec![((*condition).clone(), (*yes).clone())], Some((*no).clone()))
@@ -35,11 +38,11 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
             let is_there = Expr::IsNotNull(Box::new(nested(value)));
             case(None, vec![(is_there, (*yes).clone())], Some((*no).clone()))
         }
+        ("nullif", [value, other]) => null_if(value, nested(other)),
         ("nullifzero", [value]) => or_null(value),
         ("zeroifnull", [value]) => call("coalesce", vec![(*value).clone(), zero()]),
         ("equal_null", [left, right]) => binary(BinaryOperator::Spaceship, left, nested(right)),
         ("negative", [value]) => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(nested(value)) },
-        ("positive", [value]) => nested(value),
         ("mod", [left, right]) => binary(BinaryOperator::Modulo, left, nested(right)),
         ("try_mod", [left, right]) => binary(BinaryOperator::Modulo, left, or_null(right)),
         ("try_divide", [left, right]) => binary(BinaryOperator::Divide, left, or_null(right)),
@@ -121,17 +124,33 @@ fn typed_number(word: &str) -> Option<Expr> {
     if !is_number {
         return None;
     }
-    let exact = || {
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let scale = fraction.len();
-        let precision = (whole.trim_start_matches('0').len() + scale).max(1);
-        DataType::Decimal(ExactNumberInfo::PrecisionAndScale(
-            precision as u64,
-            i64::try_from(scale).unwrap_or(i64::MAX),
-        ))
-    };
-    let text = Expr::Value(Value::SingleQuotedString(digits.to_owned()).into());
-    Some(cast(text, data_type.unwrap_or_else(exact)))
+    match data_type {
+        // The pass over literals gives the number its type.
+        None => Some(Expr::Value(Value::Number(plain_decimal(digits)?, false).into())),
+        Some(DataType::BigInt(_)) if digits.parse::<i64>().is_ok() => {
+            Some(cast(Expr::Value(Value::Number(digits.to_owned(), false).into()), DataType::BigInt(None)))
+        }
+        Some(data_type) => Some(cast(Expr::Value(Value::SingleQuotedString(digits.to_owned()).into()), data_type)),
+    }
+}
+
+/// A number without its exponent, with the digits that Java's `BigDecimal` keeps: `1.20E-3` is `0.00120`.
+fn plain_decimal(number: &str) -> Option<String> {
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else { return Some(number.to_owned()) };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent = exponent.parse::<i32>().ok().filter(|exponent| exponent.unsigned_abs() < EXPONENT_MAX)?;
+    let digits = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).ok()? + exponent;
+    let length = i32::try_from(digits.len()).ok()?;
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    Some(match point {
+        ..=0 => format!("0.{}{digits}", zeros(-point)),
+        point if point >= length => format!("{digits}{}", zeros(point - length)),
+        point => {
+            let (whole, fraction) = digits.split_at(usize::try_from(point).ok()?);
+            format!("{whole}.{fraction}")
+        }
+    })
 }
 
 /// The type of a function that is a cast, such as `int(x)`.
@@ -191,6 +210,12 @@ fn rounded(name: &str, expr: &Expr, kind: &CeilFloorKind) -> Option<Expr> {
         CeilFloorKind::Scale(places) => Some(call(name, vec![expr.clone(), Expr::Value(places.clone())])),
         CeilFloorKind::DateTimeField(_) => None,
     }
+}
+
+/// NULL if both are equal, otherwise the value, with the type of the value. DataFusion's `nullif` has the common type.
+fn null_if(value: &Expr, other: Expr) -> Expr {
+    let is_equal = Expr::BinaryOp { left: Box::new(nested(value)), op: BinaryOperator::Eq, right: Box::new(other) };
+    case(None, vec![(is_equal, Expr::Value(Value::Null.into()))], Some(value.clone()))
 }
 
 fn owned(arguments: &[&Expr]) -> Vec<Expr> {

@@ -60,10 +60,5 @@ SELECT CAST(small AS INT), CAST(small AS DOUBLE), CAST(small AS STRING), CAST(wi
 -- ours: '5.0E-324' | '1.2345679E8'
 SELECT CAST(CAST('4.9e-324' AS DOUBLE) AS STRING), CAST(CAST('123456789.125' AS FLOAT) AS STRING);
 
--- differs: `on` is a BOOLEAN, `1f` no DOUBLE
--- ours: true | NULL
 SELECT TRY_CAST('on' AS BOOLEAN), TRY_CAST('1f' AS DOUBLE);
-
--- differs: `+` and `-` of DECIMALs past 38 digits keep the scale
--- ours: 'decimal(38,10)'
 SELECT typeof(CAST(1 AS DECIMAL(5, 2)) - CAST(1 AS DECIMAL(38, 10)));

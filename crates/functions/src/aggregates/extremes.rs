@@ -12,7 +12,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
-use crate::lists::{comparable, wrong_count};
+use crate::lists::{comparable, is_null, wrong_count};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ExtremeBy {
@@ -120,7 +120,7 @@ impl GroupsAccumulator for Extremes {
         let compared = comparable(keys, SortOptions { descending: !self.is_max, nulls_first: true })?;
         for (row, group) in groups.iter().enumerate() {
             let is_taken = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if !is_taken || keys.is_null(row) {
+            if !is_taken || is_null(keys, row) {
                 continue;
             }
             let best = &mut self.groups[*group];

@@ -12,7 +12,7 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::gathered::Finish;
-use crate::lists::{comparable, range};
+use crate::lists::{comparable, is_null, range};
 
 #[derive(Debug)]
 pub(super) struct Groups {
@@ -157,7 +157,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<()> {
         self.total = groups_total;
         let is_taken = |row: &usize| {
-            arguments[0].is_valid(*row) && filter.is_none_or(|filter| filter.is_valid(*row) && filter.value(*row))
+            !is_null(&arguments[0], *row) && filter.is_none_or(|filter| filter.is_valid(*row) && filter.value(*row))
         };
         let taken: Vec<_> = (0..groups.len()).filter(is_taken).map(|row| (row, groups[row])).collect();
         self.add(arguments, taken)
@@ -229,7 +229,7 @@ impl Accumulator for OneGroup {
 
     /// The rows that leave a window are the oldest ones.
     fn retract_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
-        let gone = arguments[0].len() - arguments[0].null_count();
+        let gone = arguments[0].len() - arguments[0].logical_null_count();
         let columns = self.groups.columns()?;
         let total = self.groups.groups.len();
         (self.groups.batches, self.groups.groups) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue};
 
 use crate::lists::wrong_count;
-use crate::plain::Types;
+use crate::plain::{Types, texts};
 use pinsql_base::schema::STRING;
 
 /// The bit for a descending key in the argument after the key.
@@ -18,13 +18,13 @@ pub const DESCENDING: i32 = 1;
 pub const NULLS_LAST: i32 = 2;
 
 pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
-    let (texts, keys) = match types {
-        [_] => (1, &[][..]),
-        [_, _, keys @ ..] if keys.len().is_multiple_of(2) => (2, keys),
+    let (count, keys) = match types {
+        [value] => (texts(function, std::slice::from_ref(value))?.len(), &[][..]),
+        [_, _, keys @ ..] if keys.len().is_multiple_of(2) => (texts(function, &types[..2])?.len(), keys),
         _ => return wrong_count(function, "listagg(text [, delimiter]) [WITHIN GROUP (ORDER BY key)]"),
     };
     let keys = keys.chunks(2).flat_map(|key| [key[0].clone(), DataType::Int32]);
-    Types::new(std::iter::repeat_n(STRING, texts).chain(keys).collect::<Vec<_>>(), STRING)
+    Types::new(std::iter::repeat_n(STRING, count).chain(keys).collect::<Vec<_>>(), STRING)
 }
 
 pub(super) fn listagg(arguments: &[ArrayRef], _result: &DataType) -> Result<ScalarValue> {

@@ -2,6 +2,7 @@
 //!
 //! `statement::query::aggregate_calls` rewrites calls to the form that these functions expect.
 
+mod average;
 mod extremes;
 mod gathered;
 mod groups;
@@ -13,13 +14,12 @@ mod sum;
 
 use std::sync::Arc;
 
-use datafusion::functions_aggregate::{array_agg, average, bool_and_or, stddev, variance};
+use datafusion::functions_aggregate::{array_agg, bool_and_or};
 use datafusion::logical_expr::AggregateUDF;
 use datafusion_spark::function::aggregate::try_sum::SparkTrySum;
 
 use self::extremes::ExtremeBy;
 use self::gathered::gathered;
-use self::moments::{CentralMoment, Moment};
 
 pub use self::or_empty::or_empty;
 
@@ -33,13 +33,11 @@ pub fn all() -> Vec<AggregateUDF> {
     let also = |function: Arc<AggregateUDF>, names: &[&'static str]| {
         function.as_ref().clone().with_aliases(names.iter().copied())
     };
-    vec![
+    let mut functions = vec![
         AggregateUDF::new_from_impl(sum::CheckedSum::new()),
         AggregateUDF::new_from_impl(SparkTrySum::new()),
         AggregateUDF::new_from_impl(ExtremeBy::new(true)),
         AggregateUDF::new_from_impl(ExtremeBy::new(false)),
-        AggregateUDF::new_from_impl(CentralMoment::new(Moment::Skewness)),
-        AggregateUDF::new_from_impl(CentralMoment::new(Moment::Kurtosis)),
         gathered(&["median"], percentiles::median_types, percentiles::median),
         gathered(&["percentile"], percentiles::percentile_types, percentiles::percentile),
         gathered(
@@ -52,10 +50,10 @@ pub fn all() -> Vec<AggregateUDF> {
         gathered(&["mode"], percentiles::mode_types, percentiles::mode),
         gathered(&["listagg", "string_agg"], listagg::types, listagg::listagg),
         also(array_agg::array_agg_udaf(), &["collect_list"]),
-        also(average::avg_udaf(), &["mean", "try_avg"]),
+        AggregateUDF::new_from_impl(average::RoundedAverage::new()),
         also(bool_and_or::bool_and_udaf(), &["every"]),
         also(bool_and_or::bool_or_udaf(), &["any", "some"]),
-        also(stddev::stddev_udaf(), &["std", "stddev_samp"]),
-        also(variance::var_samp_udaf(), &["variance", "var_samp"]),
-    ]
+    ];
+    functions.extend(moments::all());
+    functions
 }

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use crate::maps::map_value;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 
 /// The forms of element access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,11 +103,11 @@ impl ScalarUDFImpl for ArrayElement {
             DataType::Map(_, _) if self.takes_maps() => map_value().coerce_types(types),
             DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
                 if !index.is_integer() && !index.is_null() {
-                    return plan_err!("the index of an array is a whole number, not {index}");
+                    return plan_err!("the index of an array is a whole number, not {}", type_name(index));
                 }
                 Ok(vec![DataType::List(Arc::clone(element)), DataType::Int64])
             }
-            other => plan_err!("{} takes an element of an array, not of {other}", self.name()),
+            other => plan_err!("{} takes an element of an array, not of {}", self.name(), type_name(other)),
         }
     }
 

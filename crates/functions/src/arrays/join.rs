@@ -7,16 +7,16 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
 use crate::lists::{array_element, range, wrong_count};
-use crate::plain::{Call, Types};
+use crate::plain::{Call, Types, texts};
 use pinsql_base::schema::{STRING, list_of};
 
 pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
     if !matches!(types.len(), 2 | 3) {
         return wrong_count(function, "array_join(array, delimiter [, forNull])");
     }
-    array_element(function, &types[0])?;
-    let texts = vec![STRING; types.len() - 1];
-    Types::new([vec![list_of(STRING)], texts].concat(), STRING)
+    texts(function, &[array_element(function, &types[0])?])?;
+    texts(function, &types[1..])?;
+    Types::new([vec![list_of(STRING)], vec![STRING; types.len() - 1]].concat(), STRING)
 }
 
 /// NULL elements are skipped, unless the call has a text for them.
@@ -34,8 +34,8 @@ pub(super) fn join(call: &Call) -> Result<ArrayRef> {
         }
         let for_null = for_nulls.map(|texts| texts.value(row));
         let text = |place: usize| if elements.is_valid(place) { Some(elements.value(place)) } else { for_null };
-        let texts: Vec<&str> = range(list, row).filter_map(text).collect();
-        joined.append_value(texts.join(delimiters.value(row)));
+        let parts: Vec<&str> = range(list, row).filter_map(text).collect();
+        joined.append_value(parts.join(delimiters.value(row)));
     }
     Ok(Arc::new(joined.finish()))
 }

@@ -8,7 +8,7 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
-use crate::lists::{array_element, common_type, comparable, comparable_pair, map_types, range, wrong_count};
+use crate::lists::{array_element, common_type, comparable, comparable_pair, is_null, map_types, range, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::schema::{list_of, type_name};
 
@@ -28,7 +28,7 @@ pub(super) fn contains(call: &Call) -> Result<ArrayRef> {
     let elements = call.arguments[0].as_list::<i32>().values();
     let found = |places: std::ops::Range<usize>, place: Option<usize>| match place {
         Some(_) => Some(true),
-        None if places.into_iter().any(|place| elements.is_null(place)) => None,
+        None if places.into_iter().any(|place| is_null(elements, place)) => None,
         None => Some(false),
     };
     Ok(Arc::new(BooleanArray::from(places(call, found)?)))
@@ -47,7 +47,7 @@ fn places<T>(
     let (list, wanted) = (call.arguments[0].as_list::<i32>(), &call.arguments[1]);
     let (elements, values) = comparable_pair(list.values(), wanted)?;
     let row = |row: usize| {
-        if list.is_null(row) || wanted.is_null(row) {
+        if list.is_null(row) || is_null(wanted, row) {
             return None;
         }
         let places = range(list, row);
@@ -78,7 +78,7 @@ fn extreme(call: &Call, wanted: Ordering) -> Result<ArrayRef> {
     let mut places: Vec<Option<u64>> = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         let mut best: Option<usize> = None;
-        for place in range(list, row).filter(|place| list.values().is_valid(*place)) {
+        for place in range(list, row).filter(|place| !is_null(list.values(), *place)) {
             if best.is_none_or(|best| elements.row(place).cmp(&elements.row(best)) == wanted) {
                 best = Some(place);
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
@@ -12,7 +12,7 @@ use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::{DateTime, Days, Months, NaiveDateTime, TimeDelta};
 use datafusion::common::{Result, internal_err};
 
-use crate::lists::{common_type, list_from, too_long, wrong_count};
+use crate::lists::{common_type, is_null, list_from, too_long, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -62,7 +62,7 @@ pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
 pub(super) fn sequence(call: &Call) -> Result<ArrayRef> {
     let DataType::List(element) = call.result else { return internal_err!("sequence gives an array") };
     let mut lengths = Vec::with_capacity(call.rows);
-    let is_valid = |row: usize| call.arguments.iter().all(|argument| argument.is_valid(row));
+    let is_valid = |row: usize| call.arguments.iter().all(|argument| !is_null(argument, row));
     let valid: Vec<bool> = (0..call.rows).map(is_valid).collect();
     let elements: ArrayRef = match element.data_type() {
         DataType::Date32 => {

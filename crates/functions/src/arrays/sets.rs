@@ -9,7 +9,9 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
-use crate::lists::{Picker, common_element, comparable, comparable_pair, element_type, normalized, range, wrong_count};
+use crate::lists::{
+    Picker, common_element, comparable, comparable_pair, element_type, is_null, normalized, range, wrong_count,
+};
 use crate::plain::{Call, Types};
 use pinsql_base::schema::list_of;
 
@@ -112,7 +114,7 @@ pub(super) fn overlap(call: &Call) -> Result<ArrayRef> {
             return None;
         }
         let (ours, theirs) = (range(left, row), range(right, row));
-        let is_known = |values: &ArrayRef, place: &usize| values.is_valid(*place);
+        let is_known = |values: &ArrayRef, place: &usize| !is_null(values, *place);
         let others: HashSet<_> = theirs
             .clone()
             .filter(|place| is_known(right.values(), place))
@@ -122,8 +124,8 @@ pub(super) fn overlap(call: &Call) -> Result<ArrayRef> {
         if known.any(|place| others.contains(&left_elements.row(place))) {
             return Some(true);
         }
-        let has_null = ours.clone().any(|place| left.values().is_null(place))
-            || theirs.clone().any(|place| right.values().is_null(place));
+        let has_null = ours.clone().any(|place| is_null(left.values(), place))
+            || theirs.clone().any(|place| is_null(right.values(), place));
         (ours.is_empty() || theirs.is_empty() || !has_null).then_some(false)
     };
     Ok(Arc::new((0..call.rows).map(row).collect::<BooleanArray>()))

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::Result;
 
-use crate::lists::{Picker, array_element, comparable_pair, element_type, range, wrong_count};
+use crate::lists::{Picker, array_element, comparable_pair, element_type, is_null, range, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -25,7 +25,7 @@ pub(super) fn compact(call: &Call) -> Result<ArrayRef> {
             picker.null_row();
             continue;
         }
-        for place in range(list, row).filter(|place| list.values().is_valid(*place)) {
+        for place in range(list, row).filter(|place| !is_null(list.values(), *place)) {
             picker.pick(0, place);
         }
         picker.end_row();
@@ -39,7 +39,7 @@ pub(super) fn remove(call: &Call) -> Result<ArrayRef> {
     let (elements, values) = comparable_pair(list.values(), removed)?;
     let mut picker = Picker::new(removed.data_type(), vec![list.values().clone()]);
     for row in 0..call.rows {
-        if list.is_null(row) || removed.is_null(row) {
+        if list.is_null(row) || is_null(removed, row) {
             picker.null_row();
             continue;
         }

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::lists::{list_from, wrong_count};
+use crate::plain::texts;
 use crate::text::cast_to_string::float64_text;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -41,7 +42,7 @@ impl ScalarUDFImpl for JsonTuple {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [] | [_] => wrong_count(self.name(), "json_tuple(text, 'name', 'name', …)"),
-            types => Ok(vec![STRING; types.len()]),
+            types => Ok(vec![STRING; texts(self.name(), types)?.len()]),
         }
     }
 

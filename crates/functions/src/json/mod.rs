@@ -5,6 +5,7 @@ pub mod get_json_object;
 pub mod json_tuple;
 mod parts;
 mod to_json;
+pub mod writer;
 
 use datafusion::logical_expr::ScalarUDF;
 

@@ -8,7 +8,7 @@ use datafusion::common::Result;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::lists::wrong_count;
-use crate::plain::{Call, Types};
+use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{STRING, list_of, type_name};
@@ -16,7 +16,12 @@ use pinsql_json::{InferOptions, Inferred, infer_record};
 
 fn one_text(function: &str, types: &[DataType], result: DataType) -> Result<Types> {
     match types {
-        [_] => Types::new([STRING], result),
+        [given] if !given.is_nested() => Types::new([STRING], result),
+        [nested] => Err(wrong_call(
+            function,
+            format!("expected a STRING, got {}", type_name(nested)),
+            "to_json(value) gives a text",
+        )),
         _ => wrong_count(function, "one text is taken"),
     }
 }

@@ -16,6 +16,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::lists::{comparable, map_types};
 use super::plain::plain;
+use super::text::value_text::{Form, write_value};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::map_of;
@@ -103,7 +104,7 @@ pub(crate) fn map_from(
     offsets: &[usize],
     valid: Option<NullBuffer>,
 ) -> Result<ArrayRef> {
-    if keys.null_count() > 0 {
+    if keys.logical_null_count() > 0 {
         let error = Error::new(ErrorCode::NullMapKey, format!("{function}: a key is NULL"));
         return Err(external(error.with_hint("a filter before it leaves such rows out")));
     }
@@ -111,7 +112,8 @@ pub(crate) fn map_from(
     for row in offsets.windows(2) {
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = (row[0]..row[1]).find(|place| !seen.insert(compared.row(*place))) {
-            let key = arrow::util::display::array_value_to_string(&keys, twice)?;
+            let mut key = String::new();
+            write_value(&mut key, &keys, twice, Form::Cell)?;
             return Err(external(
                 Error::new(ErrorCode::DuplicatedMapKey, format!("{function}: duplicate key {key}"))
                     .with_hint("a map has each key once: collect, or filter, the entries first"),

@@ -2,17 +2,21 @@
 
 pub mod arithmetic;
 pub mod cast_to_decimal;
+pub mod coercion;
+mod decimals;
 pub mod divide;
 mod logarithm;
+mod positive;
 mod real;
-pub mod remainder;
 mod rounding;
 pub mod whole;
+mod width_bucket;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{bitwise, math};
 
 use self::logarithm::{LOGARITHMS, Logarithm};
+use super::plain::plain;
 
 /// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
@@ -27,11 +31,12 @@ pub fn all() -> Vec<ScalarUDF> {
         math::abs(),
         math::factorial(),
         math::hex(),
-        math::width_bucket(),
     ];
     functions.extend(taken_over.iter().map(|function| function.as_ref().clone()));
     let modes = [rounding::Mode::HalfUp, rounding::Mode::HalfEven, rounding::Mode::Up, rounding::Mode::Down];
     functions.extend(modes.map(|mode| ScalarUDF::new_from_impl(rounding::Round::new(mode))));
+    functions.push(plain("positive", positive::types, positive::positive));
+    functions.push(plain("width_bucket", width_bucket::types, width_bucket::width_bucket));
     functions.extend(whole::all());
     functions.extend(real::functions().into_iter().map(super::row::RowFunction::udf));
     functions

@@ -126,6 +126,10 @@ fn bits() -> Vec<RowFunction> {
         RowFunction::new("bit_count", &[Bigint], Int, count),
         RowFunction::new("bit_get", &[Bigint, Int], Int, bit).with_aliases(&["getbit"]),
         // A seed gives no fixed sequence, because the order of rows is not fixed.
-        RowFunction::new("rand", &[Bigint], Double, random).with_aliases(&["random"]).with_required(0).volatile(),
+        RowFunction::new("rand", &[Bigint], Double, random)
+            .with_aliases(&["random"])
+            .with_required(0)
+            .sees_null()
+            .volatile(),
     ]
 }

@@ -9,6 +9,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::pattern::Patterns;
+use crate::plain::texts;
 use pinsql_base::schema::list_of;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -33,8 +34,8 @@ impl ScalarUDFImpl for RegexpExtractAll {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            2 => Ok(vec![DataType::Utf8; 2]),
-            3 => Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Int64]),
+            2 => texts(self.name(), types),
+            3 => Ok([texts(self.name(), &types[..2])?, vec![DataType::Int64]].concat()),
             _ => plan_err!("regexp_extract_all takes a text, a pattern and a group"),
         }
     }

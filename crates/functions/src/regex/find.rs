@@ -9,6 +9,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::pattern::{Pattern, Patterns};
+use crate::plain::texts;
 
 /// The result of the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,7 +17,7 @@ pub(crate) enum Find {
     Count,
     /// Counted from 1 in UTF-16 units, as in Java. 0 if there is no match.
     Place,
-    /// NULL if there is no match.
+    /// NULL if there is no match, or if the first match is empty.
     Text,
 }
 
@@ -47,7 +48,7 @@ impl ScalarUDFImpl for FindFirst {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            2 => Ok(vec![DataType::Utf8; 2]),
+            2 => texts(self.name(), types),
             _ => plan_err!("{} takes a text and a pattern", self.name()),
         }
     }
@@ -71,7 +72,8 @@ impl ScalarUDFImpl for FindFirst {
                 ),
                 Find::Text => Arc::new(
                     for_each(arguments, |text, pattern| {
-                        Ok(pattern.find_at(text, 0)?.map(|found| text[found.span()].to_owned()))
+                        let found = pattern.find_at(text, 0)?.map(|found| text[found.span()].to_owned());
+                        Ok(found.filter(|found| !found.is_empty()))
                     })?
                     .collect::<StringArray>(),
                 ),

@@ -9,6 +9,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::pattern::Patterns;
+use crate::plain::texts;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RegexpLike {
@@ -40,7 +41,7 @@ impl ScalarUDFImpl for RegexpLike {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            2 => Ok(vec![DataType::Utf8; 2]),
+            2 => texts(self.name(), types),
             _ => plan_err!("regexp_like takes a text and a pattern"),
         }
     }

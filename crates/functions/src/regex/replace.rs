@@ -13,6 +13,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::pattern::{Captures, Pattern, Patterns};
+use crate::plain::texts;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -38,8 +39,8 @@ impl ScalarUDFImpl for RegexpReplace {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            3 => Ok(vec![DataType::Utf8; 3]),
-            4 if types[3].is_integer() => Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Utf8, DataType::Int64]),
+            3 => texts(self.name(), types),
+            4 if types[3].is_integer() => Ok([texts(self.name(), &types[..3])?, vec![DataType::Int64]].concat()),
             4 => plan_err!("regexp_replace: the fourth argument is the position to start at, a whole number"),
             _ => plan_err!("regexp_replace takes a text, a pattern, a replacement and a position to start at"),
         }

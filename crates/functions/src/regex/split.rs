@@ -11,6 +11,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::pattern::{Pattern, Patterns};
+use crate::plain::texts;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Split {
@@ -34,8 +35,8 @@ impl ScalarUDFImpl for Split {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            2 => Ok(vec![DataType::Utf8; 2]),
-            3 => Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Int64]),
+            2 => texts(self.name(), types),
+            3 => Ok([texts(self.name(), &types[..2])?, vec![DataType::Int64]].concat()),
             _ => plan_err!("split takes a text, a pattern and a limit"),
         }
     }

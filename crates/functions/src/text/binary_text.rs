@@ -84,13 +84,14 @@ fn texts(values: &ArrayRef, on_error: OnError) -> Result<ArrayRef> {
         match text {
             Ok(text) => texts.append_option(text),
             Err(_) if on_error == OnError::Null => texts.append_null(),
-            Err(bytes) => return Err(no_text(bytes)),
+            Err(bytes) => return Err(not_utf8(bytes)),
         }
     }
     Ok(Arc::new(texts.finish()))
 }
 
-fn no_text(bytes: &[u8]) -> datafusion::error::DataFusionError {
+/// The error for a BINARY that is not UTF-8 and is cast to STRING.
+pub(super) fn not_utf8(bytes: &[u8]) -> datafusion::error::DataFusionError {
     let at = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     external(
         Error::new(

@@ -1,23 +1,25 @@
-//! CAST from floats and timestamps to STRING: `1.0E20`, `2020-01-02 03:04:05.6`.
+//! CAST to STRING: `1.0E20`, `2020-01-02 03:04:05.6`, `[1, null]`, `{1, x}`, `{k -> v}`, `INTERVAL '1-0' YEAR TO MONTH`.
 //!
-//! DataFusion writes `1e20` and `2020-01-02T03:04:05.600Z`. The planner rewrites casts to this function. SQL cannot
-//! call it.
+//! DataFusion writes `1e20`, `2020-01-02T03:04:05.600Z`, `[1, ]` and `{a: 1, b: x}`. The planner rewrites casts to this
+//! function. SQL cannot call it.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, TimestampMicrosecondType};
-use chrono::DateTime;
-use datafusion::common::{Result, internal_err, plan_err};
+use arrow::array::{ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::value_text::{Form, is_null, write_value};
 use crate::is_any_nullable;
+use crate::times::text::timestamp_text;
 use crate::times::to_timestamp::timestamp_type;
+use pinsql_base::schema::type_name;
 
-/// The cast from floats and timestamps to STRING.
+/// The cast to STRING of every type whose text differs from DataFusion's.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Text {
     signature: Signature,
@@ -27,6 +29,16 @@ impl Text {
     /// Creates the cast.
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    /// True if the text of this type differs from DataFusion's.
+    pub fn takes(data_type: &DataType) -> bool {
+        data_type.is_floating()
+            || data_type.is_nested()
+            || matches!(
+                data_type,
+                DataType::Timestamp(_, _) | DataType::Date32 | DataType::Interval(_) | DataType::Duration(_)
+            )
     }
 }
 
@@ -41,10 +53,11 @@ impl ScalarUDFImpl for Text {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [DataType::Float32 | DataType::Float64] => Ok(types.to_vec()),
             [DataType::Float16] => Ok(vec![DataType::Float32]),
             [DataType::Timestamp(_, _)] => Ok(vec![timestamp_type()]),
-            other => plan_err!("a text of {other:?} was asked for"),
+            [value] if Self::takes(value) => Ok(types.to_vec()),
+            [other] => plan_err!("a value of type {} needs no function for its text", type_name(other)),
+            _ => plan_err!("a cast to STRING has one operand"),
         }
     }
 
@@ -74,12 +87,25 @@ fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     let texts: StringArray = match values.data_type() {
         DataType::Float32 => values.as_primitive::<Float32Type>().iter().map(|value| value.map(float32_text)).collect(),
         DataType::Float64 => values.as_primitive::<Float64Type>().iter().map(|value| value.map(float64_text)).collect(),
-        DataType::Timestamp(_, _) => values
+        DataType::Timestamp(TimeUnit::Microsecond, _) => values
             .as_primitive::<TimestampMicrosecondType>()
             .iter()
-            .map(|moment| moment.and_then(timestamp_text))
+            .map(|moment| moment.map(|moment| timestamp_text(moment, TimeUnit::Microsecond)))
             .collect(),
-        other => return internal_err!("a text of {other} was asked for"),
+        _ => {
+            let mut texts = StringBuilder::new();
+            let mut text = String::new();
+            for row in 0..values.len() {
+                if is_null(values, row) {
+                    texts.append_null();
+                    continue;
+                }
+                text.clear();
+                write_value(&mut text, values, row, Form::Cast)?;
+                texts.append_value(&text);
+            }
+            texts.finish()
+        }
     };
     Ok(Arc::new(texts))
 }
@@ -113,15 +139,6 @@ fn java_text(finite: Option<(String, String)>, value: f64) -> String {
     }
 }
 
-fn timestamp_text(microseconds: i64) -> Option<String> {
-    let moment = DateTime::from_timestamp_micros(microseconds)?;
-    let text = moment.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned()).map(|trimmed| {
-        // The zeros of a full second are not part of a fraction.
-        if microseconds.rem_euclid(1_000_000) == 0 { moment.format("%Y-%m-%d %H:%M:%S").to_string() } else { trimmed }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,17 +165,5 @@ mod tests {
         }
         assert_eq!(float32_text(0.1), "0.1");
         assert_eq!(float32_text(1e10), "1.0E10");
-    }
-
-    #[test]
-    fn timestamps_have_the_fraction_they_need() {
-        for (microseconds, text) in [
-            (0, "1970-01-01 00:00:00"),
-            (120_000, "1970-01-01 00:00:00.12"),
-            (1, "1970-01-01 00:00:00.000001"),
-            (-1, "1969-12-31 23:59:59.999999"),
-        ] {
-            assert_eq!(timestamp_text(microseconds).as_deref(), Some(text));
-        }
     }
 }

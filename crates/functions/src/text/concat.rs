@@ -10,8 +10,12 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_datafusion_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use crate::numbers::coercion::common_type_of;
+
+use crate::plain::texts;
+use pinsql_base::schema::type_name;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Concat {
@@ -32,10 +36,11 @@ fn common_type(types: &[DataType]) -> Result<DataType> {
     let is_binary =
         |data_type: &DataType| matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     if types.iter().any(is_list) {
-        if let Some(other) = types.iter().find(|data_type| !is_list(data_type)) {
-            return plan_err!("concat takes arrays alone or none: one argument is {other}");
+        if let Some(other) = types.iter().find(|data_type| !is_list(data_type) && !data_type.is_null()) {
+            return plan_err!("concat takes arrays alone or none: one argument is {}", type_name(other));
         }
-        let elements = type_union_resolution(types);
+        let arrays: Vec<DataType> = types.iter().filter(|data_type| is_list(data_type)).cloned().collect();
+        let elements = common_type_of(&arrays);
         return match elements.ok_or_else(|| plan_datafusion_err!("concat: the arrays have no common type"))? {
             DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
                 Ok(DataType::List(element))
@@ -43,7 +48,10 @@ fn common_type(types: &[DataType]) -> Result<DataType> {
             other => internal_err!("the common type of arrays is {other}"),
         };
     }
-    Ok(if types.iter().all(is_binary) { DataType::Binary } else { DataType::Utf8 })
+    if types.iter().all(is_binary) {
+        return Ok(DataType::Binary);
+    }
+    Ok(texts("concat", types)?.remove(0))
 }
 
 impl ScalarUDFImpl for Concat {

@@ -70,6 +70,30 @@ fn from_base64_leniently(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(digits).ok()
 }
 
+/// The rules of Spark's `to_binary`: groups of four digits with white space between them. The last group has two to four
+/// digits. If it has padding, it is complete, and nothing follows the padding.
+fn is_base64(text: &str) -> bool {
+    let (mut digits, mut padding) = (0_usize, 0_usize);
+    for character in text.chars() {
+        match character {
+            '+' | '/' | '0'..='9' | 'A'..='Z' | 'a'..='z' if padding == 0 => digits += 1,
+            '=' if padding < 2 && digits % 4 >= 2 => padding += 1,
+            character if is_java_space(character) && padding == 0 => {}
+            _ => return false,
+        }
+    }
+    if padding > 0 { (digits + padding).is_multiple_of(4) } else { digits % 4 != 1 }
+}
+
+/// Java's `Character.isWhitespace`: without the spaces that do not break, with the separators of ASCII.
+fn is_java_space(character: char) -> bool {
+    match character {
+        '\u{a0}' | '\u{2007}' | '\u{202f}' | '\u{85}' => false,
+        '\u{1c}'..='\u{1f}' => true,
+        character => character.is_whitespace(),
+    }
+}
+
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
@@ -80,10 +104,32 @@ fn to_binary(row: &Row<'_>) -> Result<Option<Vec<u8>>> {
     match format.to_lowercase().as_str() {
         "hex" => Ok(from_hexadecimal(text)),
         "utf-8" | "utf8" => Ok(Some(text.as_bytes().to_vec())),
-        "base64" => {
-            let digits: String = text.split_ascii_whitespace().collect();
-            Ok(BASE64.decode(digits).ok())
-        }
+        "base64" if is_base64(text) => Ok(from_base64_leniently(text)),
+        "base64" => Ok(None),
         _ => Err(charsets::unknown("to_binary", format, "hex, utf-8 and base64")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_base64;
+
+    /// The examples of Spark's `UnBase64.isValidBase64`.
+    #[test]
+    fn base_64_is_complete_or_without_padding() {
+        for (text, expected) in [
+            ("", true),
+            ("abcd", true),
+            ("abc d", true),
+            ("abc?", false),
+            ("abcdA", false),
+            ("abcdAE", true),
+            ("abcdAE==", true),
+            ("abcdAE=", false),
+            ("ab==tm+1", false),
+            (" ab cdef= = ", false),
+        ] {
+            assert_eq!(is_base64(text), expected, "{text}");
+        }
     }
 }

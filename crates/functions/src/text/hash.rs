@@ -13,6 +13,8 @@ use arrow::datatypes::{
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use crate::lists::has_map;
+
 const SEED: u32 = 42;
 /// A decimal with up to this many digits is hashed as a BIGINT.
 const LONG_DIGITS_MAX: u8 = 18;
@@ -28,15 +30,6 @@ impl Hash32 {
     }
 }
 
-fn has_map(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Map(_, _) => true,
-        DataType::List(element) => has_map(element.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
-        _ => false,
-    }
-}
-
 impl ScalarUDFImpl for Hash32 {
     fn name(&self) -> &str {
         "hash"
@@ -49,6 +42,9 @@ impl ScalarUDFImpl for Hash32 {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         if types.is_empty() || types.iter().any(has_map) {
             return plan_err!("hash takes at least one argument, and none with a map in it");
+        }
+        if types.iter().any(|given| matches!(given, DataType::Interval(_) | DataType::Duration(_))) {
+            return plan_err!("hash takes no INTERVAL");
         }
         Ok(types.to_vec())
     }

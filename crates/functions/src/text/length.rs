@@ -10,6 +10,8 @@ use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use crate::plain::texts;
+
 const BITS_PER_BYTE: usize = 8;
 
 /// The unit of a length.
@@ -64,7 +66,7 @@ impl ScalarUDFImpl for Length {
             [DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)] => {
                 DataType::Binary
             }
-            [_] => DataType::Utf8,
+            [_] => return texts(self.name(), types),
             _ => return plan_err!("{} takes one argument", self.name()),
         }])
     }

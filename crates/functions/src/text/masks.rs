@@ -11,7 +11,9 @@ use crate::row::{Answer, Row, RowFunction};
 pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
         RowFunction::new("mask", &[Text, Text, Text, Text, Text], Text, mask).with_required(1).sees_null(),
-        RowFunction::new("overlay", &[TextOrBinary, TextOrBinary, Int, Int], TextOrBinary, overlay).with_required(3),
+        RowFunction::new("overlay", &[TextOrBinary, TextOrBinary, Int, Int], TextOrBinary, overlay)
+            .with_required(3)
+            .uniform(),
         RowFunction::new("replace", &[Text, Text, Text], Text, |row| {
             let (text, part) = (row.text(0)?, row.text(1)?);
             Ok(if part.is_empty() { text.to_owned() } else { text.replace(part, row.text_or(2, "")?) }.into())

@@ -6,6 +6,8 @@ pub mod binary_text;
 pub mod cast_to_string;
 mod charsets;
 mod concat;
+mod concat_ws;
+mod elt;
 mod encodings;
 mod hash;
 mod length;
@@ -21,17 +23,21 @@ mod search;
 pub mod substring;
 mod trim;
 mod urls;
+pub mod value_text;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{hash as hashes, map, string, url};
 
 pub use self::charsets::DECODE_BYTES;
 use self::length::{Length, Unit};
+use super::plain::plain;
 
 /// All functions of this module that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = vec![
         ScalarUDF::new_from_impl(concat::Concat::new()),
+        plain("concat_ws", concat_ws::types, concat_ws::concat_ws),
+        plain("elt", elt::types, elt::elt),
         ScalarUDF::new_from_impl(hash::Hash32::new()),
         ScalarUDF::new_from_impl(length::Length::new(Unit::Characters)),
         ScalarUDF::new_from_impl(Length::new(Unit::Bytes)),
@@ -49,8 +55,6 @@ pub fn all() -> Vec<ScalarUDF> {
         hashes::sha2(),
         hashes::xxhash64(),
         map::str_to_map(),
-        string::concat_ws(),
-        string::elt(),
         string::format_string(),
         url::try_url_decode(),
         url::url_decode(),

@@ -12,6 +12,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use crate::row::wrong_value;
+use pinsql_base::schema::type_name;
 
 const GROUP_DIGITS: usize = 3;
 
@@ -43,7 +44,7 @@ impl ScalarUDFImpl for FormatNumber {
             DataType::Null | DataType::Utf8 | DataType::Utf8View | DataType::Float32 | DataType::Float64 => {
                 DataType::Float64
             }
-            other => return plan_err!("format_number takes a number, not {other}"),
+            other => return plan_err!("format_number takes a number, not {}", type_name(other)),
         };
         Ok(vec![number, if form.is_integer() { DataType::Int32 } else { DataType::Utf8 }])
     }

@@ -17,9 +17,11 @@ use datafusion::logical_expr::{
 use super::charsets::unknown;
 use super::encodings::{hexadecimal, to_base64};
 use super::picture::Picture;
+use crate::plain::texts;
 use crate::row::wrong_value;
 use crate::times::date_format::DateFormat;
 use crate::times::to_timestamp::timestamp_type;
+use pinsql_base::schema::type_name;
 
 /// The result for a text that does not match the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +56,7 @@ impl ScalarUDFImpl for ToNumber {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types.len() {
-            2 => Ok(vec![DataType::Utf8; 2]),
+            2 => texts(self.name(), types),
             _ => plan_err!("{} takes a text and a format", self.name()),
         }
     }
@@ -144,7 +146,9 @@ impl ScalarUDFImpl for ToChar {
             DataType::Date32 | DataType::Timestamp(_, _) => timestamp_type(),
             value if value.is_binary() => DataType::Binary,
             DataType::Null => DataType::Int64,
-            other => return plan_err!("to_char takes a number, a date, a timestamp or bytes, not {other}"),
+            other => {
+                return plan_err!("to_char takes a number, a date, a timestamp or bytes, not {}", type_name(other));
+            }
         };
         Ok(vec![value, DataType::Utf8])
     }

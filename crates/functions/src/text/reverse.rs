@@ -8,6 +8,8 @@ use datafusion::functions::unicode;
 use datafusion::functions_nested::reverse::array_reverse_udf;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::plain::texts;
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Reverse {
     signature: Signature,
@@ -40,7 +42,7 @@ impl ScalarUDFImpl for Reverse {
             [DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _)] => {
                 DataType::List(Arc::clone(element))
             }
-            [_] => DataType::Utf8,
+            [_] => return texts(self.name(), types),
             _ => return plan_err!("reverse takes one argument"),
         }])
     }

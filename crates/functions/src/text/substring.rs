@@ -11,6 +11,8 @@ use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use crate::plain::texts;
+
 /// `substring`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Substring {
@@ -44,7 +46,7 @@ impl ScalarUDFImpl for Substring {
         }
         let value = match &types[0] {
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-            _ => DataType::Utf8,
+            _ => texts("substring", &types[..1])?.remove(0),
         };
         Ok(std::iter::once(value).chain(std::iter::repeat_n(DataType::Int64, types.len() - 1)).collect())
     }

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use super::to_timestamp::timestamp_type;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 
 /// The number of digits of a fraction of a second.
 const FRACTION_DIGITS: usize = 9;
@@ -48,7 +49,7 @@ impl ScalarUDFImpl for DateFormat {
                 DataType::Timestamp(_, _) | DataType::Date32 | DataType::Utf8 | DataType::Utf8View | DataType::Null,
                 _,
             ] => Ok(vec![timestamp_type(), DataType::Utf8]),
-            [other, _] => plan_err!("date_format takes a date or a timestamp, not {other}"),
+            [other, _] => plan_err!("date_format takes a date or a timestamp, not {}", type_name(other)),
             _ => plan_err!("date_format takes a date or a timestamp and a pattern"),
         }
     }

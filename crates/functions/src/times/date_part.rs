@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::to_timestamp::timestamp_type;
+use pinsql_base::schema::type_name;
 
 const MICROSECONDS_PER_MINUTE: i64 = 60_000_000;
 /// The type of seconds with microseconds, as in Spark.
@@ -87,7 +88,7 @@ impl Part {
             DataType::Date32 | DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 Ok(if self.is_of_day() { DataType::Date32 } else { timestamp_type() })
             }
-            other => plan_err!("a date or a timestamp is needed here, not {other}"),
+            other => plan_err!("a date or a timestamp is needed here, not {}", type_name(other)),
         }
     }
 

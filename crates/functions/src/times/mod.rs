@@ -6,6 +6,7 @@ mod calendar;
 mod current_timestamp;
 pub mod date_format;
 pub mod date_part;
+pub mod text;
 pub mod to_date;
 pub mod to_timestamp;
 mod units;
@@ -23,7 +24,7 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(current_timestamp::CurrentTimestamp::new()),
         ScalarUDF::new_from_impl(date_format::DateFormat::new()),
         ScalarUDF::new_from_impl(DatePart::new()),
-        ScalarUDF::new_from_impl(to_date::ToDate::new()),
+        ScalarUDF::new_from_impl(to_date::ToDate::new(OnError::Fail)),
         ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Fail)),
         ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Null)),
         ScalarUDF::new_from_impl(unix_seconds::UnixSeconds::new()),

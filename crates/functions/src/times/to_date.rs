@@ -10,26 +10,32 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::to_timestamp::{Formats, timestamp_type};
+use super::to_timestamp::{Formats, OnError, timestamp_type};
+use crate::plain::texts;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 
-/// `to_date`.
+/// `to_date`, or TRY_CAST to DATE.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ToDate {
+    on_error: OnError,
     signature: Signature,
 }
 
 impl ToDate {
-    /// Creates the function.
-    pub fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    /// Creates the function. `on_error` is the result of an invalid text.
+    pub fn new(on_error: OnError) -> Self {
+        Self { on_error, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
 impl ScalarUDFImpl for ToDate {
     fn name(&self) -> &str {
-        "to_date"
+        match self.on_error {
+            OnError::Fail => "to_date",
+            OnError::Null => "try_cast_to_date",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -38,11 +44,11 @@ impl ScalarUDFImpl for ToDate {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [_, _] => Ok(vec![DataType::Utf8; 2]),
+            [_, _] => texts(self.name(), types),
             [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] => Ok(vec![DataType::Utf8]),
             [DataType::Timestamp(_, _)] => Ok(vec![timestamp_type()]),
             [DataType::Date32 | DataType::Null] => Ok(vec![DataType::Date32]),
-            [other] => plan_err!("to_date takes a text or a timestamp, not {other}"),
+            [other] => plan_err!("to_date takes a text or a timestamp, not {}", type_name(other)),
             _ => plan_err!("to_date takes a value and a pattern"),
         }
     }
@@ -56,11 +62,11 @@ impl ScalarUDFImpl for ToDate {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        make_scalar_function(to_dates, Vec::new())(&call.args)
+        make_scalar_function(|values: &[ArrayRef]| to_dates(values, self.on_error), Vec::new())(&call.args)
     }
 }
 
-fn to_dates(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+fn to_dates(arguments: &[ArrayRef], on_error: OnError) -> Result<ArrayRef> {
     if *arguments[0].data_type() != DataType::Utf8 {
         return Ok(cast(&arguments[0], &DataType::Date32)?);
     }
@@ -71,12 +77,12 @@ fn to_dates(arguments: &[ArrayRef]) -> Result<ArrayRef> {
             return Ok(None);
         };
         let text = texts.value(row);
-        match formats.parse_date(text.as_bytes()) {
-            None => Err(external(
+        match (formats.parse_date(text.as_bytes()), on_error) {
+            (None, OnError::Fail) => Err(external(
                 Error::new(ErrorCode::CastInvalidInput, format!("`{text}` is not a DATE"))
                     .with_hint("TRY_CAST gives NULL for a text that is none"),
             )),
-            date => Ok(date),
+            (date, _) => Ok(date),
         }
     };
     Ok(Arc::new((0..texts.len()).map(date).collect::<Result<Date32Array>>()?))

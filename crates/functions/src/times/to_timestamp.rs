@@ -13,8 +13,10 @@ use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use crate::plain::texts;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 use pinsql_json::TemporalFormats;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
@@ -63,13 +65,13 @@ impl ScalarUDFImpl for ToTimestamp {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [_, _] => Ok(vec![DataType::Utf8; 2]),
+            [_, _] => texts(self.name(), types),
             [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] => Ok(vec![DataType::Utf8]),
             [DataType::Date32 | DataType::Timestamp(_, _) | DataType::Null] => Ok(vec![timestamp_type()]),
             [value] if value.is_integer() => Ok(vec![DataType::Int64]),
             [value] if value.is_floating() => Ok(vec![DataType::Float64]),
             [DataType::Decimal128(_, _)] => Ok(vec![EXACT_SECONDS]),
-            [other] => plan_err!("{} takes a text, a date or a number, not {other}", self.name()),
+            [other] => plan_err!("{} takes a text, a date or a number, not {}", self.name(), type_name(other)),
             _ => plan_err!("{} takes a value and a pattern", self.name()),
         }
     }

@@ -10,6 +10,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::to_timestamp::timestamp_type;
+use pinsql_base::schema::type_name;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
@@ -38,7 +39,8 @@ impl ScalarUDFImpl for UnixSeconds {
             [DataType::Timestamp(_, _) | DataType::Date32 | DataType::Utf8 | DataType::Utf8View | DataType::Null] => {
                 Ok(vec![timestamp_type()])
             }
-            other => plan_err!("unix_seconds takes a timestamp, not {other:?}"),
+            [other] => plan_err!("unix_seconds takes a timestamp, not {}", type_name(other)),
+            _ => plan_err!("unix_seconds takes one timestamp"),
         }
     }
 
