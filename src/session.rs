@@ -6,15 +6,18 @@
 //! Deliberately absent: DataFusion's listing cache, table factories and information schema.
 
 mod cast_semantics;
+pub(crate) mod coercion;
 mod engine;
 pub mod lateral;
 pub mod libraries;
+mod numbers;
 mod operators;
 mod rewritten_functions;
 pub mod sql_functions;
 pub mod temporary_views;
 mod types;
 pub mod variables;
+mod whole_bounds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,9 +9,10 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, SessionStateDefaults};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 
-use super::{cast_semantics, lateral, operators, types};
+use super::{cast_semantics, coercion, lateral, operators, types};
 use crate::catalog::CATALOG_NAME;
 use crate::config::Config;
 use pinsql_base::error::Result;
@@ -43,7 +44,7 @@ pub(super) fn build_state(config: &Config) -> Result<SessionState> {
         .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
-        .with_analyzer_rule(Arc::new(cast_semantics::DatabricksCasts::new()))
+        .with_analyzer_rules(analyzer_rules())
         .build();
     for function in functions() {
         FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
@@ -70,6 +71,8 @@ pub(super) fn engine_config(config: &Config) -> Result<SessionConfig> {
     options.execution.enable_ansi_mode = true;
     options.sql_parser.dialect = Dialect::Databricks;
     options.sql_parser.collect_spans = true;
+    // `1.5` is a DECIMAL(2, 1).
+    options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     // Spark can write timestamps in Parquet's oldest form (INT96). By default they are read as nanoseconds, which end in 2262.
     options.execution.parquet.coerce_int96 = Some("us".to_owned());
@@ -82,6 +85,14 @@ pub(super) fn engine_config(config: &Config) -> Result<SessionConfig> {
     // DataFusion 55.2 fails on valid queries over struct fields with this on (push_down_leaf_projections).
     options.optimizer.enable_leaf_expression_pushdown = false;
     Ok(engine)
+}
+
+/// The rules of DataFusion. Ours are before and after its type coercion.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(coercion::SparkCoercion::new())];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(cast_semantics::DatabricksCasts::new()));
+    rules
 }
 
 /// The first planner that handles an operator decides, so DataFusion's own planners come last.

@@ -1,13 +1,13 @@
 //! Operators with another meaning in DataFusion: each is planned as a function of `pinsql_functions`.
 //!
-//! Overflow and division by zero are errors, `/` on whole numbers gives a DOUBLE, `array[0]` is the first element.
+//! `array[0]` is the first element. `numbers` has arithmetic, where an overflow and a division by zero are errors.
 //!
 //! Absent: the sign `-`, for which DataFusion has no planner hook. `cast_semantics` rewrites it.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
-use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{
     AggregateFunction, Cast, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams,
 };
@@ -17,13 +17,10 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
+use super::numbers::{NumberOperators, operator_in_sql};
 use pinsql_functions::aggregates::or_empty;
 use pinsql_functions::arrays::element::{Access, ArrayElement};
 use pinsql_functions::maps::{map_function, map_value};
-use pinsql_functions::numbers::arithmetic::{IntegerArithmetic, Operation};
-use pinsql_functions::numbers::divide::Divide;
-use pinsql_functions::numbers::remainder::Remainder;
-use pinsql_functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
 use pinsql_functions::text::substring::Substring;
 use pinsql_functions::times::date_part::DatePart;
 use pinsql_functions::times::to_timestamp::timestamp_type;
@@ -35,12 +32,7 @@ const ARRAY_AGG: &str = "array_agg";
 
 #[derive(Debug)]
 pub(super) struct DatabricksOperators {
-    add: Arc<ScalarUDF>,
-    subtract: Arc<ScalarUDF>,
-    multiply: Arc<ScalarUDF>,
-    divide: Arc<ScalarUDF>,
-    remainder: Arc<ScalarUDF>,
-    whole_divide: Arc<ScalarUDF>,
+    numbers: NumberOperators,
     subscript: Arc<ScalarUDF>,
     date_part: Arc<ScalarUDF>,
     map: Arc<ScalarUDF>,
@@ -51,34 +43,14 @@ pub(super) struct DatabricksOperators {
 
 impl DatabricksOperators {
     pub(super) fn new() -> Self {
-        let arithmetic = |operation| Arc::new(ScalarUDF::new_from_impl(IntegerArithmetic::new(operation)));
         Self {
-            add: arithmetic(Operation::Add),
-            subtract: arithmetic(Operation::Subtract),
-            multiply: arithmetic(Operation::Multiply),
-            divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
-            remainder: Arc::new(ScalarUDF::new_from_impl(Remainder::new())),
-            whole_divide: Arc::new(ScalarUDF::new_from_impl(WholeNumbers::new(WholeOperation::Divide))),
+            numbers: NumberOperators::new(),
             subscript: Arc::new(ScalarUDF::new_from_impl(ArrayElement::new(Access::Subscript))),
             map: Arc::new(map_function()),
             map_value: Arc::new(map_value()),
             or_empty: Arc::new(or_empty()),
             date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
             substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
-        }
-    }
-
-    /// The function for an operator on operands of these types. None if the operator of DataFusion applies.
-    fn function_for(&self, op: &BinaryOperator, left: &DataType, right: &DataType) -> Option<&Arc<ScalarUDF>> {
-        let are_whole = IntegerArithmetic::operand_type(left, right).is_some();
-        match op {
-            BinaryOperator::Plus if are_whole => Some(&self.add),
-            BinaryOperator::Minus if are_whole => Some(&self.subtract),
-            BinaryOperator::Multiply if are_whole => Some(&self.multiply),
-            BinaryOperator::Divide => Divide::operand_types(left, right).map(|_| &self.divide),
-            BinaryOperator::MyIntegerDivide => Some(&self.whole_divide),
-            BinaryOperator::Modulo => Remainder::operand_type(left, right).map(|_| &self.remainder),
-            _ => None,
         }
     }
 }
@@ -92,26 +64,9 @@ impl ExprPlanner for DatabricksOperators {
         if is_comparison(&raw.op) && raw.left.get_type(schema).is_ok_and(|data_type| has_map(&data_type)) {
             return plan_err!("maps do not compare: map_entries(m) gives an array, which does");
         }
-        let is_arithmetic = matches!(
-            raw.op,
-            BinaryOperator::Plus
-                | BinaryOperator::Minus
-                | BinaryOperator::Multiply
-                | BinaryOperator::Divide
-                | BinaryOperator::Modulo
-                | BinaryOperator::MyIntegerDivide
-        );
-        if !is_arithmetic {
-            return Ok(PlannerResult::Original(same_times(raw, schema)));
-        }
-        let RawBinaryExpr { op, left, right } = raw;
-        let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-        // Next to a decimal, a literal has the precision of its written digits, not that of its type.
-        let (left, right) = (exact_literal(left, &right_type), exact_literal(right, &left_type));
-        let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-        Ok(match self.function_for(&op, &left_type, &right_type) {
-            Some(function) => PlannerResult::Planned(call(function, vec![left, right])),
-            None => PlannerResult::Original(RawBinaryExpr { op, left, right }),
+        Ok(match operator_in_sql(&raw.op) {
+            Some(operator) => PlannerResult::Planned(self.numbers.planned(operator, raw.left, raw.right, schema)),
+            None => PlannerResult::Original(same_times(raw, schema)),
         })
     }
 
@@ -215,55 +170,5 @@ fn has_map(data_type: &DataType) -> bool {
         DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
         DataType::List(element) => has_map(element.data_type()),
         _ => false,
-    }
-}
-
-/// A literal next to a decimal as a decimal of its written digits: `3` is DECIMAL(1, 0), `1.5` is DECIMAL(2, 1).
-///
-/// DataFusion reads `1.5` as a DOUBLE. A number with an exponent is a DOUBLE in Databricks too, and arrives here as a cast.
-fn exact_literal(expr: Expr, beside: &DataType) -> Expr {
-    if !matches!(beside, DataType::Decimal128(_, _)) {
-        return expr;
-    }
-    let literal = match &expr {
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => expr.as_ref(),
-        expr => expr,
-    };
-    let exact = match literal {
-        Expr::Literal(ScalarValue::Int64(Some(value)), _) => exact_decimal(&value.to_string()),
-        // The shortest digits that round-trip are the written ones, except for zeros at the end.
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) => exact_decimal(&format!("{value:?}")),
-        _ => None,
-    };
-    exact.map_or(expr, |exact| Expr::Literal(exact, None))
-}
-
-/// The decimal with the digits of `number`. None for an exponent, or for more digits than a decimal has.
-fn exact_decimal(number: &str) -> Option<ScalarValue> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let value: i128 = [whole, fraction].concat().parse().ok()?;
-    let digits = value.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
-    let scale = fraction.len().try_into().ok()?;
-    let precision = u8::try_from(digits).ok()?.max(fraction.len().try_into().ok()?);
-    (precision <= DECIMAL128_MAX_PRECISION).then_some(ScalarValue::Decimal128(Some(value), precision, scale))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_decimal_has_the_digits_it_is_written_with() {
-        for (number, expected) in [
-            ("3", Some((3, 1, 0))),
-            ("-10", Some((-10, 2, 0))),
-            ("1.5", Some((15, 2, 1))),
-            ("0.05", Some((5, 2, 2))),
-            ("1e300", None),
-        ] {
-            let expected =
-                expected.map(|(value, precision, scale)| ScalarValue::Decimal128(Some(value), precision, scale));
-            assert_eq!(exact_decimal(number), expected, "{number}");
-        }
     }
 }

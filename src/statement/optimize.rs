@@ -14,6 +14,7 @@ use super::query::parameters;
 use super::rows::Rows;
 use super::{Checked, object_names};
 use crate::session::Session;
+use crate::session::coercion::SparkCoercion;
 use pinsql_base::engine_error::with_article;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
@@ -99,6 +100,7 @@ fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> 
     let place = |error: datafusion::error::DataFusionError| Error::from(error).at(statement.table.span);
     let logical = state
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
+        .and_then(|logical| SparkCoercion::new().coerce_expression(logical, &schema))
         .and_then(|logical| state.create_physical_expr(logical, &schema))
         .map_err(place)?;
     match logical.data_type(columns).map_err(place)? {

@@ -19,6 +19,7 @@ use super::literals;
 use super::parameters;
 use super::spelling::Spelling;
 use crate::config::Param;
+use crate::session::coercion::SparkCoercion;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -40,10 +41,11 @@ pub(in crate::statement) fn plan(
     let mut spelling = Spelling::default();
     spelling.declare_columns(columns.as_arrow().fields());
     spelling.apply(&mut query);
-    literals::write_out_types(&mut query);
+    literals::write_out_types(&mut query)?;
     let aliased = ExprWithAlias { expr: condition_of(query)?, alias: None };
     let planned =
         state.create_logical_expr_from_sql_expr(aliased, columns).map_err(|error| functions.locate(error.into()))?;
+    let planned = SparkCoercion::new().coerce_expression(planned, columns)?;
     let data_type = planned.get_type(columns)?;
     match data_type.is_null() || data_type == DataType::Boolean {
         true => Ok(planned.cast_to(&DataType::Boolean, columns)?),

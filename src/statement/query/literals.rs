@@ -2,17 +2,18 @@
 //!
 //! `1` is an INT and `1e3` a DOUBLE in Databricks, while DataFusion takes a BIGINT and a DECIMAL. So this pass adds casts. A
 //! number that is not a value gets none: an ordinal, a limit, the bound of a window frame, an interval, an argument of a table
-//! function, or the number of places of `round`.
+//! function, or the number of places of `round`. `1.5` needs no cast: DataFusion also takes a DECIMAL of its digits.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    LimitClause, NamedWindowExpr, OrderByKind, Query, Select, TableFactor, Value, VisitMut, VisitorMut, WindowFrame,
-    WindowType,
+    LimitClause, NamedWindowExpr, OrderByKind, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut, WindowFrame, WindowType,
 };
 
-use super::{aggregate_calls, scalar_calls, spark_forms};
+use super::{aggregate_calls, scalar_calls, spark_forms, values_types};
+use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Functions whose result type in DataFusion depends on the second argument, which must be a plain literal.
 const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
@@ -20,9 +21,13 @@ const TYPED_BY_VALUE: [&str; 4] = ["bround", "ceil", "floor", "round"];
 const DECIMAL_DIGITS_MAX: usize = 38;
 
 /// Rewrites the numbers and calls in `query`.
-pub(super) fn write_out_types(query: &mut Query) {
-    // Infallible: the visitor never stops.
-    let _ = query.visit(&mut Literals::default());
+///
+/// Errors: a number has more digits than a DECIMAL.
+pub(super) fn write_out_types(query: &mut Query) -> Result<()> {
+    match query.visit(&mut Literals::default()) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 /// The parts that the visitor must not rewrite. They leave the tree before its children are visited, and return after.
@@ -39,7 +44,7 @@ struct Literals {
 }
 
 fn is_number(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(_, _)))
+    number_of(expr).is_some()
 }
 
 fn bare_numbers<'a>(exprs: impl Iterator<Item = &'a mut Expr>) -> Vec<Option<Expr>> {
@@ -90,27 +95,28 @@ fn is_table_function(factor: &TableFactor) -> bool {
 }
 
 impl VisitorMut for Literals {
-    type Break = ();
+    type Break = Error;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.limits.push(query.limit_clause.take());
         self.ordinals.push(bare_numbers(order_of(query)));
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         query.limit_clause = self.limits.pop().flatten();
         put_back(order_of(query), self.ordinals.pop());
+        values_types::unify(query.body.as_mut());
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         self.groups.push(bare_numbers(groups_of(select)));
         self.named_frames.push(named_frames_of(select).map(Option::take).collect());
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         put_back(groups_of(select), self.groups.pop());
         for (frame, saved) in named_frames_of(select).zip(self.named_frames.pop().unwrap_or_default()) {
             *frame = saved;
@@ -118,17 +124,17 @@ impl VisitorMut for Literals {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         self.untouched += usize::from(is_table_function(factor));
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         self.untouched -= usize::from(is_table_function(factor));
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match expr {
             Expr::Interval(_) => self.untouched += 1,
             Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, expr: operand } if is_number(operand) => {
@@ -155,7 +161,7 @@ impl VisitorMut for Literals {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match expr {
             Expr::Interval(_) => self.untouched -= 1,
             Expr::Function(function) => {
@@ -174,9 +180,18 @@ impl VisitorMut for Literals {
                 *expr = scalar_calls::struct_of(values);
             }
             expr => {
-                let form = spark_forms::of_operator(expr);
-                if let Some(written_out) = form.or_else(|| (self.untouched == 0).then(|| typed(expr)).flatten()) {
-                    *expr = written_out;
+                if let Some(form) = spark_forms::of_operator(expr) {
+                    // A number with the suffix BD arrives without it.
+                    match decimal(&form) {
+                        Ok(decimal) => *expr = decimal.unwrap_or(form),
+                        Err(error) => return ControlFlow::Break(error),
+                    }
+                } else if self.untouched == 0 {
+                    match typed(expr) {
+                        Ok(Some(written_out)) => *expr = written_out,
+                        Ok(None) => {}
+                        Err(error) => return ControlFlow::Break(error),
+                    }
                 }
             }
         }
@@ -206,34 +221,62 @@ fn negative(operand: &Expr) -> Option<Expr> {
 }
 
 /// The number with a cast to its Databricks type. None if DataFusion gives it that type.
-fn typed(expr: &Expr) -> Option<Expr> {
-    let Expr::Value(value) = expr else { return None };
-    let Value::Number(number, _) = &value.value else { return None };
-    let as_text = || {
-        let mut text = value.clone();
-        text.value = Value::SingleQuotedString(number.clone());
-        Expr::Value(text)
-    };
-    let cast = |expr: Expr, data_type: DataType| Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type,
-        array: false,
-        format: None,
-    };
+fn typed(expr: &Expr) -> Result<Option<Expr>> {
+    let Some(number) = number_of(expr) else { return Ok(None) };
     if number.contains(['e', 'E']) {
-        return Some(cast(as_text(), DataType::Double(ExactNumberInfo::None)));
-    }
-    if number.contains('.') {
-        return None;
+        return Ok(Some(cast(as_text(number, expr), DataType::Double(ExactNumberInfo::None))));
     }
     if number.parse::<i32>().is_ok() {
-        return Some(cast(expr.clone(), DataType::Int(None)));
+        return Ok(Some(cast(expr.clone(), DataType::Int(None))));
     }
-    let digits = number.trim_start_matches(['-', '0']).len();
-    let is_past_bigint = number.parse::<i64>().is_err();
-    (is_past_bigint && digits <= DECIMAL_DIGITS_MAX)
-        .then(|| cast(as_text(), DataType::Decimal(ExactNumberInfo::PrecisionAndScale(digits as u64, 0))))
+    if number.parse::<i64>().is_ok() {
+        return Ok(None);
+    }
+    decimal(expr)
+}
+
+/// The number as a DECIMAL of its digits. None if DataFusion gives it that type.
+fn decimal(expr: &Expr) -> Result<Option<Expr>> {
+    let Some(number) = number_of(expr) else { return Ok(None) };
+    let (precision, scale) = decimal_size(number);
+    if precision > DECIMAL_DIGITS_MAX {
+        return Err(too_long(number, precision).at(expr.span()));
+    }
+    // DataFusion has no decimal without a fraction.
+    let data_type = DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision as u64, 0));
+    Ok((scale == 0).then(|| cast(as_text(number, expr), data_type)))
+}
+
+fn number_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => Some(number),
+        _ => None,
+    }
+}
+
+fn as_text(number: &str, expr: &Expr) -> Expr {
+    Expr::Value(Value::SingleQuotedString(number.to_owned()).with_span(expr.span()))
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// The precision and the scale of a number without an exponent: those of its digits. Zeros at its start do not count.
+pub(super) fn decimal_size(number: &str) -> (usize, usize) {
+    let number = number.trim_start_matches(['-', '+']);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = whole.len() + fraction.len();
+    let zeros = whole.bytes().chain(fraction.bytes()).take_while(|digit| *digit == b'0').count();
+    ((digits - zeros).max(fraction.len()).max(1), fraction.len())
+}
+
+fn too_long(number: &str, precision: usize) -> Error {
+    Error::new(
+        ErrorCode::UnsupportedDatatype,
+        format!("the number {number} has {precision} digits, and a DECIMAL has at most {DECIMAL_DIGITS_MAX}"),
+    )
+    .with_hint("a number with an exponent, such as 1.5e0, is a DOUBLE")
 }
 
 #[cfg(test)]
@@ -278,8 +321,35 @@ mod tests {
             let Statement::Query(mut query) = Parser::parse_sql(&DatabricksDialect, sql).unwrap().remove(0) else {
                 panic!("{sql}");
             };
-            write_out_types(&mut query);
+            write_out_types(&mut query).unwrap();
             assert_eq!(query.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_decimal_has_the_digits_it_is_written_with() {
+        for (number, expected) in [
+            ("1.5", (2, 1)),
+            ("1.10", (3, 2)),
+            ("0.05", (2, 2)),
+            ("0.0", (1, 1)),
+            ("-00.5", (1, 1)),
+            ("100.", (3, 0)),
+            (".25", (2, 2)),
+            ("9223372036854775808", (19, 0)),
+        ] {
+            assert_eq!(decimal_size(number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn more_than_38_digits_are_an_error() {
+        for number in ["1234567890123456789012345678901234567890", "0.000000000000000000000000000000000000001"] {
+            let sql = format!("SELECT {number}");
+            let Statement::Query(mut query) = Parser::parse_sql(&DatabricksDialect, &sql).unwrap().remove(0) else {
+                panic!("{sql}");
+            };
+            assert_eq!(write_out_types(&mut query).unwrap_err().code, ErrorCode::UnsupportedDatatype, "{number}");
         }
     }
 }

@@ -45,6 +45,7 @@ mod table_changes;
 mod table_function_calls;
 pub(super) mod time_travel;
 mod unsupported_clauses;
+mod values_types;
 mod variable_values;
 pub(super) mod view_expansion;
 
@@ -75,6 +76,7 @@ pub(super) use self::unsupported_clauses::refuse_ignored;
 pub(super) use self::variable_values::without_variables;
 use crate::catalog::TableName;
 use crate::session::Session;
+use crate::session::coercion::SparkCoercion;
 use crate::session::temporary_views::View;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
@@ -235,6 +237,8 @@ async fn plan_expanded(
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     let plan = variable_values::plan(&state, &variables, query).await.map_err(explain)?;
     let plan = bodies.put_in(plan).map_err(|error| explain(error.into()))?;
+    // The schema of the plan gets its final types here: a new table takes its columns from it.
+    let plan = SparkCoercion::new().coerce(plan).map_err(|error| explain(error.into()))?;
     refused_casts::refuse_casts(&plan)?;
     let state = if lambdas::has_lambda(&plan)? { lambdas::with_fixed_projections(state) } else { state };
     let planned = Planned { state, plan, rejects, rejected, reads: opened.reads, functions };

@@ -37,7 +37,8 @@ fn lookup(marker: &str, params: &BTreeMap<String, Param>) -> Result<Value> {
     match params.get(name) {
         Some(Param::Boolean(value)) => Ok(Value::Boolean(*value)),
         Some(Param::Integer(value)) => Ok(Value::Number(value.to_string(), false)),
-        Some(Param::Float(value)) => Ok(Value::Number(value.to_string(), false)),
+        // With an exponent it is a DOUBLE, without one a DECIMAL.
+        Some(Param::Float(value)) => Ok(Value::Number(format!("{value:e}"), false)),
         Some(Param::String(value)) => Ok(Value::SingleQuotedString(value.clone())),
         None => {
             let hint = match nearest(name, params.keys().map(String::as_str)) {

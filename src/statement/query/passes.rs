@@ -202,13 +202,7 @@ pub(super) const AFTER_OPENING: [Pass; 4] = [
         },
     },
     // Numbers get their types, and calls the form of DataFusion. Last, because other passes expect the forms of the user.
-    Pass {
-        name: "literals and calls",
-        run: |_, query| {
-            literals::write_out_types(query);
-            Ok(())
-        },
-    },
+    Pass { name: "literals and calls", run: |_, query| literals::write_out_types(query) },
 ];
 
 /// Runs one group of passes over `query`.

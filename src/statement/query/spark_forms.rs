@@ -127,8 +127,9 @@ fn typed_number(word: &str) -> Option<Expr> {
     match data_type {
         // The pass over literals gives the number its type.
         None => Some(Expr::Value(Value::Number(plain_decimal(digits)?, false).into())),
-        Some(DataType::BigInt(_)) if digits.parse::<i64>().is_ok() => {
-            Some(cast(Expr::Value(Value::Number(digits.to_owned(), false).into()), DataType::BigInt(None)))
+        // A number and not a text, because its digits count next to a DECIMAL. Those of a TINYINT do not.
+        Some(data_type @ (DataType::BigInt(_) | DataType::SmallInt(_))) if digits.parse::<i64>().is_ok() => {
+            Some(cast(Expr::Value(Value::Number(digits.to_owned(), false).into()), data_type))
         }
         Some(data_type) => Some(cast(Expr::Value(Value::SingleQuotedString(digits.to_owned()).into()), data_type)),
     }

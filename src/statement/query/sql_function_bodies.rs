@@ -17,6 +17,7 @@ use super::sql_functions::{NO_PARAMETERS, RELATIONS_SCHEMA, SCALAR_PREFIX, TABLE
 use super::variable_values::KEPT_PREFIX;
 use super::{struct_star, variable_values};
 use crate::catalog::CATALOG_NAME;
+use crate::session::coercion::SparkCoercion;
 use crate::session::variables::Values as Variables;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -55,9 +56,10 @@ async fn plan_body(
     name: &str,
     mut query: Query,
 ) -> Result<()> {
-    literals::write_out_types(&mut query);
+    literals::write_out_types(&mut query)?;
     struct_star::expand(state, &mut query).await?;
     let plan = planned.put_in(variable_values::plan(state, variables, query).await?)?;
+    let plan = SparkCoercion::new().coerce(plan)?;
     let parts = Parts::of(&plan).ok_or_else(no_expression)?;
     match name.strip_prefix(TABLE_PREFIX) {
         Some(relation) => register_relation(state, relation, table_plan(parts)?),

@@ -9,8 +9,4 @@ SELECT TRUE, FALSE, NULL;
 SELECT INTERVAL '3' DAY, INTERVAL '2' HOUR, INTERVAL -1 DAY, INTERVAL '-1' MINUTE;
 SELECT 2 * 3 + 4, 2 + 3 * 4, (2 + 3) * 4, 10 - 2 - 3, 2 - -3, - - 5, 7 - +2;
 SELECT sum(a), max(a), typeof(sum(a)), typeof(avg(a)) FROM VALUES (1.5BD), (2.5BD), (3.5BD) t(a);
-
--- differs: `1.5` is a DOUBLE
--- ours: 1.5 | 'double'
--- our types: double, string
 SELECT 1.5, typeof(1.5);

@@ -12,6 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use self::from_text::FromText;
 use self::nested::NestedCast;
+use crate::numbers::cast_from_decimal::FromDecimal;
 use crate::numbers::cast_to_decimal::ToDecimal;
 use crate::text::binary_text::BinaryText;
 use crate::text::cast_to_string::Text;
@@ -37,6 +38,9 @@ pub fn cast_function(source: &DataType, target: &DataType, is_try: bool) -> Opti
         let is_taken = is_text(source) || source.is_floating();
         let function = || Arc::new(ScalarUDF::new_from_impl(ToDecimal::new(*precision, *scale, on_error)));
         return is_taken.then(function);
+    }
+    if matches!(source, DataType::Decimal128(_, _)) && matches!(target, DataType::Float32 | DataType::Float64) {
+        return Some(Arc::new(ScalarUDF::new_from_impl(FromDecimal::new(target.clone()))));
     }
     if !is_text(source) {
         return None;

@@ -1,14 +1,14 @@
-//! `+`, `-` and `*` of integers: an overflow is an error. DataFusion wraps around.
+//! `+`, `-`, `*` and `%` of numbers: an overflow and a zero divisor are errors. DataFusion wraps integers around, returns NaN
+//! for a zero divisor of floats, and gives decimals other types.
 //!
-//! The result has the wider of the two types, as in Databricks. Decimals and floats use the operators of DataFusion.
+//! `coercion` has the types. `/` is in `divide`, and `div` in `whole`.
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::array::Datum;
-use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{ArrayRef, Datum};
+use arrow::compute::kernels::numeric::{add, mul, rem, sub};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{
@@ -16,6 +16,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
+use super::coercion::Operator;
+use super::decimals;
+use super::divide::refuse_zero;
 use crate::is_any_nullable;
 
 /// The operators of this file.
@@ -27,6 +30,8 @@ pub enum Operation {
     Subtract,
     /// `*`.
     Multiply,
+    /// `%`.
+    Remainder,
 }
 
 impl fmt::Display for Operation {
@@ -35,62 +40,53 @@ impl fmt::Display for Operation {
             Self::Add => "+",
             Self::Subtract => "-",
             Self::Multiply => "*",
+            Self::Remainder => "%",
         })
     }
 }
 
 impl Operation {
+    /// The operator in the table of types.
+    pub fn operator(self) -> Operator {
+        match self {
+            Self::Add => Operator::Add,
+            Self::Subtract => Operator::Subtract,
+            Self::Multiply => Operator::Multiply,
+            Self::Remainder => Operator::Remainder,
+        }
+    }
+
     fn kernel(self) -> fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Add => add,
             Self::Subtract => sub,
             Self::Multiply => mul,
+            Self::Remainder => rem,
         }
     }
 }
 
-/// One operator on integers.
+/// One operator on numbers.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct IntegerArithmetic {
+pub struct Arithmetic {
     operation: Operation,
     signature: Signature,
 }
 
-impl IntegerArithmetic {
+impl Arithmetic {
     /// The function for one operator.
     pub fn new(operation: Operation) -> Self {
         Self { operation, signature: Signature::user_defined(Volatility::Immutable) }
     }
-
-    /// The type of both operands. None if one is not an integer.
-    pub fn operand_type(left: &DataType, right: &DataType) -> Option<DataType> {
-        Some(match integer_bits(left)?.max(integer_bits(right)?) {
-            8 => DataType::Int8,
-            16 => DataType::Int16,
-            32 => DataType::Int32,
-            _ => DataType::Int64,
-        })
-    }
 }
 
-/// The number of bits of the signed type that holds an integer type. Functions of DataFusion, such as `row_number`, return
-/// unsigned integers, which Databricks does not have.
-fn integer_bits(data_type: &DataType) -> Option<u8> {
-    match data_type {
-        DataType::Int8 => Some(8),
-        DataType::Int16 | DataType::UInt8 => Some(16),
-        DataType::Int32 | DataType::UInt16 => Some(32),
-        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Some(64),
-        _ => None,
-    }
-}
-
-impl ScalarUDFImpl for IntegerArithmetic {
+impl ScalarUDFImpl for Arithmetic {
     fn name(&self) -> &str {
         match self.operation {
-            Operation::Add => "integer_add",
-            Operation::Subtract => "integer_subtract",
-            Operation::Multiply => "integer_multiply",
+            Operation::Add => "number_add",
+            Operation::Subtract => "number_subtract",
+            Operation::Multiply => "number_multiply",
+            Operation::Remainder => "number_remainder",
         }
     }
 
@@ -100,9 +96,9 @@ impl ScalarUDFImpl for IntegerArithmetic {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [left, right] => match Self::operand_type(left, right) {
-                Some(operand) => Ok(vec![operand.clone(), operand]),
-                None => plan_err!("{left} {} {right}: both sides must be whole numbers", self.operation),
+            [left, right] => match self.operation.operator().operand_types(left, right) {
+                Some((left, right)) => Ok(vec![left, right]),
+                None => plan_err!("{left} {} {right}: both sides must be numbers", self.operation),
             },
             _ => internal_err!("{} has two operands", self.operation),
         }
@@ -110,7 +106,10 @@ impl ScalarUDFImpl for IntegerArithmetic {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [left, _] => Ok(left.clone()),
+            [left, right] => match self.operation.operator().result_type(left, right) {
+                Some(result) => Ok(result),
+                None => internal_err!("{left} {} {right} has no type", self.operation),
+            },
             _ => internal_err!("{} has two operands", self.operation),
         }
     }
@@ -130,9 +129,21 @@ impl ScalarUDFImpl for IntegerArithmetic {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match call.args.as_slice() {
-            [left, right] => apply(left, right, self.operation.kernel()),
-            _ => internal_err!("{} has two operands", self.operation),
+        let [left, right] = call.args.as_slice() else {
+            return internal_err!("{} has two operands", self.operation);
+        };
+        let kernel = self.operation.kernel();
+        match (self.operation, call.return_field.data_type()) {
+            (operation, result @ DataType::Decimal128(_, _)) => {
+                decimals::compute(operation.operator(), &call.args, result)
+            }
+            (Operation::Remainder, DataType::Float32) => apply(left, right, |left, right| {
+                refuse_zero::<Float32Type>(left, right).and_then(|()| rem(left, right))
+            }),
+            (Operation::Remainder, DataType::Float64) => apply(left, right, |left, right| {
+                refuse_zero::<Float64Type>(left, right).and_then(|()| rem(left, right))
+            }),
+            _ => apply(left, right, kernel),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! CAST from STRING to DECIMAL: accepts an exponent, and rounds extra digits half up.
+//! CAST from STRING, FLOAT and DOUBLE to DECIMAL: accepts an exponent, and rounds extra digits half up.
 //!
-//! Arrow's cast accepts no exponent, and its error always names DECIMAL(38,10). The planner rewrites casts to this function.
-//! SQL cannot call it.
+//! Arrow's cast accepts no exponent, and its error always names DECIMAL(38,10). It multiplies a DOUBLE by a power of ten, so
+//! 1.005 becomes 1.00. Spark takes the printed digits, which give 1.01. The planner rewrites casts to this function. SQL cannot
+//! call it.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::functions::utils::make_scalar_function;
@@ -22,16 +23,16 @@ use pinsql_base::schema::type_name;
 use pinsql_base::storage_error::shorten;
 use pinsql_json::{DecimalProblem, parse_decimal};
 
-/// The cast from STRING to one DECIMAL type.
+/// The cast to one DECIMAL type.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct TextDecimal {
+pub struct ToDecimal {
     precision: u8,
     scale: i8,
     on_error: OnError,
     signature: Signature,
 }
 
-impl TextDecimal {
+impl ToDecimal {
     /// The cast to `DECIMAL(precision, scale)`. `on_error` is the result of an invalid text.
     pub fn new(precision: u8, scale: i8, on_error: OnError) -> Self {
         Self { precision, scale, on_error, signature: Signature::user_defined(Volatility::Immutable) }
@@ -41,10 +42,20 @@ impl TextDecimal {
         DataType::Decimal128(self.precision, self.scale)
     }
 
-    fn decimals(&self, texts: &StringArray) -> Result<ArrayRef> {
-        let values = texts.iter().map(|text| text.map_or(Ok(None), |text| self.decimal(text)));
-        let values: Decimal128Array = values.collect::<Result<_>>()?;
-        Ok(Arc::new(values.with_precision_and_scale(self.precision, self.scale)?))
+    fn decimals(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let decimals: Decimal128Array = match values.data_type() {
+            DataType::Float64 => {
+                let numbers = values.as_primitive::<Float64Type>().iter();
+                // Spark returns NULL for NaN and the infinities, also in the ANSI mode.
+                let finite = numbers.map(|number| number.filter(|number| number.is_finite()));
+                finite.map(|number| number.map_or(Ok(None), |number| self.decimal_of_number(number))).collect()
+            }
+            _ => {
+                let texts = values.as_string::<i32>().iter();
+                texts.map(|text| text.map_or(Ok(None), |text| self.decimal(text))).collect::<Result<_>>()
+            }
+        }?;
+        Ok(Arc::new(decimals.with_precision_and_scale(self.precision, self.scale)?))
     }
 
     fn decimal(&self, text: &str) -> Result<Option<i128>> {
@@ -54,19 +65,28 @@ impl TextDecimal {
             true => Err(DecimalProblem::NotANumber),
             false => parse_decimal(digits.as_bytes(), self.precision, self.scale),
         };
+        self.checked(parsed, || format!("the string '{}'", shorten(text)))
+    }
+
+    fn decimal_of_number(&self, number: f64) -> Result<Option<i128>> {
+        let parsed = parse_decimal(format!("{number:e}").as_bytes(), self.precision, self.scale);
+        self.checked(parsed, || format!("the number {number:?}"))
+    }
+
+    fn checked(&self, parsed: Result<i128, DecimalProblem>, value: impl FnOnce() -> String) -> Result<Option<i128>> {
         match (parsed, self.on_error) {
             (Ok(value), _) => Ok(Some(value)),
             (Err(_), OnError::Null) => Ok(None),
-            (Err(problem), OnError::Fail) => Err(self.failure(text, &problem)),
+            (Err(problem), OnError::Fail) => Err(self.failure(&value(), &problem)),
         }
     }
 
-    fn failure(&self, text: &str, problem: &DecimalProblem) -> DataFusionError {
+    fn failure(&self, value: &str, problem: &DecimalProblem) -> DataFusionError {
         let why = match problem {
             DecimalProblem::NotANumber => "",
             DecimalProblem::OutOfRange => ": it is out of range",
         };
-        let message = format!("cannot cast the string '{}' to {}{why}", shorten(text), type_name(&self.result()));
+        let message = format!("cannot cast {value} to {}{why}", type_name(&self.result()));
         external(
             Error::new(ErrorCode::CastInvalidInput, message)
                 .with_hint("TRY_CAST gives NULL for a value that does not fit its type"),
@@ -74,7 +94,7 @@ impl TextDecimal {
     }
 }
 
-impl ScalarUDFImpl for TextDecimal {
+impl ScalarUDFImpl for ToDecimal {
     fn name(&self) -> &str {
         match self.on_error {
             OnError::Fail => "cast_to_decimal",
@@ -89,6 +109,7 @@ impl ScalarUDFImpl for TextDecimal {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] => Ok(vec![DataType::Utf8]),
+            [DataType::Float32 | DataType::Float64] => Ok(vec![DataType::Float64]),
             other => plan_err!("a decimal of {other:?} was asked for"),
         }
     }
@@ -98,7 +119,8 @@ impl ScalarUDFImpl for TextDecimal {
     }
 
     fn return_field_from_args(&self, call: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = self.on_error == OnError::Null || is_any_nullable(call.arg_fields);
+        let is_float = call.arg_fields.iter().any(|field| field.data_type().is_floating());
+        let is_nullable = is_float || self.on_error == OnError::Null || is_any_nullable(call.arg_fields);
         Ok(Arc::new(Field::new(self.name(), self.result(), is_nullable)))
     }
 
@@ -112,12 +134,14 @@ impl ScalarUDFImpl for TextDecimal {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        make_scalar_function(|texts: &[ArrayRef]| self.decimals(texts[0].as_string()), Vec::new())(&call.args)
+        make_scalar_function(|values: &[ArrayRef]| self.decimals(&values[0]), Vec::new())(&call.args)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Float64Array, StringArray};
+
     use super::*;
 
     /// The results of `TRY_CAST(… AS DECIMAL(5, 2))` in PySpark 4.2.
@@ -126,9 +150,19 @@ mod tests {
         let texts =
             ["1", " 1.005\t", "-1.005", "1e2", "5E-3", "+.5", "5.", "1e3", "1,000", "", "x", "1e", "0x1", "\u{a0}1"];
         let expected = [100, 101, -101, 10_000, 1, 50, 500].map(Some).into_iter().chain([None; 7]);
-        let read = TextDecimal::new(5, 2, OnError::Null).decimals(&StringArray::from(texts.to_vec())).unwrap();
+        let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        let read = ToDecimal::new(5, 2, OnError::Null).decimals(&texts).unwrap();
         let read = read.as_primitive::<arrow::datatypes::Decimal128Type>();
         assert_eq!(read.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_printed_digits_of_a_double_are_rounded() {
+        let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.005, -1.005, 0.1, 1e2, f64::NAN, f64::INFINITY]));
+        let read = ToDecimal::new(5, 2, OnError::Fail).decimals(&numbers).unwrap();
+        let read = read.as_primitive::<arrow::datatypes::Decimal128Type>();
+        let expected = [Some(101), Some(-101), Some(10), Some(10_000), None, None];
+        assert_eq!(read.iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -137,7 +171,7 @@ mod tests {
             ("x", "cannot cast the string 'x' to DECIMAL(5,2)"),
             ("1e3", "cannot cast the string '1e3' to DECIMAL(5,2): it is out of range"),
         ] {
-            let error = TextDecimal::new(5, 2, OnError::Fail).decimal(text).unwrap_err();
+            let error = ToDecimal::new(5, 2, OnError::Fail).decimal(text).unwrap_err();
             assert_eq!(Error::from(error).message, message);
         }
     }

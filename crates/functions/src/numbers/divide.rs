@@ -1,16 +1,13 @@
 //! `/`: integers and floats give a DOUBLE, decimals a DECIMAL by Databricks' rules. Division by zero is an error.
 //!
-//! In DataFusion, the quotient of integers is an integer, decimals have another scale, and `1.0e0 / 0` is Infinity.
-//! The rules: <https://docs.databricks.com/en/sql/language-manual/functions/slashsign.html> and Spark's
-//! `DecimalPrecision`.
+//! In DataFusion, the quotient of integers is an integer, decimals have another scale, and `1.0e0 / 0` is Infinity. `coercion`
+//! has the types.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, Decimal128Array, PrimitiveArray};
 use arrow::compute::kernels::numeric::div;
-use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, Field, FieldRef, Float64Type, i256,
-};
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field, FieldRef, Float64Type, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
@@ -20,11 +17,8 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr_common::datum::apply;
 
 use super::arithmetic::infix_name;
+use super::coercion::Operator;
 use crate::is_any_nullable;
-
-/// The minimum scale of a quotient.
-const SCALE_MIN: i16 = 6;
-const PRECISION_MAX: i16 = DECIMAL128_MAX_PRECISION as i16;
 
 /// The operator `/`.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -37,48 +31,6 @@ impl Divide {
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
-
-    /// The types that the operands are cast to. None if they are not numbers.
-    pub fn operand_types(left: &DataType, right: &DataType) -> Option<(DataType, DataType)> {
-        let is_number = |data_type: &DataType| data_type.is_floating() || decimal_of(data_type).is_some();
-        if !is_number(left) || !is_number(right) {
-            return None;
-        }
-        let is_decimal = |data_type: &DataType| matches!(data_type, DataType::Decimal128(_, _));
-        if left.is_floating() || right.is_floating() || !is_decimal(left) && !is_decimal(right) {
-            return Some((DataType::Float64, DataType::Float64));
-        }
-        Some((decimal_of(left)?, decimal_of(right)?))
-    }
-}
-
-/// The DECIMAL type that holds every value of a type.
-fn decimal_of(data_type: &DataType) -> Option<DataType> {
-    let digits = match data_type {
-        DataType::Decimal128(_, scale) if *scale >= 0 => return Some(data_type.clone()),
-        DataType::Null => 1,
-        DataType::Int8 | DataType::UInt8 => 3,
-        DataType::Int16 | DataType::UInt16 => 5,
-        DataType::Int32 | DataType::UInt32 => 10,
-        DataType::Int64 | DataType::UInt64 => 20,
-        _ => return None,
-    };
-    Some(DataType::Decimal128(digits, 0))
-}
-
-/// Precision and scale of the quotient of two decimals. If 38 digits are not enough, the scale is reduced first.
-fn quotient_type(left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
-    let (left_precision, left_scale) = (i16::from(left.0), i16::from(left.1));
-    let (right_precision, right_scale) = (i16::from(right.0), i16::from(right.1));
-    let scale = (left_scale + right_precision + 1).max(SCALE_MIN);
-    let whole_digits = left_precision - left_scale + right_scale;
-    let (precision, scale) = if whole_digits + scale <= PRECISION_MAX {
-        (whole_digits + scale, scale)
-    } else {
-        (PRECISION_MAX, (PRECISION_MAX - whole_digits).max(scale.min(SCALE_MIN)))
-    };
-    // Both are between 0 and 38.
-    (u8::try_from(precision).unwrap_or(DECIMAL128_MAX_PRECISION), i8::try_from(scale).unwrap_or_default())
 }
 
 impl ScalarUDFImpl for Divide {
@@ -92,7 +44,7 @@ impl ScalarUDFImpl for Divide {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [left, right] => match Self::operand_types(left, right) {
+            [left, right] => match Operator::Divide.operand_types(left, right) {
                 Some((left, right)) => Ok(vec![left, right]),
                 None => plan_err!("{left} / {right}: both sides must be numbers"),
             },
@@ -102,12 +54,11 @@ impl ScalarUDFImpl for Divide {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [DataType::Float64, DataType::Float64] => Ok(DataType::Float64),
-            [DataType::Decimal128(left, left_scale), DataType::Decimal128(right, right_scale)] => {
-                let (precision, scale) = quotient_type((*left, *left_scale), (*right, *right_scale));
-                Ok(DataType::Decimal128(precision, scale))
-            }
-            other => internal_err!("/ was called with {other:?}"),
+            [left, right] => match Operator::Divide.result_type(left, right) {
+                Some(result) => Ok(result),
+                None => internal_err!("/ was called with {left} and {right}"),
+            },
+            _ => internal_err!("/ has two operands"),
         }
     }
 
@@ -206,23 +157,6 @@ fn overflow(precision: u8, scale: i8) -> ArrowError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The results of `typeof(CAST(1 AS left) / CAST(1 AS right))` in PySpark 4.2.
-    #[test]
-    fn quotients_have_the_types_of_spark() {
-        for (left, right, expected) in [
-            ((2, 1), (1, 0), (7, 6)),
-            ((1, 0), (2, 1), (8, 6)),
-            ((2, 1), (2, 1), (8, 6)),
-            ((10, 2), (10, 2), (23, 13)),
-            ((38, 10), (38, 10), (38, 6)),
-            ((5, 2), (1, 0), (9, 6)),
-            ((5, 2), (20, 0), (26, 23)),
-            ((10, 0), (5, 2), (18, 6)),
-        ] {
-            assert_eq!(quotient_type(left, right), expected, "{left:?} / {right:?}");
-        }
-    }
 
     #[test]
     fn decimals_round_half_away_from_zero() {

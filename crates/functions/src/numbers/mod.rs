@@ -1,6 +1,7 @@
 //! Spark's operators and functions of numbers.
 
 pub mod arithmetic;
+pub mod cast_from_decimal;
 pub mod cast_to_decimal;
 pub mod coercion;
 mod decimals;

@@ -1,8 +1,7 @@
 //! `round`, `bround`, `ceil` and `floor`: with Spark's types. Floats are rounded by their printed digits.
 //!
 //! `round(1.005e0, 2)` is 1.01, although the double is below 1.005. The number of decimal places must be a constant, because
-//! the type of a DECIMAL depends on it. Absent: `ceil` and `floor` of integers and floats with decimal places; cast to DECIMAL
-//! first.
+//! the type of a DECIMAL depends on it. `ceil` and `floor` with decimal places take a DECIMAL; other numbers are cast to one.
 
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::coercion::decimal_of;
 use crate::is_any_nullable;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
@@ -94,6 +94,12 @@ impl ScalarUDFImpl for Round {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let value = match types {
+            // `ceil` and `floor` with places give a DECIMAL, so they take one.
+            [value, _] if self.is_whole() && value.is_numeric() => match value {
+                DataType::Float32 => DataType::Decimal128(14, 7),
+                DataType::Float64 => DataType::Decimal128(30, 15),
+                value => decimal_of(value).unwrap_or_else(|| value.clone()),
+            },
             [value] | [value, _] => match value {
                 DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => value.clone(),
                 DataType::Decimal128(_, _) | DataType::Float32 | DataType::Float64 => value.clone(),

@@ -1,7 +1,6 @@
-//! Functions of integers: `div`, `pmod`, and the forms of `+ - *` that return NULL after an overflow (`try_add`, `try_subtract`,
-//! `try_multiply`).
+//! `div`, `pmod`, and the forms of `+ - *` that return NULL after an overflow (`try_add`, `try_subtract`, `try_multiply`).
 //!
-//! Fractional arguments are cast to DOUBLE. Absent: the `try_` forms of DECIMAL. They are an error.
+//! `coercion` has the types. `div` of floats is an error, as in Spark.
 
 use std::sync::Arc;
 
@@ -11,7 +10,8 @@ use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use super::arithmetic::IntegerArithmetic;
+use super::coercion::Operator;
+use super::decimals;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
 
@@ -38,7 +38,20 @@ pub fn all() -> Vec<ScalarUDF> {
         .collect()
 }
 
-/// One function on integers.
+impl Operation {
+    /// The operator in the table of types.
+    pub fn operator(self) -> Operator {
+        match self {
+            Self::Divide => Operator::WholeDivide,
+            Self::PositiveRemainder => Operator::Remainder,
+            Self::TryAdd => Operator::Add,
+            Self::TrySubtract => Operator::Subtract,
+            Self::TryMultiply => Operator::Multiply,
+        }
+    }
+}
+
+/// One of these functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct WholeNumbers {
     operation: Operation,
@@ -69,23 +82,24 @@ impl ScalarUDFImpl for WholeNumbers {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let [left, right] = types else { return plan_err!("{} takes two numbers", self.name()) };
-        let (left, right) = match (left, right) {
-            (DataType::Null, other) | (other, DataType::Null) => (other, other),
-            both => both,
-        };
-        let is_taken = |given: &DataType| given.is_integer() || given.is_floating() || given.is_null();
-        let operand = match IntegerArithmetic::operand_type(left, right) {
-            Some(_) if self.operation == Operation::Divide => DataType::Int64,
-            Some(whole) => whole,
-            None if left.is_null() => DataType::Int32,
-            None if self.operation != Operation::Divide && is_taken(left) && is_taken(right) => DataType::Float64,
-            None => return plan_err!("{} takes whole numbers, not {left} and {right}", self.name()),
-        };
-        Ok(vec![operand.clone(), operand])
+        if left.is_null() && right.is_null() {
+            return Ok(vec![DataType::Int32; 2]);
+        }
+        match self.operation.operator().operand_types(left, right) {
+            Some((DataType::Float32, DataType::Float32)) => Ok(vec![DataType::Float64; 2]),
+            Some((left, right)) => Ok(vec![left, right]),
+            None => plan_err!("{} takes two numbers, not {left} and {right}", self.name()),
+        }
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types[0].clone())
+        match types {
+            [left, right] => match self.operation.operator().result_type(left, right) {
+                Some(result) => Ok(result),
+                None => internal_err!("{} was called with {left} and {right}", self.name()),
+            },
+            _ => internal_err!("{} has two operands", self.name()),
+        }
     }
 
     fn is_strict(&self) -> bool {
@@ -93,12 +107,18 @@ impl ScalarUDFImpl for WholeNumbers {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        make_scalar_function(|operands: &[ArrayRef]| compute(operands, self.operation), Vec::new())(&call.args)
+        let result = call.return_field.data_type();
+        make_scalar_function(|operands: &[ArrayRef]| compute(operands, self.operation, result), Vec::new())(&call.args)
     }
 }
 
-fn compute(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
+fn compute(operands: &[ArrayRef], operation: Operation, result: &DataType) -> Result<ArrayRef> {
     match operands[0].data_type() {
+        DataType::Decimal128(_, _) => match operation {
+            Operation::Divide => decimals::whole_quotient(operands),
+            Operation::PositiveRemainder => decimals::positive_remainder(operands, result),
+            operation => decimals::try_exact(operation.operator(), operands, result),
+        },
         DataType::Int8 => whole::<Int8Type>(operands, operation),
         DataType::Int16 => whole::<Int16Type>(operands, operation),
         DataType::Int32 => whole::<Int32Type>(operands, operation),

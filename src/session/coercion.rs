@@ -1,0 +1,285 @@
+//! The analyzer rule that gives expressions the types of Spark, before the type coercion of DataFusion.
+//!
+//! The rules are in `pinsql_functions::numbers::coercion`. This rule applies them to arithmetic, comparisons, CASE, IN, BETWEEN,
+//! `coalesce` and similar functions, UNION, and the keys of joins. It adds casts, so that DataFusion finds equal types and adds
+//! none of its own: it would make a DECIMAL of a DOUBLE, a FLOAT of an INT, and days of a number next to a DATE.
+//!
+//! The rule works from the leaves up, because the type of a column is final only then. It changes nothing in a plan that it has
+//! already changed. A query passes it when it is planned, so its schema has the final types, and every plan passes it again in
+//! the analyzer.
+//!
+//! Absent: VALUES. DataFusion casts their rows when it plans them, so `statement::query::literals` prepares them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::expr_schema::cast_subquery;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::numbers::{NumberOperators, exact_literal, operator_in_plan, with_exact_literals};
+use super::whole_bounds;
+use pinsql_base::engine_error::{external, with_article};
+use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
+use pinsql_functions::numbers::coercion::{are_incompatible, common_type, common_type_of};
+
+/// The functions of DataFusion whose arguments are cast to one type.
+const UNIFORM: [&str; 4] = ["coalesce", "greatest", "least", "make_array"];
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct SparkCoercion {
+    numbers: NumberOperators,
+}
+
+impl AnalyzerRule for SparkCoercion {
+    fn name(&self) -> &str {
+        "spark_coercion"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        self.coerce(plan)
+    }
+}
+
+impl SparkCoercion {
+    pub(crate) fn new() -> Self {
+        Self { numbers: NumberOperators::new() }
+    }
+
+    /// The plan with the types of Spark.
+    ///
+    /// Errors: values have no common type.
+    pub(crate) fn coerce(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(|node| self.node(node))?.data)
+    }
+
+    /// As [`Self::coerce`], for an expression over the columns of `schema`.
+    pub(crate) fn coerce_expression(&self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        Ok(expr.transform_up(|expr| self.rewrite(expr, schema))?.data)
+    }
+
+    fn node(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let mut schema = merge_schema(&node.inputs());
+        if let LogicalPlan::TableScan(scan) = &node {
+            schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+        }
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|expr| self.rewrite(expr, &schema))?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })?;
+        let node = match node.data {
+            LogicalPlan::Join(join) => LogicalPlan::Join(join_keys(join)?),
+            LogicalPlan::Union(inputs) => LogicalPlan::Union(union(inputs)?),
+            other => other,
+        };
+        Ok(Transformed::yes(node.recompute_schema()?))
+    }
+
+    fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        Ok(Transformed::yes(match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                if let Some(operator) = operator_in_plan(op) {
+                    self.numbers.planned(operator, *left, *right, schema)
+                } else if is_comparison(op) {
+                    let (op, left, right) = compared(op, *left, *right, schema)?;
+                    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+                } else {
+                    return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+                }
+            }
+            Expr::ScalarFunction(call) => return self.call(call, schema),
+            Expr::Case(case) => Expr::Case(cases(case, schema)?),
+            Expr::InList(InList { expr, list, negated }) => {
+                let is_decimal = matches!(expr.get_type(schema), Ok(DataType::Decimal128(_, _)));
+                let list = list.into_iter().map(|item| if is_decimal { exact_literal(item) } else { item });
+                let mut values = uniform(std::iter::once(*expr).chain(list).collect(), "IN", schema)?.into_iter();
+                match values.next() {
+                    Some(expr) => Expr::InList(InList::new(Box::new(expr), values.collect(), negated)),
+                    None => return Ok(Transformed::no(false_literal())),
+                }
+            }
+            Expr::Between(Between { expr, negated, low, high }) => {
+                let (expr, low) = with_exact_literals(*expr, *low, schema);
+                let (expr, high) = with_exact_literals(expr, *high, schema);
+                let values = uniform(vec![expr, low, high], "BETWEEN", schema)?;
+                match <[Expr; 3]>::try_from(values) {
+                    Ok([expr, low, high]) => {
+                        Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high)))
+                    }
+                    Err(_) => return Ok(Transformed::no(false_literal())),
+                }
+            }
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                let found = subquery.subquery.schema().fields().first().map(|field| field.data_type().clone());
+                match (expr.get_type(schema), found) {
+                    (Ok(wanted), Some(found)) if let Some(common) = different_common(&wanted, &found) => {
+                        let expr = Box::new(expr.cast_to(&common, schema)?);
+                        Expr::InSubquery(InSubquery::new(expr, cast_subquery(subquery, &common)?, negated))
+                    }
+                    _ => return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated }))),
+                }
+            }
+            other => return Ok(Transformed::no(other)),
+        }))
+    }
+
+    fn call(&self, call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let ScalarFunction { func, args } = call;
+        if let Some(operator) = self.numbers.operator_of(&func) {
+            return Ok(match <[Expr; 2]>::try_from(args) {
+                Ok([left, right]) => Transformed::yes(self.numbers.planned(operator, left, right, schema)),
+                Err(args) => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
+            });
+        }
+        if !UNIFORM.contains(&func.name()) {
+            return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
+        }
+        let args = uniform(args, func.name(), schema)?;
+        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
+    }
+}
+
+fn false_literal() -> Expr {
+    Expr::Literal(ScalarValue::Boolean(Some(false)), None)
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+/// The common type of two types that differ. None if there is none, or if nothing is to be cast.
+fn different_common(left: &DataType, right: &DataType) -> Option<DataType> {
+    let is_same = left.is_null() || right.is_null() || DFSchema::datatype_is_logically_equal(left, right);
+    if is_same { None } else { common_type(left, right) }
+}
+
+/// The operands of a comparison with one type. Types without a common type are left to DataFusion, which refuses them.
+fn compared(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Operator, Expr, Expr)> {
+    let (left, right) = with_exact_literals(left, right, schema);
+    let (op, left, right) = whole_bounds::compared(op, left, right, schema);
+    let common = match (left.get_type(schema), right.get_type(schema)) {
+        (Ok(left), Ok(right)) => different_common(&left, &right),
+        // The type of a lambda parameter can be unknown here.
+        _ => None,
+    };
+    Ok(match common {
+        Some(common) => (op, left.cast_to(&common, schema)?, right.cast_to(&common, schema)?),
+        None => (op, left, right),
+    })
+}
+
+/// The values with one type. `place` is the name for errors.
+fn uniform(values: Vec<Expr>, place: &str, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let Ok(types) = values.iter().map(|value| value.get_type(schema)).collect::<Result<Vec<_>>>() else {
+        return Ok(values);
+    };
+    match one_type(&types, place)? {
+        Some(common) => values.into_iter().map(|value| value.cast_to(&common, schema)).collect(),
+        None => Ok(values),
+    }
+}
+
+/// The type that values of these types are cast to. None if they stay.
+///
+/// Errors: two of them cannot be brought together.
+fn one_type(types: &[DataType], place: &str) -> Result<Option<DataType>> {
+    let known: Vec<&DataType> = types.iter().filter(|data_type| !data_type.is_null()).collect();
+    let [first, others @ ..] = known.as_slice() else { return Ok(None) };
+    if others.iter().all(|other| DFSchema::datatype_is_logically_equal(first, other)) {
+        return Ok(None);
+    }
+    if let Some(other) = others.iter().find(|other| are_incompatible(first, other)) {
+        return Err(external(
+            Error::new(
+                ErrorCode::DatatypeMismatch,
+                format!("{place}: {} and {} have no common type", with_article(&type_name(first)), type_name(other)),
+            )
+            .with_hint("cast one of them"),
+        ));
+    }
+    Ok(common_type_of(known))
+}
+
+fn cases(case: Case, schema: &DFSchema) -> Result<Case> {
+    let Case { expr, when_then_expr, else_expr } = case;
+    let (whens, thens): (Vec<Expr>, Vec<Expr>) = when_then_expr.into_iter().map(|(when, then)| (*when, *then)).unzip();
+    let has_else = else_expr.is_some();
+    let results = thens.into_iter().chain(else_expr.map(|value| *value)).collect();
+    let mut results = uniform(results, "CASE", schema)?;
+    let otherwise = if has_else { results.pop().map(Box::new) } else { None };
+    let (operand, whens) = match expr {
+        Some(operand) => {
+            let is_decimal = matches!(operand.get_type(schema), Ok(DataType::Decimal128(_, _)));
+            let whens = whens.into_iter().map(|when| if is_decimal { exact_literal(when) } else { when });
+            let mut values = uniform(std::iter::once(*operand).chain(whens).collect(), "CASE", schema)?.into_iter();
+            (values.next().map(Box::new), values.collect())
+        }
+        None => (None, whens),
+    };
+    let when_then = whens.into_iter().zip(results).map(|(when, then)| (Box::new(when), Box::new(then))).collect();
+    Ok(Case { expr: operand, when_then_expr: when_then, else_expr: otherwise })
+}
+
+/// Casts both sides of each key to their common type.
+fn join_keys(mut join: Join) -> Result<Join> {
+    let keys = std::mem::take(&mut join.on).into_iter().map(|(left, right)| {
+        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+        let common = match (left.get_type(left_schema), right.get_type(right_schema)) {
+            (Ok(left), Ok(right)) => different_common(&left, &right),
+            _ => None,
+        };
+        match common {
+            Some(common) => Ok((left.cast_to(&common, left_schema)?, right.cast_to(&common, right_schema)?)),
+            None => Ok((left, right)),
+        }
+    });
+    join.on = keys.collect::<Result<_>>()?;
+    Ok(join)
+}
+
+/// Casts the columns of all inputs to their common types.
+fn union(union: Union) -> Result<Union> {
+    let width = union.schema.fields().len();
+    let mut wanted = Vec::with_capacity(width);
+    for place in 0..width {
+        let types: Vec<DataType> = union
+            .inputs
+            .iter()
+            .filter_map(|input| input.schema().fields().get(place).map(|field| field.data_type().clone()))
+            .collect();
+        wanted.push(one_type(&types, "UNION")?);
+    }
+    let inputs = union.inputs.into_iter().map(|input| with_types(input, &wanted)).collect::<Result<_>>()?;
+    Union::try_new_with_loose_types(inputs)
+}
+
+fn with_types(input: Arc<LogicalPlan>, wanted: &[Option<DataType>]) -> Result<Arc<LogicalPlan>> {
+    let schema = Arc::clone(input.schema());
+    let mut is_changed = false;
+    let mut columns = Vec::with_capacity(wanted.len());
+    for (place, (qualifier, field)) in schema.iter().enumerate() {
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        match wanted.get(place) {
+            Some(Some(wanted)) if wanted != field.data_type() => {
+                is_changed = true;
+                columns.push(column.cast_to(wanted, &schema)?.alias_qualified(qualifier.cloned(), field.name()));
+            }
+            _ => columns.push(column),
+        }
+    }
+    match is_changed {
+        true => Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?))),
+        false => Ok(input),
+    }
+}
