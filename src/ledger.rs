@@ -73,6 +73,9 @@ pub struct Ledger {
     /// By the name of an expectation of a streaming table, the rows that passed and failed it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expectations: BTreeMap<String, ExpectationCount>,
+    /// Sentences about fields and objects that the scans did not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// For a statement that changes rows of a table: the rows updated, deleted, inserted and copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Rewritten>,
@@ -83,7 +86,7 @@ impl Ledger {
     ///
     /// Fails with an internal error if the two sides of the sum differ.
     pub fn of(plan: &Arc<dyn ExecutionPlan>, written: u64) -> Result<Self> {
-        let mut ledger = Self { written, ..Self::default() };
+        let mut ledger = Self { written, notices: objects::notices(plan), ..Self::default() };
         ledger.visit(plan, written, false);
         ledger.close()
     }
@@ -91,7 +94,8 @@ impl Ledger {
     /// The ledger of a statement that changes rows of a table. The rows of that table are not records: `read` counts only the
     /// records of the source.
     pub fn of_changes(plan: &Arc<dyn ExecutionPlan>, written: u64, changes: Rewritten) -> Self {
-        let mut ledger = Self { written, combined: true, changes: Some(changes), ..Self::default() };
+        let notices = objects::notices(plan);
+        let mut ledger = Self { written, combined: true, changes: Some(changes), notices, ..Self::default() };
         ledger.visit(plan, written, false);
         ledger
     }
@@ -106,6 +110,10 @@ impl Ledger {
         self.late += other.late;
         self.combined |= other.combined;
         self.unknown_operators.extend(other.unknown_operators.iter().cloned());
+        // The counts in the sentences differ from batch to batch, so those of the last one with a notice stay.
+        if !other.notices.is_empty() {
+            self.notices.clone_from(&other.notices);
+        }
         for (name, theirs) in &other.expectations {
             let ours = self.expectations.entry(name.clone()).or_default();
             ours.passed += theirs.passed;

@@ -76,7 +76,10 @@ pub fn no_catalog(named: &str, catalog: &str) -> Error {
 fn no_name(format: &str, place: &str) -> Error {
     let hint = match format.to_ascii_lowercase().as_str() {
         "delta" => "only a query takes a table at a place: FROM delta.`path`".to_owned(),
-        "json" | "csv" | "parquet" => {
+        "parquet" => format!(
+            "a query reads files with read_files('{place}', format => 'parquet'), and a Delta table with delta.`{place}`"
+        ),
+        "json" | "csv" => {
             format!("a query reads these files with read_files('{place}', format => '{format}')")
         }
         _ => format!("names have letters, digits and _, such as {DEFAULT_SCHEMA}.pin_data"),

@@ -16,7 +16,8 @@ use super::failure::Failure;
 use super::include::{Placed, statements_with};
 use super::output::{Output, stdout_error};
 use super::progress::Progress;
-use super::rows::{Format, write_rows};
+use super::repl::terminal_columns;
+use super::rows::{Format, write_fitting, write_rows};
 use super::script::Script;
 use super::settings::Settings;
 use crate::catalog::TableName;
@@ -84,7 +85,10 @@ impl ShowRows for StandardOutput {
         let followed = plan.filter(|_| !output.data_is_watched());
         let progress = followed.map(|plan| Progress::follow(plan, Some(Arc::clone(&self.memory)), output));
         let mut data = output.data();
-        write_rows(rows, self.format, &mut data).await?;
+        match self.format {
+            Format::Table if output.data_is_watched() => write_fitting(rows, terminal_columns(), &mut data).await?,
+            format => write_rows(rows, format, &mut data).await?,
+        };
         data.flush().map_err(stdout_error)?;
         drop(progress);
         Ok(())
@@ -137,6 +141,9 @@ impl<R: ShowRows> Runner<'_, R> {
                 output.note(&format!("{}: {refreshed}", flow.name.table()));
                 if refreshed.ledger.rejected > 0 {
                     output.note(&rejects_note(&flow.name));
+                }
+                for notice in &refreshed.ledger.notices {
+                    output.warning(notice);
                 }
                 Ok(Some(refreshed.to_json()))
             }

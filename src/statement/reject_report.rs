@@ -1,19 +1,26 @@
-//! The rejected records of a query that writes no table. They are reported on standard error with their places.
+//! The rejected records of a query that writes no table. They are reported on standard error with their places. The report also
+//! has what the scans of the query say about fields and objects that they did not read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use pinsql_base::error::{Error, Result};
 use pinsql_base::rejects::Reject;
+use pinsql_sources::objects;
 
 /// The number of records that the report names. More are only counted.
 const SHOWN_MAX: usize = 10;
 
 /// Collects the rejects of a running query, for a report on standard error.
 #[derive(Debug, Default)]
-pub struct RejectReport(Option<Collector>);
+pub struct RejectReport {
+    collector: Option<Collector>,
+    plan: Option<Arc<dyn ExecutionPlan>>,
+}
 
 #[derive(Debug)]
 struct Collector {
@@ -52,16 +59,23 @@ impl RejectReport {
                 }
             }
         });
-        Self(Some(Collector { stop, task }))
+        Self { collector: Some(Collector { stop, task }), plan: None }
     }
 
-    /// Returns the report, or None without rejects. Call it after the last row of the query.
+    /// Adds the notices of the scans of `plan`, which runs.
+    pub(super) fn with_notices_of(self, plan: &Arc<dyn ExecutionPlan>) -> Self {
+        Self { plan: Some(Arc::clone(plan)), ..self }
+    }
+
+    /// Returns the report, or None without rejects and notices. Call it after the last row of the query.
     pub async fn finish(self) -> Result<Option<String>> {
-        let Some(Collector { stop, task }) = self.0 else { return Ok(None) };
+        let notices = self.plan.iter().flat_map(objects::notices);
+        let Some(Collector { stop, task }) = self.collector else { return Ok(None) };
         // The task may have ended before.
         let _ = stop.send(());
         let collected = task.await.map_err(|error| Error::internal("rejects were not collected").caused_by(error))?;
-        Ok(collected.summary())
+        let parts: Vec<String> = collected.summary().into_iter().chain(notices).collect();
+        Ok((!parts.is_empty()).then(|| parts.join("\n")))
     }
 }
 

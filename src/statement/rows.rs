@@ -128,5 +128,6 @@ pub(super) async fn run_without_commit(planned: Planned, request: WriteRequest) 
 pub(super) async fn start(planned: Planned) -> Result<Rows> {
     let plan = planned.physical().await?;
     let stream = execute_stream(Arc::clone(&plan), planned.state.task_ctx())?;
-    Ok(Rows { stream, plan: Some(plan), rejected: RejectReport::start(planned.rejected) })
+    let rejected = RejectReport::start(planned.rejected).with_notices_of(&plan);
+    Ok(Rows { stream, plan: Some(plan), rejected })
 }

@@ -157,7 +157,6 @@ pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Wri
         rejects: (ledger.rejected > 0).then(|| rejects_note(&table)),
         table,
         version: committed.version,
-        ledger,
         files: committed.files,
         bytes: committed.bytes,
         seconds: started.elapsed().as_secs_f64(),
@@ -165,7 +164,9 @@ pub(super) fn written(table: TableName, landed: Landed, started: Instant) -> Wri
             .into_warnings()
             .into_iter()
             .chain(rejects.into_iter().flat_map(Committed::into_warnings))
+            .chain(ledger.notices.iter().cloned())
             .collect(),
+        ledger,
     }
 }
 

@@ -11,7 +11,7 @@ use std::pin::Pin;
 pub type Planned<'a, T> = Pin<Box<dyn Future<Output = datafusion::error::Result<T>> + Send + 'a>>;
 
 /// Implements `TableProvider::scan` by a method `plan`. Without an argument, `plan` has the same parameters and is not async.
-/// With `waits`, it has no filters and returns a [`Planned`] future.
+/// With `waits`, it returns a [`Planned`] future.
 #[macro_export]
 macro_rules! scan_by_plan {
     () => {
@@ -19,7 +19,8 @@ macro_rules! scan_by_plan {
             Box::pin(std::future::ready(table.plan(state, projection, filters, limit))));
     };
     (waits) => {
-        $crate::scan_by_plan!(@scan table, state, projection, _filters, limit, table.plan(state, projection, limit));
+        $crate::scan_by_plan!(@scan table, state, projection, filters, limit,
+            table.plan(state, projection, filters, limit));
     };
     (@scan $table:ident, $state:ident, $projection:ident, $filters:ident, $limit:ident, $planned:expr) => {
         fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(

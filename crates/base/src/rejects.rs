@@ -22,6 +22,11 @@ pub const RECORDS_REJECTED: &str = "records_rejected";
 /// The name of the source metric that counts the records that the mode `DROPMALFORMED` dropped.
 pub const RECORDS_DROPPED: &str = "records_dropped";
 
+/// The start of the names of source metrics that count values of fields without a column. The path of the field follows.
+pub const FIELD_UNREAD: &str = "field unread: ";
+/// The start of the names of source metrics that are sentences for the user.
+pub const NOTICE: &str = "notice: ";
+
 /// One record that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {

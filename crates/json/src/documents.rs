@@ -2,6 +2,7 @@
 
 use memchr::memchr3;
 
+use super::relaxed::Grammar;
 use super::splitter::Scan;
 
 /// The state between two bytes. A chunk can end anywhere.
@@ -12,6 +13,9 @@ pub(super) struct DocumentScanner {
     /// The last token is a comma, so an element must follow.
     after_comma: bool,
     record: Option<OpenRecord>,
+    grammar: Grammar,
+    /// The comment between two records.
+    comment: Comment,
 }
 
 /// A record that has no end yet.
@@ -20,12 +24,56 @@ struct OpenRecord {
     /// Neither an object nor an element of an array. It ends with its line.
     is_loose: bool,
     depth: u64,
-    in_string: bool,
+    /// The quote of the open string.
+    in_string: Option<u8>,
     /// After a backslash in a string.
     is_escaped: bool,
+    comment: Comment,
+}
+
+/// The state of a comment, `// …` or `/* … */`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Comment {
+    #[default]
+    Outside,
+    /// After the first `/`.
+    Slash,
+    Line,
+    Block,
+    /// After a `*` in a block.
+    Star,
+}
+
+impl Comment {
+    /// Takes the next byte outside of strings. Returns true if it belongs to a comment.
+    fn takes(&mut self, byte: u8) -> bool {
+        *self = match (*self, byte) {
+            (Self::Outside, b'/') => Self::Slash,
+            (Self::Slash, b'/') => Self::Line,
+            (Self::Slash, b'*') => Self::Block,
+            (Self::Outside | Self::Slash, _) => {
+                *self = Self::Outside;
+                return false;
+            }
+            (Self::Line, b'\n') => {
+                *self = Self::Outside;
+                return false;
+            }
+            (Self::Block | Self::Star, b'*') => Self::Star,
+            (Self::Star, b'/') => Self::Outside,
+            (Self::Block | Self::Star, _) => Self::Block,
+            (Self::Line, _) => Self::Line,
+        };
+        true
+    }
 }
 
 impl DocumentScanner {
+    /// A scanner for documents in this grammar.
+    pub(super) fn new(grammar: Grammar) -> Self {
+        Self { grammar, ..Self::default() }
+    }
+
     /// Scans bytes up to the end of one record, or all of them.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         let skip = if self.record.is_some() { 0 } else { self.skip(bytes) };
@@ -34,7 +82,7 @@ impl DocumentScanner {
         }
         let is_loose = !self.in_array && bytes[skip] != b'{';
         let record = self.record.get_or_insert_with(|| OpenRecord { is_loose, ..Default::default() });
-        let Some((take, end)) = record.scan(&bytes[skip..], self.in_array) else {
+        let Some((take, end)) = record.scan(&bytes[skip..], self.in_array, self.grammar) else {
             return Scan { skip, take: bytes.len() - skip, end: None };
         };
         self.record = None;
@@ -49,6 +97,7 @@ impl DocumentScanner {
     fn skip(&mut self, bytes: &[u8]) -> usize {
         for (index, byte) in bytes.iter().enumerate() {
             match byte {
+                byte if self.grammar.comments && self.comment.takes(*byte) => {}
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 b'[' if !self.in_array => self.in_array = true,
                 b']' if self.in_array && !self.after_comma => self.in_array = false,
@@ -60,7 +109,7 @@ impl DocumentScanner {
 
     /// The input ends inside a record. Then the array around it is incomplete, too. Only one of the two is reported.
     pub(super) fn end_record(&mut self) {
-        if self.record.take().is_some_and(|record| record.depth > 0 || record.in_string) {
+        if self.record.take().is_some_and(|record| record.depth > 0 || record.in_string.is_some()) {
             self.in_array = false;
         }
     }
@@ -73,16 +122,18 @@ impl DocumentScanner {
 
 impl OpenRecord {
     /// Returns the number of bytes of the record, and of the bytes that end it. None if the record continues.
-    fn scan(&mut self, bytes: &[u8], in_array: bool) -> Option<(usize, usize)> {
+    fn scan(&mut self, bytes: &[u8], in_array: bool, grammar: Grammar) -> Option<(usize, usize)> {
         let mut index = 0;
         while index < bytes.len() {
-            if self.in_string {
-                index += self.scan_string(&bytes[index..]);
+            if let Some(quote) = self.in_string {
+                index += self.scan_string(quote, &bytes[index..]);
                 continue;
             }
             match bytes[index] {
+                byte if grammar.comments && self.comment.takes(byte) => {}
                 b'\n' if self.is_loose => return Some((index, 1)),
-                b'"' => self.in_string = true,
+                b'"' => self.in_string = Some(b'"'),
+                b'\'' if grammar.single_quotes => self.in_string = Some(b'\''),
                 b',' | b']' if in_array && self.depth == 0 => return Some((index, 1)),
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' => {
@@ -100,17 +151,17 @@ impl OpenRecord {
 
     /// Steps to the end of a string, or of the bytes. A raw line end also ends a string. JSON does not allow one in a string,
     /// so a quote is missing. The records on the next lines must not be lost with this one.
-    fn scan_string(&mut self, bytes: &[u8]) -> usize {
+    fn scan_string(&mut self, quote: u8, bytes: &[u8]) -> usize {
         if std::mem::take(&mut self.is_escaped) {
             return 1;
         }
-        let Some(index) = memchr3(b'"', b'\\', b'\n', bytes) else { return bytes.len() };
+        let Some(index) = memchr3(quote, b'\\', b'\n', bytes) else { return bytes.len() };
         match bytes[index] {
             b'\\' => self.is_escaped = true,
-            b'"' => self.in_string = false,
+            byte if byte == quote => self.in_string = None,
             _ => {
                 // The line end itself is scanned again, outside the string.
-                self.in_string = false;
+                self.in_string = None;
                 return index;
             }
         }

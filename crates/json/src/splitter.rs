@@ -13,6 +13,7 @@ use memchr::{memchr, memchr_iter};
 use super::RECORD_BYTES_MAX;
 use super::documents::DocumentScanner;
 use super::error::{Problem, RecordError};
+use super::relaxed::Grammar;
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -86,6 +87,11 @@ impl RecordSplitter {
     /// Spark's `multiLine`: the input has one or several JSON values. The elements of a top-level array are records.
     pub fn documents() -> Self {
         Self::new(Scanner::Documents(DocumentScanner::default()))
+    }
+
+    /// The same for documents in this grammar.
+    pub fn documents_in(grammar: Grammar) -> Self {
+        Self::new(Scanner::Documents(DocumentScanner::new(grammar)))
     }
 
     fn new(scanner: Scanner) -> Self {

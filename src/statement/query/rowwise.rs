@@ -183,7 +183,8 @@ impl Rewriter<'_> {
     /// The scan with additional columns for the place of each record.
     fn keeping_places(&self, scan: &TableScan) -> EngineResult<Option<Start>> {
         let Ok(table) = source_as_provider(&scan.source) else { return Ok(None) };
-        if !scan.filters.is_empty() {
+        // A scan of objects only leaves out objects by its conditions: the rows are compared above it.
+        if !scan.filters.is_empty() && objects::path_of(table.as_ref()).is_none() {
             return Ok(None);
         }
         let visible = table.schema().fields().len();
@@ -203,6 +204,7 @@ impl Rewriter<'_> {
         // No limit in the scan: rejected records do not count for it.
         let scan = TableScanBuilder::new(scan.table_name.clone(), provider_as_source(table))
             .with_projection(projection)
+            .with_filters(scan.filters.clone())
             .build()?;
         let first = Some(LogicalStep::Take { columns: taken });
         Ok(Some(Start { input: LogicalPlan::TableScan(scan), first, places }))

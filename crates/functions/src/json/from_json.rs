@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode, Result as OurResult, nearest};
 use pinsql_base::schema::{STRING, parse_schema, parse_type, type_name};
-use pinsql_json::{DecoderOptions, Permissive, ValueDecoder};
+use pinsql_json::{DecoderOptions, Grammar, Permissive, ValueDecoder};
 
 /// The default of `columnNameOfCorruptRecord`: the field for invalid texts.
 const CORRUPT_RECORD: &str = "_corrupt_record";
@@ -113,7 +113,8 @@ impl Reading {
     /// `options` has names and values in turn.
     fn new(schema: &str, options: &[&str]) -> OurResult<Self> {
         let data_type = nullable(&schema_type(schema)?);
-        let mut reading = DecoderOptions { permissive: Some(Permissive::default()), ..DecoderOptions::default() };
+        let permissive = Some(Permissive::default());
+        let mut reading = DecoderOptions { permissive, grammar: Grammar::SPARK, ..DecoderOptions::default() };
         let mut corrupt_record = CORRUPT_RECORD;
         for pair in options.chunks(2) {
             let &[name, value] = pair else {

@@ -128,7 +128,9 @@ impl CsvSplitter {
             let all = end.record + end.line_end;
             // A line end inside the record is in a quoted value.
             let inner = memchr_iter(b'\n', &self.buffer[range.clone()]).count();
-            let record = self.buffer.slice(range);
+            // Files with a byte order mark that were joined have one in the middle.
+            let mark = if self.buffer[range.clone()].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+            let record = self.buffer.slice(range.start + mark..range.end);
             self.start = self.next;
             self.consumed += all;
             self.next.offset += all as u64;

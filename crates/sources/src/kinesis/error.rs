@@ -151,7 +151,7 @@ fn by_code(doing: &str, code: &str, said: &str, status: u16) -> Failure {
         "ExpiredToken" | "ExpiredTokenException" => {
             fatal(ErrorCode::InvalidCredentials, "the credentials have expired", CREDENTIALS_HINT)
         }
-        "RequestExpired" => {
+        "RequestExpired" | "RequestTimeTooSkewed" => {
             fatal(ErrorCode::InvalidCredentials, "this machine's clock differs from the server's", "set the clock")
         }
         _ if code.starts_with("KMS") => fatal(

@@ -4,24 +4,28 @@
 //! end of the object the next object. Batches span objects, so that a thousand objects with one record each make one batch. This
 //! module handles bad records, according to the mode in the SQL.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use datafusion::physical_plan::metrics::Count;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 
 use super::bundle::{Bundle, Piece};
 use super::columns::Assembly;
+use super::decoders::{CsvColumns, RecordDecoder, Splitter};
 use super::kept::KeptRecords;
 use super::location::Location;
 use super::options::Mode;
 use super::piece_reader::{Chunk, PieceReader, count_lines};
 use super::read_ahead::{ReadAhead, Storage};
+use super::record_scan::RecordFormat;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_base::rejects::{Reject, Rejects};
-use pinsql_json::{Decoder, RecordSplitter};
+use pinsql_base::rejects::{FIELD_UNREAD, NOTICE, Reject, Rejects};
 
+/// The header of a CSV file that is cut is within these bytes.
+const HEADER_BYTES_MAX: u64 = 1 << 20;
 /// Advice for a record that starts an array but does not end it.
 const ARRAY_ADVICE: &str = "an array over several lines needs multiLine => true";
 
@@ -32,7 +36,10 @@ pub(super) struct Reading {
     pub assembly: Assembly,
     pub memory: Arc<dyn MemoryPool>,
     pub mode: Mode,
-    pub multi_line: bool,
+    pub format: RecordFormat,
+    pub csv_columns: CsvColumns,
+    /// Fields without a column are reported.
+    pub reports_unread: bool,
     pub batch_rows_max: usize,
     pub rejects: Rejects,
     pub counts: Counts,
@@ -43,12 +50,24 @@ pub(super) struct Counts {
     pub read: Count,
     pub rejected: Count,
     pub dropped: Count,
+    /// For counts whose names are known only when records are read.
+    pub metrics: ExecutionPlanMetricsSet,
+    pub partition: usize,
 }
+
+impl Counts {
+    fn named(&self, name: String) -> Count {
+        MetricBuilder::new(&self.metrics).counter(name, self.partition)
+    }
+}
+
+/// More fields without a column are counted together.
+const UNREAD_NAMES_MAX: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct BundleReader {
     reading: Arc<Reading>,
-    decoder: Decoder,
+    decoder: RecordDecoder,
     ahead: ReadAhead,
     pieces: Arc<[Piece]>,
     next_piece: usize,
@@ -62,6 +81,8 @@ pub(super) struct BundleReader {
     kept: Option<KeptRecords>,
     /// Reserved for the current batch.
     memory: MemoryReservation,
+    /// The counts of fields without a column.
+    unread: BTreeMap<String, Count>,
 }
 
 /// The reason why decoding stopped.
@@ -76,7 +97,11 @@ enum Step {
 #[derive(Debug)]
 struct OpenPiece {
     bytes: PieceReader,
-    splitter: RecordSplitter,
+    splitter: Splitter,
+    /// The first record is the header of a CSV file.
+    header_is_next: bool,
+    /// Why no record of the file can be read.
+    mismatch: Option<String>,
     /// True after the last chunk.
     is_read: bool,
     /// The reason, if decompression failed in the middle.
@@ -86,7 +111,7 @@ struct OpenPiece {
 }
 
 impl BundleReader {
-    pub(super) fn new(reading: Arc<Reading>, decoder: Decoder, bundle: &Bundle) -> Self {
+    pub(super) fn new(reading: Arc<Reading>, decoder: RecordDecoder, bundle: &Bundle) -> Self {
         let memory = MemoryConsumer::new("read_files").register(&reading.memory);
         let ahead = ReadAhead::new(reading.storage.clone(), bundle.0.clone(), memory.new_empty());
         let kept = reading.assembly.keeps_records().then(KeptRecords::default);
@@ -102,6 +127,7 @@ impl BundleReader {
             batch_bytes: 0,
             kept,
             memory,
+            unread: BTreeMap::new(),
         }
     }
 
@@ -119,9 +145,12 @@ impl BundleReader {
                     tokio::task::yield_now().await;
                 }
                 Step::PieceIsOver => self.close().await?,
-                Step::NothingIsOpen if self.open_next() => {}
+                Step::NothingIsOpen if self.open_next() => self.read_header_before().await?,
                 Step::NothingIsOpen if self.decoder.rows() > 0 => return self.take_batch().map(Some),
-                Step::NothingIsOpen => return Ok(None),
+                Step::NothingIsOpen => {
+                    self.report_unread();
+                    return Ok(None);
+                }
             }
         }
     }
@@ -144,6 +173,15 @@ impl BundleReader {
                     None => return Step::PieceIsOver,
                 },
             };
+            if let (true, Ok(header)) = (current.header_is_next, &record) {
+                current.header_is_next = false;
+                set_header(&self.reading, &mut self.decoder, current, &header.bytes);
+                continue;
+            }
+            if let Some(mismatch) = &current.mismatch {
+                let raw = record.map(|record| record.bytes).unwrap_or_default();
+                return Step::Bad { line: current.splitter.line(), reason: mismatch.clone(), raw };
+            }
             let (error, raw) = match record {
                 Ok(record) => match self.decoder.decode(&record.bytes) {
                     Ok(rows) => {
@@ -157,10 +195,10 @@ impl BundleReader {
                 },
                 Err(error) => (error, Bytes::new()),
             };
-            let begins_array =
-                !self.reading.multi_line && error.is_cut_off() && raw.trim_ascii_start().starts_with(b"[");
+            let is_json_line = matches!(self.reading.format, RecordFormat::Json { multi_line: false, .. });
+            let begins_array = is_json_line && error.is_cut_off() && raw.trim_ascii_start().starts_with(b"[");
             let reason = if begins_array { format!("{error}; {ARRAY_ADVICE}") } else { error.to_string() };
-            return Step::Bad { line: current.splitter.position().0, reason, raw };
+            return Step::Bad { line: current.splitter.line(), reason, raw };
         }
     }
 
@@ -168,13 +206,61 @@ impl BundleReader {
         let Some(piece) = self.pieces.get(self.next_piece) else { return false };
         self.current = Some(OpenPiece {
             bytes: PieceReader::new(self.next_piece, piece.clone()),
-            splitter: if self.reading.multi_line { RecordSplitter::documents() } else { RecordSplitter::lines() },
+            splitter: Splitter::new(&self.reading.format),
+            header_is_next: false,
+            mismatch: None,
             is_read: false,
             damage: None,
             lines_before: None,
         });
         self.next_piece += 1;
+        self.start_file();
         true
+    }
+
+    /// Prepares the decoder for the records of the current piece.
+    fn start_file(&mut self) {
+        let source = self.source();
+        let Some(current) = &mut self.current else { return };
+        match (&mut self.decoder, &self.reading.format) {
+            (RecordDecoder::Csv(_), RecordFormat::Csv { has_header: true, .. }) => current.header_is_next = true,
+            (RecordDecoder::Csv(decoder), _) => {
+                decoder.set_layout(self.reading.csv_columns.without_header(), &source);
+            }
+            (RecordDecoder::Json(decoder), _) => decoder.set_source(&source),
+        }
+    }
+
+    /// The header of a CSV file is in its first piece. The other pieces fetch it.
+    async fn read_header_before(&mut self) -> Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if !current.header_is_next || current.bytes.piece().range.start == 0 {
+            return Ok(());
+        }
+        let object = current.bytes.piece().object.clone();
+        let mut splitter = Splitter::new(&self.reading.format);
+        let end = object.meta.size.min(HEADER_BYTES_MAX);
+        splitter.push(self.reading.storage.fetch(&object.meta, Some(0..end)).await?);
+        current.header_is_next = false;
+        if let Some(Ok(header)) = splitter.next().or_else(|| splitter.finish()) {
+            set_header(&self.reading, &mut self.decoder, current, &header.bytes);
+        }
+        Ok(())
+    }
+
+    /// Counts fields without a column in the metrics of the scan.
+    fn report_unread(&mut self) {
+        let unread = self.decoder.take_unread();
+        if !self.reading.reports_unread {
+            return;
+        }
+        for (name, count) in unread {
+            let is_known = self.unread.contains_key(&name) || self.unread.len() < UNREAD_NAMES_MAX;
+            let name = if is_known { name } else { "…".to_owned() };
+            let metric = self.unread.entry(name);
+            let counts = &self.reading.counts;
+            metric.or_insert_with_key(|name| counts.named(format!("{FIELD_UNREAD}{name}"))).add(count as usize);
+        }
     }
 
     async fn take_chunk(&mut self) -> Result<()> {
@@ -196,7 +282,7 @@ impl BundleReader {
             && let Some(reason) = current.damage.take()
         {
             let rest = current.splitter.finish().and_then(Result::ok).map(|record| record.bytes).unwrap_or_default();
-            let (line, _) = current.splitter.position();
+            let line = current.splitter.line();
             self.broken_content(line, reason, rest).await?;
         }
         if let Some(current) = self.current.take() {
@@ -281,6 +367,7 @@ impl BundleReader {
 
     fn take_batch(&mut self) -> Result<RecordBatch> {
         self.note_origin();
+        self.report_unread();
         self.reading.counts.read.add(self.decoder.rows());
         let decoded = self.decoder.finish()?;
         let kept = self.kept.as_mut().map(std::mem::take).unwrap_or_default();
@@ -291,4 +378,16 @@ impl BundleReader {
         self.memory.free();
         Ok(batch)
     }
+}
+
+/// Assigns the fields of a file with this header to the columns.
+fn set_header(reading: &Reading, decoder: &mut RecordDecoder, current: &mut OpenPiece, header: &[u8]) {
+    let (RecordDecoder::Csv(decoder), RecordFormat::Csv { dialect, .. }) = (decoder, &reading.format) else { return };
+    let source = Location::display(&reading.storage.url, &current.bytes.piece().object.meta.location);
+    let found = reading.csv_columns.with_header(header, dialect);
+    if let Some(notice) = found.notice {
+        reading.counts.named(format!("{NOTICE}{source}: {notice}")).add(1);
+    }
+    current.mismatch = found.mismatch;
+    decoder.set_layout(found.layout, &source);
 }

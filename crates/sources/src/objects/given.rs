@@ -56,6 +56,14 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// None for an empty text.
+    pub(super) fn character_or_none(&self) -> Result<Option<u8>> {
+        match self.text()? {
+            "" => Ok(None),
+            _ => self.character().map(Some),
+        }
+    }
+
     pub(super) fn names(&self) -> Result<Vec<String>> {
         Ok(self.text()?.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }

@@ -5,7 +5,7 @@ use object_store::ObjectMeta;
 use super::location::Location;
 use super::options::Options;
 use super::resolve::open_storage;
-use super::{ReadFiles, SourceEnvironment, listing};
+use super::{ReadFiles, SourceEnvironment, delta, listing};
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
 /// Selects files below the path.
@@ -40,8 +40,9 @@ pub async fn list_files(
     };
     let location = Location::parse(&path)?;
     let storage = open_storage(&location, environment)?;
-    let objects = listing::list_for_stream(storage.store.as_ref(), &location, &options.selection).await?;
-    let listed = objects.into_iter().map(|object| {
+    let listing = listing::list_for_stream(storage.store.as_ref(), &location, &options.selection).await?;
+    delta::refuse(&storage, &location, options.format, &listing).await?;
+    let listed = listing.objects.into_iter().map(|object| {
         let url = Location::url(&location.store_url, &object.location);
         ListedFile { url, object }
     });

@@ -1,15 +1,19 @@
 //! Finds the objects of a path, with a new listing for every call. DataFusion's cache of listings is not used, because its
 //! entries never expire.
 
+use std::collections::BTreeSet;
+
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use futures::TryStreamExt;
 use globset::GlobMatcher;
 use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::delta::LOG_FOLDER;
 use super::location::{Location, is_hidden};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
+use pinsql_base::store::unlistable_keys;
 
 /// Selects objects below a path. The default selects all that are not hidden.
 #[derive(Debug, Clone, Default)]
@@ -53,20 +57,51 @@ pub(super) fn split_compression(name: &str) -> Result<(&str, FileCompressionType
     }))
 }
 
-/// All objects that the location and the selection match, in the order of their paths. It is an error if there are none.
-pub(super) async fn list(
-    store: &dyn ObjectStore,
-    location: &Location,
-    selection: &Selection,
-) -> Result<Vec<ObjectMeta>> {
-    let mut objects = list_unfiltered(store, location, selection).await?;
-    let found = objects.len();
-    objects.retain(|object| selection.wants(object));
-    if objects.is_empty() {
-        return Err(no_match_error(store, location, found).await);
+/// The objects of a path.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub objects: Vec<ObjectMeta>,
+    /// The folders below the path that have the log of a Delta table.
+    pub delta_tables: BTreeSet<Path>,
+    /// Keys below the path that no path can name, so they cannot be read.
+    pub unreadable: Vec<String>,
+}
+
+impl Listing {
+    pub(super) fn of(objects: Vec<ObjectMeta>) -> Self {
+        Self { objects, ..Self::default() }
     }
-    objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
-    Ok(objects)
+}
+
+/// All objects that the location and the selection match, in the order of their paths. It is an error if there are none.
+pub(super) async fn list(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Listing> {
+    let mut listing = list_unfiltered(store, location, selection).await?;
+    let found = listing.objects.len();
+    listing.objects.retain(|object| selection.wants(object));
+    if listing.objects.is_empty() {
+        return Err(match listing.unreadable.as_slice() {
+            [] => no_match_error(store, location, found).await,
+            keys => Error::new(ErrorCode::NoMatchingFiles, format!("no file of {} can be read", location.written))
+                .with_hint(unreadable_notice(keys)),
+        });
+    }
+    listing.objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
+    Ok(listing)
+}
+
+/// The sentence about keys that cannot be read.
+pub(super) fn unreadable_notice(keys: &[String]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let shown: Vec<String> = keys.iter().take(SHOWN_MAX).map(|key| format!("{key:?}")).collect();
+    let more = match keys.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (what, whose) = match keys.len() {
+        1 => ("1 object is".to_owned(), "its key has"),
+        count => (format!("{count} objects are"), "their keys have"),
+    };
+    format!("{what} not read, because {whose} an empty part or a control character: {}{more}", shown.join(", "))
 }
 
 /// The same objects as [`list`], in the order in which a stream reads them: the oldest first. May be empty.
@@ -74,22 +109,18 @@ pub(super) async fn list_for_stream(
     store: &dyn ObjectStore,
     location: &Location,
     selection: &Selection,
-) -> Result<Vec<ObjectMeta>> {
-    let mut objects = list_unfiltered(store, location, selection).await?;
-    objects.retain(|object| selection.wants(object));
-    objects.sort_unstable_by(|left, right| {
+) -> Result<Listing> {
+    let mut listing = list_unfiltered(store, location, selection).await?;
+    listing.objects.retain(|object| selection.wants(object));
+    listing.objects.sort_unstable_by(|left, right| {
         (left.last_modified, &left.location).cmp(&(right.last_modified, &right.location))
     });
-    Ok(objects)
+    Ok(listing)
 }
 
-async fn list_unfiltered(
-    store: &dyn ObjectStore,
-    location: &Location,
-    selection: &Selection,
-) -> Result<Vec<ObjectMeta>> {
+async fn list_unfiltered(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Listing> {
     match single_file(store, location).await? {
-        Some(file) => Ok(vec![file]),
+        Some(file) => Ok(Listing::of(vec![file])),
         None => list_below(store, location, selection).await,
     }
 }
@@ -108,7 +139,7 @@ async fn single_file(store: &dyn ObjectStore, location: &Location) -> Result<Opt
     }
 }
 
-async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Vec<ObjectMeta>> {
+async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Listing> {
     let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&location.base)).try_collect().await;
     let mut objects = match listed {
         Ok(objects) => objects,
@@ -116,8 +147,17 @@ async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Se
         Err(object_store::Error::NotFound { .. }) if location.is_local() => vec![],
         Err(error) => return Err(storage_error(&format!("list {}", location.written), error)),
     };
+    let delta_tables = objects.iter().filter_map(|object| table_of_log(&object.location)).collect();
     objects.retain(|object| is_visible(location, &object.location, selection));
-    Ok(objects)
+    let unreadable = unlistable_keys(location.bucket(), location.base.as_ref());
+    Ok(Listing { objects, delta_tables, unreadable })
+}
+
+/// The folder of the Delta table whose log has this object.
+fn table_of_log(object: &Path) -> Option<Path> {
+    let parts: Vec<_> = object.parts().collect();
+    let log = parts.iter().position(|part| part.as_ref() == LOG_FOLDER)?;
+    Some(parts[..log].iter().cloned().collect())
 }
 
 fn is_visible(location: &Location, object: &Path, selection: &Selection) -> bool {

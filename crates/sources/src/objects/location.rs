@@ -76,6 +76,12 @@ impl Location {
         self.store_url == local_store()
     }
 
+    /// The name of the bucket. Empty for local files.
+    pub(super) fn bucket(&self) -> &str {
+        let url = self.store_url.as_str();
+        url.split_once("://").map_or("", |(_, rest)| rest.trim_end_matches('/'))
+    }
+
     /// The name of an object for users: an absolute path for a local file, otherwise a URL.
     pub(super) fn display(store_url: &ObjectStoreUrl, location: &Path) -> String {
         match store_url.as_str() {

@@ -10,11 +10,14 @@
 //! The modules, in the order in which data passes through them:
 //!
 //! - planning: `options` and `given` parse the options, `location` the path. `listing` finds the objects (`listed` for COPY
-//!   INTO). `sample`, `csv` and `parquet` infer a schema. `resolve` decides format and columns. `bundle` distributes the objects
-//!   over partitions. `table` plans the scan;
-//! - running: `json_source` opens bundles (`json_scan` is what all partitions share). `read_ahead` fetches bytes. `piece_reader`
-//!   and `decompress` cut and decompress them. `bundle_reader` turns records into batches with `pinsql_json`, and sends records
-//!   that it cannot read to the rejects. `columns` adds the columns of objects. CSV and Parquet use DataFusion's readers;
+//!   INTO), and `delta` refuses the files of Delta tables. `sample`, `csv` and `parquet` infer a schema. `resolve` decides format
+//!   and columns. `bundle` distributes the objects over partitions. `table` plans the scan, and `prune` leaves out objects that a
+//!   condition excludes;
+//! - running: `record_source` opens bundles (`record_scan` is what all partitions share). `read_ahead` fetches bytes.
+//!   `piece_reader` and `decompress` cut and decompress them, and `content` finds what is not text. `bundle_reader` turns records
+//!   into batches with the `decoders` of `pinsql_json`, and sends records that it cannot read to the rejects. `columns` adds the
+//!   columns of objects. Parquet uses DataFusion's reader;
+//! - `notices`: what a scan reports about fields and objects that it does not read;
 //! - `kept` and `places`: the position and the bytes of each record, for records that an operator above the scan rejects;
 //! - `stream`: new objects as micro-batches;
 //! - `limits`: how much memory all this may use.
@@ -25,21 +28,26 @@
 mod bundle;
 mod bundle_reader;
 mod columns;
+mod content;
 mod csv;
+mod decoders;
 mod decompress;
+mod delta;
 mod given;
-mod json_scan;
-mod json_source;
 mod kept;
 mod limits;
 mod listed;
 mod listing;
 mod location;
+mod notices;
 mod options;
 mod parquet;
 mod piece_reader;
 mod places;
+mod prune;
 mod read_ahead;
+mod record_scan;
+mod record_source;
 mod resolve;
 mod sample;
 mod stream;
@@ -60,13 +68,15 @@ use object_store::ObjectMeta;
 
 use bundle::Packing;
 pub use columns::METADATA as METADATA_COLUMN;
-use json_source::JsonSource;
 use limits::Limits;
 pub use listed::{FileChoice, ListedFile, list_files};
+use listing::Listing;
 use location::Location;
+pub use notices::notices;
 use options::Options;
 pub use options::option_names;
 pub use places::{KeepingPlaces, keeping_places, path_of, with_rejects};
+use record_source::RecordSource;
 use stream::FilesStream;
 
 use crate::stream::StreamSource;
@@ -159,8 +169,12 @@ pub async fn plan_scan(
     let location = Location::parse(&call.path)?;
     let storage = resolve::open_storage(&location, environment)?;
     let objects = match objects {
-        ScanObjects::Matching => listing::list(storage.store.as_ref(), &location, &options.selection).await?,
-        ScanObjects::Listed(objects) | ScanObjects::MicroBatch { objects, .. } => objects,
+        ScanObjects::Matching => {
+            let listing = listing::list(storage.store.as_ref(), &location, &options.selection).await?;
+            delta::refuse(&storage, &location, options.format, &listing).await?;
+            listing
+        }
+        ScanObjects::Listed(objects) | ScanObjects::MicroBatch { objects, .. } => Listing::of(objects),
     };
     resolve::table_of(call, options, location, storage, objects, environment).await
 }
@@ -177,7 +191,7 @@ pub async fn infer_schema(call: ReadFiles, objects: ScanObjects, environment: &S
     Ok(plan_scan(call, objects, environment).await?.schema())
 }
 
-/// The path in the SQL of a scan of JSON, or None if `config` is a scan of something else.
+/// The path in the SQL of a scan of JSON or CSV, or None if `config` is a scan of something else.
 pub fn source_path(config: &FileScanConfig) -> Option<String> {
-    config.file_source.downcast_ref::<JsonSource>().map(|source| source.path().to_owned())
+    config.file_source.downcast_ref::<RecordSource>().map(|source| source.path().to_owned())
 }

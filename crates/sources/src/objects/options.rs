@@ -12,6 +12,7 @@ use super::given::Given;
 use super::listing::Selection;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::schema::parse_schema;
+use pinsql_json::Grammar;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -54,9 +55,11 @@ pub(super) enum Mode {
 
 #[derive(Debug, Clone)]
 pub(super) struct CsvOptions {
-    pub header: bool,
-    pub delimiter: u8,
-    pub quote: u8,
+    /// None: the first records of the files show it.
+    pub header: Option<bool>,
+    /// None: the first records of the files show it.
+    pub delimiter: Option<u8>,
+    pub quote: Option<u8>,
     pub escape: Option<u8>,
     pub comment: Option<u8>,
     pub null_value: Option<String>,
@@ -69,7 +72,11 @@ pub(super) struct Options {
     pub schema_hints: Vec<FieldRef>,
     pub mode: Mode,
     pub corrupt_record_column: String,
-    pub multi_line: bool,
+    /// None: a JSON record is a line, and a quoted CSV value can contain line ends.
+    pub multi_line: Option<bool>,
+    /// The grammar of JSON.
+    pub grammar: Grammar,
+    pub rescued_column: Option<String>,
     pub infer_timestamp: bool,
     pub timestamp_format: Option<String>,
     pub date_format: Option<String>,
@@ -87,16 +94,18 @@ impl Default for Options {
             schema_hints: vec![],
             mode: Mode::Reject,
             corrupt_record_column: "_corrupt_record".to_owned(),
-            multi_line: false,
+            multi_line: None,
+            grammar: Grammar::SPARK,
+            rescued_column: None,
             infer_timestamp: false,
             timestamp_format: None,
             date_format: None,
             partition_columns: None,
             csv: CsvOptions {
-                header: false,
-                delimiter: b',',
-                quote: b'"',
-                escape: None,
+                header: None,
+                delimiter: None,
+                quote: Some(b'"'),
+                escape: Some(b'\\'),
                 comment: None,
                 null_value: None,
             },
@@ -106,13 +115,14 @@ impl Default for Options {
 }
 
 /// The supported options. [`Options::set`] handles each of them.
-const SUPPORTED: [&str; 24] = [
+const SUPPORTED: [&str; 32] = [
     "format",
     "schema",
     "schemaHints",
     "mode",
     "columnNameOfCorruptRecord",
     "multiLine",
+    "rescuedDataColumn",
     "inferTimestamp",
     "timestampFormat",
     "dateFormat",
@@ -126,6 +136,13 @@ const SUPPORTED: [&str; 24] = [
     "nullValue",
     "encoding",
     "charset",
+    "allowNonNumericNumbers",
+    "allowSingleQuotes",
+    "allowUnquotedFieldNames",
+    "allowComments",
+    "allowBackslashEscapingAnyCharacter",
+    "allowNumericLeadingZeros",
+    "allowUnquotedControlChars",
     "pathGlobFilter",
     "recursiveFileLookup",
     "modifiedAfter",
@@ -142,14 +159,7 @@ pub fn option_names() -> &'static [&'static str] {
 const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
 
 /// Options of Databricks that are refused, because ignoring one could change the result without notice.
-const REFUSED: [&str; 48] = [
-    "allowBackslashEscapingAnyCharacter",
-    "allowComments",
-    "allowNonNumericNumbers",
-    "allowNumericLeadingZeros",
-    "allowSingleQuotes",
-    "allowUnquotedControlChars",
-    "allowUnquotedFieldNames",
+const REFUSED: [&str; 40] = [
     "allowOverwrites",
     "badRecordsPath",
     "charToEscapeQuoteEscaping",
@@ -178,7 +188,6 @@ const REFUSED: [&str; 48] = [
     "prefersDecimal",
     "primitivesAsString",
     "readerCaseSensitive",
-    "rescuedDataColumn",
     "rowTag",
     "samplingRatio",
     "schemaEvolutionMode",
@@ -217,16 +226,24 @@ impl Options {
             "schemaHints" => self.schema_hints = parse_schema(given.text()?)?.fields().iter().cloned().collect(),
             "mode" => self.mode = given.mode()?,
             "columnNameOfCorruptRecord" => self.corrupt_record_column = given.text()?.to_owned(),
-            "multiLine" => self.multi_line = given.boolean()?,
+            "multiLine" => self.multi_line = Some(given.boolean()?),
+            "rescuedDataColumn" => self.rescued_column = Some(given.text()?.to_owned()),
+            "allowNonNumericNumbers" => self.grammar.non_numeric_numbers = given.boolean()?,
+            "allowSingleQuotes" => self.grammar.single_quotes = given.boolean()?,
+            "allowUnquotedFieldNames" => self.grammar.unquoted_field_names = given.boolean()?,
+            "allowComments" => self.grammar.comments = given.boolean()?,
+            "allowBackslashEscapingAnyCharacter" => self.grammar.backslash_escapes_any = given.boolean()?,
+            "allowNumericLeadingZeros" => self.grammar.leading_zeros = given.boolean()?,
+            "allowUnquotedControlChars" => self.grammar.unquoted_control_characters = given.boolean()?,
             "inferTimestamp" => self.infer_timestamp = given.boolean()?,
             "timestampFormat" => self.timestamp_format = Some(given.text()?.to_owned()),
             "dateFormat" => self.date_format = Some(given.text()?.to_owned()),
             "partitionColumns" => self.partition_columns = Some(given.names()?),
-            "header" => self.csv.header = given.boolean()?,
-            "sep" | "delimiter" => self.csv.delimiter = given.character()?,
-            "quote" => self.csv.quote = given.character()?,
-            "escape" => self.csv.escape = Some(given.character()?),
-            "comment" => self.csv.comment = Some(given.character()?),
+            "header" => self.csv.header = Some(given.boolean()?),
+            "sep" | "delimiter" => self.csv.delimiter = Some(given.character()?),
+            "quote" => self.csv.quote = given.character_or_none()?,
+            "escape" => self.csv.escape = given.character_or_none()?,
+            "comment" => self.csv.comment = given.character_or_none()?,
             "nullValue" => self.csv.null_value = Some(given.text()?.to_owned()),
             "encoding" | "charset" => given.utf8()?,
             "pathGlobFilter" => self.selection.name_filter = Some(given.glob()?),
@@ -285,8 +302,11 @@ mod tests {
     fn names_are_case_insensitive_and_values_may_be_text() {
         let options =
             parse(&[("FORMAT", "JSON"), ("multiline", "true"), ("SEP", "\\t"), ("mode", "failfast")]).unwrap();
-        assert_eq!((options.format, options.multi_line, options.mode), (Some(Format::Json), true, Mode::FailFast));
-        assert_eq!(options.csv.delimiter, b'\t');
+        assert_eq!(
+            (options.format, options.multi_line, options.mode),
+            (Some(Format::Json), Some(true), Mode::FailFast)
+        );
+        assert_eq!((options.csv.delimiter, options.csv.header), (Some(b'\t'), None));
         let options = parse(&[("modifiedAfter", "1970-01-01T00:00:01Z"), ("partitionColumns", " a ,b")]).unwrap();
         assert_eq!(options.selection.modified_after_us, Some(1_000_000));
         assert_eq!(options.partition_columns.unwrap(), ["a", "b"]);

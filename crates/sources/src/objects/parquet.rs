@@ -1,12 +1,20 @@
 //! Reads Parquet with DataFusion's reader. The footers give the schema, and an error names a file that is not Parquet.
+//!
+//! Names of columns that differ only in upper and lower case are one column, in one file or in several.
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
-use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_adapter::{
+    DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::bundle::DataObject;
@@ -50,6 +58,10 @@ pub(super) async fn footers(
 pub(super) fn merge(footers: Vec<(String, Schema)>) -> Result<Schema> {
     let mut merged: Option<Schema> = None;
     for (name, schema) in footers {
+        let schema = match &merged {
+            Some(known) => respelled(&schema, known),
+            None => schema,
+        };
         let merging = match merged {
             None => Ok(schema),
             Some(known) => Schema::try_merge([known, schema]),
@@ -64,4 +76,59 @@ pub(super) fn merge(footers: Vec<(String, Schema)>) -> Result<Schema> {
         Error::new(ErrorCode::UnableToInferSchema, "no schema can be inferred: every file is empty")
             .with_hint("give one: schema => 'name TYPE, …'")
     })
+}
+
+/// The columns of a file in the spelling of `known`. A file that has several spellings of a name keeps them.
+fn respelled(file: &Schema, known: &Schema) -> Schema {
+    let respell = |field: &FieldRef| match other_spelling(field.name(), known, file) {
+        Some(name) => Arc::new(field.as_ref().clone().with_name(name)),
+        None => field.clone(),
+    };
+    Schema::new(file.fields().iter().map(respell).collect::<Vec<_>>())
+}
+
+/// The spelling in `known` of a column of `file`, if it differs.
+fn other_spelling(name: &str, known: &Schema, file: &Schema) -> Option<String> {
+    let is_same = |field: &&FieldRef| field.name().to_lowercase() == name.to_lowercase();
+    if known.index_of(name).is_ok() || file.fields().iter().filter(is_same).count() > 1 {
+        return None;
+    }
+    known.fields().iter().find(is_same).map(|field| field.name().clone())
+}
+
+/// Makes the adapter of each file, for names that differ in case.
+#[derive(Debug)]
+pub(super) struct CaseAdapterFactory;
+
+impl PhysicalExprAdapterFactory for CaseAdapterFactory {
+    fn create(&self, table: SchemaRef, file: SchemaRef) -> DataFusionResult<Arc<dyn PhysicalExprAdapter>> {
+        let seen = Arc::new(respelled(&file, &table));
+        let by_name = DefaultPhysicalExprAdapterFactory.create(table, seen)?;
+        Ok(Arc::new(CaseAdapter { by_name, file }))
+    }
+}
+
+/// The adapter of one file.
+#[derive(Debug)]
+struct CaseAdapter {
+    /// Works with the spelling of the table.
+    by_name: Arc<dyn PhysicalExprAdapter>,
+    file: SchemaRef,
+}
+
+impl PhysicalExprAdapter for CaseAdapter {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
+        let respell = |node: Arc<dyn PhysicalExpr>| {
+            let column = node.downcast_ref::<Column>();
+            let stored = column.and_then(|column| Some((self.file.fields().get(column.index())?, column)));
+            match stored {
+                Some((field, column)) if field.name() != column.name() => {
+                    let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), column.index()));
+                    Ok(Transformed::yes(column))
+                }
+                _ => Ok(Transformed::no(node)),
+            }
+        };
+        self.by_name.rewrite(expr)?.transform_up(respell).data()
+    }
 }

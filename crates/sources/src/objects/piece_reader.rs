@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
 use super::bundle::Piece;
+use super::content::{not_compressed, not_text};
 use super::decompress::{ChunkReader, Decompressor};
 use super::read_ahead::{Block, ReadAhead, Storage, bytes_of};
 use pinsql_base::error::Result;
@@ -38,6 +39,8 @@ pub(super) struct PieceReader {
 enum State {
     /// Before the first line end at or after this offset of the object.
     Skipping(u64),
+    /// Before the first byte of the object.
+    Start,
     Plain,
     /// Beyond the range, in the line that crosses the cut.
     Tail,
@@ -52,7 +55,7 @@ impl PieceReader {
     pub(super) fn new(index: usize, piece: Piece) -> Self {
         let state = match bytes_of(&piece).start {
             _ if piece.object.compression.is_compressed() => State::Compressed,
-            _ if piece.range.start == 0 => State::Plain,
+            _ if piece.range.start == 0 => State::Start,
             start => State::Skipping(start),
         };
         Self { index, piece, first_byte: 0, state }
@@ -73,6 +76,14 @@ impl PieceReader {
     pub(super) async fn next(&mut self, ahead: &mut ReadAhead, storage: &Storage) -> Result<Chunk> {
         match &mut self.state {
             State::Skipping(_) => self.first_line(ahead).await,
+            State::Start => {
+                let block = ahead.next_block(self.index).await?;
+                if let Some(reason) = not_text(&block.bytes) {
+                    self.state = State::Done;
+                    return Ok(Chunk::Damaged(reason));
+                }
+                Ok(self.plain(block))
+            }
             State::Plain => {
                 let block = ahead.next_block(self.index).await?;
                 Ok(self.plain(block))
@@ -121,6 +132,10 @@ impl PieceReader {
     async fn first_compressed(&mut self, ahead: &mut ReadAhead) -> Result<Chunk> {
         let compression = self.piece.object.compression;
         let block = ahead.next_block(self.index).await?;
+        if let Some(reason) = not_compressed(compression, &block.bytes) {
+            self.state = State::Done;
+            return Ok(Chunk::Damaged(reason));
+        }
         if !block.is_last {
             let mut decompressor = Decompressor::start(compression, block.bytes);
             let chunk = feed_and_take(&mut decompressor, self.index, ahead).await?;

@@ -1,4 +1,4 @@
-//! JSON scans that keep the position and the bytes of each record.
+//! Scans of JSON and CSV that keep the position and the bytes of each record.
 //!
 //! Some records turn out to be bad only above the scan, for example if a cast in the query fails. They are rejected like the
 //! records that the scan itself rejects, with their bytes and their line. For this, the scan has four more columns after the
@@ -16,11 +16,11 @@ use tokio::sync::Mutex;
 
 use super::bundle::{DataObject, Piece};
 use super::columns::ColumnSource;
-use super::json_scan::JsonScan;
 use super::kept::PlaceColumn;
 use super::location::Location;
 use super::piece_reader::count_lines;
 use super::read_ahead::Storage;
+use super::record_scan::RecordScan;
 use super::table::{FilesTable, Reader};
 use crate::places::Places;
 use crate::stream::Origin;
@@ -41,15 +41,15 @@ pub struct KeepingPlaces {
 /// The same table with positions, which sends its rejects to `rejects`. None if its format does not support this.
 pub fn keeping_places(table: &dyn TableProvider, rejects: &Rejects) -> Option<KeepingPlaces> {
     let files = table.downcast_ref::<FilesTable>()?;
-    let Reader::Json(scan) = &files.reader else { return None };
+    let Reader::Records(scan) = &files.reader else { return None };
     let columns = PlaceColumn::ALL;
     let sources = scan.columns.iter().cloned().chain(columns.map(ColumnSource::Place));
     let fields = files.schema.fields().iter().cloned().chain(columns.map(|column| Arc::new(column.field())));
-    let scan = JsonScan { columns: sources.clone().collect(), rejects: rejects.clone(), ..scan.as_ref().clone() };
+    let scan = RecordScan { columns: sources.clone().collect(), rejects: rejects.clone(), ..scan.as_ref().clone() };
     let table = FilesTable {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         columns: sources.collect(),
-        reader: Reader::Json(Arc::new(scan)),
+        reader: Reader::Records(Arc::new(scan)),
         ..files.clone()
     };
     let places =
@@ -60,9 +60,9 @@ pub fn keeping_places(table: &dyn TableProvider, rejects: &Rejects) -> Option<Ke
 /// The same table, which sends its rejects to `rejects`. None if its format never rejects a record.
 pub fn with_rejects(table: &dyn TableProvider, rejects: &Rejects) -> Option<Arc<dyn TableProvider>> {
     let files = table.downcast_ref::<FilesTable>()?;
-    let Reader::Json(scan) = &files.reader else { return None };
-    let scan = JsonScan { rejects: rejects.clone(), ..scan.as_ref().clone() };
-    Some(Arc::new(FilesTable { reader: Reader::Json(Arc::new(scan)), ..files.clone() }))
+    let Reader::Records(scan) = &files.reader else { return None };
+    let scan = RecordScan { rejects: rejects.clone(), ..scan.as_ref().clone() };
+    Some(Arc::new(FilesTable { reader: Reader::Records(Arc::new(scan)), ..files.clone() }))
 }
 
 /// The folder or object that a table of [`super::plan_scan`] reads. None for another table.

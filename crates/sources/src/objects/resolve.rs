@@ -14,14 +14,16 @@ use object_store::ObjectMeta;
 
 use super::bundle::DataObject;
 use super::columns::{ColumnSource, METADATA, metadata_type, partition_folders};
-use super::json_scan::JsonScan;
+use super::listing::{Listing, unreadable_notice};
 use super::location::Location;
 use super::options::{Format, Mode, Options};
 use super::read_ahead::Storage;
+use super::record_scan::{RecordFormat, RecordScan};
 use super::table::{FilesTable, Reader};
 use super::{ReadFiles, SourceEnvironment, csv, listing, parquet, sample};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::STRING;
+use pinsql_json::Grammar;
 
 /// The store of a location. It must be known to the session already.
 pub(super) fn open_storage(location: &Location, environment: &SourceEnvironment) -> Result<Storage> {
@@ -33,21 +35,23 @@ pub(super) fn open_storage(location: &Location, environment: &SourceEnvironment)
     Ok(Storage { store, url: location.store_url.clone(), limits: environment.limits, bytes_scanned: Count::new() })
 }
 
-/// The table of `listed`: finds the format and the columns. Fails if the options do not fit the format.
+/// The table of `listing`: finds the format and the columns. Fails if the options do not fit the format.
 pub(super) async fn table_of(
     call: ReadFiles,
     options: Options,
     location: Location,
     storage: Storage,
-    listed: Vec<ObjectMeta>,
+    listing: Listing,
     environment: &SourceEnvironment,
 ) -> Result<Arc<dyn TableProvider>> {
     let format = match options.format {
         Some(format) => format,
-        None => format_of(&listed)?,
+        None => format_of(&listing.objects)?,
     };
     check_options(&options, format)?;
-    let objects = with_compression(listed, format)?;
+    let objects = with_compression(listing.objects, format)?;
+    let mut notices: Vec<String> =
+        (!listing.unreadable.is_empty()).then(|| unreadable_notice(&listing.unreadable)).into_iter().collect();
 
     let parquet = Arc::new(parquet::format(environment.state.as_ref()));
     let state = environment.state.as_ref();
@@ -60,24 +64,32 @@ pub(super) async fn table_of(
         }
         (_, Some(_)) => None,
         (Format::Json, None) => Some(sample::infer_schema(&objects, &storage, &options).await?),
-        (Format::Csv, None) => {
-            Some(csv::infer_schema(state, &objects, &storage, &options.csv, options.multi_line).await?)
+        (Format::Csv, None) => None,
+    };
+    let (inferred, csv) = match format {
+        Format::Csv => {
+            let declared = options.schema.as_ref().map(|schema| csv_names(schema, &folders, &options));
+            let found = csv::find(&objects, &storage, &options, declared.as_deref()).await?;
+            notices.extend(found.notices);
+            (found.inferred, Some(found.format))
         }
+        Format::Json | Format::Parquet => (inferred, None),
     };
     let (schema, columns) = table_columns(inferred, folders, &options, call.with_metadata)?;
+    let json = RecordFormat::Json { multi_line: options.multi_line == Some(true), grammar: options.grammar };
     let reader = match format {
-        Format::Json => {
-            Reader::Json(Arc::new(json_scan(call.path, &options, &columns, &location, &objects, environment)))
+        Format::Parquet => Reader::Parquet { format: parquet, notices },
+        Format::Json | Format::Csv => {
+            if csv.is_some() {
+                csv::check_types(&schema, &columns)?;
+            }
+            let records = csv.unwrap_or(json);
+            let scan = record_scan(&call, records, notices, &options, &columns, &location, &objects, environment);
+            Reader::Records(Arc::new(scan))
         }
-        Format::Csv => {
-            csv::check_types(&schema, &columns)?;
-            Reader::Csv { options: options.csv.clone(), multi_line: options.multi_line }
-        }
-        Format::Parquet => Reader::Parquet(parquet),
     };
-    let null_value = options.csv.null_value.as_deref();
-    let files = Arc::new(FilesTable {
-        schema: Arc::new(if null_value.is_some() { csv::as_texts(&schema, &columns) } else { schema.clone() }),
+    Ok(Arc::new(FilesTable {
+        schema: Arc::new(schema),
         columns,
         store_url: location.store_url,
         base: location.base,
@@ -85,11 +97,18 @@ pub(super) async fn table_of(
         packing: environment.packing.clone(),
         reader,
         storage,
-    });
-    match null_value {
-        Some(null_value) => csv::with_null_value(files.clone(), &schema, &files.columns, null_value),
-        None => Ok(files),
-    }
+    }))
+}
+
+/// The declared columns that the fields of CSV records fill.
+fn csv_names(schema: &Schema, folders: &[(String, DataType)], options: &Options) -> Vec<String> {
+    let is_folder = |name: &str| folders.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+    let is_hidden = |name: &str| {
+        options.rescued_column.as_deref() == Some(name)
+            || options.mode == Mode::Permissive && name == options.corrupt_record_column
+    };
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    names.filter(|name| !is_folder(name) && !is_hidden(name)).map(str::to_owned).collect()
 }
 
 /// The format that the extensions of the names give. All objects must have the same one.
@@ -133,14 +152,16 @@ fn check_options(options: &Options, format: Format) -> Result<()> {
     };
     match format {
         Format::Json | Format::Parquet if options.csv.null_value.is_some() => refuse("nullValue"),
-        Format::Json => Ok(()),
+        Format::Csv | Format::Parquet if options.grammar != Grammar::SPARK => refuse("allow…"),
+        Format::Json | Format::Csv => Ok(()),
         _ if !matches!(options.mode, Mode::Reject | Mode::FailFast) => {
             refuse("mode => 'PERMISSIVE' or 'DROPMALFORMED'")
         }
         _ if options.timestamp_format.is_some() => refuse("timestampFormat"),
         _ if options.date_format.is_some() => refuse("dateFormat"),
-        Format::Parquet if options.multi_line => refuse("multiLine"),
-        _ => Ok(()),
+        Format::Parquet if options.multi_line.is_some() => refuse("multiLine"),
+        Format::Parquet if options.rescued_column.is_some() => refuse("rescuedDataColumn"),
+        Format::Parquet => Ok(()),
     }
 }
 
@@ -231,6 +252,12 @@ pub(super) fn table_columns(
             }
         }
     }
+    if let Some(rescued) = &options.rescued_column
+        && !fields.iter().any(|field| field.name() == rescued)
+    {
+        fields.push(Arc::new(Field::new(rescued, STRING, true)));
+        columns.push(ColumnSource::Record);
+    }
     check_corrupt_column(&fields, options)?;
     if with_metadata && !fields.iter().any(|field| field.name().eq_ignore_ascii_case(METADATA)) {
         fields.push(Arc::new(Field::new(METADATA, metadata_type(), true)));
@@ -250,22 +277,28 @@ fn check_corrupt_column(fields: &[FieldRef], options: &Options) -> Result<()> {
     }
 }
 
-fn json_scan(
-    path: String,
+#[expect(clippy::too_many_arguments, reason = "the parts of one description")]
+fn record_scan(
+    call: &ReadFiles,
+    format: RecordFormat,
+    notices: Vec<String>,
     options: &Options,
     columns: &[ColumnSource],
     location: &Location,
     objects: &[Arc<DataObject>],
     environment: &SourceEnvironment,
-) -> JsonScan {
-    JsonScan {
-        path,
+) -> RecordScan {
+    RecordScan {
+        path: call.path.clone(),
+        format,
         columns: columns.to_vec(),
         mode: options.mode,
-        multi_line: options.multi_line,
         corrupt_record_column: options.corrupt_record_column.clone(),
+        rescued_column: options.rescued_column.clone(),
         timestamp_format: options.timestamp_format.clone(),
         date_format: options.date_format.clone(),
+        is_inferred: !call.declares_schema(),
+        notices,
         base: location.base.clone(),
         limits: environment.limits,
         memory: environment.state.runtime_env().memory_pool.clone(),

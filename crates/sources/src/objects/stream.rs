@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use super::given::Given;
 use super::listing::{Selection, list_for_stream};
 use super::location::Location;
-use super::options::Options;
+use super::options::{Format, Options};
 use super::read_ahead::Storage;
 use super::resolve::open_storage;
-use super::{ReadFiles, ScanObjects, SourceEnvironment, plan_scan};
+use super::{ReadFiles, ScanObjects, SourceEnvironment, delta, plan_scan};
 use crate::stream::{
     Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
     StreamSource,
@@ -93,10 +93,15 @@ impl FilesStream {
     /// Checks the call, and finds the columns: the declared ones, or those of the objects that exist now.
     pub(super) async fn open(mut call: ReadFiles, environment: &SourceEnvironment) -> Result<Self> {
         let options = StreamOptions::take(&mut call.options)?;
-        let selection = Options::parse(&call.options)?.selection;
+        let Options { selection, format, .. } = Options::parse(&call.options)?;
         let location = Location::parse(&call.path)?;
         let storage = open_storage(&location, environment)?;
         let path = call.path.clone();
+        // Only a Parquet file shows that a folder belongs to a table. `plan_scan` looks, too.
+        if call.declares_schema() && format.is_none_or(|format| format == Format::Parquet) {
+            let listing = list_for_stream(storage.store.as_ref(), &location, &selection).await?;
+            delta::refuse(&storage, &location, format, &listing).await?;
+        }
         let table = match call.declares_schema() {
             true => call.declared_table()?,
             false => plan_scan(call, ScanObjects::Matching, environment).await.map_err(|error| match error.hint {
@@ -108,7 +113,8 @@ impl FilesStream {
     }
 
     async fn list(&self) -> Result<Vec<ObjectMeta>> {
-        list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await
+        let listing = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
+        Ok(listing.objects)
     }
 }
 
@@ -228,7 +234,7 @@ struct FilesReader {
 impl FilesReader {
     async fn find_new(&mut self) -> Result<()> {
         let listed = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
-        for object in listed {
+        for object in listed.objects {
             if self.taken.insert(object.location.to_string()) {
                 self.waiting.push_back(object);
             }

@@ -16,21 +16,23 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Fi
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::TableType;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::metrics::MetricBuilder;
 use datafusion::scalar::ScalarValue;
 use object_store::path::Path;
 
 use super::bundle::{DataObject, Packing, Piece, pack};
 use super::columns::{ColumnSource, value_of};
-use super::csv::csv_source;
-use super::json_scan::JsonScan;
-use super::json_source::JsonSource;
-use super::options::CsvOptions;
+use super::parquet::CaseAdapterFactory;
+use super::prune;
 use super::read_ahead::Storage;
+use super::record_scan::RecordScan;
+use super::record_source::RecordSource;
 use pinsql_base::engine_error::external;
 use pinsql_base::planning::Planned;
+use pinsql_base::rejects::NOTICE;
 
 #[derive(Clone)]
 pub(super) struct FilesTable {
@@ -50,9 +52,12 @@ pub(super) struct FilesTable {
 /// How the objects are read.
 #[derive(Clone)]
 pub(super) enum Reader {
-    Json(Arc<JsonScan>),
-    Csv { options: CsvOptions, multi_line: bool },
-    Parquet(Arc<ParquetFormat>),
+    Records(Arc<RecordScan>),
+    Parquet {
+        format: Arc<ParquetFormat>,
+        /// Sentences for the user about what the scan does not read.
+        notices: Vec<String>,
+    },
 }
 
 impl fmt::Debug for FilesTable {
@@ -74,6 +79,15 @@ impl TableProvider for FilesTable {
     }
 
     pinsql_base::scan_by_plan!(waits);
+
+    /// A condition on the columns of folders and files excludes objects. The rows are compared again above the scan.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match prune::is_about_objects(filter, &self.schema, &self.columns) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
 }
 
 impl FilesTable {
@@ -82,18 +96,21 @@ impl FilesTable {
         &'a self,
         state: &'a dyn Session,
         projection: Option<&'a Vec<usize>>,
+        filters: &'a [Expr],
         limit: Option<usize>,
     ) -> Planned<'a, Arc<dyn ExecutionPlan>> {
-        Box::pin(self.plan_files(state, projection, limit))
+        Box::pin(self.plan_files(state, projection, filters, limit))
     }
 
     async fn plan_files(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if self.objects.iter().all(|object| object.meta.size == 0) {
+        let objects = prune::objects(self, state, filters)?;
+        if objects.iter().all(|object| object.meta.size == 0) {
             let schema = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
                 None => self.schema.clone(),
@@ -101,9 +118,11 @@ impl FilesTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         match &self.reader {
-            Reader::Json(scan) => {
-                let source = Arc::new(JsonSource::new(scan.clone(), self.schema.clone()));
-                let groups = pack(&self.objects, &self.packing, !scan.multi_line);
+            Reader::Records(scan) => {
+                let total_bytes = objects.iter().map(|object| object.meta.size).sum();
+                let scan = RecordScan { objects: objects.len(), total_bytes, ..scan.as_ref().clone() };
+                let groups = pack(&objects, &self.packing, scan.format.is_splittable());
+                let source = Arc::new(RecordSource::new(Arc::new(scan), self.schema.clone()));
                 let config = FileScanConfigBuilder::new(self.store_url.clone(), source)
                     .with_file_groups(groups)
                     .with_projection_indices(projection.cloned())?
@@ -111,15 +130,13 @@ impl FilesTable {
                     .build();
                 Ok(DataSourceExec::from_data_source(config))
             }
-            Reader::Csv { options, multi_line } => {
-                let compressed = self.objects.iter().any(|object| object.compression.is_compressed());
-                let source = csv_source(options, *multi_line, compressed, self.file_schema());
-                let config = self.whole_files(source, projection, limit)?.build();
-                Ok(DataSourceExec::from_data_source(config))
-            }
-            Reader::Parquet(format) => {
+            Reader::Parquet { format, notices } => {
                 let source = format.file_source(self.file_schema());
-                let config = self.whole_files(source, projection, limit)?.build();
+                for notice in notices {
+                    MetricBuilder::new(source.metrics()).counter(format!("{NOTICE}{notice}"), 0).add(1);
+                }
+                let config = self.whole_files(&objects, source, projection, limit)?;
+                let config = config.with_expr_adapter(Some(Arc::new(CaseAdapterFactory))).build();
                 format.create_physical_plan(state, config).await
             }
         }
@@ -128,7 +145,7 @@ impl FilesTable {
 
 impl FilesTable {
     /// The columns that come from the records (`records` is true) or from elsewhere, each with its index.
-    fn fields_of(&self, records: bool) -> impl Iterator<Item = (usize, &Arc<Field>)> {
+    pub(super) fn fields_of(&self, records: bool) -> impl Iterator<Item = (usize, &Arc<Field>)> {
         let columns = self.columns.iter().zip(self.schema.fields()).enumerate();
         columns
             .filter(move |(_, (source, _))| (**source == ColumnSource::Record) == records)
@@ -144,6 +161,7 @@ impl FilesTable {
 
     fn whole_files(
         &self,
+        objects: &[Arc<DataObject>],
         source: Arc<dyn FileSource>,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
@@ -155,7 +173,7 @@ impl FilesTable {
             .iter()
             .filter_map(|column| order.iter().position(|index| index == column))
             .collect();
-        let with_data = self.objects.iter().filter(|object| object.meta.size > 0);
+        let with_data = objects.iter().filter(|object| object.meta.size > 0);
         let files = with_data.map(|object| self.partitioned_file(object)).collect::<Result<Vec<_>>>()?;
         FileScanConfigBuilder::new(self.store_url.clone(), source)
             .with_file_groups(FileGroup::new(files).split_files(self.packing.target_partitions))
@@ -172,8 +190,6 @@ impl FilesTable {
                 ScalarValue::try_from_array(&value.map_err(external)?, 0)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(PartitionedFile::new_from_meta(object.meta.clone())
-            .with_partition_values(values)
-            .with_extension(object.compression))
+        Ok(PartitionedFile::new_from_meta(object.meta.clone()).with_partition_values(values))
     }
 }

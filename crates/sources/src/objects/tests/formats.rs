@@ -1,10 +1,10 @@
-//! CSV and Parquet.
+//! Parquet.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
 
-use super::{Bucket, gzip};
+use super::Bucket;
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -13,53 +13,6 @@ fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     file
-}
-
-#[tokio::test]
-async fn csv_with_a_header_and_without() {
-    let bucket = Bucket::new();
-    bucket.put("in/a.csv", "n,s,t\n1,\"x, \"\"y\"\"\",2026-01-02 03:04:05\n").await;
-    bucket.put("in/b.csv.gz", gzip("n,s,t\n2,,2026-01-02T03:04:05Z\n")).await;
-    bucket.put("in/empty.csv", "").await;
-    let outcome = bucket.rows("/in", &[("header", "true")]).await;
-    assert_eq!(outcome.columns, "n BIGINT, s STRING, t TIMESTAMP");
-    assert_eq!(outcome.rows, ["1|x, \"y\"|2026-01-02T03:04:05Z", "2|NULL|2026-01-02T03:04:05Z"]);
-
-    bucket.put("bare/day=1/a.csv", "1;x\n2;y\n").await;
-    let bare = bucket.rows("/bare", &[("sep", ";")]).await;
-    assert_eq!(
-        (bare.columns.as_str(), bare.rows.join(" ").as_str()),
-        ("_c0 BIGINT, _c1 STRING, day INT", "1|x|1 2|y|1")
-    );
-    let sql = "SELECT s, n, _metadata.file_name, day FROM t ORDER BY n";
-    let given = [("sep", ";"), ("schema", "day STRING, n INT, s STRING")];
-    let outcome = bucket.select("/bare", &given, sql).await.unwrap();
-    assert_eq!(outcome.rows, ["x|1|a.csv|1", "y|2|a.csv|1"]);
-}
-
-#[tokio::test]
-async fn a_null_value_is_null_in_every_column() {
-    let bucket = Bucket::new();
-    bucket.put("day=1/a.csv", "n,s\n1,N/A+\nN/A+,x\n,N/A\n").await;
-    let outcome = bucket.rows("/", &[("header", "true"), ("nullValue", "N/A+")]).await;
-    assert_eq!(outcome.columns, "n BIGINT, s STRING, day INT");
-    assert_eq!(outcome.rows, ["1|NULL|1", "NULL|N/A|1", "NULL|x|1"]);
-    let sql = "SELECT _metadata.file_name, n FROM t WHERE s = 'x'";
-    let options = [("header", "true"), ("nullValue", "N/A+"), ("schema", "n INT, s STRING")];
-    assert_eq!(bucket.select("/", &options, sql).await.unwrap().rows, ["a.csv|NULL"]);
-}
-
-#[tokio::test]
-async fn an_error_names_the_bad_csv_file() {
-    let bucket = Bucket::new();
-    bucket.put("in/good.csv", "1\n").await;
-    bucket.put("in/wrong.csv", "2\nx\n").await;
-    let error = bucket.error("/in", &[("schema", "n INT")]).await;
-    assert_eq!(error.message, "s3://bucket/in/wrong.csv cannot be read as CSV");
-    let error = bucket.error("/in", &[("schema", "n ARRAY<INT>")]).await;
-    assert_eq!(error.message, "the column `n` is ARRAY<INT>, which CSV cannot contain");
-    let error = bucket.error("/in", &[("mode", "PERMISSIVE")]).await;
-    assert_eq!(error.message, "the option mode => 'PERMISSIVE' or 'DROPMALFORMED' is not implemented for csv");
 }
 
 #[tokio::test]
@@ -89,4 +42,35 @@ async fn an_error_names_the_parquet_file_with_other_columns() {
     bucket.put("bad/c.parquet", "PAR1 but no more").await;
     let error = bucket.error("/bad", &[("schema", "v INT")]).await;
     assert_eq!(error.message, "s3://bucket/bad/c.parquet cannot be read as Parquet");
+}
+
+#[tokio::test]
+async fn names_of_parquet_columns_do_not_differ_by_case() {
+    let bucket = Bucket::new();
+    let number = |value| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
+    bucket.put("in/a.parquet", parquet(vec![("Id", number(1))])).await;
+    bucket.put("in/b.parquet", parquet(vec![("x", number(9)), ("id", number(2))])).await;
+    let outcome = bucket.select("/in", &[], "SELECT \"Id\", x FROM t ORDER BY 1").await.unwrap();
+    assert_eq!(outcome.rows, ["1|NULL", "2|9"]);
+    let declared = [("schema", "id BIGINT")];
+    assert_eq!(bucket.select("/in", &declared, "SELECT sum(id) FROM t WHERE id > 0").await.unwrap().rows, ["3"]);
+}
+
+#[tokio::test]
+async fn the_files_of_a_delta_table_are_refused() {
+    let bucket = Bucket::new();
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    bucket.put("t/_delta_log/00000000000000000000.json", "{}").await;
+    bucket.put("t/p=1/a.parquet", parquet(vec![("a", number.clone())])).await;
+    bucket.put("plain/a.parquet", parquet(vec![("a", number)])).await;
+    for path in ["/t", "/t/p=1", "/t/*/*.parquet", "/t/p=1/a.parquet", "/"] {
+        let error = bucket.error(path, &[("format", "parquet")]).await;
+        assert_eq!(
+            error.message, "s3://bucket/t is a Delta table: its Parquet files also have the rows of old versions",
+            "{path}"
+        );
+        assert_eq!(error.hint.as_deref(), Some("read it with FROM delta.`s3://bucket/t`"));
+    }
+    assert_eq!(bucket.rows("/plain", &[]).await.rows, ["1"]);
+    assert_eq!(bucket.rows("/t/_delta_log/*.json", &[("schema", "a INT")]).await.rows, ["NULL"]);
 }

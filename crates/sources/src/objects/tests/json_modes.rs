@@ -86,7 +86,7 @@ async fn truncated_content_is_one_reject_and_other_objects_are_read() {
             reasons,
             [
                 "the gzip data ends too early (truncated?)",
-                "the gzip data is damaged: invalid gzip header",
+                "the file is not gzip data, as its name says",
                 "the zstd data ends too early (truncated?)",
             ]
         );
@@ -204,5 +204,79 @@ async fn a_schema_is_inferred_by_sparks_rules() {
     bucket.put("bad/a.json", "[\n{\"a\":1}\n]").await;
     bucket.put("none/a.json", " \n").await;
     let error = bucket.error("/none", &[]).await;
-    assert_eq!(error.message, "no schema can be inferred: 1 objects were sampled, and none has a record with a field");
+    assert_eq!(error.message, "no schema can be inferred: the one object has no record with a field");
+}
+
+#[tokio::test]
+async fn content_that_is_not_text_is_named() {
+    let bucket = Bucket::new();
+    bucket.put("in/a.json", gzip(lines(0..3))).await;
+    bucket.put("in/b.json", lines(3..4)).await;
+    let utf16: Vec<u8> = "\u{feff}{\"a\":1}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    bucket.put("in/c.json", utf16).await;
+    let outcome = bucket.rows("/in", &[SCHEMA]).await;
+    assert_eq!(outcome.rows, ["3|text 3"]);
+    let reasons: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect();
+    let expected =
+        ["the file is gzip data; its name does not end with .gz", "the file is text in UTF-16; only UTF-8 is read"];
+    assert_eq!(reasons, expected);
+    let error = bucket.error("/in/a.json", &[]).await;
+    assert_eq!(
+        error.message,
+        "no schema can be inferred: s3://bucket/in/a.json: the file is gzip data; its name does not end with .gz"
+    );
+}
+
+#[tokio::test]
+async fn sparks_grammar_is_the_default() {
+    let bucket = Bucket::new();
+    bucket.put("in/a.json", "{\"v\":NaN}\n{'v':1.5}\n{\"v\":-Infinity}\n\u{feff}{\"v\":2}\n{v:3}\n").await;
+    for options in [&[("schema", "v DOUBLE")][..], &[]] {
+        let outcome = bucket.rows("/in", options).await;
+        assert_eq!((outcome.columns.as_str(), outcome.rejected), ("v DOUBLE", 1));
+        assert_eq!(outcome.rows, ["-inf", "1.5", "2.0", "NaN"]);
+    }
+    let outcome = bucket.rows("/in", &[("allowUnquotedFieldNames", "true")]).await;
+    assert_eq!((outcome.rows.len(), outcome.rejected), (5, 0));
+    let strict = [("allowNonNumericNumbers", "false"), ("allowSingleQuotes", "false")];
+    let outcome = bucket.rows("/in", &strict).await;
+    assert_eq!((outcome.rows, outcome.rejected), (vec!["2".to_owned()], 4));
+    bucket.put("comments/a.json", "/* [ */ [ // one {\n {'v': '}'}, /* two */ {'v': 2} ]").await;
+    let outcome = bucket.rows("/comments", &[("multiLine", "true"), ("allowComments", "true")]).await;
+    assert_eq!((outcome.rows, outcome.rejected), (vec!["2".to_owned(), "}".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn names_that_differ_in_case_are_one_column() {
+    let bucket = Bucket::new();
+    bucket.put("in/a.json", "{\"n\":1,\"Image\":\"a\"}\n").await;
+    bucket.put("in/b.json", "{\"n\":2,\"image\":\"b\"}\n").await;
+    let outcome = bucket.rows("/in", &[]).await;
+    assert_eq!((outcome.columns.as_str(), outcome.rows.join(" ").as_str()), ("Image STRING, n BIGINT", "a|1 b|2"));
+    let outcome = bucket.rows("/in", &[("schema", "IMAGE STRING")]).await;
+    assert_eq!(outcome.rows, ["a", "b"]);
+}
+
+/// A sample of 64 KiB does not have the last field.
+#[tokio::test]
+async fn fields_that_appear_after_the_sample_are_reported() {
+    let bucket = Bucket::new().with_partitions(2);
+    let late = "{\"a\":1,\"late\":{\"x\":1}}\n".repeat(3);
+    bucket.put("in/a.json", [lines(0..20_000), late].concat()).await;
+    let whole = bucket.select("/in", &[], "SELECT count(late) FROM t").await.unwrap();
+    assert_eq!((whole.rows, whole.notices), (vec!["3".to_owned()], vec![]));
+    let bucket = bucket.with_sample(64 << 10);
+    let outcome = bucket.select("/in", &[], "SELECT * FROM t").await.unwrap();
+    assert_eq!(outcome.columns, "a BIGINT, b STRING");
+    assert_eq!(outcome.notices.len(), 1);
+    assert!(outcome.notices[0].contains("are not read: `late` in 3 records; "), "{:?}", outcome.notices);
+    // A declared schema and a query of some columns do not miss it.
+    let declared = bucket.select("/in", &[SCHEMA], "SELECT * FROM t").await.unwrap();
+    assert!(declared.notices.is_empty(), "{:?}", declared.notices);
+    let rescued = [("rescuedDataColumn", "_rescued_data")];
+    let sql = "SELECT a, _rescued_data FROM t WHERE _rescued_data IS NOT NULL";
+    let outcome = bucket.select("/in", &rescued, sql).await.unwrap();
+    let expected = r#"1|{"late":{"x":1},"_file_path":"s3://bucket/in/a.json"}"#;
+    assert_eq!(outcome.rows, [expected; 3]);
+    assert!(outcome.notices.is_empty());
 }

@@ -1,5 +1,6 @@
 //! Tests of `read_files` from planning to rows, with local folders and objects in memory.
 
+mod csv;
 mod formats;
 mod json_modes;
 mod paths;
@@ -49,6 +50,7 @@ pub(super) struct Outcome {
     pub rejected: usize,
     pub dropped: usize,
     pub plan: String,
+    pub notices: Vec<String>,
 }
 
 impl Bucket {
@@ -73,6 +75,12 @@ impl Bucket {
         self.limits = Limits { block_bytes, requests_max: 3, ahead_bytes_max: block_bytes * 2, ..Limits::default() };
         self.split_bytes = split_bytes;
         self.batch_rows = batch_rows;
+        self
+    }
+
+    /// A smaller sample for the inference of a schema.
+    pub(super) fn with_sample(mut self, sample_bytes: u64) -> Self {
+        self.limits.sample_bytes_max = sample_bytes;
         self
     }
 
@@ -192,6 +200,7 @@ pub(super) async fn select(
         ..Default::default()
     };
     sum_metrics(&plan, &mut outcome);
+    outcome.notices = super::notices(&plan);
     drop(plan);
     outcome.rejects = receiving.await.unwrap();
     outcome.rejects.sort_by(|left, right| (&left.source, &left.position).cmp(&(&right.source, &right.position)));

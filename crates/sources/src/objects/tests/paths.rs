@@ -143,3 +143,21 @@ async fn local_folders() {
     let error = select(&context, &format!("{root}/in/b.json/x"), &[A], sql, |_| {}).await.unwrap_err();
     assert_eq!(error.message, format!("cannot read {root}/in/b.json/x: a part of the path is a file, not a folder"));
 }
+
+#[tokio::test]
+async fn a_condition_on_folders_leaves_out_their_objects() {
+    let bucket = Bucket::new();
+    for day in 1..=9 {
+        bucket.put(&format!("in/dt=2024-01-0{day}/a.json"), format!("{{\"a\":{day}}}\n")).await;
+    }
+    let options = [("schema", "a INT, dt DATE")];
+    let sql = "SELECT a FROM t WHERE dt = DATE '2024-01-05' AND a > 0";
+    let outcome = bucket.select("/in", &options, sql).await.unwrap();
+    assert_eq!((outcome.rows, outcome.read), (vec!["5".to_owned()], 1));
+    assert!(outcome.plan.contains("objects=1"), "{}", outcome.plan);
+    let none = bucket.select("/in", &options, "SELECT a FROM t WHERE dt < DATE '2024-01-01'").await.unwrap();
+    assert_eq!((none.rows.len(), none.read), (0, 0));
+    let sql = "SELECT a FROM t WHERE dt = DATE '2024-01-05' OR a = 1 ORDER BY a";
+    let either = bucket.select("/in", &options, sql).await.unwrap();
+    assert_eq!((either.rows.join(" ").as_str(), either.read), ("1 5", 9));
+}

@@ -1,4 +1,4 @@
-//! The JSON scan for DataFusion: a `FileSource` whose files are bundles.
+//! The scan of JSON or CSV for DataFusion: a `FileSource` whose files are bundles.
 //!
 //! It takes over projections of plain columns, so that the decoder skips all other fields. Expressions stay in the plan above: in
 //! the scan, their failures could not be distinguished from failures of the reader.
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
@@ -23,16 +23,17 @@ use object_store::ObjectStore;
 use super::bundle::Bundle;
 use super::bundle_reader::{BundleReader, Counts, Reading};
 use super::columns::{Assembly, ColumnSource, OutputColumn};
-use super::json_scan::JsonScan;
+use super::decoders::{CsvColumns, RecordDecoder};
 use super::options::Mode;
 use super::read_ahead::Storage;
+use super::record_scan::{RecordFormat, RecordScan};
 use pinsql_base::engine_error::external;
-use pinsql_base::rejects::{RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
-use pinsql_json::{Decoder, DecoderOptions, Permissive};
+use pinsql_base::rejects::{NOTICE, RECORDS_DROPPED, RECORDS_READ, RECORDS_REJECTED};
+use pinsql_json::{CsvDecoder, CsvDecoderOptions, Decoder, DecoderOptions, Permissive};
 
 #[derive(Clone)]
-pub(super) struct JsonSource {
-    scan: Arc<JsonScan>,
+pub(super) struct RecordSource {
+    scan: Arc<RecordScan>,
     table_schema: TableSchema,
     /// Has only plain columns.
     projection: ProjectionExprs,
@@ -40,8 +41,8 @@ pub(super) struct JsonSource {
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl JsonSource {
-    pub(super) fn new(scan: Arc<JsonScan>, schema: SchemaRef) -> Self {
+impl RecordSource {
+    pub(super) fn new(scan: Arc<RecordScan>, schema: SchemaRef) -> Self {
         let all: Vec<usize> = (0..schema.fields().len()).collect();
         Self {
             scan,
@@ -56,23 +57,65 @@ impl JsonSource {
         &self.scan.path
     }
 
-    fn decoder_options(&self, decoded: &Schema) -> DecoderOptions {
-        let corrupt_record_column = decoded.index_of(&self.scan.corrupt_record_column).ok();
-        DecoderOptions {
-            permissive: (self.scan.mode == Mode::Permissive).then_some(Permissive { corrupt_record_column }),
-            timestamp_format: self.scan.timestamp_format.clone(),
-            date_format: self.scan.date_format.clone(),
-        }
+    fn decoder(&self, decoded: &SchemaRef, columns: &CsvColumns) -> Result<RecordDecoder> {
+        let scan = &self.scan;
+        let is_permissive = scan.mode == Mode::Permissive;
+        let corrupt_record_column = decoded.index_of(&scan.corrupt_record_column).ok().filter(|_| is_permissive);
+        let rescued_column = scan.rescued_column.as_ref().and_then(|name| decoded.index_of(name).ok());
+        let decoder = match &scan.format {
+            RecordFormat::Json { grammar, .. } => {
+                let not_read = columns.columns.iter().filter(|(_, index)| index.is_none());
+                let options = DecoderOptions {
+                    permissive: is_permissive.then_some(Permissive { corrupt_record_column }),
+                    timestamp_format: scan.timestamp_format.clone(),
+                    date_format: scan.date_format.clone(),
+                    grammar: *grammar,
+                    ignore_case: true,
+                    not_read: not_read.map(|(name, _)| name).chain(&columns.of_folders).cloned().collect(),
+                    rescued_column,
+                };
+                Decoder::new(decoded.clone(), options).map(|decoder| RecordDecoder::Json(Box::new(decoder)))
+            }
+            RecordFormat::Csv { dialect, null_value, .. } => {
+                let options = CsvDecoderOptions {
+                    dialect: *dialect,
+                    is_permissive,
+                    corrupt_record_column,
+                    rescued_column,
+                    null_value: null_value.to_string(),
+                    timestamp_format: scan.timestamp_format.clone(),
+                    date_format: scan.date_format.clone(),
+                };
+                CsvDecoder::new(decoded.clone(), options).map(|decoder| RecordDecoder::Csv(Box::new(decoder)))
+            }
+        };
+        decoder.map_err(external)
     }
 
-    /// The schema to decode, the schema of the output, and the source of each output column.
-    fn output(&self) -> Result<(SchemaRef, SchemaRef, Vec<OutputColumn>)> {
+    /// The columns of the table that records fill. `decoded` has the indexes of those that are read.
+    fn filled_columns(&self, decoded: &[usize]) -> CsvColumns {
+        let table = self.table_schema.table_schema();
+        let columns = table.fields().iter().zip(&self.scan.columns).enumerate();
+        let filled = columns
+            .filter(|(_, (field, source))| **source == ColumnSource::Record && !self.scan.is_hidden(field.name()));
+        let index = |column: usize| decoded.iter().position(|index| *index == column);
+        let columns = filled.map(|(column, (field, _))| (field.name().clone(), index(column))).collect();
+        let of_folders = table.fields().iter().zip(&self.scan.columns);
+        let of_folders = of_folders.filter(|(_, source)| matches!(source, ColumnSource::Partition { .. }));
+        let of_folders = of_folders.map(|(field, _)| field.name().clone()).collect();
+        CsvColumns { columns, of_folders, is_declared: !self.scan.is_inferred }
+    }
+
+    /// The columns of the table to decode, the schema of the output, and the source of each output column.
+    fn output(&self) -> Result<(Vec<usize>, SchemaRef, Vec<OutputColumn>)> {
         let table = self.table_schema.table_schema();
         let mut decoded: Vec<usize> = Vec::new();
+        // Whether a value is rescued must not depend on the columns that are read.
+        decoded.extend(self.scan.rescued_column.as_ref().and_then(|name| table.index_of(name).ok()));
         let mut output = Vec::new();
         for expression in self.projection.iter() {
             let index = column_index(&expression.expr).ok_or_else(|| {
-                DataFusionError::Internal("a JSON scan was given an expression to evaluate".to_owned())
+                DataFusionError::Internal("a scan of records was given an expression to evaluate".to_owned())
             })?;
             output.push(match &self.scan.columns[index] {
                 ColumnSource::Record => OutputColumn::Record(position_or_push(&mut decoded, index)),
@@ -81,7 +124,7 @@ impl JsonSource {
             });
         }
         let output_schema = Arc::new(self.projection.project_schema(table)?);
-        Ok((Arc::new(table.project(&decoded)?), output_schema, output))
+        Ok((decoded, output_schema, output))
     }
 }
 
@@ -96,20 +139,30 @@ fn column_index(expression: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     expression.downcast_ref::<Column>().map(Column::index)
 }
 
-impl fmt::Debug for JsonSource {
+impl fmt::Debug for RecordSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonSource").field("scan", &self.scan).finish_non_exhaustive()
+        f.debug_struct("RecordSource").field("scan", &self.scan).finish_non_exhaustive()
     }
 }
 
-impl FileSource for JsonSource {
+impl FileSource for RecordSource {
     fn create_file_opener(
         &self,
         store: Arc<dyn ObjectStore>,
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        let (decoded_schema, output_schema, columns) = self.output()?;
+        let (decoded, output_schema, columns) = self.output()?;
+        let decoded_schema = Arc::new(self.table_schema.table_schema().project(&decoded)?);
+        let csv_columns = self.filled_columns(&decoded);
+        // A query that does not read all columns does not miss a field.
+        let reports_unread = self.scan.is_inferred
+            && self.scan.rescued_column.is_none()
+            && csv_columns.columns.iter().all(|(_, index)| index.is_some());
+        if partition == 0 {
+            let notices = self.scan.notices.iter().map(|notice| format!("{NOTICE}{notice}"));
+            notices.for_each(|notice| MetricBuilder::new(&self.metrics).counter(notice, partition).add(1));
+        }
         let count = |name| MetricBuilder::new(&self.metrics).counter(name, partition);
         let url = config.object_store_url.clone();
         let reading = Reading {
@@ -122,17 +175,23 @@ impl FileSource for JsonSource {
             assembly: Assembly { output_schema, columns, store_url: url, base: self.scan.base.clone() },
             memory: self.scan.memory.clone(),
             mode: self.scan.mode,
-            multi_line: self.scan.multi_line,
+            format: self.scan.format.clone(),
+            csv_columns: csv_columns.clone(),
+            reports_unread,
             batch_rows_max: self.batch_rows_max.max(1),
             rejects: self.scan.rejects.clone(),
             counts: Counts {
                 read: count(RECORDS_READ),
                 rejected: count(RECORDS_REJECTED),
                 dropped: count(RECORDS_DROPPED),
+                metrics: self.metrics.clone(),
+                partition,
             },
         };
-        let options = self.decoder_options(&decoded_schema);
-        Ok(Arc::new(BundleOpener { reading: Arc::new(reading), decoded_schema, options }))
+        // A wrong option is an error before the first file.
+        self.decoder(&decoded_schema, &csv_columns)?;
+        let opener = BundleOpener { source: self.clone(), reading: Arc::new(reading), decoded_schema, csv_columns };
+        Ok(Arc::new(opener))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -160,7 +219,7 @@ impl FileSource for JsonSource {
     }
 
     fn file_type(&self) -> &str {
-        "json"
+        self.scan.format.name()
     }
 
     fn fmt_extra(&self, kind: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
@@ -185,17 +244,20 @@ impl FileSource for JsonSource {
 }
 
 struct BundleOpener {
+    source: RecordSource,
     reading: Arc<Reading>,
     decoded_schema: SchemaRef,
-    options: DecoderOptions,
+    csv_columns: CsvColumns,
 }
 
 impl FileOpener for BundleOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let Some(bundle) = file.extension::<Bundle>() else {
-            return Err(DataFusionError::Internal("a JSON scan was given a file that is not a bundle".to_owned()));
+            return Err(DataFusionError::Internal(
+                "a scan of records was given a file that is not a bundle".to_owned(),
+            ));
         };
-        let decoder = Decoder::new(self.decoded_schema.clone(), self.options.clone()).map_err(external)?;
+        let decoder = self.source.decoder(&self.decoded_schema, &self.csv_columns)?;
         let reader = BundleReader::new(self.reading.clone(), decoder, bundle);
         let batches = stream::try_unfold(reader, |mut reader| async move {
             let batch = reader.next_batch().await.map_err(external)?;
