@@ -168,7 +168,8 @@ fn unknown_key(message: &str) -> Option<String> {
     nearest(unknown, quoted).map(|known| format!("did you mean `{known}`?"))
 }
 
-/// Parses `512MB`, `1.5GB`, `2GiB`, or a number of bytes. As in most tools, `MB` is 1,000,000 bytes and `MiB` is 1,048,576.
+/// Parses `512MB`, `1.5GB` or `2GiB`. As in most tools, `MB` is 1,000,000 bytes and `MiB` is 1,048,576. A number without a unit is an
+/// error: `10` can be meant as bytes or as gigabytes.
 fn parse_memory_bytes(text: &str) -> Result<usize> {
     const UNITS: [(&str, f64); 13] = [
         ("tib", 1_099_511_627_776.0),
@@ -186,14 +187,12 @@ fn parse_memory_bytes(text: &str) -> Result<usize> {
         ("b", 1.0),
     ];
     let lower = text.trim().to_lowercase();
-    let (number, unit_bytes) = UNITS
-        .iter()
-        .find_map(|(unit, bytes)| lower.strip_suffix(unit).map(|number| (number.trim(), *bytes)))
-        .unwrap_or((lower.as_str(), 1.0));
     let refuse = || {
         Error::new(ErrorCode::InvalidConfiguration, format!("`{text}` is not an amount of memory"))
             .with_hint("write a number and a unit: --memory 512MB, --memory 4GB")
     };
+    let parsed = UNITS.iter().find_map(|(unit, bytes)| Some((lower.strip_suffix(unit)?.trim(), *bytes)));
+    let (number, unit_bytes) = parsed.ok_or_else(refuse)?;
     let bytes = number.parse::<f64>().map_err(|_| refuse())? * unit_bytes;
     if !(bytes.is_finite() && bytes >= 1.0) {
         return Err(refuse());
@@ -236,11 +235,11 @@ mod tests {
     #[test]
     fn memory_is_a_number_and_a_unit() {
         for (text, bytes) in
-            [("512MB", 512_000_000), ("1.5 GB", 1_500_000_000), ("2GiB", 2 << 30), ("64m", 64 << 20), ("4096", 4096)]
+            [("512MB", 512_000_000), ("1.5 GB", 1_500_000_000), ("2GiB", 2 << 30), ("64m", 64 << 20), ("4096b", 4096)]
         {
             assert_eq!(parse_memory_bytes(text).unwrap(), bytes, "{text}");
         }
-        for text in ["", "MB", "-1GB", "lots", "0", "inf", "NaNGB"] {
+        for text in ["", "MB", "-1GB", "lots", "0", "10", "4096", "inf", "NaNGB"] {
             assert!(parse_memory_bytes(text).is_err(), "{text}");
         }
     }

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind as ErrorOf};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completions::Shell;
 #[cfg(feature = "kafka")]
@@ -54,9 +54,17 @@ use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result};
 #[derive(Debug, Parser)]
 #[command(name = "pinsql", version, max_term_width = 100, disable_help_subcommand = true)]
 struct Arguments {
-    /// Runs this SQL and prints its rows.
+    /// Runs this SQL and prints its rows; can be repeated.
     #[arg(short = 'c', long = "command", value_name = "SQL", allow_hyphen_values = true)]
-    sql: Option<String>,
+    sql: Vec<String>,
+
+    /// Runs this SQL file; can be repeated, and combined with -c, in the given order.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    sql_files: Vec<PathBuf>,
+
+    /// The order of `sql` and `sql_files`: true is a file.
+    #[arg(skip)]
+    sources: Vec<bool>,
 
     #[command(flatten)]
     settings: Settings,
@@ -123,6 +131,17 @@ impl Command {
     }
 }
 
+impl Command {
+    fn runs_until_signal(&self) -> bool {
+        match self {
+            Self::Stream { .. } => true,
+            #[cfg(feature = "kafka")]
+            Self::Emulate(_) | Self::Gateway(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum CheckpointCommand {
     /// Prints the position of a streaming table or a sink in its stream.
@@ -139,14 +158,23 @@ const STACK_BYTES: usize = 16 << 20;
 /// system allocates only the pages that are used.
 const PLANNING_STACK_BYTES: usize = 256 << 20;
 
-/// Runs the program and returns its exit code. `commit` is the commit of the build, if the build set one.
-pub fn main(commit: Option<&str>) -> ExitCode {
+/// The number of threads for blocking calls in a command that runs until a signal. Every thread keeps some memory. Readers of
+/// compressed objects need one for each processor, and each of them needs another one to read from a disk.
+const BLOCKING_THREADS: usize = 64;
+const BLOCKING_THREADS_PER_PROCESSOR: usize = 8;
+
+/// Runs the program and returns its exit code. `commit` is the commit of the build, if the build set one. Commands that run until
+/// a signal call `return_memory_at_once`, which sets up the allocator of the program.
+pub fn main(commit: Option<&str>, return_memory_at_once: fn()) -> ExitCode {
     let arguments = match parse(std::env::args_os(), commit) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
     let output = Output { log_format: arguments.settings.log_format };
     init_logging(output);
+    if arguments.subcommand.as_ref().is_some_and(Command::runs_until_signal) {
+        return_memory_at_once();
+    }
     // Each spilled batch and each connection of the gateway is an open file. The usual soft limit of 1,024 can be raised without
     // privileges. If this fails, the limit stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -173,13 +201,18 @@ pub fn main(commit: Option<&str>) -> ExitCode {
 }
 
 fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build().map_err(
-            |error| Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error),
-        )?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_stack_size(STACK_BYTES);
+    if arguments.subcommand.as_ref().is_some_and(Command::runs_until_signal) {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        builder.max_blocking_threads(BLOCKING_THREADS.max(BLOCKING_THREADS_PER_PROCESSOR * processors));
+    }
+    let runtime = builder.build().map_err(|error| {
+        Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error)
+    })?;
     let handles_signals = match &arguments.subcommand {
         Some(command) => command.handles_signals(),
-        None => arguments.sql.is_none() && repl::has_terminal(),
+        None => arguments.sources.is_empty() && repl::has_terminal(),
     };
     let work = dispatch(arguments, output);
     if handles_signals {
@@ -187,23 +220,27 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        tokio::select! {
+        let outcome = tokio::select! {
             outcome = work => outcome,
-            // Dropping the work removes its spill files. The statement has committed nothing.
+            // Dropping the work removes its spill files and data files. The statement has committed nothing.
             () = signals.next() => {
                 let message = "interrupted: the statement in progress has committed nothing";
                 Err(Error::new(ErrorCode::Interrupted, message).into())
             }
-        }
+        };
+        pinsql_delta::finish_discards().await;
+        outcome
     })
 }
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let Arguments { sql, settings, subcommand } = arguments;
-    if sql.is_some() && subcommand.is_some() {
-        return Err(Error::usage("-c cannot be combined with a command").into());
+    let Arguments { sql, sql_files, sources, settings, subcommand } = arguments;
+    if !sources.is_empty() && subcommand.is_some() {
+        let flag = if sql.is_empty() { "-f" } else { "-c" };
+        return Err(Error::usage(format!("{flag} cannot be combined with a command")).into());
     }
-    match (subcommand, sql) {
+    let given = (!sources.is_empty()).then(|| given_scripts(sql, sql_files, sources));
+    match (subcommand, given) {
         (Some(Command::Repl), _) => repl::repl(settings, output).await,
         (Some(Command::Run { files }), _) => run::run(read_scripts(&files), settings, output).await,
         (Some(Command::Stream { files, arguments }), _) => {
@@ -221,16 +258,38 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<(), Failure> {
             Ok(completions::completions(shell, Arguments::command(), output)?)
         }
         (Some(Command::Man { out }), _) => Ok(man::man(out.as_deref(), Arguments::command(), output)?),
-        (None, Some(sql)) => run::run(Ok(vec![Script::new("<command line>", sql)]), settings, output).await,
+        (None, Some(scripts)) => run_scripts(scripts, settings, output).await,
         (None, None) if !io::stdin().is_terminal() => {
-            let scripts = read_standard_input().map(|script| vec![script]);
-            run::run(scripts, settings, output).await
+            run_scripts(read_standard_input().map(|script| vec![script]), settings, output).await
         }
         (None, None) if repl::has_terminal() => repl::repl(settings, output).await,
         (None, None) => Err(Error::usage("there is nothing to run")
             .with_hint("pinsql run FILE…, pinsql -c 'SQL', or SQL on standard input; the shell needs a terminal for its output")
             .into()),
     }
+}
+
+/// Runs SQL, or SQL with commands of the shell between its statements.
+async fn run_scripts(scripts: Result<Vec<Script>>, settings: Settings, output: Output) -> Result<(), Failure> {
+    match scripts {
+        Ok(scripts) if scripts.iter().any(|script| repl::has_commands(&script.text)) => {
+            repl::batch(scripts, settings, output).await
+        }
+        scripts => run::run(scripts, settings, output).await,
+    }
+}
+
+/// The texts of -c and -f in their order.
+fn given_scripts(sql: Vec<String>, files: Vec<PathBuf>, sources: Vec<bool>) -> Result<Vec<Script>> {
+    let (mut sql, mut files) = (sql.into_iter(), files.into_iter());
+    let mut scripts = Vec::with_capacity(sources.len());
+    for is_file in sources {
+        match is_file {
+            true => scripts.extend(files.next().map(|file| Script::read(&file)).transpose()?),
+            false => scripts.extend(sql.next().map(|text| Script::new("<command line>", text))),
+        }
+    }
+    Ok(scripts)
 }
 
 /// Reads all files before the first statement runs, so that a missing file has no side effects.
@@ -267,7 +326,19 @@ fn parse(arguments: impl IntoIterator<Item = OsString>, commit: Option<&str>) ->
     // clap needs a static string, so it is leaked once.
     let mut command = Arguments::command().long_version(&*version::long(commit).leak());
     let matches = command.try_get_matches_from_mut(arguments).map_err(with_tip)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let mut arguments = Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    arguments.sources = order_of_sources(&matches);
+    Ok(arguments)
+}
+
+/// Whether each of -c and -f is a file, in the order of the command line.
+fn order_of_sources(matches: &ArgMatches) -> Vec<bool> {
+    let places = |name: &str, is_file: bool| {
+        matches.indices_of(name).into_iter().flatten().map(move |place| (place, is_file)).collect::<Vec<_>>()
+    };
+    let mut sources = [places("sql", false), places("sql_files", true)].concat();
+    sources.sort_unstable();
+    sources.into_iter().map(|(_, is_file)| is_file).collect()
 }
 
 /// Adds a tip if a SQL file is in the place of a command.
@@ -298,5 +369,13 @@ mod tests {
             parsed(&["run", "a.sql", "--param", "a=b=c"]).unwrap().settings.params,
             [("a".to_owned(), "b=c".to_owned())]
         );
+    }
+
+    #[test]
+    fn texts_and_files_keep_their_order() {
+        let arguments = parsed(&["-c", "SELECT 1", "-f", "a.sql", "-c", "-- 2", "--file", "b.sql"]).unwrap();
+        assert_eq!(arguments.sources, [false, true, false, true]);
+        assert_eq!((arguments.sql.len(), arguments.sql_files.len()), (2, 2));
+        assert!(parsed(&["run", "a.sql"]).unwrap().sources.is_empty());
     }
 }

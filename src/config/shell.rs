@@ -29,6 +29,8 @@ pub struct ShellLayer {
     pub history_file: Option<PathBuf>,
     /// The maximum number of entries in the history. 0 keeps none, and writes no file.
     pub history_entries_max: Option<usize>,
+    /// The path of the file that the shell runs when it starts.
+    pub startup_file: Option<PathBuf>,
 }
 
 /// The resolved settings of the shell. [`ShellLayer`] describes them.
@@ -42,15 +44,20 @@ pub struct ShellConfig {
     /// `None` if there is no setting and no home folder.
     pub history_file: Option<PathBuf>,
     pub history_entries_max: usize,
+    /// `None` if there is no setting and no home folder. The file may be absent.
+    pub startup_file: Option<PathBuf>,
 }
 
 impl ShellConfig {
     /// Resolves the settings. `variable` returns the value of an environment variable.
     pub fn resolve(layer: ShellLayer, variable: impl Fn(&str) -> Option<String>) -> Self {
         // The XDG specification: a path that is not absolute is ignored.
-        let state = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-        let history = || state.or_else(home).map(|state| state.join("pinsql/history"));
+        let folder = |name: &str, in_home: &str| {
+            let given = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            given.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(in_home)))
+        };
+        let history = || folder("XDG_STATE_HOME", ".local/state").map(|state| state.join("pinsql/history"));
+        let startup = || folder("XDG_CONFIG_HOME", ".config").map(|config| config.join("pinsql/shell.sql"));
         Self {
             mode: layer.mode,
             rows_max: layer.rows_max.unwrap_or(ROWS_MAX),
@@ -59,6 +66,7 @@ impl ShellConfig {
             pager_command: layer.pager_command.or_else(|| variable("PAGER")).unwrap_or_else(|| PAGER.to_owned()),
             history_file: layer.history_file.or_else(history),
             history_entries_max: layer.history_entries_max.unwrap_or(HISTORY_ENTRIES_MAX),
+            startup_file: layer.startup_file.or_else(startup),
         }
     }
 }
@@ -78,6 +86,7 @@ mod tests {
         let config = resolve(&[("HOME", "/home/a"), ("PAGER", "more")]);
         assert_eq!(file(&config).as_deref(), Some("/home/a/.local/state/pinsql/history"));
         assert_eq!((config.pager_command.as_str(), config.pager), ("more", false));
+        assert_eq!(config.startup_file, Some(PathBuf::from("/home/a/.config/pinsql/shell.sql")));
         let config = resolve(&[("HOME", "/home/a"), ("XDG_STATE_HOME", "/state")]);
         assert_eq!(file(&config).as_deref(), Some("/state/pinsql/history"));
         assert_eq!(file(&resolve(&[("XDG_STATE_HOME", "relative")])), None);

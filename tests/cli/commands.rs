@@ -116,6 +116,42 @@ fn every_format() {
 }
 
 #[test]
+fn no_format_loses_a_value() {
+    let scratch = Scratch::new();
+    let sql = "SELECT CAST('NaN' AS DOUBLE) AS d, X'57' AS b, map(1, 2) AS m, timestamp_micros(9223372036854775807) AS t, NULL AS v";
+    let rows = |format: &str| scratch.run(&["-c", sql, "--format", format]);
+    let json = r#"{"d":"NaN","b":"Vw==","m":{"1":2},"t":"+294247-01-10T04:00:54.775807Z","v":null}"#;
+    assert!(rows("ndjson").contains(&format!("{json}\n")), "{}", rows("ndjson"));
+    assert!(rows("json").contains(&format!("[{json}]\n")), "{}", rows("json"));
+    assert!(rows("csv").contains("NaN,57,{1: 2},+294247-01-10 04:00:54.775807,\n"), "{}", rows("csv"));
+}
+
+#[test]
+fn texts_and_files_run_in_their_order() {
+    let scratch = Scratch::new();
+    scratch.file("two.sql", "SELECT 2 AS two;");
+    let shown = scratch.run(&["-c", "SELECT 1 AS one", "-f", "two.sql", "-c", "SELECT 3 AS three", "--format", "csv"]);
+    assert!(shown.contains("--- stdout\none\n1\ntwo\n2\nthree\n3\n--- exit code 0"), "{shown}");
+    let refused = scratch.run(&["-f", "two.sql", "check", "two.sql"]);
+    assert!(refused.contains("-f cannot be combined with a command"), "{refused}");
+}
+
+#[test]
+fn commands_of_the_shell_run_from_a_pipe() {
+    let scratch = Scratch::new();
+    let input = ".mode csv\nSELECT 1 AS one;\n.once out.parquet\nSELECT 2 AS two;\nquit\nSELECT 3 AS three;\n";
+    let shown = scratch.run_with_input(&[], input);
+    assert!(shown.contains("--- stdout\none\n1\n--- stderr\n1 row written to out.parquet\n--- exit code 0"), "{shown}");
+    let read = scratch.run(&["-c", "SELECT two FROM read_files('out.parquet')", "--format", "csv"]);
+    assert!(read.contains("two\n2\n"), "{read}");
+    let refused = scratch.run(&["-c", ".once out.xlsx"]);
+    assert!(refused.contains("rows cannot be written as `.xlsx`"), "{refused}");
+    // The place is that in the whole text.
+    let failed = scratch.run_with_input(&[], ".mode csv\nSELECT nothing;\n");
+    assert!(failed.contains("--> <standard input>:2:8"), "{failed}");
+}
+
+#[test]
 fn sql_is_read_from_standard_input() {
     let scratch = Scratch::new();
     assert_snapshot!("stdin", scratch.run_with_input(&["--format", "csv"], "SELECT 1 AS one; SELECT 2 AS two;"));

@@ -149,6 +149,7 @@ mod tests {
             pager_command: String::new(),
             history_file: Some(file.to_owned()),
             history_entries_max: 3,
+            startup_file: None,
         }
     }
 

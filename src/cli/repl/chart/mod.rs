@@ -9,9 +9,10 @@ use unicode_width::UnicodeWidthStr;
 
 use self::canvas::Canvas;
 use self::data::{Data, SERIES_MAX, choose};
-use super::display::{Kept, cut};
+use super::display::Kept;
 use super::terminal::Size;
 use crate::cli::rows::escape_control;
+use crate::cli::rows::fit::cut;
 use pinsql_base::error::{Error, Result};
 
 /// Maximum number of bars.

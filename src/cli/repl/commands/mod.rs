@@ -7,8 +7,11 @@ mod catalog;
 mod screen;
 mod state;
 
+use std::path::PathBuf;
+
 use super::{Next, Shell};
 use crate::cli::failure::Failure;
+use crate::config::variable;
 use pinsql_base::error::{Error, nearest};
 
 /// A command, as `.help` lists it.
@@ -121,7 +124,13 @@ pub(super) const COMMANDS: &[Command] = &[
         Values::Path,
         Action::Output,
     ),
-    command(&[".once"], "FILE", "writes the next result to a file", Values::Path, Action::Once),
+    command(
+        &[".once"],
+        "FILE",
+        "writes the next result to a file; its ending is the format",
+        Values::Path,
+        Action::Once,
+    ),
     command(&[".last"], "[FORMAT]", "shows the last result again, in full", Values::Formats, Action::Last),
     command(
         &[".chart"],
@@ -238,6 +247,15 @@ fn one_argument<'a>(command: &Command, rest: &'a str) -> Result<&'a str, Error> 
 fn unquoted(text: &str) -> &str {
     let inside = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     inside('\'').or_else(|| inside('"')).unwrap_or(text)
+}
+
+/// The path, with the home folder for a leading `~`, as in a shell.
+pub(super) fn local_path(text: &str) -> PathBuf {
+    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    match rest.zip(variable("HOME")) {
+        Some((rest, home)) => PathBuf::from(home + rest),
+        None => PathBuf::from(text),
+    }
 }
 
 /// Parses `on` or `off`. Without an argument, the switch changes.

@@ -1,16 +1,14 @@
 //! Commands for the format and the destination of results.
 
 use std::fmt::Write as _;
-use std::path::Path;
-
 use unicode_width::UnicodeWidthStr;
 
 use super::super::Shell;
 use super::super::chart::{self, Shape};
-use super::super::display::ResultFile;
 use super::super::terminal;
-use super::{COMMANDS, Command, named, one_argument, switch, unquoted, usage};
+use super::{COMMANDS, Command, local_path, named, one_argument, switch, unquoted, usage};
 use crate::cli::rows::Format;
+use crate::cli::rows::file::ResultFile;
 use crate::cli::settings::{format_name, format_of};
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -102,7 +100,7 @@ pub(super) fn pager(shell: &mut Shell, rest: &str) -> Result<()> {
 pub(super) fn output(shell: &mut Shell, rest: &str) -> Result<()> {
     shell.screen.file = match unquoted(rest) {
         "" => None,
-        path => Some(ResultFile::create(Path::new(path)).map_err(as_usage)?),
+        path => Some(ResultFile::for_all(&local_path(path)).map_err(as_usage)?),
     };
     shell.output.note(&match &shell.screen.file {
         Some(file) => format!("results are written to {} until the next .output", file.path.display()),
@@ -113,7 +111,7 @@ pub(super) fn output(shell: &mut Shell, rest: &str) -> Result<()> {
 
 pub(super) fn once(shell: &mut Shell, rest: &str) -> Result<()> {
     let path = one_argument(named(".once")?, rest)?;
-    shell.screen.once = Some(ResultFile::create(Path::new(path)).map_err(as_usage)?);
+    shell.screen.once = Some(ResultFile::create(&local_path(path)).map_err(as_usage)?);
     Ok(())
 }
 

@@ -1,12 +1,11 @@
 //! Commands for the session: parameters, memory, history, SQL files and plans.
 
 use std::fs;
-use std::path::Path;
 
 use indicatif::HumanBytes;
 
 use super::super::{Next, Shell};
-use super::{Command, named, one_argument, unquoted, usage};
+use super::{Command, local_path, named, one_argument, unquoted, usage};
 use crate::cli::failure::Failure;
 use crate::cli::script::Script;
 use crate::config::Param;
@@ -33,11 +32,12 @@ pub(super) async fn explain(shell: &mut Shell, rest: &str) -> Result<Next, Failu
     shell.run_sql(&format!("EXPLAIN {analyze}{query}")).await
 }
 
-/// Runs the statements of a file in this session, like `pinsql run`.
+/// Runs the statements and commands of a file in this session.
 pub(super) async fn read(shell: &mut Shell, command: &Command, rest: &str) -> Result<Next, Failure> {
     let path = one_argument(command, rest)?;
-    let script = Script::read(Path::new(path))?;
-    shell.run_script(script).await
+    let script = Script::read(&local_path(path))?;
+    // A file can run a file, so the future contains itself.
+    Box::pin(shell.run_file(&script)).await
 }
 
 pub(super) async fn params(shell: &mut Shell, rest: &str) -> Result<()> {

@@ -49,6 +49,8 @@ pub(super) enum Place {
     Parameter,
     /// Inside a string that is a path. The prefix is the text after the quote.
     Path,
+    /// Inside the string of an option with these values.
+    Value(&'static [&'static str]),
     /// A comment, or a string that is data.
     Nothing,
 }
@@ -57,6 +59,10 @@ pub(super) enum Place {
 const PATH_FUNCTIONS: [&str; 1] = ["READ_FILES"];
 const PATH_WORDS: [&str; 4] = ["SOURCE", "LOCATION", "LIBRARY", "INTO"];
 const PATH_OPTIONS: [&str; 4] = ["PATH", "CREDENTIALS", "SSLCA", "CHECKPOINTLOCATION"];
+
+/// Options of table functions with few values.
+const OPTION_VALUES: [(&str, &[&str]); 2] =
+    [("FORMAT", &["json", "csv", "parquet"]), ("MODE", &["PERMISSIVE", "DROPMALFORMED", "FAILFAST"])];
 
 /// The lexemes of the statement around byte `cursor` of `text`.
 pub(super) fn statement_around(text: &str, cursor: usize) -> Vec<Lexeme> {
@@ -152,7 +158,13 @@ fn in_text(written: &str, text: &Lexeme, words: &[Lexeme]) -> Context {
         None => false,
     };
     let looks_like_one = prefix.contains("://") || prefix.starts_with(['/', '.']);
-    let place = if is_wanted || looks_like_one { Place::Path } else { Place::Nothing };
+    let option = before(2).filter(|_| before(1).as_deref() == Some("=>"));
+    let values = option.and_then(|option| OPTION_VALUES.iter().find(|(name, _)| *name == option));
+    let place = match values {
+        Some((_, values)) => Place::Value(values),
+        None if is_wanted || looks_like_one => Place::Path,
+        None => Place::Nothing,
+    };
     Context { place, prefix: prefix.to_owned(), start, before: before(1).unwrap_or_default() }
 }
 
@@ -351,7 +363,8 @@ mod tests {
         check("SELECT * FROM read_files('a', format => |", Place::Expression, "");
         check("SELECT * FROM read_files('a/|", Place::Path, "a/");
         check("SELECT * FROM read_files(path => 's3://b/|", Place::Path, "s3://b/");
-        check("SELECT * FROM read_files('a', format => 'j|", Place::Nothing, "j");
+        check("SELECT * FROM read_files('a', format => 'j|", Place::Value(&["json", "csv", "parquet"]), "j");
+        check("SELECT * FROM read_files('a', sep => ';|", Place::Nothing, ";");
         check("SELECT * FROM read_files('a') |", Place::AfterRelation, "");
         check("SOURCE 'sql/|", Place::Path, "sql/");
         check("SELECT 'a |", Place::Nothing, "a ");

@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_millis(80);
 /// Maximum number of cached answers: many times the need of one statement.
 const ANSWERS_MAX: usize = 256;
+/// Maximum number of tables that are opened for their columns.
+const TABLES_MAX: usize = 50;
 /// A longer query is pasted data, and is not looked up.
 const QUESTION_BYTES_MAX: usize = 16 << 10;
 
@@ -31,6 +33,8 @@ pub(super) enum Question {
     Tables(Option<String>),
     /// The columns of a query.
     Columns(String),
+    /// The columns of all tables and views that need no schema.
+    AllColumns,
     Functions,
     /// The names in a folder.
     Folder(String),
@@ -143,10 +147,29 @@ async fn find(session: &Session, question: &Question) -> Result<Vec<Known>> {
             let columns = statement::columns(session, query).await?;
             columns.into_iter().map(|(name, data_type)| Known { name, about: data_type }).collect()
         }
+        Question::AllColumns => all_columns(session).await?,
         Question::Functions => functions::all(session)
             .into_iter()
             .map(|function| Known { about: function.about(), name: function.name })
             .collect(),
         Question::Folder(folder) => named(session.browse(folder).await?, ""),
     })
+}
+
+async fn all_columns(session: &Session) -> Result<Vec<Known>> {
+    let mut names = session.views().names();
+    names.extend(session.warehouse().tables(&session.current_schema()).await?);
+    let mut known: Vec<Known> = Vec::new();
+    for table in names.into_iter().take(TABLES_MAX) {
+        // A table that cannot be opened has no columns to offer.
+        let query = format!("SELECT * FROM `{}`", table.replace('`', "``"));
+        let columns = statement::columns(session, &query).await.unwrap_or_default();
+        for (name, data_type) in columns {
+            match known.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.about = "column of several tables".to_owned(),
+                None => known.push(Known { name, about: format!("{data_type}, {table}") }),
+            }
+        }
+    }
+    Ok(known)
 }

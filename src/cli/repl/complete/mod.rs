@@ -111,7 +111,10 @@ impl Search<'_> {
                     self.push(format!(":{name}"), None, &format!("{value:?}"), false);
                 }
             }
-            Place::Path => self.path(&context.prefix),
+            Place::Path => self.path(&context.prefix, false),
+            Place::Value(values) => {
+                values.iter().for_each(|value| self.push((*value).to_owned(), None, "value", false))
+            }
             Place::Nothing => {}
         }
     }
@@ -198,7 +201,12 @@ impl Search<'_> {
     }
 
     fn expression(&mut self, context: &Context) {
-        for relation in self.scope() {
+        let scope = self.scope();
+        // Before FROM is written, any table can be meant.
+        if scope.is_empty() && !context.prefix.is_empty() {
+            self.names(&Question::AllColumns, "");
+        }
+        for relation in scope {
             if let Some(name) = relation.name.as_ref().filter(|_| !context.prefix.is_empty()) {
                 self.push(format!("{}.", quoted(name)), None, "relation", false);
             }
@@ -229,14 +237,18 @@ impl Search<'_> {
             Values::Tables => self.names(&Question::Tables(None), ""),
             Values::Schemas => self.names(&Question::Schemas, ""),
             Values::Functions => self.names(&Question::Functions, ""),
-            Values::Path => self.path(prefix),
+            Values::Path => self.path(prefix, true),
         }
     }
 
-    /// Adds the names in the folder of the written path.
-    fn path(&mut self, written: &str) {
+    /// Adds the names in the folder of the written path. Only commands know `~`.
+    fn path(&mut self, written: &str, is_of_command: bool) {
         let (folder, name) = paths::split(written);
         let Some(place) = paths::folder_to_list(folder) else { return };
+        let place = if is_of_command { commands::local_path(&place).display().to_string() } else { place };
+        if name == ".." {
+            self.push(format!("{folder}../"), Some("../".to_owned()), "", false);
+        }
         match self.lookups.ask(&Question::Folder(place)) {
             Some(known) => {
                 let asks_for_hidden = name.starts_with(['.', '_']);

@@ -1,5 +1,7 @@
 //! Paths under the cursor: the complete part, and the folder to list for the rest.
 
+use std::path::{self, Component, PathBuf};
+
 /// The folder part of a path, up to the last slash, and the beginning of the name after it.
 pub(super) fn split(written: &str) -> (&str, &str) {
     match written.rfind('/') {
@@ -16,8 +18,23 @@ pub(super) fn folder_to_list(folder: &str) -> Option<String> {
     match folder.split_once("://") {
         Some((_, rest)) => rest.contains('/').then(|| folder.to_owned()),
         None if folder.is_empty() => Some(".".to_owned()),
+        None if folder.split('/').any(|name| name == "..") => without_parents(folder),
         None => Some(folder.to_owned()),
     }
+}
+
+/// The same folder without `..`, which a store does not have.
+fn without_parents(folder: &str) -> Option<String> {
+    let mut resolved = PathBuf::new();
+    for component in path::absolute(folder).ok()?.components() {
+        match component {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            other => resolved.push(other),
+        }
+    }
+    Some(resolved.display().to_string())
 }
 
 #[cfg(test)]
@@ -32,5 +49,7 @@ mod tests {
         assert_eq!(folder_to_list("s3://bucket/a/").as_deref(), Some("s3://bucket/a/"));
         assert_eq!(folder_to_list("s3://"), None);
         assert_eq!(folder_to_list("a/*/"), None);
+        assert_eq!(folder_to_list("/a/b/../c/").as_deref(), Some("/a/c"));
+        assert_eq!(folder_to_list("/../").as_deref(), Some("/"));
     }
 }

@@ -58,6 +58,8 @@ async fn names_come_from_the_warehouse_and_the_statement() {
     check("SELECT * FROM silver.|", &["geo"]);
     check("USE s|", &["silver"]);
     check("SELECT tit| FROM pins", &["title"]);
+    check("SELECT tit|", &["title"]);
+    check("SELECT two|", &["`two-words`"]);
     check("SELECT p.| FROM pins AS p", &["ind", "title", "`two-words`"]);
     check("SELECT p.tw| FROM pins AS p", &["`two-words`"]);
     check("SELECT r.| FROM recent r", &["number"]);
@@ -85,6 +87,10 @@ async fn words_functions_options_and_paths() {
     check(&format!("SELECT * FROM read_files('{root}/ra|"), &[&format!("{root}/raw/")]);
     check(&format!("SELECT * FROM read_files('{root}/raw/|"), &[&format!("{root}/raw/pins.json")]);
     check(&format!("SELECT a FROM read_files('{root}/raw/pins.json') f WHERE f.|"), &["a"]);
+    check(&format!("SELECT * FROM read_files('{root}/raw/..|"), &[&format!("{root}/raw/../")]);
+    check(&format!("SELECT * FROM read_files('{root}/raw/../ra|"), &[&format!("{root}/raw/../raw/")]);
+    check("SELECT * FROM read_files('a', format => 'p|", &["parquet"]);
+    check("SELECT * FROM read_files('a', mode => 'd|", &["DROPMALFORMED"]);
     check(".tim|", &[".timer"]);
     check(".mode nd|", &["ndjson"]);
     check(".timer o|", &["on", "off"]);

@@ -1,13 +1,10 @@
 //! The display of rows, and their destination: the terminal, a pager or a file.
 
-mod fit;
 mod pager;
 mod result;
 mod table;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
@@ -17,14 +14,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use self::pager::Pager;
 pub(super) use self::result::Kept;
 use self::result::{Keeper, collect};
-pub(super) use self::table::cut;
 use self::table::{Paper, render};
 use super::terminal;
 use crate::cli::output::{Output, stdout_error};
 use crate::cli::progress::Progress;
+use crate::cli::rows::file::ResultFile;
 use crate::cli::rows::{Format, write_rows};
 use crate::cli::run::ShowRows;
-use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::error::{Error, Result};
 
 /// The display settings and the last result. The commands of the shell change them.
 #[derive(Debug)]
@@ -33,6 +30,8 @@ pub(super) struct Screen {
     pub(crate) format: Format,
     /// Maximum number of rows in a table; 0 shows all.
     pub(crate) rows_max: usize,
+    /// False if the commands come from a pipe: then a table has all rows and columns, as in `pinsql run`.
+    pub(crate) is_terminal: bool,
     /// True if results go through the pager.
     pub(crate) is_paged: bool,
     pub(crate) pager_command: String,
@@ -43,24 +42,6 @@ pub(super) struct Screen {
     pub(crate) last: Option<Kept>,
     /// The memory pool, for the progress line.
     pub(crate) memory: Arc<dyn MemoryPool>,
-}
-
-/// A file for results.
-#[derive(Debug)]
-pub(super) struct ResultFile {
-    pub(crate) path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl ResultFile {
-    /// Creates the file, or truncates it.
-    pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).map_err(|error| {
-            Error::new(ErrorCode::InvalidLocation, format!("the file {} cannot be written", path.display()))
-                .caused_by(error)
-        })?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
-    }
 }
 
 impl ShowRows for Screen {
@@ -80,19 +61,19 @@ impl Screen {
         let follow = || plan.map(|plan| Progress::follow(plan, Some(memory), output));
         if let Some(mut file) = self.once.take() {
             let progress = follow();
-            let count = to_file(&mut file, rows, self.format).await?;
+            let count = file.write(rows, self.format).await?;
             drop(progress);
             self.output.note(&format!("{} written to {}", table::count(count, "row"), file.path.display()));
             return Ok(());
         }
         if let Some(file) = &mut self.file {
             let _progress = follow();
-            to_file(file, rows, self.format).await?;
+            file.write(rows, self.format).await?;
             return Ok(());
         }
         match (self.is_paged, self.format) {
             (true, format) => self.page(rows, format).await,
-            (false, Format::Table) => {
+            (false, Format::Table) if self.is_terminal => {
                 let progress = follow();
                 let sheet = collect(rows, self.rows_max).await?;
                 drop(progress);
@@ -118,11 +99,11 @@ impl Screen {
         }
         let rows = kept.stream();
         if let Some(mut file) = self.once.take() {
-            to_file(&mut file, rows, format).await?;
+            file.write(rows, format).await?;
             return Ok(());
         }
         if let Some(file) = &mut self.file {
-            to_file(file, rows, format).await?;
+            file.write(rows, format).await?;
             return Ok(());
         }
         if self.is_paged {
@@ -144,13 +125,4 @@ impl Screen {
         let written = write_rows(rows, format, &mut pager).await;
         pager.finish(written.map(drop))
     }
-}
-
-async fn to_file(file: &mut ResultFile, rows: SendableRecordBatchStream, format: Format) -> Result<u64> {
-    let failed = |error: std::io::Error, path: &Path| {
-        Error::new(ErrorCode::OutputFailure, format!("the file {} cannot be written", path.display())).caused_by(error)
-    };
-    let count = write_rows(rows, format, &mut file.file).await?;
-    file.file.flush().map_err(|error| failed(error, &file.path))?;
-    Ok(count)
 }

@@ -5,16 +5,15 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use super::fit::{Column, Fitted, fit};
+use crate::cli::rows::fit::{Column, Fitted, cut, fit};
 use crate::cli::rows::{NULL, escape_control};
 
 /// Maximum number of characters of a value that are processed. No terminal is wider.
 const VALUE_CHARS_MAX: usize = 2_000;
 /// Maximum width that a column gets from the name of its type.
 const TYPE_WIDTH_MAX: usize = 16;
-const CUT: char = '…';
 /// The number of rows of dots in the place of omitted rows.
 pub(super) const DOTS: usize = 3;
 
@@ -112,7 +111,16 @@ impl Sheet {
             values.chain(heads).max().unwrap_or(0).max(1)
         };
         let is_text = |position: usize| self.kinds.get(position) == Some(&Kind::Text);
-        (0..self.names.len()).map(|position| Column { width: width(position), is_text: is_text(position) }).collect()
+        let is_empty = |position: usize| {
+            let mut values = self.head.iter().chain(&self.tail).filter_map(|row| row.get(position));
+            self.count > 0 && values.all(Option::is_none)
+        };
+        let column = |position: usize| Column {
+            width: width(position),
+            is_text: is_text(position),
+            is_empty: is_empty(position),
+        };
+        (0..self.names.len()).map(column).collect()
     }
 }
 
@@ -211,25 +219,6 @@ pub(super) fn count(count: u64, of: &str) -> String {
     format!("{grouped} {of}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `text` in `width` columns of the terminal. A cut text ends with `…`.
-pub(in crate::cli::repl) fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut shown = String::new();
-    let mut used = 0;
-    for character in text.chars() {
-        let wide = character.width().unwrap_or(0);
-        if used + wide + 1 > width {
-            break;
-        }
-        used += wide;
-        shown.push(character);
-    }
-    shown.push(CUT);
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,13 +313,5 @@ mod tests {
         let shown = render(&sheet(&["a"], &[&[None], &[Some("NULL")]]), Paper { width: 80, colors: true });
         assert!(shown.contains("│ \u{1b}[2mNULL\u{1b}[0m   │"), "{shown:?}");
         assert!(shown.contains("│ NULL   │"), "{shown:?}");
-    }
-
-    #[test]
-    fn wide_characters_are_never_cut_in_half() {
-        assert_eq!(cut("東京都", 5), "東京…");
-        assert_eq!(cut("東京都", 4), "東…");
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abcd", 1), "…");
     }
 }

@@ -1,7 +1,10 @@
 //! The widths of the columns of a table that is wider than the terminal.
 //!
-//! First, long text is cut down to a minimum width. Then columns in the middle are left out, since the first and the last ones
-//! are the most useful. A number is cut only if nothing else helps, since a cut number is wrong.
+//! First, long text is cut down to a minimum width. Then columns that have only NULLs are left out. Then columns in the middle are
+//! left out, since the first ones and the last one are the most useful. A number is cut only if nothing else helps, since a cut
+//! number is wrong.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The minimum width of long text, as long as columns can be left out instead.
 const TEXT_WIDTH_MIN: usize = 12;
@@ -9,41 +12,66 @@ const TEXT_WIDTH_MIN: usize = 12;
 const WHOLE_WIDTH_MAX: usize = 30;
 /// The border and the two spaces around each column.
 const FRAME: usize = 3;
+const CUT: char = '…';
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Column {
+pub(in crate::cli) struct Column {
     /// The width of its widest value.
     pub(crate) width: usize,
     /// True if it has text, which may be cut.
     pub(crate) is_text: bool,
+    /// True if all of its values are NULL.
+    pub(crate) is_empty: bool,
 }
 
 /// The shown columns as pairs of index and width, and the position where columns are left out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fitted {
+pub(in crate::cli) struct Fitted {
     pub(crate) columns: Vec<(usize, usize)>,
     pub(crate) gap: Option<usize>,
 }
 
 /// Fits `columns` into `width`.
-pub(super) fn fit(columns: &[Column], width: usize) -> Fitted {
+pub(in crate::cli) fn fit(columns: &[Column], width: usize) -> Fitted {
     let all: Vec<usize> = (0..columns.len()).collect();
     if let Some(widths) = widths(columns, &all, width) {
         return Fitted { columns: all.into_iter().zip(widths).collect(), gap: None };
     }
     // The gap itself is a column, one character wide.
     let room = width.saturating_sub(1 + FRAME);
-    for shown in (1..columns.len()).rev() {
-        let left = shown.div_ceil(2);
-        let kept: Vec<usize> = (0..left).chain(columns.len() - (shown - left)..columns.len()).collect();
+    let useful: Vec<usize> = all.iter().copied().filter(|position| !columns[*position].is_empty).collect();
+    let useful = if useful.is_empty() { all } else { useful };
+    for shown in (1..=useful.len().min(columns.len().saturating_sub(1))).rev() {
+        let right = if shown > 1 { (shown / 3).max(1) } else { 0 };
+        let kept = [&useful[..shown - right], &useful[useful.len() - right..]].concat();
         if let Some(widths) = widths(columns, &kept, room) {
-            return Fitted { columns: kept.into_iter().zip(widths).collect(), gap: Some(left) };
+            let gap = kept.iter().enumerate().position(|(place, position)| *position != place).unwrap_or(shown);
+            return Fitted { columns: kept.into_iter().zip(widths).collect(), gap: Some(gap) };
         }
     }
     let room = if columns.len() > 1 { room } else { width };
     let narrow = room.saturating_sub(FRAME + 1).max(1);
     let first = columns.first().map(|column| (0, column.width.min(narrow)));
     Fitted { columns: first.into_iter().collect(), gap: (columns.len() > 1).then_some(1) }
+}
+
+/// `text` in `width` columns of the terminal. A cut text ends with `…`.
+pub(in crate::cli) fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut shown = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if used + wide + 1 > width {
+            break;
+        }
+        used += wide;
+        shown.push(character);
+    }
+    shown.push(CUT);
+    shown
 }
 
 /// The widths of the columns `kept` with the least cutting, or None if they do not fit.
@@ -71,11 +99,11 @@ mod tests {
     use super::*;
 
     const fn text(width: usize) -> Column {
-        Column { width, is_text: true }
+        Column { width, is_text: true, is_empty: false }
     }
 
     const fn number(width: usize) -> Column {
-        Column { width, is_text: false }
+        Column { width, is_text: false, is_empty: false }
     }
 
     #[test]
@@ -96,6 +124,28 @@ mod tests {
         assert_eq!(fitted.gap, Some(2));
         assert_eq!(fitted.columns.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 1, 9]);
         assert!(fitted.columns.iter().map(|(_, width)| width + FRAME).sum::<usize>() + 1 + FRAME < 60);
+    }
+
+    /// The columns of DESCRIBE HISTORY: the operation is the fifth one, after two that are often NULL.
+    #[test]
+    fn columns_without_values_are_left_out_first() {
+        let empty = Column { is_empty: true, ..text(8) };
+        let columns = [number(7), number(23), empty, empty, text(12), text(60), empty, text(40), text(30)];
+        let positions = |width: usize| -> Vec<usize> {
+            fit(&columns, width).columns.iter().map(|(position, _)| *position).collect()
+        };
+        assert_eq!(positions(80), [0, 1, 4, 8]);
+        assert_eq!(positions(102), [0, 1, 4, 5, 7, 8]);
+        assert_eq!(fit(&columns, 80).gap, Some(2));
+        assert_eq!(fit(&[empty; 3], 12).columns.len(), 1);
+    }
+
+    #[test]
+    fn wide_characters_are_never_cut_in_half() {
+        assert_eq!(cut("東京都", 5), "東京…");
+        assert_eq!(cut("東京都", 4), "東…");
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 1), "…");
     }
 
     #[test]
