@@ -7,6 +7,7 @@
 //! - A STRING becomes a TIMESTAMP, a DATE or a DECIMAL by the same rules as in a JSON object, and a BOOLEAN or a float by Spark's.
 //! - The same holds for the elements of an ARRAY, a MAP and a STRUCT.
 //! - `-x` is an error for the smallest number of a type.
+//! - `max` and `min` of values with a MAP are refused.
 //!
 //! The rule runs after type coercion and changes no type. Absent: casts between numbers and times, which
 //! `statement::query::refused_casts` refuses.
@@ -24,6 +25,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
 use pinsql_functions::casts::cast_function;
+use pinsql_functions::expect_order;
 use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
 
 #[derive(Debug)]
@@ -57,6 +59,8 @@ impl DatabricksCasts {
             Expr::Cast(Cast { expr: operand, field }) => cast(operand, field.data_type(), false, schema),
             Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema),
             Expr::Negative(operand) => self.negate(operand, schema),
+            Expr::AggregateFunction(call) if has_order(call.func.name()) => ordered(&call.params.args, schema),
+            Expr::WindowFunction(call) if has_order(call.fun.name()) => ordered(&call.params.args, schema),
             _ => Ok(None),
         }
         .map(|rewritten| rewritten.map_or_else(|| Transformed::no(expr), Transformed::yes))
@@ -70,6 +74,18 @@ impl DatabricksCasts {
         let operands = vec![zero, operand.clone()];
         Ok(Some(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&self.subtract), operands))))
     }
+}
+
+/// True for the aggregates that compare their values.
+fn has_order(function: &str) -> bool {
+    matches!(function, "max" | "min")
+}
+
+/// Refuses values without an order. DataFusion accepts them, and fails when the query runs.
+fn ordered(arguments: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let mut types = arguments.iter().filter_map(|argument| argument.get_type(schema).ok());
+    types.try_for_each(|data_type| expect_order(&data_type))?;
+    Ok(None)
 }
 
 fn cast(operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use arrow::datatypes::FieldRef;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF};
 
+pub use self::lists::expect_order;
 pub use self::text::DECODE_BYTES;
 
 /// All scalar functions that SQL can call by name.

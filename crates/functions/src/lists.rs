@@ -170,7 +170,10 @@ pub(crate) fn too_long(what: &str, elements: usize) -> Result<()> {
 }
 
 /// Returns an error if values of this type have no order: those with a MAP in them, as in Spark.
-fn expect_order(data_type: &DataType) -> Result<()> {
+///
+/// # Errors
+/// `DATATYPE_MISMATCH`.
+pub fn expect_order(data_type: &DataType) -> Result<()> {
     match has_map(data_type) {
         true => Err(external(
             Error::new(

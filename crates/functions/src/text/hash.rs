@@ -10,10 +10,10 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType,
 };
-use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use crate::lists::has_map;
+use super::xxhash64::expect_hash;
 
 const SEED: u32 = 42;
 /// A decimal with up to this many digits is hashed as a BIGINT.
@@ -40,12 +40,7 @@ impl ScalarUDFImpl for Hash32 {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        if types.is_empty() || types.iter().any(has_map) {
-            return plan_err!("hash takes at least one argument, and none with a map in it");
-        }
-        if types.iter().any(|given| matches!(given, DataType::Interval(_) | DataType::Duration(_))) {
-            return plan_err!("hash takes no INTERVAL");
-        }
+        expect_hash(self.name(), types)?;
         Ok(types.to_vec())
     }
 

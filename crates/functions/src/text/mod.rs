@@ -24,6 +24,7 @@ pub mod substring;
 mod trim;
 mod urls;
 pub mod value_text;
+mod xxhash64;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{hash as hashes, map, string, url};
@@ -48,12 +49,12 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(number_pictures::ToChar::new()),
         ScalarUDF::new_from_impl(reverse::Reverse::new()),
         ScalarUDF::new_from_impl(substring::Substring::new()),
+        ScalarUDF::new_from_impl(xxhash64::XxHash64::new()),
     ];
     // Functions of the `datafusion-spark` crate with the same results as Spark.
     let taken_over = [
         hashes::crc32(),
         hashes::sha2(),
-        hashes::xxhash64(),
         map::str_to_map(),
         string::format_string(),
         url::try_url_decode(),
