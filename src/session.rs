@@ -8,12 +8,16 @@
 mod cast_semantics;
 pub(crate) mod coercion;
 mod engine;
+mod guards;
 pub mod lateral;
 pub mod libraries;
 mod numbers;
 mod operators;
+mod plan_rules;
+mod recursion;
 mod rewritten_functions;
 pub mod sql_functions;
+mod subqueries;
 pub mod temporary_views;
 mod types;
 pub mod variables;

@@ -12,7 +12,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 
-use super::{cast_semantics, coercion, lateral, operators, types};
+use super::{cast_semantics, coercion, lateral, operators, plan_rules, recursion, subqueries, types};
 use crate::catalog::CATALOG_NAME;
 use crate::config::Config;
 use pinsql_base::error::Result;
@@ -40,11 +40,15 @@ pub(super) fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(pinsql_sources::operators::Planner))
+        .with_physical_optimizer_rule(Arc::new(recursion::LimitRecursion))
         .with_physical_optimizer_rule(Arc::new(pinsql_sources::operators::CooperativeJoins))
         .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
         .with_type_planner(Arc::new(types::DatabricksTypes))
         .with_expr_planners(expr_planners())
         .with_analyzer_rules(analyzer_rules())
+        .with_analyzer_rule(Arc::new(plan_rules::Groups))
+        .with_analyzer_rule(Arc::new(subqueries::UnnestSubqueries))
+        .with_optimizer_rules(plan_rules::optimizer_rules())
         .build();
     for function in functions() {
         FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
@@ -89,7 +93,8 @@ pub(super) fn engine_config(config: &Config) -> Result<SessionConfig> {
 
 /// The rules of DataFusion. Ours are before and after its type coercion.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(coercion::SparkCoercion::new())];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(plan_rules::Bounds), Arc::new(coercion::SparkCoercion::new())];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(cast_semantics::DatabricksCasts::new()));
     rules

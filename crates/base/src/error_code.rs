@@ -124,6 +124,8 @@ error_codes! {
     NullMapKey "NULL_MAP_KEY" Data "A key of a MAP is NULL.";
     DuplicatedMapKey "DUPLICATED_MAP_KEY" Data "A MAP has the same key twice.";
     ScalarSubqueryTooManyRows "SCALAR_SUBQUERY_TOO_MANY_ROWS" Data "A query that must give one value gives several rows.";
+    RecursionLevelLimitExceeded "RECURSION_LEVEL_LIMIT_EXCEEDED" Data "A recursive query has more than 100 levels.";
+    RecursionRowLimitExceeded "RECURSION_ROW_LIMIT_EXCEEDED" Data "A recursive query has more than 1,000,000 rows.";
     ConstraintViolation "CHECK_CONSTRAINT_VIOLATED" Data "A row violates a constraint, an expectation or NOT NULL of the table.";
     MultipleSourceRowsMatch "MERGE_CARDINALITY_VIOLATION" Data "Several source rows of MERGE match one target row.";
     InvalidDeltaLog "INVALID_DELTA_LOG" Data "The transaction log of a table is damaged.";

@@ -16,8 +16,10 @@ mod definitions;
 mod error_places;
 pub mod expectations;
 mod generators;
+mod grouping;
 mod identifiers;
 mod inline;
+mod joins;
 mod json_calls;
 mod lambdas;
 mod literals;
@@ -29,11 +31,13 @@ pub(super) mod parameters;
 mod passes;
 mod pivot;
 mod planned;
+mod qualified_names;
 mod refused_casts;
 mod relations;
 pub mod rowwise;
 mod scalar_calls;
 mod session_facts;
+mod shared_queries;
 mod spark_forms;
 mod spelling;
 mod sql_function_arguments;
@@ -44,13 +48,17 @@ mod struct_star;
 mod table_changes;
 mod table_function_calls;
 pub(super) mod time_travel;
+mod tuples;
 mod unsupported_clauses;
 mod values_types;
 mod variable_values;
 pub(super) mod view_expansion;
+mod windows;
 
 #[cfg(test)]
 mod operator_tests;
+#[cfg(test)]
+mod optimizer_tests;
 
 use std::sync::Arc;
 
@@ -234,7 +242,9 @@ async fn plan_expanded(
     let variables = variable_values::values(session, &context.bodies);
     let bodies = sql_function_bodies::plan(&mut state, &variables, context.bodies).await?;
     let explain = |error: Error| functions.explain(error, &state);
+    Box::pin(joins::write_out(&state, &variables, &mut query)).await.map_err(explain)?;
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
+    Box::pin(shared_queries::write_out(&state, &variables, &bodies, &mut query)).await.map_err(explain)?;
     let plan = variable_values::plan(&state, &variables, query).await.map_err(explain)?;
     let plan = bodies.put_in(plan).map_err(|error| explain(error.into()))?;
     // The schema of the plan gets its final types here: a new table takes its columns from it.

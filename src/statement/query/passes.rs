@@ -17,9 +17,9 @@ use super::spelling::Spelling;
 use super::table_function_calls::{self, TableFunctionCalls};
 use super::time_travel::{self, Versioned};
 use super::{
-    column_names, generators, identifiers, json_calls, lambdas, literals, metadata_column, minus, misplaced,
-    parameters, pivot, session_facts, sql_function_bodies, sql_functions, unsupported_clauses, variable_values,
-    view_expansion,
+    column_names, generators, grouping, identifiers, json_calls, lambdas, literals, metadata_column, minus, misplaced,
+    parameters, pivot, qualified_names, session_facts, sql_function_bodies, sql_functions, tuples, unsupported_clauses,
+    variable_values, view_expansion, windows,
 };
 use crate::catalog::TableName;
 use crate::session::Session;
@@ -100,7 +100,7 @@ pub(super) const BEFORE_DEFINITIONS: [Pass; 6] = [
 ];
 
 /// The passes that make the query independent of the session. A stream keeps the query that comes out.
-pub(super) const AFTER_DEFINITIONS: [Pass; 7] = [
+pub(super) const AFTER_DEFINITIONS: [Pass; 9] = [
     // A name of a view becomes the query of the view. First, so that all later passes also rewrite that query.
     Pass { name: "views", run: |context, query| context.expand_views(query) },
     // Variables become literals where only a constant can be, such as LIMIT. Elsewhere a column of the same name wins, and only
@@ -119,6 +119,8 @@ pub(super) const AFTER_DEFINITIONS: [Pass; 7] = [
             generators::write_out(query, &|name| context.state.aggregate_functions().contains_key(name))
         },
     },
+    // Names of windows become their definitions. After `views`, so that queries of views get them too.
+    Pass { name: "windows", run: |_, query| windows::write_out(query) },
     // Unnamed columns take their text as a name. Before every pass that changes the text of an expression.
     Pass {
         name: "column names",
@@ -127,6 +129,8 @@ pub(super) const AFTER_DEFINITIONS: [Pass; 7] = [
             Ok(())
         },
     },
+    // `(a, b)` becomes a call of named_struct. After `column names`, which shows the text of the user.
+    Pass { name: "tuples", run: |_, query| tuples::write_out(query) },
     // `s.field` of a parameter `s` of a lambda becomes a field access. Before `spelling`, which would read `s` as a relation.
     Pass {
         name: "lambda fields",
@@ -173,7 +177,7 @@ pub(super) const BEFORE_OPENING: [Pass; 3] = [
 ];
 
 /// The passes that need the columns of the open relations. After them, DataFusion plans the query.
-pub(super) const AFTER_OPENING: [Pass; 4] = [
+pub(super) const AFTER_OPENING: [Pass; 6] = [
     // `*` leaves out `_metadata`. Before `spelling`, which also respells what follows EXCEPT.
     Pass {
         name: "metadata column",
@@ -183,6 +187,14 @@ pub(super) const AFTER_OPENING: [Pass; 4] = [
             }
             Ok(())
         },
+    },
+    // Ordinals and ALL in GROUP BY and ORDER BY become expressions. After everything is open, because a relation may have a
+    // column `all`.
+    Pass { name: "grouping", run: |context, query| grouping::write_out(query, context.spelling.declares("all")) },
+    // `schema.table.column` takes the relation of that schema. Before `spelling`, while the names are as they are written.
+    Pass {
+        name: "qualified names",
+        run: |context, query| qualified_names::resolve(&context.schema, &context.spelling, query),
     },
     // Names take the case in which they are declared. After everything is open, because the relations declare the names.
     Pass {

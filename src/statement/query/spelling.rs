@@ -47,6 +47,11 @@ impl Spelling {
         names.iter().for_each(|name| self.declare(name));
     }
 
+    /// True if a column of this name is declared.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.columns.contains_key(&name.to_lowercase())
+    }
+
     /// Rewrites every name in `query` to its declared case.
     pub(super) fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();

@@ -15,7 +15,7 @@ use super::inline::{Bodies, Body, Placeholder, Values};
 use super::literals;
 use super::sql_functions::{NO_PARAMETERS, RELATIONS_SCHEMA, SCALAR_PREFIX, TABLE_PREFIX};
 use super::variable_values::KEPT_PREFIX;
-use super::{struct_star, variable_values};
+use super::{joins, struct_star, variable_values};
 use crate::catalog::CATALOG_NAME;
 use crate::session::coercion::SparkCoercion;
 use crate::session::variables::Values as Variables;
@@ -57,6 +57,7 @@ async fn plan_body(
     mut query: Query,
 ) -> Result<()> {
     literals::write_out_types(&mut query)?;
+    joins::write_out(state, variables, &mut query).await?;
     struct_star::expand(state, &mut query).await?;
     let plan = planned.put_in(variable_values::plan(state, variables, query).await?)?;
     let plan = SparkCoercion::new().coerce(plan)?;

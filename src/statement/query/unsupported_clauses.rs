@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier,
-    Spanned, TableFactor, TableVersion, Top, TopQuantity, Visit, Visitor,
+    GroupByExpr, Join, JoinOperator, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Spanned,
+    TableFactor, TableVersion, Top, TopQuantity, Visit, Visitor,
 };
 
 use crate::session::is_generator;
@@ -98,7 +98,6 @@ impl Visitor for Refuse {
             select.span(),
             &[
                 (has_modifiers(group_by), "GROUP BY … WITH ROLLUP, CUBE or TOTALS"),
-                (from.iter().flat_map(|from| &from.joins).any(is_full_join_using), "FULL JOIN … USING"),
                 (!optimizer_hints.is_empty(), "an optimizer hint"),
                 (select_modifiers.is_some(), "a modifier of SELECT"),
                 (exclude.is_some(), "SELECT … EXCLUDE"),
@@ -206,11 +205,6 @@ fn is_other_join(join: &Join) -> bool {
     )
 }
 
-/// DataFusion returns NULL as the key of rows that exist only on the right side.
-fn is_full_join_using(join: &Join) -> bool {
-    matches!(join.join_operator, JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,7 +228,6 @@ mod tests {
             ("SELECT TOP 5 a FROM t", "TOP"),
             ("SELECT a INTO u FROM t", "SELECT … INTO"),
             ("SELECT a FROM t GROUP BY a WITH ROLLUP", "GROUP BY … WITH ROLLUP, CUBE or TOTALS"),
-            ("SELECT a FROM t FULL JOIN u USING (a)", "FULL JOIN … USING"),
         ] {
             let StatementKind::Query(query) = parse(sql).unwrap().remove(0).kind else { panic!("{sql}") };
             let error = refuse_ignored(&query).unwrap_err();
