@@ -33,15 +33,20 @@ pub fn delta_error(doing: &str, error: DeltaTableError) -> Error {
 
 /// The storage error inside a kernel error, which does not return it as its source.
 fn below_kernel<'a>(error: &'a DeltaTableError) -> Option<&'a (dyn StdError + 'static)> {
-    let mut kernel = causes(error).find_map(|cause| cause.downcast_ref::<delta_kernel::Error>())?;
-    loop {
-        match kernel {
-            delta_kernel::Error::Backtraced { source, .. } => kernel = source,
-            delta_kernel::Error::ObjectStore(storage) => return Some(storage),
-            delta_kernel::Error::IOError(system) => return Some(system),
-            _ => return None,
-        }
+    match kernel_error(error)? {
+        delta_kernel::Error::ObjectStore(storage) => Some(storage),
+        delta_kernel::Error::IOError(system) => Some(system),
+        _ => None,
     }
+}
+
+/// The kernel error that caused an error, without its backtrace.
+fn kernel_error(error: &DeltaTableError) -> Option<&delta_kernel::Error> {
+    let mut kernel = causes(error).find_map(|cause| cause.downcast_ref::<delta_kernel::Error>())?;
+    while let delta_kernel::Error::Backtraced { source, .. } = kernel {
+        kernel = source;
+    }
+    Some(kernel)
 }
 
 /// Carries an error through DataFusion.
@@ -77,6 +82,9 @@ pub(crate) fn write_error(name: &str, error: &DataFusionError) -> Error {
 /// Invalid content of a log is a fault of the data. Other errors are faults of pinsql.
 fn code_of(error: &DeltaTableError) -> ErrorCode {
     match error {
+        _ if matches!(kernel_error(error), Some(delta_kernel::Error::Unsupported(_))) => {
+            ErrorCode::UnsupportedTableFeature
+        }
         DeltaTableError::KernelError(_)
         | DeltaTableError::Kernel { .. }
         | DeltaTableError::Parquet { .. }

@@ -63,6 +63,7 @@ pub use self::table::describe::{
 };
 pub use self::table::handle::{TableHandle, TableStatus};
 pub use self::write::conform::{Conditions, PlanCondition};
+pub use self::write::uncommitted::finish_discards;
 pub use self::write::write_exec::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 
 /// The version of deltalake.

@@ -1,16 +1,34 @@
 //! Checkpoints of the log: writing one, and finding the last one.
 
 use deltalake::DeltaTableError;
+use deltalake::logstore::LogStoreRef;
 use object_store::ObjectStoreExt;
 
 use crate::error::delta_error;
+use crate::log::files::LogFiles;
 use crate::storage::location::TableLocation;
-use pinsql_base::error::Result;
+use pinsql_base::error::{ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 
-/// Writes the checkpoint of a version. The kernel does it on a thread of its own: it blocks while it reads and writes.
+/// Writes the checkpoint of a version. If an older checkpoint is damaged, it is written from the rest of the log.
 pub(crate) async fn write_checkpoint(location: &TableLocation, version: u64) -> Result<()> {
-    let engine = location.log_store().engine(None);
+    let failed = match write_through(location, location.log_store(), version).await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    if matches!(failed.code, ErrorCode::InvalidDeltaLog | ErrorCode::InvalidFile | ErrorCode::Internal) {
+        for hidden in LogFiles::list(location).await?.without_checkpoints(Some(version)) {
+            if write_through(location, location.lenient_log_store(hidden), version).await.is_ok() {
+                return Ok(());
+            }
+        }
+    }
+    Err(failed)
+}
+
+/// The kernel writes on a separate thread, since it blocks while it reads and writes.
+async fn write_through(location: &TableLocation, log: LogStoreRef, version: u64) -> Result<()> {
+    let engine = log.engine(None);
     let url = location.url().clone();
     let written = tokio::task::spawn_blocking(move || {
         let snapshot = delta_kernel::Snapshot::builder_for(url).at_version(version).build(engine.as_ref())?;
@@ -21,7 +39,7 @@ pub(crate) async fn write_checkpoint(location: &TableLocation, version: u64) -> 
     written.map_err(|error| delta_error(&format!("write a checkpoint of {}", location.name()), error))
 }
 
-/// The version that `_last_checkpoint` names; 0 when there is none, or it says nothing.
+/// The version that `_last_checkpoint` names. 0 if there is none, or it cannot be read.
 pub(crate) async fn last_checkpoint(location: &TableLocation) -> Result<u64> {
     let path = location.path().clone().join("_delta_log").join("_last_checkpoint");
     let read = async { location.root_store().get(&path).await?.bytes().await };

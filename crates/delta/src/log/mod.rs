@@ -8,6 +8,9 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod clean;
+pub(crate) mod damage;
+pub(crate) mod files;
+pub(crate) mod transactions;
 pub(crate) mod versions;
 
 use std::collections::HashMap;
@@ -26,6 +29,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::delta_error;
+use crate::log::damage::Damage;
 use crate::storage::location::TableLocation;
 use pinsql_base::error::{Error, Result};
 use pinsql_base::storage_error::storage_error;
@@ -60,7 +64,11 @@ pub(crate) async fn since(location: &TableLocation, version: Option<u64>, commit
 pub(crate) async fn read(location: &TableLocation, version: u64) -> Result<Option<Commit>> {
     let failed = |error| delta_error(&format!("read the log of {}", location.name()), error);
     let Some(bytes) = location.log_store().read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
-    let actions = get_actions(version, &bytes).map_err(failed)?;
+    let doing = || format!("read the log of {}", location.name());
+    let actions = get_actions(version, &bytes).map_err(|error| match Damage::of_commit(version, &bytes) {
+        Some(damage) => damage.error(&doing()),
+        None => failed(error),
+    })?;
     let id = actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => info.info.get(COMMIT_ID_KEY)?.as_str().map(str::to_owned),
         _ => None,

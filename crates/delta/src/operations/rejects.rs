@@ -27,6 +27,7 @@ use crate::storage::location::TableLocation;
 use crate::table::describe::transaction_version;
 use crate::table::handle::TableHandle;
 use crate::table::shape::Shape;
+use crate::write::uncommitted::Uncommitted;
 use crate::write::writer::{TableWriter, WriteTarget};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::rejects::Reject;
@@ -196,7 +197,7 @@ async fn prepare(
     let mut change = change_of(request, true);
     change.adds = taken.adds;
     change.rows = taken.rows;
-    Ok(Some(PreparedWrite { change, base, targets: vec![target] }))
+    Ok(Some(PreparedWrite { change, base, files: Uncommitted::new(vec![target]) }))
 }
 
 /// The last step of a stream with stored rejects.

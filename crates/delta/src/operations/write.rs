@@ -16,6 +16,7 @@ use crate::commit::request::{WriteKind, WriteRequest};
 use crate::commit::{self, Committed};
 use crate::write::conform::Conform;
 use crate::write::run;
+use crate::write::uncommitted::Uncommitted;
 use crate::write::write_exec::DeltaWriteExec;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::Result;
@@ -57,14 +58,15 @@ impl Write {
     /// Runs the query and writes the data files. If it fails, it deletes the files.
     pub async fn run(self, context: Arc<TaskContext>) -> Result<PreparedWrite> {
         let Self { plan, target, mut change, base } = self;
+        let files = Uncommitted::new(vec![target]);
         match run::run(&plan, context).await {
             Ok(written) => {
                 change.adds = written.adds;
                 change.rows = written.rows;
-                Ok(PreparedWrite { change, base, targets: vec![target] })
+                Ok(PreparedWrite { change, base, files })
             }
             Err(error) => {
-                target.discard().await;
+                files.discard().await;
                 Err(error.into())
             }
         }
@@ -76,7 +78,8 @@ impl Write {
 pub struct PreparedWrite {
     pub(crate) change: Change,
     pub(crate) base: Base,
-    pub(crate) targets: Vec<Arc<WriteTarget>>,
+    /// The new files. They are deleted if the write is dropped.
+    pub(crate) files: Uncommitted,
 }
 
 impl PreparedWrite {
@@ -84,7 +87,7 @@ impl PreparedWrite {
     pub async fn define(request: WriteRequest) -> Result<Self> {
         let base = Base::of(&request).await?;
         base.shape(&request)?;
-        Ok(Self { change: change_of(request, false), base, targets: Vec::new() })
+        Ok(Self { change: change_of(request, false), base, files: Uncommitted::default() })
     }
 
     /// Rows in the new files.
@@ -120,11 +123,12 @@ impl PreparedWrite {
     /// Makes the files part of the table, with `user_metadata` (the ledger, as JSON) in the commit. After an error
     /// the table is unchanged, or the error says that this is not known.
     pub async fn commit(self, user_metadata: Option<&str>) -> Result<Committed> {
+        let targets = self.files.release();
         match commit::commit(&self.change, self.base, user_metadata).await {
             Ok(committed) => Ok(committed),
             Err(failure) => {
                 if failure.is_certain {
-                    discard(&self.targets).await;
+                    Uncommitted::new(targets).discard().await;
                 }
                 Err(failure.error)
             }
@@ -134,19 +138,13 @@ impl PreparedWrite {
     /// Commits nothing, and deletes the files.
     pub async fn leave(self) -> Committed {
         let version = self.base.version().unwrap_or_default();
-        discard(&self.targets).await;
+        self.files.discard().await;
         Committed { version, files: 0, rows: 0, bytes: 0, warnings: Vec::new(), unregistered: None }
     }
 
     /// Deletes the files.
     pub async fn abandon(self) {
-        discard(&self.targets).await;
-    }
-}
-
-async fn discard(targets: &[Arc<WriteTarget>]) {
-    for target in targets {
-        target.discard().await;
+        self.files.discard().await;
     }
 }
 

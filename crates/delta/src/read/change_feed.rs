@@ -271,7 +271,6 @@ impl ChangesTable {
             file_schema: Arc::new(Schema::new(file)),
             constants,
             files,
-            is_for_rewrite: false,
         };
         let with = |mut fields: Vec<Arc<Field>>, more: &[Arc<Field>]| {
             fields.extend(more.iter().cloned());

@@ -1,7 +1,8 @@
 //! Converts rows of a data file to the current schema of the table. A file has the schema of the time when it was written, and
 //! other writers store the same values with other types.
 //!
-//! A row that is written again must keep its values. So a conversion is refused if it can change a value without an error.
+//! A conversion is refused if it can change a value without an error, in queries and when rows are written again. Spark refuses
+//! the same files.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::read::nested::{convert, find, item_of};
+use crate::spec::types::sql_name;
 
 /// The batch with the columns of the table. Columns and fields that the file lacks are NULL. Columns and fields that the table
 /// does not have are left out, as every reader leaves them out: Spark stores `_change_type` in data files.
@@ -92,7 +94,7 @@ fn is_lossless(given: &DataType, wanted: &DataType) -> bool {
 
 /// The types of Parquet's byte arrays. Old writers do not mark texts as such.
 fn is_bytes(data_type: &DataType) -> bool {
-    data_type.is_string() || data_type.is_binary()
+    data_type.is_string() || data_type.is_binary() || matches!(data_type, DataType::FixedSizeBinary(_))
 }
 
 fn scale(data_type: &DataType) -> Option<i8> {
@@ -106,7 +108,10 @@ fn scale(data_type: &DataType) -> Option<i8> {
 }
 
 fn differs(path: &str, given: &DataType, wanted: &DataType) -> ArrowError {
-    ArrowError::SchemaError(format!("its column {path} has the type {given}, which is not always a {wanted}"))
+    let (given, wanted) = (sql_name(given), sql_name(wanted));
+    ArrowError::SchemaError(format!(
+        "its column {path} is {given} and that of the table is {wanted}, so a value could change"
+    ))
 }
 
 #[cfg(test)]
@@ -207,9 +212,9 @@ mod tests {
         assert!(refused(DataType::Decimal128(10, 3), DataType::Decimal128(12, 2)));
         assert!(refused(DataType::Timestamp(TimeUnit::Microsecond, None), DataType::Date32));
         let floats: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
-        assert!(shown(floats, DataType::Int32).unwrap_err().contains("its column c has the type Float64"));
+        assert!(shown(floats, DataType::Int32).unwrap_err().contains("its column c is DOUBLE"));
         let texts = struct_of(&[("a", DataType::Utf8)]);
-        assert!(shown(pairs(), texts).unwrap_err().contains("its column c.a has the type Int32"));
+        assert!(shown(pairs(), texts).unwrap_err().contains("its column c.a is INT and"));
         let huge: ArrayRef = Arc::new(Int64Array::from(vec![3_000_000_000]));
         assert!(shown(huge, DataType::Int32).is_err());
     }

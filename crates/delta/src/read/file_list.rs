@@ -1,7 +1,7 @@
 //! The data files of a version of a table, with their partition values and statistics.
 //!
 //! The statistics are only used to skip files and to estimate sizes. So lossy bounds are not used (decimals and floats as JSON
-//! numbers), and no bound is used if one value cannot be read.
+//! numbers), and no bound is used if one value cannot be read. `skipping_tests` compares skipping with evaluation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::json::ReaderBuilder;
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
+use datafusion::physical_expr::expressions::{CastExpr, TryCastExpr};
+use datafusion::physical_expr::{conjunction_opt, split_conjunction};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::PhysicalExpr;
 use deltalake::kernel::{Add, DeletionVectorDescriptor, Remove};
@@ -85,14 +88,17 @@ impl FileList {
     /// The files of a version.
     pub(crate) fn of(name: &str, state: &DeltaTableState, columns: &StoredColumns) -> Result<Self> {
         let file = |file: deltalake::kernel::LogicalFileView| {
+            let text = file.stats();
+            // If the statistics of one file are not JSON, the library has none of its neighbours either.
+            let rows = file.num_records().map(|rows| rows as u64).or_else(|| rows_in(text.as_deref()?));
             let data = DataFile {
                 path: file.path().into_owned(),
                 bytes: file.size().unsigned_abs(),
-                rows: file.num_records().map(|rows| rows as u64),
+                rows,
                 partition_values: file.partition_values_map(),
                 deletion_vector: file.deletion_vector_descriptor(),
             };
-            (data, file.stats())
+            (data, text)
         };
         let (files, texts) = state.log_data().iter().map(file).unzip();
         Self::new(name, files, texts, columns)
@@ -149,9 +155,11 @@ impl FileList {
     pub(crate) fn candidates(&self, predicate: Option<&Arc<dyn PhysicalExpr>>, schema: &SchemaRef) -> Vec<usize> {
         let count = self.files.len();
         let all = || (0..count).collect();
-        let Some(predicate) = predicate else { return all() };
+        let conditions = predicate.map(split_conjunction).unwrap_or_default();
+        let ordered: Vec<_> = conditions.into_iter().filter(|condition| keeps_order(condition)).cloned().collect();
+        let Some(predicate) = conjunction_opt(ordered) else { return all() };
         let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
-        let Ok(pruning) = builder.try_build(Arc::clone(predicate)) else { return all() };
+        let Ok(pruning) = builder.try_build(predicate) else { return all() };
         match pruning.prune(&PrunableStatistics::new(self.statistics().to_vec(), self.scan_schema())) {
             Ok(kept) if kept.len() == count => (0..count).filter(|file| kept[*file]).collect(),
             // The condition does not allow pruning.
@@ -165,11 +173,29 @@ impl FileList {
     }
 }
 
+/// False if the condition casts to BOOLEAN: pruning casts bounds like values, and -1 and 1 are TRUE, but 0 between them is FALSE.
+pub(crate) fn keeps_order(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_to_boolean = |node: &Arc<dyn PhysicalExpr>| {
+        let target = match (node.downcast_ref::<CastExpr>(), node.downcast_ref::<TryCastExpr>()) {
+            (Some(cast), _) => Some(cast.cast_type()),
+            (_, Some(cast)) => Some(cast.cast_type()),
+            _ => None,
+        };
+        Ok(target == Some(&DataType::Boolean))
+    };
+    !condition.exists(is_to_boolean).unwrap_or(true)
+}
+
 fn unwritable(name: &str, feature: &str) -> Error {
     Error::new(
         ErrorCode::UnsupportedTableFeature,
         format!("cannot change rows of the table {name}: it has {feature}, which pinsql reads but does not write"),
     )
+}
+
+/// The row count in the statistics of a file.
+fn rows_in(statistics: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(statistics).ok()?.get("numRecords")?.as_u64()
 }
 
 /// The partition values with the types of the table.
@@ -224,7 +250,10 @@ fn statistics(
             known(bound(&minimums), bound(&maximums).map(rounded_up), nulls)
         });
         let partition = columns.partitions().iter().map(|column| match value(partitions, column.column.name()) {
-            Some(value) => known(Some(value.clone()), Some(value), Some(0)),
+            Some(value) => {
+                let (minimum, maximum) = bounds_of(value);
+                known(Some(minimum), Some(maximum), Some(0))
+            }
             None => known(None, None, files[index].rows),
         });
         let rows = files[index].rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize));
@@ -244,6 +273,15 @@ fn known(minimum: Option<ScalarValue>, maximum: Option<ScalarValue>, nulls: Opti
         max_value: bound(maximum),
         null_count: nulls.map_or(Precision::Absent, |count| Precision::Exact(count as usize)),
         ..ColumnStatistics::new_unknown()
+    }
+}
+
+/// The bounds of a column with one value. SQL treats -0.0 as 0.0, and Arrow orders it below 0.0, so zero has both as bounds.
+fn bounds_of(value: ScalarValue) -> (ScalarValue, ScalarValue) {
+    match value {
+        ScalarValue::Float64(Some(0.0)) => (ScalarValue::from(-0.0_f64), ScalarValue::from(0.0_f64)),
+        ScalarValue::Float32(Some(0.0)) => (ScalarValue::from(-0.0_f32), ScalarValue::from(0.0_f32)),
+        value => (value.clone(), value),
     }
 }
 
@@ -271,6 +309,9 @@ fn decoded(statistics: &[Value], side: &str, schema: &SchemaRef) -> Option<Recor
     decoder.serialize(&rows).ok()?;
     decoder.flush().ok()?.filter(|batch| batch.num_rows() == rows.len())
 }
+
+#[cfg(test)]
+mod skipping_tests;
 
 #[cfg(test)]
 mod tests {

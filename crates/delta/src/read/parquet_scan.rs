@@ -32,8 +32,6 @@ pub(crate) struct ParquetScan {
     /// Columns with one value for each file, in the order of `partition_values` of the files.
     pub(crate) constants: Vec<FieldRef>,
     pub(crate) files: Vec<PartitionedFile>,
-    /// True if the rows are written again, so that a column that could change a value is an error.
-    pub(crate) is_for_rewrite: bool,
 }
 
 impl ParquetScan {
@@ -63,7 +61,6 @@ impl ParquetScan {
         let source = ParquetSource::new(schema).with_table_parquet_options(options);
         let columns_of_files = StoredColumns::plain(&self.file_schema, &[]);
         let adapter = ColumnAdapterFactory::new(columns_of_files.in_files());
-        let adapter = if self.is_for_rewrite { adapter.for_rewrite() } else { adapter };
         let groups = FileGroup::new(self.files.clone()).split_files(config.target_partitions());
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)

@@ -16,6 +16,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::storage::conditional_put::ConditionalPut;
+use crate::storage::lenient_log::LenientLog;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The folder of a table. Cheap to clone. It holds no state of the table.
@@ -117,6 +118,14 @@ impl TableLocation {
 
     pub(crate) fn log_store(&self) -> LogStoreRef {
         default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
+    }
+
+    /// A log store without the files of the log that no reader needs, and without the checkpoint files in `hidden`.
+    pub(crate) fn lenient_log_store(&self, hidden: Vec<Path>) -> LogStoreRef {
+        let log = self.path.clone().join("_delta_log");
+        let root: Arc<dyn ObjectStore> = Arc::new(LenientLog::new(self.store.clone(), log, hidden));
+        let table = Arc::new(PrefixStore::new(root.clone(), self.path.clone()));
+        default_logstore(table, root, &self.url, &StorageConfig::default())
     }
 
     /// Fails if the table is read-only here, or if two writers could both make the same version in its store.

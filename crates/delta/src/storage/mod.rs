@@ -3,4 +3,5 @@
 pub(crate) mod conditional_put;
 pub(crate) mod delete;
 pub(crate) mod durable;
+pub(crate) mod lenient_log;
 pub(crate) mod location;

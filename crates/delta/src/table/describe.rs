@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, Schema};
 use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
-use deltalake::kernel::{Action, Add, CommitInfo, LogicalFileView, MetadataValue};
-use deltalake::logstore::get_actions;
+use deltalake::kernel::{Add, LogicalFileView, MetadataValue};
 use deltalake::table::state::DeltaTableState;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use crate::error::delta_error;
+use crate::log::transactions;
 use crate::spec::definition::{Column, Constraint, TableDefinition};
 use crate::spec::features::CONSTRAINT_PREFIX;
 use crate::spec::types::COMMENT_KEY;
@@ -21,6 +21,7 @@ use pinsql_base::storage_error::storage_error;
 
 /// Log files read at once for a history.
 const READS_IN_FLIGHT_MAX: usize = 16;
+const COMMIT_INFO: &[u8] = b"\"commitInfo\"";
 const PLATFORM_KEYS: [&str; 3] = ["job", "notebook", "clusterId"];
 
 /// One version, as DESCRIBE HISTORY shows it.
@@ -131,32 +132,36 @@ async fn entry(location: &TableLocation, version: u64) -> Result<HistoryEntry> {
     let read = location.log_store().read_commit_entry(version).await.map_err(failed)?;
     // Old log files may be removed while they are being read.
     let Some(bytes) = read else { return Ok(HistoryEntry { version, ..HistoryEntry::default() }) };
-    let info = get_actions(version, &bytes).map_err(failed)?.into_iter().find_map(|action| match action {
-        Action::CommitInfo(info) => Some(info),
-        _ => None,
+    // Only this action is read: the others may be odd in old versions, and do not matter here.
+    let info = bytes.split(|byte| *byte == b'\n').find_map(|line| {
+        line.windows(COMMIT_INFO.len()).any(|part| part == COMMIT_INFO).then_some(())?;
+        serde_json::from_slice::<Value>(line).ok()?.get_mut("commitInfo").map(Value::take)
     });
-    Ok(info.map_or_else(|| HistoryEntry { version, ..HistoryEntry::default() }, |info| entry_of(version, info)))
+    Ok(entry_of(version, info.unwrap_or_default()))
 }
 
-fn entry_of(version: u64, mut info: CommitInfo) -> HistoryEntry {
-    let metrics = info.info.remove("operationMetrics");
+/// The facts of a commitInfo action. A value of another type than usual is left out: writers may put anything there.
+fn entry_of(version: u64, mut info: Value) -> HistoryEntry {
+    let mut take = |key: &str| info.get_mut(key).map(Value::take).filter(|value| !value.is_null());
+    let object = |value: Option<Value>| match value {
+        Some(Value::Object(values)) => texts(values),
+        _ => BTreeMap::new(),
+    };
+    let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
     HistoryEntry {
         version,
-        timestamp_ms: info.in_commit_timestamp.or(info.timestamp),
-        user_id: info.user_id,
-        user_name: info.user_name,
-        operation: info.operation,
-        operation_parameters: texts(info.operation_parameters.unwrap_or_default()),
-        read_version: info.read_version,
-        isolation_level: info.isolation_level.map(|level| level.as_ref().to_owned()),
-        is_blind_append: info.is_blind_append,
-        operation_metrics: match metrics {
-            Some(Value::Object(metrics)) => texts(metrics),
-            _ => BTreeMap::new(),
-        },
-        user_metadata: info.user_metadata,
-        engine_info: info.engine_info,
-        platform: PLATFORM_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), info.info.remove(*key)?))).collect(),
+        timestamp_ms: take("inCommitTimestamp").or_else(|| take("timestamp")).and_then(|time| time.as_i64()),
+        user_id: text(take("userId")),
+        user_name: text(take("userName")),
+        operation: text(take("operation")),
+        operation_parameters: object(take("operationParameters")),
+        read_version: take("readVersion").and_then(|version| version.as_u64()),
+        isolation_level: text(take("isolationLevel")),
+        is_blind_append: take("isBlindAppend").and_then(|is_blind| is_blind.as_bool()),
+        operation_metrics: object(take("operationMetrics")),
+        user_metadata: text(take("userMetadata")),
+        engine_info: text(take("engineInfo")),
+        platform: PLATFORM_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), take(key)?))).collect(),
     }
 }
 
@@ -266,9 +271,15 @@ pub fn partitions(location: &TableLocation, table: &DeltaTable, wanted: &[(Strin
     Ok(found.into_iter().collect())
 }
 
-/// The last step of an application that landed in the table. `None` if there is none.
+/// The last step of an application that landed in the table, at any age. `None` if there is none. Fails if a table property lets
+/// the log forget it, and the log has no trace of it.
 pub async fn transaction_version(table: &DeltaTable, application_id: &str) -> Result<Option<i64>> {
     let failed = |error| delta_error(&format!("read the table at {}", table.table_url()), error);
     let state = table.snapshot().map_err(failed)?;
-    state.transaction_version(table.log_store().as_ref(), application_id).await.map_err(failed)
+    let log = table.log_store();
+    let found = state.transaction_version(log.as_ref(), application_id).await.map_err(failed)?;
+    match found.is_none() && state.metadata().configuration().contains_key(transactions::RETENTION) {
+        true => transactions::last_step(table, application_id).await,
+        false => Ok(found),
+    }
 }

@@ -1,6 +1,7 @@
 //! Writes to real tables in temporary folders, read back through the provider that queries use.
 
 mod commits;
+mod foreign;
 mod kept;
 mod old_versions;
 mod optimized;

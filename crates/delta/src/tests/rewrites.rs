@@ -19,7 +19,7 @@ async fn fixture(isolation: &str) -> Fixture {
 }
 
 /// The plan and the run of a DELETE, before its commit.
-async fn deleting(fixture: &Fixture, condition: &str) -> PreparedWrite {
+pub(super) async fn deleting(fixture: &Fixture, condition: &str) -> PreparedWrite {
     let target = RewriteTarget::open(fixture.location.clone()).await.unwrap();
     let session = SessionContext::new_with_state(fixture.session.state());
     // A fixture deletes more than once.

@@ -89,6 +89,11 @@ impl WriteTarget {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
     }
 
+    /// True if no file was started, or all are deleted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Deletes all files of the statement. Only for a statement that certainly did not commit.
     pub(crate) async fn discard(&self) {
         let aborting = std::mem::take(&mut *self.aborting.lock().unwrap_or_else(PoisonError::into_inner));

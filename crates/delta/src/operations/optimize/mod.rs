@@ -35,6 +35,7 @@ use crate::error::write_error;
 use crate::operations::compact::{MergeError, merge, remove};
 use crate::storage::location::TableLocation;
 use crate::table::live_files::SmallFile;
+use crate::write::uncommitted::Uncommitted;
 use crate::write::writer::WriteTarget;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -93,10 +94,11 @@ pub async fn optimize(location: &TableLocation, request: OptimizeRequest, state:
     optimized.warnings.extend(found.warning);
     let target = Arc::new(WriteTarget::of(&shape, location));
     let work = Work { location, target: &target, context: state.task_ctx(), z_order_by: &request.z_order_by };
+    let files = Uncommitted::new(vec![Arc::clone(&target)]);
     let done = match work.all(found.partitions, state.config().target_partitions()).await {
         Ok(done) => done,
         Err(error) => {
-            target.discard().await;
+            files.discard().await;
             return Err(error);
         }
     };
@@ -108,6 +110,7 @@ pub async fn optimize(location: &TableLocation, request: OptimizeRequest, state:
     optimized.skipped = optimized.considered - optimized.removed.len();
     if !done.adds.is_empty() {
         let change = change_of(location, done.adds, done.removed, request);
+        files.release();
         match commit::commit(&change, base, None).await {
             Ok(committed) => {
                 optimized.version = Some(committed.version);

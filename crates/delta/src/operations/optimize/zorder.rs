@@ -173,7 +173,6 @@ fn scan(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let files = files.iter().map(|file| data_file(location, &file.path, file.bytes)).collect::<Result<_>>()?;
     let store = store_url(location)?;
-    let scan =
-        ParquetScan { store, file_schema: Arc::clone(schema), constants: Vec::new(), files, is_for_rewrite: true };
+    let scan = ParquetScan { store, file_schema: Arc::clone(schema), constants: Vec::new(), files };
     scan.plan(names, None, context.session_config())
 }

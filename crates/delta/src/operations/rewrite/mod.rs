@@ -45,7 +45,7 @@ use crate::spec::features::{Access, has_change_data_feed, require};
 use crate::storage::location::TableLocation;
 use crate::table::open::state_of;
 use crate::table::shape::Shape;
-use crate::write::writer::WriteTarget;
+use crate::write::uncommitted::Uncommitted;
 use pinsql_base::error::Result;
 
 /// Files that a statement removes without reading them.
@@ -173,7 +173,7 @@ impl RewriteTarget {
             source_rows: 0,
             elapsed: self.started.elapsed(),
         };
-        self.prepared(replacement, reading, Vec::new(), 0, None, Vec::new())
+        self.prepared(replacement, reading, Vec::new(), 0, None, Uncommitted::default())
     }
 
     /// The files that the statement read, and the predicates of the rows.
@@ -206,7 +206,7 @@ impl RewriteTarget {
         adds: Vec<deltalake::kernel::Add>,
         rows: u64,
         read_version: Option<u64>,
-        targets: Vec<Arc<WriteTarget>>,
+        files: Uncommitted,
     ) -> PreparedWrite {
         let kind = ChangeKind::Rewrite { replacement: Box::new(replacement), reading: Box::new(reading) };
         let change = Change {
@@ -217,6 +217,6 @@ impl RewriteTarget {
             alteration: self.alteration,
             ..Change::new(self.location, kind)
         };
-        PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), targets }
+        PreparedWrite { change, base: Base::Snapshot(Box::new(self.table)), files }
     }
 }

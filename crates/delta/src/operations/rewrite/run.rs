@@ -24,6 +24,7 @@ use crate::error::write_error;
 use crate::operations::write::PreparedWrite;
 use crate::spec::rules::Rule;
 use crate::write::conform::Conform;
+use crate::write::uncommitted::Uncommitted;
 use crate::write::writer::{FileKind, WriteTarget};
 use pinsql_base::error::{Error, Result};
 
@@ -61,7 +62,7 @@ impl RewriteTarget {
         let name = self.location.name().to_owned();
         let target = Arc::new(WriteTarget::of(&self.shape, &self.location));
         let feed = self.keeps_changes.then(|| Arc::new(self.change_target()));
-        let targets: Vec<_> = [Some(Arc::clone(&target)), feed.clone()].into_iter().flatten().collect();
+        let files = Uncommitted::new([Some(Arc::clone(&target)), feed.clone()].into_iter().flatten().collect());
         let covered = changes.covered.take();
         let outcome = match Run::new(&self, target, feed, changes, state, context) {
             Ok(run) => run.run().await.map_err(|error| write_error(&name, &error)),
@@ -70,9 +71,7 @@ impl RewriteTarget {
         let done = match outcome {
             Ok(done) => done,
             Err(error) => {
-                for target in &targets {
-                    target.discard().await;
-                }
+                files.discard().await;
                 return Err(error);
             }
         };
@@ -94,7 +93,7 @@ impl RewriteTarget {
             source_rows: 0,
             elapsed: self.started.elapsed(),
         };
-        Ok(self.prepared(replacement, reading, done.adds, done.rows, read_version, targets))
+        Ok(self.prepared(replacement, reading, done.adds, done.rows, read_version, files))
     }
 
     fn change_target(&self) -> WriteTarget {
