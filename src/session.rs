@@ -8,11 +8,13 @@
 mod cast_semantics;
 pub(crate) mod coercion;
 mod engine;
+mod format_arguments;
 mod guards;
 pub mod lateral;
 pub mod libraries;
 mod numbers;
 mod operators;
+mod outer_columns;
 mod plan_rules;
 mod recursion;
 mod rewritten_functions;

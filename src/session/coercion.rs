@@ -12,23 +12,27 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Exists, InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::expr_schema::cast_subquery;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Subquery, Union};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::numbers::{NumberOperators, exact_literal, operator_in_plan, with_exact_literals};
-use super::whole_bounds;
+use super::{format_arguments, outer_columns, whole_bounds};
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
-use pinsql_functions::numbers::coercion::{are_incompatible, common_type, common_type_of};
+use pinsql_functions::numbers::coercion::{are_incompatible, common_type};
+
+/// Functions of two numbers. An integer literal has its digits next to a DECIMAL, as with an operator.
+const OF_NUMBERS: [&str; 4] = ["pmod", "try_add", "try_multiply", "try_subtract"];
 
 /// The functions of DataFusion whose arguments are cast to one type.
 const UNIFORM: [&str; 4] = ["coalesce", "greatest", "least", "make_array"];
@@ -86,6 +90,7 @@ impl SparkCoercion {
     }
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let expr = self.with_outer_types(expr, schema)?;
         Ok(Transformed::yes(match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 if let Some(operator) = operator_in_plan(op) {
@@ -133,6 +138,28 @@ impl SparkCoercion {
         }))
     }
 
+    /// A subquery whose outer columns have the types of `schema`.
+    fn with_outer_types(&self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        let corrected = |subquery: Subquery| match outer_columns::corrected(&subquery, schema)? {
+            Some(plan) => {
+                let plan = self.coerce(plan)?;
+                let outer_ref_columns = plan.all_out_ref_exprs();
+                Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans })
+            }
+            None => Ok::<_, DataFusionError>(subquery),
+        };
+        Ok(match expr {
+            Expr::ScalarSubquery(subquery) => Expr::ScalarSubquery(corrected(subquery)?),
+            Expr::Exists(Exists { subquery, negated }) => {
+                Expr::Exists(Exists { subquery: corrected(subquery)?, negated })
+            }
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                Expr::InSubquery(InSubquery { expr, subquery: corrected(subquery)?, negated })
+            }
+            other => other,
+        })
+    }
+
     fn call(&self, call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let ScalarFunction { func, args } = call;
         if let Some(operator) = self.numbers.operator_of(&func) {
@@ -140,6 +167,20 @@ impl SparkCoercion {
                 Ok([left, right]) => Transformed::yes(self.numbers.planned(operator, left, right, schema)),
                 Err(args) => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
             });
+        }
+        if format_arguments::FUNCTIONS.contains(&func.name()) {
+            let args = format_arguments::with_texts(args, schema)?;
+            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
+        }
+        if OF_NUMBERS.contains(&func.name()) {
+            let args = match <[Expr; 2]>::try_from(args) {
+                Ok([left, right]) => {
+                    let (left, right) = with_exact_literals(left, right, schema);
+                    vec![left, right]
+                }
+                Err(args) => args,
+            };
+            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
         if !UNIFORM.contains(&func.name()) {
             return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
@@ -160,15 +201,36 @@ fn is_comparison(op: Operator) -> bool {
 
 /// The common type of two types that differ. None if there is none, or if nothing is to be cast.
 fn different_common(left: &DataType, right: &DataType) -> Option<DataType> {
-    let is_same = left.is_null() || right.is_null() || DFSchema::datatype_is_logically_equal(left, right);
-    if is_same { None } else { common_type(left, right) }
+    if left.is_null() || right.is_null() || is_same(left, right) { None } else { common_type(left, right) }
 }
 
-/// The operands of a comparison with one type. Types without a common type are left to DataFusion, which refuses them.
+/// True if values of both types are the same without a cast. Fields that can and cannot be NULL are the same here.
+fn is_same(left: &DataType, right: &DataType) -> bool {
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    match (left, right) {
+        (DataType::List(left), DataType::List(right)) | (DataType::Map(left, _), DataType::Map(right, _)) => {
+            is_same(left.data_type(), right.data_type())
+        }
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            let is_same = |(left, right): (&FieldRef, &FieldRef)| {
+                left.name() == right.name() && is_same(left.data_type(), right.data_type())
+            };
+            left.len() == right.len() && left.iter().zip(right).all(is_same)
+        }
+        (left, right) => left == right || is_text(left) && is_text(right),
+    }
+}
+
+/// The operands of a comparison with one type.
+///
+/// Errors: the operands cannot be compared. DataFusion would compare a DATE with a number of days.
 fn compared(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Operator, Expr, Expr)> {
     let (left, right) = with_exact_literals(left, right, schema);
     let (op, left, right) = whole_bounds::compared(op, left, right, schema);
     let common = match (left.get_type(schema), right.get_type(schema)) {
+        (Ok(left), Ok(right)) if are_incompatible(&left, &right) => {
+            return Err(no_common_type(&op.to_string(), &left, &right));
+        }
         (Ok(left), Ok(right)) => different_common(&left, &right),
         // The type of a lambda parameter can be unknown here.
         _ => None,
@@ -194,21 +256,27 @@ fn uniform(values: Vec<Expr>, place: &str, schema: &DFSchema) -> Result<Vec<Expr
 ///
 /// Errors: two of them cannot be brought together.
 fn one_type(types: &[DataType], place: &str) -> Result<Option<DataType>> {
-    let known: Vec<&DataType> = types.iter().filter(|data_type| !data_type.is_null()).collect();
-    let [first, others @ ..] = known.as_slice() else { return Ok(None) };
-    if others.iter().all(|other| DFSchema::datatype_is_logically_equal(first, other)) {
-        return Ok(None);
+    let mut known = types.iter().filter(|data_type| !data_type.is_null());
+    let Some(first) = known.next() else { return Ok(None) };
+    let (mut common, mut is_uniform) = (first.clone(), true);
+    for other in known {
+        is_uniform = is_uniform && is_same(first, other);
+        common = match common_type(&common, other) {
+            Some(common) => common,
+            None if are_incompatible(&common, other) => return Err(no_common_type(place, &common, other)),
+            None => return Ok(None),
+        };
     }
-    if let Some(other) = others.iter().find(|other| are_incompatible(first, other)) {
-        return Err(external(
-            Error::new(
-                ErrorCode::DatatypeMismatch,
-                format!("{place}: {} and {} have no common type", with_article(&type_name(first)), type_name(other)),
-            )
-            .with_hint("cast one of them"),
-        ));
-    }
-    Ok(common_type_of(known))
+    Ok((!is_uniform).then_some(common))
+}
+
+fn no_common_type(place: &str, left: &DataType, right: &DataType) -> DataFusionError {
+    let said = format!(
+        "{place}: {} and {} have no common type",
+        with_article(&type_name(left)),
+        with_article(&type_name(right))
+    );
+    external(Error::new(ErrorCode::DatatypeMismatch, said).with_hint("cast one of them"))
 }
 
 fn cases(case: Case, schema: &DFSchema) -> Result<Case> {
@@ -260,8 +328,17 @@ fn union(union: Union) -> Result<Union> {
             .collect();
         wanted.push(one_type(&types, "UNION")?);
     }
+    let was_nullable: Vec<bool> = union.schema.fields().iter().map(|field| field.is_nullable()).collect();
     let inputs = union.inputs.into_iter().map(|input| with_types(input, &wanted)).collect::<Result<_>>()?;
-    Union::try_new_with_loose_types(inputs)
+    let Union { inputs, schema } = Union::try_new_with_loose_types(inputs)?;
+    // A cast can become a function that returns NULL. DataFusion does not compute the schema of a UNION again then.
+    let fields = schema.iter().enumerate().map(|(place, (qualifier, field))| {
+        let is_cast = wanted.get(place).is_some_and(Option::is_some);
+        let is_nullable = is_cast || was_nullable.get(place).copied().unwrap_or(true) || field.is_nullable();
+        (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(is_nullable)))
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
+    Ok(Union { inputs, schema: Arc::new(schema) })
 }
 
 fn with_types(input: Arc<LogicalPlan>, wanted: &[Option<DataType>]) -> Result<Arc<LogicalPlan>> {

@@ -28,7 +28,8 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
         op,
         right: Box::new(right),
     };
-    let or_null = |divisor: &Expr| null_if(divisor, zero());
+    // The digits of a literal count next to a DECIMAL, so it stays a literal.
+    let or_null = |divisor: &Expr| if is_above_zero(divisor) { nested(divisor) } else { null_if(divisor, zero()) };
     Some(match (name, arguments) {
         ("if" | "iff", [condition, yes, no]) => {
             case(None, vec![((*condition).clone(), (*yes).clone())], Some((*no).clone()))
@@ -210,6 +211,16 @@ fn rounded(name: &str, expr: &Expr, kind: &CeilFloorKind) -> Option<Expr> {
         CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Some(call(name, vec![expr.clone()])),
         CeilFloorKind::Scale(places) => Some(call(name, vec![expr.clone(), Expr::Value(places.clone())])),
         CeilFloorKind::DateTimeField(_) => None,
+    }
+}
+
+fn is_above_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, data_type: DataType::Int(None), .. } => is_above_zero(expr),
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(number, _) if number.parse::<i64>().is_ok_and(|number| number > 0))
+        }
+        _ => false,
     }
 }
 

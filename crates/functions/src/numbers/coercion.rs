@@ -215,7 +215,7 @@ pub fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
 }
 
 /// The common type of many values. NULL if there are none.
-pub fn common_type_of<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
+pub(crate) fn common_type_of<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
     types.into_iter().try_fold(DataType::Null, |common, data_type| common_type(&common, data_type))
 }
 
