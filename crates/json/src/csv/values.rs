@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::column::{Column, Values};
 use crate::cursor::excerpt;
 use crate::error::{Found, Problem, RecordError};
-use crate::number::{DecimalProblem, parse_decimal};
+use crate::number::parse_decimal;
 use crate::temporal::TemporalFormats;
 
 impl Column {
@@ -108,8 +108,5 @@ pub(super) fn boolean(text: &[u8]) -> Option<bool> {
 }
 
 fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
-    match parse_decimal(text, precision, scale) {
-        Ok(value) => Some(value),
-        Err(DecimalProblem::NotANumber | DecimalProblem::OutOfRange) => None,
-    }
+    parse_decimal(text, precision, scale).ok()
 }
