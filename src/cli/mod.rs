@@ -158,9 +158,9 @@ const STACK_BYTES: usize = 16 << 20;
 /// system allocates only the pages that are used.
 const PLANNING_STACK_BYTES: usize = 256 << 20;
 
-/// The number of threads for blocking calls in a command that runs until a signal. Every thread keeps some memory. Readers of
-/// compressed objects need one for each processor, and each of them needs another one to read from a disk.
-const BLOCKING_THREADS: usize = 64;
+/// The number of threads for blocking calls in a command that runs until a signal: a fixed number, and more for each processor. The
+/// default of the runtime is 512. Every thread keeps some memory. A few calls wait for another call, so the number is not small.
+const BLOCKING_THREADS: usize = 16;
 const BLOCKING_THREADS_PER_PROCESSOR: usize = 8;
 
 /// Runs the program and returns its exit code. `commit` is the commit of the build, if the build set one. Commands that run until
@@ -205,7 +205,7 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
     builder.enable_all().thread_stack_size(STACK_BYTES);
     if arguments.subcommand.as_ref().is_some_and(Command::runs_until_signal) {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        builder.max_blocking_threads(BLOCKING_THREADS.max(BLOCKING_THREADS_PER_PROCESSOR * processors));
+        builder.max_blocking_threads(BLOCKING_THREADS + BLOCKING_THREADS_PER_PROCESSOR * processors);
     }
     let runtime = builder.build().map_err(|error| {
         Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error)

@@ -6,26 +6,25 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::batch::{self, Landing};
-use super::checkpoint::{Checkpoint, Commits, Identity, Opened, SeenState};
+use super::checkpoint::{BatchRecord, Checkpoint, Commits, Identity, Opened, SeenState};
 #[cfg(feature = "kafka")]
 use super::into_kafka::KafkaTarget;
 use super::into_kinesis::KinesisTarget;
 use super::into_objects::ObjectsTarget;
 use super::into_table::{TableTarget, make_table};
+use super::retries::Retries;
 use super::target::{Landed, Target};
 use super::upkeep::Upkeep;
 use super::{BatchReport, Observer, SeenSize};
-use crate::catalog::TableName;
 use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
 use pinsql_base::error::{Error, Result};
-use pinsql_base::retry::Backoff;
 use pinsql_delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
 use pinsql_sinks::objects::{Destination, Gathering, Rotation};
 use pinsql_sinks::{SinkDefinition, kinesis};
 use pinsql_sources::operators::{SeenRows, StateOptions};
 use pinsql_sources::stream::{
-    Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
+    Gap, Lag, Next, Partitioning, Position, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource,
 };
 
 /// Divisors of the memory limit: for records that are read ahead, for one slice, and for records that wait to become an object.
@@ -35,11 +34,6 @@ const OPEN_PART: usize = 8;
 const SLICE_BYTES_MIN: u64 = 1 << 20;
 const SLICE_BYTES_MAX: u64 = 64 << 20;
 const SLICE_RECORDS_MAX: u64 = 1_000_000;
-
-/// The waits between attempts after a service failed: they double from the minimum to the maximum.
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30)).without_jitter();
-/// The attempts of a refresh: about a minute. A stream retries without a limit.
-const REFRESH_ATTEMPTS_MAX: u32 = 9;
 
 /// The options of a stream.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +60,15 @@ pub(super) struct OpenFlow<'a> {
     /// The state of DISTINCT, if the query has one.
     seen: Option<SeenState>,
     reading: Reading<'a>,
-    reader: Box<dyn StreamReader>,
+    /// None after a failure: the state of the reader is undefined then, and the checkpoint has the position.
+    reader: Option<Box<dyn StreamReader>>,
     limits: SliceLimits,
     upkeep: Upkeep,
-    attempts_max: u32,
+    is_refresh: bool,
+    /// True if this process has read from the source.
+    has_read: bool,
+    /// True if this process has landed a batch.
+    has_landed: bool,
 }
 
 impl<'a> OpenFlow<'a> {
@@ -117,57 +116,75 @@ impl<'a> OpenFlow<'a> {
             checkpoint,
             seen,
             reading,
-            reader,
+            reader: Some(reader),
             limits: SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max },
             upkeep: Upkeep::of(kept, session),
-            attempts_max: if options.available_now { REFRESH_ATTEMPTS_MAX } else { u32::MAX },
+            is_refresh: options.available_now,
+            has_read: false,
+            has_landed: false,
         })
     }
 
     /// The next slice: the range that an earlier process wrote and did not finish, or new records. Safe to cancel.
     pub(super) async fn take(&mut self, wait: Duration) -> Result<Taken> {
-        let mut retries = Retries::of(self);
+        let mut retries = self.retries(self.has_read);
         let next = loop {
-            let next = match self.checkpoint.pending() {
-                Some(record) => self.reader.replay(&record.range.clone()).await.map(Next::Slice),
-                None => self.reader.next(&self.limits, wait).await,
-            };
-            match next {
+            match self.read(wait).await {
                 Ok(next) => break next,
-                Err(error) => retries.wait(error).await?,
-            }
-            // The state of a reader after an error is undefined. The checkpoint has the position.
-            match self.reopen().await {
-                Ok(()) => {}
-                Err(error) => retries.wait(error).await?,
+                Err(error) => {
+                    // Dropped before the next one is opened, so that a client with refused credentials is not used again.
+                    self.reader = None;
+                    retries.wait(error).await?;
+                }
             }
         };
+        self.has_read = true;
         match next {
             Next::Slice(slice) => Ok(Taken::Slice(slice)),
             Next::End => Ok(Taken::End),
             Next::Idle => {
-                self.observer.idle(&self.flow.name, &self.reader.lag());
+                self.observer.idle(&self.flow.name, &self.lag());
                 Ok(Taken::Idle)
             }
         }
     }
 
-    async fn reopen(&mut self) -> Result<()> {
-        let position = self.checkpoint.position(self.flow.source.as_ref()).await?;
-        self.reader = self.reading.open(&position).await?;
-        Ok(())
+    async fn read(&mut self, wait: Duration) -> Result<Next> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            None => {
+                let position = self.checkpoint.position(self.flow.source.as_ref()).await?;
+                self.reader.insert(self.reading.open(&position).await?)
+            }
+        };
+        match self.checkpoint.pending() {
+            Some(record) => reader.replay(&record.range).await.map(Next::Slice),
+            None => reader.next(&self.limits, wait).await,
+        }
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        self.reader.as_ref().map_or_else(Vec::new, |reader| reader.lag())
+    }
+
+    fn retries(&self, has_worked: bool) -> Retries<'a> {
+        match self.is_refresh {
+            true => Retries::of_refresh(&self.flow.name, self.observer),
+            false => Retries::of_stream(&self.flow.name, self.observer, has_worked),
+        }
     }
 
     /// Lands one slice, and retries as long as a service fails. Only the end of the process may cancel it.
     pub(super) async fn land(&mut self, slice: &Slice) -> Result<BatchReport> {
         let started = Instant::now();
-        let mut retries = Retries::of(self);
+        let mut retries = self.retries(self.has_landed);
         let landed = loop {
-            match self.attempt(slice, retries.backoff.failures() == 0).await {
+            match self.attempt(slice, retries.is_first()).await {
                 Ok(landed) => break landed,
                 Err(error) => retries.wait(error).await?,
             }
         };
+        self.has_landed = true;
         let receipt = landed.receipt;
         let mut warnings = receipt.warnings;
         warnings.extend(self.upkeep.start_round().await);
@@ -177,7 +194,9 @@ impl<'a> OpenFlow<'a> {
         if let Err(error) = self.tidy().await {
             warnings.push(format!("the checkpoint was not tidied: {error}"));
         }
-        if let Err(error) = self.reader.acknowledge(&slice.range).await {
+        if let Some(reader) = &mut self.reader
+            && let Err(error) = reader.acknowledge(&slice.range).await
+        {
             warnings.push(format!("the source did not receive the acknowledgement: {error}"));
         }
         Ok(BatchReport {
@@ -190,7 +209,7 @@ impl<'a> OpenFlow<'a> {
             bytes: receipt.bytes,
             status: self.landing.target.status(),
             elapsed: started.elapsed(),
-            lag: self.reader.lag(),
+            lag: self.lag(),
             seen: self.seen.as_ref().map(|seen| SeenSize { rows: seen.rows().rows(), bytes: seen.rows().bytes() }),
             warnings,
         })
@@ -207,7 +226,7 @@ impl<'a> OpenFlow<'a> {
     /// Writes the range to the checkpoint if it is not there, and runs the batch over it, unless the batch has landed.
     async fn attempt(&mut self, slice: &Slice, is_first: bool) -> Result<Landed> {
         let record = match self.checkpoint.pending() {
-            Some(record) => record.clone(),
+            Some(record) => with_gaps(record.clone(), &slice.gaps),
             None => {
                 let watermark_us = self.seen.as_ref().and_then(|seen| seen.rows().watermark());
                 self.checkpoint.begin(slice.range.clone(), slice.gaps.clone(), watermark_us).await?
@@ -241,30 +260,11 @@ impl<'a> OpenFlow<'a> {
     }
 }
 
-/// The attempts of one operation while a service fails.
-struct Retries<'a> {
-    table: &'a TableName,
-    observer: &'a dyn Observer,
-    attempts_max: u32,
-    backoff: Backoff,
-}
-
-impl<'a> Retries<'a> {
-    fn of(open: &OpenFlow<'a>) -> Self {
-        let OpenFlow { flow, observer, attempts_max, .. } = open;
-        Self { table: &flow.name, observer: *observer, attempts_max: *attempts_max, backoff: BACKOFF }
-    }
-
-    /// Waits before the next attempt. Returns the error if a retry cannot help, or if this was the last attempt.
-    async fn wait(&mut self, error: Error) -> Result<()> {
-        let delay = self.backoff.next_delay();
-        if !error.kind().is_retryable() || self.backoff.failures() >= self.attempts_max {
-            return Err(error);
-        }
-        self.observer.retrying(self.table, &error, delay);
-        tokio::time::sleep(delay).await;
-        Ok(())
-    }
+/// The record with the gaps that its replay found, for the commit. They are not in its file: the range was complete then.
+fn with_gaps(mut record: BatchRecord, found: &[Gap]) -> BatchRecord {
+    let new: Vec<Gap> = found.iter().filter(|gap| !record.gaps.contains(gap)).cloned().collect();
+    record.gaps.extend(new);
+    record
 }
 
 /// An empty state for DISTINCT. Its memory counts in the pool of the session.

@@ -16,7 +16,7 @@ use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{
     ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
-    WriteKind, WriteRequest, column_names, history, property,
+    WriteKind, WriteRequest, column_names, definition as definition_of, history, property,
 };
 
 /// The number of commits in which a commit with a lost answer is searched.
@@ -149,5 +149,125 @@ async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -
                 "give the changed query a separate table, or DROP TABLE {name} to read the stream again from its start"
             )));
     }
+    if let Some(change) = change(name, &definition_of(location, &there)?, definition) {
+        let Change { said, remedy } = change;
+        let message = format!("{name} cannot continue with this statement: {said}");
+        let hint = match remedy {
+            Some(statement) => format!("write the clause as it was, or change the table: {statement}"),
+            None => format!(
+                "write the clause as it was, give the statement a separate table, or DROP TABLE {name} to read the stream again \
+                 from its start"
+            ),
+        };
+        return Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(hint));
+    }
     Ok(Some(id))
+}
+
+/// A clause that differs from the table.
+struct Change {
+    said: String,
+    /// The statement that changes the table. None if none can.
+    remedy: Option<String>,
+}
+
+/// The first clause of the statement that differs from the table. A comment, a property or a NOT NULL that only the table has is no
+/// difference, since ALTER TABLE and COMMENT ON set them too.
+fn change(name: &str, there: &TableDefinition, wanted: &TableDefinition) -> Option<Change> {
+    let lower = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
+    if lower(&there.partition_columns) != lower(&wanted.partition_columns) {
+        let list = |names: &[String]| match names {
+            [] => "has no PARTITIONED BY".to_owned(),
+            names => format!("has PARTITIONED BY ({})", names.join(", ")),
+        };
+        let said = format!(
+            "the table {}, and the statement {}",
+            list(&there.partition_columns),
+            list(&wanted.partition_columns)
+        );
+        return Some(Change { said, remedy: None });
+    }
+    for (key, value) in &wanted.properties {
+        let is = there.properties.get(key);
+        if is != Some(value) {
+            let is = is.map_or_else(|| "does not have it".to_owned(), |is| format!("has '{is}'"));
+            return Some(Change {
+                said: format!("the statement sets the property '{key}' to '{value}', and the table {is}"),
+                remedy: Some(format!("ALTER TABLE {name} SET TBLPROPERTIES ('{key}' = '{value}')")),
+            });
+        }
+    }
+    if wanted.comment.is_some() && wanted.comment != there.comment {
+        return Some(Change {
+            said: "the statement has another COMMENT than the table".to_owned(),
+            remedy: Some(format!("COMMENT ON TABLE {name} IS '…'")),
+        });
+    }
+    // The columns have the same names in the same order.
+    let mut columns = there.columns.iter().zip(&wanted.columns);
+    columns.find(|(is, wanted)| is.nullable && !wanted.nullable).map(|(_, wanted)| Change {
+        said: format!("the statement has NOT NULL for `{}`, and the table has not", wanted.name),
+        remedy: Some(format!("ALTER TABLE {name} ALTER COLUMN {} SET NOT NULL", wanted.name)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+    use pinsql_delta::Column;
+
+    use super::*;
+
+    fn table(
+        partition: Option<&str>,
+        comment: Option<&str>,
+        properties: &[(&str, &str)],
+        nullable: bool,
+    ) -> TableDefinition {
+        TableDefinition {
+            columns: vec![Column { name: "a".to_owned(), data_type: DataType::Int32, nullable, comment: None }],
+            partition_columns: partition.map(str::to_owned).into_iter().collect(),
+            comment: comment.map(str::to_owned),
+            properties: properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            ..TableDefinition::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(there: &TableDefinition, wanted: &TableDefinition, said: Option<&str>) {
+        assert_eq!(change("s.t", there, wanted).map(|change| change.said).as_deref(), said);
+    }
+
+    #[test]
+    fn every_clause_that_the_table_does_not_have_is_found() {
+        let there = table(Some("a"), Some("posts"), &[("k", "1"), ("pinsql.checkpoint", "x")], true);
+        check(&there, &table(Some("A"), Some("posts"), &[("k", "1")], true), None);
+        check(&there, &table(Some("a"), None, &[], true), None);
+        check(
+            &there,
+            &table(None, None, &[], true),
+            Some("the table has PARTITIONED BY (a), and the statement has no PARTITIONED BY"),
+        );
+        check(
+            &there,
+            &table(Some("a"), None, &[("k", "2")], true),
+            Some("the statement sets the property 'k' to '2', and the table has '1'"),
+        );
+        check(
+            &there,
+            &table(Some("a"), None, &[("l", "2")], true),
+            Some("the statement sets the property 'l' to '2', and the table does not have it"),
+        );
+        check(
+            &there,
+            &table(Some("a"), Some("pins"), &[], true),
+            Some("the statement has another COMMENT than the table"),
+        );
+        check(
+            &there,
+            &table(Some("a"), None, &[], false),
+            Some("the statement has NOT NULL for `a`, and the table has not"),
+        );
+        check(&table(None, None, &[], false), &table(None, None, &[], true), None);
+    }
 }

@@ -26,6 +26,7 @@ mod into_objects;
 mod into_table;
 mod listen;
 mod metrics;
+mod retries;
 mod target;
 mod upkeep;
 

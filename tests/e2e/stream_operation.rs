@@ -55,3 +55,44 @@ fn a_second_process_fails_with_the_pid_of_the_first() {
     // The lock of a killed process does not block the next one.
     environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
 }
+
+#[test]
+fn a_changed_clause_is_not_ignored() {
+    let Operated { environment, file, raw } = operated();
+    environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
+    let changed = |clauses: &str| {
+        let statement = STATEMENT.replace("TABLE operated AS", &format!("TABLE operated {clauses} AS"));
+        let file = environment.write("changed.sql", statement);
+        environment.pinsql(&["run", &file]).parameter("raw", &raw).output()
+    };
+    changed("PARTITIONED BY (payload)").failure(1, &[&["partitioned by (payload)"], &["drop table"]]);
+    changed("COMMENT 'numbers'").failure(1, &[&["another comment"], &["comment on table"]]);
+    changed("TBLPROPERTIES ('team' = 'a')").failure(1, &[&["'team'"], &["set tblproperties"]]);
+    changed("(id BIGINT NOT NULL, payload STRING)").failure(1, &[&["not null for `id`"], &["set not null"]]);
+    // The hint leads to a table with which the statement continues.
+    environment.run_sql("ALTER TABLE operated SET TBLPROPERTIES ('team' = 'a')").output().success();
+    changed("TBLPROPERTIES ('team' = 'a')").success();
+    assert_eq!(environment.value("SELECT count(*) FROM operated"), 100);
+}
+
+#[test]
+fn an_object_that_is_gone_before_it_is_read_is_skipped_only_if_gaps_are_allowed() {
+    let Operated { environment, file, raw } = operated();
+    environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
+    // The range of the next batch is fixed, and then the process dies.
+    let checkpoint = environment.table("operated").join("_pinsql_checkpoint/batches");
+    let first = checkpoint.join(format!("{:020}.json", 1));
+    let mut record: Value = serde_json::from_slice(&std::fs::read(first).unwrap()).unwrap();
+    environment.write("raw/2.json", raw::numbered(100, 50));
+    let object = &mut record["range"]["objects"][0];
+    let path = object["path"].as_str().unwrap().replace("1.json", "3.json");
+    object["path"] = path.into();
+    record["batch"] = 2.into();
+    std::fs::write(checkpoint.join(format!("{:020}.json", 2)), record.to_string()).unwrap();
+
+    let refused = environment.pinsql(&["run", &file]).parameter("raw", &raw).output();
+    assert!(!refused.status.success() && refused.stderr.contains("3.json"), "{}", refused.describe());
+    let allowed = environment.pinsql(&["run", &file, "--allow-gap"]).parameter("raw", &raw).output().success();
+    assert!(allowed.stderr.contains("the object was deleted before it was read"), "{}", allowed.describe());
+    assert_eq!(environment.value("SELECT count(*) FROM operated"), 150);
+}

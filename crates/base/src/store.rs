@@ -7,11 +7,12 @@
 mod browse;
 mod complete;
 mod contact;
+mod keys;
 mod sync;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -25,6 +26,7 @@ use url::Url;
 
 pub use self::browse::browse;
 use self::complete::CompleteReads;
+pub use self::keys::unlistable_keys;
 pub use self::sync::sync_paths;
 use crate::error::{Error, ErrorCode, Result};
 use crate::settings::S3Config;
@@ -204,15 +206,45 @@ pub async fn aws_config(region: Option<&str>) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).region(region).load().await
 }
 
+/// The longest use of credentials before the chain is asked again. Credentials without an expiry are in a file that another
+/// program may write again. Others can be withdrawn before they expire.
+const UNLIMITED_AGE_MAX: Duration = Duration::from_mins(1);
+const LIMITED_AGE_MAX: Duration = Duration::from_mins(15);
+
 /// AWS's credentials chain as a provider for `object_store`. Credentials are cached until shortly before they expire.
 struct AwsChain {
-    provider: SharedCredentialsProvider,
-    current: Mutex<Option<(Arc<AwsCredential>, Option<SystemTime>)>>,
+    provider: Mutex<SharedCredentialsProvider>,
+    current: Mutex<Option<Cached>>,
+}
+
+#[derive(Clone)]
+struct Cached {
+    credential: Arc<AwsCredential>,
+    expiry: Option<SystemTime>,
+    found_at: Instant,
+}
+
+impl Cached {
+    fn is_fresh(&self) -> bool {
+        let age_max = if self.expiry.is_some() { LIMITED_AGE_MAX } else { UNLIMITED_AGE_MAX };
+        self.is_valid() && self.found_at.elapsed() < age_max
+    }
+
+    fn is_valid(&self) -> bool {
+        self.expiry.is_none_or(|expiry| SystemTime::now() + REFRESH_BEFORE_EXPIRY < expiry)
+    }
 }
 
 impl AwsChain {
     fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, current: Mutex::new(None) }
+        Self { provider: Mutex::new(provider), current: Mutex::new(None) }
+    }
+
+    /// The chain, made again: the providers of the SDK read the files of a profile only once.
+    async fn renew(&self) {
+        if let Some(provider) = aws_config(None).await.credentials_provider() {
+            *self.provider.lock().await = provider;
+        }
     }
 }
 
@@ -228,23 +260,31 @@ impl CredentialProvider for AwsChain {
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let mut current = self.current.lock().await;
-        if let Some((credential, expiry)) = current.as_ref() {
-            let fresh = expiry.is_none_or(|expiry| SystemTime::now() + REFRESH_BEFORE_EXPIRY < expiry);
-            if fresh {
-                return Ok(Arc::clone(credential));
+        if let Some(cached) = current.as_ref() {
+            if cached.is_fresh() {
+                return Ok(Arc::clone(&cached.credential));
             }
+            self.renew().await;
         }
-        let found = self
-            .provider
-            .provide_credentials()
-            .await
-            .map_err(|error| object_store::Error::Unauthenticated { path: "s3".to_owned(), source: Box::new(error) })?;
+        let provider = self.provider.lock().await.clone();
+        let found = match (provider.provide_credentials().await, current.as_mut()) {
+            (Ok(found), _) => found,
+            // The chain may fail for a moment, such as while its file is written.
+            (Err(_), Some(cached)) if cached.is_valid() => {
+                cached.found_at = Instant::now();
+                return Ok(Arc::clone(&cached.credential));
+            }
+            (Err(error), _) => {
+                return Err(object_store::Error::Unauthenticated { path: "s3".to_owned(), source: Box::new(error) });
+            }
+        };
         let credential = Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(str::to_owned),
         });
-        *current = Some((Arc::clone(&credential), found.expiry()));
+        *current =
+            Some(Cached { credential: Arc::clone(&credential), expiry: found.expiry(), found_at: Instant::now() });
         Ok(credential)
     }
 }

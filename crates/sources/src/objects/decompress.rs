@@ -6,9 +6,9 @@
 //! DataFusion's asynchronous decoders stop without an error after the first member, for all formats except gzip.
 
 use std::io::{self, Read};
+use std::thread;
 
 use bytes::{Buf, Bytes};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use tokio::sync::mpsc;
 
@@ -73,14 +73,16 @@ pub(super) struct Decompressor {
     pub blocks: Option<mpsc::Sender<Bytes>>,
     /// Returns plain chunks.
     pub chunks: mpsc::Receiver<io::Result<Bytes>>,
-    _thread: SpawnedTask<()>,
 }
 
 impl Decompressor {
     pub(super) fn start(compression: FileCompressionType, first_block: Bytes) -> Self {
         let (blocks, blocks_in) = mpsc::channel(BLOCKS_AHEAD);
         let (chunks_out, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let thread = SpawnedTask::spawn_blocking(move || {
+        let failed = chunks_out.clone();
+        // A thread of the runtime's pool would wait for blocks that another thread of the pool reads. The pool is bounded, so all
+        // of its threads could wait.
+        let thread = thread::Builder::new().name("decompress".to_owned()).spawn(move || {
             let input = BlockReader { blocks: blocks_in, current: first_block };
             let mut reader = ChunkReader::new(compression, input, CHUNK_BYTES_MAX);
             loop {
@@ -96,7 +98,11 @@ impl Decompressor {
                 }
             }
         });
-        Self { blocks: Some(blocks), chunks, _thread: thread }
+        if let Err(error) = thread {
+            // The channel is empty, and has room.
+            let _ = failed.try_send(Err(error));
+        }
+        Self { blocks: Some(blocks), chunks }
     }
 }
 
