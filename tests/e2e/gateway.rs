@@ -191,6 +191,36 @@ fn posts_of_the_pipelines_scripts_arrive_byte_for_byte() {
 }
 
 #[test]
+fn a_partition_in_the_path_gets_the_records_and_a_refused_record_is_the_clients_fault() {
+    let kafka = broker();
+    let topic = topic_of(kafka, "to-a-partition", 2);
+    let compacted = kafka.topic("compacted");
+    kafka.client(&json!([{"do": "create", "topic": compacted, "config": {"cleanup.policy": "compact"}}]));
+    let gateway = Gateway::start(&["--kafka", &kafka.servers()]);
+    let base = gateway.base();
+    let post = |path: &str, body: Value| {
+        let headers = json!({"content-type": JSON});
+        let action = json!({"do": "request", "method": "POST", "url": format!("{base}{path}"), "headers": headers,
+            "body": body.to_string()});
+        client(&json!([action])).remove(0)
+    };
+    let values = json!({"records": [{"value": 1}, {"value": 2}]});
+    let written = post(&format!("/topics/{topic}/partitions/1"), values.clone());
+    let places = written["body"]["offsets"].as_array().unwrap_or_else(|| panic!("{written}"));
+    assert!(places.iter().all(|place| place["partition"] == 1), "{written}");
+    let with_partition = json!({"records": [{"value": 1, "partition": 0}]});
+    assert_eq!(post(&format!("/topics/{topic}/partitions/1"), with_partition)["status"], 422);
+    for missing in ["7", "x", "-1"] {
+        let answer = post(&format!("/topics/{topic}/partitions/{missing}"), values.clone());
+        assert_eq!((failure(&answer).0, failure(&answer).1), (404, 40_402), "{missing}");
+    }
+    let refused = post(&format!("/topics/{compacted}"), values);
+    assert_eq!((failure(&refused).0, failure(&refused).1), (422, 422), "{refused}");
+    assert_eq!(post(&format!("/topics/{compacted}"), json!({"records": [{"key": "a", "value": 1}]}))["status"], 200);
+    gateway.terminate().success();
+}
+
+#[test]
 fn every_invalid_request_gets_its_specific_response() {
     let kafka = broker();
     let topic = topic_of(kafka, "errors", 1);

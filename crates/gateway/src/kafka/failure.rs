@@ -6,7 +6,7 @@ use crate::answer::{Failure, KAFKA_DENIED, KAFKA_FAILED, KAFKA_UNAVAILABLE, TOPI
 use pinsql_base::error::{Error, ErrorKind};
 use pinsql_sinks::kafka::SendError;
 
-const PARTITION_NOT_FOUND: u32 = 40_402;
+pub(super) const PARTITION_NOT_FOUND: u32 = 40_402;
 
 /// The message of an error, with the reason that librdkafka or a broker gave.
 pub(super) fn message(error: &SendError) -> String {
@@ -24,6 +24,7 @@ pub(super) fn send_failure(error: &SendError) -> Failure {
         SendError::UnknownTopic { .. } | SendError::InvalidTopic { .. } => of(StatusCode::NOT_FOUND, TOPIC_NOT_FOUND),
         SendError::UnknownPartition { .. } => of(StatusCode::NOT_FOUND, PARTITION_NOT_FOUND),
         SendError::TooLarge { .. } => Failure::too_large(message),
+        SendError::InvalidRecord { .. } => Failure::unprocessable(message),
         SendError::Denied { .. } => of(StatusCode::FORBIDDEN, KAFKA_DENIED),
         SendError::QueueFull => Failure::overloaded(message),
         SendError::Unauthenticated | SendError::Refused { .. } => of(StatusCode::INTERNAL_SERVER_ERROR, KAFKA_FAILED),
@@ -40,5 +41,19 @@ pub(super) fn read_failure(error: &Error) -> Failure {
     match error.kind() {
         ErrorKind::Service => of(StatusCode::SERVICE_UNAVAILABLE, KAFKA_UNAVAILABLE).retry(),
         _ => of(StatusCode::INTERNAL_SERVER_ERROR, KAFKA_FAILED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_the_topic_does_not_take_is_a_fault_of_the_client() {
+        let refused = SendError::InvalidRecord { topic: "pins".to_owned(), reason: "no key".to_owned() };
+        let failure = send_failure(&refused);
+        let (status, code, message, _) = failure.parts();
+        assert_eq!((status, code), (422, 422));
+        assert!(message.starts_with("the topic `pins` does not take the record") && message.ends_with("no key"));
     }
 }

@@ -16,5 +16,8 @@ use utoipa_axum::routes;
 use super::state::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(topics::list)).routes(routes!(topics::describe, produce::produce))
+    OpenApiRouter::default()
+        .routes(routes!(topics::list))
+        .routes(routes!(topics::describe, produce::produce))
+        .routes(routes!(produce::produce_to_partition))
 }

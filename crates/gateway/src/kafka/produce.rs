@@ -6,14 +6,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 
 use super::client::KafkaClient;
-use super::failure::{message, send_failure};
+use super::failure::{PARTITION_NOT_FOUND, message, send_failure};
 use super::request::{BinaryRequest, Format, JsonRequest, Posted, parse};
 use super::topics::{answered, topic_name};
 use crate::answer::{Accounted, Failure};
@@ -75,13 +75,71 @@ pub(super) async fn produce(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let kafka = gateway.kafka()?;
+    gateway.kafka()?;
+    write_records(&gateway, &topic_name(topic)?, None, &headers, body).await
+}
+
+/// Writes records into one partition of a topic. The records must not name a partition.
+#[utoipa::path(
+    post,
+    operation_id = "produce_to_partition",
+    path = "/topics/{topic}/partitions/{partition}",
+    tag = "Kafka",
+    params(
+        ("topic" = String, Path, description = "The topic's name", pattern = "^[a-zA-Z0-9._-]{1,249}$"),
+        ("partition" = i32, Path, description = "The partition's number", minimum = 0),
+    ),
+    request_body(content(
+        (JsonRequest = "application/vnd.kafka.json.v2+json", example = json!({"records": [{"value": {"index": 1}}]})),
+        (BinaryRequest = "application/vnd.kafka.binary.v2+json", example = json!({"records": [{"value": "aGk="}]})),
+    )),
+    responses(
+        (status = 200, description = "At least one record was written", body = ProduceAnswer,
+         content_type = "application/vnd.kafka.v2+json"),
+        WriteFailures
+    )
+)]
+pub(super) async fn produce_to_partition(
+    State(gateway): State<Shared>,
+    place: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    gateway.kafka()?;
+    let (topic, partition) = match place {
+        Ok(Path((topic, partition))) => (Ok(Path(topic)), partition),
+        Err(rejection) => (Err(rejection), String::new()),
+    };
     let topic = topic_name(topic)?;
-    let format = Format::of(&headers)?;
-    let received = body::read(&headers, body, &gateway.limits, &gateway.admission).await?;
+    let partition = partition.parse().ok().filter(|partition: &i32| *partition >= 0).ok_or_else(|| {
+        Failure::new(StatusCode::NOT_FOUND, format!("`{partition}` is no number of a partition"))
+            .with_code(PARTITION_NOT_FOUND)
+    })?;
+    write_records(&gateway, &topic, Some(partition), &headers, body).await
+}
+
+async fn write_records(
+    gateway: &Shared,
+    topic: &str,
+    partition: Option<i32>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let kafka = gateway.kafka()?;
+    let format = Format::of(headers)?;
+    let received = body::read(headers, body, &gateway.limits, &gateway.admission).await?;
     let _slot = gateway.admission.enter()?;
-    let records = parse(&received.bytes, format, gateway.limits.records_max)?;
-    let answers = write(kafka, &topic, &records, gateway.limits.timeout).await;
+    let mut records = parse(&received.bytes, format, gateway.limits.records_max)?;
+    if partition.is_some() {
+        for (index, record) in records.iter_mut().enumerate() {
+            if record.partition.is_some() {
+                let message = format!("record {index} names a partition, and the path has one already");
+                return Err(Failure::unprocessable(message));
+            }
+            record.partition = partition;
+        }
+    }
+    let answers = write(kafka, topic, &records, gateway.limits.timeout).await;
     let written = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
     let accounted = Accounted { written, failed: answers.len() as u64 - written };
     if answers.iter().any(|answer| matches!(answer, Err(SendError::Broken { .. }))) {
@@ -92,7 +150,7 @@ pub(super) async fn produce(
         _ => {
             let offsets = answers.into_iter().map(record_answer).collect();
             let answer = ProduceAnswer { offsets, key_schema_id: None, value_schema_id: None };
-            answered(&headers, Json(answer))
+            answered(headers, Json(answer))
         }
     };
     response.extensions_mut().insert(accounted);

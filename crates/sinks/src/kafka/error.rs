@@ -28,6 +28,11 @@ pub enum SendError {
     TimedOut,
     #[error("the brokers cannot take the record now")]
     Unavailable { reason: String },
+    /// The brokers do not take this record, and no retry helps. A compacted topic takes no record without a key.
+    #[error(
+        "the topic `{topic}` does not take the record: it has no key although the topic is compacted, or a wrong timestamp"
+    )]
+    InvalidRecord { topic: String, reason: String },
     #[error("the brokers refuse the record")]
     Refused { reason: String },
     /// After a fatal error of the client. Only a new client can write.
@@ -46,7 +51,10 @@ impl SendError {
     /// The message of the client, if it has more information than the kind.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Unavailable { reason } | Self::Refused { reason } | Self::Broken { reason } => Some(reason),
+            Self::Unavailable { reason }
+            | Self::InvalidRecord { reason, .. }
+            | Self::Refused { reason }
+            | Self::Broken { reason } => Some(reason),
             _ => None,
         }
     }
@@ -63,6 +71,7 @@ impl SendError {
             Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
                 Self::TooLarge { topic }
             }
+            Code::InvalidRecord | Code::InvalidTimestamp => Self::InvalidRecord { topic, reason: code.to_string() },
             Code::TopicAuthorizationFailed => Self::Denied { topic },
             Code::Authentication | Code::SaslAuthenticationFailed => Self::Unauthenticated,
             Code::MessageTimedOut | Code::OperationTimedOut | Code::TimedOutQueue | Code::RequestTimedOut => {
@@ -97,7 +106,9 @@ impl SendError {
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         let code = match &error {
-            SendError::TooLarge { .. } | SendError::Refused { .. } => ErrorCode::DeliveryRefused,
+            SendError::TooLarge { .. } | SendError::InvalidRecord { .. } | SendError::Refused { .. } => {
+                ErrorCode::DeliveryRefused
+            }
             SendError::UnknownTopic { .. } | SendError::InvalidTopic { .. } | SendError::UnknownPartition { .. } => {
                 ErrorCode::ResourceNotFound
             }
