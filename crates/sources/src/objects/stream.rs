@@ -15,8 +15,8 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::scalar::ScalarValue;
-use object_store::ObjectMeta;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::given::Given;
@@ -27,10 +27,11 @@ use super::read_ahead::Storage;
 use super::resolve::open_storage;
 use super::{ReadFiles, ScanObjects, SourceEnvironment, delta, plan_scan};
 use crate::stream::{
-    Content, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity, StreamReader,
-    StreamSource,
+    Content, Gap, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity,
+    StreamReader, StreamSource,
 };
 use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::storage_error::storage_error;
 use pinsql_base::units::bytes;
 
 /// Databricks' default for `maxFilesPerTrigger`.
@@ -212,6 +213,7 @@ impl StreamSource for FilesStream {
             taken: taken.taken.into_iter().collect(),
             waiting: VecDeque::new(),
             available_now: options.available_now,
+            allow_gap: options.allow_gap,
         };
         if options.available_now {
             reader.find_new().await?;
@@ -229,9 +231,38 @@ struct FilesReader {
     taken: HashSet<String>,
     waiting: VecDeque<ObjectMeta>,
     available_now: bool,
+    allow_gap: bool,
 }
 
 impl FilesReader {
+    /// Separates the objects that still exist from those that were deleted or written again. Neither can be read as fixed.
+    async fn split_lost(&self, fixed: FixedObjects) -> Result<(FixedObjects, Vec<Gap>)> {
+        let (mut left, mut gaps) = (Vec::new(), Vec::new());
+        for object in fixed.objects {
+            let path = Path::from(object.path.clone());
+            let note = match self.storage.store.head(&path).await {
+                Ok(found) if found.size == object.size && (object.e_tag.is_none() || found.e_tag == object.e_tag) => {
+                    None
+                }
+                Ok(_) => Some("the object was written again before it was read, and its former content is lost"),
+                Err(object_store::Error::NotFound { .. }) => Some("the object was deleted before it was read"),
+                Err(error) => return Err(storage_error(&format!("read {}", object.path), error)),
+            };
+            match note {
+                None => left.push(object),
+                Some(note) => gaps.push(Gap {
+                    partition: object.path,
+                    after: String::new(),
+                    before: String::new(),
+                    records: None,
+                    seconds: None,
+                    note: Some(note.to_owned()),
+                }),
+            }
+        }
+        Ok((FixedObjects { objects: left }, gaps))
+    }
+
     async fn find_new(&mut self) -> Result<()> {
         let listed = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
         for object in listed.objects {
@@ -263,8 +294,12 @@ impl StreamReader for FilesReader {
         let paths: HashSet<&str> = fixed.objects.iter().map(|object| object.path.as_str()).collect();
         self.waiting.retain(|object| !paths.contains(object.location.as_ref()));
         self.taken.extend(fixed.objects.iter().map(|object| object.path.clone()));
+        let (fixed, gaps) = match self.allow_gap {
+            true => self.split_lost(fixed).await?,
+            false => (fixed, Vec::new()),
+        };
         let content = Content::Objects(fixed.into_meta());
-        Ok(Slice { range: range.clone(), content, gaps: Vec::new(), more: !self.waiting.is_empty() })
+        Ok(Slice { range: range.clone(), content, gaps, more: !self.waiting.is_empty() })
     }
 
     async fn next(&mut self, _limits: &SliceLimits, wait: Duration) -> Result<Next> {
