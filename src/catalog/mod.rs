@@ -332,6 +332,10 @@ impl Warehouse {
         let tables = self.tables(name.schema()).await.unwrap_or_default();
         match nearest(name.table(), tables.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),
+            None if matches!(name.schema(), "parquet" | "json" | "csv") => error.with_hint(format!(
+                "read_files('…', format => '{}') reads files, and FROM delta.`…` a Delta table",
+                name.schema()
+            )),
             None if tables.is_empty() => error.with_hint(format!("the schema {} has no tables", name.schema())),
             None => error.with_hint(format!("the schema {} has {}", name.schema(), some_of(&tables))),
         }

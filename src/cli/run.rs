@@ -121,7 +121,7 @@ impl<R: ShowRows> Runner<'_, R> {
         match statement::execute(self.session, statement, &watcher).await? {
             Outcome::Rows(rows) => {
                 self.rows.show(rows.stream, rows.plan).await?;
-                if let Some(text) = rows.rejected.finish().await? {
+                for text in rows.rejected.finish().await? {
                     output.warning(&text);
                 }
                 Ok(None)

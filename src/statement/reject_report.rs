@@ -67,15 +67,14 @@ impl RejectReport {
         Self { plan: Some(Arc::clone(plan)), ..self }
     }
 
-    /// Returns the report, or None without rejects and notices. Call it after the last row of the query.
-    pub async fn finish(self) -> Result<Option<String>> {
+    /// Returns the report: a text about the rejects, if there are any, and the notices. Call it after the last row of the query.
+    pub async fn finish(self) -> Result<Vec<String>> {
         let notices = self.plan.iter().flat_map(objects::notices);
-        let Some(Collector { stop, task }) = self.collector else { return Ok(None) };
+        let Some(Collector { stop, task }) = self.collector else { return Ok(Vec::new()) };
         // The task may have ended before.
         let _ = stop.send(());
         let collected = task.await.map_err(|error| Error::internal("rejects were not collected").caused_by(error))?;
-        let parts: Vec<String> = collected.summary().into_iter().chain(notices).collect();
-        Ok((!parts.is_empty()).then(|| parts.join("\n")))
+        Ok(collected.summary().into_iter().chain(notices).collect())
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
             rejects.push(reject).await.unwrap();
         }
         // A scan may keep its sender as long as its plan exists.
-        let text = report.finish().await.unwrap().unwrap();
+        let text = report.finish().await.unwrap().concat();
         assert!(text.starts_with("12 records cannot be read and are left out:\n  a.json, line 1: bad\n"), "{text}");
         assert!(text.ends_with("\n  … and 2 more"), "{text}");
     }

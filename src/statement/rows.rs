@@ -116,7 +116,7 @@ pub(super) async fn run_without_commit(planned: Planned, request: WriteRequest) 
     drop((plan, rejects));
     let write = Write::plan(request, query, &state).await?;
     write.run(state.task_ctx()).await?.abandon().await;
-    match report.finish().await? {
+    match report.finish().await?.into_iter().next() {
         Some(said) => Err(Error::new(ErrorCode::InvalidRecord, "some of the records cannot be loaded")
             .caused_by(said)
             .with_hint(format!("COPY INTO loads the others, and puts these into {name}_rejects"))),

@@ -30,7 +30,7 @@ pub fn guess_delimiter(split: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
 pub enum HeaderGuess {
     /// The first record has the names of the columns.
     Yes,
-    /// It looks like names, but all columns are texts.
+    /// It looks like names, but all columns are texts, so nothing shows it for certain.
     Likely,
     /// It is a record.
     No,
@@ -66,7 +66,7 @@ pub fn guess_header(records: &[Vec<String>], columns: &[String]) -> HeaderGuess 
         characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
             && characters.all(|other| other.is_alphanumeric() || matches!(other, '_' | '-' | ' ' | '.'))
     };
-    if first.iter().all(is_like_a_name) && !(0..first.len()).any(recurs) {
+    if first.len() > 1 && first.iter().all(is_like_a_name) && !(0..first.len()).any(recurs) {
         HeaderGuess::Likely
     } else {
         HeaderGuess::No

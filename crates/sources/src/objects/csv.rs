@@ -93,7 +93,8 @@ fn guess(
         Some(false) => HeaderGuess::No,
         None => guess_header(&split(delimiter), columns),
     };
-    let has_header = guessed != HeaderGuess::No;
+    // If all columns are texts, nothing shows it for certain. Then no line is lost, as with Spark's default.
+    let has_header = guessed == HeaderGuess::Yes;
     (format_of(CsvDialect { delimiter, ..dialect }, has_header, options), guessed)
 }
 
@@ -129,16 +130,19 @@ async fn infer(
     }
     let schema = inferred.schema();
     if schema.fields().is_empty() {
-        let reason = failure.unwrap_or_else(|| "no file has a line".to_owned());
-        return Err(Error::new(ErrorCode::UnableToInferSchema, format!("no schema can be inferred: {reason}"))
-            .with_hint("give one: schema => 'name TYPE, …'"));
+        let (reason, hint) = match failure {
+            Some(failure) => (failure, "correct the file, or leave it out with pathGlobFilter"),
+            None => ("no file has a line".to_owned(), "give one: schema => 'name TYPE, …'"),
+        };
+        return Err(
+            Error::new(ErrorCode::UnableToInferSchema, format!("no schema can be inferred: {reason}")).with_hint(hint)
+        );
     }
     let (format, guessed) = format.unwrap_or_else(|| (format_of(dialect, false, options), HeaderGuess::No));
     let notices = match guessed {
         HeaderGuess::Likely => {
             vec![
-                "the first line of the CSV files is read as their header; header => false reads it as a record"
-                    .to_owned(),
+                "the first line of the CSV files is read as a record; header => true reads it as the header".to_owned(),
             ]
         }
         HeaderGuess::Yes | HeaderGuess::No => vec![],

@@ -74,8 +74,9 @@ pub(super) struct Options {
     pub corrupt_record_column: String,
     /// None: a JSON record is a line, and a quoted CSV value can contain line ends.
     pub multi_line: Option<bool>,
-    /// The grammar of JSON.
+    /// The grammar of JSON, and one of the options that change it.
     pub grammar: Grammar,
+    pub grammar_option: Option<&'static str>,
     pub rescued_column: Option<String>,
     pub infer_timestamp: bool,
     pub timestamp_format: Option<String>,
@@ -96,6 +97,7 @@ impl Default for Options {
             corrupt_record_column: "_corrupt_record".to_owned(),
             multi_line: None,
             grammar: Grammar::SPARK,
+            grammar_option: None,
             rescued_column: None,
             infer_timestamp: false,
             timestamp_format: None,
@@ -214,6 +216,9 @@ impl Options {
             }
             seen.push(name);
             options.set(name, &Given { name, value })?;
+            if name.starts_with("allow") {
+                options.grammar_option = Some(*name);
+            }
         }
         options.check()?;
         Ok(options)

@@ -78,7 +78,8 @@ impl RecordFormat {
 impl RecordScan {
     /// True if no record has a field for this column: it receives what has no place in the others.
     pub(super) fn is_hidden(&self, column: &str) -> bool {
-        let is_corrupt = self.mode == Mode::Permissive && column == self.corrupt_record_column;
-        is_corrupt || self.rescued_column.as_deref() == Some(column)
+        // In CSV it is NULL in the other modes.
+        let can_be_corrupt = self.mode == Mode::Permissive || matches!(self.format, RecordFormat::Csv { .. });
+        can_be_corrupt && column == self.corrupt_record_column || self.rescued_column.as_deref() == Some(column)
     }
 }

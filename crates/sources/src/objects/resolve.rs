@@ -23,7 +23,6 @@ use super::table::{FilesTable, Reader};
 use super::{ReadFiles, SourceEnvironment, csv, listing, parquet, sample};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::STRING;
-use pinsql_json::Grammar;
 
 /// The store of a location. It must be known to the session already.
 pub(super) fn open_storage(location: &Location, environment: &SourceEnvironment) -> Result<Storage> {
@@ -103,10 +102,8 @@ pub(super) async fn table_of(
 /// The declared columns that the fields of CSV records fill.
 fn csv_names(schema: &Schema, folders: &[(String, DataType)], options: &Options) -> Vec<String> {
     let is_folder = |name: &str| folders.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
-    let is_hidden = |name: &str| {
-        options.rescued_column.as_deref() == Some(name)
-            || options.mode == Mode::Permissive && name == options.corrupt_record_column
-    };
+    let is_hidden =
+        |name: &str| options.rescued_column.as_deref() == Some(name) || name == options.corrupt_record_column;
     let names = schema.fields().iter().map(|field| field.name().as_str());
     names.filter(|name| !is_folder(name) && !is_hidden(name)).map(str::to_owned).collect()
 }
@@ -152,8 +149,11 @@ fn check_options(options: &Options, format: Format) -> Result<()> {
     };
     match format {
         Format::Json | Format::Parquet if options.csv.null_value.is_some() => refuse("nullValue"),
-        Format::Csv | Format::Parquet if options.grammar != Grammar::SPARK => refuse("allow…"),
-        Format::Json | Format::Csv => Ok(()),
+        Format::Json => Ok(()),
+        Format::Csv | Format::Parquet if options.grammar_option.is_some() => {
+            refuse(options.grammar_option.unwrap_or_default())
+        }
+        Format::Csv => Ok(()),
         _ if !matches!(options.mode, Mode::Reject | Mode::FailFast) => {
             refuse("mode => 'PERMISSIVE' or 'DROPMALFORMED'")
         }
