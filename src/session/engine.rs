@@ -48,6 +48,7 @@ pub(super) fn build_state(config: &Config) -> Result<SessionState> {
         .with_analyzer_rules(analyzer_rules())
         .with_analyzer_rule(Arc::new(plan_rules::Groups))
         .with_analyzer_rule(Arc::new(subqueries::UnnestSubqueries))
+        .with_analyzer_rule(Arc::new(plan_rules::Nullability))
         .with_optimizer_rules(plan_rules::optimizer_rules())
         .build();
     for function in functions() {

@@ -3,6 +3,7 @@
 //! - [`FiltersAboveAggregates`]: a filter stays above an aggregate that returns a row for no rows.
 //! - [`Groups`]: a MAP is a key of a group by its entries and not by their order. GROUPING SETS over no rows return no row.
 //! - [`Bounds`]: LIMIT NULL is an error, and a window can be ordered by any type.
+//! - [`Nullability`]: a column of a UNION can be NULL if it can in one of the inputs.
 
 mod map_sort;
 
@@ -10,14 +11,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{GroupingSet, WindowFunction};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Filter, Limit, LogicalPlan, LogicalPlanBuilder, Window, WindowFrameBound,
-    WindowFrameUnits, lit,
+    Aggregate, Distinct, Expr, ExprSchemable, Filter, Limit, LogicalPlan, LogicalPlanBuilder, Union, Window,
+    WindowFrameBound, WindowFrameUnits, lit,
 };
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
@@ -216,6 +217,52 @@ fn without_empty_group(aggregate: Aggregate) -> Result<std::result::Result<Logic
     Ok(Ok(plan))
 }
 
+/// The rule that corrects UNION after rules that replace expressions: DataFusion computes its schema only once.
+#[derive(Debug)]
+pub(super) struct Nullability;
+
+impl AnalyzerRule for Nullability {
+    fn name(&self) -> &str {
+        "nullability"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut is_stale = false;
+        plan.apply_with_subqueries(|node| {
+            is_stale |= matches!(node, LogicalPlan::Union(union) if nullable_columns(union) != columns_nullable(union));
+            Ok(if is_stale { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        if !is_stale {
+            return Ok(plan);
+        }
+        let corrected = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Union(union) => {
+                let nullable = nullable_columns(&union);
+                let fields = union.schema.iter().zip(nullable).map(|((relation, field), is_nullable)| {
+                    (relation.cloned(), Arc::new(field.as_ref().clone().with_nullable(is_nullable)))
+                });
+                let schema = DFSchema::new_with_metadata(fields.collect(), union.schema.metadata().clone())?;
+                Ok(Transformed::yes(LogicalPlan::Union(Union { schema: Arc::new(schema), ..union })))
+            }
+            other => other.recompute_schema().map(Transformed::yes),
+        })?;
+        Ok(corrected.data)
+    }
+}
+
+/// For each column, whether an input of the union can have NULL in it.
+fn nullable_columns(union: &Union) -> Vec<bool> {
+    let is_nullable = |place: usize| {
+        union.inputs.iter().any(|input| input.schema().fields().get(place).is_none_or(|field| field.is_nullable()))
+    };
+    (0..union.schema.fields().len()).map(is_nullable).collect()
+}
+
+/// For each column, whether the schema of the union says so.
+fn columns_nullable(union: &Union) -> Vec<bool> {
+    union.schema.fields().iter().map(|field| field.is_nullable()).collect()
+}
+
 /// The rule for LIMIT, OFFSET and the frames of windows. It runs before type coercion, which fails on frames.
 #[derive(Debug)]
 pub(super) struct Bounds;
@@ -281,7 +328,7 @@ fn frames_of_peers(window: Window) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
-fn is_range_of_peers(function: &WindowFunction, schema: &datafusion::common::DFSchema) -> bool {
+fn is_range_of_peers(function: &WindowFunction, schema: &DFSchema) -> bool {
     let frame = &function.params.window_frame;
     let is_peer = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::CurrentRow => true,

@@ -17,6 +17,7 @@ mod free;
 mod lateral;
 mod simple;
 mod single_row;
+mod work_tables;
 
 use std::cell::Cell;
 
@@ -42,7 +43,9 @@ impl AnalyzerRule for UnnestSubqueries {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Names::default().unnest(plan)
+        let unnested = Names::default().unnest(plan)?;
+        work_tables::refuse_outside(&unnested)?;
+        Ok(unnested)
     }
 }
 
@@ -64,7 +67,8 @@ impl Names {
                 LogicalPlan::Join(join) => lateral::unnest(self, join)?,
                 node => node,
             };
-            self.node(node)
+            let node = self.node(node)?;
+            Ok(Transformed::yes(work_tables::recursive(node.data)?))
         })?;
         Ok(with_inner.data)
     }

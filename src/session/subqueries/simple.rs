@@ -3,10 +3,10 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator, TableType};
+use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator};
 
 use super::free::outer_columns;
-use super::{is_subquery, is_with_subquery};
+use super::{is_subquery, is_with_subquery, work_tables};
 
 /// The aggregate functions that return NULL for no rows.
 const NULL_FOR_NO_ROWS: [&str; 5] = ["min", "max", "sum", "avg", "mean"];
@@ -28,7 +28,7 @@ pub(super) fn is_condition(conjunct: &Expr) -> bool {
 /// True for a scalar subquery that uses no outer column. DataFusion runs it apart from the plan around it.
 pub(super) fn stays_anywhere(expr: &Expr) -> bool {
     let Expr::ScalarSubquery(subquery) = expr else { return false };
-    is_uncorrelated(&subquery.subquery) && !reads_work_table(&subquery.subquery)
+    is_uncorrelated(&subquery.subquery) && !work_tables::reads_one(&subquery.subquery)
 }
 
 /// True for a subquery inside a condition of WHERE that DataFusion plans right: EXISTS has no NULL.
@@ -48,18 +48,6 @@ pub(super) fn is_simple_scalar(expr: &Expr) -> bool {
 
 pub(super) fn is_uncorrelated(plan: &LogicalPlan) -> bool {
     outer_columns(plan).is_ok_and(|columns| columns.is_empty())
-}
-
-/// True if the plan reads the rows of the last level of a recursive query. DataFusion runs a scalar subquery apart from the plan
-/// around it, where these rows are not there. They are the one relation that is temporary.
-fn reads_work_table(plan: &LogicalPlan) -> bool {
-    let mut found = false;
-    // Infallible: the visitor never fails.
-    let _ = plan.apply_with_subqueries(|node| {
-        found |= matches!(node, LogicalPlan::TableScan(scan) if scan.source.table_type() == TableType::Temporary);
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    found
 }
 
 fn has_limit(plan: &LogicalPlan) -> bool {

@@ -12,6 +12,7 @@ use sqlparser::ast::{
     SelectItem, SetExpr, Spanned, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::joins::has_keys;
 use crate::statement::template;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
@@ -79,7 +80,7 @@ impl Grouping {
             _ if self.has_all => OrderByKind::Expressions(vec![by(column_all())]),
             Some(columns) => OrderByKind::Expressions((1..=columns).map(|place| by(number(place))).collect()),
             // DataFusion reads the columns of a star itself.
-            None if matches!(*query.body, SetExpr::Select(_)) => return Ok(()),
+            None if has_columns_alone(&query.body) => return Ok(()),
             None => {
                 let body = std::mem::replace(&mut query.body, Box::new(SetExpr::Values(empty_values())));
                 let inner = Query { body, order_by: None, limit_clause: None, with: None, ..query.clone() };
@@ -102,6 +103,18 @@ fn empty_values() -> sqlparser::ast::Values {
 
 fn column_all() -> Expr {
     Expr::Identifier(Ident::with_quote('`', ALL))
+}
+
+/// True for a SELECT of columns and stars. The star of a join with USING is written out later, with expressions.
+fn has_columns_alone(body: &SetExpr) -> bool {
+    let SetExpr::Select(select) = body else { return false };
+    let is_column = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        }
+        _ => true,
+    };
+    select.projection.iter().all(is_column) && !select.from.iter().any(has_keys)
 }
 
 /// The number of columns of a query. None if it has a star.

@@ -212,7 +212,7 @@ impl Joins<'_> {
 }
 
 /// True if a join of the relation has USING or NATURAL.
-fn has_keys(tables: &TableWithJoins) -> bool {
+pub(super) fn has_keys(tables: &TableWithJoins) -> bool {
     has_keys_inside(&tables.relation)
         || tables
             .joins
