@@ -9,6 +9,7 @@ mod concat;
 mod concat_ws;
 mod elt;
 mod encodings;
+mod format_string;
 mod hash;
 mod length;
 mod letters;
@@ -27,7 +28,7 @@ pub mod value_text;
 mod xxhash64;
 
 use datafusion::logical_expr::ScalarUDF;
-use datafusion_spark::function::{hash as hashes, map, string, url};
+use datafusion_spark::function::{hash as hashes, map, url};
 
 pub use self::charsets::DECODE_BYTES;
 use self::length::{Length, Unit};
@@ -39,6 +40,7 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(concat::Concat::new()),
         plain("concat_ws", concat_ws::types, concat_ws::concat_ws),
         plain("elt", elt::types, elt::elt),
+        ScalarUDF::new_from_impl(format_string::FormatString::new()),
         ScalarUDF::new_from_impl(hash::Hash32::new()),
         ScalarUDF::new_from_impl(length::Length::new(Unit::Characters)),
         ScalarUDF::new_from_impl(Length::new(Unit::Bytes)),
@@ -56,7 +58,6 @@ pub fn all() -> Vec<ScalarUDF> {
         hashes::crc32(),
         hashes::sha2(),
         map::str_to_map(),
-        string::format_string(),
         url::try_url_decode(),
         url::url_decode(),
         url::url_encode(),

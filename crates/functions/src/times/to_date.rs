@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::to_timestamp::{Formats, OnError, timestamp_type};
+use crate::is_any_nullable;
 use crate::plain::texts;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -55,6 +58,12 @@ impl ScalarUDFImpl for ToDate {
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
         Ok(DataType::Date32)
+    }
+
+    /// As nullable as the cast that the planner replaces: the schemas of the plan around it do not change.
+    fn return_field_from_args(&self, call: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = self.on_error == OnError::Null || is_any_nullable(call.arg_fields);
+        Ok(Arc::new(Field::new(self.name(), DataType::Date32, is_nullable)))
     }
 
     fn is_strict(&self) -> bool {

@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
+use crate::is_any_nullable;
 use crate::plain::texts;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -78,6 +81,12 @@ impl ScalarUDFImpl for ToTimestamp {
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
         Ok(timestamp_type())
+    }
+
+    /// As nullable as the cast that the planner replaces: the schemas of the plan around it do not change.
+    fn return_field_from_args(&self, call: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = self.on_error == OnError::Null || is_any_nullable(call.arg_fields);
+        Ok(Arc::new(Field::new(self.name(), timestamp_type(), is_nullable)))
     }
 
     fn is_strict(&self) -> bool {
