@@ -70,8 +70,7 @@ fn run_document(text: &str) -> String {
             "```console" => {
                 for line in body(&mut lines).lines() {
                     let Some(command) = line.strip_prefix("$ ") else { continue };
-                    let arguments =
-                        command.strip_prefix("cargo run --profile quick -- ").or(command.strip_prefix("pinsql "));
+                    let arguments = command.strip_prefix("cargo quick ").or(command.strip_prefix("pinsql "));
                     let arguments = arguments.unwrap_or_else(|| panic!("`{command}` is not a command of pinsql"));
                     out.push_str(&format!("{line}\n{}", run(folder.path(), &split(arguments), "")));
                 }

@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn elements_that_no_row_has_do_not_fail() {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "true", "y"]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "true", "z"]));
         let field = Arc::new(Field::new_list_field(DataType::Utf8, true));
         let nulls = NullBuffer::from(vec![false, true, true]);
         let list = ListArray::new(field, OffsetBuffer::from_lengths([1, 1, 1]), texts, Some(nulls));

@@ -55,7 +55,7 @@ fn records() {
     check_record(br#"{"a":1} // one"#, Err("byte 8: expected the end of the record, found `/`"));
     check_record(b"{\"a\":\xff}", Err("invalid UTF-8 at byte 5"));
     check_record(b"{\"c\":\"\xed\xa0\x80\"}", Err("invalid UTF-8 at byte 6"));
-    check_record(b"\xef\xbb\xbf{}", Err("byte 0: expected a value, found `\u{feff}`"));
+    check_record(b"\xef\xbb\xbf{}", Ok(&["NULL | NULL"]));
     check_record(b"{\"a\":\x001}", Err("byte 5: expected a value, found the character 0x00"));
 }
 

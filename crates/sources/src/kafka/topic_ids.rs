@@ -8,15 +8,16 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings::{
-    rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_request_timeout,
-    rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics, rd_kafka_TopicCollection_destroy,
-    rd_kafka_TopicCollection_of_topic_names, rd_kafka_TopicDescription_error, rd_kafka_TopicDescription_name,
-    rd_kafka_TopicDescription_t, rd_kafka_TopicDescription_topic_id, rd_kafka_Uuid_base64str,
-    rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits, rd_kafka_admin_op_t,
-    rd_kafka_error_code, rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error,
-    rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
+    rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_broker,
+    rd_kafka_AdminOptions_set_request_timeout, rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics,
+    rd_kafka_TopicCollection_destroy, rd_kafka_TopicCollection_of_topic_names, rd_kafka_TopicDescription_error,
+    rd_kafka_TopicDescription_name, rd_kafka_TopicDescription_t, rd_kafka_TopicDescription_topic_id,
+    rd_kafka_Uuid_base64str, rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits,
+    rd_kafka_admin_op_t, rd_kafka_error_code, rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy,
+    rd_kafka_event_error, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
 };
 use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::connection::Consumer;
@@ -43,6 +44,11 @@ pub(super) fn find(
     let names = names.map_err(|error| failed(error.to_string()))?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let no_memory = || failed("librdkafka has no memory for the request".to_owned());
+    // Any broker knows the ids. By default, the request waits for the controller.
+    let metadata = consumer.fetch_metadata(topics.first().map(String::as_str), wait_max);
+    let metadata = metadata.map_err(|error| failed(error.to_string()))?;
+    let broker =
+        metadata.brokers().first().map(MetadataBroker::id).ok_or_else(|| failed("there is no broker".to_owned()))?;
     let client = consumer.client().native_ptr();
     // SAFETY: the client lives as long as `consumer`. librdkafka copies the names. Each pointer is freed once, by its owner.
     unsafe {
@@ -51,6 +57,7 @@ pub(super) fn find(
         let options = rd_kafka_AdminOptions_new(client, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
         let options = Owned::new(options, rd_kafka_AdminOptions_destroy).ok_or_else(no_memory)?;
         rd_kafka_AdminOptions_set_request_timeout(options.raw(), milliseconds(wait_max), ptr::null_mut(), 0);
+        rd_kafka_AdminOptions_set_broker(options.raw(), broker, ptr::null_mut(), 0);
         let queue = Owned::new(rd_kafka_queue_new(client), rd_kafka_queue_destroy).ok_or_else(no_memory)?;
         rd_kafka_DescribeTopics(client, collection.raw(), options.raw(), queue.raw());
         let event = rd_kafka_queue_poll(queue.raw(), milliseconds(wait_max + ANSWER_WAIT));
