@@ -248,16 +248,12 @@ fn condition(rng: &mut StdRng, depth: usize) -> Expr {
 fn with_one_zero(batch: &RecordBatch) -> RecordBatch {
     let one = |column: &ArrayRef| -> ArrayRef {
         match column.data_type() {
-            DataType::Float64 => Arc::new(
-                column
-                    .as_primitive::<arrow::datatypes::Float64Type>()
-                    .unary::<_, arrow::datatypes::Float64Type>(|value| value + 0.0),
-            ),
-            DataType::Float32 => Arc::new(
-                column
-                    .as_primitive::<arrow::datatypes::Float32Type>()
-                    .unary::<_, arrow::datatypes::Float32Type>(|value| value + 0.0),
-            ),
+            DataType::Float64 => {
+                Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
+            }
+            DataType::Float32 => {
+                Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
+            }
             _ => Arc::clone(column),
         }
     };
