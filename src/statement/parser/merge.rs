@@ -156,7 +156,8 @@ impl StatementParser<'_> {
         let values = self.comma_separated(Self::value)?;
         self.expect(&Token::RParen)?;
         if columns.len() != values.len() {
-            let said = format!("INSERT lists {} and {}", counted(columns.len(), "column"), counted(values.len(), "value"));
+            let said =
+                format!("INSERT lists {} and {}", counted(columns.len(), "column"), counted(values.len(), "value"));
             return Err(Error::new(ErrorCode::ColumnArityMismatch, said).at(start));
         }
         Ok(MergeAction::Insert { columns, values })
