@@ -34,6 +34,8 @@ pub(super) fn rule(plan: &Arc<dyn ExecutionPlan>) -> Rule {
 
 fn rule_of_name(name: &str) -> Rule {
     match name {
+        // Ours: it counts the levels of a recursive query, below RecursiveQueryExec.
+        "LevelsExec" => Rule::KeepsRows,
         name if FILTERING.contains(&name) => Rule::Filters,
         name if ROW_KEEPING.contains(&name) => Rule::KeepsRows,
         name if COMBINING.contains(&name) => Rule::Combines,
