@@ -107,15 +107,27 @@ fn with_needed_rules(state: SessionState) -> SessionState {
     SessionStateBuilder::new_from_existing(state).with_optimizer_rules(rules).build()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_optimizer_changes_no_row() {
-    let session = session().await;
-    for inner in INNER {
-        for outer in OUTER {
-            let sql = written(outer, inner);
-            assert_eq!(rows(&session, &sql, true).await, rows(&session, &sql, false).await, "{sql}");
+/// The program plans on a thread with a large stack (`src/cli/mod.rs`).
+const STACK_BYTES: usize = 256 << 20;
+
+#[test]
+fn the_optimizer_changes_no_row() {
+    let compare = async {
+        let session = session().await;
+        for inner in INNER {
+            for outer in OUTER {
+                let sql = written(outer, inner);
+                assert_eq!(rows(&session, &sql, true).await, rows(&session, &sql, false).await, "{sql}");
+            }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        let runtime =
+            || tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+        let planner = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let compared = planner.spawn_scoped(scope, move || runtime().unwrap().block_on(compare)).unwrap();
+        compared.join().unwrap();
+    });
 }
 
 #[test]

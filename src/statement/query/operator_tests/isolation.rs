@@ -49,7 +49,8 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
         &["number 2: division by zero, in the column ten"],
     )
     .await;
-    // A failure on a row that another condition excludes does not count, at any place in the batch. NULL does not exclude a row.
+    // A failure on a row that another condition excludes does not count, at any place in the batch. As in Spark's filters, a
+    // condition that is NULL excludes the row too, if it stands before the other.
     check(
         "SELECT data FROM `stream s` WHERE length < 2 AND CAST(data AS INT) > 0 AND data <> '9'",
         &["1", "xx", "0", "9", "2", "yy"],
@@ -76,7 +77,7 @@ async fn all_kinds_of_failures_are_found_wherever_they_are() {
         "SELECT data FROM `stream s` WHERE NULLIF(length, 2) < 2 AND CAST(data AS INT) > 0",
         &["1", "xx", "12", "yyy"],
         &["1"],
-        &["number 2: cannot cast the string 'xx' to INT"],
+        &[],
     )
     .await;
     check(
