@@ -146,7 +146,7 @@ fn messages(rejected: &BTreeSet<String>) -> Vec<(String, String)> {
 
 /// The bytes of the records of a topic that pinsql rejects.
 fn rejected(environment: &TestEnvironment, topic: &str) -> BTreeSet<String> {
-    let rows = environment.query(&format!("SELECT raw FROM {topic}_data_rejects"));
+    let rows = environment.query(&format!("SELECT lower(hex(raw)) AS raw FROM {topic}_data_rejects"));
     rows.iter().map(|row| row["raw"].as_str().unwrap().to_owned()).collect()
 }
 
