@@ -195,7 +195,7 @@ fn errors_of_sql_point_to_the_sql() {
         "sql_subquery_of_outer_column",
         "SELECT EXISTS (SELECT 1 FROM VALUES (1) AS u (b) WHERE b > a) FROM VALUES (1) AS t (a)",
     );
-    check("sql_limt", "SELECT * FROM read_files('raw/*.json') LIMT 5");
+    check("sql_misspelled_limit", "SELECT * FROM read_files('raw/*.json') LIMT 5");
     check("sql_top", "SELECT TOP 5 * FROM read_files('raw/*.json')");
     check("sql_two_mistakes_one_message", "SELECT a FROM read_files('raw/*.json', schema => 'index INT') WHERE b = 1");
 }
