@@ -1,7 +1,8 @@
 //! Refuses casts that DataFusion evaluates with another meaning than Databricks.
 //!
 //! A number as a TIMESTAMP counts seconds in Databricks and microseconds in DataFusion, and so does a TIMESTAMP as a number. A
-//! DATE as a number is an error in Databricks and a count of days in DataFusion.
+//! DATE as a number is an error in Databricks and a count of days in DataFusion. A number as a BINARY is an error in Databricks
+//! and its bytes in DataFusion.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -40,11 +41,17 @@ pub(super) fn refuse_casts(plan: &LogicalPlan) -> Result<()> {
 fn has_other_meaning(from: &DataType, to: &DataType) -> bool {
     let is_time =
         |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64);
-    (from.is_numeric() && is_time(to)) || (is_time(from) && to.is_numeric())
+    let is_value = from.is_numeric() || is_time(from) || from == &DataType::Boolean;
+    (from.is_numeric() && is_time(to)) || (is_time(from) && to.is_numeric()) || (is_value && is_binary(to))
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
 fn refused(from: &DataType, to: &DataType) -> DataFusionError {
     let hint = match from.is_numeric() {
+        _ if is_binary(to) => "a STRING can be cast to BINARY: CAST(CAST(value AS STRING) AS BINARY)",
         true => "to_timestamp(n) reads it as seconds",
         false => "unix_seconds(t) gives the seconds since 1970",
     };
