@@ -4,8 +4,9 @@
 //! STRING, a STRING to a number), NULL for a NULL argument, and the conversion between columns and rows. A function implements
 //! `ScalarUDFImpl` itself if its type depends on its arguments, or if it has state between rows, such as a compiled pattern.
 
+mod answer;
+
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
@@ -16,6 +17,8 @@ use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+pub(crate) use self::answer::Answer;
+use self::answer::collect;
 use super::plain::of_arrays;
 use super::times::to_timestamp::timestamp_type;
 use pinsql_base::engine_error::external;
@@ -68,54 +71,6 @@ impl Kind {
             Self::Date | Self::Moment => is_text || is_time,
         };
         is_taken.then(|| self.data_type())
-    }
-}
-
-/// The result of a body for one row.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Null,
-    Text(String),
-    Binary(Vec<u8>),
-    Boolean(bool),
-    Int(i32),
-    Bigint(i64),
-    Double(f64),
-    Date(i32),
-    Moment(i64),
-}
-
-impl Answer {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-            _ => 0,
-        }
-    }
-}
-
-macro_rules! answer_from {
-    ($($native:ty => $variant:ident),*) => {
-        $(impl From<$native> for Answer {
-            fn from(value: $native) -> Self {
-                Self::$variant(value)
-            }
-        })*
-    };
-}
-
-answer_from!(String => Text, Vec<u8> => Binary, bool => Boolean, i32 => Int, i64 => Bigint, f64 => Double);
-
-impl From<&str> for Answer {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl<T: Into<Answer>> From<Option<T>> for Answer {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
     }
 }
 
@@ -366,46 +321,6 @@ impl ScalarUDFImpl for RowFunction {
             collect((0..call.rows).map(answer).collect::<Result<Vec<_>>>()?, call.result)
         })
     }
-}
-
-macro_rules! collect_as {
-    ($answers:expr, $variant:ident, $array:ty) => {
-        Arc::new(
-            $answers
-                .into_iter()
-                .map(|answer| match answer {
-                    Answer::$variant(value) => Ok(Some(value)),
-                    Answer::Null => Ok(None),
-                    other => wrong_kind(&other),
-                })
-                .collect::<Result<$array>>()?,
-        )
-    };
-}
-
-fn wrong_kind<T>(answer: &Answer) -> Result<T> {
-    internal_err!("a function returned {answer:?}, which does not have the declared type")
-}
-
-fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<ArrayRef> {
-    let bytes: usize = answers.iter().map(Answer::bytes).sum();
-    if bytes > VALUES_BYTES_MAX {
-        return Err(wrong_value(format!("the values of {} rows have {bytes} bytes together: too many", answers.len())));
-    }
-    Ok(match data_type {
-        DataType::Utf8 => collect_as!(answers, Text, StringArray),
-        DataType::Binary => collect_as!(answers, Binary, BinaryArray),
-        DataType::Boolean => collect_as!(answers, Boolean, BooleanArray),
-        DataType::Int32 => collect_as!(answers, Int, Int32Array),
-        DataType::Int64 => collect_as!(answers, Bigint, Int64Array),
-        DataType::Float64 => collect_as!(answers, Double, Float64Array),
-        DataType::Date32 => collect_as!(answers, Date, Date32Array),
-        DataType::Timestamp(_, _) => {
-            let moments: Arc<TimestampMicrosecondArray> = collect_as!(answers, Moment, TimestampMicrosecondArray);
-            Arc::new(moments.as_ref().clone().with_timezone("UTC"))
-        }
-        other => return internal_err!("a function over rows has no result of type {other}"),
-    })
 }
 
 /// The error for a value that the function does not accept. `message` starts with the name of the function.
