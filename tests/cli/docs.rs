@@ -1,7 +1,7 @@
 //! Runs the examples in the documents, and compares their output with the output in the documents.
 //!
 //! A ```` ```sql ```` block is the standard input of the program. A ```` ```text ```` block directly after it is the
-//! output. In a ```` ```console ```` block, a line `$ cargo run --profile quick -- …` or `$ pinsql …` is a command, and
+//! output. In a ```` ```console ```` block, a line `$ cargo quick …` or `$ pinsql …` is a command, and
 //! the lines after it are its output. The blocks of one document run one after the other, in one folder that has the
 //! repository's `examples`, `sql` and `pinsql.toml`. `PINSQL_UPDATE_DOCS=1` writes the current output into the
 //! documents.
