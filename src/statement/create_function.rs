@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Spanned, TableFactor, Visit, Visitor, visit_expressions};
+use sqlparser::ast::{Expr, Spanned, TableFactor, Visit, Visitor};
 
 use super::ast::{CreateFunction, FunctionSource, Name};
 use super::object_names::{refuse_temporary_function, temporary_function_name};
@@ -15,6 +15,7 @@ use super::{Mode, Outcome, library_function, stored_query};
 use crate::catalog::{Definition, DefinitionKind, TableName};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, DataAccess, Returns, Signature, SqlFunction};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 pub(super) async fn create(session: &Session, create: &CreateFunction, mode: Mode) -> Result<Outcome> {
@@ -140,7 +141,7 @@ fn reads_a_table(tree: &impl Visit) -> Option<Span> {
         }
     }
 
-    match tree.visit(&mut Tables) {
+    match walk::read(tree, &mut Tables) {
         ControlFlow::Break(span) => Some(span),
         ControlFlow::Continue(()) => None,
     }
@@ -150,7 +151,7 @@ fn reads_a_table(tree: &impl Visit) -> Option<Span> {
 async fn check_defaults(session: &Session, function: &SqlFunction) -> Result<()> {
     for parameter in &function.signature.parameters {
         let Some(default) = &parameter.default else { continue };
-        let subquery = visit_expressions(default, |expr| match expr {
+        let subquery = walk::expressions(default, |expr| match expr {
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expr.span()),
             _ => ControlFlow::Continue(()),
         });

@@ -23,6 +23,7 @@ mod outcome;
 mod reject_report;
 mod rewrite;
 mod rows;
+mod walk;
 mod write;
 
 // One file for each statement. CREATE and DROP of a kind of object share a file.

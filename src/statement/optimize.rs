@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::DFSchema;
 use datafusion::physical_plan::PhysicalExpr;
 use serde_json::{Value, json};
-use sqlparser::ast::{Expr, ExprWithAlias, Ident, visit_expressions_mut};
+use sqlparser::ast::{Expr, ExprWithAlias, Ident};
 
 use super::ast::{Name, Optimize};
 use super::query::parameters;
@@ -15,6 +15,7 @@ use super::rows::Rows;
 use super::{Checked, object_names};
 use crate::session::Session;
 use crate::session::coercion::SparkCoercion;
+use crate::statement::walk;
 use pinsql_base::engine_error::with_article;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_delta::{self as delta, OptimizeRequest, Optimized, optimize, partition_schema};
@@ -79,7 +80,7 @@ fn predicate(session: &Session, statement: &Optimize, columns: &Arc<Schema>) -> 
             None => ControlFlow::Break(no_partition_column(ident, columns)),
         }
     };
-    let spelled = visit_expressions_mut(&mut expr, |expr| match expr {
+    let spelled = walk::rewrite_expressions(&mut expr, |expr| match expr {
         Expr::Identifier(ident) => spell(ident),
         Expr::CompoundIdentifier(parts) => match parts.as_mut_slice() {
             // The name of the table before the column is redundant.

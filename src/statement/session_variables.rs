@@ -8,13 +8,14 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
-use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Spanned, Value, visit_expressions};
+use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Spanned, Value};
 
 use super::ast::Name;
 use super::query::{self, Purpose};
 use super::{Mode, rows, template};
 use crate::session::Session;
 use crate::session::variables::Variable;
+use crate::statement::walk;
 use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 
@@ -72,7 +73,7 @@ pub(super) async fn evaluate(
 }
 
 fn has_subquery(value: &Expr) -> bool {
-    let found = visit_expressions(value, |expr| match expr {
+    let found = walk::expressions(value, |expr| match expr {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });

@@ -5,10 +5,11 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Value, Visit, Visitor, visit_expressions};
+use sqlparser::ast::{Expr, ObjectName, Query, Spanned, TableFactor, Value, Visit, Visitor};
 
 use super::query::{self, Definitions, Planned, Purpose, temporary_name, view_expansion};
 use crate::session::Session;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 
 /// Plans a query that will be stored as `what`. Returns an error if it uses a temporary object.
@@ -19,7 +20,7 @@ pub(super) async fn plan_without_temporary(session: &Session, query: &Query, wha
     if let Some(view) = view_expansion::expand(known, &mut query.clone())?.temporary.first() {
         return Err(depends_on_temporary(what, &format!("temporary view `{view}`")));
     }
-    if let ControlFlow::Break((thing, span)) = query.visit(&mut Temporary { session }) {
+    if let ControlFlow::Break((thing, span)) = walk::read(query, &mut Temporary { session }) {
         return Err(depends_on_temporary(what, &thing).at(span));
     }
     let alone = query::without_variables(query)?;
@@ -48,7 +49,7 @@ pub(super) fn refuse_parameters(tree: &impl Visit, what: &str) -> Result<()> {
             .at(span)
             .with_hint("it would mean another name whenever the view or the function is used: write the name"));
     }
-    let found = visit_expressions(tree, |expr| match expr {
+    let found = walk::expressions(tree, |expr| match expr {
         Expr::Value(value) => match &value.value {
             Value::Placeholder(marker) => ControlFlow::Break((marker.clone(), value.span)),
             _ => ControlFlow::Continue(()),

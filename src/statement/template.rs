@@ -5,11 +5,12 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, Ident, ObjectNamePart, Query, TableFactor, VisitorMut};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, TokenWithSpan};
 
 use super::dialect::{PinsqlDialect, tokenize};
+use crate::statement::walk;
 use pinsql_base::error::{Error, Result};
 
 /// The query `sql` with its gaps filled.
@@ -21,7 +22,7 @@ pub(super) fn query(sql: &str, relations: &[TableFactor], expressions: &[Expr]) 
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(placeless.collect());
     let mut query = *parser.parse_query().map_err(|error| broken(error.to_string()))?;
     // The visitor never stops early.
-    let _ = query.visit(&mut Fill { relations, expressions });
+    let _ = walk::rewrite(&mut query, &mut Fill { relations, expressions });
     Ok(query)
 }
 

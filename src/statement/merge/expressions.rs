@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Volatility;
-use sqlparser::ast::{Expr, Ident, Query, Spanned, Visit, VisitMut, Visitor, VisitorMut};
+use sqlparser::ast::{Expr, Ident, Query, Spanned, Visitor, VisitorMut};
 
 use crate::session::Session;
 use crate::statement::ast::{Merge, MergeAction, When};
 use crate::statement::rewrite::nondeterministic;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Returns an error for an expression that MERGE does not allow.
@@ -20,15 +21,17 @@ pub(super) fn refuse_unsupported(session: &Session, merge: &Merge) -> Result<()>
         std::iter::once(&merge.on).chain(merge.clauses.iter().filter_map(|clause| clause.condition.as_ref()));
     let mut refused = Refused { session, is_condition: true };
     for condition in conditions {
-        into_result(condition.visit(&mut refused))?;
+        into_result(walk::read(condition, &mut refused))?;
     }
     refused.is_condition = false;
     for clause in &merge.clauses {
         match &clause.action {
             MergeAction::Update(assignments) => {
-                assignments.iter().try_for_each(|assignment| into_result(assignment.value.visit(&mut refused)))?;
+                assignments
+                    .iter()
+                    .try_for_each(|assignment| into_result(walk::read(&assignment.value, &mut refused)))?;
             }
-            MergeAction::Insert { values, .. } => into_result(values.visit(&mut refused))?,
+            MergeAction::Insert { values, .. } => into_result(walk::read(values, &mut refused))?,
             MergeAction::Delete | MergeAction::UpdateAll | MergeAction::InsertAll => {}
         }
     }
@@ -77,9 +80,9 @@ impl Visitor for Refused<'_> {
 pub(super) fn qualified(expression: &Expr, ours: &Ident, theirs: &Ident, when: When) -> Result<Expr> {
     let mut expression = expression.clone();
     let mut parameters = LambdaParameters::default();
-    let _ = expression.visit(&mut parameters);
+    let _ = walk::read(&expression, &mut parameters);
     let mut qualify = Qualify { ours, theirs, when, parameters: parameters.0 };
-    match VisitMut::visit(&mut expression, &mut qualify) {
+    match walk::rewrite(&mut expression, &mut qualify) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(expression),
     }

@@ -6,14 +6,15 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, VisitorMut};
 
 use super::json_calls::last_name;
+use crate::statement::walk;
 
 /// Adds an alias to each expression in a select list that has no name.
 pub(super) fn name_columns(query: &mut Query) {
     // Infallible: the visitor never stops.
-    let _ = query.visit(&mut NameColumns);
+    let _ = walk::rewrite(query, &mut NameColumns);
 }
 
 /// Numbers equal unnamed columns of a result, such as in `SELECT a, a` or `SELECT id, NULL, NULL`: `a` and `a_1`.

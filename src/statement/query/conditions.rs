@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr as EngineExpr, ExprSchemable};
-use sqlparser::ast::{Expr, ExprWithAlias, Query, SelectItem, SetExpr, Spanned, Value, visit_expressions};
+use sqlparser::ast::{Expr, ExprWithAlias, Query, SelectItem, SetExpr, Spanned, Value};
 
 use super::error_places::FunctionPlaces;
 use super::literals;
@@ -22,6 +22,7 @@ use crate::config::Param;
 use crate::session::coercion::SparkCoercion;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::schema::type_name;
 use pinsql_delta::{Conditions, PlanCondition};
@@ -64,7 +65,7 @@ pub(in crate::statement) fn plan_constraint(
     condition: &Expr,
     name: &str,
 ) -> Result<EngineExpr> {
-    if let ControlFlow::Break(span) = visit_expressions(condition, |expression| match expression {
+    if let ControlFlow::Break(span) = walk::expressions(condition, |expression| match expression {
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => ControlFlow::Break(expression.span()),
         _ => ControlFlow::Continue(()),
     }) {
@@ -129,7 +130,7 @@ pub(in crate::statement) fn register(state: &mut SessionState) {
 }
 
 fn refuse_subqueries(condition: &Expr, name: &str) -> Result<()> {
-    let found = visit_expressions(condition, |expression| match expression {
+    let found = walk::expressions(condition, |expression| match expression {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expression.span()),
         _ => ControlFlow::Continue(()),
     });

@@ -25,6 +25,7 @@ use crate::session::sql_functions::{Body, SqlFunction};
 use crate::session::temporary_views::View;
 use crate::statement::ast::{CreateFunction, FunctionSource, StatementKind};
 use crate::statement::parser::parse;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The number of definitions that are read at the same time.
@@ -111,7 +112,7 @@ impl Definitions {
 
     fn qualify(&self, session: &Session, schema: &str, tree: &mut impl VisitMut, is_kept: bool) {
         // Infallible: the visitor never stops.
-        let _ = VisitMut::visit(tree, &mut Qualify { definitions: self, session, schema, is_kept });
+        let _ = walk::rewrite(tree, &mut Qualify { definitions: self, session, schema, is_kept });
     }
 
     /// Finds the SQL function of a call in a query or a definition of `schema`. None if DataFusion resolves the name.
@@ -147,7 +148,7 @@ impl Definitions {
     /// The stored definitions that a tree names, directly or through temporary views and functions.
     fn named(session: &Session, tree: &impl Visit, schema: &str, is_kept: bool) -> BTreeSet<Wanted> {
         let mut names = Names::new(session, schema, is_kept);
-        let _ = tree.visit(&mut names);
+        let _ = walk::read(tree, &mut names);
         names.wanted
     }
 
@@ -187,11 +188,11 @@ impl<'a> Names<'a> {
         let is_kept = std::mem::replace(&mut self.is_kept, !function.is_temporary);
         // Infallible: the visitor never stops.
         let _ = match &function.body {
-            Body::Expression(expr) => expr.visit(self),
-            Body::Query(query) => query.visit(self),
+            Body::Expression(expr) => walk::read(expr, self),
+            Body::Query(query) => walk::read(query, self),
         };
         for default in function.signature.parameters.iter().filter_map(|parameter| parameter.default.as_ref()) {
-            let _ = default.visit(self);
+            let _ = walk::read(default, self);
         }
         (self.schema, self.is_kept) = (schema, is_kept);
     }
@@ -208,7 +209,7 @@ impl<'a> Names<'a> {
             && let Some(view) = self.session.views().get(only)
         {
             if self.seen.insert(format!("view {}", only.to_lowercase())) {
-                let _ = Visit::visit(&view.query, self);
+                let _ = walk::read(&view.query, self);
             }
             return;
         }

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
-use sqlparser::ast::{Expr, Query, Spanned, visit_expressions};
+use sqlparser::ast::{Expr, Query, Spanned};
 
 use super::{PRESENT_COLUMN, relations};
+use crate::statement::walk;
 use pinsql_base::engine_error::is_about_sql;
 use pinsql_base::error::{Error, Span};
 use pinsql_delta::{FILE_COLUMN, ROW_COLUMN};
@@ -18,7 +19,7 @@ impl FunctionPlaces {
     /// The functions of `query`, without those in the queries of views: they have no place in this text.
     pub(super) fn of(query: &Query) -> Self {
         let mut places = Vec::new();
-        let _ = visit_expressions(query, |expr| {
+        let _ = walk::expressions(query, |expr| {
             if let Expr::Function(function) = expr {
                 let span = Span::from(function.name.span());
                 if span.start.0 > 0 {

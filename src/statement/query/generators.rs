@@ -17,13 +17,14 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    TableWithJoins, VisitorMut, WildcardAdditionalOptions,
 };
 
 use self::from::{as_one, lateral_view, with_lateral_functions};
 use super::column_names::name_of;
 use crate::session::is_generator;
 use crate::session::lateral::Generated;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The name of a generator of a select list and of its columns. SQL cannot write it.
@@ -36,7 +37,7 @@ const GROUPED: &str = "grouped";
 ///
 /// Errors: a generator is in a place where none is allowed.
 pub(super) fn write_out(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> Result<()> {
-    match query.visit(&mut Generators { is_aggregate }) {
+    match walk::rewrite(query, &mut Generators { is_aggregate }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => refuse_others(query),
     }
@@ -128,7 +129,7 @@ impl Generators<'_> {
         let is_computed = |function: &Function| {
             function.over.is_some() || (self.is_aggregate)(&function.name.to_string().to_lowercase())
         };
-        let found = visit_expressions(call, |expr| match expr {
+        let found = walk::expressions(call, |expr| match expr {
             Expr::Function(function) if is_computed(function) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         });
@@ -250,8 +251,8 @@ fn generator_call(expr: &Expr) -> Option<&Function> {
 /// Refuses the generators that are left: they are in places where none is allowed.
 fn refuse_others(query: &Query) -> Result<()> {
     let mut rewritten = Vec::new();
-    let _ = sqlparser::ast::Visit::visit(query, &mut Rewritten(&mut rewritten));
-    let found = visit_expressions(query, |expr| match expr {
+    let _ = walk::read(query, &mut Rewritten(&mut rewritten));
+    let found = walk::expressions(query, |expr| match expr {
         Expr::Function(function) if is_generator(&function.name.to_string()) => {
             match rewritten.iter().position(|known| known == function) {
                 Some(known) => {

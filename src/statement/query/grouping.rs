@@ -9,11 +9,12 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Ident, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select,
-    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, Value, Visitor, VisitorMut,
 };
 
 use super::joins::has_keys;
 use crate::statement::template;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 const ALL: &str = "all";
@@ -23,7 +24,7 @@ const ALL: &str = "all";
 /// Errors: an ordinal is not the position of a column.
 pub(super) fn write_out(query: &mut Query, has_all: bool) -> Result<()> {
     let has_all = has_all || names_all(query);
-    match query.visit(&mut Grouping { has_all }) {
+    match walk::rewrite(query, &mut Grouping { has_all }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -200,7 +201,7 @@ fn canonical(expr: &Expr) -> Expr {
 
 /// True if the query gives a column the name `all`.
 fn names_all(query: &Query) -> bool {
-    query.visit(&mut FindAll).is_break()
+    walk::read(query, &mut FindAll).is_break()
 }
 
 struct FindAll;

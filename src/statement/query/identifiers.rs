@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Spanned,
-    TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    TableFactor, Visit, Visitor, VisitorMut,
 };
 
 use super::{constant_text, parameters, variable_values};
 use crate::session::Session;
 use crate::statement::parser::parse_name;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The parts of the name that `text` evaluates to.
@@ -41,7 +42,7 @@ fn parts_in(session: &Session, state: &SessionState, text: &Expr) -> Result<Vec<
 
 /// Replaces every IDENTIFIER in `query` by its name.
 pub(super) fn resolve(session: &Session, state: &SessionState, query: &mut Query) -> Result<()> {
-    match VisitMut::visit(query, &mut Identifiers { session, state }) {
+    match walk::rewrite(query, &mut Identifiers { session, state }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -105,7 +106,7 @@ pub(in crate::statement) fn find(tree: &impl Visit) -> Option<Span> {
         }
     }
 
-    match tree.visit(&mut Find) {
+    match walk::read(tree, &mut Find) {
         ControlFlow::Break(span) => Some(span),
         ControlFlow::Continue(()) => None,
     }

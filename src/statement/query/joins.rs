@@ -13,11 +13,12 @@ mod keys;
 use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
-use sqlparser::ast::{Cte, JoinConstraint, Query, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut, With};
+use sqlparser::ast::{Cte, JoinConstraint, Query, Select, TableFactor, TableWithJoins, VisitorMut, With};
 
 use self::columns::{Columns, Probe};
 use crate::session::variables::Values;
 use crate::statement::template;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The largest number of relations that the pass plans.
@@ -31,7 +32,7 @@ pub(super) async fn write_out(state: &SessionState, variables: &Values, query: &
     loop {
         let mut attempt = query.clone();
         let mut joins = Joins { known: known.iter(), common: Vec::new(), open: Vec::new() };
-        match attempt.visit(&mut joins) {
+        match walk::rewrite(&mut attempt, &mut joins) {
             ControlFlow::Continue(()) => {
                 *query = attempt;
                 return Ok(());
@@ -82,7 +83,7 @@ impl VisitorMut for Joins<'_> {
             if is_recursive {
                 self.common.push((common.clone(), true));
             }
-            common.query.visit(self)?;
+            walk::rewrite(&mut common.query, self)?;
             if is_recursive {
                 self.common.pop();
             }

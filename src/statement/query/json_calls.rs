@@ -9,11 +9,12 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, JsonPathElem,
-    ObjectName, ObjectNamePart, Query, Spanned, Value, visit_expressions_mut,
+    ObjectName, ObjectNamePart, Query, Spanned, Value,
 };
 
 use super::table_function_calls::{constant, text};
 use crate::session::JSON_PATH_FUNCTION;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_json::{JsonPath, Step};
 
@@ -21,7 +22,7 @@ use pinsql_json::{JsonPath, Step};
 ///
 /// Errors: a path has an invalid step, or a schema or an option is not a constant string.
 pub(super) fn write_out(state: &SessionState, query: &mut Query) -> Result<()> {
-    let rewritten = visit_expressions_mut(query, |expr| {
+    let rewritten = walk::rewrite_expressions(query, |expr| {
         let outcome = match expr {
             Expr::JsonAccess { value, path } => operator(value, &path.path).map(|call| *expr = call),
             Expr::Function(function) if is_from_json(function) => write_out_constants(state, function),

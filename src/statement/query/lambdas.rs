@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
-use sqlparser::ast::{AccessExpr, Expr, LambdaFunction, Query, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, LambdaFunction, Query, VisitorMut};
 
+use crate::statement::walk;
 use pinsql_base::error::Result;
 
 /// The physical optimizer rule that moves projections.
@@ -19,7 +20,7 @@ const MOVES_PROJECTIONS: &str = "ProjectionPushdown";
 /// Rewrites `s.field`, where `s` is a parameter of a lambda, as a field access of the expression `s`.
 pub(super) fn open_fields(query: &mut Query) {
     // Infallible: the visitor never stops.
-    let _ = query.visit(&mut OpenFields::default());
+    let _ = walk::rewrite(query, &mut OpenFields::default());
 }
 
 #[derive(Default)]

@@ -8,11 +8,12 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    LimitClause, NamedWindowExpr, OrderByKind, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut, WindowFrame, WindowType,
+    LimitClause, NamedWindowExpr, OrderByKind, Query, Select, Spanned, TableFactor, Value, ValueWithSpan, VisitorMut,
+    WindowFrame, WindowType,
 };
 
 use super::{aggregate_calls, scalar_calls, spark_forms, values_types};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Functions whose result type in DataFusion depends on the second argument, which must be a plain literal.
@@ -24,7 +25,7 @@ const DECIMAL_DIGITS_MAX: usize = 38;
 ///
 /// Errors: a number has more digits than a DECIMAL.
 pub(super) fn write_out_types(query: &mut Query) -> Result<()> {
-    match query.visit(&mut Literals::default()) {
+    match walk::rewrite(query, &mut Literals::default()) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

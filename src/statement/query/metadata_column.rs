@@ -2,15 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{ExceptSelectItem, Ident, Query, Select, SelectItem, TableFactor, VisitMut, VisitorMut};
+use sqlparser::ast::{ExceptSelectItem, Ident, Query, Select, SelectItem, TableFactor, VisitorMut};
 
 use super::relations::CALLS_SCHEMA;
+use crate::statement::walk;
 use pinsql_sources::objects::METADATA_COLUMN;
 
 /// Adds `EXCEPT (_metadata)` to each star over a relation of a table function.
 pub(super) fn hide(query: &mut Query) {
     // Infallible: the visitor never stops.
-    let _ = query.visit(&mut HideMetadata);
+    let _ = walk::rewrite(query, &mut HideMetadata);
 }
 
 struct HideMetadata;

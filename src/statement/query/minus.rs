@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Query, SetExpr, SetOperator, VisitMut, VisitorMut};
+use crate::statement::walk;
+use sqlparser::ast::{Query, SetExpr, SetOperator, VisitorMut};
 
 /// Replaces every MINUS in `query` by EXCEPT.
 pub(super) fn write_out(query: &mut Query) {
     // Infallible: the visitor never stops.
-    let _ = query.visit(&mut Minus);
+    let _ = walk::rewrite(query, &mut Minus);
 }
 
 struct Minus;

@@ -5,15 +5,16 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, GroupByExpr, Query, Select, Spanned, Visit, Visitor};
+use sqlparser::ast::{Expr, GroupByExpr, Query, Select, Spanned, Visitor};
 use sqlparser::tokenizer::Span;
 
+use crate::statement::walk;
 use pinsql_base::engine_error::duplicated_query_name;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Returns an error for the first such form in `query`.
 pub(super) fn refuse(query: &Query) -> Result<()> {
-    match query.visit(&mut Refuse) {
+    match walk::read(query, &mut Refuse) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -43,7 +44,7 @@ impl Visitor for Refuse {
         let filtered = [("WHERE", &select.selection), ("HAVING", &select.having)];
         let filtered = filtered.into_iter().filter_map(|(clause, condition)| Some((clause, condition.as_ref()?)));
         for (clause, expression) in filtered.chain(grouped.iter().map(|expression| ("GROUP BY", expression))) {
-            if let ControlFlow::Break(span) = expression.visit(&mut Windows { depth: 0 }) {
+            if let ControlFlow::Break(span) = walk::read(expression, &mut Windows { depth: 0 }) {
                 let text = format!("a window function is not allowed in {clause}");
                 let hint = match clause {
                     "GROUP BY" => "compute it in a subquery",

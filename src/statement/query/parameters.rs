@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Value, VisitMut, visit_expressions_mut};
+use sqlparser::ast::{Expr, Value, VisitMut};
 
 use crate::config::Param;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span, nearest};
 
 /// Replaces every marker in `node` by its value in `params`.
 ///
 /// Errors: a marker has no value.
 pub(in crate::statement) fn bind<N: VisitMut>(node: &mut N, params: &BTreeMap<String, Param>) -> Result<()> {
-    let bound = visit_expressions_mut(node, |expr| {
+    let bound = walk::rewrite_expressions(node, |expr| {
         if let Expr::Value(value) = expr
             && let Value::Placeholder(marker) = &value.value
         {

@@ -12,19 +12,19 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     ExceptSelectItem, Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, NullInclusion,
-    PivotValueSource, Query, SelectItem, SetExpr, Spanned, TableFactor, Value, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, visit_expressions,
+    PivotValueSource, Query, SelectItem, SetExpr, Spanned, TableFactor, Value, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::conditions::parsed;
 use crate::statement::ast::StatementKind;
 use crate::statement::parser::parse;
+use crate::statement::walk;
 use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Rewrites every PIVOT and UNPIVOT in `query`, the innermost first.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {
-    match query.visit(&mut WriteOut) {
+    match walk::rewrite(query, &mut WriteOut) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -235,7 +235,7 @@ fn all_but(names: Vec<Ident>) -> SelectItem {
 fn columns_of<'a>(expressions: impl Iterator<Item = &'a Expr>) -> Result<Vec<Ident>> {
     let mut names = Vec::new();
     for expression in expressions {
-        let found = visit_expressions(expression, |part| {
+        let found = walk::expressions(expression, |part| {
             match part {
                 Expr::Identifier(name) => names.push(name.clone()),
                 Expr::CompoundIdentifier(path) => names.extend(path.last().cloned()),

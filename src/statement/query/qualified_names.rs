@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    TableAlias, TableFactor, TableWithJoins, VisitorMut,
 };
 
 use super::TARGET_SCHEMA;
@@ -16,6 +16,7 @@ use super::relations::CALLS_SCHEMA;
 use super::spelling::Spelling;
 use super::sql_functions::RELATIONS_SCHEMA;
 use super::time_travel::VERSIONS_SCHEMA;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Resolves the names in `query`. `schema` is the schema of names that give none.
@@ -23,7 +24,7 @@ use pinsql_base::error::{Error, ErrorCode, Result};
 /// Errors: a name gives a schema that its relation is not in, or means several relations.
 pub(super) fn resolve(schema: &str, declared: &Spelling, query: &mut Query) -> Result<()> {
     let mut names = Names { schema, declared, scopes: Vec::new(), is_pushed: Vec::new(), common: Vec::new() };
-    match query.visit(&mut names) {
+    match walk::rewrite(query, &mut names) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -3,14 +3,15 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, FunctionArguments, Query, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, Function, FunctionArguments, Query, Value, VisitorMut};
 
 use crate::session::Session;
+use crate::statement::walk;
 
 /// Replaces the calls in `query` by string literals.
 pub(super) fn put(session: &Session, query: &mut Query) {
     // Infallible: the visitor never stops.
-    let _ = VisitMut::visit(
+    let _ = walk::rewrite(
         query,
         &mut Facts { catalog: session.catalog_name().to_owned(), schema: session.current_schema() },
     );

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::execution::SessionState;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{Cte, Expr, Query, TableFactor, Visit, VisitMut, Visitor, VisitorMut, With};
+use sqlparser::ast::{Cte, Expr, Query, TableFactor, Visitor, VisitorMut, With};
 
 use self::relation::SharedRows;
 use super::inline::Bodies;
@@ -23,6 +23,7 @@ use crate::catalog::CATALOG_NAME;
 use crate::session::coercion::SparkCoercion;
 use crate::session::variables::Values;
 use crate::statement::template::{self, quoted};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The functions whose results differ between two evaluations of a query.
@@ -43,7 +44,7 @@ pub(super) async fn write_out(
     loop {
         let mut attempt = query.clone();
         let mut shared = Shared { known, seen: 0, common: Vec::new(), open: Vec::new() };
-        match VisitMut::visit(&mut attempt, &mut shared) {
+        match walk::rewrite(&mut attempt, &mut shared) {
             ControlFlow::Continue(()) => {
                 *query = attempt;
                 return Ok(());
@@ -103,7 +104,7 @@ impl VisitorMut for Shared {
             if is_recursive {
                 self.common.push((common.clone(), true));
             }
-            VisitMut::visit(&mut common.query, self)?;
+            walk::rewrite(&mut common.query, self)?;
             if is_recursive {
                 self.common.pop();
             }
@@ -169,7 +170,7 @@ impl Shared {
 fn uses(name: &str, query: &Query) -> usize {
     let mut uses = Uses { name, number: 0 };
     // Infallible: the visitor never stops.
-    let _ = Visit::visit(query, &mut uses);
+    let _ = walk::read(query, &mut uses);
     uses.number
 }
 
@@ -194,7 +195,7 @@ impl Visitor for Uses<'_> {
 
 /// True if the query itself calls such a function. A shared query in it is a relation at this point.
 fn has_no_fixed_result(query: &Query) -> bool {
-    Visit::visit(query, &mut FindCall).is_break()
+    walk::read(query, &mut FindCall).is_break()
 }
 
 struct FindCall;

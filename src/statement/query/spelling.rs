@@ -13,11 +13,12 @@ use arrow::datatypes::{DataType, Fields};
 use sqlparser::ast::{
     AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, LambdaFunction, ObjectName, ObjectNamePart,
     OneOrManyWithParens, OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    TableAlias, TableFactor, TableWithJoins, Value, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::json_calls::{is_from_json, schema_of};
 use crate::session::json_schema_type;
+use crate::statement::walk;
 
 /// The default column names of generators.
 const GENERATED: [&str; 4] = ["pos", "col", "key", "value"];
@@ -56,9 +57,9 @@ impl Spelling {
     pub(super) fn apply(mut self, query: &mut Query) {
         let written: Vec<Option<Ident>> = output_aliases(query).map(|alias| alias.cloned()).collect();
         // Infallible: no visitor stops.
-        let _ = Visit::visit(query, &mut DeclareFields(&mut self));
-        let _ = query.visit(&mut Declare(&mut self));
-        let _ = query.visit(&mut Respell(&self));
+        let _ = walk::read(query, &mut DeclareFields(&mut self));
+        let _ = walk::rewrite(query, &mut Declare(&mut self));
+        let _ = walk::rewrite(query, &mut Respell(&self));
         keep_output_names(query, &written);
     }
 

@@ -20,6 +20,7 @@ use super::{column_names, view_expansion};
 use crate::session::Session;
 use crate::session::sql_functions::{Body, Parameter, ResultColumn, Returns, SqlFunction};
 use crate::statement::template::{self, quoted};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// Prefixes for the names of the WITH queries. The name of a function follows. For a table function each call has its own WITH
@@ -76,7 +77,7 @@ struct SqlFunctionCalls<'a> {
 
 impl SqlFunctionCalls<'_> {
     fn expand(&mut self, tree: &mut impl VisitMut) -> Result<()> {
-        match tree.visit(self) {
+        match walk::rewrite(tree, self) {
             ControlFlow::Break(error) => Err(error),
             ControlFlow::Continue(()) => Ok(()),
         }

@@ -12,10 +12,11 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
     Cte, Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitorMut,
     WildcardAdditionalOptions, With,
 };
 
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The largest number of such stars in a query: for each one, DataFusion plans the FROM clause.
@@ -27,7 +28,7 @@ pub(super) async fn expand(state: &SessionState, query: &mut Query) -> Result<()
     loop {
         let mut attempt = query.clone();
         let mut stars = Stars { known: known.iter(), common: Vec::new(), open: Vec::new() };
-        match attempt.visit(&mut stars) {
+        match walk::rewrite(&mut attempt, &mut stars) {
             ControlFlow::Continue(()) if known.is_empty() => return Ok(()),
             ControlFlow::Continue(()) => {
                 *query = attempt;
@@ -129,7 +130,7 @@ impl VisitorMut for Stars<'_> {
         let outer = self.common.len();
         let mut with = query.with.take();
         for common in with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-            common.query.visit(self)?;
+            walk::rewrite(&mut common.query, self)?;
             self.common.push(common.clone());
         }
         self.open.push((with, outer));

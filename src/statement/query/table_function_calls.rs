@@ -16,13 +16,14 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use sqlparser::ast::{
     Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias,
-    TableFactor, VisitMut, VisitorMut,
+    TableFactor, VisitorMut,
 };
 
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
 use super::streaming::{STREAM_PREFIX, Watermark};
 use super::table_changes::{self, TABLE_CHANGES};
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
 use pinsql_sources::objects::METADATA_COLUMN;
 
@@ -59,7 +60,7 @@ pub(super) struct TableFunctionCalls {
 pub(super) fn take(query: &mut Query) -> TableFunctionCalls {
     let mut calls = TableFunctionCalls::default();
     // Infallible: the visitor never stops.
-    let _ = query.visit(&mut calls);
+    let _ = walk::rewrite(query, &mut calls);
     calls
 }
 

@@ -12,7 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use sqlparser::ast::{
     CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias, TableFactor, TableVersion,
-    TimezoneInfo, VisitMut, VisitorMut,
+    TimezoneInfo, VisitorMut,
 };
 use url::Url;
 
@@ -20,6 +20,7 @@ use super::table_function_calls::{constant, text};
 use super::view_expansion::each_relation;
 use crate::catalog::TableName;
 use crate::session::Session;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 use pinsql_base::store;
 use pinsql_delta::{AsOf, TableLocation};
@@ -78,7 +79,7 @@ pub(super) fn take(session: &Session, state: &SessionState, query: &mut Query) -
     let mut found: Vec<Versioned> = Vec::new();
     each_relation(query, |_, factor| take_version(session, state, factor, &mut found))?;
     // The versions that are left belong to names of WITH queries.
-    match query.visit(&mut Others) {
+    match walk::rewrite(query, &mut Others) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(found),
     }

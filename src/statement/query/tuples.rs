@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    ObjectName, Query, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitorMut,
 };
 
 use crate::statement::template;
+use crate::statement::walk;
 use pinsql_base::error::{Error, Result};
 
 /// The relation of the subquery in `(a, b) IN (SELECT …)`. SQL cannot write the name.
@@ -18,7 +19,7 @@ const ROWS: &str = "rows of a subquery";
 
 /// Writes out all tuples in `query`. The only errors are faults of pinsql.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {
-    match query.visit(&mut Tuples) {
+    match walk::rewrite(query, &mut Tuples) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -8,15 +8,16 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     GroupByExpr, Join, JoinOperator, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Spanned,
-    TableFactor, TableVersion, Top, TopQuantity, Visit, Visitor,
+    TableFactor, TableVersion, Top, TopQuantity, Visitor,
 };
 
 use crate::session::is_generator;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Returns an error for the first clause in `query` that DataFusion would ignore.
 pub(in crate::statement) fn refuse_ignored(query: &Query) -> Result<()> {
-    match query.visit(&mut Refuse) {
+    match walk::read(query, &mut Refuse) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{Expr as EngineExpr, LogicalPlan};
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
     Cte, Expr, FunctionArguments, Ident, LimitClause, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
+    Value, VisitMut, Visitor, VisitorMut,
 };
 
 use super::definitions::temporary_name;
@@ -29,6 +29,7 @@ use super::sql_functions::{RELATIONS_SCHEMA, common, lost, put_with, template_qu
 use crate::catalog::CATALOG_NAME;
 use crate::session::Session;
 use crate::session::variables::Values as Kept;
+use crate::statement::walk;
 use pinsql_base::error::{Error, Result};
 
 /// The relation with the variables as columns. Users write the same name.
@@ -56,7 +57,7 @@ pub(super) fn put_constants(session: &Session, query: &mut Query) {
     let is_without = query.with.iter().flat_map(|with| &with.cte_tables).any(is_without);
     if !session.variables().is_empty() && !is_without {
         // Infallible: the visitor never stops.
-        let _ = VisitMut::visit(query, &mut Constants(session));
+        let _ = walk::rewrite(query, &mut Constants(session));
     }
 }
 
@@ -100,7 +101,7 @@ impl VisitorMut for Constants<'_> {
 
 /// Replaces all variables in `constant`, where no column can be named.
 pub(in crate::statement) fn put_in(session: &Session, constant: &mut impl VisitMut) {
-    let _ = visit_expressions_mut(constant, |expr| {
+    let _ = walk::rewrite_expressions(constant, |expr| {
         if let Some(name) = name_of(expr)
             && let Some(literal) = session.variables().get(name).and_then(|variable| literal(&variable.value))
         {
@@ -166,7 +167,7 @@ pub(super) fn values(session: &Session, taken: &[Cte]) -> Arc<Kept> {
 /// The variables that `query` can mean.
 fn named(query: &Query, values: &Kept) -> BTreeSet<String> {
     let mut named = Named { values, found: BTreeSet::new() };
-    let _ = Visit::visit(query, &mut named);
+    let _ = walk::read(query, &mut named);
     named.found
 }
 
@@ -201,7 +202,7 @@ pub(super) async fn plan(state: &SessionState, values: &Kept, mut query: Query) 
         return Ok(state.statement_to_plan(statement).await?);
     }
     // Infallible: the visitor never stops.
-    let _ = VisitMut::visit(&mut query, &mut Spell(&named));
+    let _ = walk::rewrite(&mut query, &mut Spell(&named));
     let columns = named.iter().filter_map(|name| Some((name, values.get(name)?)));
     let fields: Vec<Field> = columns.clone().map(|(name, it)| Field::new(name, it.data_type.clone(), true)).collect();
     register(state, Schema::new(fields))?;

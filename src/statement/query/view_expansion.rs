@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     FunctionArg, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef, TableFactor,
-    TableFunctionArgs, VisitMut, VisitorMut, With,
+    TableFunctionArgs, VisitorMut, With,
 };
 
 use super::definitions::Definitions;
@@ -19,6 +19,7 @@ use crate::catalog::TableName;
 use crate::session::Session;
 use crate::session::temporary_views::{TemporaryViews, View};
 use crate::statement::parser::STREAM_MARKER;
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result, Span};
 
 /// The largest number of expansions in a query. Views that read each other twice grow exponentially.
@@ -186,7 +187,7 @@ pub(super) fn each_relation(
     act: impl FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>,
 ) -> Result<()> {
     let mut relations = Relations { act, common: Vec::new(), open: Vec::new() };
-    match query.visit(&mut relations) {
+    match walk::rewrite(query, &mut relations) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -213,7 +214,7 @@ impl<F: FnMut(Vec<Ident>, &mut TableFactor) -> Result<()>> VisitorMut for Relati
             if recursive {
                 self.common.push(name.clone());
             }
-            common.query.visit(self)?;
+            walk::rewrite(&mut common.query, self)?;
             self.common.push(name);
         }
         self.open.push((with, outer));

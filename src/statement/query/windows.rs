@@ -6,17 +6,18 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, Select, SelectItem, SetExpr, VisitMut,
-    VisitorMut, WindowSpec, WindowType, visit_expressions_mut,
+    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, Select, SelectItem, SetExpr, VisitorMut,
+    WindowSpec, WindowType,
 };
 
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Writes the definition of each window in the place of its name.
 ///
 /// Errors: a window is not defined, is defined twice or by itself, or a name has more clauses behind it.
 pub(super) fn write_out(query: &mut Query) -> Result<()> {
-    match query.visit(&mut Windows) {
+    match walk::rewrite(query, &mut Windows) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -81,7 +82,7 @@ fn in_select(select: &mut Select, windows: &[NamedWindowDefinition]) -> Result<(
 }
 
 fn in_expr(expr: &mut Expr, windows: &[NamedWindowDefinition]) -> Result<()> {
-    let visited = visit_expressions_mut(expr, |expr| {
+    let visited = walk::rewrite_expressions(expr, |expr| {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
         let defined = match &function.over {
             Some(WindowType::NamedWindow(name)) => defined(name, windows, windows.len()),

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Join,
     JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableWithJoins, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::columns::{Columns, Named};
 use super::{is_by_name, place};
+use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The SELECTs of a query body, without those of subqueries.
@@ -61,7 +62,7 @@ fn constraint_mut(join: &mut Join) -> Option<&mut JoinConstraint> {
 /// Writes the keys in an expression of the FROM clause.
 pub(super) fn put_in_expr(columns: &Columns, expr: &mut Expr) {
     // Infallible: the visitor never stops.
-    let _ = expr.visit(&mut Keys { columns, depth: 0 });
+    let _ = walk::rewrite(expr, &mut Keys { columns, depth: 0 });
 }
 
 /// Adds the join to `tables`, which has the columns `left`. Returns the columns after the join.
@@ -222,10 +223,10 @@ pub(super) fn put(columns: &Columns, select: &mut Select, order: Option<&mut Ord
         GroupByExpr::All(_) => &mut [],
     };
     // Infallible: the visitor never stops.
-    let _ = projection.visit(&mut keys);
+    let _ = walk::rewrite(projection, &mut keys);
     let exprs = selection.iter_mut().chain(groups).chain(having).chain(qualify);
     for expr in exprs {
-        let _ = expr.visit(&mut keys);
+        let _ = walk::rewrite(expr, &mut keys);
     }
     if let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = order {
         // The name of an output column comes before a column of FROM.
@@ -239,7 +240,7 @@ pub(super) fn put(columns: &Columns, select: &mut Select, order: Option<&mut Ord
             match &by.expr {
                 Expr::Identifier(name) if is_output(name) => {}
                 _ => {
-                    let _ = by.expr.visit(&mut keys);
+                    let _ = walk::rewrite(&mut by.expr, &mut keys);
                 }
             }
         }
