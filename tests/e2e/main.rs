@@ -27,6 +27,7 @@ mod unity;
 
 mod airflow;
 mod airflow_home;
+mod alternate_writers;
 mod catalogs;
 mod change_rows;
 mod change_writers;
@@ -73,5 +74,4 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
-mod taking_turns;
 mod writers;

@@ -42,7 +42,7 @@ fn every_reader_finds_the_same_rows_types_and_protocol() {
     assert_eq!(*parts, json!(["country", "day"]));
 }
 
-/// Spark has a separate test for S3, which also writes (`taking_turns.rs`).
+/// Spark has a separate test for S3, which also writes (`alternate_writers.rs`).
 #[test]
 fn every_reader_finds_the_same_rows_in_s3() {
     let server = s3::server();
