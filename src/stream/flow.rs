@@ -11,13 +11,14 @@ use super::checkpoint::{BatchRecord, Checkpoint, Commits, Identity, Opened, Seen
 use super::into_kafka::KafkaTarget;
 use super::into_kinesis::KinesisTarget;
 use super::into_objects::ObjectsTarget;
-use super::into_table::{TableTarget, make_table};
+use super::into_table::{TableTarget, add_columns, make_table};
 use super::retries::Retries;
 use super::target::{Landed, Target};
 use super::upkeep::Upkeep;
 use super::{BatchReport, Observer, SeenSize};
 use crate::session::Session;
 use crate::statement::{Flow, FlowTarget};
+use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, Result};
 use pinsql_delta::{REJECTS_SUFFIX, TableHandle, TableLocation};
 use pinsql_sinks::objects::{Destination, Gathering, Rotation};
@@ -64,6 +65,8 @@ pub(super) struct OpenFlow<'a> {
     reader: Option<Box<dyn StreamReader>>,
     limits: SliceLimits,
     upkeep: Upkeep,
+    /// Sentences for the report of the first batch.
+    notices: Vec<String>,
     is_refresh: bool,
     /// True if this process has read from the source.
     has_read: bool,
@@ -83,7 +86,13 @@ impl<'a> OpenFlow<'a> {
         let rejects = TableHandle::new(session.warehouse().location(&flow.name.with_suffix(REJECTS_SUFFIX)).await?);
         let table = TableHandle::new(location.clone());
         let identity = identity(&location, flow).await?;
-        let connect = async |identity: &Identity| connect(session, flow, &location, &table, identity).await;
+        let mut notices = Vec::new();
+        let connect = async |identity: &Identity| {
+            if let FlowTarget::Table(definition) = &flow.target {
+                notices = add_columns(&location, definition).await?;
+            }
+            connect(session, flow, &location, &table, identity).await
+        };
         let opened = Checkpoint::open(&location, identity, flow.source.as_ref(), connect).await?;
         let Opened { checkpoint, id: checkpoint_id, target, position } = opened;
         let part = |part: usize| (session.config().memory_bytes / part / options.flows) as u64;
@@ -119,6 +128,7 @@ impl<'a> OpenFlow<'a> {
             reader: Some(reader),
             limits: SliceLimits { records_max: SLICE_RECORDS_MAX, bytes_max },
             upkeep: Upkeep::of(kept, session),
+            notices,
             is_refresh: options.available_now,
             has_read: false,
             has_landed: false,
@@ -186,7 +196,9 @@ impl<'a> OpenFlow<'a> {
         };
         self.has_landed = true;
         let receipt = landed.receipt;
-        let mut warnings = receipt.warnings;
+        let mut warnings = std::mem::take(&mut self.notices);
+        warnings.extend(receipt.warnings);
+        warnings.extend(ahead_of_the_clock(landed.ledger.ahead, self.flow));
         warnings.extend(self.upkeep.start_round().await);
         if let Some(seen) = &self.seen {
             seen.commit()?;
@@ -260,6 +272,17 @@ impl<'a> OpenFlow<'a> {
     }
 }
 
+/// The warning about records with an event time in the future, if there are any.
+fn ahead_of_the_clock(records: u64, flow: &Flow) -> Option<String> {
+    let watermark = flow.clauses.watermark.as_ref().filter(|_| records > 0)?;
+    Some(format!(
+        "{} in `{}` is more than {:?} ahead of this machine's clock: the watermark does not follow",
+        counted(usize::try_from(records).unwrap_or(usize::MAX), "event time"),
+        watermark.column,
+        watermark.ahead_max
+    ))
+}
+
 /// The record with the gaps that its replay found, for the commit. They are not in its file: the range was complete then.
 fn with_gaps(mut record: BatchRecord, found: &[Gap]) -> BatchRecord {
     let new: Vec<Gap> = found.iter().filter(|gap| !record.gaps.contains(gap)).cloned().collect();
@@ -269,7 +292,11 @@ fn with_gaps(mut record: BatchRecord, found: &[Gap]) -> BatchRecord {
 
 /// An empty state for DISTINCT. Its memory counts in the pool of the session.
 fn seen_rows(session: &Session, flow: &Flow) -> Arc<SeenRows> {
-    let options = StateOptions { delay: flow.clauses.watermark.as_ref().map(|watermark| watermark.delay) };
+    let watermark = flow.clauses.watermark.as_ref();
+    let options = StateOptions {
+        delay: watermark.map(|watermark| watermark.delay),
+        ahead_max: watermark.map(|watermark| watermark.ahead_max),
+    };
     Arc::new(SeenRows::new(&session.state().runtime_env().memory_pool, options))
 }
 

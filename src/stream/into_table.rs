@@ -8,15 +8,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::checkpoint::BatchRecord;
+use super::checkpoint::{BatchRecord, start_again};
 use super::target::{Landed, Receipt, Target, Work};
 use crate::catalog::CHECKPOINT_PROPERTY;
 use crate::ledger::Ledger;
 use crate::write_path::{Account, Prepared, PreparedRows};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_delta::{
-    ApplicationTransaction, Committed, PreparedWrite, TableDefinition, TableHandle, TableLocation, TableStatus, Write,
-    WriteKind, WriteRequest, column_names, definition as definition_of, history, property,
+    Alteration, ApplicationTransaction, Column, Committed, NewColumn, PreparedWrite, TableDefinition, TableHandle,
+    TableLocation, TableStatus, Write, WriteKind, WriteRequest, alter, assignable, definition as definition_of,
+    history, property, sql_name,
 };
 
 /// The number of commits in which a commit with a lost answer is searched.
@@ -135,33 +136,81 @@ async fn checkpoint_of(location: &TableLocation, definition: &TableDefinition) -
     let name = location.name();
     let id = property(&there, CHECKPOINT_PROPERTY)?.ok_or_else(|| {
         Error::new(ErrorCode::WrongObjectType, format!("{name} already exists and is not a streaming table"))
-            .with_hint(format!("give the streaming table another name, or DROP TABLE {name}"))
+            .with_hint("give the streaming table another name")
     })?;
-    // Columns are written by position, so a changed query with other columns would mix them up.
-    let (has, gives) = (column_names(&there)?, definition.schema());
-    let gives: Vec<&String> = gives.fields().iter().map(|field| field.name()).collect();
-    if !has.iter().map(|name| name.to_lowercase()).eq(gives.iter().map(|name| name.to_lowercase())) {
-        let message = format!("{name} cannot continue with this query: it has other columns");
-        let columns = format!("the table has {}; the query gives {gives:?}", has.join(", "));
-        return Err(Error::new(ErrorCode::StreamDefinitionChanged, message)
-            .caused_by(columns.replace(['[', ']', '"'], ""))
-            .with_hint(format!(
-                "give the changed query a separate table, or DROP TABLE {name} to read the stream again from its start"
-            )));
-    }
-    if let Some(change) = change(name, &definition_of(location, &there)?, definition) {
+    let there = definition_of(location, &there)?;
+    refuse_columns(name, &there, definition)?;
+    if let Some(change) = change(name, &there, definition) {
         let Change { said, remedy } = change;
         let message = format!("{name} cannot continue with this statement: {said}");
         let hint = match remedy {
             Some(statement) => format!("write the clause as it was, or change the table: {statement}"),
-            None => format!(
-                "write the clause as it was, give the statement a separate table, or DROP TABLE {name} to read the stream again \
-                 from its start"
-            ),
+            None => {
+                format!("write the clause as it was, or give the statement a separate table. {}", start_again(name))
+            }
         };
         return Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(hint));
     }
     Ok(Some(id))
+}
+
+/// Adds the columns of the query that the table does not have. Returns a sentence for each. Only the owner of the table calls
+/// this.
+pub(super) async fn add_columns(location: &TableLocation, definition: &TableDefinition) -> Result<Vec<String>> {
+    let Some(there) = location.open().await? else { return Ok(Vec::new()) };
+    let there = definition_of(location, &there)?;
+    let added: Vec<&Column> = definition.columns.iter().filter(|column| find(&there, &column.name).is_none()).collect();
+    if added.is_empty() {
+        return Ok(Vec::new());
+    }
+    let new = |column: &&Column| NewColumn { parents: Vec::new(), column: (*column).clone(), position: None };
+    alter(location, Alteration::AddColumns(added.iter().map(new).collect()), None).await?.registered()?;
+    let said = |column: &&Column| {
+        format!("the column `{}` {} was added to {}", column.name, sql_name(&column.data_type), location.name())
+    };
+    Ok(added.iter().map(said).collect())
+}
+
+fn find<'a>(definition: &'a TableDefinition, name: &str) -> Option<&'a Column> {
+    definition.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+}
+
+/// Refuses columns of the query with which the table cannot continue. Columns are matched by name: new ones are added to the
+/// table, and those that the query does not have are NULL.
+fn refuse_columns(name: &str, there: &TableDefinition, wanted: &TableDefinition) -> Result<()> {
+    // Refuses columns without a name, and two with one name.
+    wanted.check()?;
+    let refused = |said: String, hint: String| {
+        let message = format!("{name} cannot continue with this query: {said}");
+        Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(hint))
+    };
+    for column in &wanted.columns {
+        let Some(is) = find(there, &column.name) else {
+            if !column.nullable {
+                let said = format!(
+                    "the new column `{}` is NOT NULL, and the rows of the table have no value for it",
+                    column.name
+                );
+                return refused(said, "declare it without NOT NULL".to_owned());
+            }
+            continue;
+        };
+        if !assignable(&column.data_type, &is.data_type) {
+            let (gives, has) = (sql_name(&column.data_type), sql_name(&is.data_type));
+            let said = format!("the column `{}` of the table is {has}, and the query gives {gives}", is.name);
+            return refused(said, format!("cast it to {has}, or give the new values another name"));
+        }
+    }
+    match there.columns.iter().find(|column| !column.nullable && find(wanted, &column.name).is_none()) {
+        Some(missing) => refused(
+            format!("the column `{}` of the table is NOT NULL, and the query does not give it", missing.name),
+            format!(
+                "give the column, or let it be NULL from now on: ALTER TABLE {name} ALTER COLUMN {} DROP NOT NULL",
+                missing.name
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A clause that differs from the table.
@@ -171,8 +220,8 @@ struct Change {
     remedy: Option<String>,
 }
 
-/// The first clause of the statement that differs from the table. A comment, a property or a NOT NULL that only the table has is no
-/// difference, since ALTER TABLE and COMMENT ON set them too.
+/// The first clause of the statement that differs from the table. A comment, a property or a NOT NULL that only the table has
+/// is no difference, since ALTER TABLE and COMMENT ON set them too.
 fn change(name: &str, there: &TableDefinition, wanted: &TableDefinition) -> Option<Change> {
     let lower = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
     if lower(&there.partition_columns) != lower(&wanted.partition_columns) {
@@ -203,8 +252,7 @@ fn change(name: &str, there: &TableDefinition, wanted: &TableDefinition) -> Opti
             remedy: Some(format!("COMMENT ON TABLE {name} IS '…'")),
         });
     }
-    // The columns have the same names in the same order.
-    let mut columns = there.columns.iter().zip(&wanted.columns);
+    let mut columns = wanted.columns.iter().filter_map(|wanted| Some((find(there, &wanted.name)?, wanted)));
     columns.find(|(is, wanted)| is.nullable && !wanted.nullable).map(|(_, wanted)| Change {
         said: format!("the statement has NOT NULL for `{}`, and the table has not", wanted.name),
         remedy: Some(format!("ALTER TABLE {name} ALTER COLUMN {} SET NOT NULL", wanted.name)),

@@ -96,3 +96,29 @@ fn an_object_that_is_gone_before_it_is_read_is_skipped_only_if_gaps_are_allowed(
     assert!(allowed.stderr.contains("the object was deleted before it was read"), "{}", allowed.describe());
     assert_eq!(environment.value("SELECT count(*) FROM operated"), 150);
 }
+
+#[test]
+fn columns_that_another_writer_adds_are_null_in_new_rows() {
+    let Operated { environment, file, raw } = operated();
+    let run = environment.pinsql(&["stream", &file, "--trigger", "100ms"]).parameter("raw", &raw);
+    let mut stream = run.start();
+    stream.await_stderr("\"event\":\"landed\"");
+    environment.run_sql("ALTER TABLE operated ADD COLUMN (note STRING FIRST, m MAP<STRING, INT>)").output().success();
+    environment.write("raw/2.json", raw::numbered(100, 50));
+    stream.await_stderr("\"batch\":2");
+    stream.terminate().success();
+    // The query gives one of them from now on, and leaves another out.
+    let changed = STATEMENT.replace("SELECT *", "SELECT payload AS note, id, 1.5 AS extra");
+    let file = environment.write("changed.sql", changed);
+    environment.write("raw/3.json", raw::numbered(150, 25));
+    let output = environment.pinsql(&["run", &file]).parameter("raw", &raw).output().success();
+    assert!(
+        output.stderr.contains("the column `extra` DECIMAL(2, 1) was added to default.operated"),
+        "{}",
+        output.describe()
+    );
+    let counts =
+        "SELECT count(id) * 1000000000 + count(payload) * 1000000 + count(note) * 1000 + count(extra) + count(m)
+                  FROM operated";
+    assert_eq!(environment.value(counts), 175_150_025_025);
+}

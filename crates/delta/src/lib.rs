@@ -62,7 +62,7 @@ pub use self::table::describe::{
     HistoryEntry, TableDetail, column_names, definition, detail, history, partitions, property, transaction_version,
 };
 pub use self::table::handle::{TableHandle, TableStatus};
-pub use self::write::conform::{Conditions, PlanCondition};
+pub use self::write::conform::{Conditions, Matching, PlanCondition};
 pub use self::write::uncommitted::finish_discards;
 pub use self::write::write_exec::{BYTES_WRITTEN, DeltaWriteExec, FILES_WRITTEN, ROWS_WRITTEN};
 

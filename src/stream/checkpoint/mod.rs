@@ -256,7 +256,8 @@ async fn make(files: &Files, wanted: &Identity, source: &dyn StreamSource, lande
             format!("the checkpoint of {table} is gone, but its stream is in the table up to batch {landed}"),
         )
         .with_hint(format!(
-            "put the folder {FOLDER} of the table back, or DROP TABLE {table} to read the stream again"
+            "put the folder {FOLDER} of the table back, or give the statement a separate table. {}",
+            start_again(table)
         )));
     }
     // The position goes first, so that a checkpoint with an identity always has a position.
@@ -284,11 +285,19 @@ fn require_match(table: &str, there: &Identity, wanted: &Identity) -> Result<()>
     } else {
         return Ok(());
     };
-    let (kind, drop) = if wanted.sink.is_some() { ("sink", "DROP SINK") } else { ("table", "DROP TABLE") };
     let message = format!("{table} cannot continue with this query: {why}");
-    Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(format!(
-        "give the changed query a separate {kind}, or {drop} {table} to read the stream again from its start"
-    )))
+    let hint = match wanted.sink {
+        Some(_) => format!(
+            "give the changed query a separate sink, or DROP SINK {table} to read the stream again from its start"
+        ),
+        None => format!("give the changed query a separate table. {}", start_again(table)),
+    };
+    Err(Error::new(ErrorCode::StreamDefinitionChanged, message).with_hint(hint))
+}
+
+/// The last part of a hint: the way that loses rows.
+pub(super) fn start_again(table: &str) -> String {
+    format!("Only if its rows may be lost: DROP TABLE {table}; a new table reads what the source still has")
 }
 
 struct Standing {
@@ -323,7 +332,11 @@ async fn standing(files: &Files, source: &dyn StreamSource, landed: u64) -> Resu
                     ErrorCode::CheckpointDamaged,
                     format!("the checkpoint of {table} has lost the file of batch {batch}"),
                 )
-                .with_hint(format!("put {FOLDER}/{} back, or DROP TABLE {table}", numbered(BATCHES, batch))));
+                .with_hint(format!(
+                    "put {FOLDER}/{} back. {}",
+                    numbered(BATCHES, batch),
+                    start_again(table)
+                )));
             }
         }
     }
@@ -336,7 +349,8 @@ fn behind(table: &str, landed: u64, newest: u64) -> Error {
         format!("{table} has its stream up to batch {landed}, and its checkpoint is at batch {newest}"),
     )
     .with_hint(format!(
-        "the table was put back to an earlier state: put its folder {FOLDER} back too, or DROP TABLE {table}"
+        "the table was put back to an earlier state: put its folder {FOLDER} back too. {}",
+        start_again(table)
     ))
 }
 

@@ -49,7 +49,7 @@ impl SeenState {
                 ErrorCode::CheckpointDamaged,
                 format!("the checkpoint of {table} has lost {name}, which its DISTINCT needs"),
             )
-            .with_hint(format!("put the file back, or DROP TABLE {table} to read the stream again")));
+            .with_hint(format!("put the file back. {}", super::start_again(table))));
         };
         self.rows.load(&content)?;
         Ok(content.len() as u64)

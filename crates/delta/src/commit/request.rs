@@ -7,6 +7,7 @@ use crate::spec::definition::TableDefinition;
 use crate::spec::transaction::ApplicationTransaction;
 use crate::storage::location::TableLocation;
 use crate::table::handle::TableHandle;
+use crate::write::conform::Matching;
 
 /// What a write does to its table.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct WriteRequest {
     pub alteration: Option<Alteration>,
     /// The handle of a table that a stream keeps open. Only for an append.
     pub handle: Option<Arc<TableHandle>>,
+    /// How the columns of the query are matched with those of the table.
+    pub matching: Matching,
 }
 
 impl WriteRequest {
@@ -52,12 +55,14 @@ impl WriteRequest {
             base_version: None,
             alteration: None,
             handle: None,
+            matching: Matching::Position,
         }
     }
 
-    /// An append to a table that is kept open.
+    /// An append to a table that is kept open. Columns are matched by name, since other writers may add columns while a stream
+    /// runs.
     pub fn append_to(handle: &Arc<TableHandle>, transaction: Option<ApplicationTransaction>) -> Self {
         let request = Self::new(handle.location().clone(), WriteKind::Append);
-        Self { transaction, handle: Some(Arc::clone(handle)), ..request }
+        Self { transaction, handle: Some(Arc::clone(handle)), matching: Matching::Name, ..request }
     }
 }

@@ -40,6 +40,7 @@ impl Write {
         let conform = Conform::try_new(
             &name,
             &input.schema(),
+            request.matching,
             shape.schema.clone(),
             shape.partition_columns.clone(),
             shape.rules.clone(),

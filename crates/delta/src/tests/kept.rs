@@ -19,7 +19,7 @@ impl Fixture {
     pub(super) async fn prepared_step(&self, handle: &Arc<TableHandle>, version: i64) -> Result<PreparedWrite> {
         let step = ApplicationTransaction { application_id: "app".into(), version };
         let request = WriteRequest::append_to(handle, Some(step));
-        let write = self.plan_request(request, &format!("SELECT CAST({version} AS BIGINT)")).await?;
+        let write = self.plan_request(request, &format!("SELECT CAST({version} AS BIGINT) AS n")).await?;
         write.run(self.session.task_ctx()).await
     }
 }
@@ -86,11 +86,11 @@ async fn an_altered_table_is_opened_anew() {
     let (fixture, handle) = kept().await;
     fixture.step(&handle, 1).await.unwrap();
     let planned = fixture.prepared_step(&handle, 2).await.unwrap();
-    fixture.replace_as("SELECT CAST(7 AS BIGINT) AS n, 'x' AS added").await.unwrap();
+    fixture.replace_as("SELECT CAST(7 AS BIGINT) AS m").await.unwrap();
     let lost = planned.commit(None).await.unwrap_err();
     assert!(lost.message.ends_with("replaced or altered the table"), "{}", lost.message);
     let refused = fixture.step(&handle, 2).await.unwrap_err();
-    assert!(refused.message.contains("gives 1 columns, but the table default.t has 2"), "{}", refused.message);
+    assert_eq!(refused.message, "the table default.t has no column `n`");
     assert_eq!(handle.landed("app").await.unwrap(), Some(1), "who replaces a table keeps its transactions");
 }
 
@@ -142,4 +142,34 @@ async fn a_process_that_was_far_behind_opens_the_table_anew() {
     }
     assert_eq!(handle.landed("app").await.unwrap(), Some(300));
     assert_eq!(fixture.step(&handle, 301).await.unwrap().version, 301);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_matches_columns_by_name() {
+    let (fixture, handle) = kept().await;
+    fixture.step(&handle, 1).await.unwrap();
+    let add = |name: &str, nullable: bool| {
+        let data_type = arrow::datatypes::DataType::Utf8;
+        let column = Column { name: name.to_owned(), data_type, nullable, comment: None };
+        Alteration::AddColumns(vec![NewColumn { parents: Vec::new(), column, position: Some(ColumnPosition::First) }])
+    };
+    // Another writer adds a column before the files are written, and between the files and their commit.
+    alter(&fixture.location, add("s", true), None).await.unwrap();
+    handle.refresh().await.unwrap();
+    fixture.step(&handle, 2).await.unwrap();
+    let prepared = fixture.prepared_step(&handle, 3).await.unwrap();
+    alter(&fixture.location, add("q", true), None).await.unwrap();
+    let lost = prepared.commit(None).await.unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Service, "{lost}");
+    fixture.step(&handle, 3).await.unwrap();
+    let rows = fixture.query("SELECT sum(n) AS n, count(s) AS s, count(q) AS q FROM t").await;
+    assert!(rows.contains("| 6 | 0 | 0 |"), "{rows}");
+    // A column of the query that the table does not have, and a NOT NULL column that the query does not have.
+    let plan = |sql: &'static str| fixture.plan_request(WriteRequest::append_to(&handle, None), sql);
+    let error = plan("SELECT 1 AS other").await.unwrap_err();
+    assert_eq!(error.message, "the table default.t has no column `other`");
+    alter(&fixture.location, Alteration::SetNullable { column: "n".to_owned(), nullable: false }, None).await.unwrap();
+    handle.refresh().await.unwrap();
+    let error = plan("SELECT 'a' AS S").await.unwrap_err();
+    assert_eq!(error.message, "the column n of default.t is NOT NULL, and the query does not give it");
 }

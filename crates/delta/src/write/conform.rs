@@ -1,12 +1,12 @@
 //! Converts the rows of a query to rows of a table.
 //!
-//! Columns are matched by position, as for INSERT, cast to the types of the table, and checked: NOT NULL, column invariants and
-//! CHECK constraints. The first row that violates a rule stops the write, and the error shows this row.
+//! Columns are matched by position, as for INSERT, or by name. They are cast to the types of the table, and checked: NOT NULL,
+//! column invariants and CHECK constraints. The first row that violates a rule stops the write, and the error shows this row.
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, is_not_null, prep_null_mask_filter};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -33,8 +33,19 @@ pub trait PlanCondition: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Conditions(pub Arc<dyn PlanCondition>);
 
+/// How the columns of a query are matched with the columns of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// By position, as for INSERT. Both must have the same number of columns.
+    Position,
+    /// By name. Case is ignored. Columns of the table that the query does not have are NULL.
+    Name,
+}
+
 pub(crate) struct Conform {
     schema: SchemaRef,
+    /// For each column of the table, the index of the column of the query. `None` for a column that is NULL.
+    sources: Vec<Option<usize>>,
     partition_columns: Vec<String>,
     checks: Vec<(Rule, Arc<dyn PhysicalExpr>)>,
 }
@@ -47,24 +58,22 @@ impl fmt::Debug for Conform {
 }
 
 impl Conform {
-    /// Checks the number of columns and their types.
+    /// Checks the columns and their types.
     pub(crate) fn try_new(
         table: &str,
         input: &Schema,
+        matching: Matching,
         schema: SchemaRef,
         partition_columns: Vec<String>,
         rules: Vec<Rule>,
         state: &SessionState,
     ) -> Result<Self> {
-        let (given, wanted) = (input.fields().len(), schema.fields().len());
-        if given != wanted {
-            return Err(Error::new(
-                ErrorCode::ColumnArityMismatch,
-                format!("the query gives {given} columns, but the table {table} has {wanted}"),
-            )
-            .with_hint(format!("its columns are {}", column_names(&schema))));
-        }
-        for (from, to) in input.fields().iter().zip(schema.fields()) {
+        let sources = match matching {
+            Matching::Position => by_position(table, input, &schema)?,
+            Matching::Name => by_name(table, input, &schema)?,
+        };
+        for (source, to) in sources.iter().zip(schema.fields()) {
+            let Some(from) = source.map(|source| input.field(source)) else { continue };
             if !assignable(from.data_type(), to.data_type()) {
                 let (from_type, to_type) = (sql_name(from.data_type()), sql_name(to.data_type()));
                 let said = format!("a {from_type} cannot be stored in the column {} of type {to_type}", to.name());
@@ -73,12 +82,16 @@ impl Conform {
             }
         }
         let checks = compile(table, rules, &schema, state)?;
-        Ok(Self { schema, partition_columns, checks })
+        Ok(Self { schema, sources, partition_columns, checks })
     }
 
     pub(crate) fn batch(&self, input: &RecordBatch) -> Result<RecordBatch> {
-        let mut columns = Vec::with_capacity(input.num_columns());
-        for (field, column) in self.schema.fields().iter().zip(input.columns()) {
+        let mut columns = Vec::with_capacity(self.sources.len());
+        for (field, source) in self.schema.fields().iter().zip(&self.sources) {
+            let Some(column) = source.map(|source| input.column(source)) else {
+                columns.push(new_null_array(field.data_type(), input.num_rows()));
+                continue;
+            };
             let options = CastOptions { safe: false, ..CastOptions::default() };
             let mut cast = match column.data_type() == field.data_type() {
                 true => column.clone(),
@@ -150,6 +163,37 @@ impl Conform {
             None => text,
         }
     }
+}
+
+fn by_position(table: &str, input: &Schema, schema: &Schema) -> Result<Vec<Option<usize>>> {
+    let (given, wanted) = (input.fields().len(), schema.fields().len());
+    if given == wanted {
+        return Ok((0..wanted).map(Some).collect());
+    }
+    Err(Error::new(
+        ErrorCode::ColumnArityMismatch,
+        format!("the query gives {given} columns, but the table {table} has {wanted}"),
+    )
+    .with_hint(format!("its columns are {}", column_names(schema))))
+}
+
+fn by_name(table: &str, input: &Schema, schema: &Schema) -> Result<Vec<Option<usize>>> {
+    let find =
+        |schema: &Schema, name: &str| schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name));
+    if let Some(unknown) = input.fields().iter().find(|field| find(schema, field.name()).is_none()) {
+        let said = format!("the table {table} has no column `{}`", unknown.name());
+        return Err(Error::new(ErrorCode::UnresolvedColumn, said)
+            .with_hint(format!("its columns are {}", column_names(schema))));
+    }
+    let sources = schema.fields().iter().map(|field| match find(input, field.name()) {
+        None if !field.is_nullable() => {
+            let said = format!("the column {} of {table} is NOT NULL, and the query does not give it", field.name());
+            Err(Error::new(ErrorCode::ConstraintViolation, said)
+                .with_hint(format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", field.name())))
+        }
+        found => Ok(found),
+    });
+    sources.collect()
 }
 
 fn compile(

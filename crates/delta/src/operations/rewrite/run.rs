@@ -23,7 +23,7 @@ use crate::error::external;
 use crate::error::write_error;
 use crate::operations::write::PreparedWrite;
 use crate::spec::rules::Rule;
-use crate::write::conform::Conform;
+use crate::write::conform::{Conform, Matching};
 use crate::write::uncommitted::Uncommitted;
 use crate::write::writer::{FileKind, WriteTarget};
 use pinsql_base::error::{Error, Result};
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
         let position = |name: &String| schema.index_of(name).ok();
         let conform = |rules: Vec<Rule>| {
             let columns = of.shape.partition_columns.clone();
-            Conform::try_new(of.location.name(), schema, Arc::clone(schema), columns, rules, state)
+            Conform::try_new(of.location.name(), schema, Matching::Position, Arc::clone(schema), columns, rules, state)
         };
         let condition = changes.condition_of_new.map(|sql| Rule { name: "REPLACE WHERE".to_owned(), sql });
         let condition_of_new = condition.map(|rule| conform(vec![rule])).transpose()?;
