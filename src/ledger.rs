@@ -29,7 +29,8 @@ use pinsql_sources::mysql::MysqlSource;
 use pinsql_sources::objects;
 use pinsql_sources::operators::expectation::ExpectationCount;
 use pinsql_sources::operators::{
-    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
+    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_AHEAD, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE,
+    RecordsExec,
 };
 use pinsql_sources::slice::SliceSource;
 
@@ -63,6 +64,9 @@ pub struct Ledger {
     /// The part of `rejected` that was older than the watermark of its stream.
     #[serde(default, skip_serializing_if = "is_none")]
     pub late: u64,
+    /// Rows whose event time is too far ahead of the clock to move the watermark of their stream. They are also counted elsewhere.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub ahead: u64,
     /// True if no sum is guaranteed: the query makes new rows (joins, aggregates, unnests), or has an operator without a rule.
     pub combined: bool,
     /// The operators of the plan without a rule.
@@ -108,6 +112,7 @@ impl Ledger {
         self.duplicates += other.duplicates;
         self.rejected += other.rejected;
         self.late += other.late;
+        self.ahead += other.ahead;
         self.combined |= other.combined;
         self.unknown_operators.extend(other.unknown_operators.iter().cloned());
         // The counts in the sentences differ from batch to batch, so those of the last one with a notice stay.
@@ -176,6 +181,7 @@ impl Ledger {
         self.duplicates += duplicates;
         self.rejected += rejected;
         self.late += count(RECORDS_LATE);
+        self.ahead += count(RECORDS_AHEAD);
         self.filtered += match is_limited {
             true => left_out.saturating_sub(duplicates + rejected),
             false => count(RECORDS_FILTERED),

@@ -18,6 +18,7 @@ use sqlparser::ast::{
 use pinsql_base::engine_error::{counted, external};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_functions::generators::generator;
+use pinsql_sources::places::GENERATED_ROWS;
 
 /// A relation and the generator that runs for each of its rows.
 #[derive(Debug, Clone)]
@@ -89,9 +90,6 @@ impl RelationPlanner for GeneratorPlanner {
     }
 }
 
-/// The name of the column of STRUCTs. It does not leave this plan.
-const ROWS: &str = "generated rows";
-
 fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let Generated { input, keeps_input, call, is_outer, is_struct, alias } = generated;
     let name = call.name.to_string().replace('`', "");
@@ -115,7 +113,7 @@ fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Resul
         false => Vec::new(),
     };
     let relation = TableReference::bare(alias.name.value.as_str());
-    let rows_column = Expr::Column(Column::from_name(ROWS));
+    let rows_column = Expr::Column(Column::from_name(GENERATED_ROWS));
     let made: Vec<Expr> = match (is_struct, alias.columns.as_slice()) {
         (true, [column]) => vec![rows_column.alias_qualified(Some(relation), column.name.value.as_str())],
         _ => {
@@ -127,8 +125,8 @@ fn plan(generated: Generated, context: &mut dyn RelationPlannerContext) -> Resul
         }
     };
     LogicalPlanBuilder::from(input)
-        .project(kept.iter().cloned().chain([rows.alias(ROWS)]))?
-        .unnest_column(Column::from_name(ROWS))?
+        .project(kept.iter().cloned().chain([rows.alias(GENERATED_ROWS)]))?
+        .unnest_column(Column::from_name(GENERATED_ROWS))?
         .project(kept.iter().cloned().chain(made))?
         .build()
 }

@@ -32,7 +32,7 @@ pub(super) async fn define(session: &Session, create: &CreateSink) -> Result<Flo
     // Views may change while the stream runs, but the query of the stream must not.
     let query = query::detached(session, &create.query).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
-    let planned = query::plan(session, &query, Purpose::Check).await?;
+    let planned = query::plan_detached(session, &query, Purpose::Check).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };
     let prepared = check_query(session, planned, &clauses, source.as_ref(), &definition)?;
     Ok(Flow {
@@ -52,7 +52,8 @@ pub(super) async fn check(session: &Session, create: &CreateSink) -> Result<Chec
     let definition = definition(session, create)?;
     let planned = query::plan(session, &create.query, Purpose::Check).await?;
     let columns = describe_columns(planned.plan.schema().as_arrow());
-    let Stream { source, watermark } = query::stream(session, &create.query).await?;
+    let detached = query::detached(session, &create.query).await?;
+    let Stream { source, watermark } = query::stream(session, &detached).await?;
     let clauses = StreamClauses { watermark, ..StreamClauses::default() };
     check_query(session, planned, &clauses, source.as_ref(), &definition)?;
     Ok(Checked::Table { table: name.to_string(), columns })

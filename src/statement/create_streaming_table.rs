@@ -26,7 +26,7 @@ pub(super) async fn define(session: &Session, create: &CreateStreamingTable) -> 
     // Views may change while the stream runs, but the query of the stream must not.
     let query = query::detached(session, query_of(create_table)?).await?;
     let Stream { source, watermark } = query::stream(session, &query).await?;
-    let planned = query::plan(session, &query, Purpose::Check).await?;
+    let planned = query::plan_detached(session, &query, Purpose::Check).await?;
     let definition = definition(create_table, &planned)?;
     let columns = Some(Arc::new(definition.schema()));
     let clauses = StreamClauses { columns, watermark, expectations: expectations.clone() };
@@ -48,7 +48,8 @@ pub(super) async fn check(session: &Session, create: &CreateStreamingTable) -> R
     let planned = query::plan(session, query_of(&create.table)?, Purpose::Check).await?;
     let definition = definition(&create.table, &planned)?;
     definition.check()?;
-    let watermark = query::stream(session, query_of(&create.table)?).await?.watermark;
+    let detached = query::detached(session, query_of(&create.table)?).await?;
+    let watermark = query::stream(session, &detached).await?.watermark;
     let columns = Some(Arc::new(definition.schema()));
     let clauses = StreamClauses { columns, watermark, expectations: create.expectations.clone() };
     streaming::define(session, &planned.state, planned.plan, &clauses)?;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
-use sqlparser::ast::Query;
 
 use super::create_sink;
+use super::query::Detached;
 use super::query::streaming::{self, StreamClauses};
 use crate::catalog::TableName;
 use crate::session::Session;
@@ -26,7 +26,7 @@ use pinsql_sources::stream::StreamSource;
 pub struct Flow {
     pub name: TableName,
     pub target: FlowTarget,
-    pub query: Box<Query>,
+    pub query: Box<Detached>,
     pub source: Arc<dyn StreamSource>,
     /// The clauses of the statement apart from its query.
     pub clauses: StreamClauses,

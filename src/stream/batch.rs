@@ -49,7 +49,7 @@ pub(super) async fn run(
         seen.rows().begin(record.batch);
     }
     let batch = Batch { source: flow.source.as_ref(), content: &slice.content };
-    let planned = query::plan(session, &flow.query, Purpose::Batch(&batch)).await?;
+    let planned = query::plan_detached(session, &flow.query, Purpose::Batch(&batch)).await?;
     let Planned { mut state, plan, rejects, rejected, .. } = planned;
     narrow(&mut state, &slice.content);
     let state = &state;

@@ -39,6 +39,7 @@ pub struct Metrics {
     written: Counters,
     filtered: Counters,
     duplicates: Counters,
+    ahead: Counters,
     gaps: Counters,
     retries: Counters,
     batch_seconds: Family<Labels, Histogram, fn() -> Histogram>,
@@ -84,6 +85,11 @@ impl Metrics {
             written: names.add("stream_records_written", "Rows that landed in the table", Counters::default()),
             filtered: names.add("stream_records_filtered", "Records left out by the query", Counters::default()),
             duplicates: names.add("stream_records_duplicates", "Records left out by DISTINCT", Counters::default()),
+            ahead: names.add(
+                "stream_records_ahead",
+                "Records with an event time too far ahead of the clock to move the watermark",
+                Counters::default(),
+            ),
             gaps: names.add("stream_gaps", "Ranges that the source no longer had", Counters::default()),
             retries: names.add("stream_retries", "Retries after a service failed", Counters::default()),
             batch_seconds: names.add_in(
@@ -158,7 +164,7 @@ impl Observer for Metrics {
     /// Shows zeros before the first batch, since a rate needs a first value.
     fn opened(&self, table: &TableName, landed: u64, _pending: Option<u64>) {
         let labels = of_table(table);
-        for counters in [&self.written, &self.filtered, &self.duplicates, &self.gaps, &self.retries] {
+        for counters in [&self.written, &self.filtered, &self.duplicates, &self.ahead, &self.gaps, &self.retries] {
             drop(counters.get_or_create(&labels));
         }
         self.last_batch.get_or_create(&labels).set(signed(landed));
@@ -174,6 +180,7 @@ impl Observer for Metrics {
         self.written.get_or_create(&labels).inc_by(report.ledger.written);
         self.filtered.get_or_create(&labels).inc_by(report.ledger.filtered);
         self.duplicates.get_or_create(&labels).inc_by(report.ledger.duplicates);
+        self.ahead.get_or_create(&labels).inc_by(report.ledger.ahead);
         self.gaps.get_or_create(&labels).inc_by(report.gaps.len() as u64);
         self.batch_seconds.get_or_create(&labels).observe(report.elapsed.as_secs_f64());
         self.last_batch.get_or_create(&labels).set(signed(report.batch));

@@ -57,7 +57,7 @@ fn changes_that_a_table_cannot_continue_with_are_errors() {
     scratch.file("other.sql", STREAM.replace("'raw'", "'raw2'"));
     std::fs::create_dir(scratch.path().join("raw2")).unwrap();
     assert_snapshot!("other_source", scratch.run(&["run", "other.sql"]));
-    scratch.file("columns.sql", STREAM.replace("index AS ind, title", "title, index AS ind"));
+    scratch.file("columns.sql", STREAM.replace("index AS ind, title", "title, true AS ind"));
     assert_snapshot!("other_columns", scratch.run(&["run", "columns.sql"]));
     scratch.file("plain.sql", "CREATE TABLE plain (ind INT, title STRING)");
     scratch.run(&["run", "plain.sql"]);
@@ -67,6 +67,87 @@ fn changes_that_a_table_cannot_continue_with_are_errors() {
     assert_snapshot!("without_refresh", scratch.run(&["run", "again.sql"]));
     std::fs::remove_dir_all(scratch.path().join("warehouse/default/pins/_pinsql_checkpoint")).unwrap();
     assert_snapshot!("checkpoint_gone", scratch.run(&["run", "stream.sql"]));
+}
+
+/// Columns are matched by name: new ones are added to the table, and those that the query leaves out are NULL.
+#[test]
+fn a_table_follows_the_columns_of_its_query() {
+    let scratch = scratch();
+    scratch.run(&["run", "stream.sql"]);
+    let run = |items: &str, name: &str, record: &str| {
+        scratch.file(&format!("raw/{name}.json"), record);
+        scratch.file(&format!("{name}.sql"), STREAM.replace("index AS ind, title", items));
+        scratch.run(&["run", &format!("{name}.sql")])
+    };
+    assert_snapshot!(
+        "column_added",
+        run("upper(title) AS loud, index AS ind, title", "added", "{\"index\": 3, \"title\": \"c\"}")
+    );
+    let transcript = run("index AS IND", "left_out", "{\"index\": 4, \"title\": \"d\"}");
+    assert!(transcript.contains("written 1"), "{transcript}");
+    assert_snapshot!("columns_followed", scratch.run(&["-c", "SELECT * FROM pins ORDER BY ind", "--format", "csv"]));
+    let twice = run("index AS ind, title AS Ind", "twice", "{\"index\": 5}");
+    assert!(twice.contains("DUPLICATE") || twice.contains("two columns named"), "{twice}");
+    scratch.run(&["-c", "ALTER TABLE pins ALTER COLUMN ind SET NOT NULL"]);
+    assert_snapshot!("not_null_left_out", run("title", "no_ind", "{\"index\": 6}"));
+}
+
+/// A generator over a stream gives the rows that it gives over the same files in a batch.
+#[test]
+fn generators_run_over_streams() {
+    let scratch = Scratch::new();
+    scratch.file(
+        "raw/1.json",
+        r#"{"id": 1, "tags": ["a", "7"], "m": {"x": 1}}
+{"id": 2, "tags": [], "m": {}}
+{"id": 3, "tags": ["c", "8", null]}
+{"id": 4, "m": {"y": 2, "z": 3}}
+"#,
+    );
+    let files = "read_files('raw', format => 'json', schema => 'id INT, tags ARRAY<STRING>, m MAP<STRING, INT>')";
+    let queries = [
+        "SELECT id, explode(tags) AS tag FROM {f}",
+        "SELECT explode_outer(tags) FROM {f}",
+        "SELECT posexplode(tags) AS (place, tag), id FROM {f}",
+        "SELECT id, place, tag FROM {f} AS f LATERAL VIEW posexplode(tags) AS place, tag WHERE id > 1",
+        "SELECT id, tag FROM {f} LATERAL VIEW OUTER explode(tags) t AS tag",
+        "SELECT id, t.col FROM {f} AS f, LATERAL explode(f.tags) AS t",
+        "SELECT id, explode(m) AS (k, v) FROM {f}",
+        "SELECT id, inline(array(struct(id AS a, m AS b), struct(-id, NULL))) FROM {f}",
+        "SELECT stack(2, id, 'one', id * 10, 'ten') AS (n, word) FROM {f}",
+        "SELECT id, k, tag FROM {f} LATERAL VIEW explode(tags) AS tag LATERAL VIEW OUTER explode(m) AS k, v",
+        "SELECT tag, length(tag) AS l FROM (SELECT explode(tags) AS tag FROM {f}) WHERE tag <> 'a'",
+        "WITH t AS (SELECT id, explode(tags) AS tag FROM {f}) SELECT DISTINCT id, tag IS NULL AS n FROM t",
+        "SELECT id, json_tuple('{\"a\": 1}', 'a') AS a FROM {f}",
+    ];
+    for (number, query) in queries.iter().enumerate() {
+        let statement = format!(
+            "CREATE TABLE batch_{number} AS {}; CREATE STREAMING TABLE stream_{number} AS {}",
+            query.replace("{f}", files),
+            query.replace("{f}", &format!("STREAM {files}"))
+        );
+        scratch.file("both.sql", &statement);
+        let made = scratch.run(&["run", "both.sql"]);
+        assert!(made.contains("exit code 0"), "{query}: {made}");
+        let rows = |table: &str| {
+            let shown =
+                scratch.run(&["-c", &format!("SELECT * FROM {table}_{number} ORDER BY ALL"), "--format", "ndjson"]);
+            shown.split_once("--- stdout").unwrap().1.to_owned()
+        };
+        assert_eq!(rows("stream"), rows("batch"), "{query}");
+    }
+    // A generated row that an expression fails on is rejected alone, with its values.
+    scratch.file(
+        "bad.sql",
+        format!(
+            "CREATE STREAMING TABLE bad AS
+             SELECT id, CAST(tag AS INT) AS n FROM (SELECT id, explode(tags) AS tag FROM STREAM {files})"
+        ),
+    );
+    assert_snapshot!("generated_rows_rejected", scratch.run(&["run", "bad.sql"]));
+    let rejected = "SELECT reason, CAST(raw AS STRING) AS row FROM bad_rejects ORDER BY ALL";
+    assert_snapshot!("generated_rows_in_the_rejects", scratch.run(&["-c", rejected, "--format", "csv"]));
+    assert_snapshot!("generated_rows_kept", scratch.run(&["-c", "SELECT * FROM bad ORDER BY ALL", "--format", "csv"]));
 }
 
 #[test]

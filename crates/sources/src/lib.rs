@@ -27,6 +27,7 @@ pub mod peek;
 pub mod places;
 pub mod slice;
 pub mod stream;
+mod unreadable;
 
 /// The error of a program that was built without Kafka.
 #[cfg(not(feature = "kafka"))]

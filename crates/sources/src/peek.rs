@@ -11,20 +11,22 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::common::{Result, Statistics};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
-use futures::{Stream, TryStreamExt, stream};
+use futures::stream;
 
 use super::stream::{Content, Next, ReadOptions, Slice, SliceLimits, StreamReader, StreamSource};
+use super::unreadable::Separator;
+use pinsql_base::engine_error::external;
 use pinsql_base::error::Error;
-use pinsql_base::rejects::RECORDS_READ;
+use pinsql_base::rejects::{RECORDS_READ, Rejects};
 
 /// The maximum of bytes that the reader holds ahead of the query.
 const AHEAD_BYTES_MAX: u64 = 16 << 20;
@@ -34,18 +36,22 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// The records that a stream has at the moment of the query.
 #[derive(Debug)]
-pub struct PeekTable(Arc<dyn StreamSource>);
+pub struct PeekTable {
+    source: Arc<dyn StreamSource>,
+    rejects: Rejects,
+}
 
 impl PeekTable {
-    /// Reads from `source`, whose options are already checked.
-    pub fn new(source: Arc<dyn StreamSource>) -> Self {
-        Self(source)
+    /// Reads from `source`, whose options are already checked. `rejects` receives the records with a value that its column cannot
+    /// hold.
+    pub fn new(source: Arc<dyn StreamSource>, rejects: Rejects) -> Self {
+        Self { source, rejects }
     }
 }
 
 impl TableProvider for PeekTable {
     fn schema(&self) -> SchemaRef {
-        self.0.schema()
+        self.source.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -64,12 +70,12 @@ impl PeekTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.0.schema();
+        let schema = self.source.schema();
         let columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let source = PeekSource {
-            source: self.0.clone(),
+            source: self.source.clone(),
             schema: Arc::new(schema.project(&columns)?),
-            columns,
+            separator: Separator { columns, rejects: self.rejects.clone() },
             limit,
             metrics: ExecutionPlanMetricsSet::new(),
         };
@@ -82,7 +88,8 @@ impl PeekTable {
 struct PeekSource {
     source: Arc<dyn StreamSource>,
     schema: Arc<Schema>,
-    columns: Vec<usize>,
+    /// With the columns of the scan.
+    separator: Separator,
     limit: Option<usize>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -90,10 +97,18 @@ struct PeekSource {
 impl DataSource for PeekSource {
     fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let read = MetricBuilder::new(&self.metrics).counter(RECORDS_READ, partition);
-        let columns = self.columns.clone();
-        let batches = batches(self.source.clone(), self.limit).and_then(move |batch| {
-            read.add(batch.num_rows());
-            std::future::ready(batch.project(&columns).map_err(DataFusionError::from))
+        let peek = Peek {
+            source: self.source.clone(),
+            reader: None,
+            waiting: Vec::new().into_iter(),
+            rows_left: self.limit.unwrap_or(usize::MAX),
+            separator: self.separator.clone(),
+            read,
+            rejected: Separator::counter(&self.metrics, partition),
+        };
+        let batches = stream::try_unfold(peek, async |mut peek| {
+            let Some(batch) = peek.next().await? else { return Ok(None) };
+            Ok(Some((batch.project(&peek.separator.columns)?, peek)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches)))
     }
@@ -144,32 +159,34 @@ struct Peek {
     reader: Option<Box<dyn StreamReader>>,
     waiting: std::vec::IntoIter<RecordBatch>,
     rows_left: usize,
-}
-
-/// The batches of the stream with all columns, up to `limit` rows.
-fn batches(source: Arc<dyn StreamSource>, limit: Option<usize>) -> impl Stream<Item = Result<RecordBatch>> {
-    let peek = Peek { source, reader: None, waiting: Vec::new().into_iter(), rows_left: limit.unwrap_or(usize::MAX) };
-    stream::try_unfold(peek, async |mut peek| {
-        let batch = peek.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        Ok(batch.map(|batch| (batch, peek)))
-    })
+    separator: Separator,
+    read: Count,
+    rejected: Count,
 }
 
 impl Peek {
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+    /// The next records with all columns.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.rows_left > 0 {
             if let Some(batch) = self.waiting.next() {
+                let rows = batch.num_rows();
+                let batch = match self.source.origins() {
+                    Some(origins) => self.separator.readable(batch, origins.as_ref(), &self.rejected).await?,
+                    None => batch,
+                };
+                let rejected = rows - batch.num_rows();
                 let batch = batch.slice(0, batch.num_rows().min(self.rows_left));
+                self.read.add(batch.num_rows() + rejected);
                 self.rows_left -= batch.num_rows();
                 return Ok(Some(batch));
             }
             let reader = match &mut self.reader {
                 Some(reader) => reader,
-                none => none.insert(open(self.source.as_ref()).await?),
+                none => none.insert(open(self.source.as_ref()).await.map_err(external)?),
             };
-            match reader.next(&LIMITS, WAIT).await? {
+            match reader.next(&LIMITS, WAIT).await.map_err(external)? {
                 Next::Slice(Slice { content: Content::Rows(rows), .. }) => self.waiting = rows.into_iter(),
-                Next::Slice(_) => return Err(Error::internal("objects are not read by a peek")),
+                Next::Slice(_) => return Err(external(Error::internal("objects are not read by a peek"))),
                 Next::Idle => {}
                 Next::End => return Ok(None),
             }

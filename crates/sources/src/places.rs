@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +42,9 @@ pub struct RowPlaces {
     pub source: String,
 }
 
+/// The name of the column with the STRUCTs of a generator, before its fields become columns. SQL cannot write it.
+pub const GENERATED_ROWS: &str = "generated rows";
+
 /// The position in the origins: there is no line to point at.
 const NO_PLACE: &str = "a row, as JSON";
 
@@ -48,9 +53,29 @@ impl Places for RowPlaces {
     async fn of(&self, batch: &RecordBatch, row: usize) -> Result<Origin> {
         let mut json = Vec::new();
         let mut writer = LineDelimitedWriter::new(&mut json);
-        let written = writer.write(&batch.slice(row, 1)).and_then(|()| writer.finish());
+        let row = with_generated_columns(&batch.slice(row, 1));
+        let written = row.and_then(|row| writer.write(&row)).and_then(|()| writer.finish());
         written.map_err(|error| Error::internal("a row cannot be written as JSON").caused_by(error))?;
         let raw = Bytes::copy_from_slice(json.trim_ascii_end());
         Ok(Origin { source: self.source.clone(), position: NO_PLACE.to_owned(), raw })
     }
+}
+
+/// The row with the fields of a generated STRUCT as columns.
+fn with_generated_columns(row: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = row.schema();
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in schema.fields().iter().zip(row.columns()) {
+        match column.as_struct_opt().filter(|_| field.name() == GENERATED_ROWS) {
+            Some(generated) => {
+                fields.extend(generated.fields().iter().cloned());
+                columns.extend(generated.columns().iter().cloned());
+            }
+            None => {
+                fields.push(Arc::clone(field));
+                columns.push(Arc::clone(column));
+            }
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }

@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::common::{Result, Statistics};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
@@ -21,7 +21,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use super::stream::Origins;
-use pinsql_base::rejects::RECORDS_READ;
+use super::unreadable::Separator;
+use pinsql_base::rejects::{RECORDS_READ, Rejects};
 
 /// A slice of a stream, as a table. A retry after a failure reads it again.
 #[derive(Debug, Clone)]
@@ -32,17 +33,25 @@ pub struct SliceTable {
     visible: usize,
     batches: Arc<[RecordBatch]>,
     origins: Arc<dyn Origins>,
-    /// True if the schema of the table includes the hidden columns.
-    shows_hidden: bool,
+    rejects: Rejects,
+    /// For a table whose schema has the hidden columns: the indexes of the columns that the query reads.
+    read: Option<Vec<usize>>,
 }
 
 impl SliceTable {
     /// `source` is the name in the ledger. `schema` has the columns in SQL. `batches` also have the columns of `origins`.
-    pub fn new(source: String, schema: &Schema, batches: Vec<RecordBatch>, origins: Arc<dyn Origins>) -> Self {
+    /// `rejects` receives the records with a value that its column cannot hold.
+    pub fn new(
+        source: String,
+        schema: &Schema,
+        batches: Vec<RecordBatch>,
+        origins: Arc<dyn Origins>,
+        rejects: Rejects,
+    ) -> Self {
         let visible = schema.fields().len();
         let fields: Vec<_> = schema.fields().iter().cloned().chain(origins.columns()).collect();
         let schema = Arc::new(Schema::new(fields));
-        Self { source, schema, visible, batches: batches.into(), origins, shows_hidden: false }
+        Self { source, schema, visible, batches: batches.into(), origins, rejects, read: None }
     }
 
     /// The name of the stream in the ledger.
@@ -55,15 +64,15 @@ impl SliceTable {
         &self.origins
     }
 
-    /// The same table with the hidden columns in its schema.
-    pub fn with_hidden_columns(&self) -> Self {
-        Self { shows_hidden: true, ..self.clone() }
+    /// The same table with the hidden columns in its schema. The query reads only the columns with the indexes `read`.
+    pub fn with_hidden_columns(&self, read: Vec<usize>) -> Self {
+        Self { read: Some(read), ..self.clone() }
     }
 }
 
 impl TableProvider for SliceTable {
     fn schema(&self) -> SchemaRef {
-        if self.shows_hidden {
+        if self.read.is_some() {
             return self.schema.clone();
         }
         let fields: Vec<Arc<Field>> = self.schema.fields().iter().take(self.visible).cloned().collect();
@@ -91,6 +100,11 @@ impl SliceTable {
         let source = SliceSource {
             name: self.source.clone(),
             schema: Arc::new(self.schema.project(&columns)?),
+            origins: self.origins.clone(),
+            separator: Separator {
+                columns: self.read.clone().unwrap_or_else(|| columns.clone()),
+                rejects: self.rejects.clone(),
+            },
             columns,
             partitions: distribute(&self.batches, state.config().target_partitions()),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -114,6 +128,8 @@ fn distribute(batches: &[RecordBatch], partitions_max: usize) -> Vec<Vec<RecordB
 pub struct SliceSource {
     name: String,
     schema: SchemaRef,
+    origins: Arc<dyn Origins>,
+    separator: Separator,
     columns: Vec<usize>,
     partitions: Vec<Vec<RecordBatch>>,
     metrics: ExecutionPlanMetricsSet,
@@ -129,13 +145,19 @@ impl SliceSource {
 impl DataSource for SliceSource {
     fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let read = MetricBuilder::new(&self.metrics).counter(RECORDS_READ, partition);
-        let columns = self.columns.clone();
+        let rejected = Separator::counter(&self.metrics, partition);
         let batches = self.partitions.get(partition).cloned().unwrap_or_default();
-        let projected = batches.into_iter().map(move |batch| {
-            read.add(batch.num_rows());
-            batch.project(&columns).map_err(DataFusionError::from)
+        let scan = (self.clone(), batches.into_iter());
+        let scanned = futures::stream::try_unfold(scan, move |(source, mut batches)| {
+            let (read, rejected) = (read.clone(), rejected.clone());
+            async move {
+                let Some(batch) = batches.next() else { return Ok(None) };
+                read.add(batch.num_rows());
+                let batch = source.separator.readable(batch, source.origins.as_ref(), &rejected).await?;
+                Ok(Some((batch.project(&source.columns)?, (source, batches))))
+            }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(projected))))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), scanned)))
     }
 
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -188,6 +188,13 @@ pub trait Origins: fmt::Debug + Send + Sync {
 
     /// The origin of the record in `row`. `batch` must have all columns, including the hidden ones.
     fn of(&self, batch: &RecordBatch, row: usize) -> Origin;
+
+    /// The rows with a value that its column cannot hold, each with the reason for the rejects. Only the columns with the indexes
+    /// `columns` count, since the query reads no others. `batch` must have all columns.
+    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, String)> {
+        let _ = (batch, columns);
+        Vec::new()
+    }
 }
 
 /// Splits slices by partition, for a sink whose objects have records of one partition each.

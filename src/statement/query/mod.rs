@@ -143,21 +143,30 @@ pub struct Stream {
 
 /// Finds the one stream that `query` reads, and opens its source. Nothing is read from it yet.
 ///
-/// Errors: the query reads no stream or several streams, or the source refuses its options.
-pub async fn stream(session: &Session, query: &Query) -> Result<Stream> {
-    let mut context = Context::new(session);
-    let mut query = expanded(&mut context, query).await?;
-    drop(sql_function_bodies::take(&mut query));
-    open::stream(session, &context.state, &mut query).await
-}
+/// The passes of this form must not run twice: generators, for example, have become PIVOT nodes.
+#[derive(Debug, Clone)]
+pub struct Detached(Query);
 
-/// `query` in a form whose meaning no longer depends on the session: parameters and variables have values, views are their
-/// queries, and tables have their schemas. A statement that plans a query again later keeps this form.
-pub async fn detached(session: &Session, query: &Query) -> Result<Query> {
+/// `query` without the session.
+pub async fn detached(session: &Session, query: &Query) -> Result<Detached> {
     let mut query = expanded(&mut Context::new(session), query).await?;
     variable_values::keep(session, &mut query)?;
     view_expansion::qualify(session.views(), &session.current_schema(), &mut query)?;
-    Ok(query)
+    Ok(Detached(query))
+}
+
+/// Finds the one stream that a query reads, and opens its source. Nothing is read from it yet.
+///
+/// Errors: the query reads no stream or several streams, or the source refuses its options.
+pub async fn stream(session: &Session, Detached(query): &Detached) -> Result<Stream> {
+    let mut query = query.clone();
+    drop(sql_function_bodies::take(&mut query));
+    open::stream(session, &Context::new(session).state, &mut query).await
+}
+
+/// Plans a query that was detached before.
+pub async fn plan_detached(session: &Session, Detached(query): &Detached, purpose: Purpose<'_>) -> Result<Planned> {
+    plan_expanded(Context::new(session), query.clone(), purpose, None).await
 }
 
 /// Replaces parameter markers by their values, and IDENTIFIER by names.
@@ -194,11 +203,7 @@ pub async fn plan_over(
     target: Option<&TargetRelation>,
 ) -> Result<Planned> {
     let mut context = Context::new(session);
-    let query = match purpose {
-        // It was expanded when its stream was defined.
-        Purpose::Batch(_) => query.clone(),
-        Purpose::Run | Purpose::Check | Purpose::Listed(_) => expanded(&mut context, query).await?,
-    };
+    let query = expanded(&mut context, query).await?;
     let views = std::mem::take(&mut context.views);
     match plan_expanded(context, query, purpose, target).await {
         Err(error) if error.kind() == ErrorKind::Sql && error.span.is_none() && !views.is_empty() => {

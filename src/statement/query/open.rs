@@ -47,7 +47,7 @@ pub(super) async fn open_call(
         Purpose::Batch(batch) if call.is_stream => batch_table(batch, arguments, with_metadata, &environment()).await,
         Purpose::Check if call.is_stream => {
             let source = open_stream(session, state, call, arguments, with_metadata, Purpose::Check).await?;
-            Ok(slice_table(source.as_ref(), Vec::new()))
+            Ok(slice_table(source.as_ref(), Vec::new(), rejects))
         }
         Purpose::Listed(objects) if call.function == "read_files" && !call.is_stream => {
             let files = files_of(arguments, with_metadata)?;
@@ -62,7 +62,8 @@ pub(super) async fn open_call(
             "CREATE OR REFRESH STREAMING TABLE … AS reads streams; without STREAM, the call reads the current records",
         )),
         Purpose::Run | Purpose::Batch(_) | Purpose::Listed(_) if call.function != "read_files" => {
-            Ok(Arc::new(PeekTable::new(open_stream(session, state, call, arguments, with_metadata, purpose).await?)))
+            let source = open_stream(session, state, call, arguments, with_metadata, purpose).await?;
+            Ok(Arc::new(PeekTable::new(source, rejects.clone())))
         }
         Purpose::Check if call.function != "read_files" => {
             let source = open_stream(session, state, call, arguments, with_metadata, purpose).await?;
@@ -148,7 +149,7 @@ async fn batch_table(
     environment: &SourceEnvironment,
 ) -> Result<Arc<dyn TableProvider>> {
     match batch.content {
-        Content::Rows(rows) => Ok(slice_table(batch.source, rows.clone())),
+        Content::Rows(rows) => Ok(slice_table(batch.source, rows.clone(), &environment.rejects)),
         Content::Objects(objects) => {
             let files = files_of(arguments, with_metadata)?;
             let objects = ScanObjects::MicroBatch { objects: objects.clone(), schema: batch.source.schema() };
@@ -157,9 +158,11 @@ async fn batch_table(
     }
 }
 
-fn slice_table(source: &dyn StreamSource, rows: Vec<RecordBatch>) -> Arc<dyn TableProvider> {
+fn slice_table(source: &dyn StreamSource, rows: Vec<RecordBatch>, rejects: &Rejects) -> Arc<dyn TableProvider> {
     match source.origins() {
-        Some(origins) => Arc::new(SliceTable::new(source.identity().name, &source.schema(), rows, origins)),
+        Some(origins) => {
+            Arc::new(SliceTable::new(source.identity().name, &source.schema(), rows, origins, rejects.clone()))
+        }
         None => Arc::new(EmptyTable::new(source.schema())),
     }
 }

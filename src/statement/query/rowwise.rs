@@ -193,7 +193,7 @@ impl Rewriter<'_> {
             if let Some(slice) = table.downcast_ref::<SliceTable>() {
                 // Any column can have the bytes of a message, so the scan reads all.
                 let places = MessagePlaces(slice.origins().clone());
-                (Arc::new(slice.with_hidden_columns()) as _, None, columns, Arc::new(places))
+                (Arc::new(slice.with_hidden_columns(columns.clone())) as _, None, columns, Arc::new(places))
             } else if let Some(kept) = objects::keeping_places(table.as_ref(), self.rejects) {
                 let taken = (0..columns.len()).collect();
                 let projection = columns.into_iter().chain(visible..visible + kept.columns).collect();
@@ -314,9 +314,11 @@ fn marked_step(marker: &Marker) -> Option<LogicalStep> {
         Mark::Deduplicate { operator, has_event_time } => {
             Some(LogicalStep::Deduplicate { operator: *operator, has_event_time: *has_event_time })
         }
-        Mark::EventTime => {
-            marker.expressions.first().map(|time| LogicalStep::EventTime { expression: time.clone(), schema })
-        }
+        Mark::EventTime { moves_watermark } => marker.expressions.first().map(|time| LogicalStep::EventTime {
+            expression: time.clone(),
+            schema,
+            moves_watermark: *moves_watermark,
+        }),
         Mark::Expect(rules) => {
             Some(LogicalStep::Expect { rules: rules.clone(), conditions: marker.expressions.clone(), schema })
         }

@@ -29,6 +29,9 @@ use pinsql_sources::operators::{SeenRows, refuse_unhashable};
 /// The prefix of the relation of a stream. Tables of users cannot have a space in their names.
 pub const STREAM_PREFIX: &str = "stream ";
 
+/// The default of [`Watermark::ahead_max`].
+pub const AHEAD_MAX_DEFAULT: Duration = Duration::from_hours(1);
+
 /// `WATERMARK column DELAY OF INTERVAL …`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
@@ -36,6 +39,8 @@ pub struct Watermark {
     pub column: String,
     /// How late a record can be.
     pub delay: Duration,
+    /// How far an event time can be ahead of the clock and still move the watermark.
+    pub ahead_max: Duration,
     /// The place of the column in the text.
     pub span: Span,
 }
@@ -82,7 +87,8 @@ pub fn prepare(
         return Err(Error::new(ErrorCode::NotAStream, "a query reads one stream, and this one reads more")
             .with_hint("write a table from each, and join or unite the tables"));
     }
-    let mut marking = Marking { watermark: clauses.watermark.as_ref(), event_time: None, states: Vec::new() };
+    let mut marking =
+        Marking { watermark: clauses.watermark.as_ref(), event_time: None, is_apart: false, states: Vec::new() };
     let plan = marking.mark(plan)?;
     if let (Some(watermark), None) = (&clauses.watermark, marking.event_time) {
         return Err(unknown_column(watermark, &plan));
@@ -239,6 +245,8 @@ struct Marking<'a> {
     watermark: Option<&'a Watermark>,
     /// The index of the event time in the columns of the current node. The outer None: the watermark's column is not found yet.
     event_time: Option<Option<usize>>,
+    /// True if a join or a generator is above the mark of the event time. The operators above it do not have that mark.
+    is_apart: bool,
     /// The columns of each DISTINCT, as text.
     states: Vec<String>,
 }
@@ -258,6 +266,7 @@ impl Marking<'_> {
         });
         let plan = marked.map_err(Error::from)?.data;
         self.event_time = self.event_time.map(|place| place.and_then(|place| follow(&plan, stream, place)));
+        self.is_apart |= self.event_time.is_some() && matches!(plan, LogicalPlan::Join(_) | LogicalPlan::Unnest(_));
         match plan {
             LogicalPlan::Distinct(Distinct::All(input)) => Ok(self.mark_distinct(Arc::unwrap_or_clone(input))),
             plan if self.event_time.is_none() => self.mark_event_time(plan),
@@ -283,7 +292,8 @@ impl Marking<'_> {
         }
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
         self.event_time = Some(Some(place));
-        Ok(Marker { mark: Mark::EventTime, expressions: vec![column], input: plan }.into_plan())
+        let mark = Mark::EventTime { moves_watermark: true };
+        Ok(Marker { mark, expressions: vec![column], input: plan }.into_plan())
     }
 
     fn mark_distinct(&mut self, input: LogicalPlan) -> LogicalPlan {
@@ -291,6 +301,14 @@ impl Marking<'_> {
         let columns = fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
         self.states.push(format!("DISTINCT {}", columns.collect::<Vec<_>>().join(", ")));
         let has_event_time = matches!(self.event_time, Some(Some(_)));
+        let input = match self.event_time {
+            Some(Some(place)) if self.is_apart => {
+                let column = Expr::Column(Column::from(input.schema().qualified_field(place)));
+                let mark = Mark::EventTime { moves_watermark: false };
+                Marker { mark, expressions: vec![column], input }.into_plan()
+            }
+            _ => input,
+        };
         let mark = Mark::Deduplicate { operator: self.states.len() as u32 - 1, has_event_time };
         Marker { mark, expressions: Vec::new(), input }.into_plan()
     }

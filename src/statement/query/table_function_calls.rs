@@ -20,11 +20,12 @@ use sqlparser::ast::{
 };
 
 use super::relations::{CALLS_SCHEMA, TABLE_FUNCTIONS};
-use super::streaming::{STREAM_PREFIX, Watermark};
+use super::streaming::{AHEAD_MAX_DEFAULT, STREAM_PREFIX, Watermark};
 use super::table_changes::{self, TABLE_CHANGES};
 use crate::statement::parser::{STREAM_DELAY, STREAM_MARKER, STREAM_WATERMARK};
 use crate::statement::walk;
 use pinsql_base::error::{Error, ErrorCode, ErrorKind, Result, Span};
+use pinsql_base::units;
 use pinsql_sources::objects::METADATA_COLUMN;
 
 /// A call of a table function of pinsql, and the name of its relation.
@@ -145,7 +146,7 @@ pub(super) struct Arguments {
 impl Call {
     pub(super) fn evaluate(&self, state: &SessionState) -> Result<Arguments> {
         let mut arguments = Arguments::default();
-        let (mut column, mut lateness) = (None, None);
+        let (mut column, mut lateness, mut ahead) = (None, None, None);
         for (position, argument) in self.arguments.iter().enumerate() {
             let (name, value) = match argument {
                 FunctionArg::Unnamed(value) if position == 0 && self.function == "read_files" => {
@@ -174,6 +175,9 @@ impl Call {
                 STREAM_MARKER => {}
                 STREAM_WATERMARK => column = text(&constant).zip(Some(Span::from(expr.span()))),
                 STREAM_DELAY => lateness = Some(delay(&constant).map_err(|error| error.at(expr.span()))?),
+                _ if name.eq_ignore_ascii_case(AHEAD_OPTION) && self.is_stream => {
+                    ahead = Some((ahead_max(&constant).map_err(|error| error.at(expr.span()))?, expr.span()));
+                }
                 _ if name.eq_ignore_ascii_case("path") && self.function == "read_files" => {
                     let path = text(&constant).ok_or_else(|| {
                         Error::new(ErrorCode::InvalidOption, "the path of read_files must be a string, not NULL")
@@ -192,9 +196,28 @@ impl Call {
                 }
             }
         }
-        arguments.watermark = column.zip(lateness).map(|((column, span), delay)| Watermark { column, delay, span });
-        Ok(arguments)
+        let ahead_max = ahead.map_or(AHEAD_MAX_DEFAULT, |(ahead_max, _)| ahead_max);
+        let watermark = |((column, span), delay)| Watermark { column, delay, ahead_max, span };
+        arguments.watermark = column.zip(lateness).map(watermark);
+        match ahead {
+            Some((_, span)) if arguments.watermark.is_none() => {
+                Err(Error::new(ErrorCode::InvalidOption, format!("the option `{AHEAD_OPTION}` needs a WATERMARK"))
+                    .at(span)
+                    .with_hint("write FROM STREAM …(…) WATERMARK column DELAY OF INTERVAL 10 MINUTES"))
+            }
+            _ => Ok(arguments),
+        }
     }
+}
+
+/// The option with [`Watermark::ahead_max`], for all sources.
+const AHEAD_OPTION: &str = "watermarkMaxAhead";
+
+fn ahead_max(value: &ScalarValue) -> Result<Duration> {
+    let wrong = || {
+        Error::new(ErrorCode::InvalidOption, format!("`{AHEAD_OPTION}` must be a time such as '30s', '10m' or '24h'"))
+    };
+    text(value).and_then(|text| units::duration(&text)).ok_or_else(wrong)
 }
 
 /// The delay of a watermark. Months are refused, because their length varies.

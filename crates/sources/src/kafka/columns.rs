@@ -28,6 +28,10 @@ pub(super) const VALUE: usize = 1;
 pub(super) const TOPIC: usize = 2;
 pub(super) const PARTITION: usize = 3;
 pub(super) const OFFSET: usize = 4;
+const TIMESTAMP: usize = 5;
+
+/// A hidden column: the timestamp of the record in milliseconds, if it does not fit into `timestamp`. NULL for other records.
+const FAR_TIMESTAMP: &str = "_far_timestamp";
 
 /// Kafka's numbers for the types of timestamps.
 const CREATE_TIME: i32 = 0;
@@ -85,11 +89,15 @@ struct Builders {
     timestamp: TimestampMicrosecondBuilder,
     timestamp_type: Int32Builder,
     headers: Option<ListBuilder<StructBuilder>>,
+    far_timestamp: Int64Builder,
 }
 
 impl Rows {
-    pub(super) fn new(schema: SchemaRef) -> Self {
+    /// `schema` has no hidden columns.
+    pub(super) fn new(schema: &Schema) -> Self {
         let has_headers = schema.fields().len() > 7;
+        let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(KafkaOrigins.columns()).collect();
+        let schema = Arc::new(Schema::new(fields));
         Self { open: Builders::new(has_headers), schema, open_bytes: 0, closed: Vec::new(), records: 0, bytes: 0 }
     }
 
@@ -145,6 +153,7 @@ impl Builders {
             timestamp_type: Int32Builder::new(),
             headers: has_headers
                 .then(|| ListBuilder::new(StructBuilder::from_fields(header_fields(), 0)).with_field(header_field())),
+            far_timestamp: Int64Builder::new(),
         }
     }
 
@@ -155,8 +164,11 @@ impl Builders {
         self.partition.append_value(message.partition());
         self.offset.append_value(message.offset());
         let timestamp = message.timestamp_ms();
-        // A producer may send any number. A timestamp whose microseconds do not fit in 64 bits becomes NULL.
-        self.timestamp.append_option(timestamp.and_then(|(timestamp_ms, _)| timestamp_ms.checked_mul(1000)));
+        // A producer may send any number, also one whose microseconds do not fit in 64 bits.
+        let timestamp_us = timestamp.and_then(|(timestamp_ms, _)| timestamp_ms.checked_mul(1000));
+        self.timestamp.append_option(timestamp_us);
+        let is_far = timestamp_us.is_none();
+        self.far_timestamp.append_option(timestamp.map(|(timestamp_ms, _)| timestamp_ms).filter(|_| is_far));
         self.timestamp_type.append_value(match timestamp {
             Some((_, TimestampType::Create)) => CREATE_TIME,
             Some((_, TimestampType::LogAppend)) => LOG_APPEND_TIME,
@@ -179,6 +191,7 @@ impl Builders {
             Arc::new(self.timestamp_type.finish()),
         ];
         columns.extend(self.headers.as_mut().map(|headers| Arc::new(headers.finish()) as ArrayRef));
+        columns.push(Arc::new(self.far_timestamp.finish()));
         columns
     }
 }
@@ -197,13 +210,23 @@ fn append_headers(headers: &mut ListBuilder<StructBuilder>, message: &Message<'_
     if is_built { Ok(()) } else { Err(Error::internal("the builders of the headers have other types than expected")) }
 }
 
-/// Finds the record of a row. It needs no hidden column: topic, partition and offset are columns already.
+/// Finds the record of a row. Topic, partition and offset are columns already.
 #[derive(Debug)]
 pub(super) struct KafkaOrigins;
 
 impl Origins for KafkaOrigins {
     fn columns(&self) -> Vec<FieldRef> {
-        Vec::new()
+        vec![Arc::new(Field::new(FAR_TIMESTAMP, DataType::Int64, true))]
+    }
+
+    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, String)> {
+        let far = batch.column_by_name(FAR_TIMESTAMP).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let Some(far) = far.filter(|far| far.null_count() < far.len() && columns.contains(&TIMESTAMP)) else {
+            return Vec::new();
+        };
+        let rows = (0..far.len()).filter(|row| far.is_valid(*row));
+        rows.map(|row| (row, format!("the timestamp {} ms is outside the range of TIMESTAMP", far.value(row))))
+            .collect()
     }
 
     fn of(&self, batch: &RecordBatch, row: usize) -> Origin {

@@ -233,7 +233,7 @@ impl Reading {
     fn replay(&mut self, range: SliceRange) -> Result<Slice> {
         let (mut spans, ids) = offsets::from_range(&range)?;
         let mut gaps = self.leave_out_old_topics(&mut spans, &ids)?;
-        let (batches, more_gaps) = replay::read(self, &spans, Rows::new(self.schema.clone()))?;
+        let (batches, more_gaps) = replay::read(self, &spans, Rows::new(&self.schema))?;
         gaps.extend(more_gaps);
         for (place, span) in &spans {
             if let Some(one) = self.partitions.get_mut(place) {
@@ -248,7 +248,7 @@ impl Reading {
         let records_max =
             self.source.records_per_slice_max.map_or(limits.records_max, |max| max.min(limits.records_max));
         let limits = SliceLimits { records_max, ..limits };
-        let mut rows = Rows::new(self.schema.clone());
+        let mut rows = Rows::new(&self.schema);
         let mut has_records_since = None;
         while !self.is_over() {
             self.follow_topics()?;

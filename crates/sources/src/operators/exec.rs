@@ -35,6 +35,8 @@ pub const RECORDS_FILTERED: &str = "records_filtered";
 pub const RECORDS_DUPLICATE: &str = "records_duplicate";
 /// The metric that counts rejected rows that are later than the watermark. They are also counted as rejected.
 pub const RECORDS_LATE: &str = "records_late";
+/// The metric that counts rows whose event time is too far ahead of the clock to move the watermark. They continue.
+pub const RECORDS_AHEAD: &str = "records_ahead";
 /// The prefix of a metric that counts rows that meet an expectation. The name of the expectation follows.
 pub const EXPECTATION_PASSED: &str = "expectation_passed ";
 /// The prefix of a metric that counts rows that violate an expectation. The name of the expectation follows.
@@ -139,7 +141,7 @@ impl fmt::Display for Step {
                 let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
                 write!(f, "project [{}]; filter {}", expressions.join(", "), filter.predicate)
             }
-            Self::EventTime(expression) => write!(f, "event time {expression}"),
+            Self::EventTime { expression, .. } => write!(f, "event time {expression}"),
             Self::Expect(expected) => {
                 let rules: Vec<String> = expected.iter().map(|expected| expected.rule.to_string()).collect();
                 write!(f, "expect [{}]", rules.join(", "))
@@ -155,6 +157,7 @@ struct Counts {
     duplicate: Count,
     rejected: Count,
     late: Count,
+    ahead: Count,
     /// For each expectation, the counters of passed and of failed rows.
     expectations: Vec<(Count, Count)>,
 }
@@ -176,6 +179,7 @@ impl Counts {
             duplicate: counter(RECORDS_DUPLICATE.to_owned()),
             rejected: counter(RECORDS_REJECTED.to_owned()),
             late: counter(RECORDS_LATE.to_owned()),
+            ahead: counter(RECORDS_AHEAD.to_owned()),
         }
     }
 }
@@ -238,7 +242,7 @@ impl Runner {
 
     /// Counts the rows of a part by their outcome, sends bad records to the rejects, and returns the rows that continue.
     async fn finish_part(&mut self, part: Part, scanned: &RecordBatch) -> Result<Option<Rows>> {
-        let Outcome { rows, filtered, dropped, fatal, counts, event_time_max } = match part {
+        let Outcome { rows, filtered, dropped, fatal, counts, event_times } = match part {
             Part::Done(outcome) => *outcome,
             Part::Bad { origin, reason } => {
                 self.reject(scanned, origin, reason).await?;
@@ -254,8 +258,8 @@ impl Runner {
             passed_counter.add(*passed);
             failed_counter.add(*failed);
         }
-        if let (Some(seen), Some(time)) = (&self.context.seen, event_time_max) {
-            seen.observe(time);
+        if let (Some(seen), Some(times)) = (&self.context.seen, event_times) {
+            self.counts.ahead.add(seen.observe(&times));
         }
         for (origin, reason) in dropped {
             self.reject(scanned, origin, reason).await?;

@@ -24,7 +24,10 @@ pub enum Mark {
         has_event_time: bool,
     },
     /// The only expression of the marker is the event time of the rows.
-    EventTime,
+    EventTime {
+        /// False above a join or a generator: the same times were marked below it.
+        moves_watermark: bool,
+    },
     /// The expressions of the marker are the conditions of these rules, in order.
     Expect(Vec<Rule>),
 }
@@ -57,7 +60,7 @@ impl UserDefinedLogicalNodeCore for Marker {
     fn name(&self) -> &str {
         match self.mark {
             Mark::Deduplicate { .. } => "Deduplicate",
-            Mark::EventTime => "EventTime",
+            Mark::EventTime { .. } => "EventTime",
             Mark::Expect(_) => "Expect",
         }
     }
@@ -91,7 +94,7 @@ impl UserDefinedLogicalNodeCore for Marker {
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         match self.mark {
             Mark::Deduplicate { .. } => None,
-            Mark::EventTime | Mark::Expect(_) => Some(vec![output_columns.to_vec()]),
+            Mark::EventTime { .. } | Mark::Expect(_) => Some(vec![output_columns.to_vec()]),
         }
     }
 }

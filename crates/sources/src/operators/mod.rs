@@ -30,7 +30,8 @@ mod steps;
 
 pub use self::cooperate::CooperativeJoins;
 pub use self::exec::{
-    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE, RecordsExec,
+    EXPECTATION_FAILED, EXPECTATION_PASSED, RECORDS_AHEAD, RECORDS_DUPLICATE, RECORDS_FILTERED, RECORDS_LATE,
+    RecordsExec,
 };
 pub use self::expectation::{OnViolation, Rule};
 pub use self::node::RecordsNode;

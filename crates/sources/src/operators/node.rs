@@ -28,8 +28,8 @@ pub enum LogicalStep {
     /// A projection of the common parts of the conditions of a filter, followed by that filter. `early` is the predicate over the
     /// rows before the projection. It is needed because a common part can also fail for rows that another condition filters out.
     ProjectAndFilter { expressions: Vec<Expr>, schema: DFSchemaRef, output: DFSchemaRef, predicate: Expr, early: Expr },
-    /// Evaluates the event time of each row.
-    EventTime { expression: Expr, schema: DFSchemaRef },
+    /// Evaluates the event time of each row. See [`super::marker::Mark::EventTime`].
+    EventTime { expression: Expr, schema: DFSchemaRef, moves_watermark: bool },
     /// Keeps the first of equal rows, over all batches. See [`super::marker::Mark::Deduplicate`].
     Deduplicate { operator: u32, has_event_time: bool },
     /// Checks each row with the conditions of the rules.

@@ -137,9 +137,10 @@ fn compile_step(step: &LogicalStep, columns: &mut SchemaRef, compile: &Compile<'
                 early: Filter::new(compile(early, schema)?),
             })
         }
-        LogicalStep::EventTime { expression, schema } => {
+        LogicalStep::EventTime { expression, schema, moves_watermark } => {
             let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
-            compile(&expression.clone().cast_to(&time, schema.as_ref())?, schema).map(Step::EventTime)
+            let expression = compile(&expression.clone().cast_to(&time, schema.as_ref())?, schema)?;
+            Ok(Step::EventTime { expression, moves_watermark: *moves_watermark })
         }
         LogicalStep::Expect { rules, conditions, schema } => {
             let expected = rules

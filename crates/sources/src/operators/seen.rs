@@ -4,11 +4,12 @@
 //! The rows of one micro-batch are kept apart until the batch has landed: [`SeenRows::begin`], then the plan runs, then
 //! [`SeenRows::pending_bytes`] returns what to store for the batch, and [`SeenRows::commit`] or [`SeenRows::discard`] ends it.
 //!
-//! A watermark does not move while a batch runs: it is the latest event time of the earlier batches, minus the delay. A row with
-//! an event time up to the watermark is late, and is never looked up here. If event time is one of the compared columns, equal
-//! rows have the same event time, so a row is removed as soon as the watermark passes its event time (as in Spark's
-//! dropDuplicates). If not, a duplicate may arrive up to the delay after the first row, so the row is kept longer by the delay
-//! (as in Spark's dropDuplicatesWithinWatermark). A row without event time is kept forever.
+//! A watermark does not move while a batch runs: it is the latest event time of the earlier batches, minus the delay. Event
+//! times too far ahead of the clock do not count. A row with an event time up to the watermark is late, and is never looked up
+//! here. If event time is one of the compared columns, equal rows have the same event time, so a row is removed as soon as the
+//! watermark passes its event time (as in Spark's dropDuplicates). If not, a duplicate may arrive up to the delay after the
+//! first row, so the row is kept longer by the delay (as in Spark's dropDuplicatesWithinWatermark). A row without event time is
+//! kept forever.
 //!
 //! The state uses the memory of the session. It cannot spill to disk, so a state that does not fit is an error.
 
@@ -31,6 +32,9 @@ const PARTS_OF_DELAY: i64 = 8;
 pub struct StateOptions {
     /// The delay of the watermark (`DELAY OF INTERVAL …`). Without it, no row is ever removed.
     pub delay: Option<Duration>,
+    /// How far an event time can be ahead of this machine's clock and still move the watermark. Without it, every event time
+    /// moves the watermark.
+    pub ahead_max: Option<Duration>,
 }
 
 /// The state of all DISTINCTs in the query of one stream.
@@ -38,6 +42,8 @@ pub struct StateOptions {
 pub struct SeenRows {
     /// In microseconds.
     delay: Option<i64>,
+    /// In microseconds.
+    ahead_max: Option<i64>,
     pool: Arc<dyn MemoryPool>,
     state: Mutex<State>,
 }
@@ -59,13 +65,16 @@ struct Batch {
     number: u64,
     watermark: Option<i64>,
     event_time_max: Option<i64>,
+    /// The latest event time that moves the watermark.
+    moves_until: i64,
     added: Vec<(RowHash, i64)>,
 }
 
 impl SeenRows {
     /// An empty state that reserves its memory from `pool`.
     pub fn new(pool: &Arc<dyn MemoryPool>, options: StateOptions) -> Self {
-        let delay = options.delay.map(|delay| i64::try_from(delay.as_micros()).unwrap_or(NEVER_EXPIRES));
+        let microseconds = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(NEVER_EXPIRES);
+        let (delay, ahead_max) = (options.delay.map(microseconds), options.ahead_max.map(microseconds));
         let state = State {
             entries: Entries::new(delay.is_some()),
             memory: MemoryConsumer::new("rows seen by DISTINCT").register(pool),
@@ -73,7 +82,7 @@ impl SeenRows {
             swept: i64::MIN,
             batch: None,
         };
-        Self { delay, pool: pool.clone(), state: Mutex::new(state) }
+        Self { delay, ahead_max, pool: pool.clone(), state: Mutex::new(state) }
     }
 
     /// Begins a micro-batch, with the current watermark. A batch that was not ended is discarded.
@@ -82,7 +91,9 @@ impl SeenRows {
         state.discard();
         let watermark = self.watermark_of(state.event_time_max);
         let event_time_max = state.event_time_max;
-        state.batch = Some(Batch { number, watermark, event_time_max, added: Vec::new() });
+        let now = chrono::Utc::now().timestamp_micros();
+        let moves_until = self.ahead_max.map_or(i64::MAX, |ahead_max| now.saturating_add(ahead_max));
+        state.batch = Some(Batch { number, watermark, event_time_max, moves_until, added: Vec::new() });
     }
 
     /// The current watermark, in microseconds since 1970: rows with this event time or an earlier one are late. None without a
@@ -162,12 +173,20 @@ impl SeenRows {
         self.lock().memory.size() as u64
     }
 
-    /// Records the event time of a row of the current batch, in microseconds since 1970. It moves the watermark of the next
-    /// batch.
-    pub(super) fn observe(&self, event_time: i64) {
-        if let Some(batch) = &mut self.lock().batch {
-            batch.event_time_max = batch.event_time_max.max(Some(event_time));
+    /// Records the event times of rows of the current batch, in microseconds since 1970. The latest moves the watermark of the
+    /// next batch. Times that are too far ahead of the clock do not count, so that one wrong clock does not make the rows of
+    /// others late. Returns their number.
+    pub(super) fn observe(&self, event_times: &Int64Array) -> usize {
+        let mut state = self.lock();
+        let Some(batch) = &mut state.batch else { return 0 };
+        let mut ahead = 0;
+        for time in event_times.iter().flatten() {
+            match time <= batch.moves_until {
+                true => batch.event_time_max = batch.event_time_max.max(Some(time)),
+                false => ahead += 1,
+            }
         }
+        ahead
     }
 
     /// For each row, true if it is the first of its kind; it is then added to the state. `event_times` are microseconds since

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat, concat_batches, filter, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use datafusion::common::{DataFusionError, Result};
@@ -29,7 +29,10 @@ pub(super) enum Step {
         early: Filter,
     },
     /// The result is in microseconds since 1970.
-    EventTime(Arc<dyn PhysicalExpr>),
+    EventTime {
+        expression: Arc<dyn PhysicalExpr>,
+        moves_watermark: bool,
+    },
     Expect(Vec<Expected>),
 }
 
@@ -187,14 +190,14 @@ pub(super) struct Outcome {
     pub fatal: Option<(usize, Rule, String)>,
     /// For each expectation, in the order of the step: how many rows passed and how many failed.
     pub counts: Vec<(usize, usize)>,
-    /// Microseconds since 1970.
-    pub event_time_max: Option<i64>,
+    /// The event times that move the watermark, in microseconds since 1970.
+    pub event_times: Option<Int64Array>,
 }
 
 /// Runs all steps. If one fails, nothing has been changed, counted or sent.
 pub(super) fn run(steps: &[Step], rows: Rows) -> Result<Outcome> {
     let mut outcome =
-        Outcome { rows, filtered: 0, dropped: Vec::new(), fatal: None, counts: Vec::new(), event_time_max: None };
+        Outcome { rows, filtered: 0, dropped: Vec::new(), fatal: None, counts: Vec::new(), event_times: None };
     for step in steps {
         outcome = run_step(step, outcome)?;
     }
@@ -226,10 +229,12 @@ fn run_step(step: &Step, mut outcome: Outcome) -> Result<Outcome> {
             outcome.filtered += before - rows.len();
             rows
         }
-        Step::EventTime(expression) => {
+        Step::EventTime { expression, moves_watermark } => {
             let times = expression.evaluate(&rows.batch)?.into_array(rows.len())?;
             let times = times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>();
-            outcome.event_time_max = outcome.event_time_max.max(arrow::compute::max(&times));
+            if *moves_watermark {
+                outcome.event_times = Some(times.clone());
+            }
             Rows { event_times: Some(Arc::new(times)), ..rows }
         }
         Step::Expect(expected) => {

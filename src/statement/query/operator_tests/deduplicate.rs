@@ -133,3 +133,28 @@ async fn a_watermark_follows_a_column_of_a_subquery() {
     let error = Stream::new().await.watermark("length", 1).run(SQL, &messages(&[])).await.unwrap_err();
     assert_eq!(error.message, "a watermark follows a TIMESTAMP, and `length` is BIGINT");
 }
+
+#[tokio::test]
+async fn a_watermark_holds_above_generated_rows() {
+    let stream = Stream::new().await.watermark("sent", 10);
+    let sql = "SELECT DISTINCT d, sent FROM (SELECT unnest(array(data, 'x')) AS d, sent FROM `stream s`)";
+    let outcome = stream.batch(0, sql, &at(&[("a", 100), ("a", 100)])).await.unwrap();
+    assert_eq!((outcome.rows.len(), outcome.ledger.duplicates, outcome.ledger.combined), (2, 2, true));
+    let outcome = stream.batch(1, sql, &at(&[("b", 50), ("c", 200)])).await.unwrap();
+    assert_eq!((outcome.rows.len(), outcome.ledger.late), (2, 2));
+    // The rows at 100 s are forgotten.
+    assert_eq!(stream.seen.rows(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_does_not_move_the_watermark() {
+    let stream = Stream::new().await.watermark("sent", 10);
+    let sql = "SELECT DISTINCT data, sent FROM `stream s`";
+    let now = chrono::Utc::now().timestamp();
+    let outcome = stream.batch(0, sql, &at(&[("a", now), ("b", now + 86_400), ("c", now + 30)])).await.unwrap();
+    assert_eq!((outcome.rows.len(), outcome.rejects.len(), outcome.ledger.ahead), (3, 0, 1));
+    assert_eq!(stream.seen.watermark(), Some((now + 20) * 1_000_000));
+    let outcome = stream.batch(1, sql, &at(&[("d", now + 25), ("b", now + 86_400)])).await.unwrap();
+    assert_eq!((outcome.rows.len(), outcome.ledger.duplicates, outcome.ledger.rejected), (1, 1, 0));
+    assert_eq!(outcome.ledger.ahead, 1);
+}

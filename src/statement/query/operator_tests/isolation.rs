@@ -172,6 +172,20 @@ async fn above_a_join_the_reject_has_the_values_of_the_row() {
 }
 
 #[tokio::test]
+async fn above_a_generator_the_reject_has_the_values_of_the_generated_row() {
+    let stream = Stream::new().await;
+    let sql = "SELECT CAST(d AS INT) AS n FROM (SELECT unnest(array(data, '7')) AS d FROM `stream s`)";
+    let outcome = stream.run(sql, &messages(&["1", "x"])).await.unwrap();
+    assert_eq!(outcome.rows, ["1", "7", "7"]);
+    assert_eq!(outcome.raw, ["{\"d\":\"x\"}"]);
+    assert_eq!((outcome.ledger.read, outcome.ledger.rejected, outcome.ledger.combined), (2, 1, true));
+    // Below the generator, the reject is the record.
+    let sql = "SELECT unnest(array(n, n + 1)) AS m FROM (SELECT CAST(data AS INT) AS n FROM `stream s`)";
+    let outcome = stream.run(sql, &messages(&["1", "x"])).await.unwrap();
+    assert_eq!((outcome.rows, outcome.raw), (vec!["1".to_owned(), "2".to_owned()], vec!["x".into()]));
+}
+
+#[tokio::test]
 async fn a_value_that_the_tables_column_cannot_hold_rejects_its_record() {
     let columns = vec![Field::new("N", DataType::Int8, true), Field::new("text", DataType::Utf8, true)];
     let stream = Stream::new().await.into_columns(columns);

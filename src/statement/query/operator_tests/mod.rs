@@ -106,8 +106,10 @@ impl Stream {
 
     pub(super) fn watermark(mut self, column: &str, delay_seconds: u64) -> Self {
         let (delay, span) = (Duration::from_secs(delay_seconds), Span { start: (1, 1), end: (1, 2) });
-        self.clauses.watermark = Some(Watermark { column: column.to_owned(), delay, span });
-        self.seen = Arc::new(SeenRows::new(&pool(&self.session), StateOptions { delay: Some(delay) }));
+        let ahead_max = Duration::from_secs(60);
+        self.clauses.watermark = Some(Watermark { column: column.to_owned(), delay, ahead_max, span });
+        let options = StateOptions { delay: Some(delay), ahead_max: Some(ahead_max) };
+        self.seen = Arc::new(SeenRows::new(&pool(&self.session), options));
         self
     }
 
@@ -224,7 +226,8 @@ impl Stream {
             ];
             RecordBatch::try_from_iter(columns).unwrap()
         });
-        SliceTable::new("messages".to_owned(), &schema, batches.collect(), Arc::new(Numbered))
+        let (rejects, _) = Rejects::channel();
+        SliceTable::new("messages".to_owned(), &schema, batches.collect(), Arc::new(Numbered), rejects)
     }
 }
 
