@@ -10,7 +10,8 @@ mod concat_ws;
 mod elt;
 mod encodings;
 mod format_string;
-mod hash;
+mod gunzip;
+pub(crate) mod hash;
 mod length;
 mod letters;
 mod masks;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<ScalarUDF> {
         map::str_to_map(),
         url::try_url_decode(),
         url::url_decode(),
+        gunzip::functions(),
         url::url_encode(),
     ];
     functions.extend(taken_over.iter().map(|function| function.as_ref().clone()));
