@@ -82,7 +82,7 @@ pub(super) struct GatewayArguments {
     tls_key: Option<PathBuf>,
 
     /// Maximum size of a request body
-    #[arg(long, env = "PINSQL_GATEWAY_BODY_MAX", value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
+    #[arg(long, env = "PINSQL_GATEWAY_BODY_MAX", value_name = "SIZE", default_value = "16MB", value_parser = parse_bytes)]
     body_max: u64,
 
     /// Maximum number of records in one request

@@ -51,7 +51,8 @@ impl Target for KinesisTarget {
                 all.extend(records(batch)?);
             }
             // A record that Kinesis never accepts stops the stream before any record of the batch is sent.
-            if let Some(refused) = all.iter().find_map(|record| record.check().err()) {
+            let limit = self.writer.record_limit(&self.stream, &all).await?;
+            if let Some(refused) = all.iter().find_map(|record| record.check(&limit).err()) {
                 return Err(Error::new(
                     ErrorCode::DeliveryRefused,
                     format!("a record cannot be written to the stream {}", self.stream),

@@ -80,6 +80,13 @@ def shards(stream):
     return client.list_shards(StreamName=stream)["Shards"]
 
 
+def allow_records(stream, kib):
+    """Raises the maximum size of a record."""
+    arn = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    client.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=kib)
+    return active(stream)
+
+
 def split(stream, shard):
     found = next(listed for listed in shards(stream) if listed["ShardId"] == shard)
     start, end = (int(found["HashKeyRange"][name]) for name in ("StartingHashKey", "EndingHashKey"))
@@ -112,7 +119,7 @@ def read_bare(stream, shard, records):
     return time.monotonic() - started
 
 
-COMMANDS = {function.__name__: function for function in (create, delete, put, aggregate, put_raw, split, merge, touch, read_bare)}
+COMMANDS = {function.__name__: function for function in (create, delete, put, aggregate, put_raw, allow_records, split, merge, touch, read_bare)}
 COMMANDS["shards"] = lambda stream: [
     {"id": shard["ShardId"], "open": "EndingSequenceNumber" not in shard["SequenceNumberRange"]} for shard in shards(stream)
 ]

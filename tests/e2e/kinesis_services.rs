@@ -264,6 +264,11 @@ impl Producer {
         self.ask("put_raw", &json!([stream, key, hexadecimal]));
     }
 
+    /// Raises the maximum size of a record.
+    pub(crate) fn allow_records(&self, stream: &str, kib: u32) {
+        self.ask("allow_records", &json!([stream, kib]));
+    }
+
     pub(crate) fn split(&self, stream: &str, shard: &str) {
         self.ask("split", &json!([stream, shard]));
     }

@@ -145,9 +145,10 @@ async fn put_valid(
     stream: &str,
     records: &[Record],
 ) -> Result<Vec<Result<Placed, Refused>>, Failure> {
+    let limit = kinesis.record_limit(stream, records).await.map_err(|failure| write_failure(&failure))?;
     for (index, record) in records.iter().enumerate() {
         record
-            .check()
+            .check(&limit)
             .map_err(|refused| aws_failure(&refused.code, &format!("record {index}: {}", refused.message)))?;
     }
     let answers = kinesis.put_all(stream, records, gateway.limits.timeout).await;

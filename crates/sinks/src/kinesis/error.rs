@@ -12,8 +12,9 @@ use pinsql_sources::kinesis::{Failure, classify};
 
 pub(super) const VALIDATION: &str = "ValidationException";
 const UNAVAILABLE: &str = "ServiceUnavailable";
-const RIGHTS_HINT: &str = "writing to a stream needs kinesis:PutRecords; describing, listing, making and deleting streams need \
-                           kinesis:DescribeStream, kinesis:ListStreams, kinesis:CreateStream and kinesis:DeleteStream";
+const RIGHTS_HINT: &str = "writing to a stream needs kinesis:PutRecords, and kinesis:DescribeStreamSummary for records above \
+                           1 MiB; describing, listing, making and deleting streams need kinesis:DescribeStream, \
+                           kinesis:ListStreams, kinesis:CreateStream and kinesis:DeleteStream";
 
 /// A call that failed as a whole.
 #[derive(Debug, ThisError)]

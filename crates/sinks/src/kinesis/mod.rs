@@ -10,11 +10,12 @@
 //!
 //! Deliberately absent: aggregates of the Kinesis Producer Library, which not every consumer can read.
 //!
-//! The modules: `definition` (CREATE SINK), `messages` (rows as records), `put` (calls and retries), `streams` (streams and
-//! shards), `error`.
+//! The modules: `definition` (CREATE SINK), `messages` (rows as records), `limit` (the size of records), `put` (calls and
+//! retries), `streams` (streams and shards), `error`.
 
 mod definition;
 mod error;
+mod limit;
 mod messages;
 mod put;
 mod streams;
@@ -26,6 +27,8 @@ use bytes::Bytes;
 
 pub use self::definition::Definition;
 pub use self::error::WriteFailure;
+use self::limit::Limits;
+pub use self::limit::RecordLimit;
 pub use self::messages::{messages, records};
 pub use self::streams::{ShardDescription, StreamDescription, StreamList};
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -36,8 +39,8 @@ pub const RECORDS_PER_CALL_MAX: usize = 500;
 /// The maximum size of one call. Kinesis accepts 10 MiB, but servers with its older limits accept half of that, and larger calls
 /// are not faster.
 pub const CALL_BYTES_MAX: usize = 5 << 20;
-/// The maximum size of a record: data and partition key together.
-pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The size of a record that every stream accepts: data and partition key together. See [`RecordLimit`].
+pub const RECORD_BYTES_MIN: usize = 1 << 20;
 /// The maximum length of a partition key, in characters.
 pub const KEY_CHARS_MAX: usize = 256;
 
@@ -78,14 +81,17 @@ impl Record {
         self.data.len() + self.partition_key.len()
     }
 
-    /// Checks the record against the limits of Kinesis. The error has the same code as Kinesis would return.
-    pub fn check(&self) -> Result<(), Refused> {
+    /// Checks the record against the limits of Kinesis and of its stream. The error has the same code as Kinesis would return.
+    pub fn check(&self, limit: &RecordLimit) -> Result<(), Refused> {
         let chars = self.partition_key.chars().count();
         let message = if chars == 0 || chars > KEY_CHARS_MAX {
             format!("a partition key has 1 to {KEY_CHARS_MAX} characters, not {chars}")
-        } else if self.size_bytes() > RECORD_BYTES_MAX {
-            let bytes = self.size_bytes();
-            format!("data and partition key have {RECORD_BYTES_MAX} bytes at most, not {bytes}")
+        } else if self.size_bytes() > limit.bytes_max {
+            let unknown = limit.unknown.as_ref().map_or_else(String::new, |code| {
+                format!(" (the stream's own limit is not known: DescribeStreamSummary answers {code})")
+            });
+            let (bytes_max, bytes) = (limit.bytes_max, self.size_bytes());
+            format!("data and partition key have {bytes_max} bytes at most in this stream, not {bytes}{unknown}")
         } else if self.explicit_hash_key.as_deref().is_some_and(|key| !is_hash_key(key)) {
             "an explicit hash key is a decimal number below 2^128".to_owned()
         } else {
@@ -105,6 +111,7 @@ fn is_hash_key(key: &str) -> bool {
 pub struct Writer {
     sdk: aws_sdk_kinesis::Client,
     contact: Contact,
+    limits: Limits,
 }
 
 impl Writer {
@@ -116,7 +123,7 @@ impl Writer {
             Error::new(ErrorCode::InvalidConfiguration, "the region of Kinesis is not known")
                 .with_hint("set AWS_REGION")
         })?;
-        Ok(Self { sdk, contact })
+        Ok(Self { sdk, contact, limits: Limits::default() })
     }
 
     /// True if the service has responded at least once.

@@ -24,14 +24,16 @@ impl Writer {
         self.call(stream, records, &all, CALL_TIMEOUT).await
     }
 
-    /// Writes all records, with as few calls as their sizes allow. Throttled records are repeated until the deadline. Returns one
-    /// result for each record, in order. Fails only if a call failed and no record was accepted.
+    /// Writes all records, with as few calls as their sizes allow, and refuses those that the stream cannot take. Throttled
+    /// records are repeated until the deadline. Returns one result for each record, in order. Fails only if a call failed and
+    /// no record was accepted.
     pub async fn put_all(&self, stream: &str, records: &[Record], deadline: Duration) -> Result<Answers, WriteFailure> {
         let deadline = Instant::now() + deadline;
         let mut round = Round { answers: vec![None; records.len()], failure: None };
+        let limit = self.record_limit(stream, records).await?;
         let mut waiting = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
-            match record.check() {
+            match record.check(&limit) {
                 Ok(()) => waiting.push(index),
                 Err(refused) => round.answers[index] = Some(Err(refused)),
             }
@@ -149,7 +151,7 @@ fn cut<'a>(records: &'a [Record], chosen: &'a [usize]) -> impl Iterator<Item = &
             bytes += records.get(**index).map_or(0, Record::size_bytes);
             bytes <= CALL_BYTES_MAX
         });
-        // A single record is always below the limit of a call.
+        // A single record can be larger than `CALL_BYTES_MAX` if its stream accepts it. Then Kinesis accepts the call too.
         let (call, left) = rest.split_at(fits.count().max(1).min(rest.len()));
         rest = left;
         (!call.is_empty()).then_some(call)
@@ -175,6 +177,7 @@ mod tests {
         assert_eq!(calls(&vec![record(1); 1_200]), [500, 500, 200]);
         assert_eq!(calls(&vec![record(1 << 20); 6]), [4, 2]);
         assert_eq!(calls(&vec![record((1 << 20) - 1); 6]), [5, 1]);
+        assert_eq!(calls(&[record(1), record(9 << 20), record(1), record(1)]), [1, 1, 2]);
     }
 
     #[test]
