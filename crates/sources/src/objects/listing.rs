@@ -112,10 +112,50 @@ pub(super) async fn list_for_stream(
 ) -> Result<Listing> {
     let mut listing = list_unfiltered(store, location, selection).await?;
     listing.objects.retain(|object| selection.wants(object));
-    listing.objects.sort_unstable_by(|left, right| {
+    oldest_first(&mut listing.objects);
+    Ok(listing)
+}
+
+/// The objects of [`list_for_stream`] for which `is_new` is true. The others cost as little as possible.
+pub(super) async fn list_new(
+    store: &dyn ObjectStore,
+    location: &Location,
+    selection: &Selection,
+    is_new: &(dyn Fn(&ObjectMeta) -> bool + Sync),
+) -> Result<Vec<ObjectMeta>> {
+    if let Some(file) = single_file(store, location).await? {
+        let is_read = is_new(&file) && selection.wants(&file);
+        return Ok(if is_read { vec![file] } else { vec![] });
+    }
+    let mut listed = store.list(Some(&location.base));
+    let mut objects = Vec::new();
+    loop {
+        match listed.try_next().await {
+            Ok(Some(object)) => {
+                if is_new(&object) && selection.wants(&object) && is_visible(location, &object.location, selection) {
+                    objects.push(object);
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return list_failed(location, error).map(|()| vec![]),
+        }
+    }
+    oldest_first(&mut objects);
+    Ok(objects)
+}
+
+fn oldest_first(objects: &mut [ObjectMeta]) {
+    objects.sort_unstable_by(|left, right| {
         (left.last_modified, &left.location).cmp(&(right.last_modified, &right.location))
     });
-    Ok(listing)
+}
+
+/// Only a local folder can be missing, and has no objects then. In S3 this error means that the bucket is missing.
+fn list_failed(location: &Location, error: object_store::Error) -> Result<()> {
+    match error {
+        object_store::Error::NotFound { .. } if location.is_local() => Ok(()),
+        error => Err(storage_error(&format!("list {}", location.written), error)),
+    }
 }
 
 async fn list_unfiltered(store: &dyn ObjectStore, location: &Location, selection: &Selection) -> Result<Listing> {
@@ -143,9 +183,7 @@ async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Se
     let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&location.base)).try_collect().await;
     let mut objects = match listed {
         Ok(objects) => objects,
-        // Only a local folder can be missing. In S3 this error means that the bucket is missing.
-        Err(object_store::Error::NotFound { .. }) if location.is_local() => vec![],
-        Err(error) => return Err(storage_error(&format!("list {}", location.written), error)),
+        Err(error) => list_failed(location, error).map(|()| vec![])?,
     };
     let delta_tables = objects.iter().filter_map(|object| table_of_log(&object.location)).collect();
     objects.retain(|object| is_visible(location, &object.location, selection));

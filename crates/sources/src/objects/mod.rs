@@ -52,6 +52,7 @@ mod resolve;
 mod sample;
 mod stream;
 mod table;
+mod taken;
 #[cfg(test)]
 mod tests;
 

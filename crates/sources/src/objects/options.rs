@@ -158,10 +158,10 @@ pub fn option_names() -> &'static [&'static str] {
 }
 
 /// The options that only `STREAM read_files` has. Its module handles them.
-const STREAM_OPTIONS: [&str; 3] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFilesPerTrigger"];
+const STREAM_OPTIONS: [&str; 4] = ["includeExistingFiles", "maxBytesPerTrigger", "maxFileAge", "maxFilesPerTrigger"];
 
 /// Options of Databricks that are refused, because ignoring one could change the result without notice.
-const REFUSED: [&str; 40] = [
+const REFUSED: [&str; 39] = [
     "allowOverwrites",
     "badRecordsPath",
     "charToEscapeQuoteEscaping",
@@ -180,7 +180,6 @@ const REFUSED: [&str; 40] = [
     "locale",
     "maxCharsPerColumn",
     "maxColumns",
-    "maxFileAge",
     "mergeSchema",
     "nanValue",
     "negativeInf",

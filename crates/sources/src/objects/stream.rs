@@ -1,11 +1,14 @@
 //! `STREAM read_files`: reads each object once, when it appears.
 //!
 //! This works as Databricks' Auto Loader: the path is listed at every trigger, and the new objects are the next slice. An object
-//! is identified by its path: an object that is written again under the same name is not read again. A range has its objects with
-//! their size and entity tag, so a replay either reads exactly the same content or fails.
+//! is identified by its path: an object that is written again under the same name is not read again (`taken`). A range has its
+//! objects with their size and entity tag, so a replay either reads exactly the same content or fails.
 //!
-//! Deliberately absent: notifications (a listing finds the same objects), and the content of objects, which the plan reads
-//! itself.
+//! A listing costs more with more objects, also with those that were read. So a listing without new objects delays the next one
+//! by a multiple of its own duration: an idle stream uses the same part of the time, however many objects there are.
+//!
+//! Deliberately absent: notifications (a listing finds the same objects); listing only names after the last one (names of new
+//! objects need not be greater); and the content of objects, which the plan reads itself.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,13 +21,15 @@ use datafusion::scalar::ScalarValue;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::given::Given;
-use super::listing::{Selection, list_for_stream};
+use super::listing::{Selection, list_for_stream, list_new};
 use super::location::Location;
 use super::options::{Format, Options};
 use super::read_ahead::Storage;
 use super::resolve::open_storage;
+use super::taken::{Taken, TakenObjects};
 use super::{ReadFiles, ScanObjects, SourceEnvironment, delta, plan_scan};
 use crate::stream::{
     Content, Gap, Lag, Next, Origins, Position, ReadOptions, Slice, SliceLimits, SliceRange, SourceIdentity,
@@ -32,12 +37,15 @@ use crate::stream::{
 };
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
-use pinsql_base::units::bytes;
+use pinsql_base::units::{bytes, duration};
 
 /// Databricks' default for `maxFilesPerTrigger`.
 const FILES_PER_TRIGGER: u64 = 1_000;
-/// The wait before a path without new objects is listed again.
-const LISTING_INTERVAL: Duration = Duration::from_millis(500);
+/// The limits of the wait before a path without new objects is listed again.
+const LISTING_INTERVAL_MIN: Duration = Duration::from_millis(500);
+const LISTING_INTERVAL_MAX: Duration = Duration::from_mins(1);
+/// The wait is this many times the duration of the listing.
+const LISTING_WAIT_FACTOR: u32 = 50;
 
 /// The options that only a stream has.
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +53,15 @@ pub(super) struct StreamOptions {
     files_max: u64,
     bytes_max: u64,
     include_existing: bool,
+    /// Objects that are older than the latest one, minus this, are ignored.
+    max_age: Option<Duration>,
 }
 
 impl StreamOptions {
     /// Removes these options from the options of a call. The remaining ones are those of every `read_files`.
     pub(super) fn take(given: &mut BTreeMap<String, ScalarValue>) -> Result<Self> {
-        let mut options = Self { files_max: FILES_PER_TRIGGER, bytes_max: u64::MAX, include_existing: true };
+        let mut options =
+            Self { files_max: FILES_PER_TRIGGER, bytes_max: u64::MAX, include_existing: true, max_age: None };
         let mut taken = |name: &str| {
             let written = given.keys().find(|written| written.eq_ignore_ascii_case(name)).cloned();
             written.and_then(|written| given.remove(&written))
@@ -63,6 +74,11 @@ impl StreamOptions {
         }
         if let Some(value) = &taken("includeExistingFiles") {
             options.include_existing = Given { name: "includeExistingFiles", value }.boolean()?;
+        }
+        if let Some(value) = &taken("maxFileAge") {
+            let given = Given { name: "maxFileAge", value };
+            let age = duration(given.text()?).filter(|age| !age.is_zero());
+            options.max_age = Some(age.ok_or_else(|| given.wrong("a time such as '336h' (14 days)"))?);
         }
         Ok(options)
     }
@@ -134,12 +150,6 @@ struct FixedObjects {
     objects: Vec<FixedObject>,
 }
 
-/// A position: the paths of all objects that were already returned.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct TakenObjects {
-    taken: Vec<String>,
-}
-
 impl FixedObjects {
     fn of(objects: &[ObjectMeta]) -> Self {
         let fixed = |object: &ObjectMeta| FixedObject {
@@ -189,29 +199,35 @@ impl StreamSource for FilesStream {
     }
 
     async fn start(&self) -> Result<Position> {
-        let mut start = TakenObjects::default();
+        let mut start = Taken::of(TakenObjects::default(), self.options.max_age);
         if !self.options.include_existing {
-            start.taken = self.list().await?.iter().map(|object| object.location.to_string()).collect();
+            for object in self.list().await? {
+                start.insert(object.location.to_string(), object.last_modified.timestamp_micros());
+            }
+            start.forget();
         }
-        Ok(Position(to_json(&start)?))
+        Ok(Position(to_json(&start.into_position())?))
     }
 
     fn advance(&self, position: &Position, range: &SliceRange) -> Result<Position> {
-        let mut taken: TakenObjects = read_json(&position.0, "position")?;
+        let mut taken = Taken::of(read_json(&position.0, "position")?, self.options.max_age);
         let fixed: FixedObjects = read_json(&range.0, "range")?;
-        taken.taken.extend(fixed.objects.into_iter().map(|object| object.path));
-        Ok(Position(to_json(&taken)?))
+        for object in fixed.objects {
+            taken.insert(object.path, object.modified.timestamp_micros());
+        }
+        taken.forget();
+        Ok(Position(to_json(&taken.into_position())?))
     }
 
     async fn open(&self, position: &Position, options: &ReadOptions) -> Result<Box<dyn StreamReader>> {
-        let taken: TakenObjects = read_json(&position.0, "position")?;
         let mut reader = FilesReader {
             storage: self.storage.clone(),
             location: self.location.clone(),
             selection: self.selection.clone(),
             options: self.options,
-            taken: taken.taken.into_iter().collect(),
+            taken: Taken::of(read_json(&position.0, "position")?, self.options.max_age),
             waiting: VecDeque::new(),
+            next_listing: Instant::now(),
             available_now: options.available_now,
             allow_gap: options.allow_gap,
         };
@@ -227,9 +243,10 @@ struct FilesReader {
     location: Location,
     selection: Selection,
     options: StreamOptions,
-    /// The paths of all objects that were returned or are in `waiting`.
-    taken: HashSet<String>,
+    /// All objects that were returned or are in `waiting`.
+    taken: Taken,
     waiting: VecDeque<ObjectMeta>,
+    next_listing: Instant,
     available_now: bool,
     allow_gap: bool,
 }
@@ -264,12 +281,16 @@ impl FilesReader {
     }
 
     async fn find_new(&mut self) -> Result<()> {
-        let listed = list_for_stream(self.storage.store.as_ref(), &self.location, &self.selection).await?;
-        for object in listed.objects {
-            if self.taken.insert(object.location.to_string()) {
-                self.waiting.push_back(object);
-            }
+        let started = Instant::now();
+        let is_new = |object: &ObjectMeta| !self.taken.excludes(object);
+        let found = list_new(self.storage.store.as_ref(), &self.location, &self.selection, &is_new).await?;
+        let wait = (started.elapsed() * LISTING_WAIT_FACTOR).clamp(LISTING_INTERVAL_MIN, LISTING_INTERVAL_MAX);
+        self.next_listing = if found.is_empty() { Instant::now() + wait } else { started };
+        for object in found {
+            self.taken.insert(object.location.to_string(), object.last_modified.timestamp_micros());
+            self.waiting.push_back(object);
         }
+        self.taken.forget();
         Ok(())
     }
 
@@ -293,7 +314,9 @@ impl StreamReader for FilesReader {
         let fixed: FixedObjects = read_json(&range.0, "range")?;
         let paths: HashSet<&str> = fixed.objects.iter().map(|object| object.path.as_str()).collect();
         self.waiting.retain(|object| !paths.contains(object.location.as_ref()));
-        self.taken.extend(fixed.objects.iter().map(|object| object.path.clone()));
+        for object in &fixed.objects {
+            self.taken.insert(object.path.clone(), object.modified.timestamp_micros());
+        }
         let (fixed, gaps) = match self.allow_gap {
             true => self.split_lost(fixed).await?,
             false => (fixed, Vec::new()),
@@ -306,15 +329,14 @@ impl StreamReader for FilesReader {
         if self.waiting.is_empty() && self.available_now {
             return Ok(Next::End);
         }
-        let until = tokio::time::Instant::now() + wait;
+        let until = Instant::now() + wait;
         while self.waiting.is_empty() {
-            self.find_new().await?;
-            if self.waiting.is_empty() {
-                if tokio::time::Instant::now() >= until {
-                    return Ok(Next::Idle);
-                }
-                tokio::time::sleep_until(until.min(tokio::time::Instant::now() + LISTING_INTERVAL)).await;
+            if self.next_listing > until {
+                tokio::time::sleep_until(until).await;
+                return Ok(Next::Idle);
             }
+            tokio::time::sleep_until(self.next_listing).await;
+            self.find_new().await?;
         }
         let objects = self.take();
         let range = SliceRange(to_json(&FixedObjects::of(&objects))?);
