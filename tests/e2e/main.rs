@@ -74,4 +74,5 @@ mod stream_kills;
 mod stream_operation;
 mod stream_steps;
 mod stream_upkeep;
+mod unusual_records;
 mod writers;
