@@ -177,7 +177,8 @@ async fn above_a_generator_the_reject_has_the_values_of_the_generated_row() {
     let sql = "SELECT CAST(d AS INT) AS n FROM (SELECT unnest(array(data, '7')) AS d FROM `stream s`)";
     let outcome = stream.run(sql, &messages(&["1", "x"])).await.unwrap();
     assert_eq!(outcome.rows, ["1", "7", "7"]);
-    assert_eq!(outcome.raw, ["{\"d\":\"x\"}"]);
+    // The engine names the column of `unnest` itself.
+    assert!(matches!(outcome.raw.as_slice(), [raw] if raw.ends_with(b":\"x\"}")), "{:?}", outcome.raw);
     assert_eq!((outcome.ledger.read, outcome.ledger.rejected, outcome.ledger.combined), (2, 1, true));
     // Below the generator, the reject is the record.
     let sql = "SELECT unnest(array(n, n + 1)) AS m FROM (SELECT CAST(data AS INT) AS n FROM `stream s`)";
