@@ -62,7 +62,7 @@ fn invalid_uses_of_a_path_are_errors() {
     check("place_missing", "SELECT * FROM delta.`Other Tables/v1.5`");
     check("place_written", &format!("INSERT INTO {POSTS} VALUES (3, 'three')"));
     check("place_described", &format!("DESCRIBE HISTORY {POSTS}"));
-    check("place_of_json", "SELECT * FROM json.`raw/pins.json`");
+    check("place_of_csv", "SELECT * FROM csv.`raw/pins.csv`");
     check("place_elsewhere", "SELECT * FROM delta.`gs://bucket/posts`");
     let none = scratch.run(&["-c", &format!("SELECT * FROM {POSTS} VERSION AS OF 9")]);
     assert!(none.contains("Posts` has no version 9 that can be read"), "{none}");

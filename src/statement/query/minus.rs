@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use crate::statement::walk;
 use sqlparser::ast::{Query, SetExpr, SetOperator, VisitorMut};
+
+use crate::statement::walk;
 
 /// Replaces every MINUS in `query` by EXCEPT.
 pub(super) fn write_out(query: &mut Query) {

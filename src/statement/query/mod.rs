@@ -15,6 +15,7 @@ pub(super) mod conditions;
 mod definitions;
 mod error_places;
 pub mod expectations;
+mod file_paths;
 mod generators;
 mod grouping;
 mod identifiers;
@@ -27,6 +28,7 @@ mod metadata_column;
 mod minus;
 mod misplaced;
 mod open;
+mod outer_names;
 pub(super) mod parameters;
 mod passes;
 mod pivot;
@@ -53,12 +55,15 @@ mod unsupported_clauses;
 mod values_types;
 mod variable_values;
 pub(super) mod view_expansion;
+mod window_calls;
 mod windows;
 
 #[cfg(test)]
 mod operator_tests;
 #[cfg(test)]
 mod optimizer_tests;
+#[cfg(test)]
+mod random_tests;
 
 use std::sync::Arc;
 
@@ -71,6 +76,7 @@ pub(super) use self::definitions::{Definitions, function_of, temporary_name, vie
 use self::error_places::FunctionPlaces;
 pub(super) use self::identifiers::{find as find_identifier, parts as identifier_parts};
 use self::json_calls::constant_text;
+use self::outer_names::PlainNames;
 use self::passes::Context;
 pub use self::planned::Planned;
 pub use self::relations::{TABLE_FUNCTIONS, table_function_options};
@@ -141,7 +147,8 @@ pub struct Stream {
     pub watermark: Option<Watermark>,
 }
 
-/// Finds the one stream that `query` reads, and opens its source. Nothing is read from it yet.
+/// A query in a form whose meaning no longer depends on the session: parameters and variables have values, views are their
+/// queries, and tables have their schemas. A statement that plans a query again later keeps this form.
 ///
 /// The passes of this form must not run twice: generators, for example, have become PIVOT nodes.
 #[derive(Debug, Clone)]
@@ -250,7 +257,9 @@ async fn plan_expanded(
     Box::pin(joins::write_out(&state, &variables, &mut query)).await.map_err(explain)?;
     Box::pin(struct_star::expand(&state, &mut query)).await.map_err(explain)?;
     Box::pin(shared_queries::write_out(&state, &variables, &bodies, &mut query)).await.map_err(explain)?;
+    let names = PlainNames::of(&query);
     let plan = variable_values::plan(&state, &variables, query).await.map_err(explain)?;
+    names.refuse_ambiguous(&plan)?;
     let plan = bodies.put_in(plan).map_err(|error| explain(error.into()))?;
     // The schema of the plan gets its final types here: a new table takes its columns from it.
     let plan = SparkCoercion::new().coerce(plan).map_err(|error| explain(error.into()))?;

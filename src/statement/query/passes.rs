@@ -17,9 +17,9 @@ use super::spelling::Spelling;
 use super::table_function_calls::{self, TableFunctionCalls};
 use super::time_travel::{self, Versioned};
 use super::{
-    column_names, generators, grouping, identifiers, json_calls, lambdas, literals, metadata_column, minus, misplaced,
-    parameters, pivot, qualified_names, session_facts, sql_function_bodies, sql_functions, tuples, unsupported_clauses,
-    variable_values, view_expansion, windows,
+    column_names, file_paths, generators, grouping, identifiers, json_calls, lambdas, literals, metadata_column, minus,
+    misplaced, parameters, pivot, qualified_names, session_facts, sql_function_bodies, sql_functions, tuples,
+    unsupported_clauses, variable_values, view_expansion, window_calls, windows,
 };
 use crate::catalog::TableName;
 use crate::session::Session;
@@ -78,11 +78,19 @@ pub(super) struct Pass {
 }
 
 /// The passes over the text of the user alone. After them, the definitions that the query names are loaded.
-pub(super) const BEFORE_DEFINITIONS: [Pass; 6] = [
+pub(super) const BEFORE_DEFINITIONS: [Pass; 7] = [
     // `:name` becomes a literal. First, because a value can be anywhere, also in the argument of IDENTIFIER.
     Pass { name: "parameters", run: |context, query| parameters::bind(query, &context.session.params()) },
     // IDENTIFIER(text) becomes a name. Before every pass that reads names.
     Pass { name: "identifiers", run: |context, query| identifiers::resolve(context.session, &context.state, query) },
+    // A path in FROM becomes a call. Before the definitions are loaded, because it looks like the name of a table.
+    Pass {
+        name: "file paths",
+        run: |_, query| {
+            file_paths::write_out(query);
+            Ok(())
+        },
+    },
     // PIVOT and UNPIVOT become grouped queries and unions. Before `generators`, which uses PIVOT nodes for its own relations.
     Pass { name: "pivot", run: |_, query| pivot::write_out(query) },
     // MINUS becomes EXCEPT, so that the later passes meet one word only.
@@ -100,7 +108,7 @@ pub(super) const BEFORE_DEFINITIONS: [Pass; 6] = [
 ];
 
 /// The passes that make the query independent of the session. A stream keeps the query that comes out.
-pub(super) const AFTER_DEFINITIONS: [Pass; 9] = [
+pub(super) const AFTER_DEFINITIONS: [Pass; 10] = [
     // A name of a view becomes the query of the view. First, so that all later passes also rewrite that query.
     Pass { name: "views", run: |context, query| context.expand_views(query) },
     // Variables become literals where only a constant can be, such as LIMIT. Elsewhere a column of the same name wins, and only
@@ -121,6 +129,8 @@ pub(super) const AFTER_DEFINITIONS: [Pass; 9] = [
     },
     // Names of windows become their definitions. After `views`, so that queries of views get them too.
     Pass { name: "windows", run: |_, query| windows::write_out(query) },
+    // Calls of window functions that Spark refuses are errors. After `windows`, which brings the frames.
+    Pass { name: "window calls", run: |_, query| window_calls::refuse(query) },
     // Unnamed columns take their text as a name. Before every pass that changes the text of an expression.
     Pass {
         name: "column names",
