@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: DataFusion's listing cache, table factories and information schema.
 
+mod argument_rules;
 mod cast_semantics;
 pub(crate) mod coercion;
 mod engine;
@@ -18,9 +19,11 @@ mod outer_columns;
 mod plan_rules;
 mod recursion;
 mod rewritten_functions;
+mod special_times;
 pub mod sql_functions;
 mod subqueries;
 pub mod temporary_views;
+mod time_arithmetic;
 mod types;
 pub mod variables;
 mod whole_bounds;

@@ -6,6 +6,7 @@
 //! - Bytes become STRING row by row, so that one bad value is one error.
 //! - A STRING becomes a TIMESTAMP, a DATE or a DECIMAL by the same rules as in a JSON object, and a BOOLEAN or a float by Spark's.
 //! - The same holds for the elements of an ARRAY, a MAP and a STRUCT.
+//! - A DECIMAL becomes a BOOLEAN: it is compared with 0.
 //! - `-x` is an error for the smallest number of a type.
 //! - `max` and `min` of values with a MAP are refused.
 //!
@@ -24,6 +25,10 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::special_times;
+use pinsql_base::engine_error::{external, with_article};
+use pinsql_base::error::{Error, ErrorCode};
+use pinsql_base::schema::type_name;
 use pinsql_functions::casts::cast_function;
 use pinsql_functions::expect_order;
 use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
@@ -60,6 +65,10 @@ impl DatabricksCasts {
             Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema),
             Expr::Negative(operand) => self.negate(operand, schema),
             Expr::AggregateFunction(call) if has_order(call.func.name()) => ordered(&call.params.args, schema),
+            // `collect_set` compares its values.
+            Expr::AggregateFunction(call) if call.params.distinct && call.func.name() == "array_agg" => {
+                ordered(&call.params.args, schema)
+            }
             Expr::WindowFunction(call) if has_order(call.fun.name()) => ordered(&call.params.args, schema),
             _ => Ok(None),
         }
@@ -67,8 +76,13 @@ impl DatabricksCasts {
     }
 
     fn negate(&self, operand: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
-        let Some(data_type) = operand.get_type(schema).ok().filter(DataType::is_signed_integer) else {
-            return Ok(None);
+        let data_type = match operand.get_type(schema) {
+            Ok(data_type) if data_type.is_signed_integer() => data_type,
+            Ok(data_type @ (DataType::Date32 | DataType::Timestamp(_, _))) => {
+                let said = format!("{} has no sign", with_article(&type_name(&data_type)));
+                return Err(external(Error::new(ErrorCode::DatatypeMismatch, said)));
+            }
+            _ => return Ok(None),
         };
         let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
         let operands = vec![zero, operand.clone()];
@@ -91,6 +105,14 @@ fn ordered(arguments: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
 fn cast(operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
     // The type of a lambda parameter is unknown here, so its casts stay those of DataFusion.
     let Ok(source) = operand.get_type(schema) else { return Ok(None) };
+    if let (DataType::Decimal128(precision, scale), DataType::Boolean) = (&source, target) {
+        // Arrow has no such cast.
+        let zero = Expr::Literal(ScalarValue::Decimal128(Some(0), *precision, *scale), None);
+        return Ok(Some(operand.clone().not_eq(zero)));
+    }
+    if let Some(literal) = special_times::literal(operand, target, chrono::Utc::now()) {
+        return Ok(Some(literal));
+    }
     let Some(function) = cast_function(&source, target, is_try) else { return Ok(None) };
     let argument = function.coerce_types(std::slice::from_ref(&source))?.into_iter().next().unwrap_or(source);
     let result = function.return_type(std::slice::from_ref(&argument))?;

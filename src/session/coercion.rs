@@ -25,7 +25,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator,
 use datafusion::optimizer::AnalyzerRule;
 
 use super::numbers::{NumberOperators, exact_literal, operator_in_plan, with_exact_literals};
-use super::{format_arguments, outer_columns, whole_bounds};
+use super::{argument_rules, format_arguments, outer_columns, time_arithmetic, whole_bounds};
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
@@ -94,7 +94,15 @@ impl SparkCoercion {
         Ok(Transformed::yes(match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 if let Some(operator) = operator_in_plan(op) {
-                    self.numbers.planned(operator, *left, *right, schema)
+                    match self.numbers.planned(operator, *left, *right, schema) {
+                        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                            time_arithmetic::operands(op, *left, *right, schema)?
+                        }
+                        planned => planned,
+                    }
+                } else if matches!(op, Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor) {
+                    argument_rules::check_bits([&left, &right], schema)?;
+                    return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
                 } else if is_comparison(op) {
                     let (op, left, right) = compared(op, *left, *right, schema)?;
                     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
@@ -117,6 +125,7 @@ impl SparkCoercion {
                 let (expr, low) = with_exact_literals(*expr, *low, schema);
                 let (expr, high) = with_exact_literals(expr, *high, schema);
                 let values = uniform(vec![expr, low, high], "BETWEEN", schema)?;
+                expect_same(&values, "BETWEEN", schema)?;
                 match <[Expr; 3]>::try_from(values) {
                     Ok([expr, low, high]) => {
                         Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high)))
@@ -162,6 +171,7 @@ impl SparkCoercion {
 
     fn call(&self, call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let ScalarFunction { func, args } = call;
+        argument_rules::check(func.name(), &args, schema)?;
         if let Some(operator) = self.numbers.operator_of(&func) {
             return Ok(match <[Expr; 2]>::try_from(args) {
                 Ok([left, right]) => Transformed::yes(self.numbers.planned(operator, left, right, schema)),
@@ -252,6 +262,16 @@ fn uniform(values: Vec<Expr>, place: &str, schema: &DFSchema) -> Result<Vec<Expr
     }
 }
 
+/// Returns an error for values of different types, for which DataFusion has an error of its own.
+fn expect_same(values: &[Expr], place: &str, schema: &DFSchema) -> Result<()> {
+    let types = values.iter().filter_map(|value| value.get_type(schema).ok()).filter(|given| !given.is_null());
+    let types: Vec<DataType> = types.collect();
+    match types.iter().find(|other| !is_same(&types[0], other)) {
+        Some(other) => Err(no_common_type(place, &types[0], other)),
+        None => Ok(()),
+    }
+}
+
 /// The type that values of these types are cast to. None if they stay.
 ///
 /// Errors: two of them cannot be brought together.
@@ -293,7 +313,10 @@ fn cases(case: Case, schema: &DFSchema) -> Result<Case> {
             let mut values = uniform(std::iter::once(*operand).chain(whens).collect(), "CASE", schema)?.into_iter();
             (values.next().map(Box::new), values.collect())
         }
-        None => (None, whens),
+        None => {
+            whens.iter().try_for_each(|when| argument_rules::check_condition(when, schema))?;
+            (None, whens)
+        }
     };
     let when_then = whens.into_iter().zip(results).map(|(when, then)| (Box::new(when), Box::new(then))).collect();
     Ok(Case { expr: operand, when_then_expr: when_then, else_expr: otherwise })

@@ -15,6 +15,7 @@ use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
 use pinsql_functions::numbers::coercion::Operator;
 use pinsql_functions::numbers::divide::Divide;
 use pinsql_functions::numbers::whole::{Operation as WholeOperation, WholeNumbers};
+use pinsql_functions::times::difference::TimeDifference;
 
 /// The functions of the operators.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct NumberOperators {
     divide: Arc<ScalarUDF>,
     remainder: Arc<ScalarUDF>,
     whole_divide: Arc<ScalarUDF>,
+    time_difference: Arc<ScalarUDF>,
 }
 
 impl NumberOperators {
@@ -37,6 +39,7 @@ impl NumberOperators {
             divide: Arc::new(ScalarUDF::new_from_impl(Divide::new())),
             remainder: arithmetic(Operation::Remainder),
             whole_divide: Arc::new(ScalarUDF::new_from_impl(WholeNumbers::new(WholeOperation::Divide))),
+            time_difference: Arc::new(ScalarUDF::new_from_impl(TimeDifference::new())),
         }
     }
 
@@ -64,6 +67,10 @@ impl NumberOperators {
     pub(super) fn planned(&self, operator: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Expr {
         let (left, right) = with_exact_literals(left, right, schema);
         let is_arithmetic = match (left.get_type(schema), right.get_type(schema)) {
+            (Ok(from), Ok(to)) if operator == Operator::Subtract && TimeDifference::takes(&from, &to) => {
+                let function = Arc::clone(&self.time_difference);
+                return Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right]));
+            }
             (Ok(left), Ok(right)) => operator.operand_types(&left, &right).is_some(),
             _ => false,
         };

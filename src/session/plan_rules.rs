@@ -339,6 +339,8 @@ fn is_range_of_peers(function: &WindowFunction, schema: &DFSchema) -> bool {
         && is_peer(&frame.start_bound)
         && is_peer(&frame.end_bound)
         && by.is_some_and(|data_type| {
-            data_type.is_binary() || data_type.is_nested() && !matches!(data_type, DataType::List(_))
+            data_type.is_binary()
+                || matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+                || data_type.is_nested() && !matches!(data_type, DataType::List(_))
         })
 }

@@ -5,7 +5,7 @@
 //! together.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, IntervalUnit, Schema};
+use arrow::datatypes::{DataType, DurationMicrosecondType, Float32Type, Float64Type, IntervalUnit, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pinsql_base::schema::type_name;
 
@@ -91,6 +91,9 @@ fn cell(column: &dyn Array, row: usize) -> String {
             format!("{{{}}}", (0..entries.len()).map(entry).collect::<Vec<_>>().join(", "))
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => interval(column, row),
+        DataType::Duration(TimeUnit::Microsecond) => {
+            format!("{} us", column.as_primitive::<DurationMicrosecondType>().value(row))
+        }
         _ => plain(column, row),
     }
 }

@@ -66,6 +66,14 @@ pub(crate) fn common_type(function: &str, types: &[DataType]) -> Result<DataType
     })
 }
 
+/// As [`common_type`], for an array's element type and a value that is added to the array, removed from it or found in it.
+pub(crate) fn tightest_type(function: &str, element: &DataType, value: &DataType) -> Result<DataType> {
+    coercion::tightest_type(element, value).ok_or_else(|| {
+        let what = format!("an array of {} takes no {}", type_name(element), type_name(value));
+        wrong_call(function, what, "cast one of them")
+    })
+}
+
 /// The common type of the elements of arrays.
 pub(crate) fn common_element(function: &str, types: &[DataType]) -> Result<DataType> {
     let elements = types.iter().map(|data_type| array_element(function, data_type)).collect::<Result<Vec<_>>>()?;

@@ -41,6 +41,11 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("approx_count_distinct", [value], []) => {
             Some(cast(Expr::Function(called(function, "approx_distinct", [(*value).clone()])), DataType::BigInt(None)))
         }
+        // The average has the type of the values: DataFusion gives a DOUBLE also for decimals.
+        ("regr_avgx", [other, value], []) | ("regr_avgy", [value, other], []) => {
+            let value = when(Expr::IsNotNull(Box::new(Expr::Nested(Box::new((*other).clone())))), (*value).clone());
+            Some(Expr::Function(called(function, "avg", [value])))
+        }
         ("regr_count", [_, _], []) => Some(cast(Expr::Function(function.clone()), DataType::BigInt(None))),
         ("grouping", [_], []) => Some(cast(Expr::Function(function.clone()), DataType::TinyInt(None))),
         ("percentile_cont", [percentage], [by]) => Some(percentile(function, PERCENTILE_CONT, by, percentage)),
@@ -48,10 +53,12 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("mode", [], [by]) => {
             Some(Expr::Function(called(function, "mode", [by.expr.clone(), boolean(is_descending(by))])))
         }
-        // The flag asks for the smallest of several most frequent values. `mode` always returns the smallest.
-        ("mode", [value, Expr::Value(flag)], []) if matches!(flag.value, Value::Boolean(_)) => {
-            Some(Expr::Function(called(function, "mode", [(*value).clone()])))
-        }
+        // The flag asks for the smallest of several most frequent values.
+        ("mode", [value, Expr::Value(flag)], []) => match flag.value {
+            Value::Boolean(true) => Some(Expr::Function(called(function, "mode", [(*value).clone(), boolean(false)]))),
+            Value::Boolean(false) => Some(Expr::Function(called(function, "mode", [(*value).clone()]))),
+            _ => None,
+        },
         ("listagg" | "string_agg", [text, rest @ ..], by) => {
             let by = if by.is_empty() { order_in_call(&list.clauses)? } else { by };
             let delimiter = rest.first().map_or_else(|| text_value(""), |delimiter| (*delimiter).clone());

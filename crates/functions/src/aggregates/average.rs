@@ -1,6 +1,6 @@
 //! `avg` of decimals: rounded half up, as in Spark. DataFusion drops the digits past the scale.
 //!
-//! The averages of other numbers are those of DataFusion. With DISTINCT the values of a group are collected first.
+//! The averages of other numbers are those of DataFusion, except in a window whose start moves. With DISTINCT the values of a group are collected first.
 
 use std::mem::size_of_val;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
+use super::moments::average_of_window;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -152,6 +153,7 @@ impl AggregateUDFImpl for RoundedAverage {
     fn create_sliding_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match is_decimal(call.return_field.data_type()) {
             true => self.accumulator(call),
+            false if *call.return_field.data_type() == DataType::Float64 => Ok(average_of_window()),
             false => self.unrounded.create_sliding_accumulator(call),
         }
     }

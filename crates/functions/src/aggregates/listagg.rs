@@ -9,7 +9,7 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue};
 
 use crate::lists::wrong_count;
-use crate::plain::{Types, texts};
+use crate::plain::{Types, texts, wrong_call};
 use pinsql_base::schema::STRING;
 
 /// The bit for a descending key in the argument after the key.
@@ -18,6 +18,9 @@ pub const DESCENDING: i32 = 1;
 pub const NULLS_LAST: i32 = 2;
 
 pub(super) fn types(function: &str, types: &[DataType]) -> Result<Types> {
+    if types.first().is_some_and(DataType::is_binary) {
+        return Err(wrong_call(function, "BINARY values are not supported", "listagg(CAST(value AS STRING))"));
+    }
     let (count, keys) = match types {
         [value] => (texts(function, std::slice::from_ref(value))?.len(), &[][..]),
         [_, _, keys @ ..] if keys.len().is_multiple_of(2) => (texts(function, &types[..2])?.len(), keys),

@@ -6,6 +6,7 @@ mod average;
 mod extremes;
 mod gathered;
 mod groups;
+mod hash_order;
 pub mod listagg;
 mod moments;
 mod or_empty;

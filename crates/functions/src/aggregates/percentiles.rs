@@ -3,6 +3,7 @@
 //! `aggregate_calls` writes `… WITHIN GROUP (ORDER BY x DESC)` as arguments: the values come first, the direction last.
 //! `percentile_approx` is exact here. Spark's result is the same for groups that fit its sketch.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt64Array};
@@ -10,6 +11,7 @@ use arrow::compute::{SortOptions, cast, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 
+use super::hash_order;
 use crate::lists::{comparable, element_type, wrong_count};
 use crate::plain::{Types, wrong_call};
 use pinsql_base::engine_error::external;
@@ -135,9 +137,15 @@ pub(super) fn mode_types(function: &str, types: &[DataType]) -> Result<Types> {
     }
 }
 
-/// `mode`: the most frequent value. Of several, the smallest one, or the largest one in descending order.
+/// `mode`: the most frequent value. Of several, the smallest one, or the largest one in descending order. Without an order, the
+/// first one in the order of Spark's hash map.
 pub(super) fn mode(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
     let values = &arguments[0];
+    if let [values] = arguments
+        && let Some(place) = first_mode(values)?
+    {
+        return ScalarValue::try_from_array(values, place);
+    }
     let descends = arguments.get(1).is_some_and(|descends| {
         let descends = descends.as_boolean();
         !descends.is_empty() && descends.is_valid(0) && descends.value(0)
@@ -155,6 +163,23 @@ pub(super) fn mode(arguments: &[ArrayRef], result: &DataType) -> Result<ScalarVa
         Some((_, place)) => ScalarValue::try_from_array(values, place as usize),
         None => ScalarValue::try_from(result),
     }
+}
+
+/// The index of the most frequent value. None without values, or for a type without a known hash.
+fn first_mode(values: &ArrayRef) -> Result<Option<usize>> {
+    let rows = comparable(values, SortOptions::default())?;
+    let mut counts: HashMap<arrow::row::Row<'_>, (usize, u64)> = HashMap::new();
+    let mut keys = Vec::new();
+    for place in 0..values.len() {
+        let entry = counts.entry(rows.row(place)).or_insert_with(|| {
+            keys.push(place);
+            (place, 0)
+        });
+        entry.1 += 1;
+    }
+    let count = |place: usize| counts.get(&rows.row(place)).map_or(0, |(_, count)| *count);
+    let Some(order) = hash_order::order(values, &keys)? else { return Ok(None) };
+    Ok(order.into_iter().reduce(|best, place| if count(place) > count(best) { place } else { best }))
 }
 
 /// The indexes of the values in sorted order.

@@ -1,6 +1,6 @@
 //! `sum`: an overflow of BIGINT, or of the 38 digits of a DECIMAL, is an error. DataFusion wraps around.
 //!
-//! The sum of floats is that of DataFusion. With DISTINCT the values of a group are collected first.
+//! The sum of floats is that of DataFusion, except in a window whose start moves. With DISTINCT the values of a group are collected first.
 
 use std::fmt::Debug;
 use std::mem::size_of_val;
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
+use super::moments::sum_of_window;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -84,6 +85,7 @@ impl AggregateUDFImpl for CheckedSum {
     fn create_sliding_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match call.is_distinct || checked(&call).is_some() {
             true => self.accumulator(call),
+            false if *call.return_field.data_type() == DataType::Float64 => Ok(sum_of_window()),
             false => self.unchecked.create_sliding_accumulator(call),
         }
     }

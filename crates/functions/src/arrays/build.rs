@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::Result;
 
-use crate::lists::{Picker, array_element, common_type, range, too_long, wrong_count};
+use crate::lists::{Picker, array_element, range, tightest_type, too_long, wrong_count};
 use crate::plain::{Call, Types};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -13,7 +13,7 @@ use pinsql_base::schema::list_of;
 /// An array and an element for it.
 pub(super) fn with_element(function: &str, types: &[DataType]) -> Result<Types> {
     let [array, element] = types else { return wrong_count(function, "an array and an element are taken") };
-    let element = common_type(function, &[array_element(function, array)?, element.clone()])?;
+    let element = tightest_type(function, &array_element(function, array)?, element)?;
     Types::new([list_of(element.clone()), element.clone()], list_of(element))
 }
 
@@ -47,7 +47,7 @@ fn extended(call: &Call, is_first: bool) -> Result<ArrayRef> {
 
 pub(super) fn insert_types(function: &str, types: &[DataType]) -> Result<Types> {
     let [array, _, element] = types else { return wrong_count(function, "array_insert(array, position, element)") };
-    let element = common_type(function, &[array_element(function, array)?, element.clone()])?;
+    let element = tightest_type(function, &array_element(function, array)?, element)?;
     Types::new([list_of(element.clone()), DataType::Int32, element.clone()], list_of(element))
 }
 

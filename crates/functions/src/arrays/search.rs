@@ -8,13 +8,21 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
-use crate::lists::{array_element, common_type, comparable, comparable_pair, is_null, map_types, range, wrong_count};
+use crate::lists::{
+    array_element, common_type, comparable, comparable_pair, is_null, map_types, range, tightest_type, wrong_count,
+};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::schema::{list_of, type_name};
 
 pub(super) fn contains_types(function: &str, types: &[DataType]) -> Result<Types> {
     let [array, element] = types else { return wrong_count(function, "an array and a value are taken") };
-    let element = common_type(function, &[array_element(function, array)?, element.clone()])?;
+    let found = array_element(function, array)?;
+    // A number is found among other numbers, whatever their types are.
+    let is_number = |data_type: &DataType| data_type.is_numeric();
+    let element = match is_number(&found) && is_number(element) {
+        true => common_type(function, &[found, element.clone()])?,
+        false => tightest_type(function, &found, element)?,
+    };
     Types::new([list_of(element.clone()), element], DataType::Boolean)
 }
 

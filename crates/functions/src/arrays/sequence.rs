@@ -12,13 +12,16 @@ use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::{DateTime, Days, Months, NaiveDateTime, TimeDelta};
 use datafusion::common::{Result, internal_err};
 
-use crate::lists::{common_type, is_null, list_from, too_long, wrong_count};
+use crate::lists::{common_type, is_null, list_from, wrong_count};
 use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::{UTC, list_of, timestamp, type_name};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// The maximum number of elements in one batch, which is 1 GiB of BIGINT values.
+const ELEMENTS_MAX: usize = 1 << 27;
 
 /// The largest distance from 1970 in days: more than a DATE or a TIMESTAMP of SQL can have.
 const EPOCH: DateTime<chrono::Utc> = DateTime::UNIX_EPOCH;
@@ -107,7 +110,7 @@ fn numbers(call: &Call, valid: &[bool], lengths: &mut Vec<usize>) -> Result<Arra
         }
         let length = if step == 0 { 1 } else { (stop - start) / step + 1 };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        too_long("the array of sequence", numbers.len().saturating_add(length))?;
+        expect_elements(numbers.len().saturating_add(length))?;
         // Every value is between two BIGINT values.
         numbers.extend((0..length).filter_map(|place| i64::try_from(start + step * place as i128).ok()));
         lengths.push(length);
@@ -168,7 +171,7 @@ fn extend(
             break;
         }
         moments.push(moment);
-        too_long("the array of sequence", moments.len())?;
+        expect_elements(moments.len())?;
     }
     Ok(())
 }
@@ -181,6 +184,22 @@ fn after(start: NaiveDateTime, step: IntervalMonthDayNano, count: i64) -> Option
     let size = Days::new(days.unsigned_abs());
     let moment = if days < 0 { moment.checked_sub_days(size)? } else { moment.checked_add_days(size)? };
     moment.checked_add_signed(TimeDelta::nanoseconds(step.nanoseconds.checked_mul(count)?))
+}
+
+/// Returns an error for more elements than the memory of one batch may have.
+fn expect_elements(elements: usize) -> Result<()> {
+    match elements > ELEMENTS_MAX {
+        true => Err(external(
+            Error::new(
+                ErrorCode::InvalidValue,
+                format!(
+                    "sequence: the arrays of one batch would have {elements} elements, and {ELEMENTS_MAX} are possible"
+                ),
+            )
+            .with_hint("explode shorter sequences, or cross join two of them"),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn past_range(what: &str) -> datafusion::error::DataFusionError {

@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use crate::times::difference::{IntervalFields, has_interval, is_interval, unknown_fields};
 use pinsql_base::schema::type_name;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -38,7 +39,13 @@ impl ScalarUDFImpl for TypeOf {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(ColumnarValue::Scalar(ScalarValue::from(name(call.arg_fields[0].data_type()))))
+        let field = &call.arg_fields[0];
+        let name = match (is_interval(field.data_type()), IntervalFields::of(field)) {
+            (true, Some(fields)) => format!("interval {}", fields.name()),
+            _ if has_interval(field.data_type()) => return Err(unknown_fields("typeof")),
+            _ => name(field.data_type()),
+        };
+        Ok(ColumnarValue::Scalar(ScalarValue::from(name)))
     }
 }
 

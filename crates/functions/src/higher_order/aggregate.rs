@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     LambdaArgument, LambdaParametersProgress, Volatility,
 };
 
-use super::lambda::{Known, call, expect_shape, lambda_types, parameter, row_number, split, value_types};
+use super::lambda::{Known, call, expect_shape, expect_typed, lambda_types, parameter, row_number, split, value_types};
 use crate::lists::{array_element, range};
 use crate::plain::wrong_call;
 use pinsql_base::schema::{list_of, normalize_type, type_name};
@@ -50,6 +50,7 @@ impl HigherOrderUDFImpl for Aggregate {
     }
 
     fn coerce_value_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        expect_typed(self.name(), types.first(), "an ARRAY")?;
         match types {
             [array, start] => Ok(vec![list_of(array_element(self.name(), array)?), start.clone()]),
             other => Ok(other.to_vec()),

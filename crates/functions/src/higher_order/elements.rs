@@ -11,7 +11,8 @@ use datafusion::logical_expr::{
 };
 
 use super::lambda::{
-    Known, call, condition, expect_condition, expect_shape, lambda_types, parameter, row_number, split, value_types,
+    Known, call, condition, expect_condition, expect_shape, expect_typed, lambda_types, parameter, row_number, split,
+    value_types,
 };
 use crate::lists::{Picker, array_element, list_from, range};
 use pinsql_base::schema::list_of;
@@ -76,6 +77,7 @@ impl HigherOrderUDFImpl for ElementFunction {
     }
 
     fn coerce_value_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        expect_typed(self.name(), types.first(), "an ARRAY")?;
         types.iter().map(|data_type| Ok(list_of(array_element(self.name(), data_type)?))).collect()
     }
 

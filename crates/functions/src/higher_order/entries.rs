@@ -11,7 +11,8 @@ use datafusion::logical_expr::{
 };
 
 use super::lambda::{
-    Known, call, condition, expect_condition, expect_shape, lambda_types, parameter, row_number, split, value_types,
+    Known, call, condition, expect_condition, expect_shape, expect_typed, lambda_types, parameter, row_number, split,
+    value_types,
 };
 use crate::lists::{Picker, map_types};
 use crate::maps::{MapPicker, entry_range, plain_map};
@@ -50,6 +51,7 @@ impl HigherOrderUDFImpl for EntryFunction {
     }
 
     fn coerce_value_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        expect_typed(self.name(), types.first(), "a MAP")?;
         types.iter().map(|data_type| plain_map(self.name(), data_type)).collect()
     }
 

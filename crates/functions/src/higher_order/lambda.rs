@@ -59,6 +59,17 @@ pub(super) fn expect_shape<V, L>(
     }
 }
 
+/// Returns an error for a collection without a type: Spark takes no NULL of which it does not know the elements.
+pub(super) fn expect_typed(function: &str, collection: Option<&DataType>, wanted: &str) -> Result<()> {
+    match collection {
+        Some(DataType::Null) => {
+            let what = format!("expected {wanted}, got a NULL without a type");
+            Err(wrong_call(function, what, "CAST(NULL AS …) gives it one"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the values as arrays, and the lambdas.
 pub(super) fn split(arguments: &[Argument], rows: usize) -> Result<(Vec<ArrayRef>, Vec<&LambdaArgument>)> {
     let (mut values, mut lambdas) = (Vec::new(), Vec::new());

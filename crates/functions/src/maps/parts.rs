@@ -10,7 +10,7 @@ use datafusion::common::{Result, internal_err};
 
 use super::plain_map;
 use crate::lists::{common_type, comparable_pair, map_types, wrong_count};
-use crate::plain::{Call, Types};
+use crate::plain::{Call, Types, wrong_call};
 use pinsql_base::schema::{list_of, map_of};
 
 /// The range of the entries of a row.
@@ -64,6 +64,12 @@ fn part(call: &Call, map: &MapArray, values: ArrayRef) -> Result<ArrayRef> {
 pub(super) fn contains_key_types(function: &str, types: &[DataType]) -> Result<Types> {
     let [map, key] = types else { return wrong_count(function, "map_contains_key(map, key)") };
     let (map_key, value) = map_types(function, map)?;
+    if key.is_null() && function == "map_contains_key" {
+        return Err(wrong_call(function, "the key is a NULL without a type", "CAST(NULL AS …) gives it one"));
+    }
+    if map_key.is_binary() != key.is_binary() && function == "map_contains_key" {
+        return Err(wrong_call(function, "a STRING is no BINARY", "cast the key"));
+    }
     let key = common_type(function, &[map_key, key.clone()])?;
     Types::new([map_of(key.clone(), value), key], DataType::Boolean)
 }

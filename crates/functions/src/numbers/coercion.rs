@@ -219,6 +219,28 @@ pub(crate) fn common_type_of<'a>(types: impl IntoIterator<Item = &'a DataType>) 
     types.into_iter().try_fold(DataType::Null, |common, data_type| common_type(&common, data_type))
 }
 
+/// The type that an array and an element are brought to, in the functions that add, remove or find an element.
+///
+/// A text is no number there, and a DECIMAL must hold all values of an integer. An integer and a FLOAT give a FLOAT.
+pub(crate) fn tightest_type(array: &DataType, element: &DataType) -> Option<DataType> {
+    use DataType::{Float32, Float64};
+    match (array, element) {
+        (left, right) if is_text(left) != is_text(right) && !left.is_null() && !right.is_null() => None,
+        (Float32, integer) | (integer, Float32) if integer.is_integer() => Some(Float32),
+        (decimal, float @ (Float32 | Float64)) | (float @ (Float32 | Float64), decimal)
+            if Size::of(decimal).is_some() =>
+        {
+            // Spark has no type for these, and pinsql takes the one of comparisons.
+            common_type(decimal, float)
+        }
+        (decimal, integer) | (integer, decimal) if Size::of(decimal).is_some() && integer.is_integer() => {
+            let (decimal, whole) = (Size::of(decimal)?, Size::of(&decimal_of(integer)?)?);
+            (decimal.whole_digits() >= whole.whole_digits()).then(|| decimal.data_type())
+        }
+        (left, right) => common_type(left, right),
+    }
+}
+
 fn common_field(left: &FieldRef, right: &FieldRef) -> Option<FieldRef> {
     let data_type = common_type(left.data_type(), right.data_type())?;
     let is_nullable = left.is_nullable() || right.is_nullable();

@@ -10,6 +10,9 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use super::fdlibm::{log, log10};
+use pinsql_base::schema::type_name;
+
 /// The functions of this file.
 pub(crate) const LOGARITHMS: [Base; 4] = [Base::Natural, Base::First, Base::Ten, Base::Two];
 
@@ -53,7 +56,11 @@ impl ScalarUDFImpl for Logarithm {
         if !(1..=arguments_max).contains(&types.len()) {
             return plan_err!("{} takes {arguments_max} argument(s), not {}", self.name(), types.len());
         }
-        Ok(vec![DataType::Float64; types.len()])
+        let is_number = |given: &&DataType| given.is_numeric() || given.is_string() || given.is_null();
+        match types.iter().find(|given| !is_number(given)) {
+            Some(other) => plan_err!("{} takes a number, not {}", self.name(), type_name(other)),
+            None => Ok(vec![DataType::Float64; types.len()]),
+        }
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
@@ -78,10 +85,10 @@ fn logarithms(arguments: &[ArrayRef], base: Base) -> ArrayRef {
     let one = |row: usize| {
         let number = positive(numbers[0], row)?;
         Some(match (base, numbers.get(1)) {
-            (Base::Natural | Base::First, None) => number.ln(),
-            (Base::Ten, _) => number.log10(),
-            (Base::Two, _) => number.log2(),
-            (_, Some(second)) => positive(second, row)?.ln() / number.ln(),
+            (Base::Natural | Base::First, None) => log(number),
+            (Base::Ten, _) => log10(number),
+            (Base::Two, _) => log(number) / log(2.0),
+            (_, Some(second)) => log(positive(second, row)?) / log(number),
         })
     };
     Arc::new((0..numbers[0].len()).map(one).collect::<Float64Array>())

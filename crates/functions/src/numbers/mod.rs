@@ -6,6 +6,7 @@ pub mod cast_to_decimal;
 pub mod coercion;
 mod decimals;
 pub mod divide;
+mod fdlibm;
 mod logarithm;
 mod positive;
 mod real;

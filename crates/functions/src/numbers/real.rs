@@ -1,9 +1,10 @@
 //! Functions of real numbers: trigonometry, powers, roots; and functions of the bits of integers.
 //!
-//! An undefined result is NaN, as in Spark, and no error.
+//! An undefined result is NaN, as in Spark, and no error. The last digits are those of Java's `StrictMath` (`fdlibm`).
 
 use datafusion::common::Result;
 
+use super::fdlibm;
 use crate::row::Kind::{Bigint, Boolean, Double, Int, Text};
 use crate::row::{Answer, Row, RowFunction, value_error, wrong_value};
 use pinsql_base::error::ErrorCode;
@@ -16,37 +17,39 @@ macro_rules! real {
 
 pub(crate) fn functions() -> Vec<RowFunction> {
     let mut functions = vec![
-        real!("acos", f64::acos),
-        real!("acosh", |x: f64| (x + (x * x - 1.0).sqrt()).ln()),
-        real!("asin", f64::asin),
-        real!("asinh", f64::asinh),
-        real!("atan", f64::atan),
-        real!("atanh", f64::atanh),
-        real!("cbrt", f64::cbrt),
+        real!("acos", libm::acos),
+        real!("acosh", fdlibm::acosh),
+        real!("asin", libm::asin),
+        real!("asinh", fdlibm::asinh),
+        real!("atan", libm::atan),
+        real!("atanh", fdlibm::atanh),
+        real!("cbrt", fdlibm::cbrt),
         real!("cos", f64::cos),
-        real!("cosh", f64::cosh),
+        real!("cosh", fdlibm::cosh),
         real!("cot", |x: f64| 1.0 / x.tan()),
         real!("csc", |x: f64| 1.0 / x.sin()),
         real!("degrees", f64::to_degrees),
-        real!("exp", f64::exp),
-        real!("expm1", f64::exp_m1),
+        real!("exp", libm::exp),
+        real!("expm1", libm::expm1),
         real!("radians", f64::to_radians),
         real!("rint", f64::round_ties_even),
         real!("signum", |x: f64| if x == 0.0 || x.is_nan() { x } else { x.signum() }).with_aliases(&["sign"]),
         real!("sec", |x: f64| 1.0 / x.cos()),
         real!("sin", f64::sin),
-        real!("sinh", f64::sinh),
+        real!("sinh", fdlibm::sinh),
         real!("sqrt", f64::sqrt),
         real!("tan", f64::tan),
         real!("tanh", f64::tanh),
         RowFunction::new("log1p", &[Double], Double, |row| {
-            Ok(Some(row.double(0)?).filter(|x| *x > -1.0 || x.is_nan()).map(f64::ln_1p).into())
+            Ok(Some(row.double(0)?).filter(|x| *x > -1.0 || x.is_nan()).map(libm::log1p).into())
         }),
         RowFunction::new("atan2", &[Double, Double], Double, |row| {
             // -0.0 becomes 0.0 here.
-            Ok((row.double(0)? + 0.0).atan2(row.double(1)? + 0.0).into())
+            Ok(libm::atan2(row.double(0)? + 0.0, row.double(1)? + 0.0).into())
         }),
-        RowFunction::new("hypot", &[Double, Double], Double, |row| Ok(row.double(0)?.hypot(row.double(1)?).into())),
+        RowFunction::new("hypot", &[Double, Double], Double, |row| {
+            Ok(fdlibm::hypot(row.double(0)?, row.double(1)?).into())
+        }),
         RowFunction::new("power", &[Double, Double], Double, |row| Ok(power(row.double(0)?, row.double(1)?).into()))
             .with_aliases(&["pow"]),
         RowFunction::new("e", &[], Double, |_| Ok(std::f64::consts::E.into())),
@@ -62,7 +65,11 @@ pub(crate) fn functions() -> Vec<RowFunction> {
 
 /// Java's `Math.pow`. There, 1 to the power of NaN or of an infinity is NaN.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) { f64::NAN } else { base.powf(exponent) }
+    if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
+        f64::NAN
+    } else {
+        libm::pow(base, exponent)
+    }
 }
 
 fn nanvl(row: &Row<'_>) -> Result<Answer> {

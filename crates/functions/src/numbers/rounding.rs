@@ -10,7 +10,6 @@ use arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type,
 };
-use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{
@@ -21,6 +20,7 @@ use super::coercion::decimal_of;
 use crate::is_any_nullable;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
+use pinsql_base::schema::type_name;
 
 /// More decimal places than this change no number.
 const PLACES_MAX: i32 = 400;
@@ -165,17 +165,22 @@ fn rounded(values: &ArrayRef, places: i32, mode: Mode, result: &DataType) -> Res
             let round = |value: i128| {
                 let rounded =
                     keep(value, -scale, places, mode).and_then(|(value, exponent)| at_scale(value, exponent, kept));
-                rounded.ok_or_else(|| ArrowError::ComputeError("a rounded number has too many digits".to_owned()))
+                rounded.filter(|rounded| fits(*rounded, result)).ok_or_else(|| {
+                    value_error(
+                        ErrorCode::ArithmeticOverflow,
+                        format!("a rounded number does not fit in {}", type_name(result)),
+                    )
+                })
             };
-            let rounded: Decimal128Array = values.as_primitive::<Decimal128Type>().try_unary(round)?;
+            let values = values.as_primitive::<Decimal128Type>().iter();
+            let rounded = values.map(|value| value.map(round).transpose()).collect::<Result<Decimal128Array>>()?;
             Arc::new(rounded.with_data_type(result.clone()))
         }
         DataType::Float32 | DataType::Float64 if *result == DataType::Int64 => {
             let floats = arrow::compute::cast(values, &DataType::Float64)?;
-            let whole = floats.as_primitive::<Float64Type>().try_unary::<_, Int64Type, ArrowError>(|value| {
-                let rounded = if mode == Mode::Up { value.ceil() } else { value.floor() };
-                to_bigint(rounded).ok_or_else(|| ArrowError::ComputeError(format!("{rounded} is past BIGINT")))
-            })?;
+            let whole = floats
+                .as_primitive::<Float64Type>()
+                .unary::<_, Int64Type>(|value| to_bigint(if mode == Mode::Up { value.ceil() } else { value.floor() }));
             Arc::new(whole) as ArrayRef
         }
         DataType::Float32 => {
@@ -191,9 +196,17 @@ fn rounded(values: &ArrayRef, places: i32, mode: Mode, result: &DataType) -> Res
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the range is looked at first; NaN is 0, as in Java")]
-fn to_bigint(value: f64) -> Option<i64> {
-    (value.is_nan() || value.abs() < i64::MAX as f64).then_some(value as i64)
+#[expect(clippy::cast_possible_truncation, reason = "as in Java: a value past BIGINT is its limit, and NaN is 0")]
+fn to_bigint(value: f64) -> i64 {
+    value as i64
+}
+
+/// True if a value has at most the digits of a DECIMAL type.
+fn fits(value: i128, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Decimal128(precision, _) => value.unsigned_abs() < 10_u128.pow(u32::from(*precision)),
+        _ => true,
+    }
 }
 
 fn whole<T: ArrowPrimitiveType>(values: &ArrayRef, places: i32, mode: Mode, result: &DataType) -> Result<ArrayRef>

@@ -7,11 +7,13 @@ pub(crate) mod like;
 pub(crate) mod pattern;
 mod replace;
 mod split;
+mod to_map;
 mod translate;
 
 use datafusion::logical_expr::ScalarUDF;
 
 use self::find::{Find, FindFirst};
+use crate::plain::plain;
 
 /// All functions of this module that SQL can call by name.
 pub(crate) fn all() -> Vec<ScalarUDF> {
@@ -24,5 +26,6 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(like::RegexpLike::new()),
         ScalarUDF::new_from_impl(replace::RegexpReplace::new()),
         ScalarUDF::new_from_impl(split::Split::new()),
+        plain("str_to_map", to_map::types, to_map::str_to_map),
     ]
 }

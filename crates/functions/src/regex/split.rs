@@ -76,7 +76,12 @@ fn split(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 /// An empty match at the start of the text does not split, as in Java. With an empty pattern, also at the end.
-fn parts<'a>(text: &'a str, pattern: &Pattern, parts_max: usize, is_empty_pattern: bool) -> Result<Vec<&'a str>> {
+pub(super) fn parts<'a>(
+    text: &'a str,
+    pattern: &Pattern,
+    parts_max: usize,
+    is_empty_pattern: bool,
+) -> Result<Vec<&'a str>> {
     let mut parts = Vec::new();
     let mut start = 0;
     pattern.for_each_match(text, |found| {

@@ -13,8 +13,9 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::value_text::{Form, is_null, write_value};
+use super::value_text::{Form, MICROSECONDS_PER_DAY, interval_parts, is_null, write_value};
 use crate::is_any_nullable;
+use crate::times::difference::{IntervalFields, has_interval, is_interval, unknown_fields};
 use crate::times::text::timestamp_text;
 use crate::times::to_timestamp::timestamp_type;
 use pinsql_base::schema::type_name;
@@ -79,8 +80,24 @@ impl ScalarUDFImpl for Text {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        make_scalar_function(|values: &[ArrayRef]| texts(&values[0]), Vec::new())(&call.args)
+        let field = Arc::clone(&call.arg_fields[0]);
+        let days_only = match (is_interval(field.data_type()), IntervalFields::of(&field)) {
+            (true, Some(fields)) => fields == IntervalFields::Day,
+            _ if has_interval(field.data_type()) => return Err(unknown_fields("CAST to STRING")),
+            _ => false,
+        };
+        let texts = |values: &[ArrayRef]| if days_only { day_texts(&values[0]) } else { texts(&values[0]) };
+        make_scalar_function(texts, Vec::new())(&call.args)
     }
+}
+
+/// The texts of intervals of days.
+fn day_texts(values: &ArrayRef) -> Result<ArrayRef> {
+    let text = |row: usize| {
+        let days = interval_parts(values, row).1 / MICROSECONDS_PER_DAY;
+        (!is_null(values, row)).then(|| format!("INTERVAL '{days}' DAY"))
+    };
+    Ok(Arc::new((0..values.len()).map(text).collect::<StringArray>()))
 }
 
 fn texts(values: &ArrayRef) -> Result<ArrayRef> {

@@ -17,13 +17,15 @@ use crate::numbers::coercion::common_type_of;
 use crate::plain::texts;
 use pinsql_base::schema::type_name;
 
+/// The function, and the operator `||`.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Concat {
+pub struct Concat {
     signature: Signature,
 }
 
 impl Concat {
-    pub(crate) fn new() -> Self {
+    /// The function.
+    pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
@@ -36,7 +38,8 @@ fn common_type(types: &[DataType]) -> Result<DataType> {
     let is_binary =
         |data_type: &DataType| matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     if types.iter().any(is_list) {
-        if let Some(other) = types.iter().find(|data_type| !is_list(data_type) && !data_type.is_null()) {
+        // An untyped NULL is no array here, as in Spark.
+        if let Some(other) = types.iter().find(|data_type| !is_list(data_type)) {
             return plan_err!("concat takes arrays alone or none: one argument is {}", type_name(other));
         }
         let arrays: Vec<DataType> = types.iter().filter(|data_type| is_list(data_type)).cloned().collect();

@@ -17,7 +17,7 @@ use super::xxhash64::expect_hash;
 
 const SEED: u32 = 42;
 /// A decimal with up to this many digits is hashed as a BIGINT.
-const LONG_DIGITS_MAX: u8 = 18;
+pub(super) const LONG_DIGITS_MAX: u8 = 18;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Hash32 {
@@ -129,7 +129,7 @@ fn double_bits(value: f64) -> u64 {
 }
 
 /// The bytes of a number without the leading bytes that only repeat the sign.
-fn shortest_bytes(bytes: &[u8]) -> &[u8] {
+pub(super) fn shortest_bytes(bytes: &[u8]) -> &[u8] {
     let is_repeated = |pair: &[u8]| matches!((pair[0], pair[1]), (0, 0..0x80) | (0xFF, 0x80..));
     let repeated = bytes.windows(2).take_while(|pair| is_repeated(pair)).count();
     &bytes[repeated..]
@@ -147,7 +147,7 @@ fn finish(hash: u32, length: usize) -> u32 {
     hash ^ (hash >> 16)
 }
 
-fn hash_int(value: u32, seed: u32) -> u32 {
+pub(crate) fn hash_int(value: u32, seed: u32) -> u32 {
     finish(mix(value, seed), 4)
 }
 
@@ -156,7 +156,7 @@ fn hash_long(value: u64, seed: u32) -> u32 {
     finish(mix((value >> 32) as u32, mix(value as u32, seed)), 8)
 }
 
-fn hash_bytes(bytes: &[u8], seed: u32) -> u32 {
+pub(crate) fn hash_bytes(bytes: &[u8], seed: u32) -> u32 {
     let (blocks, rest) = bytes.as_chunks::<4>();
     let hash = blocks.iter().fold(seed, |hash, block| mix(u32::from_le_bytes(*block), hash));
     let hash = rest.iter().fold(hash, |hash, byte| mix(i32::from(byte.cast_signed()).cast_unsigned(), hash));

@@ -6,7 +6,7 @@ use datafusion::common::Result;
 
 use super::substring::{characters, range};
 use crate::row::Kind::{Int, Text, TextOrBinary};
-use crate::row::{Answer, Row, RowFunction};
+use crate::row::{Answer, Row, RowFunction, wrong_value};
 
 pub(crate) fn functions() -> Vec<RowFunction> {
     vec![
@@ -32,7 +32,7 @@ fn mask(row: &Row<'_>) -> Result<Answer> {
     }
     let mut masks = DEFAULTS;
     for (position, mask) in masks.iter_mut().enumerate().take(row.len() - 1) {
-        *mask = if row.has(position + 1) { row.text(position + 1)?.chars().next() } else { None };
+        *mask = if row.has(position + 1) { Some(only_character(row.text(position + 1)?)?) } else { None };
     }
     let [upper, lower, digit, other] = masks;
     let masked = |character: char| {
@@ -45,6 +45,14 @@ fn mask(row: &Row<'_>) -> Result<Answer> {
         mask.unwrap_or(character)
     };
     Ok(row.text(0)?.chars().map(masked).collect::<String>().into())
+}
+
+fn only_character(text: &str) -> Result<char> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) => Ok(character),
+        _ => Err(wrong_value(format!("mask: a replacement has one character, and `{text}` has not"))),
+    }
 }
 
 /// `overlay`: the default length is that of the replacement. A negative length is treated as missing.

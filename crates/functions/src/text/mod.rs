@@ -5,7 +5,7 @@
 pub mod binary_text;
 pub mod cast_to_string;
 mod charsets;
-mod concat;
+pub mod concat;
 mod concat_ws;
 mod elt;
 mod encodings;
@@ -29,7 +29,7 @@ pub mod value_text;
 mod xxhash64;
 
 use datafusion::logical_expr::ScalarUDF;
-use datafusion_spark::function::{hash as hashes, map, url};
+use datafusion_spark::function::{hash as hashes, url};
 
 pub use self::charsets::DECODE_BYTES;
 use self::length::{Length, Unit};
@@ -55,20 +55,13 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(xxhash64::XxHash64::new()),
     ];
     // Functions of the `datafusion-spark` crate with the same results as Spark.
-    let taken_over = [
-        hashes::crc32(),
-        hashes::sha2(),
-        map::str_to_map(),
-        url::try_url_decode(),
-        url::url_decode(),
-        gunzip::functions(),
-        url::url_encode(),
-    ];
+    let taken_over = [hashes::crc32(), hashes::sha2(), url::try_url_decode(), url::url_decode(), url::url_encode()];
     functions.extend(taken_over.iter().map(|function| function.as_ref().clone()));
     functions.push(hashes::sha1().as_ref().clone().with_aliases(["sha"]));
     let families = [
         charsets::functions(),
         encodings::functions(),
+        gunzip::functions(),
         letters::functions(),
         masks::functions(),
         parts::functions(),

@@ -14,6 +14,9 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use crate::row::wrong_value;
 use pinsql_base::schema::type_name;
 
+/// No number has more digits than this in its fraction, and a width of a format has 16 bits.
+const PLACES_MAX: usize = 10_000;
+
 const GROUP_DIGITS: usize = 3;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -71,7 +74,14 @@ fn format_numbers(arguments: &[ArrayRef]) -> Result<ArrayRef> {
             continue;
         }
         let pattern = match forms.data_type() {
-            DataType::Int32 => usize::try_from(forms.as_primitive::<Int32Type>().value(row)).ok().map(Pattern::places),
+            DataType::Int32 => match usize::try_from(forms.as_primitive::<Int32Type>().value(row)) {
+                Ok(places) if places > PLACES_MAX => {
+                    return Err(wrong_value(format!(
+                        "format_number: at most {PLACES_MAX} decimal places are possible"
+                    )));
+                }
+                places => places.ok().map(Pattern::places),
+            },
             _ => Some(Pattern::parse(forms.as_string::<i32>().value(row))?),
         };
         match pattern {

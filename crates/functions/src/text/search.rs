@@ -64,7 +64,8 @@ fn locate(row: &Row<'_>) -> Result<Answer> {
     let (part, text, start) = (row.text(0)?, row.text(1)?, row.int_or(2, 1)?);
     Ok(match start {
         0 => Answer::Int(0),
-        start => position(text, part, usize::try_from(start - 1).unwrap_or(0)).into(),
+        // Java's subtraction of the smallest INT wraps around.
+        start => position(text, part, usize::try_from(start.wrapping_sub(1)).unwrap_or(0)).into(),
     })
 }
 

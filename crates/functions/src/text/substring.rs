@@ -67,8 +67,13 @@ impl ScalarUDFImpl for Substring {
 fn substrings(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let numbers: Vec<&Int64Array> = arguments[1..].iter().map(|numbers| numbers.as_primitive::<Int64Type>()).collect();
     let is_null = |row: usize| arguments.iter().any(|argument| argument.is_null(row));
-    let range = |row: usize, units: usize| {
-        range(units, numbers[0].value(row), numbers.get(1).map_or(i64::MAX, |lengths| lengths.value(row)))
+    // A missing length is the largest INT. It shortens a text only if the position is far before the start.
+    let length = |row: usize| numbers.get(1).map_or(i64::from(i32::MAX), |lengths| lengths.value(row));
+    let range = |row: usize, units: usize| range(units, numbers[0].value(row), length(row));
+    // The distance from the start to the end of the bytes wraps around in Spark, and then all bytes are kept.
+    let bytes_range = |row: usize, units: usize| {
+        let before = -numbers[0].value(row);
+        if before > i64::from(i32::MAX) && length(row) > 0 { 0..units } else { range(row, units) }
     };
     match arguments[0].data_type() {
         DataType::Utf8 => {
@@ -88,7 +93,7 @@ fn substrings(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         DataType::Binary => {
             let mut cut = BinaryBuilder::new();
             for (row, bytes) in arguments[0].as_binary::<i32>().iter().enumerate() {
-                cut.append_option(bytes.filter(|_| !is_null(row)).map(|bytes| &bytes[range(row, bytes.len())]));
+                cut.append_option(bytes.filter(|_| !is_null(row)).map(|bytes| &bytes[bytes_range(row, bytes.len())]));
             }
             Ok(Arc::new(cut.finish()))
         }

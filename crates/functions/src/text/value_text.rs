@@ -18,7 +18,7 @@ use super::cast_to_string::{float32_text, float64_text};
 use crate::maps::entry_range;
 use crate::times::text::{IntervalForm, date_text, interval_text, timestamp_text};
 
-const MICROSECONDS_PER_DAY: i128 = 86_400_000_000;
+pub(super) const MICROSECONDS_PER_DAY: i128 = 86_400_000_000;
 
 /// The form of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

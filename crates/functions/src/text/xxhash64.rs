@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{AsArray, BinaryArray, Decimal128Array};
+use arrow::datatypes::{DataType, Decimal128Type, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion_spark::function::hash;
 
+use super::hash::{LONG_DIGITS_MAX, shortest_bytes};
 use crate::lists::has_map;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -58,6 +60,25 @@ impl ScalarUDFImpl for XxHash64 {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.inner.invoke_with_args(call)
+        let rows = call.number_rows;
+        let (mut args, mut arg_fields) = (Vec::new(), Vec::new());
+        for (argument, field) in call.args.into_iter().zip(call.arg_fields) {
+            let is_wide =
+                matches!(field.data_type(), DataType::Decimal128(precision, _) if *precision > LONG_DIGITS_MAX);
+            if is_wide {
+                let bytes = unscaled_bytes(argument.into_array(rows)?.as_primitive::<Decimal128Type>());
+                args.push(ColumnarValue::Array(Arc::new(bytes)));
+                arg_fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Binary)));
+            } else {
+                args.push(argument);
+                arg_fields.push(field);
+            }
+        }
+        self.inner.invoke_with_args(ScalarFunctionArgs { args, arg_fields, ..call })
     }
+}
+
+/// The bytes of `BigInteger.toByteArray`, which Spark hashes for a decimal of more digits than a BIGINT has.
+fn unscaled_bytes(values: &Decimal128Array) -> BinaryArray {
+    values.iter().map(|value| value.map(|value| shortest_bytes(&value.to_be_bytes()).to_vec())).collect()
 }

@@ -6,6 +6,7 @@ mod calendar;
 mod current_timestamp;
 pub mod date_format;
 pub mod date_part;
+pub mod difference;
 pub mod text;
 pub mod to_date;
 pub mod to_timestamp;

@@ -7,6 +7,7 @@
 mod accumulators;
 mod pair;
 mod single;
+mod totals;
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -19,6 +20,7 @@ use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_na
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 
 use self::accumulators::{Distinct, Many, One, Sliding};
+pub(super) use self::totals::{average_of_window, sum_of_window};
 use super::gathered::state_lists;
 use crate::lists::wrong_count;
 use crate::plain::wrong_call;
