@@ -113,7 +113,7 @@ fn generators_run_over_streams() {
         "SELECT id, tag FROM {f} LATERAL VIEW OUTER explode(tags) t AS tag",
         "SELECT id, t.col FROM {f} AS f, LATERAL explode(f.tags) AS t",
         "SELECT id, explode(m) AS (k, v) FROM {f}",
-        "SELECT id, inline(array(struct(id AS a, m AS b), struct(-id AS a, m AS b))) FROM {f}",
+        "SELECT id, inline(array(struct(id AS a, tags AS b), struct(-id AS a, NULL AS b))) FROM {f}",
         "SELECT stack(2, id, 'one', id * 10, 'ten') AS (n, word) FROM {f}",
         "SELECT id, k, tag FROM {f} LATERAL VIEW explode(tags) AS tag LATERAL VIEW OUTER explode(m) AS k, v",
         "SELECT tag, length(tag) AS l FROM (SELECT explode(tags) AS tag FROM {f}) WHERE tag <> 'a'",
