@@ -62,7 +62,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes_max: 10 << 20,
+            body_bytes_max: 16 << 20,
             records_max: 10_000,
             requests_max: 1_000,
             in_flight_bytes_max: 256 << 20,
