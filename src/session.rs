@@ -19,6 +19,7 @@ mod outer_columns;
 mod plan_rules;
 mod recursion;
 mod rewritten_functions;
+mod set_operations;
 mod special_times;
 pub mod sql_functions;
 mod subqueries;

@@ -15,17 +15,18 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Exists, InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::expr_schema::cast_subquery;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Subquery, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Subquery};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::numbers::{NumberOperators, exact_literal, operator_in_plan, with_exact_literals};
-use super::{argument_rules, format_arguments, outer_columns, time_arithmetic, whole_bounds};
+use super::subqueries::maybe_null;
+use super::{argument_rules, format_arguments, outer_columns, set_operations, time_arithmetic, whole_bounds};
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
@@ -82,8 +83,11 @@ impl SparkCoercion {
             Ok(rewritten.update_data(|expr| name.restore(expr)))
         })?;
         let node = match node.data {
+            LogicalPlan::Join(join) if set_operations::is_set_operation(&join) => {
+                LogicalPlan::Join(set_operations::intersect_or_except(join)?)
+            }
             LogicalPlan::Join(join) => LogicalPlan::Join(join_keys(join)?),
-            LogicalPlan::Union(inputs) => LogicalPlan::Union(union(inputs)?),
+            LogicalPlan::Union(inputs) => LogicalPlan::Union(set_operations::union(inputs)?),
             other => other,
         };
         Ok(Transformed::yes(node.recompute_schema()?))
@@ -100,6 +104,9 @@ impl SparkCoercion {
                         }
                         planned => planned,
                     }
+                } else if matches!(op, Operator::And | Operator::Or) {
+                    let (left, right) = logical(op, *left, *right, schema)?;
+                    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
                 } else if matches!(op, Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor) {
                     argument_rules::check_bits([&left, &right], schema)?;
                     return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
@@ -136,12 +143,22 @@ impl SparkCoercion {
             Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                 let found = subquery.subquery.schema().fields().first().map(|field| field.data_type().clone());
                 match (expr.get_type(schema), found) {
+                    (Ok(wanted), Some(found)) if are_incompatible(&wanted, &found) => {
+                        return Err(no_common_type("IN", &wanted, &found));
+                    }
                     (Ok(wanted), Some(found)) if let Some(common) = different_common(&wanted, &found) => {
                         let expr = Box::new(expr.cast_to(&common, schema)?);
                         Expr::InSubquery(InSubquery::new(expr, cast_subquery(subquery, &common)?, negated))
                     }
                     _ => return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated }))),
                 }
+            }
+            // The sign of an untyped NULL makes it a DOUBLE.
+            Expr::Negative(operand) if operand.get_type(schema).is_ok_and(|data_type| data_type.is_null()) => {
+                Expr::Negative(Box::new(operand.cast_to(&DataType::Float64, schema)?))
+            }
+            Expr::ScalarSubquery(subquery) => {
+                Expr::ScalarSubquery(maybe_null::nullable(&subquery)?.unwrap_or(subquery))
             }
             other => return Ok(Transformed::no(other)),
         }))
@@ -251,6 +268,26 @@ fn compared(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<
     })
 }
 
+/// The operands of AND and OR as BOOLEAN. A STRING is cast.
+///
+/// Errors: an operand is no condition.
+fn logical(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+    let condition = |operand: Expr| {
+        let Ok(data_type) = operand.get_type(schema) else { return Ok(operand) };
+        match data_type {
+            DataType::Boolean | DataType::Null => Ok(operand),
+            data_type if common_type(&data_type, &DataType::Boolean).is_some() => {
+                operand.cast_to(&DataType::Boolean, schema)
+            }
+            data_type => {
+                let said = format!("{op}: expected a BOOLEAN, got {}", with_article(&type_name(&data_type)));
+                Err(external(Error::new(ErrorCode::DatatypeMismatch, said)))
+            }
+        }
+    };
+    Ok((condition(left)?, condition(right)?))
+}
+
 /// The values with one type. `place` is the name for errors.
 fn uniform(values: Vec<Expr>, place: &str, schema: &DFSchema) -> Result<Vec<Expr>> {
     let Ok(types) = values.iter().map(|value| value.get_type(schema)).collect::<Result<Vec<_>>>() else {
@@ -275,7 +312,7 @@ fn expect_same(values: &[Expr], place: &str, schema: &DFSchema) -> Result<()> {
 /// The type that values of these types are cast to. None if they stay.
 ///
 /// Errors: two of them cannot be brought together.
-fn one_type(types: &[DataType], place: &str) -> Result<Option<DataType>> {
+pub(super) fn one_type(types: &[DataType], place: &str) -> Result<Option<DataType>> {
     let mut known = types.iter().filter(|data_type| !data_type.is_null());
     let Some(first) = known.next() else { return Ok(None) };
     let (mut common, mut is_uniform) = (first.clone(), true);
@@ -337,49 +374,4 @@ fn join_keys(mut join: Join) -> Result<Join> {
     });
     join.on = keys.collect::<Result<_>>()?;
     Ok(join)
-}
-
-/// Casts the columns of all inputs to their common types.
-fn union(union: Union) -> Result<Union> {
-    let width = union.schema.fields().len();
-    let mut wanted = Vec::with_capacity(width);
-    for place in 0..width {
-        let types: Vec<DataType> = union
-            .inputs
-            .iter()
-            .filter_map(|input| input.schema().fields().get(place).map(|field| field.data_type().clone()))
-            .collect();
-        wanted.push(one_type(&types, "UNION")?);
-    }
-    let was_nullable: Vec<bool> = union.schema.fields().iter().map(|field| field.is_nullable()).collect();
-    let inputs = union.inputs.into_iter().map(|input| with_types(input, &wanted)).collect::<Result<_>>()?;
-    let Union { inputs, schema } = Union::try_new_with_loose_types(inputs)?;
-    // A cast can become a function that returns NULL. DataFusion does not compute the schema of a UNION again then.
-    let fields = schema.iter().enumerate().map(|(place, (qualifier, field))| {
-        let is_cast = wanted.get(place).is_some_and(Option::is_some);
-        let is_nullable = is_cast || was_nullable.get(place).copied().unwrap_or(true) || field.is_nullable();
-        (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(is_nullable)))
-    });
-    let schema = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
-    Ok(Union { inputs, schema: Arc::new(schema) })
-}
-
-fn with_types(input: Arc<LogicalPlan>, wanted: &[Option<DataType>]) -> Result<Arc<LogicalPlan>> {
-    let schema = Arc::clone(input.schema());
-    let mut is_changed = false;
-    let mut columns = Vec::with_capacity(wanted.len());
-    for (place, (qualifier, field)) in schema.iter().enumerate() {
-        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        match wanted.get(place) {
-            Some(Some(wanted)) if wanted != field.data_type() => {
-                is_changed = true;
-                columns.push(column.cast_to(wanted, &schema)?.alias_qualified(qualifier.cloned(), field.name()));
-            }
-            _ => columns.push(column),
-        }
-    }
-    match is_changed {
-        true => Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?))),
-        false => Ok(input),
-    }
 }

@@ -15,6 +15,7 @@ mod attach;
 mod dependent;
 mod free;
 mod lateral;
+pub(super) mod maybe_null;
 mod simple;
 mod single_row;
 mod work_tables;

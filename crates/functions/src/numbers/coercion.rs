@@ -258,17 +258,43 @@ fn common_number(left: &DataType, right: &DataType) -> Option<DataType> {
     }
 }
 
-/// True if Spark refuses to bring two simple types together. Other pairs without a common type are left to DataFusion.
+/// True if Spark refuses to bring two types together. Other pairs without a common type are left to DataFusion: types that only
+/// DataFusion has, and structs whose fields have other names.
 pub fn are_incompatible(left: &DataType, right: &DataType) -> bool {
-    let is_simple = |data_type: &DataType| {
-        data_type.is_numeric()
-            || matches!(data_type, DataType::Boolean | DataType::Date32 | DataType::Timestamp(_, _))
-            || data_type.is_binary()
-    };
-    is_simple(left)
-        && is_simple(right)
-        && common_type(left, right).is_none()
-        && !(left.is_binary() && right.is_binary())
+    match (left, right) {
+        (DataType::List(left), DataType::List(right)) | (DataType::Map(left, _), DataType::Map(right, _)) => {
+            are_incompatible(left.data_type(), right.data_type())
+        }
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            let is_pair = |(left, right): (&FieldRef, &FieldRef)| are_incompatible(left.data_type(), right.data_type());
+            left.len() != right.len() || left.iter().zip(right).any(is_pair)
+        }
+        (left, right) => {
+            is_known(left)
+                && is_known(right)
+                && common_type(left, right).is_none()
+                && !(is_text_or_bytes(left) && is_text_or_bytes(right))
+        }
+    }
+}
+
+fn is_text_or_bytes(data_type: &DataType) -> bool {
+    is_text(data_type) || data_type.is_binary()
+}
+
+/// True for a type of Spark. NULL has a common type with each of them.
+fn is_known(data_type: &DataType) -> bool {
+    data_type.is_numeric()
+        || is_text_or_bytes(data_type)
+        || matches!(
+            data_type,
+            DataType::Boolean
+                | DataType::Date32
+                | DataType::Timestamp(_, _)
+                | DataType::List(_)
+                | DataType::Map(_, _)
+                | DataType::Struct(_)
+        )
 }
 
 #[cfg(test)]
