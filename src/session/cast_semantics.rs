@@ -19,10 +19,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::special_times;
@@ -76,6 +76,17 @@ impl DatabricksCasts {
     }
 
     fn negate(&self, operand: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+        // The sign of NaN would change, and a negative NaN is the lowest value for Arrow.
+        let minus_one = match operand.get_type(schema) {
+            Ok(DataType::Float32) => Some(ScalarValue::Float32(Some(-1.0))),
+            Ok(DataType::Float64) => Some(ScalarValue::Float64(Some(-1.0))),
+            _ => None,
+        };
+        if let Some(minus_one) = minus_one {
+            let factor = Box::new(Expr::Literal(minus_one, None));
+            let product = BinaryExpr::new(Box::new(operand.clone()), Operator::Multiply, factor);
+            return Ok(Some(Expr::BinaryExpr(product)));
+        }
         let data_type = match operand.get_type(schema) {
             Ok(data_type) if data_type.is_signed_integer() => data_type,
             Ok(data_type @ (DataType::Date32 | DataType::Timestamp(_, _))) => {

@@ -21,6 +21,7 @@ use super::numbers::{NumberOperators, operator_in_sql};
 use pinsql_functions::aggregates::or_empty;
 use pinsql_functions::arrays::element::{Access, ArrayElement};
 use pinsql_functions::maps::{map_function, map_value};
+use pinsql_functions::text::concat::Concat;
 use pinsql_functions::text::substring::Substring;
 use pinsql_functions::times::date_part::DatePart;
 use pinsql_functions::times::to_timestamp::timestamp_type;
@@ -39,6 +40,7 @@ pub(super) struct DatabricksOperators {
     map_value: Arc<ScalarUDF>,
     or_empty: Arc<ScalarUDF>,
     substring: Arc<ScalarUDF>,
+    concat: Arc<ScalarUDF>,
 }
 
 impl DatabricksOperators {
@@ -51,6 +53,7 @@ impl DatabricksOperators {
             or_empty: Arc::new(or_empty()),
             date_part: Arc::new(ScalarUDF::new_from_impl(DatePart::new())),
             substring: Arc::new(ScalarUDF::new_from_impl(Substring::new())),
+            concat: Arc::new(ScalarUDF::new_from_impl(Concat::new())),
         }
     }
 }
@@ -66,6 +69,9 @@ impl ExprPlanner for DatabricksOperators {
         }
         Ok(match operator_in_sql(&raw.op) {
             Some(operator) => PlannerResult::Planned(self.numbers.planned(operator, raw.left, raw.right, schema)),
+            None if raw.op == BinaryOperator::StringConcat && !are_texts(&raw, schema) => {
+                PlannerResult::Planned(call(&self.concat, vec![raw.left, raw.right]))
+            }
             None => PlannerResult::Original(same_times(raw, schema)),
         })
     }
@@ -161,6 +167,13 @@ fn same_times(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
 fn is_comparison(op: &BinaryOperator) -> bool {
     use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, Spaceship};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | Spaceship)
+}
+
+/// True if both operands are texts. DataFusion's `||` has another meaning for other types: it skips a NULL array, and adds an
+/// element to an array.
+fn are_texts(raw: &RawBinaryExpr, schema: &DFSchema) -> bool {
+    let is_text = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_string());
+    is_text(&raw.left) && is_text(&raw.right)
 }
 
 /// True if the type is a MAP or contains one.

@@ -1,11 +1,14 @@
 //! Rules for single nodes of a plan, which DataFusion gives another meaning than Spark.
 //!
 //! - [`FiltersAboveAggregates`]: a filter stays above an aggregate that returns a row for no rows.
+//! - [`JoinsWithOneEquality`]: joins with `=` and with `<=>` are not mixed.
 //! - [`Groups`]: a MAP is a key of a group by its entries and not by their order. GROUPING SETS over no rows return no row.
-//! - [`Bounds`]: LIMIT NULL is an error, and a window can be ordered by any type.
+//! - [`Bounds`]: LIMIT NULL is an error, a window can be ordered by any type, and NULLS LAST is not about the fields of a STRUCT.
 //! - [`Nullability`]: a column of a UNION can be NULL if it can in one of the inputs.
 
+mod equal_nulls;
 mod map_sort;
+mod nested_order;
 
 use std::sync::Arc;
 
@@ -20,9 +23,11 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, Filter, Limit, LogicalPlan, LogicalPlanBuilder, Union, Window,
     WindowFrameBound, WindowFrameUnits, lit,
 };
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
+use self::equal_nulls::JoinsWithOneEquality;
 use super::guards::GuardConditions;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
@@ -31,9 +36,10 @@ use pinsql_base::error::{Error, ErrorCode};
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(GuardConditions)];
     for rule in Optimizer::new().rules {
-        rules.push(match rule.name() == PushDownFilter::new().name() {
-            true => Arc::new(FiltersAboveAggregates(PushDownFilter::new())),
-            false => rule,
+        rules.push(match rule.name() {
+            "push_down_filter" => Arc::new(FiltersAboveAggregates(PushDownFilter::new())),
+            "eliminate_cross_join" => Arc::new(JoinsWithOneEquality(EliminateCrossJoin::new())),
+            _ => rule,
         });
     }
     rules.push(Arc::new(GuardConditions));
@@ -283,6 +289,10 @@ impl AnalyzerRule for Bounds {
                 }
                 Ok(Transformed::no(LogicalPlan::Limit(Limit { skip, fetch, input })))
             }
+            LogicalPlan::Sort(sort) => Ok(match nested_order::sort(&sort)? {
+                Some(sorted) => Transformed::yes(sorted),
+                None => Transformed::no(LogicalPlan::Sort(sort)),
+            }),
             LogicalPlan::Window(window) => frames_of_peers(window),
             other => Ok(Transformed::no(other)),
         })?;
@@ -310,15 +320,30 @@ fn frames_of_peers(window: Window) -> Result<Transformed<LogicalPlan>> {
         let name = expr.schema_name().to_string();
         let rewritten = expr.clone().transform_up(|expr| {
             let Expr::WindowFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
-            if !is_range_of_peers(&function, &schema) {
+            let keys = nested_order::keys(&function.params.order_by, &schema)?;
+            let needs_groups = match keys {
+                Some(_) => is_range(&function),
+                None => is_range_of_peers(&function, &schema),
+            };
+            let partitions = nested_order::partitions(&function.params.partition_by, &schema)?;
+            if keys.is_none() && !needs_groups && partitions.is_none() {
                 return Ok(Transformed::no(Expr::WindowFunction(function)));
             }
-            function.params.window_frame.units = WindowFrameUnits::Groups;
+            if needs_groups {
+                function.params.window_frame.units = WindowFrameUnits::Groups;
+            }
+            if let Some(keys) = keys {
+                function.params.order_by = keys;
+            }
+            if let Some(partitions) = partitions {
+                function.params.partition_by = partitions;
+            }
             Ok(Transformed::yes(Expr::WindowFunction(function)))
         })?;
         is_changed |= rewritten.transformed;
         exprs.push(match rewritten.transformed {
-            true => rewritten.data.alias(name),
+            // DataFusion takes an alias of a window function, and no alias of an alias.
+            true => rewritten.data.unalias().alias(name),
             false => rewritten.data,
         });
     }
@@ -328,16 +353,19 @@ fn frames_of_peers(window: Window) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
-fn is_range_of_peers(function: &WindowFunction, schema: &DFSchema) -> bool {
+/// True for a RANGE frame without a distance.
+fn is_range(function: &WindowFunction) -> bool {
     let frame = &function.params.window_frame;
     let is_peer = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::CurrentRow => true,
         WindowFrameBound::Preceding(distance) | WindowFrameBound::Following(distance) => distance.is_null(),
     };
+    frame.units == WindowFrameUnits::Range && is_peer(&frame.start_bound) && is_peer(&frame.end_bound)
+}
+
+fn is_range_of_peers(function: &WindowFunction, schema: &DFSchema) -> bool {
     let by = function.params.order_by.first().and_then(|by| by.expr.get_type(schema).ok());
-    frame.units == WindowFrameUnits::Range
-        && is_peer(&frame.start_bound)
-        && is_peer(&frame.end_bound)
+    is_range(function)
         && by.is_some_and(|data_type| {
             data_type.is_binary()
                 || matches!(data_type, DataType::Interval(_) | DataType::Duration(_))

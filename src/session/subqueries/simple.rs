@@ -18,10 +18,22 @@ const STRICT_FUNCTIONS: [&str; 5] = ["number_add", "number_subtract", "number_mu
 pub(super) fn is_condition(conjunct: &Expr) -> bool {
     match conjunct {
         Expr::Exists(Exists { subquery, .. }) => !has_limit(&subquery.subquery) && pulls_up(&subquery.subquery),
-        Expr::InSubquery(InSubquery { expr, subquery, negated }) if !is_with_subquery(expr) => {
-            is_uncorrelated(&subquery.subquery) || (!negated && pulls_up(&subquery.subquery))
-        }
+        Expr::InSubquery(InSubquery { expr, subquery, negated }) if !is_with_subquery(expr) => match negated {
+            true => is_uncorrelated(&subquery.subquery) && is_join_key(expr),
+            false => is_uncorrelated(&subquery.subquery) || pulls_up(&subquery.subquery),
+        },
         other => !is_with_subquery(other),
+    }
+}
+
+/// True for the value of NOT IN if DataFusion finds out that it can be NULL, and compares it by an equality of the join. It looks at
+/// the columns alone, so it takes `nullif(a, 1)` for a value like `a`. A constant becomes a filter of the subquery, which removes
+/// its NULLs.
+fn is_join_key(value: &Expr) -> bool {
+    match value {
+        Expr::Column(_) => true,
+        Expr::Cast(cast) => is_join_key(&cast.expr),
+        _ => false,
     }
 }
 

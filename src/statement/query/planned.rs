@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::common::NullEquality;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::mpsc;
 
@@ -44,11 +46,27 @@ impl Planned {
     /// The physical plan of the optimized plan.
     pub async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
         let optimized = self.optimize()?;
-        Ok(self.state.query_planner().create_physical_plan(&optimized, &self.state).await?)
+        let planner = self.state.query_planner();
+        if !has_join_of_other_keys(&optimized)? {
+            return Ok(planner.create_physical_plan(&optimized, &self.state).await?);
+        }
+        let mut state = self.state.clone();
+        state.config_mut().options_mut().optimizer.enable_join_dynamic_filter_pushdown = false;
+        Ok(planner.create_physical_plan(&optimized, &state).await?)
     }
 
     /// An error of the planner or the optimizer, with its place in the text of the query.
     pub(in crate::statement) fn explain(&self, error: DataFusionError) -> Error {
         self.functions.explain(error.into(), &self.state)
     }
+}
+
+/// True if a join compares nested values, or NULLs with `<=>`. In DataFusion 55.2, the filter that such a join derives for its
+/// other side removes rows that have a partner.
+fn has_join_of_other_keys(plan: &LogicalPlan) -> Result<bool> {
+    let is_other = |join: &Join| {
+        let is_nested = |key: &Expr| key.get_type(join.left.schema()).is_ok_and(|data_type| data_type.is_nested());
+        join.null_equality == NullEquality::NullEqualsNull || join.on.iter().any(|(key, _)| is_nested(key))
+    };
+    Ok(plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if is_other(join))))?)
 }
