@@ -22,6 +22,16 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
         ("count", [_, _, ..], []) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => {
             Some(Expr::Function(called(function, "count", [all_or_none(&arguments)])))
         }
+        // DataFusion writes `count(*)` as `count(1)` under another name, and refuses both in one query.
+        ("count", [constant], [])
+            if is_known(constant) && list.duplicate_treatment != Some(DuplicateTreatment::Distinct) =>
+        {
+            let mut call = function.clone();
+            if let FunctionArguments::List(list) = &mut call.args {
+                list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+            }
+            Some(Expr::Function(call))
+        }
         ("count_if", [condition], []) => Some(Expr::Function(called(function, "count", [where_true(condition)]))),
         ("any_value" | "first", [value], []) => {
             Some(Expr::Function(called(function, "first_value", [(*value).clone()])))
@@ -71,6 +81,17 @@ pub(super) fn written_out(function: &Function) -> Option<Expr> {
             Some(Expr::Function(call))
         }
         _ => None,
+    }
+}
+
+/// True for a literal that is not NULL. A number is a cast at this point.
+fn is_known(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(literal) => literal.value != Value::Null,
+        Expr::Cast { expr, kind: CastKind::Cast, .. } => {
+            matches!(expr.as_ref(), Expr::Value(literal) if matches!(literal.value, Value::Number(_, _)))
+        }
+        _ => false,
     }
 }
 

@@ -107,8 +107,10 @@ impl VisitorMut for Literals {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         query.limit_clause = self.limits.pop().flatten();
         put_back(order_of(query), self.ordinals.pop());
-        values_types::unify(query.body.as_mut());
-        ControlFlow::Continue(())
+        match values_types::unify(query.body.as_mut()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {

@@ -1,26 +1,32 @@
-//! Refuses forms for which DataFusion has an error without a place: window functions in WHERE, HAVING and GROUP BY, and a name
-//! that a WITH clause gives twice.
+//! Refuses forms for which DataFusion has an error without a place or no error: window functions in WHERE, HAVING and GROUP BY, a
+//! name that a WITH clause gives twice, and `count(t.*)`, which Spark refuses because it is not `count(*)`.
 //!
 //! Absent: window functions in a join condition and in the conditions of DELETE and MERGE. The planner refuses them.
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, GroupByExpr, Query, Select, Spanned, Visitor};
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Query, Select, Spanned, Visitor,
+};
 use sqlparser::tokenizer::Span;
 
+use super::outer_names::relations_of;
 use crate::statement::walk;
 use pinsql_base::engine_error::duplicated_query_name;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// Returns an error for the first such form in `query`.
 pub(super) fn refuse(query: &Query) -> Result<()> {
-    match walk::read(query, &mut Refuse) {
+    match walk::read(query, &mut Refuse { relations: Vec::new() }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Refuse;
+struct Refuse {
+    /// The names of the relations of each SELECT around the place.
+    relations: Vec<Vec<String>>,
+}
 
 impl Visitor for Refuse {
     type Break = Error;
@@ -37,6 +43,7 @@ impl Visitor for Refuse {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        self.relations.push(relations_of(select));
         let grouped = match &select.group_by {
             GroupByExpr::Expressions(expressions, _) => expressions.as_slice(),
             GroupByExpr::All(_) => &[],
@@ -55,6 +62,33 @@ impl Visitor for Refuse {
         }
         ControlFlow::Continue(())
     }
+
+    fn post_visit_select(&mut self, _: &Select) -> ControlFlow<Error> {
+        self.relations.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Error> {
+        let Some(name) = counted_star(expression) else { return ControlFlow::Continue(()) };
+        // `count(s.*)` of a STRUCT counts its fields.
+        let is_relation = self.relations.iter().flatten().any(|relation| relation.eq_ignore_ascii_case(&name.value));
+        if !is_relation {
+            return ControlFlow::Continue(());
+        }
+        let text = format!("count({}.*) is not allowed: it is not the number of rows", name.value);
+        let hint =
+            format!("count(*) counts the rows, count({0}.a, {0}.b) those without a NULL in these columns", name.value);
+        ControlFlow::Break(Error::new(ErrorCode::InvalidExpression, text).at(name.span).with_hint(hint))
+    }
+}
+
+/// The name in `count(name.*)`.
+fn counted_star(expression: &Expr) -> Option<&Ident> {
+    let Expr::Function(function) = expression else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name))] = list.args.as_slice() else { return None };
+    let [part] = name.0.as_slice() else { return None };
+    function.name.to_string().eq_ignore_ascii_case("count").then(|| part.as_ident())?
 }
 
 /// Finds a window function outside the subqueries of an expression.
@@ -107,6 +141,7 @@ mod tests {
                 "two queries of WITH are named `A`",
                 40,
             ),
+            ("SELECT count(t.*) FROM s.t", "count(t.*) is not allowed: it is not the number of rows", 14),
         ] {
             let error = refused(sql).unwrap();
             assert_eq!((error.message.as_str(), error.span.unwrap().start), (text, (1, column)), "{sql}");
@@ -115,6 +150,7 @@ mod tests {
             "SELECT rank() OVER () FROM t QUALIFY rank() OVER () = 1",
             "SELECT a FROM t WHERE a IN (SELECT rank() OVER () FROM u)",
             "WITH a AS (WITH a AS (SELECT 1) SELECT * FROM a) SELECT * FROM a",
+            "SELECT count(s.*), count(t.*, t.*), sum(t.a) FROM t",
         ] {
             assert!(refused(sql).is_none(), "{sql}");
         }

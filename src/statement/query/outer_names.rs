@@ -85,7 +85,7 @@ impl Visitor for Found {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
-        self.open.push(select.from.iter().flat_map(factors_of).filter_map(name_of).collect());
+        self.open.push(relations_of(select));
         ControlFlow::Continue(())
     }
 
@@ -100,6 +100,11 @@ impl Visitor for Found {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The names of the relations in the FROM clause.
+pub(super) fn relations_of(select: &Select) -> Vec<String> {
+    select.from.iter().flat_map(factors_of).filter_map(name_of).collect()
 }
 
 fn factors_of(tables: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {

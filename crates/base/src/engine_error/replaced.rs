@@ -4,11 +4,12 @@
 //! `wording` cleans the message, and its code is a general one.
 
 use super::grammar::{counted, with_article};
-use super::wording::with_sql_types;
+use super::wording::{sentence, with_sql_types};
 use crate::error::{Error, ErrorCode};
 
 /// The replacements. Each returns None for a message in another form.
-const REPLACEMENTS: [fn(&str) -> Option<Error>; 12] = [
+const REPLACEMENTS: [fn(&str) -> Option<Error>; 13] = [
+    refused_argument,
     outer_field,
     same_name,
     same_query_name,
@@ -31,6 +32,16 @@ pub(super) fn replaced(message: &str) -> Option<Error> {
 /// The text between `before` and `after`, where they first occur.
 fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(message.split_once(before)?.1.split_once(after)?.0)
+}
+
+/// `Function 'div' user-defined coercion failed with: Error during planning: div takes two numbers`, of a function that checks its
+/// arguments.
+fn refused_argument(message: &str) -> Option<Error> {
+    if !message.starts_with("Function '") {
+        return None;
+    }
+    let (_, reason) = message.split_once("user-defined coercion failed with: ")?;
+    Some(Error::new(ErrorCode::DatatypeMismatch, sentence(reason)))
 }
 
 /// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`. Variables give the same message.

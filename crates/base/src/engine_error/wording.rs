@@ -69,7 +69,13 @@ fn timestamp_cast(message: &str) -> Option<String> {
 }
 
 /// Parts of messages of DataFusion and Arrow, and the codes of such errors. These libraries have no codes.
-const CODES: [(&str, ErrorCode); 11] = [
+const CODES: [(&str, ErrorCode); 17] = [
+    ("Cannot infer common", ErrorCode::DatatypeMismatch),
+    ("There isn't a common type", ErrorCode::DatatypeMismatch),
+    ("Can not find compatible types", ErrorCode::DatatypeMismatch),
+    ("Failed to coerce", ErrorCode::DatatypeMismatch),
+    ("maps do not compare", ErrorCode::DatatypeMismatch),
+    ("must be a constant", ErrorCode::InvalidExpression),
     ("Cannot coerce", ErrorCode::DatatypeMismatch),
     ("Cannot automatically convert", ErrorCode::DatatypeMismatch),
     ("Unary operator", ErrorCode::DatatypeMismatch),
