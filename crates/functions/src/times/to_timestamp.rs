@@ -9,12 +9,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
+use chrono::DateTime;
 use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::zone::Zone;
 use crate::is_any_nullable;
 use crate::plain::texts;
 use pinsql_base::engine_error::external;
@@ -134,7 +136,11 @@ fn parse(texts: &ArrayRef, patterns: Option<&ArrayRef>, on_error: OnError) -> Re
             return Ok(None);
         };
         let text = texts.value(row);
-        match (formats.parse_timestamp(text.as_bytes()), on_error) {
+        let moment = match (formats.parse_timestamp(text.as_bytes()), patterns) {
+            (None, None) => in_zone(formats, text),
+            (moment, _) => moment,
+        };
+        match (moment, on_error) {
             (None, OnError::Fail) => Err(external(
                 Error::new(ErrorCode::CastInvalidInput, format!("`{text}` is not a TIMESTAMP"))
                     .with_hint("TRY_CAST and try_to_timestamp give NULL for a text that is none"),
@@ -143,6 +149,20 @@ fn parse(texts: &ArrayRef, patterns: Option<&ArrayRef>, on_error: OnError) -> Re
         }
     };
     (0..texts.len()).map(moment).collect()
+}
+
+/// A timestamp with the name of a time zone after its time: `2024-02-29 12:34:56 Europe/Berlin`.
+fn in_zone(formats: &TemporalFormats, text: &str) -> Option<i64> {
+    /// The characters of `2024-02-29`.
+    const DAY: usize = 10;
+    let (local, zone) = text.trim().rsplit_once(' ')?;
+    let is_time = |character: char| character.is_ascii_digit() || matches!(character, ':' | '.' | ' ' | 'T');
+    let has_time = local.contains(':') && local.get(DAY..).is_some_and(|time| time.chars().all(is_time));
+    if !has_time || !zone.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return None;
+    }
+    let local = DateTime::from_timestamp_micros(formats.parse_timestamp(local.trim_end().as_bytes())?)?;
+    Some(Zone::parse(zone).ok()?.to_utc(local.naive_utc()).and_utc().timestamp_micros())
 }
 
 /// The format of all texts of a batch.
@@ -165,5 +185,22 @@ impl<'a> Formats<'a> {
     /// None if the pattern of the row is NULL.
     pub(super) fn at(&self, row: usize) -> Option<&TemporalFormats> {
         self.patterns.is_none_or(|patterns| patterns.is_valid(row)).then_some(&self.formats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::*;
+
+    /// The results of `TRY_CAST(… AS TIMESTAMP)` in PySpark 4.2.
+    #[test]
+    fn a_time_can_have_a_zone_by_name() {
+        let texts =
+            ["2024-02-29 12:34:56 Europe/Berlin", "2024-02-29 12:34:56Z Europe/Berlin", "2024-02-29 Europe/Berlin"];
+        let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        let moments = parse(&texts, None, OnError::Null).unwrap();
+        assert_eq!(moments.iter().collect::<Vec<_>>(), [Some(1_709_206_496_000_000), None, None]);
     }
 }
