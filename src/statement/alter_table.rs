@@ -79,7 +79,7 @@ fn refuse_for_stream(alter: &AlterTable, is_stream: bool) -> Result<()> {
     match is_stream && changes_columns {
         true => Err(Error::new(ErrorCode::WrongObjectType, "the columns of a streaming table are those of its query")
             .at(alter.table.span)
-            .with_hint("change the query, and use a new table for it")),
+            .with_hint("change the query: its new columns are added to the table")),
         false => Ok(()),
     }
 }

@@ -1,9 +1,11 @@
 //! The operation of a stream: signals, a second process, and the log.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::environment::TestEnvironment;
-use crate::raw;
+use crate::{python, raw};
 
 const STATEMENT: &str = "CREATE OR REFRESH STREAMING TABLE operated AS
     SELECT * FROM STREAM read_files(:raw, format => 'json', schema => 'id BIGINT, payload STRING')";
@@ -103,7 +105,11 @@ fn columns_that_another_writer_adds_are_null_in_new_rows() {
     let run = environment.pinsql(&["stream", &file, "--trigger", "100ms"]).parameter("raw", &raw);
     let mut stream = run.start();
     stream.await_stderr("\"event\":\"landed\"");
-    environment.run_sql("ALTER TABLE operated ADD COLUMN (note STRING FIRST, m MAP<STRING, INT>)").output().success();
+    let add = "import sys, deltalake as d
+table = d.DeltaTable(sys.argv[1])
+table.alter.add_columns([d.Field('note', d.schema.PrimitiveType('string')), d.Field('m', d.schema.PrimitiveType('integer'))])";
+    let mut other = Command::new(python::interpreter());
+    assert!(other.args(["-c", add]).arg(environment.table("operated")).status().unwrap().success());
     environment.write("raw/2.json", raw::numbered(100, 50));
     stream.await_stderr("\"batch\":2");
     stream.terminate().success();

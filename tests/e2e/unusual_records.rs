@@ -7,10 +7,11 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::environment::TestEnvironment;
-use crate::gateway::{Gateway, client, kinesis_environment};
+use crate::gateway::{Gateway, kinesis_environment};
 use crate::kafka::broker;
 use crate::kinesis::stream_name;
 use crate::kinesis_services::{Emulator, Kinesalite, KinesisLocal, Producer};
+use crate::service::http;
 
 fn environment(emulator: &Emulator) -> TestEnvironment {
     TestEnvironment::new().with_variables([
@@ -105,15 +106,13 @@ fn kinesis_records_are_as_large_as_their_stream_allows() {
     let (producer, stream) = (Producer::start(emulator), stream_name());
     producer.create(&stream, 1);
     let gateway = Gateway::start_in(kinesis_environment(emulator.endpoint()), &["--kinesis"]);
+    let port = gateway.port();
     let put = |stream: &str, bytes: usize| {
         let body = json!({"Data": "x".repeat(bytes), "PartitionKey": "k"}).to_string();
-        let url = format!("{}/streams/{stream}/record", gateway.base());
-        let headers = json!({"content-type": "application/json"});
-        client(&json!([{"do": "request", "method": "PUT", "url": url, "headers": headers, "body": body}]))[0].clone()
+        http("PUT", port, &format!("/streams/{stream}/record"), &body).unwrap()
     };
     let refused = put(&stream, 2 << 20);
-    assert_eq!(refused["status"], 400, "{refused}");
-    assert!(refused.to_string().contains("1048576 bytes at most in this stream"), "{refused}");
+    assert!(refused.0 == 400 && refused.1.contains("1048576 bytes at most in this stream"), "{refused:?}");
 
     let large = stream_name();
     producer.create(&large, 1);
@@ -121,10 +120,10 @@ fn kinesis_records_are_as_large_as_their_stream_allows() {
     let stream = large;
     // The emulator cannot return a record of 10 MiB.
     for bytes in [10, 2 << 20, 9 << 20] {
-        assert_eq!(put(&stream, bytes)["status"], 200, "{bytes}");
+        assert_eq!(put(&stream, bytes).0, 200, "{bytes}");
     }
     let refused = put(&stream, 10 << 20);
-    assert!(refused["status"] == 400 && refused.to_string().contains("10485760 bytes at most"), "{refused}");
+    assert!(refused.0 == 400 && refused.1.contains("10485760 bytes at most"), "{refused:?}");
     gateway.terminate().success();
 
     // They are read, and a sink writes them again.
