@@ -348,7 +348,14 @@ fn frames_of_peers(window: Window) -> Result<Transformed<LogicalPlan>> {
         });
     }
     match is_changed {
-        true => Ok(Transformed::yes(LogicalPlan::Window(Window::try_new(exprs, window.input)?))),
+        // The functions of one node have the same keys, and not all of them are changed. So each gets a node.
+        true => {
+            let mut input = window.input;
+            for expr in exprs {
+                input = Arc::new(LogicalPlan::Window(Window::try_new(vec![expr], input)?));
+            }
+            Ok(Transformed::yes(Arc::unwrap_or_clone(input)))
+        }
         false => Ok(Transformed::no(LogicalPlan::Window(window))),
     }
 }
@@ -369,6 +376,7 @@ fn is_range_of_peers(function: &WindowFunction, schema: &DFSchema) -> bool {
         && by.is_some_and(|data_type| {
             data_type.is_binary()
                 || matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
-                || data_type.is_nested() && !matches!(data_type, DataType::List(_))
+                // DataFusion compares the values themselves, and takes a NULL in an array as equal to everything.
+                || data_type.is_nested()
         })
 }

@@ -70,7 +70,8 @@ impl ScalarUDFImpl for XxHash64 {
                 args.push(ColumnarValue::Array(Arc::new(bytes)));
                 arg_fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Binary)));
             } else {
-                args.push(argument);
+                // The inner function fails on several constants, such as scalar subqueries.
+                args.push(ColumnarValue::Array(argument.into_array(rows)?));
                 arg_fields.push(field);
             }
         }
