@@ -9,8 +9,8 @@ use super::run::{Database, Ended};
 use super::{each, writing_report};
 
 const ANSWERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/statement/query/random_tests/spark_answers.txt");
-/// Each fourth line is run, or all with `PINSQL_TEST_RANDOM`.
-const STEP: usize = 4;
+/// Each fifth line is run, or all with `PINSQL_TEST_RANDOM`.
+const STEP: usize = 5;
 /// Longer rows are a hash.
 const ROWS_SHOWN_MAX: usize = 120;
 
