@@ -271,7 +271,7 @@ fn compared(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<
 /// The operands of AND and OR as BOOLEAN. A STRING is cast.
 ///
 /// Errors: an operand is no condition.
-fn logical(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+pub(super) fn logical(op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let condition = |operand: Expr| {
         let Ok(data_type) = operand.get_type(schema) else { return Ok(operand) };
         match data_type {

@@ -14,9 +14,10 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
+use super::coercion;
 use super::numbers::{NumberOperators, operator_in_sql};
 use pinsql_functions::aggregates::or_empty;
 use pinsql_functions::arrays::element::{Access, ArrayElement};
@@ -66,6 +67,16 @@ impl ExprPlanner for DatabricksOperators {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         if is_comparison(&raw.op) && raw.left.get_type(schema).is_ok_and(|data_type| has_map(&data_type)) {
             return plan_err!("maps do not compare: map_entries(m) gives an array, which does");
+        }
+        // The planner needs the type of AND and OR before coercion runs.
+        let logic = match raw.op {
+            BinaryOperator::And => Some(Operator::And),
+            BinaryOperator::Or => Some(Operator::Or),
+            _ => None,
+        };
+        if let Some(operator) = logic {
+            let (left, right) = coercion::logical(operator, raw.left, raw.right, schema)?;
+            return Ok(PlannerResult::Original(RawBinaryExpr { op: raw.op, left, right }));
         }
         Ok(match operator_in_sql(&raw.op) {
             Some(operator) => PlannerResult::Planned(self.numbers.planned(operator, raw.left, raw.right, schema)),
