@@ -123,6 +123,11 @@ fn convert(error: &DataFusionError) -> Error {
         DataFusionError::SQL(inner, _) => Error::new(ErrorCode::ParseSyntaxError, sentence(&inner.to_string())),
         DataFusionError::ParquetError(inner) => parquet_error(inner),
         DataFusionError::External(inner) => convert_external(inner.as_ref()),
+        // A window that DataFusion plans inside another expression, such as a tuple before IN.
+        DataFusionError::Internal(message) if message.contains("Cannot run range queries on datatype") => {
+            Error::new(ErrorCode::UnsupportedFeature, "a window in this place cannot be ordered by this type")
+                .with_hint("compute the window in a subquery")
+        }
         other => Error::internal(sentence(&other.strip_backtrace())),
     }
 }
