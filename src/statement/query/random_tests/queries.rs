@@ -181,13 +181,7 @@ impl Generator {
         if kind == Kind::Map {
             return self.leaf(scope, kind);
         }
-        let outer = if self.draw.chance(60) { Self::visible(scope) } else { Vec::new() };
-        let mut inner = Scope { outer, subqueries: scope.subqueries - 1, ..Scope::default() };
-        let from = self.from(&mut inner, scope.subqueries - 1);
-        let condition = match self.draw.chance(70) {
-            true => format!(" WHERE {}", self.correlation(&inner)),
-            false => String::new(),
-        };
+        let (mut inner, from, condition) = self.inner_query(scope);
         inner.aggregated = Some(std::mem::take(&mut inner.columns));
         inner.subqueries = 0;
         let value = match self.draw.below(4) {
@@ -199,6 +193,18 @@ impl Generator {
             return format!("(SELECT {value})");
         }
         format!("(SELECT {value}{from}{condition})")
+    }
+
+    /// The scope of a subquery, its FROM clause and its WHERE clause.
+    fn inner_query(&mut self, scope: &Scope) -> (Scope, String, String) {
+        let outer = if self.draw.chance(60) { Self::visible(scope) } else { Vec::new() };
+        let mut inner = Scope { outer, subqueries: scope.subqueries - 1, ..Scope::default() };
+        let from = self.from(&mut inner, scope.subqueries - 1);
+        let condition = match self.draw.chance(70) {
+            true => format!(" WHERE {}", self.correlation(&inner)),
+            false => String::new(),
+        };
+        (inner, from, condition)
     }
 
     /// A condition of a subquery. If there are columns around the query, most often an equality with one of them.
@@ -227,13 +233,7 @@ impl Generator {
     }
 
     pub(crate) fn subquery_condition(&mut self, scope: &Scope) -> String {
-        let outer = if self.draw.chance(60) { Self::visible(scope) } else { Vec::new() };
-        let mut inner = Scope { outer, subqueries: scope.subqueries - 1, ..Scope::default() };
-        let from = self.from(&mut inner, scope.subqueries - 1);
-        let condition = match self.draw.chance(70) {
-            true => format!(" WHERE {}", self.correlation(&inner)),
-            false => String::new(),
-        };
+        let (mut inner, from, condition) = self.inner_query(scope);
         let not = *self.draw.pick(&["", "", "NOT "]);
         if self.draw.chance(40) {
             let item = *self.draw.pick(&["1", "*", "count(*)"]);

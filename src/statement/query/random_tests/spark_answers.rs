@@ -51,7 +51,8 @@ fn difference(line: &str, ended: &Ended) -> Option<String> {
     match (fault, is_open) {
         (Some(_), true) => None,
         (Some(fault), false) => Some(format!("{}\n{fault}", parts[0])),
-        (None, _) => None,
+        (None, true) => Some(format!("{}\nno longer differs: remove its `?`", parts[0])),
+        (None, false) => None,
     }
 }
 
