@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -43,7 +44,7 @@ impl DatabricksCasts {
         Self { subtract: Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(Operation::Subtract))) }
     }
 
-    fn rewrite_plan(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite_plan(&self, plan: LogicalPlan, now: DateTime<Utc>) -> Result<Transformed<LogicalPlan>> {
         let schema = match &plan {
             LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
             plan => merge_schema(&plan.inputs()),
@@ -51,7 +52,7 @@ impl DatabricksCasts {
         let names = NamePreserver::new(&plan);
         let rewritten = plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(expr.transform_up(|expr| self.rewrite(expr, &schema))?.update_data(|expr| name.restore(expr)))
+            Ok(expr.transform_up(|expr| self.rewrite(expr, &schema, now))?.update_data(|expr| name.restore(expr)))
         })?;
         if !rewritten.transformed {
             return Ok(rewritten);
@@ -59,10 +60,10 @@ impl DatabricksCasts {
         rewritten.map_data(LogicalPlan::recompute_schema)
     }
 
-    fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, now: DateTime<Utc>) -> Result<Transformed<Expr>> {
         match &expr {
-            Expr::Cast(Cast { expr: operand, field }) => cast(operand, field.data_type(), false, schema),
-            Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema),
+            Expr::Cast(Cast { expr: operand, field }) => cast(operand, field.data_type(), false, schema, now),
+            Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema, now),
             Expr::Negative(operand) => self.negate(operand, schema),
             Expr::AggregateFunction(call) if has_order(call.func.name()) => ordered(&call.params.args, schema),
             // `collect_set` compares its values.
@@ -113,7 +114,13 @@ fn ordered(arguments: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(None)
 }
 
-fn cast(operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> Result<Option<Expr>> {
+fn cast(
+    operand: &Expr,
+    target: &DataType,
+    is_try: bool,
+    schema: &DFSchema,
+    now: DateTime<Utc>,
+) -> Result<Option<Expr>> {
     // The type of a lambda parameter is unknown here, so its casts stay those of DataFusion.
     let Ok(source) = operand.get_type(schema) else { return Ok(None) };
     if let (DataType::Decimal128(precision, scale), DataType::Boolean) = (&source, target) {
@@ -121,7 +128,7 @@ fn cast(operand: &Expr, target: &DataType, is_try: bool, schema: &DFSchema) -> R
         let zero = Expr::Literal(ScalarValue::Decimal128(Some(0), *precision, *scale), None);
         return Ok(Some(operand.clone().not_eq(zero)));
     }
-    if let Some(literal) = special_times::literal(operand, target, chrono::Utc::now()) {
+    if let Some(literal) = special_times::literal(operand, target, now) {
         return Ok(Some(literal));
     }
     let Some(function) = cast_function(&source, target, is_try) else { return Ok(None) };
@@ -138,6 +145,8 @@ impl AnalyzerRule for DatabricksCasts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(|plan| self.rewrite_plan(plan))?.data)
+        // One time for the whole query.
+        let now = Utc::now();
+        Ok(plan.transform_up_with_subqueries(|plan| self.rewrite_plan(plan, now))?.data)
     }
 }

@@ -8,8 +8,9 @@ use super::wording::{sentence, with_sql_types};
 use crate::error::{Error, ErrorCode};
 
 /// The replacements. Each returns None for a message in another form.
-const REPLACEMENTS: [fn(&str) -> Option<Error>; 13] = [
+const REPLACEMENTS: [fn(&str) -> Option<Error>; 14] = [
     refused_argument,
+    lone_text,
     outer_field,
     same_name,
     same_query_name,
@@ -34,14 +35,21 @@ fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(message.split_once(before)?.1.split_once(after)?.0)
 }
 
-/// `Function 'div' user-defined coercion failed with: Error during planning: div takes two numbers`, of a function that checks its
-/// arguments.
+/// `Function 'div' user-defined coercion failed with: Error during planning: div takes two numbers`, of a function that checks
+/// its arguments.
 fn refused_argument(message: &str) -> Option<Error> {
     if !message.starts_with("Function '") {
         return None;
     }
     let (_, reason) = message.split_once("user-defined coercion failed with: ")?;
     Some(Error::new(ErrorCode::DatatypeMismatch, sentence(reason)))
+}
+
+/// `Substring without for/from is not valid Substring { … }`
+fn lone_text(message: &str) -> Option<Error> {
+    message.starts_with("Substring without for/from").then(|| {
+        Error::new(ErrorCode::WrongNumArgs, "substr needs a position").with_hint("substr(text, position[, length])")
+    })
 }
 
 /// `Nested identifiers are not yet supported for OuterReferenceColumn t.s`. Variables give the same message.

@@ -1,6 +1,7 @@
 //! `avg` of decimals: rounded half up, as in Spark. DataFusion drops the digits past the scale.
 //!
-//! The averages of other numbers are those of DataFusion, except in a window whose start moves. With DISTINCT the values of a group are collected first.
+//! The averages of other numbers are those of DataFusion, except in a window whose start moves. With DISTINCT the values of a
+//! group are collected first.
 
 use std::mem::size_of_val;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::average_of_window;
+use super::typed_null;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -120,11 +122,11 @@ impl AggregateUDFImpl for RoundedAverage {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.unrounded.coerce_types(types)
+        typed_null(types).map_or_else(|| self.unrounded.coerce_types(types), Ok)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.unrounded.return_type(types)
+        self.unrounded.return_type(typed_null(types).as_deref().unwrap_or(types))
     }
 
     fn state_fields(&self, call: StateFieldsArgs) -> Result<Vec<FieldRef>> {

@@ -15,6 +15,7 @@ mod sum;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::{array_agg, bool_and_or};
 use datafusion::logical_expr::AggregateUDF;
 use datafusion_spark::function::aggregate::try_sum::SparkTrySum;
@@ -28,6 +29,11 @@ pub use self::or_empty::or_empty;
 pub const PERCENTILE_CONT: &str = "percentile cont";
 /// See [`PERCENTILE_CONT`].
 pub const PERCENTILE_DISC: &str = "percentile disc";
+
+/// The type of an untyped NULL in `sum` and `avg`: DOUBLE, as in Spark. None for other arguments.
+fn typed_null(types: &[DataType]) -> Option<Vec<DataType>> {
+    matches!(types, [DataType::Null]).then(|| vec![DataType::Float64])
+}
 
 /// All aggregate functions.
 pub fn all() -> Vec<AggregateUDF> {

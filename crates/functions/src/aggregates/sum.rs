@@ -1,6 +1,7 @@
 //! `sum`: an overflow of BIGINT, or of the 38 digits of a DECIMAL, is an error. DataFusion wraps around.
 //!
-//! The sum of floats is that of DataFusion, except in a window whose start moves. With DISTINCT the values of a group are collected first.
+//! The sum of floats is that of DataFusion, except in a window whose start moves. With DISTINCT the values of a
+//! group are collected first.
 
 use std::fmt::Debug;
 use std::mem::size_of_val;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::sum_of_window;
+use super::typed_null;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -56,11 +58,11 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.unchecked.coerce_types(types)
+        typed_null(types).map_or_else(|| self.unchecked.coerce_types(types), Ok)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.unchecked.return_type(types)
+        self.unchecked.return_type(typed_null(types).as_deref().unwrap_or(types))
     }
 
     fn state_fields(&self, call: StateFieldsArgs) -> Result<Vec<FieldRef>> {
