@@ -276,7 +276,7 @@ impl<'a> OpenFlow<'a> {
 fn ahead_of_the_clock(records: u64, flow: &Flow) -> Option<String> {
     let watermark = flow.clauses.watermark.as_ref().filter(|_| records > 0)?;
     Some(format!(
-        "{} in `{}` is more than {:?} ahead of this machine's clock: the watermark does not follow",
+        "the watermark does not follow {} in `{}`, more than {:?} ahead of this machine's clock",
         counted(usize::try_from(records).unwrap_or(usize::MAX), "event time"),
         watermark.column,
         watermark.ahead_max

@@ -58,9 +58,7 @@ impl PlainNames {
             }
         }
     }
-}
 
-impl PlainNames {
     /// The name of a column that several relations below `node` have, if a subquery with these relations has it.
     fn ambiguous(&self, column: &str, node: &LogicalPlan) -> Option<&Ident> {
         let schema = merge_schema(&node.inputs());
