@@ -48,7 +48,7 @@ use crate::catalog::{Definition, DefinitionKind, TableName, Warehouse};
 use crate::config::{Config, MaxRejects, Param};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::store;
-use pinsql_delta::AsOf;
+use pinsql_delta::{AsOf, REJECTS_SUFFIX, rejects_schema};
 use pinsql_functions::generators::GENERATORS;
 pub(crate) use pinsql_functions::generators::is_generator;
 pub(crate) use pinsql_functions::json::from_json::schema_type as json_schema_type;
@@ -274,6 +274,21 @@ impl Session {
         let (location, table) = Box::pin(self.warehouse.open_table(name)).await?;
         let provider = location.provider(&table)?;
         Ok(OpenedTable { provider, version: table.version() })
+    }
+
+    /// Opens the newest version of a table that a query reads. The rejects of a table that has never rejected a record are an
+    /// empty table.
+    pub async fn open_to_read(&self, name: &TableName) -> Result<OpenedTable> {
+        let missing = match self.open_table(name).await {
+            Err(missing) if missing.code == ErrorCode::TableOrViewNotFound => missing,
+            opened => return opened,
+        };
+        match name.without_suffix(REJECTS_SUFFIX) {
+            Some(table) if Box::pin(self.warehouse.table_exists(&table)).await? => {
+                Ok(OpenedTable { provider: Arc::new(EmptyTable::new(rejects_schema())), version: None })
+            }
+            _ => Err(missing),
+        }
     }
 
     /// Opens an older version of a table. A table that a check declared has only one version.

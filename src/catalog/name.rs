@@ -49,6 +49,12 @@ impl TableName {
         &self.table
     }
 
+    /// The name in the same schema without `suffix`, or None if it does not end with it.
+    pub fn without_suffix(&self, suffix: &str) -> Option<Self> {
+        let table = self.table.strip_suffix(suffix).filter(|table| !table.is_empty())?;
+        Some(Self { schema: self.schema.clone(), table: table.to_owned() })
+    }
+
     /// The name in the same schema with `suffix` added.
     pub fn with_suffix(&self, suffix: &str) -> Self {
         Self { schema: self.schema.clone(), table: format!("{}{suffix}", self.table) }

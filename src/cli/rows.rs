@@ -3,6 +3,7 @@
 //! Rows are written as they arrive.
 
 mod aligned;
+mod binary;
 pub(super) mod file;
 pub(super) mod fit;
 mod json;
@@ -76,8 +77,13 @@ pub(crate) async fn write_fitting(rows: SendableRecordBatchStream, width: usize,
     write_aligned(rows, Format::Table, Some(width), out).await
 }
 
+/// As [`cells`], for people: BINARY is text where it can be.
+pub(super) fn readable_cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    cells(&binary::readable(batch)?)
+}
+
 /// The text of every value, row by row; `None` is NULL.
-pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     let cell = |column: &ArrayRef, row: usize| -> Result<Option<String>> {
         // A column of untyped NULLs has no buffer of NULLs.
         if column.data_type().is_null() || column.is_null(row) {

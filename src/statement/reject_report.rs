@@ -82,7 +82,7 @@ impl Collected {
     fn add(&mut self, reject: &Reject) {
         self.count += 1;
         let number = reject.position.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-        let line = format!("\n  {}, {}: {}", reject.source, reject.position, reject.reason);
+        let line = format!("\n  {}, {}: {}", reject.source, reject.position, reject.fault.reason);
         self.places.insert((reject.source.clone(), number, line));
         if self.places.len() > SHOWN_MAX {
             self.places.pop_last();
@@ -107,7 +107,8 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinsql_base::rejects::Rejects;
+    use pinsql_base::error::ErrorCode;
+    use pinsql_base::rejects::{Fault, Rejects};
 
     #[tokio::test]
     async fn the_first_are_named_and_all_are_counted() {
@@ -117,7 +118,7 @@ mod tests {
             let reject = Reject {
                 source: "a.json".to_owned(),
                 position: format!("line {line}"),
-                reason: "bad".to_owned(),
+                fault: Fault::new(ErrorCode::InvalidRecord, "bad"),
                 raw: "{".into(),
             };
             rejects.push(reject).await.unwrap();

@@ -12,6 +12,7 @@ use datafusion::physical_plan::collect;
 use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::*;
+use pinsql_base::rejects::Fault;
 
 /// Every step that ran, in order, and the steps that fail.
 #[derive(Clone, Default)]
@@ -208,7 +209,7 @@ async fn too_many_rejects_are_not_isolated() {
     let reject = Reject {
         source: "a.json".to_owned(),
         position: "line 1".to_owned(),
-        reason: "bad".to_owned(),
+        fault: Fault::new(ErrorCode::InvalidRecord, "bad"),
         raw: Bytes::from_static(b"{"),
     };
     let too_many = rejects.push(reject).await.unwrap_err();

@@ -111,6 +111,7 @@ error_codes! {
     NoMatchingFiles "NO_MATCHING_FILES" Data "No file matches the wildcards of a path, or its filters.";
     UnableToInferSchema "UNABLE_TO_INFER_SCHEMA" Data "The files have no record that shows their columns.";
     InvalidRecord "INVALID_RECORD" Data "A record cannot be read.";
+    LateRecord "LATE_RECORD" Data "A record of a stream is older than the watermark.";
     TooManyRejects "TOO_MANY_REJECTS" Data "More records were rejected than --max-rejects allows.";
     InvalidFile "INVALID_FILE" Data "A file is damaged, or does not have the declared format.";
     UnsupportedCompression "UNSUPPORTED_COMPRESSION" Data "A file is compressed in a way that pinsql cannot read.";

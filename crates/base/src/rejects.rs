@@ -27,6 +27,36 @@ pub const FIELD_UNREAD: &str = "field unread: ";
 /// The start of the names of source metrics that are sentences for the user.
 pub const NOTICE: &str = "notice: ";
 
+/// Why a record was rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The code of the fault: `docs/errors.md` explains it.
+    pub class: ErrorCode,
+    /// The fault in one sentence.
+    pub reason: String,
+    /// The column, or the path of the field, if the fault is in one value.
+    pub column: Option<String>,
+    /// The start of that value, as text, if it is known.
+    pub value: Option<String>,
+}
+
+impl Fault {
+    /// A fault of the whole record.
+    pub fn new(class: ErrorCode, reason: impl Into<String>) -> Self {
+        Self { class, reason: reason.into(), column: None, value: None }
+    }
+
+    /// The column with the fault.
+    pub fn in_column(self, column: impl Into<String>) -> Self {
+        Self { column: Some(column.into()), ..self }
+    }
+
+    /// The value with the fault.
+    pub fn of_value(self, value: impl Into<String>) -> Self {
+        Self { value: Some(value.into()), ..self }
+    }
+}
+
 /// One record that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
@@ -34,8 +64,8 @@ pub struct Reject {
     pub source: String,
     /// The position in the source: `line 7`, `element 3` of an array, or `byte 1024` in a format without lines.
     pub position: String,
-    /// Why the record was rejected, in one sentence.
-    pub reason: String,
+    /// Why the record was rejected.
+    pub fault: Fault,
     /// The bytes of the record in the source, without the line end.
     pub raw: Bytes,
 }
@@ -85,6 +115,6 @@ impl Rejects {
 
 fn too_many(count_max: u64, last: &Reject) -> Error {
     Error::new(ErrorCode::TooManyRejects, format!("more than {count_max} records cannot be read"))
-        .caused_by(format!("{}, {}: {}", last.source, last.position, last.reason))
+        .caused_by(format!("{}, {}: {}", last.source, last.position, last.fault.reason))
         .with_hint("--max-rejects sets how many there may be; without it there may be any number")
 }

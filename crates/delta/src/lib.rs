@@ -44,7 +44,7 @@ pub use self::operations::copy_into::{LoadedFiles, forget as forget_loaded};
 pub use self::operations::drop::drop_table;
 pub use self::operations::maintain::{Maintained, maintain};
 pub use self::operations::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
-pub use self::operations::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition};
+pub use self::operations::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition, rejects_schema};
 pub use self::operations::restore::{Restored, restore};
 pub use self::operations::rewrite::{Covered, RewriteTarget, RowAction, RowChanges};
 pub use self::operations::vacuum::{VacuumRequest, Vacuumed, vacuum};

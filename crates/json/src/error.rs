@@ -5,6 +5,8 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{DEPTH_MAX, RECORD_BYTES_MAX};
+use pinsql_base::error::ErrorCode;
+use pinsql_base::rejects::Fault;
 
 /// Why a record cannot be read. `Display` is one sentence. It has the size of one pointer, because every step of the parser
 /// returns it.
@@ -78,6 +80,12 @@ impl fmt::Display for Found {
 #[derive(Debug, Default)]
 pub(super) struct Path(String);
 
+impl Path {
+    fn name(&self, fault: Fault) -> Fault {
+        if self.0.is_empty() { fault } else { fault.in_column(&self.0) }
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " for `{}`", self.0) }
@@ -92,6 +100,24 @@ impl From<Problem> for RecordError {
 }
 
 impl RecordError {
+    /// The fault of the record, for the rejects.
+    pub fn fault(&self) -> Fault {
+        match &*self.0 {
+            Problem::WrongType { path, found, .. } => {
+                let fault = path.name(Fault::new(ErrorCode::CastInvalidInput, self.to_string()));
+                match found {
+                    Found::Value { text, .. } => fault.of_value(text),
+                    Found::Character(character) => fault.of_value(*character),
+                }
+            }
+            Problem::OutOfRange { path, number, .. } => {
+                path.name(Fault::new(ErrorCode::ArithmeticOverflow, self.to_string())).of_value(number)
+            }
+            Problem::NotNull { path } => path.name(Fault::new(ErrorCode::ConstraintViolation, self.to_string())),
+            _ => Fault::new(ErrorCode::InvalidRecord, self.to_string()),
+        }
+    }
+
     /// True if the record is valid JSON with a value that does not fit its column.
     pub(super) fn is_misfit(&self) -> bool {
         matches!(*self.0, Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::NotNull { .. })

@@ -16,6 +16,7 @@ use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use pinsql_base::error::Result;
+use pinsql_base::rejects::Fault;
 
 /// The source that a checkpoint belongs to. A stream continues from a checkpoint only if the identity of its source is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +192,7 @@ pub trait Origins: fmt::Debug + Send + Sync {
 
     /// The rows with a value that its column cannot hold, each with the reason for the rejects. Only the columns with the indexes
     /// `columns` count, since the query reads no others. `batch` must have all columns.
-    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, String)> {
+    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, Fault)> {
         let _ = (batch, columns);
         Vec::new()
     }

@@ -38,9 +38,9 @@ impl Separator {
             return Ok(batch);
         }
         let mut keep = vec![true; batch.num_rows()];
-        for (row, reason) in unreadable {
+        for (row, fault) in unreadable {
             let origin = origins.of(&batch, row);
-            let reject = Reject { source: origin.source, position: origin.position, reason, raw: origin.raw };
+            let reject = Reject { source: origin.source, position: origin.position, fault, raw: origin.raw };
             self.rejects.push(reject).await.map_err(external)?;
             rejected.add(1);
             if let Some(keep) = keep.get_mut(row) {

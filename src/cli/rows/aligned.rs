@@ -11,7 +11,7 @@ use futures::StreamExt;
 use unicode_width::UnicodeWidthStr;
 
 use super::fit::{Column, Fitted, cut, fit};
-use super::{Format, NULL, cells, escape_control};
+use super::{Format, NULL, escape_control, readable_cells};
 use crate::cli::output::stdout_error;
 use pinsql_base::error::Result;
 
@@ -28,7 +28,7 @@ pub(super) async fn write_aligned(
     let mut waiting = Vec::new();
     let mut count = 0;
     while let Some(batch) = rows.next().await {
-        for row in cells(&batch?)? {
+        for row in readable_cells(&batch?)? {
             count += 1;
             let row = table.measure(row);
             match table.fitted.is_some() {

@@ -6,7 +6,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use unicode_width::UnicodeWidthStr;
 
-use super::{NULL, cells, escape_control};
+use super::{NULL, escape_control, readable_cells};
 use crate::cli::output::stdout_error;
 use pinsql_base::error::Result;
 
@@ -16,7 +16,7 @@ pub(super) async fn write_lines(mut rows: SendableRecordBatchStream, out: &mut i
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let mut count = 0;
     while let Some(batch) = rows.next().await {
-        for row in cells(&batch?)? {
+        for row in readable_cells(&batch?)? {
             count += 1;
             write_row(out, &names, width, row, count).map_err(stdout_error)?;
         }

@@ -138,7 +138,7 @@ pub(super) async fn open(
                 reads.extend(target.version.map(|version| (name, version)));
                 return Ok(());
             }
-            let opened = session.open_table(&name).await?;
+            let opened = session.open_to_read(&name).await?;
             add(name.schema(), name.table(), opened.provider)?;
             if let Some(version) = opened.version {
                 reads.insert(name, version);

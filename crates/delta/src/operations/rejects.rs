@@ -20,6 +20,7 @@ use crate::commit::base::Base;
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::write_error;
 use crate::operations::write::{PreparedWrite, change_of};
+use crate::spec::alteration::{Alteration, NewColumn};
 use crate::spec::definition::{Column, TableDefinition};
 use crate::spec::transaction::ApplicationTransaction;
 use crate::spec::types::timestamp;
@@ -34,6 +35,9 @@ use pinsql_base::rejects::Reject;
 
 /// The suffix of the name of a rejects table.
 pub const REJECTS_SUFFIX: &str = "_rejects";
+
+/// The number of columns in tables of version 0.1. The next rejects add the others.
+const OLD_COLUMNS: usize = 6;
 
 /// Rejects in one batch.
 const BATCH_ROWS_MAX: usize = 1_024;
@@ -64,10 +68,18 @@ pub fn rejects_definition() -> TableDefinition {
             column("position", DataType::Utf8, "its place there"),
             column("reason", DataType::Utf8, "what is wrong with it"),
             column("raw", DataType::Binary, "the record, byte for byte"),
+            column("class", DataType::Utf8, "the code of the fault"),
+            column("column", DataType::Utf8, "the column with the fault, if it is in one value"),
+            column("value", DataType::Utf8, "the start of that value"),
         ],
         comment: Some("records that could not be read".to_owned()),
         ..TableDefinition::default()
     }
+}
+
+/// The columns of a rejects table, for a table that has no rejects yet.
+pub fn rejects_schema() -> SchemaRef {
+    Arc::new(rejects_definition().schema())
 }
 
 /// A writer of rejects that runs next to a statement.
@@ -190,7 +202,12 @@ async fn prepare(
     if base.version().is_some() {
         // The user may have a table with this name. It is not changed.
         let theirs = WriteRequest { kind: WriteKind::Append, ..request.clone() };
-        if base.shape(&theirs)?.schema.fields() != target.file_schema.fields() {
+        let (shape, fields) = (base.shape(&theirs)?, target.file_schema.fields());
+        if shape.schema.fields()[..] == fields[..OLD_COLUMNS] {
+            if matches!(request.kind, WriteKind::Append) {
+                request.alteration = Some(Alteration::AddColumns(newer_columns()));
+            }
+        } else if shape.schema.fields() != fields {
             return Err(foreign(request.location.name()));
         }
     }
@@ -198,6 +215,12 @@ async fn prepare(
     change.adds = taken.adds;
     change.rows = taken.rows;
     Ok(Some(PreparedWrite { change, base, files: Uncommitted::new(vec![target]) }))
+}
+
+/// The columns that a table of version 0.1 does not have.
+fn newer_columns() -> Vec<NewColumn> {
+    let columns = rejects_definition().columns.into_iter().skip(OLD_COLUMNS);
+    columns.map(|column| NewColumn { parents: Vec::new(), column, position: None }).collect()
 }
 
 /// The last step of a stream with stored rejects.
@@ -267,6 +290,9 @@ struct Gatherer {
     position: StringBuilder,
     reason: StringBuilder,
     raw: BinaryBuilder,
+    class: StringBuilder,
+    column: StringBuilder,
+    value: StringBuilder,
 }
 
 impl Gatherer {
@@ -282,6 +308,9 @@ impl Gatherer {
             position: StringBuilder::new(),
             reason: StringBuilder::new(),
             raw: BinaryBuilder::new(),
+            class: StringBuilder::new(),
+            column: StringBuilder::new(),
+            value: StringBuilder::new(),
         }
     }
 
@@ -291,10 +320,13 @@ impl Gatherer {
         self.run_ids.append_value(&self.run_id);
         self.source.append_value(&reject.source);
         self.position.append_value(&reject.position);
-        self.reason.append_value(&reject.reason);
+        self.reason.append_value(&reject.fault.reason);
         self.raw.append_value(&reject.raw);
+        self.class.append_value(reject.fault.class.name());
+        self.column.append_option(reject.fault.column.as_deref());
+        self.value.append_option(reject.fault.value.as_deref());
         self.rows += 1;
-        self.bytes += reject.raw.len() + reject.reason.len() + reject.source.len();
+        self.bytes += reject.raw.len() + reject.fault.reason.len() + reject.source.len();
     }
 
     fn is_full(&self) -> bool {
@@ -310,6 +342,9 @@ impl Gatherer {
             Arc::new(self.position.finish()),
             Arc::new(self.reason.finish()),
             Arc::new(self.raw.finish()),
+            Arc::new(self.class.finish()),
+            Arc::new(self.column.finish()),
+            Arc::new(self.value.finish()),
         ];
         RecordBatch::try_new(self.schema.clone(), columns)
             .map_err(|error| Error::internal("cannot build a batch of rejects").caused_by(error))

@@ -6,13 +6,14 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 
 use super::*;
 use crate::testing::{Fault, FaultyStore};
-use pinsql_base::rejects::{Reject, Rejects};
+use pinsql_base::error::ErrorCode;
+use pinsql_base::rejects::{Fault as RecordFault, Reject, Rejects};
 
 fn reject(line: usize) -> Reject {
     Reject {
         source: "s3://raw/pins/1.json".into(),
         position: format!("line {line}"),
-        reason: "not JSON".into(),
+        fault: RecordFault::new(ErrorCode::InvalidRecord, "not JSON"),
         raw: Bytes::from_static(b"{\xff"),
     }
 }
@@ -89,6 +90,23 @@ async fn a_table_with_other_columns_is_not_used_for_rejects() {
         assert!(error.message.contains("has other columns than a table of rejects"), "{}", error.message);
     }
     assert_eq!((fixture.files_on_disk(), fixture.query("SELECT mine FROM t").await.contains("| 1    |")), (1, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejects_table_of_an_older_version_gets_the_new_columns() {
+    let old = "SELECT CAST(NULL AS TIMESTAMP) AS rejected_at, 'run-0' AS run_id, 'a' AS source, 'line 1' AS position, \
+               'old' AS reason, CAST('{' AS BYTEA) AS raw";
+    for mode in [RejectsMode::Append, RejectsMode::Replace] {
+        let fixture = Fixture::new();
+        let definition = TableDefinition { columns: rejects_definition().columns[..6].to_vec(), ..Default::default() };
+        fixture.write(WriteKind::Create(definition), old).await.unwrap();
+        reject_many(&fixture, 1, mode).await.unwrap().unwrap();
+        reject_many(&fixture, 1, RejectsMode::Append).await.unwrap().unwrap();
+        let rows = fixture.query("SELECT reason, class, value FROM t WHERE run_id = 'run-1'").await;
+        assert_eq!(rows.matches("| not JSON | INVALID_RECORD |").count(), 2, "{rows}");
+        let kept = fixture.query("SELECT count(*) AS n FROM t WHERE class IS NULL AND reason = 'old'").await;
+        assert!(kept.contains(if mode == RejectsMode::Append { "| 1 |" } else { "| 0 |" }), "{kept}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 use super::native::{Message, TimestampType};
 use crate::stream::{Origin, Origins};
-use pinsql_base::error::{Error, Result};
+use pinsql_base::error::{Error, ErrorCode, Result};
+use pinsql_base::rejects::Fault;
 
 const BATCH_ROWS_MAX: usize = 65_536;
 const BATCH_BYTES_MAX: u64 = 16 << 20;
@@ -219,14 +220,17 @@ impl Origins for KafkaOrigins {
         vec![Arc::new(Field::new(FAR_TIMESTAMP, DataType::Int64, true))]
     }
 
-    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, String)> {
+    fn unreadable(&self, batch: &RecordBatch, columns: &[usize]) -> Vec<(usize, Fault)> {
         let far = batch.column_by_name(FAR_TIMESTAMP).and_then(|column| column.as_primitive_opt::<Int64Type>());
         let Some(far) = far.filter(|far| far.null_count() < far.len() && columns.contains(&TIMESTAMP)) else {
             return Vec::new();
         };
         let rows = (0..far.len()).filter(|row| far.is_valid(*row));
-        rows.map(|row| (row, format!("the timestamp {} ms is outside the range of TIMESTAMP", far.value(row))))
-            .collect()
+        let fault = |milliseconds: i64| {
+            let reason = format!("the timestamp {milliseconds} ms is outside the range of TIMESTAMP");
+            Fault::new(ErrorCode::ArithmeticOverflow, reason).in_column("timestamp").of_value(milliseconds.to_string())
+        };
+        rows.map(|row| (row, fault(far.value(row)))).collect()
     }
 
     fn of(&self, batch: &RecordBatch, row: usize) -> Origin {

@@ -22,7 +22,7 @@ use super::piece_reader::{Chunk, PieceReader, count_lines};
 use super::read_ahead::{ReadAhead, Storage};
 use super::record_scan::RecordFormat;
 use pinsql_base::error::{Error, ErrorCode, Result};
-use pinsql_base::rejects::{FIELD_UNREAD, NOTICE, Reject, Rejects};
+use pinsql_base::rejects::{FIELD_UNREAD, Fault, NOTICE, Reject, Rejects};
 
 /// The header of a CSV file that is cut is within these bytes.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
@@ -88,7 +88,7 @@ pub(super) struct BundleReader {
 /// The reason why decoding stopped.
 enum Step {
     BatchIsFull,
-    Bad { line: u64, reason: String, raw: Bytes },
+    Bad { line: u64, fault: Fault, raw: Bytes },
     ChunkIsUsed,
     PieceIsOver,
     NothingIsOpen,
@@ -136,7 +136,7 @@ impl BundleReader {
         loop {
             match self.decode() {
                 Step::BatchIsFull => return self.take_batch().map(Some),
-                Step::Bad { line, reason, raw } => self.bad_record(line, reason, raw).await?,
+                Step::Bad { line, fault, raw } => self.bad_record(line, fault, raw).await?,
                 // Without memory for a larger batch, this one ends here.
                 Step::ChunkIsUsed if !self.reserve_batch() => return self.take_batch().map(Some),
                 Step::ChunkIsUsed => {
@@ -180,7 +180,8 @@ impl BundleReader {
             }
             if let Some(mismatch) = &current.mismatch {
                 let raw = record.map(|record| record.bytes).unwrap_or_default();
-                return Step::Bad { line: current.splitter.line(), reason: mismatch.clone(), raw };
+                let fault = Fault::new(ErrorCode::InvalidRecord, mismatch);
+                return Step::Bad { line: current.splitter.line(), fault, raw };
             }
             let (error, raw) = match record {
                 Ok(record) => match self.decoder.decode(&record.bytes) {
@@ -197,8 +198,11 @@ impl BundleReader {
             };
             let is_json_line = matches!(self.reading.format, RecordFormat::Json { multi_line: false, .. });
             let begins_array = is_json_line && error.is_cut_off() && raw.trim_ascii_start().starts_with(b"[");
-            let reason = if begins_array { format!("{error}; {ARRAY_ADVICE}") } else { error.to_string() };
-            return Step::Bad { line: current.splitter.line(), reason, raw };
+            let mut fault = error.fault();
+            if begins_array {
+                fault.reason = format!("{error}; {ARRAY_ADVICE}");
+            }
+            return Step::Bad { line: current.splitter.line(), fault, raw };
         }
     }
 
@@ -294,7 +298,7 @@ impl BundleReader {
     /// Handles content that cannot be decompressed. The modes are Spark's, and Spark fails here in each of them.
     async fn broken_content(&mut self, line: u64, reason: String, rest: Bytes) -> Result<()> {
         if self.reading.mode == Mode::Reject {
-            return self.bad_record(line, reason, rest).await;
+            return self.bad_record(line, Fault::new(ErrorCode::InvalidRecord, reason), rest).await;
         }
         Err(self
             .failure(line, &reason)
@@ -302,7 +306,7 @@ impl BundleReader {
             .with_hint("without a mode, the records before the damage are kept, and the rest is rejected"))
     }
 
-    async fn bad_record(&mut self, line: u64, reason: String, raw: Bytes) -> Result<()> {
+    async fn bad_record(&mut self, line: u64, fault: Fault, raw: Bytes) -> Result<()> {
         let counts = self.reading.counts.clone();
         counts.read.add(1);
         match self.reading.mode {
@@ -312,14 +316,14 @@ impl BundleReader {
                 let source = self.source();
                 // Copied, because the record is a part of a block, and would keep the whole block in memory until it is written.
                 let raw = Bytes::copy_from_slice(&raw);
-                self.reading.rejects.push(Reject { source, position, reason, raw }).await
+                self.reading.rejects.push(Reject { source, position, fault, raw }).await
             }
             Mode::DropMalformed => {
                 counts.dropped.add(1);
                 Ok(())
             }
             Mode::FailFast => Err(self
-                .failure(line, &reason)
+                .failure(line, &fault.reason)
                 .await?
                 .with_hint("without mode => 'FAILFAST', such records are rejected and the others are read")),
         }

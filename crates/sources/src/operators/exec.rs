@@ -26,7 +26,8 @@ use super::row_hash::hash_rows;
 use super::seen::SeenRows;
 use super::steps::{Deduplicate, Outcome, Rows, Stage, Step};
 use pinsql_base::engine_error::external;
-use pinsql_base::rejects::{RECORDS_REJECTED, Reject};
+use pinsql_base::error::ErrorCode;
+use pinsql_base::rejects::{Fault, RECORDS_REJECTED, Reject};
 
 /// The metric that counts rows that a filter removed. All names of metrics of the node are here, except [`RECORDS_REJECTED`],
 /// which counts all records that went to the rejects.
@@ -244,8 +245,8 @@ impl Runner {
     async fn finish_part(&mut self, part: Part, scanned: &RecordBatch) -> Result<Option<Rows>> {
         let Outcome { rows, filtered, dropped, fatal, counts, event_times } = match part {
             Part::Done(outcome) => *outcome,
-            Part::Bad { origin, reason } => {
-                self.reject(scanned, origin, reason).await?;
+            Part::Bad { origin, fault } => {
+                self.reject(scanned, origin, fault).await?;
                 return Ok(None);
             }
         };
@@ -262,7 +263,7 @@ impl Runner {
             self.counts.ahead.add(seen.observe(&times));
         }
         for (origin, reason) in dropped {
-            self.reject(scanned, origin, reason).await?;
+            self.reject(scanned, origin, Fault::new(ErrorCode::ConstraintViolation, reason)).await?;
         }
         Ok(Some(rows))
     }
@@ -292,16 +293,16 @@ impl Runner {
                 text_of(times.value(row)),
                 text_of(watermark)
             );
-            self.reject(scanned, rows.origin(row), reason).await?;
+            self.reject(scanned, rows.origin(row), Fault::new(ErrorCode::LateRecord, reason)).await?;
             self.counts.late.add(1);
         }
         rows.filter(&keep)
     }
 
-    async fn reject(&mut self, scanned: &RecordBatch, row: usize, reason: String) -> Result<()> {
+    async fn reject(&mut self, scanned: &RecordBatch, row: usize, fault: Fault) -> Result<()> {
         let origin = self.context.places.of(scanned, row).await.map_err(external)?;
         self.counts.rejected.add(1);
-        let reject = Reject { source: origin.source, position: origin.position, reason, raw: origin.raw };
+        let reject = Reject { source: origin.source, position: origin.position, fault, raw: origin.raw };
         self.context.rejects.push(reject).await.map_err(external)
     }
 }

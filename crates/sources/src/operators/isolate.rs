@@ -11,15 +11,16 @@ use datafusion::common::{DataFusionError, Result};
 use super::steps::{COLUMN, Outcome, Rows, Step, run};
 use pinsql_base::engine_error::engine_error;
 use pinsql_base::error::ErrorKind;
+use pinsql_base::rejects::Fault;
 
 /// The outcome of some of the rows.
 #[derive(Debug)]
 pub(super) enum Part {
     Done(Box<Outcome>),
-    /// One bad row: its index in the scanned batch, and the reason for users.
+    /// One bad row: its index in the scanned batch, and its fault.
     Bad {
         origin: usize,
-        reason: String,
+        fault: Fault,
     },
 }
 
@@ -37,15 +38,15 @@ pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
             }
             Err(failure) => failure,
         };
-        let Some(reason) = reason_of(&failure) else { return Err(failure) };
+        let Some(fault) = fault_of(&failure) else { return Err(failure) };
         let length = rows.len();
         let fails_anyway =
-            without_rows.get_or_insert_with(|| run(steps, rows.slice(0, 0)).err().and_then(|error| reason_of(&error)));
-        if fails_anyway.as_ref() == Some(&reason) || length == 0 {
+            without_rows.get_or_insert_with(|| run(steps, rows.slice(0, 0)).err().and_then(|error| fault_of(&error)));
+        if fails_anyway.as_ref() == Some(&fault) || length == 0 {
             return Err(failure);
         }
         if length == 1 {
-            parts.push(Part::Bad { origin: rows.origin(0), reason });
+            parts.push(Part::Bad { origin: rows.origin(0), fault });
         } else {
             let middle = length / 2;
             waiting.push(rows.slice(middle, length - middle));
@@ -55,8 +56,8 @@ pub(super) fn run_isolated(steps: &[Step], rows: Rows) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The reason for the rejects, or None if the error is not about a record.
-fn reason_of(failure: &DataFusionError) -> Option<String> {
+/// The fault for the rejects, or None if the error is not about a record.
+fn fault_of(failure: &DataFusionError) -> Option<Fault> {
     let column = match failure {
         DataFusionError::Context(context, _) => context.strip_prefix(COLUMN),
         _ => None,
@@ -67,5 +68,9 @@ fn reason_of(failure: &DataFusionError) -> Option<String> {
     }
     let cause = error.source.map(|cause| format!(": {cause}")).unwrap_or_default();
     let place = column.map(|column| format!(", in the column {column}")).unwrap_or_default();
-    Some(format!("{}{cause}{place}", error.message))
+    let fault = Fault::new(error.code, format!("{}{cause}{place}", error.message));
+    Some(match column {
+        Some(column) => fault.in_column(column),
+        None => fault,
+    })
 }

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::DataFusionError;
 
 use crate::cli::repl::display::Kept;
-use crate::cli::rows::{NULL, cells};
+use crate::cli::rows::{NULL, readable_cells};
 use pinsql_base::error::{Error, Result, nearest};
 
 /// Maximum number of rows in a chart. No terminal could separate more.
@@ -74,7 +74,7 @@ pub(super) fn choose(kept: &Kept, names: &[&str]) -> Result<Data> {
         remarks.push(format!("the first {SERIES_MAX} of {} columns of numbers are drawn", series.len()));
         series.truncate(SERIES_MAX);
     }
-    let texts: Vec<Vec<Option<String>>> = cells(&batch)?;
+    let texts: Vec<Vec<Option<String>>> = readable_cells(&batch)?;
     let label = |(row, texts): (usize, &Vec<Option<String>>)| match x {
         Some(x) => texts.get(x).cloned().flatten().unwrap_or_else(|| NULL.to_owned()),
         None => (row + 1).to_string(),

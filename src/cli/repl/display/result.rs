@@ -13,7 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
 use super::table::{Kind, Sheet};
-use crate::cli::rows::cells;
+use crate::cli::rows::readable_cells;
 use pinsql_base::error::Result;
 use pinsql_base::schema::type_name;
 
@@ -88,7 +88,7 @@ pub(super) async fn collect(mut rows: SendableRecordBatchStream, rows_max: usize
         let batch = batch?;
         sheet.count += batch.num_rows() as u64;
         let head = batch.num_rows().min(head_max - sheet.head.len());
-        sheet.head.extend(cells(&batch.slice(0, head))?);
+        sheet.head.extend(readable_cells(&batch.slice(0, head))?);
         tail.push(batch.slice(head, batch.num_rows() - head));
     }
     let hidden = sheet.count as usize - sheet.head.len();
@@ -147,7 +147,7 @@ impl Tail {
         for batch in &self.batches {
             let skip = skipped.min(batch.num_rows());
             skipped -= skip;
-            rows.extend(cells(&batch.slice(skip, batch.num_rows() - skip))?);
+            rows.extend(readable_cells(&batch.slice(skip, batch.num_rows() - skip))?);
         }
         Ok(rows)
     }

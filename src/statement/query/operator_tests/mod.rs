@@ -164,7 +164,7 @@ impl Stream {
         stop.send(()).unwrap();
         let mut taken = taken.await.unwrap();
         taken.sort_by_key(|reject| (reject.position.len(), reject.position.clone()));
-        let rejects = taken.iter().map(|reject| format!("{}: {}", reject.position, reject.reason)).collect();
+        let rejects = taken.iter().map(|reject| format!("{}: {}", reject.position, reject.fault.reason)).collect();
         Ok(Outcome { rows, rejects, raw: taken.into_iter().map(|reject| reject.raw).collect(), ledger })
     }
 

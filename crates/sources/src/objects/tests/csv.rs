@@ -8,7 +8,8 @@ async fn read(content: &str, options: &[(&str, &str)]) -> (Vec<String>, Vec<Stri
     bucket.put("in/a.csv", content).await;
     let outcome = bucket.rows("/in", options).await;
     assert_eq!(outcome.rows.len() + outcome.rejected + outcome.dropped, outcome.read);
-    let rejects = outcome.rejects.iter().map(|reject| format!("{}: {}", reject.position, reject.reason)).collect();
+    let rejects =
+        outcome.rejects.iter().map(|reject| format!("{}: {}", reject.position, reject.fault.reason)).collect();
     (outcome.rows, rejects)
 }
 
@@ -106,7 +107,7 @@ async fn columns_are_those_of_the_header() {
     let renamed = [("header", "true"), ("schema", "a INT, b STRING")];
     assert_eq!(bucket.rows("/in/a.csv", &renamed).await.rows, ["1|x"]);
     let unrelated = bucket.rows("/in/b.csv", &renamed).await;
-    assert_eq!(unrelated.rejects[0].reason, "the header has none of the columns: it has NAME, id, more");
+    assert_eq!(unrelated.rejects[0].fault.reason, "the header has none of the columns: it has NAME, id, more");
     let partly = bucket.rows("/in/a.csv", &[("header", "true"), ("schema", "id INT, title STRING")]).await;
     assert_eq!(
         (partly.rows, partly.notices),

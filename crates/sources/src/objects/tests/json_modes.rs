@@ -48,7 +48,7 @@ async fn a_bad_record_does_not_affect_other_records() {
     assert_eq!(outcome.rejects[0].raw.as_ref(), b"{\"a\":\"x\"}");
     assert_eq!(outcome.rejects[2].raw.as_ref(), b"{\"a\":");
     assert_eq!(outcome.rejects[3].raw.as_ref(), b"{\"a\":4,\"b\":\"\xff\"}");
-    assert!(outcome.rejects.iter().all(|reject| !reject.reason.is_empty()), "{:?}", outcome.rejects);
+    assert!(outcome.rejects.iter().all(|reject| !reject.fault.reason.is_empty()), "{:?}", outcome.rejects);
     assert_eq!((outcome.read, outcome.rejected, outcome.dropped), (9, 5, 0));
 }
 
@@ -81,7 +81,7 @@ async fn truncated_content_is_one_reject_and_other_objects_are_read() {
         bucket.put("in/c.json.gz", "not gzip at all").await;
         bucket.put("in/d.json.zst", &whole_zstd[..whole_zstd.len() - 3]).await;
         let outcome = bucket.rows("/in", &[SCHEMA]).await;
-        let reasons: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect();
+        let reasons: Vec<_> = outcome.rejects.iter().map(|reject| reject.fault.reason.as_str()).collect();
         assert_eq!(
             reasons,
             [
@@ -137,7 +137,8 @@ async fn the_reject_of_an_array_over_several_lines_names_multi_line() {
     bucket.put("in/string.json", "  [{\"a\":5,\"b\":\"x\n").await;
     bucket.put("in/truncated.json", "{\"b\":\"[\n[1,2\"\n[3}").await;
     let outcome = bucket.rows("/in", &[SCHEMA]).await;
-    let advised: Vec<_> = outcome.rejects.iter().filter(|reject| reject.reason.ends_with(ADVICE)).map(place).collect();
+    let advised: Vec<_> =
+        outcome.rejects.iter().filter(|reject| reject.fault.reason.ends_with(ADVICE)).map(place).collect();
     assert_eq!(
         advised,
         [
@@ -216,7 +217,7 @@ async fn content_that_is_not_text_is_named() {
     bucket.put("in/c.json", utf16).await;
     let outcome = bucket.rows("/in", &[SCHEMA]).await;
     assert_eq!(outcome.rows, ["3|text 3"]);
-    let reasons: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect();
+    let reasons: Vec<_> = outcome.rejects.iter().map(|reject| reject.fault.reason.as_str()).collect();
     let expected =
         ["the file is gzip data; its name does not end with .gz", "the file is text in UTF-16; only UTF-8 is read"];
     assert_eq!(reasons, expected);
