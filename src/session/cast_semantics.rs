@@ -30,7 +30,7 @@ use super::special_times;
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
-use pinsql_functions::casts::cast_function;
+use pinsql_functions::casts::{NAMED_CAST, cast_function};
 use pinsql_functions::expect_order;
 use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
 
@@ -50,9 +50,14 @@ impl DatabricksCasts {
             plan => merge_schema(&plan.inputs()),
         };
         let names = NamePreserver::new(&plan);
-        let rewritten = plan.map_expressions(|expr| {
+        let rewrite = |expr: Expr| {
             let name = names.save(&expr);
             Ok(expr.transform_up(|expr| self.rewrite(expr, &schema, now))?.update_data(|expr| name.restore(expr)))
+        };
+        let rewritten = plan.map_expressions(|expr| match expr {
+            // Each key has a name of its own.
+            Expr::GroupingSet(_) => expr.map_children(rewrite),
+            expr => rewrite(expr),
         })?;
         if !rewritten.transformed {
             return Ok(rewritten);
@@ -64,6 +69,7 @@ impl DatabricksCasts {
         match &expr {
             Expr::Cast(Cast { expr: operand, field }) => cast(operand, field.data_type(), false, schema, now),
             Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema, now),
+            Expr::ScalarFunction(call) if call.name() == NAMED_CAST => Ok(call.args.first().cloned()),
             Expr::Negative(operand) => self.negate(operand, schema),
             Expr::AggregateFunction(call) if has_order(call.func.name()) => ordered(&call.params.args, schema),
             // `collect_set` compares its values.

@@ -45,6 +45,7 @@ pub use self::text::DECODE_BYTES;
 /// All scalar functions that SQL can call by name.
 pub fn all() -> Vec<ScalarUDF> {
     let mut functions = arrays::all();
+    functions.push(casts::named_cast());
     functions.extend(conditions::all());
     functions.extend(json::all());
     functions.extend(maps::all());

@@ -10,6 +10,7 @@
 //! The rejected records of all scans of a query arrive in one channel. It belongs to the statement that runs the plan.
 
 mod aggregate_calls;
+mod cast_names;
 mod column_names;
 pub(super) mod conditions;
 mod definitions;

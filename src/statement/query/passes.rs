@@ -17,9 +17,9 @@ use super::spelling::Spelling;
 use super::table_function_calls::{self, TableFunctionCalls};
 use super::time_travel::{self, Versioned};
 use super::{
-    column_names, file_paths, generators, grouping, identifiers, json_calls, lambdas, literals, metadata_column, minus,
-    misplaced, parameters, pivot, qualified_names, session_facts, sql_function_bodies, sql_functions, tuples,
-    unsupported_clauses, variable_values, view_expansion, window_calls, windows,
+    cast_names, column_names, file_paths, generators, grouping, identifiers, json_calls, lambdas, literals,
+    metadata_column, minus, misplaced, parameters, pivot, qualified_names, session_facts, sql_function_bodies,
+    sql_functions, tuples, unsupported_clauses, variable_values, view_expansion, window_calls, windows,
 };
 use crate::catalog::TableName;
 use crate::session::Session;
@@ -187,7 +187,7 @@ pub(super) const BEFORE_OPENING: [Pass; 3] = [
 ];
 
 /// The passes that need the columns of the open relations. After them, DataFusion plans the query.
-pub(super) const AFTER_OPENING: [Pass; 6] = [
+pub(super) const AFTER_OPENING: [Pass; 7] = [
     // `*` leaves out `_metadata`. Before `spelling`, which also respells what follows EXCEPT.
     Pass {
         name: "metadata column",
@@ -223,8 +223,16 @@ pub(super) const AFTER_OPENING: [Pass; 6] = [
             Ok(())
         },
     },
-    // Numbers get their types, and calls the form of DataFusion. Last, because other passes expect the forms of the user.
+    // Numbers get their types, and calls the form of DataFusion. Here, because the passes before it expect the forms of the user.
     Pass { name: "literals and calls", run: |_, query| literals::write_out_types(query) },
+    // Casts become a part of names where two names would be equal. After `literals and calls`, which writes casts.
+    Pass {
+        name: "cast names",
+        run: |context, query| {
+            cast_names::tell_apart(query, &|name| context.state.aggregate_functions().contains_key(name));
+            Ok(())
+        },
+    },
 ];
 
 /// Runs one group of passes over `query`.

@@ -13,12 +13,14 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::average::Avg;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+};
 
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::average_of_window;
-use super::typed_null;
+use super::number_type;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -26,11 +28,13 @@ use pinsql_base::error::{Error, ErrorCode};
 pub(crate) struct RoundedAverage {
     unrounded: Avg,
     aliases: Vec<String>,
+    signature: Signature,
 }
 
 impl RoundedAverage {
     pub(crate) fn new() -> Self {
-        Self { unrounded: Avg::new(), aliases: ["mean", "try_avg"].map(str::to_owned).to_vec() }
+        let aliases = ["mean", "try_avg"].map(str::to_owned).to_vec();
+        Self { unrounded: Avg::new(), aliases, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -118,15 +122,15 @@ impl AggregateUDFImpl for RoundedAverage {
     }
 
     fn signature(&self) -> &Signature {
-        self.unrounded.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        typed_null(types).map_or_else(|| self.unrounded.coerce_types(types), Ok)
+        number_type(self.name(), types).map(|number| vec![if number.is_integer() { DataType::Float64 } else { number }])
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.unrounded.return_type(typed_null(types).as_deref().unwrap_or(types))
+        self.unrounded.return_type(types)
     }
 
     fn state_fields(&self, call: StateFieldsArgs) -> Result<Vec<FieldRef>> {

@@ -16,12 +16,16 @@ mod sum;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::Result;
 use datafusion::functions_aggregate::{array_agg, bool_and_or};
 use datafusion::logical_expr::AggregateUDF;
 use datafusion_spark::function::aggregate::try_sum::SparkTrySum;
 
 use self::extremes::ExtremeBy;
 use self::gathered::gathered;
+use crate::lists::wrong_count;
+use crate::plain::wrong_call;
+use pinsql_base::schema::type_name;
 
 pub use self::or_empty::or_empty;
 
@@ -30,9 +34,20 @@ pub const PERCENTILE_CONT: &str = "percentile cont";
 /// See [`PERCENTILE_CONT`].
 pub const PERCENTILE_DISC: &str = "percentile disc";
 
-/// The type of an untyped NULL in `sum` and `avg`: DOUBLE, as in Spark. None for other arguments.
-fn typed_null(types: &[DataType]) -> Option<Vec<DataType>> {
-    matches!(types, [DataType::Null]).then(|| vec![DataType::Float64])
+/// The type that the argument of `sum` or `avg` is cast to. A STRING and an untyped NULL are a DOUBLE, as in Spark.
+fn number_type(function: &str, types: &[DataType]) -> Result<DataType> {
+    let [given] = types else { return wrong_count(function, "a number is taken") };
+    match given {
+        DataType::Null => Ok(DataType::Float64),
+        text if text.is_string() => Ok(DataType::Float64),
+        number if number.is_floating() => Ok(DataType::Float64),
+        number if number.is_signed_integer() => Ok(DataType::Int64),
+        number if number.is_unsigned_integer() => Ok(DataType::UInt64),
+        number if number.is_decimal() => Ok(number.clone()),
+        other => {
+            Err(wrong_call(function, format!("expected a number, got {}", type_name(other)), "CAST(value AS DOUBLE)"))
+        }
+    }
 }
 
 /// All aggregate functions.

@@ -14,23 +14,26 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+};
 
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::sum_of_window;
-use super::typed_null;
+use super::number_type;
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
-#[derive(Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CheckedSum {
     unchecked: Sum,
+    signature: Signature,
 }
 
 impl CheckedSum {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self { unchecked: Sum::new(), signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -54,15 +57,18 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn signature(&self) -> &Signature {
-        self.unchecked.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        typed_null(types).map_or_else(|| self.unchecked.coerce_types(types), Ok)
+        match types {
+            [interval @ (DataType::Interval(_) | DataType::Duration(_))] => Ok(vec![interval.clone()]),
+            types => number_type(self.name(), types).map(|number| vec![number]),
+        }
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.unchecked.return_type(typed_null(types).as_deref().unwrap_or(types))
+        self.unchecked.return_type(types)
     }
 
     fn state_fields(&self, call: StateFieldsArgs) -> Result<Vec<FieldRef>> {

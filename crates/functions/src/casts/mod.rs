@@ -12,12 +12,26 @@ use datafusion::logical_expr::ScalarUDF;
 
 use self::from_text::FromText;
 use self::nested::NestedCast;
+use crate::lists::wrong_count;
 use crate::numbers::cast_from_decimal::FromDecimal;
 use crate::numbers::cast_to_decimal::ToDecimal;
+use crate::plain::{Types, plain};
 use crate::text::binary_text::BinaryText;
 use crate::text::cast_to_string::Text;
 use crate::times::to_date::ToDate;
 use crate::times::to_timestamp::{OnError, ToTimestamp, timestamp_type};
+
+/// The internal function that makes a cast a part of the name of a column: `named cast(CAST(a AS INT), 'INT')`.
+pub const NAMED_CAST: &str = "named cast";
+
+/// See [`NAMED_CAST`].
+pub fn named_cast() -> ScalarUDF {
+    let types = |_: &str, types: &[DataType]| match types {
+        [value, _] => Types::new([value.clone(), DataType::Utf8], value.clone()),
+        _ => wrong_count(NAMED_CAST, "a value and a type are taken"),
+    };
+    plain(NAMED_CAST, types, |call| Ok(Arc::clone(&call.arguments[0])))
+}
 
 /// Returns the function for a cast. None if DataFusion's cast gives the same as Databricks'. With `is_try`, a value that cannot
 /// be cast is NULL.
