@@ -117,7 +117,20 @@ const TYPES: [(&str, &[usize], Taken); 29] = [
 ];
 
 /// The functions and the argument that cannot be a NULL without a type.
-const TYPED: [(&str, usize); 3] = [("array_contains", 1), ("array_sort", 0), ("flatten", 0)];
+const TYPED: [(&str, usize); 12] = [
+    ("array_contains", 1),
+    ("array_except", 0),
+    ("array_except", 1),
+    ("array_intersect", 0),
+    ("array_intersect", 1),
+    ("array_sort", 0),
+    ("array_union", 0),
+    ("array_union", 1),
+    ("arrays_overlap", 0),
+    ("arrays_overlap", 1),
+    ("flatten", 0),
+    ("map_concat", 0),
+];
 
 /// Checks the arguments of a call.
 ///
@@ -163,6 +176,19 @@ pub(super) fn check(function: &str, arguments: &[Expr], schema: &DFSchema) -> Re
     }
 }
 
+/// Checks the arguments of a window function.
+///
+/// # Errors
+/// `DATATYPE_MISMATCH` if the number of rows is not an INT.
+pub(super) fn check_window(function: &str, arguments: &[Expr], schema: &DFSchema) -> Result<()> {
+    let rows = match function {
+        "lag" | "lead" => 1,
+        "ntile" => 0,
+        _ => return Ok(()),
+    };
+    arguments.get(rows).map_or(Ok(()), |argument| expect(function, rows, argument, schema, Taken::Int))
+}
+
 /// Checks the operands of `&`, `|` and `^`.
 ///
 /// # Errors
@@ -203,12 +229,13 @@ fn expect_no_mix(function: &str, arguments: &[Expr], schema: &DFSchema) -> Resul
 /// Checks the conditions of a CASE.
 ///
 /// # Errors
-/// `DATATYPE_MISMATCH` for a number. DataFusion would compare it with 0.
+/// `DATATYPE_MISMATCH` for a value that is no BOOLEAN. DataFusion would compare a number with 0, and cast a text.
 pub(super) fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
     match condition.get_type(schema) {
-        Ok(given) if given.is_numeric() => {
+        Ok(given) if given != DataType::Boolean && !given.is_null() => {
             let said = format!("a condition must be a BOOLEAN, not {}", type_name(&given));
-            Err(external(Error::new(ErrorCode::DatatypeMismatch, said).with_hint("compare it: value <> 0")))
+            let hint = if given.is_numeric() { "compare it: value <> 0" } else { "CAST(value AS BOOLEAN)" };
+            Err(external(Error::new(ErrorCode::DatatypeMismatch, said).with_hint(hint)))
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@
 //! - The same holds for the elements of an ARRAY, a MAP and a STRUCT.
 //! - A DECIMAL becomes a BOOLEAN: it is compared with 0.
 //! - `-x` is an error for the smallest number of a type.
-//! - `max` and `min` of values with a MAP are refused.
+//! - `max` and `min` of an ARRAY or a STRUCT take NULLs inside for the smallest. Those of values with a MAP are refused.
 //!
 //! The rule runs after type coercion and changes no type. Absent: casts between numbers and times, which
 //! `statement::query::refused_casts` refuses.
@@ -20,16 +20,22 @@ use chrono::{DateTime, Utc};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{BinaryExpr, Cast, ScalarFunction, TryCast};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, BinaryExpr, Cast, ScalarFunction, TryCast, WindowFunction,
+    WindowFunctionParams,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::special_times;
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
+use pinsql_functions::aggregates::extreme_by;
 use pinsql_functions::casts::{NAMED_CAST, cast_function};
 use pinsql_functions::expect_order;
 use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
@@ -37,11 +43,20 @@ use pinsql_functions::numbers::arithmetic::{Arithmetic, Operation};
 #[derive(Debug)]
 pub(super) struct DatabricksCasts {
     subtract: Arc<ScalarUDF>,
+    max_by: Arc<AggregateUDF>,
+    min_by: Arc<AggregateUDF>,
 }
+
+/// An aggregate function and its arguments.
+type Extreme = (Arc<AggregateUDF>, Vec<Expr>);
 
 impl DatabricksCasts {
     pub(super) fn new() -> Self {
-        Self { subtract: Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(Operation::Subtract))) }
+        Self {
+            subtract: Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(Operation::Subtract))),
+            max_by: Arc::new(extreme_by(true)),
+            min_by: Arc::new(extreme_by(false)),
+        }
     }
 
     fn rewrite_plan(&self, plan: LogicalPlan, now: DateTime<Utc>) -> Result<Transformed<LogicalPlan>> {
@@ -71,15 +86,39 @@ impl DatabricksCasts {
             Expr::TryCast(TryCast { expr: operand, field }) => cast(operand, field.data_type(), true, schema, now),
             Expr::ScalarFunction(call) if call.name() == NAMED_CAST => Ok(call.args.first().cloned()),
             Expr::Negative(operand) => self.negate(operand, schema),
-            Expr::AggregateFunction(call) if has_order(call.func.name()) => ordered(&call.params.args, schema),
+            Expr::AggregateFunction(call) if has_order(call.func.name()) => {
+                let arguments = self.nested_extreme(call.func.name(), &call.params.args, schema)?;
+                Ok(arguments.map(|(func, args)| {
+                    let params = AggregateFunctionParams { args, distinct: false, ..call.params.clone() };
+                    Expr::AggregateFunction(AggregateFunction { func, params })
+                }))
+            }
             // `collect_set` compares its values.
             Expr::AggregateFunction(call) if call.params.distinct && call.func.name() == "array_agg" => {
-                ordered(&call.params.args, schema)
+                ordered(&call.params.args, schema).map(|()| None)
             }
-            Expr::WindowFunction(call) if has_order(call.fun.name()) => ordered(&call.params.args, schema),
+            Expr::WindowFunction(call) if has_order(call.fun.name()) => {
+                let arguments = self.nested_extreme(call.fun.name(), &call.params.args, schema)?;
+                Ok(arguments.map(|(func, args)| {
+                    let params = WindowFunctionParams { args, ..call.params.clone() };
+                    let fun = WindowFunctionDefinition::AggregateUDF(func);
+                    Expr::WindowFunction(Box::new(WindowFunction { fun, params }))
+                }))
+            }
             _ => Ok(None),
         }
         .map(|rewritten| rewritten.map_or_else(|| Transformed::no(expr), Transformed::yes))
+    }
+
+    /// `max_by(x, x)` for `max(x)` of an ARRAY or a STRUCT: the function and its arguments.
+    fn nested_extreme(&self, name: &str, arguments: &[Expr], schema: &DFSchema) -> Result<Option<Extreme>> {
+        ordered(arguments, schema)?;
+        let [value] = arguments else { return Ok(None) };
+        if !value.get_type(schema).is_ok_and(|data_type| data_type.is_nested()) {
+            return Ok(None);
+        }
+        let function = if name == "max" { &self.max_by } else { &self.min_by };
+        Ok(Some((Arc::clone(function), vec![value.clone(), value.clone()])))
     }
 
     fn negate(&self, operand: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
@@ -114,10 +153,9 @@ fn has_order(function: &str) -> bool {
 }
 
 /// Refuses values without an order. DataFusion accepts them, and fails when the query runs.
-fn ordered(arguments: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+fn ordered(arguments: &[Expr], schema: &DFSchema) -> Result<()> {
     let mut types = arguments.iter().filter_map(|argument| argument.get_type(schema).ok());
-    types.try_for_each(|data_type| expect_order(&data_type))?;
-    Ok(None)
+    types.try_for_each(|data_type| expect_order(&data_type))
 }
 
 fn cast(

@@ -17,7 +17,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Exists, InList, InSubquery, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Exists, InList, InSubquery, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::expr_schema::cast_subquery;
 use datafusion::logical_expr::utils::merge_schema;
@@ -37,6 +37,9 @@ const OF_NUMBERS: [&str; 4] = ["pmod", "try_add", "try_multiply", "try_subtract"
 
 /// The functions of DataFusion whose arguments are cast to one type.
 const UNIFORM: [&str; 4] = ["coalesce", "greatest", "least", "make_array"];
+
+/// Aggregates of bits. An untyped NULL is an INT there.
+const OF_BITS: [&str; 3] = ["bit_and", "bit_or", "bit_xor"];
 
 /// The rule.
 #[derive(Debug)]
@@ -118,6 +121,21 @@ impl SparkCoercion {
                 }
             }
             Expr::ScalarFunction(call) => return self.call(call, schema),
+            Expr::AggregateFunction(mut call) if OF_BITS.contains(&call.func.name()) => {
+                call.params.args = typed_null(call.params.args, &DataType::Int32, schema)?;
+                Expr::AggregateFunction(call)
+            }
+            Expr::WindowFunction(mut call) => {
+                argument_rules::check_window(call.fun.name(), &call.params.args, schema)?;
+                if OF_BITS.contains(&call.fun.name()) {
+                    call.params.args = typed_null(call.params.args, &DataType::Int32, schema)?;
+                }
+                Expr::WindowFunction(call)
+            }
+            Expr::Like(Like { negated, expr, pattern, escape_char, case_insensitive }) => {
+                let (expr, pattern) = (as_text(*expr, schema)?, as_text(*pattern, schema)?);
+                Expr::Like(Like::new(negated, Box::new(expr), Box::new(pattern), escape_char, case_insensitive))
+            }
             Expr::Case(case) => Expr::Case(cases(case, schema)?),
             Expr::InList(InList { expr, list, negated }) => {
                 let is_decimal = matches!(expr.get_type(schema), Ok(DataType::Decimal128(_, _)));
@@ -209,6 +227,10 @@ impl SparkCoercion {
             };
             return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
+        if func.name() == "hex" {
+            let args = typed_null(args, &DataType::Utf8, schema)?;
+            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
+        }
         if !UNIFORM.contains(&func.name()) {
             return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
@@ -219,6 +241,29 @@ impl SparkCoercion {
 
 fn false_literal() -> Expr {
     Expr::Literal(ScalarValue::Boolean(Some(false)), None)
+}
+
+/// The arguments with a type for each untyped NULL.
+fn typed_null(arguments: Vec<Expr>, data_type: &DataType, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let typed = |argument: Expr| match argument.get_type(schema) {
+        Ok(given) if given.is_null() => argument.cast_to(data_type, schema),
+        _ => Ok(argument),
+    };
+    arguments.into_iter().map(typed).collect()
+}
+
+/// An operand of LIKE as a STRING.
+///
+/// Errors: it is an ARRAY, a MAP or a STRUCT.
+fn as_text(operand: Expr, schema: &DFSchema) -> Result<Expr> {
+    match operand.get_type(schema) {
+        Ok(given) if given.is_nested() => {
+            let said = format!("LIKE takes texts, not {}", with_article(&type_name(&given)));
+            Err(external(Error::new(ErrorCode::DatatypeMismatch, said).with_hint("CAST(value AS STRING)")))
+        }
+        Ok(given) if !given.is_string() && !given.is_null() => operand.cast_to(&DataType::Utf8, schema),
+        _ => Ok(operand),
+    }
 }
 
 fn is_comparison(op: Operator) -> bool {

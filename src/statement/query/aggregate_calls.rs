@@ -147,7 +147,13 @@ fn all_or_none(values: &[&Expr]) -> Expr {
 }
 
 fn where_true(condition: &Expr) -> Expr {
-    when(condition.clone(), boolean(true))
+    // AND takes a text as a condition, as count_if does. CASE does not.
+    let condition = Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(condition.clone()))),
+        op: BinaryOperator::And,
+        right: Box::new(boolean(true)),
+    };
+    when(condition, boolean(true))
 }
 
 fn when(condition: Expr, result: Expr) -> Expr {

@@ -184,6 +184,9 @@ impl VisitorMut for Literals {
             }
             expr => {
                 if let Some(form) = spark_forms::of_operator(expr) {
+                    if let Err(error) = suffix_in_range(&form) {
+                        return ControlFlow::Break(error.at(expr.span()));
+                    }
                     // A number with the suffix BD arrives without it.
                     match decimal(&form) {
                         Ok(decimal) => *expr = decimal.unwrap_or(form),
@@ -227,6 +230,7 @@ fn negative(operand: &Expr) -> Option<Expr> {
 fn typed(expr: &Expr) -> Result<Option<Expr>> {
     let Some(number) = number_of(expr) else { return Ok(None) };
     if number.contains(['e', 'E']) {
+        in_range(number, &DataType::Double(ExactNumberInfo::None)).map_err(|error| error.at(expr.span()))?;
         return Ok(Some(cast(as_text(number, expr), DataType::Double(ExactNumberInfo::None))));
     }
     if number.parse::<i32>().is_ok() {
@@ -248,6 +252,34 @@ fn decimal(expr: &Expr) -> Result<Option<Expr>> {
     // DataFusion has no decimal without a fraction.
     let data_type = DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision as u64, 0));
     Ok((scale == 0).then(|| cast(as_text(number, expr), data_type)))
+}
+
+/// Checks a number with the suffix D or F, which is a cast of its digits here.
+fn suffix_in_range(form: &Expr) -> Result<()> {
+    match form {
+        Expr::Cast { expr, data_type: data_type @ (DataType::Double(_) | DataType::Float(_)), .. } => {
+            match expr.as_ref() {
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(digits), .. }) => {
+                    in_range(digits, data_type)
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns an error for a literal beyond its type, which would be infinite.
+fn in_range(digits: &str, data_type: &DataType) -> Result<()> {
+    let is_float = matches!(data_type, DataType::Float(_));
+    let max = if is_float { f64::from(f32::MAX) } else { f64::MAX };
+    match digits.parse::<f64>() {
+        Ok(value) if value.abs() > max => {
+            let name = if is_float { "FLOAT" } else { "DOUBLE" };
+            Err(Error::new(ErrorCode::UnsupportedDatatype, format!("{digits} is out of the range of {name}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn number_of(expr: &Expr) -> Option<&str> {

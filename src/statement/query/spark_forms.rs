@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 
 use pinsql_functions::DECODE_BYTES;
+use pinsql_functions::times::accepted::{MOMENT_OR_TEXT, SECONDS};
 
 /// The units that `datediff` and similar functions take without quotes.
 const UNITS: [&str; 10] =
@@ -59,8 +60,13 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
         ("unix_timestamp" | "to_unix_timestamp", []) => {
             call("unix_seconds", vec![call("current_timestamp", Vec::new())])
         }
-        ("unix_timestamp" | "to_unix_timestamp", [_] | [_, _]) => {
-            call("unix_seconds", vec![call("to_timestamp", owned(arguments))])
+        // Rounded toward zero, where `unix_seconds` rounds down.
+        ("unix_timestamp" | "to_unix_timestamp", [moment, rest @ ..]) if rest.len() < 2 => {
+            let moment = call(MOMENT_OR_TEXT, vec![(*moment).clone()]);
+            let moment = call("to_timestamp", [moment].into_iter().chain(owned(rest)).collect());
+            let million = Expr::Value(Value::Number("1000000".to_owned(), false).into());
+            let micros = call("unix_micros", vec![moment]);
+            binary(BinaryOperator::MyIntegerDivide, &micros, cast(million, DataType::BigInt(None)))
         }
         ("from_unixtime", [seconds, pattern @ ..]) if pattern.len() < 2 => {
             let moment = call("to_timestamp", vec![cast((*seconds).clone(), DataType::BigInt(None))]);
@@ -69,7 +75,7 @@ pub(super) fn of_call(name: &str, arguments: &[&Expr]) -> Option<Expr> {
         }
         ("bit_get" | "getbit", [_, _]) => cast(call("bit_get", owned(arguments)), DataType::TinyInt(None)),
         ("try_to_date", [_] | [_, _]) => cast(call("try_to_timestamp", owned(arguments)), DataType::Date),
-        ("timestamp_seconds", [_]) => call("to_timestamp", owned(arguments)),
+        ("timestamp_seconds", [seconds]) => call("to_timestamp", vec![call(SECONDS, vec![(*seconds).clone()])]),
         ("curdate", []) => call("current_date", Vec::new()),
         ("current_timezone", []) => Expr::Value(Value::SingleQuotedString("UTC".to_owned()).into()),
         (name, [value]) => cast((*value).clone(), type_named(name)?),

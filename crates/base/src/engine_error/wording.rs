@@ -172,7 +172,8 @@ pub(super) fn with_sql_types(text: &str) -> String {
 
 /// The type that `text` begins with, in SQL's spelling, and how long it was in Arrow's.
 fn sql_type(text: &str, word: &str) -> Option<(String, usize)> {
-    const NAMES: [&str; 31] = [
+    const NAMES: [&str; 32] = [
+        "Null",
         "Boolean",
         "Int8",
         "Int16",

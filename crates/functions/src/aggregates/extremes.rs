@@ -1,13 +1,14 @@
 //! `max_by` and `min_by`: the value in the row of the largest or smallest key. Rows with a NULL key are ignored.
 
+use std::collections::VecDeque;
 use std::mem::size_of_val;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
 use arrow::compute::{SortOptions, nullif};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use arrow::row::OwnedRow;
-use datafusion::common::{Result, ScalarValue};
+use arrow::row::{OwnedRow, Rows};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
@@ -63,6 +64,10 @@ impl AggregateUDFImpl for ExtremeBy {
         Ok(Box::new(OneExtreme(self.extremes(&call))))
     }
 
+    fn create_sliding_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(SlidingExtreme { unfilled: self.extremes(&call), begun: 0, ended: 0, candidates: VecDeque::new() }))
+    }
+
     fn groups_accumulator_supported(&self, _call: AccumulatorArgs) -> bool {
         true
     }
@@ -93,6 +98,20 @@ struct Extremes {
 }
 
 impl Extremes {
+    /// Bytes that compare as the keys do: the larger, the better.
+    fn compared(&self, keys: &ArrayRef) -> Result<Rows> {
+        comparable(keys, SortOptions { descending: !self.is_max, nulls_first: true })
+    }
+
+    fn best(row: usize, compared: &Rows, arguments: &[ArrayRef]) -> Result<Best> {
+        // Compacted: a slice would keep the whole batch in memory.
+        let mut value = ScalarValue::try_from_array(&arguments[0], row)?;
+        let mut key = ScalarValue::try_from_array(&arguments[1], row)?;
+        value.compact();
+        key.compact();
+        Ok(Best { compared: compared.row(row).owned(), key, value })
+    }
+
     fn column(
         &self,
         bests: &[Option<Best>],
@@ -116,8 +135,8 @@ impl GroupsAccumulator for Extremes {
         groups_total: usize,
     ) -> Result<()> {
         self.groups.resize(groups_total, None);
-        let (values, keys) = (&arguments[0], &arguments[1]);
-        let compared = comparable(keys, SortOptions { descending: !self.is_max, nulls_first: true })?;
+        let keys = &arguments[1];
+        let compared = self.compared(keys)?;
         for (row, group) in groups.iter().enumerate() {
             let is_taken = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if !is_taken || is_null(keys, row) {
@@ -125,12 +144,7 @@ impl GroupsAccumulator for Extremes {
             }
             let best = &mut self.groups[*group];
             if best.as_ref().is_none_or(|best| compared.row(row) > best.compared.row()) {
-                // Compacted: a slice would keep the whole batch in memory.
-                let mut value = ScalarValue::try_from_array(values, row)?;
-                let mut key = ScalarValue::try_from_array(keys, row)?;
-                value.compact();
-                key.compact();
-                *best = Some(Best { compared: compared.row(row).owned(), key, value });
+                *best = Some(Self::best(row, &compared, arguments)?);
             }
         }
         Ok(())
@@ -194,5 +208,67 @@ impl Accumulator for OneExtreme {
 
     fn size(&self) -> usize {
         size_of_val(self) + self.0.size()
+    }
+}
+
+/// The accumulator of a window whose start moves. It keeps the rows that can still become the best one: each is better than all
+/// rows after it, or equal.
+#[derive(Debug)]
+struct SlidingExtreme {
+    unfilled: Extremes,
+    /// The number of rows that have left the frame, and of those that have entered it.
+    begun: usize,
+    ended: usize,
+    /// The number of a row and the row, the best first.
+    candidates: VecDeque<(usize, Best)>,
+}
+
+impl Accumulator for SlidingExtreme {
+    fn update_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        let compared = self.unfilled.compared(&arguments[1])?;
+        for row in 0..arguments[1].len() {
+            if !is_null(&arguments[1], row) {
+                while self.candidates.back().is_some_and(|(_, last)| last.compared.row() < compared.row(row)) {
+                    self.candidates.pop_back();
+                }
+                self.candidates.push_back((self.ended, Extremes::best(row, &compared, arguments)?));
+            }
+            self.ended += 1;
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        self.begun += arguments[1].len();
+        while self.candidates.front().is_some_and(|(number, _)| *number < self.begun) {
+            self.candidates.pop_front();
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
+        internal_err!("the rows of a window are not merged")
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        internal_err!("the rows of a window are not merged")
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        match self.candidates.front() {
+            Some((_, best)) => Ok(best.value.clone()),
+            None => ScalarValue::try_from(&self.unfilled.value),
+        }
+    }
+
+    fn size(&self) -> usize {
+        let bytes = |(_, best): &(usize, Best)| best.key.size() + best.value.size() + best.compared.row().data().len();
+        size_of_val(self)
+            + self.candidates.capacity() * size_of::<(usize, Best)>()
+            + self.candidates.iter().map(bytes).sum::<usize>()
     }
 }

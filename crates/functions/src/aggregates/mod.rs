@@ -34,6 +34,11 @@ pub const PERCENTILE_CONT: &str = "percentile cont";
 /// See [`PERCENTILE_CONT`].
 pub const PERCENTILE_DISC: &str = "percentile disc";
 
+/// `max_by`, or `min_by`: also for `max` and `min` of an ARRAY or a STRUCT, where DataFusion takes NULLs inside for the largest.
+pub fn extreme_by(is_max: bool) -> AggregateUDF {
+    AggregateUDF::new_from_impl(ExtremeBy::new(is_max))
+}
+
 /// The type that the argument of `sum` or `avg` is cast to. A STRING and an untyped NULL are a DOUBLE, as in Spark.
 fn number_type(function: &str, types: &[DataType]) -> Result<DataType> {
     let [given] = types else { return wrong_count(function, "a number is taken") };

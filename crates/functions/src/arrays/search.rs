@@ -27,8 +27,9 @@ pub(super) fn contains_types(function: &str, types: &[DataType]) -> Result<Types
 }
 
 pub(super) fn position_types(function: &str, types: &[DataType]) -> Result<Types> {
-    let types = contains_types(function, types)?;
-    Types::new(types.arguments, DataType::Int64)
+    let [array, element] = types else { return wrong_count(function, "an array and a value are taken") };
+    let element = tightest_type(function, &array_element(function, array)?, element)?;
+    Types::new([list_of(element.clone()), element], DataType::Int64)
 }
 
 /// NULL if the value is not found and the array has a NULL.

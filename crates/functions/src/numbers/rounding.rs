@@ -52,7 +52,7 @@ impl Round {
 
     fn result_type(&self, value: &DataType, places: Option<i32>) -> Result<DataType> {
         Ok(match (value, places) {
-            (DataType::Decimal128(_, 0), None) => value.clone(),
+            (DataType::Decimal128(_, 0), None) if self.is_whole() => value.clone(),
             (DataType::Decimal128(precision, scale), places) => {
                 let places = places.unwrap_or(0);
                 let whole = i32::from(*precision) - i32::from(*scale) + 1;

@@ -2,6 +2,7 @@
 //!
 //! Absent: TIMESTAMP_NTZ, which needs a higher Delta protocol than the lowest one, and `window`.
 
+pub mod accepted;
 mod calendar;
 mod current_timestamp;
 pub mod date_format;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new(OnError::Null)),
         ScalarUDF::new_from_impl(unix_seconds::UnixSeconds::new()),
     ];
+    functions.extend(accepted::functions());
     functions.extend(units::functions().into_iter().map(super::row::RowFunction::udf));
     functions.extend(calendar::functions().into_iter().map(super::row::RowFunction::udf));
     functions.extend(PART_FUNCTIONS.map(|part| ScalarUDF::new_from_impl(PartOf::new(part))));
