@@ -1,4 +1,5 @@
-//! `max_by` and `min_by`: the value in the row of the largest or smallest key. Rows with a NULL key are ignored.
+//! `max_by` and `min_by`: the value in the row of the largest or smallest key, of several such rows in the last. Rows with a
+//! NULL key are ignored.
 
 use std::collections::VecDeque;
 use std::mem::size_of_val;
@@ -100,7 +101,7 @@ struct Extremes {
 impl Extremes {
     /// Bytes that compare as the keys do: the larger, the better.
     fn compared(&self, keys: &ArrayRef) -> Result<Rows> {
-        comparable(keys, SortOptions { descending: !self.is_max, nulls_first: true })
+        comparable(keys, SortOptions { descending: !self.is_max, nulls_first: self.is_max })
     }
 
     fn best(row: usize, compared: &Rows, arguments: &[ArrayRef]) -> Result<Best> {
@@ -143,7 +144,7 @@ impl GroupsAccumulator for Extremes {
                 continue;
             }
             let best = &mut self.groups[*group];
-            if best.as_ref().is_none_or(|best| compared.row(row) > best.compared.row()) {
+            if best.as_ref().is_none_or(|best| compared.row(row) >= best.compared.row()) {
                 *best = Some(Self::best(row, &compared, arguments)?);
             }
         }
@@ -212,7 +213,7 @@ impl Accumulator for OneExtreme {
 }
 
 /// The accumulator of a window whose start moves. It keeps the rows that can still become the best one: each is better than all
-/// rows after it, or equal.
+/// rows after it.
 #[derive(Debug)]
 struct SlidingExtreme {
     unfilled: Extremes,
@@ -228,7 +229,7 @@ impl Accumulator for SlidingExtreme {
         let compared = self.unfilled.compared(&arguments[1])?;
         for row in 0..arguments[1].len() {
             if !is_null(&arguments[1], row) {
-                while self.candidates.back().is_some_and(|(_, last)| last.compared.row() < compared.row(row)) {
+                while self.candidates.back().is_some_and(|(_, last)| last.compared.row() <= compared.row(row)) {
                     self.candidates.pop_back();
                 }
                 self.candidates.push_back((self.ended, Extremes::best(row, &compared, arguments)?));

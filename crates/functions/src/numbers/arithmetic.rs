@@ -19,6 +19,7 @@ use datafusion::physical_expr_common::datum::apply;
 use super::coercion::Operator;
 use super::decimals;
 use super::divide::refuse_zero;
+use super::nan::one_nan;
 use crate::is_any_nullable;
 
 /// The operators of this file.
@@ -138,12 +139,12 @@ impl ScalarUDFImpl for Arithmetic {
                 decimals::compute(operation.operator(), &call.args, result)
             }
             (Operation::Remainder, DataType::Float32) => apply(left, right, |left, right| {
-                refuse_zero::<Float32Type>(left, right).and_then(|()| rem(left, right))
+                refuse_zero::<Float32Type>(left, right).and_then(|()| rem(left, right)).map(one_nan)
             }),
             (Operation::Remainder, DataType::Float64) => apply(left, right, |left, right| {
-                refuse_zero::<Float64Type>(left, right).and_then(|()| rem(left, right))
+                refuse_zero::<Float64Type>(left, right).and_then(|()| rem(left, right)).map(one_nan)
             }),
-            _ => apply(left, right, kernel),
+            _ => apply(left, right, |left, right| kernel(left, right).map(one_nan)),
         }
     }
 }

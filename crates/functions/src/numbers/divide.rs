@@ -18,6 +18,7 @@ use datafusion::physical_expr_common::datum::apply;
 
 use super::arithmetic::infix_name;
 use super::coercion::Operator;
+use super::nan::one_nan;
 use crate::is_any_nullable;
 
 /// The operator `/`.
@@ -92,7 +93,7 @@ impl ScalarUDFImpl for Divide {
 
 fn divide_floats(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
     refuse_zero::<Float64Type>(left, right)?;
-    div(left, right)
+    div(left, right).map(one_nan)
 }
 
 /// Returns an error if a row has a dividend and a zero divisor.

@@ -11,6 +11,7 @@ use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::fdlibm::{log, log10};
+use super::nan::one_nan;
 use pinsql_base::schema::type_name;
 
 /// The functions of this file.
@@ -91,5 +92,5 @@ fn logarithms(arguments: &[ArrayRef], base: Base) -> ArrayRef {
             (_, Some(second)) => log(positive(second, row)?) / log(number),
         })
     };
-    Arc::new((0..numbers[0].len()).map(one).collect::<Float64Array>())
+    one_nan(Arc::new((0..numbers[0].len()).map(one).collect::<Float64Array>()))
 }

@@ -8,6 +8,7 @@ mod decimals;
 pub mod divide;
 mod fdlibm;
 mod logarithm;
+pub(crate) mod nan;
 mod positive;
 mod real;
 mod rounding;

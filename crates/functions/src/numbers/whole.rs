@@ -12,6 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 use super::coercion::Operator;
 use super::decimals;
+use super::nan::one_nan;
 use crate::row::value_error;
 use pinsql_base::error::ErrorCode;
 
@@ -173,5 +174,5 @@ fn floats(operands: &[ArrayRef], operation: Operation) -> Result<ArrayRef> {
         })
     };
     let results = pairs::<Float64Type>(operands).map(|pair| pair.map(one).transpose());
-    Ok(Arc::new(results.collect::<Result<Float64Array>>()?))
+    Ok(one_nan(Arc::new(results.collect::<Result<Float64Array>>()?)))
 }

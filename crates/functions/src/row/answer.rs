@@ -10,6 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 
 use super::{VALUES_BYTES_MAX, wrong_value};
+use crate::numbers::nan::one_nan;
 
 /// The result of a body for one row.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ pub(super) fn collect(answers: Vec<Answer>, data_type: &DataType) -> Result<Arra
         DataType::Boolean => collect_as!(answers, Boolean, BooleanArray),
         DataType::Int32 => collect_as!(answers, Int, Int32Array),
         DataType::Int64 => collect_as!(answers, Bigint, Int64Array),
-        DataType::Float64 => collect_as!(answers, Double, Float64Array),
+        DataType::Float64 => one_nan(collect_as!(answers, Double, Float64Array)),
         DataType::Date32 => collect_as!(answers, Date, Date32Array),
         DataType::Timestamp(_, _) => {
             let moments: Arc<TimestampMicrosecondArray> = collect_as!(answers, Moment, TimestampMicrosecondArray);

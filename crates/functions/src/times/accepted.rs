@@ -14,7 +14,7 @@ use pinsql_base::schema::type_name;
 /// The argument of `unix_timestamp`: a TIMESTAMP, a DATE or a STRING.
 pub const MOMENT_OR_TEXT: &str = "moment or text";
 /// The argument of `timestamp_seconds`: a number.
-pub const SECONDS: &str = "seconds";
+pub const SECONDS: &str = "number of seconds";
 
 pub(super) fn functions() -> [ScalarUDF; 2] {
     let moment: ChooseTypes = |_, types| match types {

@@ -10,6 +10,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::{Evaluate, Moments, PARTS_MAX};
+use crate::numbers::nan::{one_nan, positive};
 
 /// The numbers of a row. None if one of them is NULL.
 fn row_at(columns: &[&Float64Array], row: usize) -> Option<[f64; 2]> {
@@ -79,7 +80,7 @@ impl<M: Moments> Accumulator for One<M> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64((self.evaluate)(&self.moments)))
+        Ok(ScalarValue::Float64((self.evaluate)(&self.moments).map(positive)))
     }
 
     fn size(&self) -> usize {
@@ -133,7 +134,7 @@ impl<M: Moments> GroupsAccumulator for Many<M> {
 
     fn evaluate(&mut self, emitted: EmitTo) -> Result<ArrayRef> {
         let groups = emitted.take_needed(&mut self.groups);
-        Ok(Arc::new(groups.iter().map(self.evaluate).collect::<Float64Array>()))
+        Ok(one_nan(Arc::new(groups.iter().map(self.evaluate).collect::<Float64Array>())))
     }
 
     fn state(&mut self, emitted: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -212,7 +213,7 @@ impl<M: Moments> Accumulator for Distinct<M> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64((self.evaluate)(&moments_of(self.rows.iter()))))
+        Ok(ScalarValue::Float64((self.evaluate)(&moments_of(self.rows.iter())).map(positive)))
     }
 
     fn size(&self) -> usize {
@@ -260,7 +261,7 @@ impl<M: Moments> Accumulator for Sliding<M> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64((self.evaluate)(&moments_of(self.rows.iter()))))
+        Ok(ScalarValue::Float64((self.evaluate)(&moments_of(self.rows.iter())).map(positive)))
     }
 
     fn size(&self) -> usize {
