@@ -11,6 +11,7 @@
 //! and a cache of any kind.
 
 mod definitions;
+mod dropping;
 mod name;
 mod service;
 
@@ -25,6 +26,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use url::Url;
 
 pub use self::definitions::{Definition, DefinitionKind};
+pub use self::dropping::Dropped;
 pub use self::name::{TableName, is_catalog, no_catalog, schema_name};
 use self::service::{Found, Service, is_same_place};
 
@@ -32,7 +34,7 @@ use crate::config::Config;
 use pinsql_base::engine_error::counted;
 use pinsql_base::error::{Error, ErrorCode, Result, nearest};
 use pinsql_base::storage_error::{io_error, storage_error};
-use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation, drop_table};
+use pinsql_delta::{AsOf, ConditionalPut, Registrar, TableLocation};
 
 /// The name of the catalog of the warehouse. With a catalog service it is the second name of that catalog.
 pub const CATALOG_NAME: &str = "pinsql";
@@ -239,6 +241,9 @@ impl Warehouse {
         }
         let doing = format!("drop the schema {schema}");
         let folder = self.path.clone().join(schema.as_str());
+        for table in self.folders(&folder).await? {
+            self.purge_dropped(&TableName::new(&schema, &table)?).await?;
+        }
         match self.store.delete(&folder.clone().join(SCHEMA_MARKER)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(storage_error(&doing, error)),
@@ -339,42 +344,6 @@ impl Warehouse {
             None if tables.is_empty() => error.with_hint(format!("the schema {} has no tables", name.schema())),
             None => error.with_hint(format!("the schema {} has {}", name.schema(), some_of(&tables))),
         }
-    }
-
-    /// Removes a table and its files. If the files are outside the warehouse, it removes only the entry in the catalog service,
-    /// and returns the URL of the files that are left.
-    pub async fn drop_table(&self, name: &TableName) -> Result<Option<Url>> {
-        let own = self.folder(name)?;
-        let Some(service) = &self.service else {
-            return match own.exists().await? {
-                true => drop_table(&own).await.map(|()| None),
-                false => Err(self.no_table(name).await),
-            };
-        };
-        let Found { location, registrar } = service.locate(name, own.clone()).await?;
-        if !registrar.is_known() && !own.exists().await? {
-            return Err(self.no_table(name).await);
-        }
-        registrar.require_writable()?;
-        // The entry goes first, so that no reader finds an entry without files.
-        service.unregister(name).await?;
-        match location.url() == own.url() {
-            true => drop_table(&own).await.map(|()| None),
-            false => Ok(Some(location.url().clone())),
-        }
-    }
-
-    /// Removes the folder of a sink with its checkpoint. The output of the sink stays.
-    pub async fn drop_sink(&self, name: &TableName) -> Result<()> {
-        if self.sink_exists(name).await? {
-            return drop_table(&self.folder(name)?).await;
-        }
-        let error = Error::new(ErrorCode::TableOrViewNotFound, format!("there is no sink {name}"));
-        let sinks = self.sinks(name.schema()).await.unwrap_or_default();
-        Err(match nearest(name.table(), sinks.iter().map(String::as_str)) {
-            Some(near) => error.with_hint(format!("did you mean {}.{near}?", name.schema())),
-            None => error,
-        })
     }
 
     /// The names of the folders in a folder.

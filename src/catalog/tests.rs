@@ -94,7 +94,7 @@ async fn schemas_and_tables_are_created_and_dropped() {
 
         let full = warehouse.drop_schema("silver").await.unwrap_err();
         assert_eq!(full.message, "the schema silver is not empty: it has 1 table, such as geo");
-        warehouse.drop_table(&name("silver", "geo")).await.unwrap();
+        warehouse.drop_table(&name("silver", "geo"), false).await.unwrap();
         assert!(!warehouse.table_exists(&name("silver", "geo")).await.unwrap());
         warehouse.drop_schema("silver").await.unwrap();
         assert_eq!(warehouse.schemas().await.unwrap(), ["default"]);
@@ -128,7 +128,7 @@ async fn a_store_must_support_conditional_puts() {
         let fixture = Fixture::at(TempDir::new().unwrap(), &root, Some(store.clone()));
         fixture.warehouse.create_schema("silver").await.unwrap();
         fixture.create(&name("default", "t"), "SELECT 1 AS n", &[]).await;
-        fixture.warehouse.drop_table(&name("default", "t")).await.unwrap();
+        fixture.warehouse.drop_table(&name("default", "t"), true).await.unwrap();
         assert_eq!(fixture.warehouse.schemas().await.unwrap(), ["default", "silver"]);
     }
 

@@ -68,11 +68,12 @@ pub async fn check(session: &Session, statement: &Statement) -> Result<Checked> 
         | StatementKind::DescribeDetail { table: name }
         | StatementKind::ShowPartitions { table: name, .. }
         | StatementKind::Truncate { table: name }
-        | StatementKind::DropTable { name, if_exists: false } => {
+        | StatementKind::DropTable { name, if_exists: false, .. } => {
             session.open_table(&name.table(session)?).await.map_err(|error| error.at(name.span))?;
             Ok(Checked::NoOutput)
         }
         StatementKind::DropTable { .. }
+        | StatementKind::UndropTable { .. }
         | StatementKind::DropSink { .. }
         | StatementKind::ShowSinks { .. }
         | StatementKind::CreateSchema { .. }

@@ -124,7 +124,10 @@ pub async fn execute(session: &Session, statement: &Statement, watch: &dyn Watch
         StatementKind::DescribeFunction { name, extended } => {
             show_functions::describe(session, name, *extended).await.map(Outcome::Rows)
         }
-        StatementKind::DropTable { name, if_exists } => drop_table::execute(session, name, *if_exists).await,
+        StatementKind::DropTable { name, if_exists, purge } => {
+            drop_table::execute(session, name, *if_exists, *purge).await
+        }
+        StatementKind::UndropTable { name } => drop_table::undrop(session, name).await,
         StatementKind::CreateSchema { name, if_not_exists } => {
             create_schema::create(session, name, *if_not_exists).await
         }

@@ -47,14 +47,14 @@ const NESTING_MAX: usize = 100;
 pub const STATEMENTS: &str = "\
     SELECT, WITH, VALUES, EXPLAIN, CREATE TABLE, CREATE STREAMING TABLE, CREATE SINK, CREATE VIEW, \
     CREATE FUNCTION, CREATE SCHEMA, ALTER TABLE, COMMENT ON, COPY INTO, DECLARE, SET, ALTER VIEW, INSERT, UPDATE, \
-    DELETE, MERGE, TRUNCATE, DROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
+    DELETE, MERGE, TRUNCATE, DROP, UNDROP, USE, SHOW, DESCRIBE, OPTIMIZE, VACUUM, RESTORE, SOURCE";
 
 /// The first words of statements that Databricks has and pinsql does not
 /// (<https://docs.databricks.com/en/sql/language-manual/index.html>).
-const UNSUPPORTED_STATEMENTS: [&str; 30] = [
+const UNSUPPORTED_STATEMENTS: [&str; 29] = [
     "ANALYZE", "APPLY", "BEGIN", "CACHE", "CALL", "CLEAR", "CONVERT", "DENY", "EXECUTE", "FSCK", "GENERATE", "GET",
     "GRANT", "INSTALL", "LIST", "LOAD", "MSCK", "PUT", "REFRESH", "REMOVE", "REORG", "REPAIR", "RESET", "REVOKE",
-    "SIGNAL", "SYNC", "UNCACHE", "UNDROP", "UNSET", "ADD",
+    "SIGNAL", "SYNC", "UNCACHE", "UNSET", "ADD",
 ];
 
 /// Parses a text that has no SOURCE statement, such as a stored definition. Errors have the code PARSE_SYNTAX_ERROR,
@@ -182,6 +182,7 @@ impl StatementParser<'_> {
                 "TRUNCATE" => self.truncate()?,
                 "DECLARE" => self.declare()?,
                 "DROP" => self.drop()?,
+                "UNDROP" => self.undrop()?,
                 "ALTER" => self.alter()?,
                 "SET" => self.set()?,
                 "USE" => self.use_schema()?,

@@ -15,7 +15,18 @@ const SECONDS_PER_HOUR: f64 = 3_600.0;
 pub(super) async fn execute(session: &Session, statement: &Vacuum) -> Result<Rows> {
     object_names::refuse_temporary_view(session, &statement.table, "VACUUM")?;
     let table = statement.table.table(session)?;
-    let (location, _) = session.warehouse().open_table(&table).await.map_err(|error| error.at(statement.table.span))?;
+    let location = match session.warehouse().open_table(&table).await {
+        Ok((location, _)) => location,
+        // The files of a dropped table are deleted at once: nothing reads them.
+        Err(missing) if missing.code == ErrorCode::TableOrViewNotFound && !statement.dry_run => {
+            if !session.warehouse().purge_dropped(&table).await? {
+                return Err(missing.at(statement.table.span));
+            }
+            let folder = session.warehouse().folder_url(&table)?;
+            return Rows::of_text(&["path"], vec![vec![Some(folder.as_str().trim_end_matches('/').to_owned())]]);
+        }
+        Err(error) => return Err(error.at(statement.table.span)),
+    };
     let request = VacuumRequest {
         retention: retention(statement)?,
         checks_retention: session.checks_retention(),

@@ -41,7 +41,7 @@ pub use self::log::versions::{AsOf, Versions};
 pub use self::operations::alter::alter;
 pub use self::operations::compact::compact;
 pub use self::operations::copy_into::{LoadedFiles, forget as forget_loaded};
-pub use self::operations::drop::drop_table;
+pub use self::operations::drop::{drop_table, has_dropped, set_aside, undrop_table};
 pub use self::operations::maintain::{Maintained, maintain};
 pub use self::operations::optimize::{OptimizeRequest, Optimized, optimize, partition_schema};
 pub use self::operations::rejects::{REJECTS_SUFFIX, RejectsMode, RejectsTable, rejects_definition, rejects_schema};

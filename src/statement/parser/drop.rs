@@ -1,4 +1,4 @@
-//! DROP.
+//! DROP and UNDROP.
 
 use sqlparser::keywords::Keyword;
 
@@ -29,7 +29,7 @@ impl StatementParser<'_> {
         let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
         let name = self.name()?;
         Ok(match kind.as_str() {
-            "TABLE" => StatementKind::DropTable { name, if_exists },
+            "TABLE" => StatementKind::DropTable { name, if_exists, purge: self.parser.parse_keyword(Keyword::PURGE) },
             "SINK" => StatementKind::DropSink { name, if_exists },
             "VIEW" => StatementKind::DropView { name, if_exists },
             _ => {
@@ -39,5 +39,14 @@ impl StatementParser<'_> {
                 StatementKind::DropSchema { name, if_exists }
             }
         })
+    }
+
+    pub(super) fn undrop(&mut self) -> Result<StatementKind> {
+        self.parser.next_token();
+        let what = self.parser.next_token();
+        match upper(&what).as_str() {
+            "TABLE" => Ok(StatementKind::UndropTable { name: self.name()? }),
+            other => Err(unsupported(&format!("UNDROP {other}"), &what)),
+        }
     }
 }

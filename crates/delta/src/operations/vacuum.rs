@@ -26,6 +26,7 @@ use crate::commit::change::{Change, ChangeKind};
 use crate::commit::request::{WriteKind, WriteRequest};
 use crate::error::delta_error;
 use crate::log;
+use crate::operations::drop::forget_dropped;
 use crate::spec::features::{Access, require};
 use crate::storage::delete::delete;
 use crate::storage::location::TableLocation;
@@ -80,6 +81,8 @@ pub async fn vacuum(location: &TableLocation, request: &VacuumRequest) -> Result
         let paths = found.iter().map(|(path, _)| format!("{}{path}", location.url())).collect();
         return Ok(Vacuumed { paths, files: found.len() as u64, bytes });
     }
+    // Their data files are among the found ones, so they cannot come back.
+    forget_dropped(location).await?;
     let folders: BTreeSet<String> = found.iter().map(|(path, _)| folder_of(path)).collect();
     let start = VacuumChange::Start {
         files: found.len(),

@@ -3,6 +3,8 @@
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use super::*;
 use crate::testing::{Fault, FaultyStore};
@@ -208,4 +210,72 @@ async fn a_table_in_an_object_store_is_dropped_too() {
     assert!(!fixture.location.exists().await.unwrap());
     use futures::StreamExt;
     assert_eq!(store.list(None).count().await, 0);
+}
+
+fn in_object_store(store: Arc<dyn ObjectStore>) -> Fixture {
+    let url = Url::parse("s3://bucket/warehouse/default/t").unwrap();
+    let location = TableLocation::with_store("default.t", &url, store.clone()).unwrap();
+    let fixture = Fixture { location, ..Fixture::new() };
+    fixture.session.register_object_store(&url, store);
+    fixture
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_table_comes_back() {
+    for fixture in [Fixture::new(), in_object_store(Arc::new(object_store::memory::InMemory::new()))] {
+        let location = &fixture.location;
+        fixture.create_as("SELECT 1 AS n").await.unwrap();
+        fixture.append("SELECT 2").await.unwrap();
+        assert!(!undrop_table(location, &["_beside"]).await.unwrap(), "nothing is dropped");
+        set_aside(location, &["_beside"]).await.unwrap();
+        assert_eq!((location.exists().await.unwrap(), has_dropped(location).await.unwrap()), (false, true));
+        assert!(undrop_table(location, &["_beside"]).await.unwrap());
+        assert!(!has_dropped(location).await.unwrap());
+        assert_eq!(history(location, None).await.unwrap().len(), 2);
+        assert!(fixture.query("SELECT sum(n) AS n FROM t").await.contains("| 3 |"));
+
+        // A new table of the same name is not replaced by the old one.
+        set_aside(location, &[]).await.unwrap();
+        assert_eq!(fixture.create_as("SELECT 7 AS m").await.unwrap().version, 0);
+        let there = undrop_table(location, &[]).await.unwrap_err();
+        assert_eq!(there.message, "there is a new table default.t");
+        set_aside(location, &[]).await.unwrap();
+        assert!(undrop_table(location, &[]).await.unwrap());
+        assert!(fixture.query("SELECT m FROM t").await.contains("| 7 |"), "the last one comes back");
+
+        let request = VacuumRequest { retention: None, checks_retention: true, dry_run: false };
+        vacuum(location, &request).await.unwrap();
+        assert!(!has_dropped(location).await.unwrap(), "VACUUM deletes what was dropped");
+        assert!(fixture.query("SELECT m FROM t").await.contains("| 7 |"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_drop_is_finished_by_the_next_one() {
+    let store = Arc::new(FaultyStore::over(object_store::memory::InMemory::new()));
+    let fixture = in_object_store(store.clone());
+    let location = &fixture.location;
+    fixture.create_as("SELECT 1 AS n").await.unwrap();
+    fixture.append("SELECT 2").await.unwrap();
+    let log = Path::from("warehouse/default/t/_delta_log");
+    let first = log.clone().join("00000000000000000000.json");
+    let commit = store.get(&first).await.unwrap().bytes().await.unwrap();
+    set_aside(location, &[]).await.unwrap();
+
+    // A part of the log is left, as after a crash among the deletions: the newest commit.
+    let place = store.list_with_delimiter(Some(&Path::from("warehouse/default/t/_dropped"))).await.unwrap();
+    let place = place.common_prefixes[0].clone().join("_delta_log");
+    let second = "00000000000000000001.json";
+    let newest = store.get(&place.clone().join(second)).await.unwrap().bytes().await.unwrap();
+    store.put(&log.clone().join(second), newest.into()).await.unwrap();
+    set_aside(location, &[]).await.unwrap();
+    let places = store.list_with_delimiter(Some(&Path::from("warehouse/default/t/_dropped"))).await.unwrap();
+    assert_eq!(places.common_prefixes.len(), 1, "the second DROP takes the place of the first");
+
+    // The same for UNDROP: a part of the log is back.
+    let newest = store.get(&place.clone().join(second)).await.unwrap().bytes().await.unwrap();
+    store.put(&log.join(second), newest.into()).await.unwrap();
+    assert!(undrop_table(location, &[]).await.unwrap());
+    assert_eq!(store.get(&first).await.unwrap().bytes().await.unwrap(), commit);
+    assert!(fixture.query("SELECT sum(n) AS n FROM t").await.contains("| 3 |"));
 }
