@@ -10,9 +10,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The number of mimalloc's option `purge_delay`: how long freed memory stays with the process, in milliseconds.
 const PURGE_DELAY: c_int = 15;
 
+/// The operation of `prctl` that switches huge pages off for a process.
+#[cfg(target_os = "linux")]
+const PR_SET_THP_DISABLE: c_int = 41;
+
 unsafe extern "C" {
     /// Sets an option of mimalloc, which the allocator above links. Its crate has no function for this.
     fn mi_option_set(option: c_int, value: c_long);
+
+    #[cfg(target_os = "linux")]
+    fn prctl(operation: c_int, ...) -> c_int;
 }
 
 /// Returns freed memory to the operating system at once. Otherwise the memory of a process that runs for hours grows to several
@@ -20,6 +27,14 @@ unsafe extern "C" {
 fn return_memory_at_once() {
     // SAFETY: the function takes two numbers, checks the first, and may be called at any time.
     unsafe { mi_option_set(PURGE_DELAY, 0) }
+    // mimalloc asks for huge pages of 2 MB. A small block that is in use keeps all of its page, so freed memory does not go back.
+    #[cfg(target_os = "linux")]
+    {
+        let (on, unused): (c_long, c_long) = (1, 0);
+        // SAFETY: this operation takes four more numbers, and only changes how the system backs pages from now on. If the system
+        // refuses, huge pages stay.
+        unsafe { prctl(PR_SET_THP_DISABLE, on, unused, unused, unused) };
+    }
 }
 
 fn main() -> ExitCode {

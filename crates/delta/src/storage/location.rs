@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::logstore::LogStoreRef;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::storage::conditional_put::ConditionalPut;
 use crate::storage::lenient_log::LenientLog;
+use crate::storage::log_store::log_store;
 use pinsql_base::error::{Error, ErrorCode, Result};
 
 /// The folder of a table. Cheap to clone. It holds no state of the table.
@@ -117,7 +118,7 @@ impl TableLocation {
     }
 
     pub(crate) fn log_store(&self) -> LogStoreRef {
-        default_logstore(self.table_store(), self.store.clone(), &self.url, &StorageConfig::default())
+        log_store(self.table_store(), self.store.clone(), &self.url)
     }
 
     /// A log store without the files of the log that no reader needs, and without the checkpoint files in `hidden`.
@@ -125,7 +126,7 @@ impl TableLocation {
         let log = self.path.clone().join("_delta_log");
         let root: Arc<dyn ObjectStore> = Arc::new(LenientLog::new(self.store.clone(), log, hidden));
         let table = Arc::new(PrefixStore::new(root.clone(), self.path.clone()));
-        default_logstore(table, root, &self.url, &StorageConfig::default())
+        log_store(table, root, &self.url)
     }
 
     /// Fails if the table is read-only here, or if two writers could both make the same version in its store.

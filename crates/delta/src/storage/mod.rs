@@ -5,3 +5,4 @@ pub(crate) mod delete;
 pub(crate) mod durable;
 pub(crate) mod lenient_log;
 pub(crate) mod location;
+pub(crate) mod log_store;
