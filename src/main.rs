@@ -7,8 +7,11 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The number of mimalloc's option `purge_delay`: how long freed memory stays with the process, in milliseconds.
+/// The numbers of options of mimalloc: how long freed memory stays with the process, in milliseconds; after how many requests for
+/// a new page a thread gives its unused pages back; and the number of free pages that a thread keeps for each size.
 const PURGE_DELAY: c_int = 15;
+const GENERIC_COLLECT: c_int = 34;
+const PAGE_FULL_RETAIN: c_int = 36;
 
 /// The operation of `prctl` that switches huge pages off for a process.
 #[cfg(target_os = "linux")]
@@ -25,8 +28,10 @@ unsafe extern "C" {
 /// Returns freed memory to the operating system at once. Otherwise the memory of a process that runs for hours grows to several
 /// times its limit. It costs some processor time, so commands that end soon do not do it.
 fn return_memory_at_once() {
-    // SAFETY: the function takes two numbers, checks the first, and may be called at any time.
-    unsafe { mi_option_set(PURGE_DELAY, 0) }
+    for (option, value) in [(PURGE_DELAY, 0), (GENERIC_COLLECT, 1_000), (PAGE_FULL_RETAIN, 0)] {
+        // SAFETY: the function takes two numbers, checks the first, and may be called at any time.
+        unsafe { mi_option_set(option, value) }
+    }
     // mimalloc asks for huge pages of 2 MB. A small block that is in use keeps all of its page, so freed memory does not go back.
     #[cfg(target_os = "linux")]
     {

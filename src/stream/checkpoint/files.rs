@@ -1,11 +1,13 @@
-//! The files of a checkpoint: small JSON documents with a number as the name, in the store of the table.
+//! The files of a checkpoint, in the store of the table: small JSON documents with a number as the name, and the state of
+//! DISTINCT.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +15,12 @@ use super::FOLDER;
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
 use pinsql_delta::{TableLocation, sync_files};
+
+/// The smallest part of an upload that every store takes.
+const UPLOAD_PART_BYTES: usize = 5 << 20;
+const UPLOADS_AT_ONCE: usize = 1;
+/// The memory for a file that is written in pieces: a part that is filled, one that is uploaded, and the next piece.
+pub(super) const PIECES_BYTES: usize = 3 * UPLOAD_PART_BYTES;
 
 /// The result of creating a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +76,31 @@ impl Files {
         self.sync(name).await
     }
 
+    /// Writes a large file piece by piece, until there is no more. It exists after the last piece, or not at all.
+    pub(super) async fn overwrite_pieces(
+        &self,
+        name: &str,
+        mut next_piece: impl FnMut() -> Result<Option<Bytes>>,
+    ) -> Result<()> {
+        let failed = |error| self.failed("write", error);
+        let upload = self.store.put_multipart(&path(name)).await.map_err(failed)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, UPLOAD_PART_BYTES);
+        let written = async {
+            while let Some(piece) = next_piece()? {
+                upload.wait_for_capacity(UPLOADS_AT_ONCE).await.map_err(failed)?;
+                upload.put(piece);
+            }
+            Ok(())
+        };
+        if let Err(error) = written.await {
+            // The store deletes the parts of an upload that could not be aborted by its own rules.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        upload.finish().await.map_err(failed)?;
+        self.sync(name).await
+    }
+
     pub(super) async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(content) = self.read_bytes(name).await? else { return Ok(None) };
         let value = serde_json::from_slice(&content).map_err(|error| {
@@ -106,6 +139,18 @@ impl Files {
         let read = async { self.store.get(&path(name)).await?.bytes().await };
         match read.await {
             Ok(content) => Ok(Some(content)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", error)),
+        }
+    }
+
+    /// The size of a large file, and its content in pieces.
+    pub(super) async fn read_pieces(&self, name: &str) -> Result<Option<(u64, BoxStream<'_, Result<Bytes>>)>> {
+        match self.store.get(&path(name)).await {
+            Ok(found) => {
+                let bytes = found.meta.size;
+                Ok(Some((bytes, found.into_stream().map_err(|error| self.failed("read", error)).boxed())))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("read", error)),
         }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::files::Files;
+use futures::TryStreamExt;
+
+use super::files::{Files, PIECES_BYTES};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_sources::operators::SeenRows;
 
@@ -43,7 +45,7 @@ impl SeenState {
     }
 
     async fn load_file(&self, name: &str) -> Result<u64> {
-        let Some(content) = self.files.read_bytes(name).await? else {
+        let Some((bytes, mut pieces)) = self.files.read_pieces(name).await? else {
             let table = self.files.table();
             return Err(Error::new(
                 ErrorCode::CheckpointDamaged,
@@ -51,8 +53,12 @@ impl SeenState {
             )
             .with_hint(format!("put the file back. {}", super::start_again(table))));
         };
-        self.rows.load(&content)?;
-        Ok(content.len() as u64)
+        let mut loading = self.rows.load(bytes);
+        while let Some(piece) = pieces.try_next().await? {
+            loading.push(&piece)?;
+        }
+        loading.end()?;
+        Ok(bytes)
     }
 
     /// The state.
@@ -81,9 +87,9 @@ impl SeenState {
         if !is_worth_it && !is_due {
             return Ok(());
         }
-        let content = self.rows.snapshot_bytes(landed)?;
-        self.all_bytes = content.len() as u64;
-        self.files.overwrite_bytes(&name(ALL, landed), content).await?;
+        let mut snapshot = self.rows.snapshot(landed, PIECES_BYTES)?;
+        self.all_bytes = snapshot.file_bytes();
+        self.files.overwrite_pieces(&name(ALL, landed), || snapshot.next_piece()).await?;
         (self.all_at, self.added_bytes) = (landed, 0);
         for older in self.files.numbers(ALL).await?.into_iter().filter(|batch| *batch < landed) {
             self.files.delete(&name(ALL, older)).await?;

@@ -1,19 +1,32 @@
-//! A set of row hashes in memory, and its size in bytes.
+//! The row hashes of a DISTINCT in memory, with or without an expiry for each. All of their memory is reserved before it is used.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use datafusion::execution::memory_pool::MemoryReservation;
 
-/// The table shrinks when less than one part in this many is used.
-const SHRINK_BELOW_PART: usize = 4;
+use super::seen_table::SeenTable;
 
-/// The first 16 bytes of a row's BLAKE3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The first 16 bytes of a row's BLAKE3. The order is that of the state and of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RowHash(pub u64, pub u64);
 
 impl RowHash {
+    /// The hash of no row.
+    pub(super) const NONE: Self = Self(0, 0);
+
     pub(super) fn of(encoded: &[u8]) -> Self {
-        let hash = u128::from_le_bytes(first_half(blake3::hash(encoded).as_bytes()));
-        Self(hash as u64, (hash >> 64) as u64)
+        Self::from_bytes(first_half(blake3::hash(encoded).as_bytes()))
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let hash = u128::from_le_bytes(bytes);
+        match Self(hash as u64, (hash >> u64::BITS) as u64) {
+            // It is the mark of a gap. No row will ever have it.
+            Self::NONE => Self(0, 1),
+            hash => hash,
+        }
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.0) | u128::from(self.1) << u64::BITS).to_le_bytes()
     }
 }
 
@@ -21,136 +34,86 @@ pub(super) fn first_half(hash: &[u8; 32]) -> [u8; 16] {
     std::array::from_fn(|at| hash[at])
 }
 
-impl Hash for RowHash {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0);
-    }
-}
-
-/// A hasher for keys that are already hashes: it returns their first 8 bytes.
-#[derive(Debug, Default)]
-pub(super) struct IdentityHasher(u64);
-
-impl Hasher for IdentityHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
 /// The expiry of a row that never expires. Other expiries are microseconds since 1970.
 pub(super) const NEVER_EXPIRES: i64 = i64::MAX;
 
-/// The stored rows, with or without an expiry for each.
+/// The memory limit does not allow another chunk of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoMemory;
+
+/// See the module's documentation.
 #[derive(Debug)]
-pub(super) enum Entries {
-    WithoutExpiry(HashSet<RowHash, BuildHasherDefault<IdentityHasher>>),
-    WithExpiry(HashMap<RowHash, i64, BuildHasherDefault<IdentityHasher>>),
+pub(super) struct Entries {
+    rows: Rows,
+    memory: MemoryReservation,
+}
+
+#[derive(Debug)]
+enum Rows {
+    WithoutExpiry(SeenTable<RowHash>),
+    WithExpiry(SeenTable<(RowHash, i64)>),
 }
 
 impl Entries {
-    pub(super) fn new(expire: bool) -> Self {
-        match expire {
-            true => Self::WithExpiry(HashMap::default()),
-            false => Self::WithoutExpiry(HashSet::default()),
-        }
+    pub(super) fn new(expire: bool, memory: MemoryReservation) -> Self {
+        let rows = match expire {
+            true => Rows::WithExpiry(SeenTable::new()),
+            false => Rows::WithoutExpiry(SeenTable::new()),
+        };
+        Self { rows, memory }
     }
 
     pub(super) fn len(&self) -> usize {
-        match self {
-            Self::WithoutExpiry(set) => set.len(),
-            Self::WithExpiry(map) => map.len(),
+        match &self.rows {
+            Rows::WithoutExpiry(rows) => rows.rows(),
+            Rows::WithExpiry(rows) => rows.rows(),
         }
     }
 
-    fn capacity(&self) -> usize {
-        match self {
-            Self::WithoutExpiry(set) => set.capacity(),
-            Self::WithExpiry(map) => map.capacity(),
-        }
+    /// The reserved memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.size()
     }
 
-    pub(super) fn insert(&mut self, hash: RowHash, expires: i64) {
-        match self {
-            Self::WithoutExpiry(set) => drop(set.insert(hash)),
-            Self::WithExpiry(map) => drop(map.insert(hash, expires)),
-        }
+    pub(super) fn insert(&mut self, hash: RowHash, expires: i64) -> Result<(), NoMemory> {
+        self.insert_after(hash, expires, NEVER_EXPIRES).map(drop)
     }
 
     /// Inserts a row. Returns true if it was absent, or had expired at `watermark`.
-    pub(super) fn insert_after(&mut self, hash: RowHash, expires: i64, watermark: i64) -> bool {
-        match self {
-            Self::WithoutExpiry(set) => set.insert(hash),
-            Self::WithExpiry(map) => match map.get_mut(&hash) {
-                Some(known) if *known > watermark => false,
-                Some(known) => {
-                    *known = expires;
-                    true
-                }
-                None => map.insert(hash, expires).is_none(),
-            },
+    pub(super) fn insert_after(&mut self, hash: RowHash, expires: i64, watermark: i64) -> Result<bool, NoMemory> {
+        match &mut self.rows {
+            Rows::WithoutExpiry(rows) => rows.insert(hash, expires, watermark, &self.memory),
+            Rows::WithExpiry(rows) => rows.insert(hash, expires, watermark, &self.memory),
         }
     }
 
-    pub(super) fn remove(&mut self, hash: &RowHash) {
-        match self {
-            Self::WithoutExpiry(set) => drop(set.remove(hash)),
-            Self::WithExpiry(map) => drop(map.remove(hash)),
+    pub(super) fn remove(&mut self, hash: RowHash) {
+        match &mut self.rows {
+            Rows::WithoutExpiry(rows) => rows.remove(hash),
+            Rows::WithExpiry(rows) => rows.remove(hash),
         }
     }
 
     /// Removes the rows that have expired at `watermark`.
     pub(super) fn forget(&mut self, watermark: i64) {
-        let Self::WithExpiry(map) = self else { return };
-        map.retain(|_, expires| *expires > watermark);
-        if map.len() < map.capacity() / SHRINK_BELOW_PART {
-            map.shrink_to(map.len() * 2);
+        if let Rows::WithExpiry(rows) = &mut self.rows {
+            rows.forget(watermark, &self.memory);
         }
     }
 
-    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = (RowHash, i64)> + '_> {
-        match self {
-            Self::WithoutExpiry(set) => Box::new(set.iter().map(|hash| (*hash, NEVER_EXPIRES))),
-            Self::WithExpiry(map) => Box::new(map.iter().map(|(hash, expires)| (*hash, *expires))),
+    /// Makes room for this many more rows at once, which is faster than in steps.
+    pub(super) fn reserve(&mut self, additional: usize) -> Result<(), NoMemory> {
+        match &mut self.rows {
+            Rows::WithoutExpiry(rows) => rows.reserve(additional, &self.memory),
+            Rows::WithExpiry(rows) => rows.reserve(additional, &self.memory),
         }
     }
 
-    pub(super) fn reserve(&mut self, additional: usize) {
-        match self {
-            Self::WithoutExpiry(set) => set.reserve(additional),
-            Self::WithExpiry(map) => map.reserve(additional),
-        }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.table_bytes(self.capacity())
-    }
-
-    /// The size of the table after `additional` more rows, or None if they fit into the current table.
-    pub(super) fn bytes_to_grow(&self, additional: usize) -> Option<usize> {
-        let wanted = self.len() + additional;
-        let capacity = self.capacity();
-        (wanted > capacity).then(|| self.table_bytes(wanted.max(capacity + 1)))
-    }
-
-    /// The size in bytes of a hash table of the standard library: its number of slots is a power of two, seven eighths of them
-    /// are usable, and each has one more byte of control data.
-    fn table_bytes(&self, capacity: usize) -> usize {
-        let place_bytes = match self {
-            Self::WithoutExpiry(_) => size_of::<RowHash>(),
-            Self::WithExpiry(_) => size_of::<(RowHash, i64)>(),
-        };
-        match capacity {
-            0 => 0,
-            few @ 1..8 => (few + 1).next_power_of_two() * (place_bytes + 1),
-            many => (many * 8 / 7).next_power_of_two() * (place_bytes + 1),
+    /// The rows after a hash, in the order of the hashes. All rows come after [`RowHash::NONE`].
+    pub(super) fn after(&self, hash: RowHash) -> Box<dyn Iterator<Item = (RowHash, i64)> + '_> {
+        match &self.rows {
+            Rows::WithoutExpiry(rows) => Box::new(rows.after(hash)),
+            Rows::WithExpiry(rows) => Box::new(rows.after(hash)),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! - [`node`] and `planner`: the chain in the logical plan, and its translation to the physical plan;
 //! - `steps`, `isolate`, `exec`: how the chain runs;
 //! - [`expectation`]: the rules that rows are checked with;
-//! - [`seen`], with `entries`, `row_hash` and `seen_file`: the state of DISTINCT over a stream.
+//! - [`seen`], with `entries`, `seen_table`, `row_hash`, `seen_file` and [`seen_pieces`]: the state of DISTINCT over a stream.
 //!
 //! Deliberately absent: the rewriting of plans, which belongs to the statement (`statement::query::rowwise`), and other state
 //! than that of DISTINCT.
@@ -26,6 +26,8 @@ mod planner;
 mod row_hash;
 pub mod seen;
 mod seen_file;
+pub mod seen_pieces;
+mod seen_table;
 mod steps;
 
 pub use self::cooperate::CooperativeJoins;
@@ -38,3 +40,4 @@ pub use self::node::RecordsNode;
 pub use self::planner::Planner;
 pub use self::row_hash::refuse_unhashable;
 pub use self::seen::{SeenRows, StateOptions};
+pub use self::seen_pieces::{Loading, Snapshot};

@@ -6,11 +6,6 @@
 //! bytes, and the expiry in microseconds, 8 bytes, if there is one. At the end, the first 16 bytes of the BLAKE3 hash of
 //! everything before.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-
 use super::entries::{NEVER_EXPIRES, RowHash, first_half};
 use super::row_hash::ENCODING;
 use pinsql_base::error::{Error, ErrorCode, Result};
@@ -35,115 +30,138 @@ impl Header {
     fn row_bytes(&self) -> usize {
         HASH_BYTES + if self.has_expiry { EXPIRY_BYTES } else { 0 }
     }
-}
 
-/// A file in memory. Its memory stays reserved until the file is dropped.
-struct Counted {
-    file: Vec<u8>,
-    _memory: MemoryReservation,
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.file
+    /// The size of the whole file. None if no file can have so many rows.
+    pub(super) fn file_bytes(&self) -> Option<u64> {
+        let rows = self.rows.checked_mul(self.row_bytes() as u64)?;
+        rows.checked_add((HEADER_BYTES + CHECKSUM_BYTES) as u64)
     }
 }
 
-pub(super) fn write(
-    header: &Header,
-    rows: impl Iterator<Item = (RowHash, i64)>,
-    pool: &Arc<dyn MemoryPool>,
-) -> Result<Bytes> {
-    let length = HEADER_BYTES + header.rows as usize * header.row_bytes() + CHECKSUM_BYTES;
-    let memory = MemoryConsumer::new("file of rows seen by DISTINCT").register(pool);
-    memory.try_grow(length).map_err(|_| {
-        Error::new(
-            ErrorCode::OutOfMemory,
-            format!("the memory limit does not allow {length} bytes for a file with the state of DISTINCT"),
-        )
-        .with_hint("a WATERMARK on the stream removes old rows from the state; --memory raises the limit")
-    })?;
-    let mut file = Vec::with_capacity(length);
-    file.extend_from_slice(MARK);
-    file.extend_from_slice(&ENCODING.to_le_bytes());
-    file.extend_from_slice(&u16::from(header.has_expiry).to_le_bytes());
-    file.extend_from_slice(&[0; 4]);
-    file.extend_from_slice(&header.batch.to_le_bytes());
-    file.extend_from_slice(&header.event_time_max.unwrap_or(NO_EVENT_TIME).to_le_bytes());
-    file.extend_from_slice(&header.rows.to_le_bytes());
-    for (RowHash(low, high), expires) in rows {
-        file.extend_from_slice(&low.to_le_bytes());
-        file.extend_from_slice(&high.to_le_bytes());
-        if header.has_expiry {
-            file.extend_from_slice(&expires.to_le_bytes());
-        }
-    }
-    let checksum = first_half(blake3::hash(&file).as_bytes());
-    file.extend_from_slice(&checksum);
-    Ok(Bytes::from_owner(Counted { file, _memory: memory }))
-}
-
-/// Iterates over the rows of a file. [`Reader::open`] checks the length and the checksum first.
+/// Writes a file piece by piece: [`Encoder::begin`], then rows, then [`Encoder::end`].
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
-    header: Header,
-    rest: &'a [u8],
+pub(super) struct Encoder {
+    has_expiry: bool,
+    checksum: blake3::Hasher,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn open(file: &'a [u8]) -> Result<Self> {
-        let Some((content, checksum)) = file.split_last_chunk::<CHECKSUM_BYTES>() else {
-            return Err(damaged("it is too short"));
-        };
-        if first_half(blake3::hash(content).as_bytes()) != *checksum {
-            return Err(damaged("its checksum is wrong"));
-        }
-        let Some((head, rest)) = content.split_first_chunk::<HEADER_BYTES>() else {
-            return Err(damaged("it is too short"));
-        };
-        let mut head: &[u8] = head;
-        if take::<8>(&mut head) != *MARK {
-            return Err(damaged("it is not such a file"));
-        }
-        let encoding = u16::from_le_bytes(take(&mut head));
-        if encoding != ENCODING {
-            return Err(Error::new(
-                ErrorCode::IncompatibleCheckpoint,
-                format!(
-                    "the state of DISTINCT has the encoding {encoding}, and this version of pinsql reads {ENCODING}"
-                ),
-            )
-            .with_hint("run the version that wrote it, or create the table again"));
-        }
-        let has_expiry = u16::from_le_bytes(take(&mut head)) == 1;
-        let _zeros: [u8; 4] = take(&mut head);
-        let batch = u64::from_le_bytes(take(&mut head));
-        let event_time = i64::from_le_bytes(take(&mut head));
-        let rows = u64::from_le_bytes(take(&mut head));
-        let event_time_max = (event_time != NO_EVENT_TIME).then_some(event_time);
-        let header = Header { batch, event_time_max, rows, has_expiry };
-        if (rows as usize).checked_mul(header.row_bytes()) != Some(rest.len()) {
-            return Err(damaged("its length is wrong"));
-        }
-        Ok(Self { header, rest })
+impl Encoder {
+    pub(super) fn begin(header: &Header, piece: &mut Vec<u8>) -> Self {
+        let begin = piece.len();
+        piece.extend_from_slice(MARK);
+        piece.extend_from_slice(&ENCODING.to_le_bytes());
+        piece.extend_from_slice(&u16::from(header.has_expiry).to_le_bytes());
+        piece.extend_from_slice(&[0; 4]);
+        piece.extend_from_slice(&header.batch.to_le_bytes());
+        piece.extend_from_slice(&header.event_time_max.unwrap_or(NO_EVENT_TIME).to_le_bytes());
+        piece.extend_from_slice(&header.rows.to_le_bytes());
+        let mut checksum = blake3::Hasher::new();
+        checksum.update(&piece[begin..]);
+        Self { has_expiry: header.has_expiry, checksum }
     }
 
-    pub(super) fn header(&self) -> &Header {
-        &self.header
+    pub(super) fn rows(&mut self, rows: impl IntoIterator<Item = (RowHash, i64)>, piece: &mut Vec<u8>) {
+        let begin = piece.len();
+        for (hash, expires) in rows {
+            piece.extend_from_slice(&hash.to_bytes());
+            if self.has_expiry {
+                piece.extend_from_slice(&expires.to_le_bytes());
+            }
+        }
+        self.checksum.update(&piece[begin..]);
+    }
+
+    pub(super) fn end(&self, piece: &mut Vec<u8>) {
+        piece.extend_from_slice(&first_half(self.checksum.finalize().as_bytes()));
     }
 }
 
-impl Iterator for Reader<'_> {
-    type Item = (RowHash, i64);
+/// Reads a file piece by piece, of any size. Only [`Decoder::end`] knows whether the rows are those that were written.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    file_bytes: u64,
+    header: Option<Header>,
+    rows_left: u64,
+    /// The bytes that are not read yet: less than a row, or the checksum.
+    rest: Vec<u8>,
+    checksum: blake3::Hasher,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+impl Decoder {
+    /// `file_bytes` is the size of the whole file.
+    pub(super) fn new(file_bytes: u64) -> Self {
+        Self { file_bytes, header: None, rows_left: 0, rest: Vec::new(), checksum: blake3::Hasher::new() }
+    }
+
+    /// The header, as soon as it is read.
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// Returns the rows that end in this piece.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<Vec<(RowHash, i64)>> {
+        self.rest.extend_from_slice(piece);
+        if self.header.is_none() {
+            let Some(head) = self.rest.first_chunk::<HEADER_BYTES>() else { return Ok(Vec::new()) };
+            let header = parse_header(head, self.file_bytes)?;
+            self.checksum.update(head);
+            self.rest.drain(..HEADER_BYTES);
+            self.rows_left = header.rows;
+            self.header = Some(header);
         }
-        let low = u64::from_le_bytes(take(&mut self.rest));
-        let high = u64::from_le_bytes(take(&mut self.rest));
-        let expires = if self.header.has_expiry { i64::from_le_bytes(take(&mut self.rest)) } else { NEVER_EXPIRES };
-        Some((RowHash(low, high), expires))
+        let Some(header) = &self.header else { return Ok(Vec::new()) };
+        let row_bytes = header.row_bytes();
+        let rows = (self.rest.len() / row_bytes).min(usize::try_from(self.rows_left).unwrap_or(usize::MAX));
+        let encoded = &self.rest[..rows * row_bytes];
+        self.checksum.update(encoded);
+        let decode = |mut row: &[u8]| {
+            let hash = RowHash::from_bytes(take(&mut row));
+            (hash, if header.has_expiry { i64::from_le_bytes(take(&mut row)) } else { NEVER_EXPIRES })
+        };
+        let decoded = encoded.chunks_exact(row_bytes).map(decode).collect();
+        self.rest.drain(..rows * row_bytes);
+        self.rows_left -= rows as u64;
+        Ok(decoded)
+    }
+
+    /// Checks that the file was complete and undamaged.
+    pub(super) fn end(&self) -> Result<()> {
+        let Some(checksum) =
+            <&[u8; CHECKSUM_BYTES]>::try_from(self.rest.as_slice()).ok().filter(|_| self.rows_left == 0)
+        else {
+            return Err(damaged("it is too short"));
+        };
+        match first_half(self.checksum.finalize().as_bytes()) == *checksum {
+            true => Ok(()),
+            false => Err(damaged("its checksum is wrong")),
+        }
+    }
+}
+
+fn parse_header(head: &[u8; HEADER_BYTES], file_bytes: u64) -> Result<Header> {
+    let mut head: &[u8] = head;
+    if take::<8>(&mut head) != *MARK {
+        return Err(damaged("it is not such a file"));
+    }
+    let encoding = u16::from_le_bytes(take(&mut head));
+    if encoding != ENCODING {
+        return Err(Error::new(
+            ErrorCode::IncompatibleCheckpoint,
+            format!("the state of DISTINCT has the encoding {encoding}, and this version of pinsql reads {ENCODING}"),
+        )
+        .with_hint("run the version that wrote it, or create the table again"));
+    }
+    let has_expiry = u16::from_le_bytes(take(&mut head)) == 1;
+    let _zeros: [u8; 4] = take(&mut head);
+    let batch = u64::from_le_bytes(take(&mut head));
+    let event_time = i64::from_le_bytes(take(&mut head));
+    let rows = u64::from_le_bytes(take(&mut head));
+    let event_time_max = (event_time != NO_EVENT_TIME).then_some(event_time);
+    let header = Header { batch, event_time_max, rows, has_expiry };
+    // Checked before the rows are read: memory is reserved for their number.
+    match header.file_bytes() == Some(file_bytes) {
+        true => Ok(header),
+        false => Err(damaged("its length is wrong")),
     }
 }
 
@@ -164,4 +182,76 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 fn damaged(why: &str) -> Error {
     Error::new(ErrorCode::CheckpointDamaged, format!("a file with the state of DISTINCT is damaged: {why}"))
         .with_hint("restore it from a copy; without it, duplicates of earlier rows cannot be detected")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [(RowHash, i64); 3] = [(RowHash(1, 2), 30), (RowHash(4, 5), NEVER_EXPIRES), (RowHash(7, 8), -9)];
+
+    fn file(has_expiry: bool) -> Vec<u8> {
+        let header = Header { batch: 3, event_time_max: Some(-5), rows: 3, has_expiry };
+        let mut file = Vec::new();
+        let mut encoder = Encoder::begin(&header, &mut file);
+        encoder.rows(ROWS[..1].iter().copied(), &mut file);
+        encoder.rows(ROWS[1..].iter().copied(), &mut file);
+        encoder.end(&mut file);
+        assert_eq!(header.file_bytes(), Some(file.len() as u64));
+        file
+    }
+
+    fn read(file: &[u8], piece_bytes: usize) -> Result<Vec<(RowHash, i64)>> {
+        let mut decoder = Decoder::new(file.len() as u64);
+        let mut rows = Vec::new();
+        for piece in file.chunks(piece_bytes) {
+            rows.extend(decoder.push(piece)?);
+        }
+        decoder.end()?;
+        assert_eq!(decoder.header().map(|header| (header.batch, header.event_time_max)), Some((3, Some(-5))));
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_file_is_read_in_pieces_of_any_size() {
+        for piece_bytes in [1, 7, 16, 39, 40, 41, 1_000] {
+            assert_eq!(read(&file(true), piece_bytes).unwrap(), ROWS);
+            let without_expiry = ROWS.map(|(hash, _)| (hash, NEVER_EXPIRES));
+            assert_eq!(read(&file(false), piece_bytes).unwrap(), without_expiry);
+        }
+    }
+
+    /// Also keeps the format: a changed file could not be read by an earlier version.
+    #[test]
+    fn the_format_is_the_documented_one() {
+        let file = file(true);
+        assert_eq!(&file[..8], MARK);
+        assert_eq!(file[8..16], [1, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(file[16..40], [3_i64, -5, 3].map(i64::to_le_bytes).concat());
+        assert_eq!(file[40..64], [1_i64, 2, 30].map(i64::to_le_bytes).concat());
+        assert_eq!(file[112..], first_half(blake3::hash(&file[..112]).as_bytes()));
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() {
+        let whole = file(true);
+        let damaged = |place: usize, piece_bytes| {
+            let mut file = whole.clone();
+            file[place] ^= 1;
+            read(&file, piece_bytes).unwrap_err().message
+        };
+        for piece_bytes in [1, 1_000] {
+            assert!(damaged(0, piece_bytes).contains("it is not such a file"));
+            assert!(damaged(8, piece_bytes).contains("the encoding 0"));
+            assert!(damaged(32, piece_bytes).contains("its length is wrong"));
+            assert!(damaged(50, piece_bytes).contains("its checksum is wrong"));
+            assert!(damaged(120, piece_bytes).contains("its checksum is wrong"));
+            let cut = read(&whole[..100], piece_bytes).unwrap_err().message;
+            assert!(cut.contains("its length is wrong"));
+        }
+        assert!(read(&whole[..20], 20).unwrap_err().message.contains("it is too short"));
+        let mut decoder = Decoder::new(whole.len() as u64);
+        decoder.push(&whole[..100]).unwrap();
+        assert!(decoder.end().unwrap_err().message.contains("it is too short"));
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pinsql_sources::operators::{SeenRows, StateOptions};
 
 use super::{Message, Stream, messages};
-use pinsql_base::error::ErrorKind;
+use pinsql_base::error::{ErrorKind, Result};
 
 const SQL: &str = "SELECT DISTINCT data FROM `stream s`";
 
@@ -61,19 +61,26 @@ async fn the_state_comes_back_from_its_files() {
         files.push(stream.seen.pending_bytes().unwrap());
         stream.seen.commit().unwrap();
     }
-    let snapshot = stream.seen.snapshot_bytes(1).unwrap();
+    let mut snapshot = stream.seen.snapshot(1, 0).unwrap();
+    let snapshot = snapshot.next_piece().unwrap().unwrap();
     for files in [vec![snapshot.clone()], files, vec![snapshot.clone(), snapshot.clone()]] {
         let mut again = Stream::new().await;
         again.seen = Arc::new(SeenRows::new(&again.pool(), StateOptions::default()));
-        files.iter().for_each(|file| again.seen.load(file).unwrap());
+        files.iter().for_each(|file| load(&again.seen, file).unwrap());
         assert_eq!(again.seen.rows(), 3);
         assert_eq!(again.batch(2, SQL, &messages(&["a", "b", "c", "d"])).await.unwrap().rows, ["d"]);
     }
     let mut damaged = snapshot.to_vec();
     damaged[50] ^= 1;
     for file in [&damaged[..], &snapshot[..40], &snapshot[..10], b""] {
-        assert_eq!(stream.seen.load(file).unwrap_err().kind(), ErrorKind::Data);
+        assert_eq!(load(&stream.seen, file).unwrap_err().kind(), ErrorKind::Data);
     }
+}
+
+fn load(seen: &SeenRows, file: &[u8]) -> Result<()> {
+    let mut loading = seen.load(file.len() as u64);
+    loading.push(file)?;
+    loading.end()
 }
 
 /// Seconds as event times.
