@@ -320,7 +320,7 @@ mod tests {
             assert!(seen.bytes() as usize <= pool.reserved());
             batch += 1;
         };
-        // About 18 bytes for each hash, and the last chunk of each shard.
+        // About 20 bytes for each hash, and the last chunk of each shard.
         assert!((40..60).contains(&batch), "{batch}");
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.hint.unwrap().contains("WATERMARK"));

@@ -1,7 +1,7 @@
 //! A table of row hashes that grows without a copy of itself.
 //!
 //! A hash table of the standard library doubles: it has up to twice the room that its rows need, and while it grows, the old and
-//! the new table both exist. This one uses about 18 bytes for a row of 16, at every size. It consists of chunks of one size. To
+//! the new table both exist. This one uses 19 to 21 bytes for a row of 16, at every size. It consists of chunks of one size. To
 //! grow, it gets some more chunks, and its rows move within the table.
 //!
 //! The rows are in the order of their hashes, with gaps between them. The *home* of a row is the place that its hash has on the
@@ -24,9 +24,9 @@ const SHARD_BITS: u32 = 4;
 /// The places behind the last home, for rows whose homes are taken.
 const SPARE_PLACES: usize = 128;
 /// The share of the homes that may be used. With more, a search would become long.
-const USED_PART_MAX: (usize, usize) = (9, 10);
+const USED_PART_MAX: (usize, usize) = (17, 20);
 /// A shard grows by one part in this many. Each row moves about as often until the shard has doubled.
-const GROWTH_PART: usize = 16;
+const GROWTH_PART: usize = 8;
 /// A shard shrinks if it could have this share of its chunks.
 const SHRINK_PART: (usize, usize) = (3, 4);
 
@@ -81,7 +81,7 @@ pub(super) struct SeenTable<P> {
 
 #[derive(Debug)]
 struct Shard<P> {
-    chunks: Vec<Box<[P]>>,
+    chunks: Vec<Box<[P; CHUNK_PLACES]>>,
     homes: usize,
     rows: usize,
 }
@@ -165,26 +165,35 @@ impl<P: Place> Shard<P> {
     }
 
     fn after(&self, hash: RowHash) -> impl Iterator<Item = P> {
-        let begin = match self.find(hash) {
-            Found::Row(place) => place + 1,
-            Found::Absent(place) => place,
-        };
-        (begin..self.places()).map(|place| self.at(place)).filter(|row| *row != P::GAP)
+        // No gap has a greater hash.
+        (home(hash, self.homes)..self.places()).map(|place| self.at(place)).filter(move |row| row.hash() > hash)
     }
 
     fn find(&self, hash: RowHash) -> Found {
         let mut place = home(hash, self.homes);
-        while place < self.places() {
-            let row = self.at(place);
-            if row == P::GAP || row.hash() > hash {
-                break;
+        let wanted = key(hash);
+        while let Some(chunk) = self.chunks.get(place / CHUNK_PLACES) {
+            // A gap has the key 0, which becomes the greatest number here. So one comparison finds a gap, the row, and a greater one.
+            let is_end = |row: &P| key(row.hash()).wrapping_sub(1) >= wanted.wrapping_sub(1);
+            let offset = place % CHUNK_PLACES;
+            if let Some(behind) = chunk[offset..].iter().position(is_end) {
+                let is_row = chunk[offset + behind].hash() == hash;
+                return if is_row { Found::Row(place + behind) } else { Found::Absent(place + behind) };
             }
-            if row.hash() == hash {
-                return Found::Row(place);
-            }
-            place += 1;
+            place += CHUNK_PLACES - offset;
         }
         Found::Absent(place)
+    }
+
+    fn gap_from(&self, mut place: usize) -> Option<usize> {
+        while let Some(chunk) = self.chunks.get(place / CHUNK_PLACES) {
+            let offset = place % CHUNK_PLACES;
+            if let Some(behind) = chunk[offset..].iter().position(|row| row.hash() == RowHash::NONE) {
+                return Some(place + behind);
+            }
+            place += CHUNK_PLACES - offset;
+        }
+        None
     }
 
     fn insert(&mut self, row: P, watermark: i64, memory: &MemoryReservation) -> Result<bool, NoMemory> {
@@ -203,19 +212,30 @@ impl<P: Place> Shard<P> {
             let (Found::Absent(moved) | Found::Row(moved)) = self.find(row.hash());
             place = moved;
         }
-        let mut gap = place;
-        while gap < self.places() && self.at(gap) != P::GAP {
-            gap += 1;
-        }
-        if gap == self.places() {
-            self.add_chunk(memory)?;
-        }
-        for to in (place + 1..=gap).rev() {
-            self.set(to, self.at(to - 1));
-        }
+        let gap = match self.gap_from(place) {
+            Some(gap) => gap,
+            None => {
+                self.add_chunk(memory)?;
+                self.places() - CHUNK_PLACES
+            }
+        };
+        self.shift(place, gap);
         self.set(place, row);
         self.rows += 1;
         Ok(true)
+    }
+
+    /// Moves the rows from `place` on by one place, up to a gap.
+    fn shift(&mut self, place: usize, gap: usize) {
+        let (mut to, mut chunk) = (gap, gap / CHUNK_PLACES);
+        while chunk > place / CHUNK_PLACES {
+            let begin = chunk * CHUNK_PLACES;
+            self.chunks[chunk].copy_within(..to - begin, 1);
+            self.set(begin, self.at(begin - 1));
+            (to, chunk) = (begin - 1, chunk - 1);
+        }
+        let begin = chunk * CHUNK_PLACES;
+        self.chunks[chunk].copy_within(place - begin..to - begin, place - begin + 1);
     }
 
     fn remove(&mut self, hash: RowHash) {
@@ -239,17 +259,18 @@ impl<P: Place> Shard<P> {
         if rows == self.rows {
             return;
         }
-        let chunks = chunks_for(rows);
-        let smaller = homes_in(chunks);
-        let end = end(self.iter().filter(is_kept), smaller);
-        let shrinks = chunks * SHRINK_PART.1 <= self.chunks.len() * SHRINK_PART.0 && end <= self.places();
-        let homes = if shrinks { smaller } else { self.homes };
-        self.spread(homes, is_kept);
-        if shrinks {
-            let before = self.chunks.len();
-            self.chunks.truncate(chunks.max(end.div_ceil(CHUNK_PLACES)));
-            memory.shrink((before - self.chunks.len()) * Self::CHUNK_BYTES);
+        let mut chunks = chunks_for(rows);
+        let shrinks = chunks * SHRINK_PART.1 <= self.chunks.len() * SHRINK_PART.0;
+        let homes = if shrinks { homes_in(chunks) } else { self.homes };
+        let end = self.gather(homes, is_kept);
+        chunks = chunks.max(end.div_ceil(CHUNK_PLACES));
+        if !shrinks || end > self.places() {
+            // The rows fit with the homes that they had.
+            return self.spread(self.homes);
         }
+        self.spread(homes);
+        memory.shrink((self.chunks.len() - chunks) * Self::CHUNK_BYTES);
+        self.chunks.truncate(chunks);
     }
 
     fn reserve(&mut self, additional: usize, memory: &MemoryReservation) -> Result<(), NoMemory> {
@@ -257,21 +278,32 @@ impl<P: Place> Shard<P> {
         if chunks > self.chunks.len() { self.grow(chunks, memory) } else { Ok(()) }
     }
 
-    /// Adds chunks up to this number, and spreads the rows over them.
+    /// Grows to this number of chunks, and spreads the rows over them.
     fn grow(&mut self, chunks: usize, memory: &MemoryReservation) -> Result<(), NoMemory> {
         let homes = homes_in(chunks);
-        let chunks = chunks.max(end(self.iter(), homes).div_ceil(CHUNK_PLACES));
-        while self.chunks.len() < chunks {
-            self.add_chunk(memory)?;
+        self.add_chunks_up_to(chunks, memory)?;
+        let end = self.gather(homes, |_| true);
+        if end > self.places() {
+            // Too many rows have their homes at the end, and they need more places behind the last home.
+            self.spread(self.homes);
+            self.add_chunks_up_to(end.div_ceil(CHUNK_PLACES), memory)?;
+            self.gather(homes, |_| true);
         }
-        self.spread(homes, |_| true);
+        self.spread(homes);
         Ok(())
     }
 
-    /// Moves the rows to their places for this number of homes, and removes those that are not kept. The places must be enough.
-    fn spread(&mut self, homes: usize, is_kept: impl Fn(&P) -> bool) {
-        // First all rows go to the end, and from there to their new places. No row passes another, so none is overwritten.
-        let mut top = self.places();
+    fn add_chunks_up_to(&mut self, chunks: usize, memory: &MemoryReservation) -> Result<(), NoMemory> {
+        while self.chunks.len() < chunks {
+            self.add_chunk(memory)?;
+        }
+        Ok(())
+    }
+
+    /// Moves all rows to the end, without gaps between them, and removes those that are not kept. Returns the number of places
+    /// that they need with this number of homes.
+    fn gather(&mut self, homes: usize, is_kept: impl Fn(&P) -> bool) -> usize {
+        let (mut top, mut end) = (self.places(), 0);
         for place in (0..self.places()).rev() {
             let row = self.at(place);
             if row != P::GAP {
@@ -279,12 +311,19 @@ impl<P: Place> Shard<P> {
                 if is_kept(&row) {
                     top -= 1;
                     self.set(top, row);
+                    end = end.max(home(row.hash(), homes) + self.places() - top);
                 }
             }
         }
         self.rows = self.places() - top;
+        end
+    }
+
+    /// Moves gathered rows to their places for this number of homes. The places must be enough. Then no row passes another, so none
+    /// is overwritten.
+    fn spread(&mut self, homes: usize) {
         let mut free = 0;
-        for place in top..self.places() {
+        for place in self.places() - self.rows..self.places() {
             let row = self.at(place);
             let to = free.max(home(row.hash(), homes));
             self.set(place, P::GAP);
@@ -296,14 +335,13 @@ impl<P: Place> Shard<P> {
 
     fn add_chunk(&mut self, memory: &MemoryReservation) -> Result<(), NoMemory> {
         memory.try_grow(Self::CHUNK_BYTES).map_err(|_| NoMemory)?;
-        self.chunks.push(vec![P::GAP; CHUNK_PLACES].into_boxed_slice());
+        self.chunks.push(Box::new([P::GAP; CHUNK_PLACES]));
         Ok(())
     }
 }
 
-/// The number of places that rows in the order of their hashes need.
-fn end<P: Place>(rows: impl Iterator<Item = P>, homes: usize) -> usize {
-    rows.fold(0, |end, row| end.max(home(row.hash(), homes)) + 1)
+fn key(hash: RowHash) -> u128 {
+    u128::from(hash.0) << u64::BITS | u128::from(hash.1)
 }
 
 /// The home of a hash among this many.
