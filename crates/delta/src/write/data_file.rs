@@ -29,16 +29,16 @@ use crate::spec::partition_values::PartitionValues;
 use crate::spec::statistics::{self, IndexedColumns};
 
 /// The encoded size at which a row group is closed and its memory freed.
-const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
+pub(crate) const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
 /// Smaller files are uploaded in one request.
 const UPLOAD_PART_BYTES: usize = 8 << 20;
 const UPLOAD_PARTS_IN_FLIGHT_MAX: usize = 2;
 
-pub(crate) fn writer_properties() -> WriterProperties {
+pub(crate) fn writer_properties(row_group_bytes_max: usize) -> WriterProperties {
     WriterProperties::builder()
         .set_created_by(concat!("pinsql version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::SNAPPY)
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+        .set_max_row_group_bytes(Some(row_group_bytes_max))
         .build()
 }
 

@@ -72,7 +72,7 @@ impl WriteTarget {
             partition_positions: partition_columns.iter().filter_map(position).collect(),
             file_schema: partition_values::file_schema(table_schema, &partition_columns),
             partition_columns,
-            properties: data_file::writer_properties(),
+            properties: data_file::writer_properties(data_file::ROW_GROUP_BYTES_MAX),
             indexed: shape.indexed.clone(),
             target_file_bytes: shape.target_file_bytes(),
             kind: FileKind::Rows,
@@ -83,6 +83,11 @@ impl WriteTarget {
 
     pub(crate) fn of_kind(self, kind: FileKind) -> Self {
         Self { kind, ..self }
+    }
+
+    /// The same with other row groups.
+    pub(crate) fn with_row_groups(self, bytes_max: usize) -> Self {
+        Self { properties: data_file::writer_properties(bytes_max), ..self }
     }
 
     pub(crate) fn begin(&self, path: &Path) {

@@ -38,6 +38,8 @@ use pinsql_base::storage_error::causes;
 
 /// Files opened ahead of the one that is being copied.
 const OPENED_AHEAD_MAX: usize = 4;
+/// The encoded size of a row group. A merge holds one that it reads and one that it writes, next to the batches of the stream.
+const ROW_GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// Merges files up to the target size of the table (`delta.targetFileSize`, 128 MB by default). `None` if there is nothing to do,
 /// if another compaction runs, or if another process changed one of the files.
@@ -49,7 +51,8 @@ pub async fn compact(handle: &Arc<TableHandle>, context: &TaskContext) -> Result
     if bins.is_empty() {
         return Ok(None);
     }
-    let target = Arc::new(WriteTarget::of(&base.shape, handle.location()));
+    let target = WriteTarget::of(&base.shape, handle.location()).with_row_groups(ROW_GROUP_BYTES_MAX);
+    let target = Arc::new(target);
     let memory = MemoryConsumer::new("DeltaCompact").register(context.memory_pool());
     match merge_all(handle, &target, bins, &memory).await {
         Ok(Some(merged)) => land(handle, base, &target, merged).await,
