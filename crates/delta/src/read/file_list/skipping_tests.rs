@@ -16,7 +16,7 @@ use serde_json::json;
 use super::*;
 use crate::spec::float_bounds::{FloatColumns, without_statistics};
 use crate::spec::statistics::{IndexedColumns, to_json};
-use crate::write::data_file::writer_properties;
+use crate::write::data_file::{ROW_GROUP_BYTES_MAX, writer_properties};
 
 const ROUNDS: u64 = 150;
 const CONDITIONS: usize = 12;
@@ -129,7 +129,7 @@ fn rows(rng: &mut StdRng) -> RecordBatch {
 /// The statistics that pinsql writes.
 fn own(batch: &RecordBatch) -> String {
     let batch = batch.project(&(0..10).collect::<Vec<_>>()).unwrap();
-    let properties = without_statistics(writer_properties(), batch.schema_ref()).unwrap();
+    let properties = without_statistics(writer_properties(ROW_GROUP_BYTES_MAX), batch.schema_ref()).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
     let mut floats = FloatColumns::default();
     floats.note(&batch);
