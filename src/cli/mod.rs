@@ -33,6 +33,7 @@ use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind as ErrorOf};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -163,6 +164,10 @@ const PLANNING_STACK_BYTES: usize = 256 << 20;
 const BLOCKING_THREADS: usize = 16;
 const BLOCKING_THREADS_PER_PROCESSOR: usize = 8;
 
+/// The time after which such a thread ends if it has no work: before the next batch. A thread that ends gives back its memory. The
+/// default of the runtime is 10 seconds, in which every thread has work again.
+const BLOCKING_THREAD_IDLE: Duration = Duration::from_millis(100);
+
 /// Runs the program and returns its exit code. `commit` is the commit of the build, if the build set one. Commands that run until
 /// a signal call `return_memory_at_once`, which sets up the allocator of the program.
 pub fn main(commit: Option<&str>, return_memory_at_once: fn()) -> ExitCode {
@@ -206,6 +211,7 @@ fn execute(arguments: Arguments, output: Output) -> Result<(), Failure> {
     if arguments.subcommand.as_ref().is_some_and(Command::runs_until_signal) {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         builder.max_blocking_threads(BLOCKING_THREADS + BLOCKING_THREADS_PER_PROCESSOR * processors);
+        builder.thread_keep_alive(BLOCKING_THREAD_IDLE);
     }
     let runtime = builder.build().map_err(|error| {
         Error::new(ErrorCode::SystemFailure, "the operating system cannot start a thread").caused_by(error)
