@@ -8,6 +8,7 @@
 mod argument_rules;
 mod cast_semantics;
 pub(crate) mod coercion;
+mod column_equalities;
 mod engine;
 mod format_arguments;
 mod guards;

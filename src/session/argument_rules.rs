@@ -117,12 +117,18 @@ const TYPES: [(&str, &[usize], Taken); 29] = [
 ];
 
 /// The functions and the argument that cannot be a NULL without a type.
-const TYPED: [(&str, usize); 12] = [
+const TYPED: [(&str, usize); 18] = [
+    ("array_append", 0),
+    ("array_contains", 0),
     ("array_contains", 1),
     ("array_except", 0),
     ("array_except", 1),
+    ("array_insert", 0),
     ("array_intersect", 0),
     ("array_intersect", 1),
+    ("array_position", 0),
+    ("array_prepend", 0),
+    ("array_remove", 0),
     ("array_sort", 0),
     ("array_union", 0),
     ("array_union", 1),

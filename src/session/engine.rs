@@ -10,9 +10,13 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder,
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
-use super::{cast_semantics, coercion, lateral, operators, plan_rules, recursion, subqueries, types};
+use super::{
+    cast_semantics, coercion, column_equalities, lateral, operators, plan_rules, recursion, subqueries, types,
+};
 use crate::catalog::CATALOG_NAME;
 use crate::config::Config;
 use pinsql_base::error::Result;
@@ -40,6 +44,7 @@ pub(super) fn build_state(config: &Config) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(pinsql_sources::operators::Planner))
+        .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(recursion::LimitRecursion))
         .with_physical_optimizer_rule(Arc::new(pinsql_sources::operators::CooperativeJoins))
         .with_relation_planners(vec![Arc::new(lateral::GeneratorPlanner)])
@@ -117,4 +122,10 @@ fn functions() -> Vec<ScalarUDF> {
     let mut functions = pinsql_udfs::all();
     functions.extend(pinsql_functions::all());
     functions
+}
+
+/// The physical rules of DataFusion, after ours for filters: it must come before the rules that sort.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(column_equalities::ColumnEqualities);
+    std::iter::once(first).chain(PhysicalOptimizer::new().rules).collect()
 }

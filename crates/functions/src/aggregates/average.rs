@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::average_of_window;
-use super::number_type;
+use super::{number_type, positive_nan};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -150,7 +150,7 @@ impl AggregateUDFImpl for RoundedAverage {
 
     fn accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match (is_decimal(call.return_field.data_type()), call.is_distinct) {
-            (false, _) => self.unrounded.accumulator(call),
+            (false, _) => Ok(positive_nan::one(self.unrounded.accumulator(call)?)),
             (true, true) => Ok(Box::new(OneGroup::new(Groups::new(&call, average_of)))),
             (true, false) => Ok(Box::new(Average::new(Scales::of_call(&call)?))),
         }
@@ -159,7 +159,7 @@ impl AggregateUDFImpl for RoundedAverage {
     fn create_sliding_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match is_decimal(call.return_field.data_type()) {
             true => self.accumulator(call),
-            false if *call.return_field.data_type() == DataType::Float64 => Ok(average_of_window()),
+            false if *call.return_field.data_type() == DataType::Float64 => Ok(positive_nan::one(average_of_window())),
             false => self.unrounded.create_sliding_accumulator(call),
         }
     }
@@ -170,7 +170,7 @@ impl AggregateUDFImpl for RoundedAverage {
 
     fn create_groups_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         match (is_decimal(call.return_field.data_type()), call.is_distinct) {
-            (false, _) => self.unrounded.create_groups_accumulator(call),
+            (false, _) => Ok(positive_nan::many(self.unrounded.create_groups_accumulator(call)?)),
             (true, true) => Ok(Box::new(Groups::new(&call, average_of))),
             (true, false) => Ok(Box::new(Averages::new(Scales::of_call(&call)?))),
         }

@@ -12,6 +12,7 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::gathered::Finish;
+use super::positive_nan;
 use crate::lists::{comparable, is_null, range};
 
 #[derive(Debug)]
@@ -117,6 +118,7 @@ impl Groups {
             true => (self.finish)(&distinct(arguments)?, &self.result),
             false => (self.finish)(arguments, &self.result),
         }
+        .map(positive_nan::scalar)
     }
 
     fn arguments_bytes(&self) -> usize {

@@ -11,6 +11,7 @@ pub mod listagg;
 mod moments;
 mod or_empty;
 mod percentiles;
+mod positive_nan;
 mod sum;
 
 use std::sync::Arc;

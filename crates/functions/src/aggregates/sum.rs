@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use super::gathered::state_lists;
 use super::groups::{Groups, OneGroup};
 use super::moments::sum_of_window;
-use super::number_type;
+use super::{number_type, positive_nan};
 use pinsql_base::engine_error::external;
 use pinsql_base::error::{Error, ErrorCode};
 
@@ -86,14 +86,14 @@ impl AggregateUDFImpl for CheckedSum {
         match checked(&call) {
             Some(Checked::Whole) => Ok(Box::new(Total::<Int64Type>::new(data_type))),
             Some(Checked::Decimal) => Ok(Box::new(Total::<Decimal128Type>::new(data_type))),
-            None => self.unchecked.accumulator(call),
+            None => Ok(positive_nan::one(self.unchecked.accumulator(call)?)),
         }
     }
 
     fn create_sliding_accumulator(&self, call: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match call.is_distinct || checked(&call).is_some() {
             true => self.accumulator(call),
-            false if *call.return_field.data_type() == DataType::Float64 => Ok(sum_of_window()),
+            false if *call.return_field.data_type() == DataType::Float64 => Ok(positive_nan::one(sum_of_window())),
             false => self.unchecked.create_sliding_accumulator(call),
         }
     }
@@ -110,7 +110,7 @@ impl AggregateUDFImpl for CheckedSum {
         match checked(&call) {
             Some(Checked::Whole) => Ok(Box::new(Totals::<Int64Type>::new(data_type))),
             Some(Checked::Decimal) => Ok(Box::new(Totals::<Decimal128Type>::new(data_type))),
-            None => self.unchecked.create_groups_accumulator(call),
+            None => Ok(positive_nan::many(self.unchecked.create_groups_accumulator(call)?)),
         }
     }
 

@@ -77,7 +77,13 @@ fn boolean(text: &str) -> Option<bool> {
 fn real<T: std::str::FromStr>(text: &str) -> Option<T> {
     let digits = text.trim_matches(|character: char| character <= ' ');
     let number = digits.strip_suffix(['d', 'D', 'f', 'F']).filter(|number| number.ends_with(is_digit_or_point));
-    number.unwrap_or(digits).parse().ok()
+    let number = number.unwrap_or(digits);
+    match number.strip_prefix(['+', '-']) {
+        // Java takes a sign before NaN in this spelling only. There is one NaN, without a sign.
+        Some("NaN") => "NaN".parse().ok(),
+        Some(name) if name.eq_ignore_ascii_case("nan") => None,
+        _ => number.parse().ok(),
+    }
 }
 
 fn is_digit_or_point(character: char) -> bool {

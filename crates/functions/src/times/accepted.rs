@@ -1,6 +1,7 @@
 //! Internal functions that return their argument, and refuse the types that Spark refuses.
 //!
-//! `unix_timestamp` and `timestamp_seconds` are written out with `to_timestamp`, which takes more types than they do.
+//! `unix_timestamp` and `timestamp_seconds` are written out with `to_timestamp`, which takes more types than they do. The names end
+//! with a space, so that SQL cannot call them, and errors have the names that the user wrote.
 
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use crate::plain::{ChooseTypes, Types, plain, wrong_call};
 use pinsql_base::schema::type_name;
 
 /// The argument of `unix_timestamp`: a TIMESTAMP, a DATE or a STRING.
-pub const MOMENT_OR_TEXT: &str = "moment or text";
+pub const MOMENT_OR_TEXT: &str = "unix_timestamp ";
 /// The argument of `timestamp_seconds`: a number.
-pub const SECONDS: &str = "number of seconds";
+pub const SECONDS: &str = "timestamp_seconds ";
 
 pub(super) fn functions() -> [ScalarUDF; 2] {
     let moment: ChooseTypes = |_, types| match types {
