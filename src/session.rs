@@ -15,6 +15,7 @@ mod guards;
 pub mod lateral;
 pub mod libraries;
 mod numbers;
+mod operand_types;
 mod operators;
 mod outer_columns;
 mod plan_rules;

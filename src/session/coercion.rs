@@ -26,7 +26,9 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::numbers::{NumberOperators, exact_literal, operator_in_plan, with_exact_literals};
 use super::subqueries::maybe_null;
-use super::{argument_rules, format_arguments, outer_columns, set_operations, time_arithmetic, whole_bounds};
+use super::{
+    argument_rules, format_arguments, operand_types, outer_columns, set_operations, time_arithmetic, whole_bounds,
+};
 use pinsql_base::engine_error::{external, with_article};
 use pinsql_base::error::{Error, ErrorCode};
 use pinsql_base::schema::type_name;
@@ -37,9 +39,6 @@ const OF_NUMBERS: [&str; 4] = ["pmod", "try_add", "try_multiply", "try_subtract"
 
 /// The functions of DataFusion whose arguments are cast to one type.
 const UNIFORM: [&str; 4] = ["coalesce", "greatest", "least", "make_array"];
-
-/// Aggregates of bits. An untyped NULL is an INT there.
-const OF_BITS: [&str; 3] = ["bit_and", "bit_or", "bit_xor"];
 
 /// The rule.
 #[derive(Debug)]
@@ -121,19 +120,20 @@ impl SparkCoercion {
                 }
             }
             Expr::ScalarFunction(call) => return self.call(call, schema),
-            Expr::AggregateFunction(mut call) if OF_BITS.contains(&call.func.name()) => {
-                call.params.args = typed_null(call.params.args, &DataType::Int32, schema)?;
+            Expr::AggregateFunction(mut call) if operand_types::OF_BITS.contains(&call.func.name()) => {
+                call.params.args = operand_types::typed_null(call.params.args, &DataType::Int32, schema)?;
                 Expr::AggregateFunction(call)
             }
             Expr::WindowFunction(mut call) => {
                 argument_rules::check_window(call.fun.name(), &call.params.args, schema)?;
-                if OF_BITS.contains(&call.fun.name()) {
-                    call.params.args = typed_null(call.params.args, &DataType::Int32, schema)?;
+                if operand_types::OF_BITS.contains(&call.fun.name()) {
+                    call.params.args = operand_types::typed_null(call.params.args, &DataType::Int32, schema)?;
                 }
                 Expr::WindowFunction(call)
             }
             Expr::Like(Like { negated, expr, pattern, escape_char, case_insensitive }) => {
-                let (expr, pattern) = (as_text(*expr, schema)?, as_text(*pattern, schema)?);
+                let (expr, pattern) =
+                    (operand_types::as_text(*expr, schema)?, operand_types::as_text(*pattern, schema)?);
                 Expr::Like(Like::new(negated, Box::new(expr), Box::new(pattern), escape_char, case_insensitive))
             }
             Expr::Case(case) => Expr::Case(cases(case, schema)?),
@@ -228,7 +228,7 @@ impl SparkCoercion {
             return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
         if func.name() == "hex" {
-            let args = typed_null(args, &DataType::Utf8, schema)?;
+            let args = operand_types::typed_null(args, &DataType::Utf8, schema)?;
             return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
         if !UNIFORM.contains(&func.name()) {
@@ -241,29 +241,6 @@ impl SparkCoercion {
 
 fn false_literal() -> Expr {
     Expr::Literal(ScalarValue::Boolean(Some(false)), None)
-}
-
-/// The arguments with a type for each untyped NULL.
-fn typed_null(arguments: Vec<Expr>, data_type: &DataType, schema: &DFSchema) -> Result<Vec<Expr>> {
-    let typed = |argument: Expr| match argument.get_type(schema) {
-        Ok(given) if given.is_null() => argument.cast_to(data_type, schema),
-        _ => Ok(argument),
-    };
-    arguments.into_iter().map(typed).collect()
-}
-
-/// An operand of LIKE as a STRING.
-///
-/// Errors: it is an ARRAY, a MAP or a STRUCT.
-fn as_text(operand: Expr, schema: &DFSchema) -> Result<Expr> {
-    match operand.get_type(schema) {
-        Ok(given) if given.is_nested() => {
-            let said = format!("LIKE takes texts, not {}", with_article(&type_name(&given)));
-            Err(external(Error::new(ErrorCode::DatatypeMismatch, said).with_hint("CAST(value AS STRING)")))
-        }
-        Ok(given) if !given.is_string() && !given.is_null() => operand.cast_to(&DataType::Utf8, schema),
-        _ => Ok(operand),
-    }
 }
 
 fn is_comparison(op: Operator) -> bool {

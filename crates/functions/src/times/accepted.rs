@@ -1,7 +1,7 @@
 //! Internal functions that return their argument, and refuse the types that Spark refuses.
 //!
-//! `unix_timestamp` and `timestamp_seconds` are written out with `to_timestamp`, which takes more types than they do. The names end
-//! with a space, so that SQL cannot call them, and errors have the names that the user wrote.
+//! `unix_timestamp` and `timestamp_seconds` are written out with `to_timestamp`, which takes more types than they do. The names
+//! end with a space, so that SQL cannot call them, and errors have the names that the user wrote.
 
 use std::sync::Arc;
 
