@@ -156,7 +156,8 @@ impl Picture {
         let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
         let is_negative = is_negative && !(whole.is_empty() && fraction.is_empty());
         let fits = whole.len() <= self.whole_digits() && fraction.len() <= self.fraction_digits;
-        let mut text = if fits { self.write_whole(whole) } else { self.hashes() };
+        let has_sign = !self.has_dollar && !self.signs(is_negative).0.trim().is_empty();
+        let mut text = if fits { self.write_whole(whole, has_sign) } else { self.hashes() };
         if self.has_point {
             // A point without digits after it is a blank.
             text.push(if self.fraction_digits > 0 { '.' } else { ' ' });
@@ -175,8 +176,9 @@ impl Picture {
         self.groups.iter().map(|group| "#".repeat(group.digits)).collect::<Vec<_>>().join(",")
     }
 
-    /// An optional digit is a blank if only zeros precede it, and so is the comma after it.
-    fn write_whole(&self, whole: &str) -> String {
+    /// An optional digit is a blank if only zeros precede it, and so is the comma after it. With a sign before it, there is no 0
+    /// before a fraction.
+    fn write_whole(&self, whole: &str, has_sign: bool) -> String {
         let padded = format!("{whole:0>width$}", width = self.whole_digits());
         let mut digits = padded.chars();
         let mut text = String::new();
@@ -191,15 +193,16 @@ impl Picture {
             }
         }
         // There is a digit before a fraction, if the format has one.
-        if !has_begun && self.fraction_digits > 0 && text.ends_with(' ') {
+        if !has_begun && !has_sign && self.fraction_digits > 0 && text.ends_with(' ') {
             text.pop();
             text.push('0');
         }
         text
     }
 
-    fn with_sign(&self, text: String, is_negative: bool) -> String {
-        let (before, behind) = match (self.sign, is_negative) {
+    /// What is written before and behind a number.
+    fn signs(&self, is_negative: bool) -> (&'static str, &'static str) {
+        match (self.sign, is_negative) {
             (Sign::None, _) => ("", ""),
             (Sign::Minus { leads: true }, true) | (Sign::Either { leads: true }, true) => ("-", ""),
             (Sign::Minus { leads: false }, true) | (Sign::Either { leads: false }, true) => ("", "-"),
@@ -209,11 +212,15 @@ impl Picture {
             (Sign::Either { leads: false }, false) => ("", "+"),
             (Sign::Brackets, true) => ("<", ">"),
             (Sign::Brackets, false) => ("", "  "),
-        };
+        }
+    }
+
+    fn with_sign(&self, text: String, is_negative: bool) -> String {
+        let (before, behind) = self.signs(is_negative);
         // A leading sign is directly before the first digit, after the blanks.
         let digits = text.trim_start_matches(' ');
         let blanks = &text[..text.len() - digits.len()];
-        if digits.is_empty() { format!("{before}{text}{behind}") } else { format!("{blanks}{before}{digits}{behind}") }
+        format!("{blanks}{before}{digits}{behind}")
     }
 }
 
@@ -249,6 +256,15 @@ mod tests {
             ("10", "999.", " 10 "),
             ("0.5", ".00", ".50"),
             ("-5", "9", "5"),
+            ("0.5", "S9.99", " +.50"),
+            ("-0.5", "99.9PR", "  <.5>"),
+            ("0.5", "99.9PR", " 0.5  "),
+            ("-0.5", "S9,999.9", "     -.5"),
+            ("-0.5", "S$99.9", "-$ 0.5"),
+            ("0.5", "S09.9", "+00.5"),
+            ("-0.5", "99.9MI", " 0.5-"),
+            ("0", "S9", " +"),
+            ("0", "MI9", "  "),
         ] {
             assert_eq!(Picture::parse(format).unwrap().write(number), text, "{number} {format}");
         }
