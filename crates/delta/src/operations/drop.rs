@@ -68,18 +68,17 @@ pub async fn has_dropped(location: &TableLocation) -> Result<bool> {
 
 /// Deletes the logs of dropped tables. Their data files are then files that no log names.
 pub(crate) async fn forget_dropped(location: &TableLocation) -> Result<()> {
-    let failed = |error| storage_error(&format!("delete the dropped versions of {}", location.name()), error);
-    let files = list(location, &location.path().clone().join(DROPPED)).await.map_err(failed)?;
-    delete(location, files).await.map_err(failed)?;
-    if let Some(folder) = local(location, &location.path().clone().join(DROPPED)) {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("delete a dropped table", error));
-            }
-            _ => {}
-        }
+    let doing = format!("delete the dropped versions of {}", location.name());
+    let dropped = location.path().clone().join(DROPPED);
+    if let Some(folder) = local(location, &dropped) {
+        return match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&doing, error)),
+            _ => Ok(()),
+        };
     }
-    Ok(())
+    let failed = |error| storage_error(&doing, error);
+    let files = list(location, &dropped).await.map_err(failed)?;
+    delete(location, files).await.map_err(failed)
 }
 
 /// Deletes the folder of the table with all its content, at once.

@@ -9,7 +9,7 @@ use globset::GlobMatcher;
 use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::delta::LOG_FOLDER;
+use super::delta::{DROPPED_FOLDER, LOG_FOLDER};
 use super::location::{Location, is_hidden};
 use pinsql_base::error::{Error, ErrorCode, Result};
 use pinsql_base::storage_error::storage_error;
@@ -191,11 +191,12 @@ async fn list_below(store: &dyn ObjectStore, location: &Location, selection: &Se
     Ok(Listing { objects, delta_tables, unreadable })
 }
 
-/// The folder of the Delta table whose log has this object.
+/// The folder of the Delta table whose log has this object. The table can be a dropped one.
 fn table_of_log(object: &Path) -> Option<Path> {
     let parts: Vec<_> = object.parts().collect();
     let log = parts.iter().position(|part| part.as_ref() == LOG_FOLDER)?;
-    Some(parts[..log].iter().cloned().collect())
+    let is_dropped = log >= 2 && parts[log - 2].as_ref() == DROPPED_FOLDER;
+    Some(parts[..if is_dropped { log - 2 } else { log }].iter().cloned().collect())
 }
 
 fn is_visible(location: &Location, object: &Path, selection: &Selection) -> bool {

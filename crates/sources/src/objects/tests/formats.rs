@@ -74,3 +74,16 @@ async fn the_files_of_a_delta_table_are_refused() {
     assert_eq!(bucket.rows("/plain", &[]).await.rows, ["1"]);
     assert_eq!(bucket.rows("/t/_delta_log/*.json", &[("schema", "a INT")]).await.rows, ["NULL"]);
 }
+
+#[tokio::test]
+async fn the_files_of_a_dropped_table_are_refused() {
+    let bucket = Bucket::new();
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    bucket.put("t/_dropped/00000000000000000001/_delta_log/00000000000000000000.json", "{}").await;
+    bucket.put("t/a.parquet", parquet(vec![("a", number)])).await;
+    for path in ["/t", "/t/*.parquet", "/t/a.parquet", "/"] {
+        let error = bucket.error(path, &[("format", "parquet")]).await;
+        assert!(error.message.starts_with("s3://bucket/t is a dropped Delta table"), "{path}: {}", error.message);
+        assert_eq!(error.hint.as_deref(), Some("UNDROP TABLE brings it back"));
+    }
+}
